@@ -1,0 +1,98 @@
+package pay
+
+import "time"
+
+// Scope is what an order number is unique in and what a merchant can see: an
+// app code and, under an agent, one of its stores.
+type Scope struct {
+	MerchantID string
+	AppCode    string
+	StoreID    string // "" where the app code has no stores
+}
+
+// Payment is one order to be paid once.
+type Payment struct {
+	Scope
+	ID          string // 26 digits: date, merchant, twelve random digits (syssn); the wallet's order number too
+	OrderNo     string // the merchant's own number, unique within Scope
+	Fingerprint string // of the request that made it; a repeat must have the same
+
+	PayType    PayType
+	AccountID  string // the wallet account that it is paid to
+	Amount     Amount
+	Goods      string // shown to the buyer; may be empty
+	ClientTime string // the merchant's own time of the order, as it was sent
+	DeviceID   string
+	ReturnURL  string // where the buyer's browser goes in the end; may be empty
+	NotifyURL  string // where the outcome is told; may be empty
+	OpenID     string // the buyer, where the wallet must know beforehand
+	NoCredit   bool
+
+	Status    Status
+	WalletRef string // what the wallet calls the order before it is paid, if anything
+	TradeNo   string // the wallet's number of the trade that paid it
+	BuyerID   string // the wallet's masked id of the buyer, if it told
+	Failure   string // why it failed: the wallet's code
+	Late      bool   // paid after it was closed, expired or failed
+	Surplus   bool   // money arrived that is not the order's own: a person must look
+
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	OpenedAt  time.Time // first opening of the pay link; zero if never
+	PaidAt    time.Time // by the wallet's clock if it told, else when we learnt of it
+	ClosedAt  time.Time // when it was closed, expired or failed
+	AskedAt   time.Time // last time the wallet was asked about it
+	DueAt     time.Time // next look at the wallet; zero if none
+	Looks     int       // looks so far
+
+	Refunding int64 // minor units reserved by refunds, done ones included
+	Refunded  int64 // minor units given back
+}
+
+// RefundStatus is the state of a refund.
+type RefundStatus string
+
+// The states of a refund.
+const (
+	RefundPending   RefundStatus = "pending"
+	RefundSucceeded RefundStatus = "succeeded"
+	RefundFailed    RefundStatus = "failed"
+)
+
+// Movement is one line of the money record: an amount that went from one
+// account to another because of a payment or a refund. It is written once and
+// never changed.
+type Movement struct {
+	MerchantID string
+	ID         string
+	PaymentID  string
+	RefundID   string // "" unless the movement is a refund's
+	Kind       MovementKind
+	Debit      string // account that received, e.g. "wallet:ACCOUNT"
+	Credit     string // account that gave, e.g. "merchant"
+	Amount     Amount
+	TradeNo    string // the wallet's number of the trade
+	At         time.Time
+}
+
+// MovementKind says what made the money move.
+type MovementKind string
+
+// The kinds of movement.
+const (
+	MovementPayment MovementKind = "payment" // the order's own money
+	MovementSurplus MovementKind = "surplus" // money beyond the order: a second trade, another amount
+	MovementRefund  MovementKind = "refund"
+)
+
+// Event is one line of what happened to a payment, for the people who look it
+// up. Events are written once and never changed. Detail holds no secret.
+type Event struct {
+	MerchantID string
+	PaymentID  string
+	ID         string
+	At         time.Time
+	Kind       string // created, opened, asked, notice, paid, expired, surplus, delivered …
+	Actor      string // merchant, buyer, wallet, recover, operator
+	Detail     string
+}
