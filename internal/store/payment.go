@@ -111,3 +111,7 @@ func (tx *Tx) AddEvent(e pay.Event) error { panic("stub") }
 
 // AddDelivery writes a notification to be sent, due at once.
 func (tx *Tx) AddDelivery(d Delivery) error { panic("stub") }
+
+// Movements lists a payment's lines of the money record, oldest first, those
+// of this transaction included.
+func (tx *Tx) Movements(merchantID, paymentID string) ([]pay.Movement, error) { panic("stub") }

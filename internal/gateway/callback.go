@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// Callback takes what a wallet posted for an account and returns what to answer
+// once everything that follows from it is durable. With an error nothing has
+// changed and the wallet must be answered so that it sends again: NotFound for
+// an address that leads nowhere, BadSignature for a message that is refused,
+// anything else for trouble of our own.
+func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, header http.Header, body []byte) (reply []byte, err error) {
+	account, err := g.accountOf(ctx, merchantID, accountID)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := g.connector(account)
+	if err != nil {
+		return nil, err
+	}
+	n, err := conn.Notification(header, body)
+	if err != nil {
+		return nil, refused("not a genuine notification", err)
+	}
+	if n.RefundID != "" {
+		return nil, refused("a notification of a refund that was never asked for", nil)
+	}
+	p, err := g.Store.Payment(ctx, merchantID, n.OrderID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, refused("the order is unknown here: "+n.OrderID, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.AccountID != accountID {
+		return nil, refused("the order belongs to another wallet account", nil)
+	}
+	if n.Confirm != nil && n.State.Outcome != wallet.Unknown {
+		if err := g.confirm(ctx, n, p); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := g.settle(ctx, merchantID, p.ID, n.State, "wallet"); err != nil {
+		if errors.Is(err, errForeignTrade) {
+			return nil, refused("the trade number belongs to another payment", err)
+		}
+		return nil, err
+	}
+	return n.Reply, nil
+}
+
+// confirm asks the wallet whether it stands by a notice whose signature is not
+// proof enough.
+func (g *Gateway) confirm(ctx context.Context, n wallet.Notice, p pay.Payment) error {
+	order, err := g.orderOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+	defer cancel()
+	err = n.Confirm(ctx, order)
+	var no *wallet.Rejection
+	if errors.As(err, &no) {
+		return refused("the wallet does not stand by the notification", err)
+	}
+	if err != nil {
+		return walletError(err)
+	}
+	return nil
+}
+
+func refused(why string, err error) error {
+	return &pay.Error{Code: pay.BadSignature, Message: why, Err: err}
+}

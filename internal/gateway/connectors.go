@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// connectors keeps the opened connectors: parsing an account's keys on every
+// request would cost more than the request.
+type connectors struct {
+	mu   sync.Mutex
+	open map[[2]string]opened // by merchant and account
+}
+
+type opened struct {
+	wallet.Connector
+	info wallet.Info
+	at   time.Time // the account's UpdatedAt
+}
+
+// connector returns the connector of an account.
+func (g *Gateway) connector(a pay.WalletAccount) (opened, error) {
+	key := [2]string{a.MerchantID, a.ID}
+	g.connectors.mu.Lock()
+	defer g.connectors.mu.Unlock()
+	if c, ok := g.connectors.open[key]; ok && c.at.Equal(a.UpdatedAt) {
+		return c, nil
+	}
+	driver, ok := g.Wallets[a.Wallet]
+	if !ok {
+		return opened{}, fmt.Errorf("gateway: account %s/%s: no wallet is called %q", a.MerchantID, a.ID, a.Wallet)
+	}
+	conn, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: g.HTTP, Now: g.Now})
+	if err != nil {
+		return opened{}, fmt.Errorf("gateway: account %s/%s: %w", a.MerchantID, a.ID, err)
+	}
+	c := opened{Connector: conn, info: driver.Info, at: a.UpdatedAt}
+	if g.connectors.open == nil {
+		g.connectors.open = map[[2]string]opened{}
+	}
+	g.connectors.open[key] = c
+	return c, nil
+}
+
+// accountOf finds an account by its id, disabled ones too: orders that were
+// made with it must still be followed.
+func (g *Gateway) accountOf(ctx context.Context, merchantID, accountID string) (pay.WalletAccount, error) {
+	accounts, err := g.Store.WalletAccounts(ctx, merchantID)
+	if err != nil {
+		return pay.WalletAccount{}, err
+	}
+	for _, a := range accounts {
+		if a.ID == accountID {
+			return a, nil
+		}
+	}
+	return pay.WalletAccount{}, &pay.Error{Code: pay.NotFound, Message: "no such wallet account"}
+}
+
+// connectorOf returns the connector that a payment goes through.
+func (g *Gateway) connectorOf(ctx context.Context, p pay.Payment) (opened, error) {
+	a, err := g.accountOf(ctx, p.MerchantID, p.AccountID)
+	if err != nil {
+		return opened{}, err
+	}
+	return g.connector(a)
+}
+
+// chooseAccount picks the account that takes an order: the first, by id, that
+// serves the pay type and settles in the currency.
+func (g *Gateway) chooseAccount(ctx context.Context, merchantID string, t pay.PayType, c pay.Currency) (pay.WalletAccount, error) {
+	accounts, err := g.Store.WalletAccounts(ctx, merchantID)
+	if err != nil {
+		return pay.WalletAccount{}, err
+	}
+	serves := false
+	for _, a := range accounts {
+		if a.Disabled || !a.Serves(t) {
+			continue
+		}
+		if a.SettlesIn(c) {
+			return a, nil
+		}
+		serves = true
+	}
+	if serves {
+		return pay.WalletAccount{}, &pay.Error{Code: pay.Forbidden, Field: "currency",
+			Message: fmt.Sprintf("%s is not a currency that pay type %s settles in for this merchant", c, t)}
+	}
+	return pay.WalletAccount{}, &pay.Error{Code: pay.Forbidden, Field: "pay_type",
+		Message: fmt.Sprintf("pay type %s is not enabled for this merchant", t)}
+}
+
+// orderOf is a payment as its wallet sees it.
+func (g *Gateway) orderOf(ctx context.Context, p pay.Payment) (wallet.Order, error) {
+	m, err := g.Store.Merchant(ctx, p.MerchantID)
+	if err != nil {
+		return wallet.Order{}, err
+	}
+	sub := wallet.SubMerchant{ID: m.ID, Name: m.Name, MCC: m.MCC}
+	if p.StoreID != "" {
+		s, err := g.Store.Store(ctx, p.MerchantID, p.AppCode, p.StoreID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return wallet.Order{}, err
+		}
+		if err == nil {
+			sub = wallet.SubMerchant{ID: s.ID, Name: s.Name, MCC: s.MCC}
+		}
+	}
+	subject := p.Goods
+	if subject == "" {
+		subject = sub.Name
+	}
+	return wallet.Order{
+		ID: p.ID, PayType: p.PayType, Amount: p.Amount, Subject: subject,
+		CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
+		NotifyURL: g.callbackURL(p), ReturnURL: g.returnURL(p),
+		OpenID: p.OpenID, NoCredit: p.NoCredit, Ref: p.WalletRef, TradeNo: p.TradeNo,
+		SubMerchant: sub,
+	}, nil
+}
+
+// walletError turns a connector's failure into the error that callers see.
+func walletError(err error) error {
+	var no *wallet.Rejection
+	switch {
+	case errors.As(err, &no) && no.Kind == wallet.RejectedAccount:
+		return &pay.Error{Code: pay.WalletTrouble, Message: "the wallet refuses the merchant's account: " + no.Code, Err: err}
+	case errors.As(err, &no):
+		return &pay.Error{Code: pay.WalletRejected, Message: "the wallet refused: " + no.Code, Err: err}
+	case errors.Is(err, wallet.ErrNotSent):
+		return &pay.Error{Code: pay.WalletBusy, Message: "the wallet could not be reached, try again", Err: err}
+	case errors.Is(err, wallet.ErrUnknown), errors.Is(err, context.DeadlineExceeded):
+		return &pay.Error{Code: pay.OutcomeUnknown, Message: "the wallet did not answer, ask with a query", Err: err}
+	}
+	return fmt.Errorf("gateway: wallet: %w", err)
+}

@@ -1,0 +1,258 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// PayRequest is a merchant's order, its shapes checked: what each field may
+// look like is the API's business, what may be ordered is Pay's.
+type PayRequest struct {
+	Credential  pay.Credential
+	StoreID     string
+	OrderNo     string
+	Fingerprint string // of all that the merchant asked for
+	PayType     pay.PayType
+	Amount      pay.Amount
+	Goods       string
+	ClientTime  string
+	DeviceID    string
+	ReturnURL   string
+	NotifyURL   string // "" falls back to the credential's
+	OpenID      string
+	Life        time.Duration
+	NoCredit    bool
+}
+
+// Pay takes an order: it is stored first, and the wallet is asked second. A
+// repeat with the same fingerprint gives the same order back, with the error
+// AlreadyPaid, AlreadyClosed, AlreadyExpired or what it failed with if it is no
+// longer open. Other errors are *pay.Error of StoreUnknown, StoreNotSetUp,
+// StoreDisabled, Forbidden, NumberUsed, InProgress, OutcomeUnknown, Wallet….
+func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
+	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+		return Order{}, err
+	}
+	account, err := g.chooseAccount(ctx, r.Credential.MerchantID, r.PayType, r.Amount.Currency)
+	if err != nil {
+		return Order{}, err
+	}
+	conn, err := g.connector(account)
+	if err != nil {
+		return Order{}, &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
+	}
+	p, isNew, err := g.create(ctx, g.newPayment(r, account, conn.info))
+	if err != nil {
+		return Order{}, err
+	}
+	if !isNew {
+		if p.Fingerprint != r.Fingerprint {
+			return Order{}, &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the number stands for an order with other values"}
+		}
+		if err := g.ended(p); err != nil {
+			return Order{Payment: p}, err
+		}
+		// The account that the order was made with, should another one serve now.
+		if conn, err = g.connectorOf(ctx, p); err != nil {
+			return Order{Payment: p}, err
+		}
+	} else {
+		g.Log.InfoContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
+	}
+	if !conn.info.Offline && p.WalletRef == "" {
+		if p, err = g.register(ctx, conn, p); err != nil {
+			return Order{Payment: p}, err
+		}
+	}
+	if g.DirectPayURL && conn.info.Offline {
+		return g.direct(ctx, conn, p)
+	}
+	return Order{Payment: p, PayURL: g.PayLink(p)}, nil
+}
+
+func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info) pay.Payment {
+	now := g.Now()
+	p := pay.Payment{
+		Scope:   pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID},
+		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint,
+		PayType: r.PayType, AccountID: a.ID, Amount: r.Amount, Goods: r.Goods,
+		ClientTime: r.ClientTime, DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL,
+		OpenID: r.OpenID, NoCredit: r.NoCredit,
+		Status: pay.Created, CreatedAt: now, ExpiresAt: now.Add(r.Life), DueAt: now.Add(r.Life),
+	}
+	if p.NotifyURL == "" {
+		p.NotifyURL = r.Credential.NotifyURL
+	}
+	if info.Offline {
+		p.Status = pay.Pending // nothing has to be asked before the buyer can pay
+		if g.DirectPayURL {
+			p.OpenedAt, p.DueAt = now, now.Add(g.Looks[0])
+		}
+	}
+	return p
+}
+
+// create stores the payment under an id that nobody has.
+func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool, error) {
+	for range 5 {
+		id, err := g.newPaymentID(p.MerchantID, p.CreatedAt)
+		if err != nil {
+			return pay.Payment{}, false, err
+		}
+		p.ID = id
+		stored, isNew, err := g.Store.CreatePayment(ctx, p)
+		switch {
+		case errors.Is(err, store.ErrIDClash):
+			continue
+		case errors.Is(err, store.ErrOutcomeUnknown):
+			return pay.Payment{}, false, &pay.Error{Code: pay.OutcomeUnknown, Message: "the order may have been stored; send the same request again", Err: err}
+		case err != nil:
+			return pay.Payment{}, false, err
+		}
+		return stored, isNew, nil
+	}
+	return pay.Payment{}, false, errors.New("gateway: no free payment id after five draws")
+}
+
+// ended says why a repeated order cannot be paid any more; nil if it can.
+func (g *Gateway) ended(p pay.Payment) error {
+	switch {
+	case p.Status == pay.Paid:
+		return &pay.Error{Code: pay.AlreadyPaid, Message: "the order is paid"}
+	case p.Status == pay.Closed:
+		return &pay.Error{Code: pay.AlreadyClosed, Message: "the order is closed"}
+	case p.Status == pay.Failed:
+		return &pay.Error{Code: pay.WalletRejected, Message: "the wallet refused the order: " + p.Failure}
+	case p.Status == pay.Expired, !g.Now().Before(p.ExpiresAt):
+		return &pay.Error{Code: pay.AlreadyExpired, Message: "the order is past its life; make a new one"}
+	}
+	return nil
+}
+
+// register makes the order known to a wallet that must be asked before the
+// buyer can pay. Of several requests for one order, one asks and the others
+// wait for it briefly. A crash leaves the order Created without a reference:
+// the next request, or Recover, asks again under the same id.
+func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, error) {
+	mine, err := g.Store.MarkAsked(ctx, p.MerchantID, p.ID, g.Now(), g.WalletTimeout)
+	if err != nil {
+		return p, err
+	}
+	if !mine {
+		return g.awaitRegistration(ctx, p)
+	}
+	order, err := g.orderOf(ctx, p)
+	if err != nil {
+		return p, err
+	}
+	// The merchant may hang up; what the wallet was asked must still be kept.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.WalletTimeout)
+	defer cancel()
+	checkout, err := conn.Pay(ctx, order)
+	var no *wallet.Rejection
+	if err != nil && !errors.As(err, &no) {
+		g.Log.WarnContext(ctx, "wallet did not take the order", "syssn", p.ID, "error", err)
+		return p, walletError(err)
+	}
+	return g.registered(ctx, p, checkout, no)
+}
+
+// registered keeps the wallet's answer: its reference, or its refusal.
+func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection) (pay.Payment, error) {
+	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+		current, err := tx.Payment(p.MerchantID, p.ID)
+		if err != nil {
+			return err
+		}
+		p = current
+		if p.Status != pay.Created {
+			return nil
+		}
+		if no == nil {
+			p.Status, p.WalletRef = pay.Pending, c.Ref
+			return g.move(tx, p, pay.Created, g.event(p, "registered", "merchant", c.Ref))
+		}
+		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, g.Now(), time.Time{}
+		return g.move(tx, p, pay.Created, g.event(p, "failed", "wallet", no.Code))
+	})
+	if err != nil {
+		return p, err
+	}
+	if no != nil && p.Status == pay.Failed {
+		return p, walletError(no)
+	}
+	return p, g.ended(p)
+}
+
+// awaitRegistration waits up to two seconds for another request's answer.
+func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Payment, error) {
+	for range 20 {
+		select {
+		case <-ctx.Done():
+			return p, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		current, err := g.Store.Payment(ctx, p.MerchantID, p.ID)
+		if err != nil {
+			return p, err
+		}
+		if current.WalletRef != "" || !current.Status.Open() {
+			return current, g.ended(current)
+		}
+	}
+	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being placed; ask again in a moment"}
+}
+
+// direct gives the wallet's own address instead of our link.
+func (g *Gateway) direct(ctx context.Context, conn opened, p pay.Payment) (Order, error) {
+	order, err := g.orderOf(ctx, p)
+	if err != nil {
+		return Order{Payment: p}, err
+	}
+	checkout, err := conn.Pay(ctx, order)
+	if err != nil {
+		return Order{Payment: p}, walletError(err)
+	}
+	return Order{Payment: p, PayURL: checkout.URL}, nil
+}
+
+// CheckStore tells whether a credential and a store id go together and are in
+// use: StoreUnknown, StoreNotSetUp or StoreDisabled if not. (Trade API, mchid:
+// must be sent if the app code has stores, must not be if it has none.)
+func (g *Gateway) CheckStore(ctx context.Context, c pay.Credential, storeID string) error {
+	refuse := func(code pay.Code, why string) error {
+		return &pay.Error{Code: code, Field: "store_id", Message: why}
+	}
+	m, err := g.Store.Merchant(ctx, c.MerchantID)
+	if err != nil {
+		return fmt.Errorf("gateway: merchant %s: %w", c.MerchantID, err)
+	}
+	if m.Disabled {
+		return refuse(pay.StoreDisabled, "the merchant is disabled")
+	}
+	switch {
+	case c.HasStores && storeID == "":
+		return refuse(pay.StoreNotSetUp, "this app code has stores: name one")
+	case !c.HasStores && storeID != "":
+		return refuse(pay.StoreUnknown, "this app code has no stores: leave it out")
+	case !c.HasStores:
+		return nil
+	}
+	s, err := g.Store.Store(ctx, c.MerchantID, c.AppCode, storeID)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse(pay.StoreUnknown, "this app code has no such store")
+	}
+	if err != nil {
+		return err
+	}
+	if s.Disabled {
+		return refuse(pay.StoreDisabled, "the store is disabled")
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// The limits on asking wallets because somebody asked us. (Trade API, query.)
+const (
+	askGap    = 3 * time.Second         // between two questions about one order
+	askWithin = 1800 * time.Millisecond // a merchant is answered within two seconds
+	askAtOnce = 10                      // questions of one request in flight
+)
+
+// QueryRequest chooses what a merchant wants to know of.
+type QueryRequest struct {
+	Credential pay.Credential
+	StoreID    string
+	Filter     store.PaymentFilter // its Scope is set by Query
+}
+
+// Query lists a merchant's own payments, newest first. Open ones are asked for
+// at the wallet first, at most once in three seconds each, and the answer comes
+// within two seconds whatever the wallets do: what is not known by then is
+// given as it stands.
+func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]pay.Payment, error) {
+	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+		return nil, err
+	}
+	r.Filter.Scope = pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
+	found, err := g.Store.Payments(ctx, r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	return g.askAll(ctx, found), nil
+}
+
+// askAll asks the wallets about those of the payments whose outcome is still to
+// come, and gives all of them back as they are known at the end.
+func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Payment {
+	deadline := time.NewTimer(askWithin)
+	defer deadline.Stop()
+	// Questions outlive the caller: an answer that is on its way is still worth storing.
+	ctx = context.WithoutCancel(ctx)
+	var mu sync.Mutex
+	answers := append([]pay.Payment(nil), payments...)
+	slots := make(chan struct{}, askAtOnce)
+	done := make(chan struct{})
+	stop := make(chan struct{})
+	defer close(stop)
+	var asking sync.WaitGroup
+	for i, p := range payments {
+		if !p.Status.Open() {
+			continue
+		}
+		asking.Add(1)
+		g.background.Go(func() {
+			defer asking.Done()
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+			case <-stop:
+				return
+			}
+			if now, err := g.ask(ctx, p); err != nil {
+				g.Log.WarnContext(ctx, "wallet could not be asked", "syssn", p.ID, "error", err)
+			} else {
+				mu.Lock()
+				answers[i] = now
+				mu.Unlock()
+			}
+		})
+	}
+	g.background.Go(func() { asking.Wait(); close(done) })
+	select {
+	case <-done:
+	case <-deadline.C:
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return append([]pay.Payment(nil), answers...)
+}
+
+// ask looks at a payment unless there is nothing to learn yet or that was done
+// within askGap.
+func (g *Gateway) ask(ctx context.Context, p pay.Payment) (pay.Payment, error) {
+	conn, err := g.connectorOf(ctx, p)
+	if err != nil {
+		return p, err
+	}
+	if g.unseen(p, conn.info) && g.Now().Before(p.ExpiresAt) {
+		return p, nil
+	}
+	mine, err := g.Store.MarkAsked(ctx, p.MerchantID, p.ID, g.Now(), askGap)
+	if err != nil || !mine {
+		return p, err
+	}
+	return g.look(ctx, p, "merchant")
+}

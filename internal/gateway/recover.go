@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+const (
+	recoverAtOnce = 16               // payments looked at at the same time
+	recoverPoll   = 2 * time.Second  // at most this long between looks at the schedule
+	recoverLease  = 60 * time.Second // outlasts a look's timeouts and the clocks' differences
+)
+
+// lateLooks are the times after a payment was given up at which its wallet is
+// asked once more, if the buyer had opened the link: a wallet that cannot close
+// an order may still take money for it. The wallet's own maximum follows them.
+var lateLooks = []time.Duration{time.Hour, 12*time.Hour + 15*time.Minute, 25 * time.Hour}
+
+// lateMargin is added to the wallet's maximum for the last of all looks.
+const lateMargin = time.Hour
+
+// Run looks at payments when they are due (the row is the schedule), until ctx
+// ends: open ones, so that a lost notification is made up for and the end of an
+// order's life is noticed, and those that were given up, for late money. It
+// returns when all that it started has ended.
+func (g *Gateway) Run(ctx context.Context) error {
+	slots := make(chan struct{}, recoverAtOnce)
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	for {
+		claimed, err := g.Store.ClaimDuePayments(ctx, g.Now(), recoverLease, recoverAtOnce)
+		if err != nil && ctx.Err() == nil {
+			g.Log.ErrorContext(ctx, "due payments cannot be read", "error", err)
+		}
+		for _, c := range claimed {
+			slots <- struct{}{} // those in hand end within their timeout
+			looking.Go(func() {
+				defer func() { <-slots }()
+				g.recoverOne(context.WithoutCancel(ctx), c)
+			})
+		}
+		if len(claimed) == recoverAtOnce {
+			continue
+		}
+		pause := recoverPoll
+		if next, err := g.Store.NextDuePayment(ctx); err == nil && !next.IsZero() {
+			pause = min(max(next.Sub(g.Now()), 50*time.Millisecond), recoverPoll)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// recoverOne looks at one payment and sets the time of its next look.
+func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
+	p, err := g.look(ctx, c.Payment, "recover")
+	if err != nil {
+		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Looks, "error", err)
+		p = c.Payment
+	}
+	p.Looks = c.Looks + 1
+	due := g.nextLook(ctx, p)
+	switch err := g.Store.ReschedulePayment(ctx, c, due); {
+	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over
+	case err != nil:
+		g.Log.ErrorContext(ctx, "payment cannot be rescheduled", "syssn", c.ID, "error", err)
+	}
+}
+
+// look asks the wallet about a payment and settles what it says. A payment past
+// its life expires, but only when the wallet has definitely not been paid: where
+// it does not answer the payment stays as it is.
+func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Payment, error) {
+	if p.Status == pay.Paid {
+		return p, nil
+	}
+	conn, err := g.connectorOf(ctx, p)
+	if err != nil {
+		return p, err
+	}
+	if g.unseen(p, conn.info) {
+		if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
+			return g.expire(ctx, p, actor, "never opened")
+		}
+		return p, nil
+	}
+	order, err := g.orderOf(ctx, p)
+	if err != nil {
+		return p, err
+	}
+	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+	defer cancel()
+	state, err := conn.Query(asked, order)
+	if err != nil {
+		return p, walletError(err)
+	}
+	settled, err := g.settle(ctx, p.MerchantID, p.ID, state, actor)
+	if err != nil {
+		return p, err
+	}
+	definite := state.Outcome == wallet.Waiting || state.Outcome == wallet.NotFound
+	if settled.Status.Open() && definite && !g.Now().Before(p.ExpiresAt.Add(g.Margin)) {
+		return g.expire(ctx, settled, actor, "not paid within its life; the wallet says "+string(state.Outcome))
+	}
+	return settled, nil
+}
+
+// unseen reports whether the wallet cannot know of the order: its address is
+// made when the link is opened, and it never was.
+func (g *Gateway) unseen(p pay.Payment, info wallet.Info) bool {
+	return info.Offline && p.OpenedAt.IsZero()
+}
+
+// expire gives an open payment up. One that was opened or settled meanwhile is
+// left as it is.
+func (g *Gateway) expire(ctx context.Context, p pay.Payment, actor, why string) (pay.Payment, error) {
+	judged, before := p, p
+	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+		current, err := tx.Payment(judged.MerchantID, judged.ID)
+		if err != nil {
+			return err
+		}
+		before, p = current, current
+		if !current.Status.Open() || current.OpenedAt.IsZero() != judged.OpenedAt.IsZero() {
+			return nil
+		}
+		p = g.giveUp(current, pay.Expired)
+		return g.move(tx, p, current.Status, g.event(p, "expired", actor, why))
+	})
+	if err != nil {
+		return before, err
+	}
+	g.logMove(ctx, before, p, actor)
+	return p, nil
+}
+
+// giveUp is p in a final state that late money may still leave.
+func (g *Gateway) giveUp(p pay.Payment, s pay.Status) pay.Payment {
+	p.Status, p.ClosedAt, p.DueAt = s, g.Now(), time.Time{}
+	if !p.OpenedAt.IsZero() {
+		p.DueAt = p.ClosedAt.Add(lateLooks[0])
+	}
+	return p
+}
+
+// nextLook is when a payment is to be looked at again; zero for never.
+func (g *Gateway) nextLook(ctx context.Context, p pay.Payment) time.Time {
+	now := g.Now()
+	switch {
+	case p.Status == pay.Paid:
+		return time.Time{}
+	case p.Status.Open():
+		if p.OpenedAt.IsZero() && now.Before(p.ExpiresAt) {
+			return p.ExpiresAt
+		}
+		next := now.Add(g.Looks[min(p.Looks, len(g.Looks)-1)])
+		if end := p.ExpiresAt.Add(g.Margin); now.Before(end) && next.After(end) {
+			return end
+		}
+		return next
+	case p.OpenedAt.IsZero():
+		return time.Time{}
+	}
+	for _, after := range lateLooks {
+		if at := p.ClosedAt.Add(after); at.After(now) {
+			return at
+		}
+	}
+	if conn, err := g.connectorOf(ctx, p); err == nil {
+		if at := p.ClosedAt.Add(conn.info.LateMax + lateMargin); at.After(now) {
+			return at
+		}
+	}
+	return time.Time{}
+}
