@@ -1,0 +1,53 @@
+# Everything a developer needs. `make run` needs only Go; the rest installs, or
+# asks for, what it needs beside it (scripts/test-deps).
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+TESTFLAGS ?=
+FUZZTIME  ?= 1m
+TOOL      := go tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help run build deps test check format vet lint generated generate bench fuzz clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## start the sandbox: gateway, wallet simulator and demo shop (KEEP=1 keeps the last run's data, ARGS=… adds flags)
+	@exec bin/sampan sandbox $(if $(KEEP),,--fresh) $(ARGS)
+
+build: ## build the static binary bin/sampan
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/sampan ./cmd/sampan
+
+test: deps ## run every test, on both databases and in a real browser (TESTFLAGS=-v shows each)
+	scripts/with-postgres go test -race -timeout 15m $(TESTFLAGS) ./...
+
+deps: ## install what the tests need from Debian's packages, or, without root, say what to install
+	@scripts/test-deps
+
+check: deps format vet lint generated ## what continuous integration runs: the checks of the source, then make test
+	$(MAKE) test TESTFLAGS='-count=1 -v'
+
+format: ## fail if a file is not formatted
+	@test -z "$$(gofmt -l *.go cmd internal | tee /dev/stderr)"
+
+vet: ## go vet
+	go vet ./...
+
+lint: ## staticcheck, at the version pinned in tools/go.mod
+	$(TOOL) staticcheck ./...
+
+generate: ## write the code that is generated from SQL
+	$(TOOL) sqlc generate
+
+generated: ## fail if the generated code is not what its SQL gives
+	$(TOOL) sqlc diff
+
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## fuzz every target for FUZZTIME each (default 1m)
+	scripts/fuzz $(FUZZTIME)
+
+clean: ## remove what the build and the tests wrote
+	rm -rf bin artifacts

@@ -1,0 +1,240 @@
+// Package internal_test holds the rules that no single room can test: who may
+// import whom, what a package may be called, how long a file may grow.
+package internal_test
+
+import (
+	"cmp"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const module = "github.com/sampanpay/sampan"
+
+// maxLines is where a file has grown too long to be one thing. The aim is 400;
+// the margin is there so that one more case does not force a bad cut.
+const maxLines = 450
+
+// room is a row of the table below: what the packages of a folder may import.
+// ours are folders of this module, "." being the public client; libs are
+// prefixes of other modules' import paths. Standard library: always. Patterns
+// are path.Match's, so that "*" is one folder.
+type room struct {
+	dir  string
+	ours []string
+	libs []string
+	// strict: its tests obey the same rule. For the rooms that must be able to
+	// contradict the others, a test that leans on another room proves nothing.
+	strict bool
+}
+
+// rooms is the architecture. The first row that matches a folder rules it.
+var rooms = []room{
+	{dir: ".", ours: []string{"internal/sign"}, strict: true},
+	{dir: "cmd/*", ours: []string{".", "internal/*", "internal/*/*"}, libs: []string{"github.com/alecthomas/kong", "github.com/pelletier/go-toml/v2", "golang.org/x"}},
+
+	{dir: "internal"}, // this test
+	{dir: "internal/pay", libs: []string{"golang.org/x"}, strict: true},
+	{dir: "internal/sign", libs: []string{"golang.org/x"}, strict: true},
+	{dir: "internal/wire/*", libs: []string{"golang.org/x"}, strict: true},
+
+	{dir: "internal/wallet", ours: []string{"internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/wallet/*", ours: []string{"internal/wallet", "internal/wire/*", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/store", ours: []string{"internal/pay", "internal/store/queries"}, libs: []string{
+		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x"}},
+	{dir: "internal/store/queries"},
+	{dir: "internal/store/storetest", ours: []string{"internal/pay", "internal/store"}, libs: []string{"github.com/jackc/pgx/v5"}},
+
+	{dir: "internal/gateway", ours: []string{"internal/store", "internal/wallet", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/api", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/checkout", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"github.com/skip2/go-qrcode", "golang.org/x"}},
+	{dir: "internal/delivery", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"code.dny.dev/ssrf", "golang.org/x"}},
+
+	{dir: "internal/simulator", ours: []string{"internal/wire/*"}, libs: []string{"golang.org/x"}, strict: true},
+	{dir: "internal/demo", ours: []string{"."}, strict: true},
+}
+
+// testLibs are the modules that any test may use beside its room's own.
+var testLibs = []string{
+	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
+	"github.com/rogpeppe/go-internal", "github.com/chromedp", "golang.org/x",
+}
+
+// forTests are the packages that only tests, and each other, may import.
+var forTests = []string{"internal/store/storetest", "internal/wallet/wallettest"}
+
+// registry is the one file that may name a concrete wallet.
+const registry = "cmd/sampan/wallets.go"
+
+// vague are package names that say nothing about what is inside.
+var vague = []string{"common", "base", "core", "helper", "helpers", "impl", "manager", "misc", "model", "models", "repository", "service", "services", "shared", "types", "util", "utils"}
+
+func TestTheTreeKeepsItsRules(t *testing.T) {
+	root := os.DirFS("..")
+	broken, files := violations(t, root)
+	for _, b := range broken {
+		t.Error(b)
+	}
+	if files < 20 {
+		t.Errorf("only %d Go files were found: is this the module's root?", files)
+	}
+}
+
+// The rules themselves can fail: each of these trees breaks exactly one.
+func TestEachBrokenRuleIsFound(t *testing.T) {
+	for _, tt := range []struct{ name, file, source, want string }{
+		{"simulator imports the connector", "internal/simulator/a.go", `package simulator; import _ "` + module + `/internal/wallet/alipayglobal"`, "may not import internal/wallet/alipayglobal"},
+		{"simulator's test imports the connector", "internal/simulator/a_test.go", `package simulator; import _ "` + module + `/internal/wallet/alipayglobal"`, "may not import internal/wallet/alipayglobal"},
+		{"simulator imports the nouns", "internal/simulator/a.go", `package simulator; import _ "` + module + `/internal/pay"`, "may not import internal/pay"},
+		{"nouns import the store", "internal/pay/a.go", `package pay; import _ "` + module + `/internal/store"`, "may not import internal/store"},
+		{"store imports the gateway", "internal/store/a.go", `package store; import _ "` + module + `/internal/gateway"`, "may not import internal/gateway"},
+		{"one wallet imports another", "internal/wallet/x/a.go", `package x; import _ "` + module + `/internal/wallet/y"`, "may not import internal/wallet/y"},
+		{"api imports the wallets' contract", "internal/api/a.go", `package api; import _ "` + module + `/internal/wallet"`, "may not import internal/wallet"},
+		{"demo imports an internal room", "internal/demo/a.go", `package demo; import _ "` + module + `/internal/sign"`, "may not import internal/sign"},
+		{"client imports the gateway", "client.go", `package sampan; import _ "` + module + `/internal/gateway"`, "may not import internal/gateway"},
+		{"a wire format imports another module", "internal/wire/mapi/a.go", `package mapi; import _ "github.com/jackc/pgx/v5"`, "may not import github.com/jackc/pgx/v5"},
+		{"a prefix is not a module", "internal/delivery/a.go", `package delivery; import _ "code.dny.dev/ssrfproof"`, "may not import code.dny.dev/ssrfproof"},
+		{"a wallet is named outside the registry", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/wallet/alipayglobal"`, "only cmd/sampan/wallets.go"},
+		{"a test's helper in the program", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/store/storetest"`, "only for tests"},
+		{"a test's library in the program", "internal/api/a.go", `package api; import _ "pgregory.net/rapid"`, "may not import pgregory.net/rapid"},
+		{"a folder outside the table", "internal/reports/a.go", `package reports`, "is in no room"},
+		{"a vague package name", "internal/api/util/a.go", `package util`, `package name "util"`},
+		{"a file that cannot be read as Go", "internal/api/a.go", `pakage api`, "expected 'package'"},
+		{"a long file", "internal/api/a.go", "package api" + strings.Repeat("\n", maxLines+1), "lines"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			broken, _ := violations(t, fstest.MapFS{tt.file: {Data: []byte(tt.source)}})
+			if !slices.ContainsFunc(broken, func(b string) bool { return strings.Contains(b, tt.want) }) {
+				t.Errorf("got %q, want one with %q", broken, tt.want)
+			}
+		})
+	}
+}
+
+// What the table allows stays allowed, so that the test above is not red for
+// the wrong reason.
+func TestAllowedImportsPass(t *testing.T) {
+	for file, source := range map[string]string{
+		"client.go":                              `package sampan; import _ "` + module + `/internal/sign"`,
+		"cmd/sampan/wallets.go":                  `package main; import _ "` + module + `/internal/wallet/alipayglobal"`,
+		"internal/demo/a.go":                     `package demo; import _ "` + module + `"`,
+		"internal/gateway/a.go":                  `package gateway; import _ "` + module + `/internal/wallet"`,
+		"internal/gateway/a_test.go":             `package gateway_test; import (_ "` + module + `/internal/store/storetest"; _ "pgregory.net/rapid")`,
+		"internal/simulator/a.go":                `package simulator; import (_ "` + module + `/internal/wire/mapi"; _ "golang.org/x/text/encoding")`,
+		"internal/store/a.go":                    `package store; import _ "github.com/jackc/pgx/v5/stdlib"`,
+		"internal/wallet/alipayglobal/a_test.go": `package alipayglobal; import _ "` + module + `/internal/wallet/wallettest"`,
+	} {
+		broken, _ := violations(t, fstest.MapFS{file: {Data: []byte(source)}})
+		for _, b := range broken {
+			t.Error(b)
+		}
+	}
+}
+
+// violations reads every Go file of the tree and returns what breaks a rule,
+// and how many files it read. It parses the files itself: a list from the go
+// command would be served from the test cache after a forbidden import is added.
+func violations(t *testing.T, tree fs.FS) (broken []string, files int) {
+	t.Helper()
+	report := func(file, format string, args ...any) {
+		broken = append(broken, file+": "+fmt.Sprintf(format, args...))
+	}
+	err := fs.WalkDir(tree, ".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if file != "." && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "node_modules", "artifacts", "bin", "tools"}, name)) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		files++
+		source, err := fs.ReadFile(tree, file)
+		if err != nil {
+			return err
+		}
+		ast, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			report(file, "%v", err)
+			return nil
+		}
+		test := strings.HasSuffix(name, "_test.go")
+		if pkg := ast.Name.Name; slices.Contains(vague, strings.TrimSuffix(pkg, "_test")) {
+			report(file, "package name %q says nothing about what is inside", pkg)
+		}
+		if n := strings.Count(string(source), "\n"); n > maxLines && !test && !isGenerated(source) {
+			report(file, "%d lines: cut it where it holds two things (the limit is %d)", n, maxLines)
+		}
+		at := slices.IndexFunc(rooms, func(r room) bool { ok, _ := path.Match(r.dir, path.Dir(file)); return ok })
+		if at < 0 {
+			report(file, "%s is in no room: give it a row in this test's table", path.Dir(file))
+			return nil
+		}
+		for _, spec := range ast.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			if why := refusal(rooms[at], file, imported, test); why != "" {
+				report(file, "%s", why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return broken, files
+}
+
+// refusal says why a file of the room may not import the path, or "".
+func refusal(r room, file, imported string, test bool) string {
+	if !strings.Contains(strings.Split(imported, "/")[0], ".") {
+		return "" // the standard library
+	}
+	rest, ours := strings.CutPrefix(imported+"/", module+"/")
+	if !ours {
+		libs := r.libs
+		if test {
+			libs = append(slices.Clone(libs), testLibs...)
+		}
+		if slices.ContainsFunc(libs, func(l string) bool { return strings.HasPrefix(imported+"/", l+"/") }) {
+			return ""
+		}
+		return fmt.Sprintf("%s may not import %s", r.dir, imported)
+	}
+	dir := cmp.Or(strings.TrimSuffix(rest, "/"), ".")
+	if dir == path.Dir(file) || (test && !r.strict) {
+		return "" // its own external test, or a test that may use any room
+	}
+	if slices.Contains(forTests, dir) {
+		return dir + " is only for tests"
+	}
+	if ok := slices.ContainsFunc(r.ours, func(p string) bool { m, _ := path.Match(p, dir); return m }); !ok {
+		return fmt.Sprintf("%s may not import %s", r.dir, dir)
+	}
+	if concrete, _ := path.Match("internal/wallet/*", dir); concrete && file != registry {
+		return fmt.Sprintf("only %s may name a concrete wallet, here %s", registry, dir)
+	}
+	return ""
+}
+
+// isGenerated follows the go command's convention for generated files.
+func isGenerated(source []byte) bool {
+	for line := range strings.Lines(string(source)) {
+		if strings.HasPrefix(line, "// Code generated ") && strings.HasSuffix(strings.TrimSpace(line), " DO NOT EDIT.") {
+			return true
+		}
+	}
+	return false
+}
