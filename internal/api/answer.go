@@ -1,0 +1,69 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// answer is what goes back: a body of JSON for merchants, of text for wallets,
+// and what the log is to know of it.
+type answer struct {
+	status int
+	json   any    // or
+	text   []byte // if json is nil
+	respcd string
+	syssn  string
+	err    error // why it is not what was asked for
+}
+
+// refusal is the body of an answer that has no order to show.
+type refusal struct {
+	outcome
+	OutTradeNo string `json:"out_trade_no,omitempty"` // once the request is known to be the merchant's
+}
+
+// refuse answers a merchant's request that came to nothing.
+func (a *API) refuse(err error, outTradeNo string, rec *record) answer {
+	o := outcomeOf(err, rec.id)
+	return answer{status: statusOf(err), json: refusal{o, outTradeNo}, respcd: o.RespCd, err: err}
+}
+
+// send writes the answer. Nothing can go wrong with it but the connection.
+func (ans answer) send(w http.ResponseWriter) {
+	body, contentType := ans.text, "text/plain; charset=utf-8"
+	if ans.json != nil {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(ans.json); err != nil {
+			panic(err) // a type of this package that has no JSON
+		}
+		body, contentType = b.Bytes(), "application/json; charset=utf-8"
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	setRetryAfter(h, ans.err)
+	w.WriteHeader(ans.status)
+	w.Write(body)
+}
+
+// The trade API's spelling of a moment.
+const layout = "2006-01-02 15:04:05"
+
+func (a *API) print(t time.Time) string { return t.In(a.Zone).Format(layout) }
+
+// paidAt is an order's paydtm: until it is paid, the time that it was made.
+func (a *API) paidAt(p pay.Payment) string {
+	if p.PaidAt.IsZero() {
+		return a.print(p.CreatedAt)
+	}
+	return a.print(p.PaidAt)
+}

@@ -1,0 +1,89 @@
+// Package api is what merchants' servers and wallets' servers talk to: the
+// trade API (payment, query) and the wallets' callback addresses. It reads,
+// authenticates and checks shapes, hands over to the gateway, and writes the
+// answer; it decides nothing about payments.
+package api
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// Config is what New needs. Gateway and Store must be set.
+type Config struct {
+	Gateway *gateway.Gateway
+	Store   *store.DB
+	// Zone is the one that times are printed in; UTC+8 if nil.
+	Zone *time.Location
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. Behind
+	// a proxy that is not among them all requests seem to come from the proxy.
+	TrustedProxies []netip.Prefix
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// Random is where request ids come from; crypto/rand if nil.
+	Random io.Reader
+	// Log takes one line for each request; slog.Default() if nil.
+	Log *slog.Logger
+}
+
+// API serves the trade API and the callbacks.
+type API struct {
+	Config
+	rates    *rates
+	failures *failures
+}
+
+// New makes an API, filling in the defaults of c.
+func New(c Config) *API {
+	if c.Zone == nil {
+		c.Zone = time.FixedZone("UTC+8", 8*60*60)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return &API{
+		Config:   c,
+		rates:    &rates{take: c.Store.TakeRate, now: c.Now},
+		failures: &failures{now: c.Now},
+	}
+}
+
+// Register adds the API's paths to mux.
+func (a *API) Register(mux *http.ServeMux) {
+	mux.Handle("/trade/v1/payment", a.trade(a.pay))
+	mux.Handle("/trade/v1/query", a.trade(a.query))
+	mux.Handle("/trade/", a.observed(a.broken, func(_ http.ResponseWriter, _ *http.Request, rec *record) answer {
+		return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", rec)
+	}))
+	mux.Handle("/callback/{merchant}/{account}", a.observed(callbackBroken, a.callback))
+}
+
+// Handler serves the API's paths and nothing else.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	a.Register(mux)
+	return mux
+}
+
+// What has an HTTP status of its own; every other refusal is 200 (trade API,
+// transport).
+var (
+	errNoPath   = errors.New("no such path")
+	errMethod   = errors.New("method not allowed")
+	errTooLarge = errors.New("request too large")
+)

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// call is a merchant's request that may be served: read, signed, within its limits.
+type call struct {
+	credential pay.Credential
+	params     sign.Params
+}
+
+// admit turns a request into a call. The order of the checks is fixed: can it
+// be read, is it signed, is it within the limits (trade API, signature).
+func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
+	params, err := readForm(w, r)
+	if err != nil {
+		return call{}, err
+	}
+	credential, err := a.authenticate(r.Context(), r.Header, params)
+	if pay.CodeOf(err) == pay.BadSignature {
+		if retry, ok := a.failures.count(a.source(r)); !ok {
+			return call{}, limited("too many requests with a wrong signature from this address", retry)
+		}
+	}
+	if err != nil {
+		return call{}, err
+	}
+	if err := a.rates.admit(r.Context(), credential); err != nil {
+		return call{}, err
+	}
+	return call{credential, params}, nil
+}
+
+// nobodysKey signs for app codes that do not exist, so that they are refused
+// after the same work as a wrong signature.
+const nobodysKey = "0123456789ABCDEF0123456789ABCDEF"
+
+// authenticate finds who signed params. Errors are pay.BadSignature, the same
+// for an app code that is unknown or revoked as for a wrong signature; anything
+// else is trouble of our own.
+func (a *API) authenticate(ctx context.Context, header http.Header, params sign.Params) (pay.Credential, error) {
+	appCode, signature := header.Get("X-QF-APPCODE"), header.Get("X-QF-SIGN")
+	switch {
+	case appCode == "":
+		return pay.Credential{}, unsigned("X-QF-APPCODE", "this header is required")
+	case signature == "":
+		return pay.Credential{}, unsigned("X-QF-SIGN", "this header is required")
+	}
+	algorithm, err := sign.ParseAlgorithm(header.Get("X-QF-SIGNTYPE"))
+	if err != nil {
+		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be MD5 or SHA256")
+	}
+
+	credential, err := a.credential(ctx, appCode)
+	known := err == nil && !credential.Disabled
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return pay.Credential{}, fmt.Errorf("find app code: %w", err)
+	}
+	key := nobodysKey
+	if known {
+		key = credential.ClientKey.Reveal()
+	}
+	if verified := sign.VerifyRequest(params, key, algorithm, signature); !verified || !known {
+		return pay.Credential{}, unsigned("X-QF-SIGN", fmt.Sprintf(
+			"does not fit the app code and these parameters: it must be the %s, in hex, of %q followed by the client key",
+			algorithm, clip(params.Canonical(), 1000)))
+	}
+	return credential, nil
+}
+
+// credential looks an app code up. One that no operator could have given out is
+// store.ErrNotFound without asking the database, which may choke on its bytes.
+func (a *API) credential(ctx context.Context, appCode string) (pay.Credential, error) {
+	if len(appCode) > 64 {
+		return pay.Credential{}, store.ErrNotFound
+	}
+	for _, c := range []byte(appCode) {
+		if c <= ' ' || c > '~' {
+			return pay.Credential{}, store.ErrNotFound
+		}
+	}
+	return a.Store.Credential(ctx, appCode)
+}
+
+func unsigned(header, message string) error {
+	return &pay.Error{Code: pay.BadSignature, Field: header, Message: message}
+}

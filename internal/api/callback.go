@@ -1,0 +1,63 @@
+package api
+
+import (
+	"net/http"
+	"regexp"
+
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// callbackAddress is what an address of ours looks like: the merchant's six
+// digits and the account's id. Anything else leads nowhere, and is not looked up.
+var callbackAddress = regexp.MustCompile(`^[0-9]{6}/[0-9A-Za-z-]{1,32}$`)
+
+// callback takes what a wallet posts for an account. Only what the gateway has
+// made durable is answered with 200 and the words that the wallet waits for.
+// Everything else is "fail", with which wallets send again later: 4xx if the
+// message is refused, 5xx if the trouble is ours.
+func (a *API) callback(w http.ResponseWriter, r *http.Request, rec *record) answer {
+	merchant, account := r.PathValue("merchant"), r.PathValue("account")
+	reply, err := a.takeCallback(w, r, merchant, account)
+	if err == nil {
+		return answer{status: http.StatusOK, text: reply}
+	}
+	ans := callbackFailed(err)
+	a.Log.WarnContext(r.Context(), "callback refused", "request", rec.id, "status", ans.status,
+		"merchant", clip(merchant, 16), "account", clip(account, 32), "from", a.source(r).String(), "reason", clip(err.Error(), 500))
+	return ans
+}
+
+func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, account string) ([]byte, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		return nil, &pay.Error{Code: pay.BadRequest, Message: "the method must be POST", Err: errMethod}
+	}
+	if !callbackAddress.MatchString(merchant + "/" + account) {
+		return nil, &pay.Error{Code: pay.NotFound, Message: "not an address of ours"}
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return a.Gateway.Callback(r.Context(), merchant, account, r.Header, body)
+}
+
+// callbackFailed answers a wallet that has to send again.
+func callbackFailed(err error) answer {
+	status := statusOf(err)
+	if status == http.StatusOK {
+		switch pay.CodeOf(err) {
+		case pay.NotFound:
+			status = http.StatusNotFound
+		case pay.BadSignature:
+			status = http.StatusForbidden
+		case pay.BadRequest:
+			status = http.StatusBadRequest
+		default:
+			status = http.StatusServiceUnavailable
+		}
+	}
+	return answer{status: status, text: []byte("fail"), err: err}
+}
+
+func callbackBroken(err error, _ *record) answer { return callbackFailed(err) }

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+)
+
+// Bounds of what is read from anyone.
+const (
+	maxBody   = 64 << 10
+	maxParams = 100
+)
+
+// readForm reads a request's parameters: the query of a GET, the form in the
+// body of a POST. They are in one place or the other, never both: a POST with a
+// query is refused, so that there is no question which value counts. A body
+// whose type is not stated is taken for a form, and its charset for UTF-8
+// whatever is stated, since what is not UTF-8 is refused by its bytes.
+//
+// Errors are pay.BadRequest, with errMethod or errTooLarge inside where they
+// have a status of their own.
+func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
+	switch r.Method {
+	case http.MethodGet:
+		if len(r.URL.RawQuery) > maxBody {
+			return nil, tooLarge()
+		}
+		return decodeForm(r.URL.RawQuery)
+	case http.MethodPost:
+		if r.URL.RawQuery != "" {
+			return nil, unreadable("", "parameters of a POST belong in its body, not in the address")
+		}
+		if t := r.Header.Get("Content-Type"); !formType(t) {
+			return nil, unreadable("Content-Type", fmt.Sprintf("must be application/x-www-form-urlencoded, not %q", clip(t, 64)))
+		}
+		body, err := readBody(w, r)
+		if err != nil {
+			return nil, err
+		}
+		return decodeForm(string(body))
+	}
+	w.Header().Set("Allow", "GET, POST")
+	return nil, &pay.Error{Code: pay.BadRequest, Message: "the method must be POST or GET", Err: errMethod}
+}
+
+// readBody reads at most maxBody bytes; more is an error with errTooLarge inside.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, tooLarge()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge()
+	case err != nil:
+		return nil, &pay.Error{Code: pay.BadRequest, Message: "the body could not be read to its end", Err: err}
+	}
+	return body, nil
+}
+
+func formType(contentType string) bool {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	mediaType = strings.TrimSpace(mediaType)
+	return mediaType == "" || strings.EqualFold(mediaType, "application/x-www-form-urlencoded")
+}
+
+// decodeForm decodes name=value pairs joined by &. Raw spaces are taken as they
+// are, since the vendor's PHP samples send them; a ; is a character like any
+// other. Percent errors, invalid UTF-8, a pair without = and a name that comes
+// twice are pay.BadRequest naming the parameter.
+func decodeForm(raw string) (sign.Params, error) {
+	if strings.Count(raw, "&") >= maxParams {
+		return nil, unreadable("", fmt.Sprintf("more than %d parameters", maxParams))
+	}
+	params := sign.Params{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		rawName, rawValue, found := strings.Cut(pair, "=")
+		name, wrong := unescape(rawName)
+		switch {
+		case wrong != "":
+			return nil, unreadable("", fmt.Sprintf("the parameter name %q %s", clip(rawName, 64), wrong))
+		case !found:
+			return nil, unreadable(clip(name, 64), "has no =; a & within a value must be sent as %26")
+		case name == "":
+			return nil, unreadable("", "a parameter has no name")
+		}
+		value, wrong := unescape(rawValue)
+		if wrong != "" {
+			return nil, unreadable(clip(name, 64), "its value "+wrong)
+		}
+		if _, twice := params[name]; twice {
+			return nil, unreadable(clip(name, 64), "is there more than once")
+		}
+		params[name] = value
+	}
+	return params, nil
+}
+
+// unescape decodes one name or value, or says what is wrong with it.
+func unescape(s string) (decoded, wrong string) {
+	decoded, err := url.QueryUnescape(s)
+	switch {
+	case err != nil:
+		return "", "has a % that two hexadecimal digits do not follow"
+	case !utf8.ValidString(decoded):
+		return "", "is not valid UTF-8"
+	}
+	return decoded, ""
+}
+
+func unreadable(field, message string) error {
+	return &pay.Error{Code: pay.BadRequest, Field: field, Message: message}
+}
+
+func tooLarge() error {
+	return &pay.Error{Code: pay.BadRequest, Message: "the request is over 64 KiB", Err: errTooLarge}
+}
+
+// clip shortens s to at most n characters of valid UTF-8, for messages and logs.
+func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}

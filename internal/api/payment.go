@@ -1,0 +1,157 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+)
+
+// defaultLife is how long an order can be paid if expired_time does not say.
+const defaultLife = 30 * time.Minute
+
+// pay serves /trade/v1/payment.
+func (a *API) pay(ctx context.Context, c call, rec *record) answer {
+	request, err := paymentRequest(c)
+	if err != nil {
+		return a.refuse(err, "", rec)
+	}
+	order, err := a.Gateway.Pay(ctx, request)
+	if order.ID == "" {
+		return a.refuse(err, request.OrderNo, rec)
+	}
+	told := outcomeOf(err, rec.id)
+	return answer{status: statusOf(err), json: a.paymentAnswer(order, told), respcd: told.RespCd, syssn: order.ID, err: err}
+}
+
+// paymentRequest checks the values of an order, in the order in which they are
+// documented. It knows no merchant's settings: what this one may order is the
+// gateway's business, the currencies of a pay type included.
+func paymentRequest(c call) (gateway.PayRequest, error) {
+	v := values{params: c.params}
+	r := gateway.PayRequest{Credential: c.credential, Fingerprint: fingerprint(c.params)}
+
+	v.required("txamt", 11)
+	r.Amount.Minor = v.number("txamt", 1, 99_999_999_999)
+	r.Amount.Currency = pay.Currency(v.required("txcurrcd", 3))
+	if !r.Amount.Currency.Known() {
+		v.fail("txcurrcd", "must be one of %s", joined(pay.Currencies))
+	}
+	r.PayType = pay.PayType(v.required("pay_type", 6))
+	if !r.PayType.Known() {
+		v.fail("pay_type", "must be one of %s", joined(pay.PayTypes))
+	}
+	r.OrderNo = v.required("out_trade_no", 128)
+	r.ClientTime = v.required("txdtm", 20)
+	v.moment("txdtm", time.UTC)
+	r.Goods = v.text("goods_name", 64)
+	r.ReturnURL = v.address("return_url", 512)
+	r.NotifyURL = v.address("notify_url", 256)
+	r.OpenID = v.text("openid", 64)
+	if r.OpenID == "" && r.PayType == pay.AlipayServiceWindow {
+		v.fail("openid", "is required for pay_type %s", r.PayType)
+	}
+	r.Life = time.Duration(v.number("expired_time", 5, 120)) * time.Minute
+	if r.Life == 0 {
+		r.Life = defaultLife
+	}
+	switch limit := v.text("limit_pay", 32); {
+	case limit == "":
+	case limit != "no_credit":
+		v.fail("limit_pay", "must be no_credit")
+	case r.PayType != pay.AlipayServiceWindow:
+		v.fail("limit_pay", "cannot be asked for with pay_type %s, since the wallet does not know it", r.PayType)
+	default:
+		r.NoCredit = true
+	}
+	r.StoreID = v.text("mchid", 16)
+	r.DeviceID = v.text("udid", 40)
+	return r, v.err
+}
+
+func joined[S ~string](all []S) string {
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// fingerprinted are the parameters that two requests of one order number must
+// have in common: all that the payment knows but txdtm, which a repeat may set anew.
+var fingerprinted = []string{
+	"txamt", "txcurrcd", "pay_type", "out_trade_no", "goods_name", "return_url", "notify_url",
+	"openid", "expired_time", "limit_pay", "mchid", "udid",
+}
+
+// fingerprint tells requests apart by what they ask for: the SHA-256, in hex, of
+// each fingerprinted name and value that is not empty, each with its length in
+// front. So "sent but empty" is the same as "not sent", and no value can pass
+// for another's.
+func fingerprint(params sign.Params) string {
+	h := sha256.New()
+	for _, name := range fingerprinted {
+		if value := params[name]; value != "" {
+			fmt.Fprintf(h, "%d:%s,%d:%s,", len(name), name, len(value), value)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// paymentAnswer is the body that tells of an order. The keys' order is the
+// documented one.
+type paymentAnswer struct {
+	SysDtm     string     `json:"sysdtm"`
+	PayDtm     string     `json:"paydtm"`
+	TxCurrCd   string     `json:"txcurrcd"`
+	RespMsg    string     `json:"respmsg"`
+	PayType    string     `json:"pay_type"`
+	CardCd     string     `json:"cardcd"`
+	UdID       string     `json:"udid"`
+	TxDtm      string     `json:"txdtm"`
+	TxAmt      string     `json:"txamt"`
+	RespErr    string     `json:"resperr"`
+	OutTradeNo string     `json:"out_trade_no"`
+	SysSn      string     `json:"syssn"`
+	RespCd     string     `json:"respcd"`
+	PayURL     *string    `json:"pay_url,omitempty"`
+	PayParams  *payParams `json:"pay_params,omitempty"`
+	ChnlSn     string     `json:"chnlsn"`
+}
+
+// payParams take the place of pay_url where the buyer pays within the wallet's app.
+type payParams struct {
+	TradeNo string `json:"tradeNO"`
+	URL     string `json:"url"`
+}
+
+func (a *API) paymentAnswer(o gateway.Order, told outcome) paymentAnswer {
+	ans := paymentAnswer{
+		SysDtm:     a.print(o.CreatedAt),
+		PayDtm:     a.paidAt(o.Payment),
+		TxCurrCd:   string(o.Amount.Currency),
+		RespMsg:    told.RespMsg,
+		PayType:    string(o.PayType),
+		CardCd:     o.BuyerID,
+		UdID:       o.DeviceID,
+		TxDtm:      o.ClientTime,
+		TxAmt:      strconv.FormatInt(o.Amount.Minor, 10),
+		RespErr:    told.RespErr,
+		OutTradeNo: o.OrderNo,
+		SysSn:      o.ID,
+		RespCd:     told.RespCd,
+		PayURL:     &o.PayURL,
+		ChnlSn:     o.TradeNo,
+	}
+	if o.PayType == pay.AlipayServiceWindow {
+		ans.PayURL, ans.PayParams = nil, &payParams{TradeNo: o.WalletRef, URL: o.PayURL}
+	}
+	return ans
+}

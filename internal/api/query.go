@@ -1,0 +1,247 @@
+package api
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// Bounds of a query.
+const (
+	maxNumbers      = 100 // syssn or out_trade_no in one query
+	maxRange        = 92 * 24 * time.Hour
+	defaultPageSize = 10
+	maxPageSize     = 100
+	maxPage         = 1_000_000
+)
+
+// standings is how a payment's status is told: the trade API's code of a
+// transaction and the words for people.
+var standings = map[pay.Status]meaning{
+	pay.Created: {"1145", "outcome not known yet"},
+	pay.Pending: {"1143", "waiting for the buyer"},
+	pay.Paid:    {success, "success"},
+	pay.Failed:  {meanings[pay.WalletRejected].respcd, meanings[pay.WalletRejected].text},
+	pay.Closed:  {"1142", "order closed"},
+	pay.Expired: {"1181", "order expired"},
+}
+
+// queryAnswer is the body of a query that was carried out.
+type queryAnswer struct {
+	outcome
+	Page     string        `json:"page"`
+	PageSize string        `json:"page_size"`
+	Data     []transaction `json:"data"`
+}
+
+// transaction is one line of it. The keys' order is the documented one.
+type transaction struct {
+	SysSn             string `json:"syssn"`
+	OutTradeNo        string `json:"out_trade_no"`
+	TxAmt             string `json:"txamt"`
+	TxCurrCd          string `json:"txcurrcd"`
+	PayType           string `json:"pay_type"`
+	OrderType         string `json:"order_type"`
+	RespCd            string `json:"respcd"`
+	ErrMsg            string `json:"errmsg"`
+	Cancel            string `json:"cancel"`
+	TxDtm             string `json:"txdtm"`
+	SysDtm            string `json:"sysdtm"`
+	PayDtm            string `json:"paydtm"`
+	ChnlSn            string `json:"chnlsn"`
+	ChnlSn2           string `json:"chnlsn2"`
+	GoodsName         string `json:"goods_name"`
+	GoodsInfo         string `json:"goods_info"`
+	UdID              string `json:"udid"`
+	CashFee           string `json:"cash_fee"`
+	CashFeeType       string `json:"cash_fee_type"`
+	CashRefundFee     string `json:"cash_refund_fee"`
+	CashRefundFeeType string `json:"cash_refund_fee_type"`
+	ExchangeRate      string `json:"exchange_rate"`
+	CardCd            string `json:"cardcd"`
+}
+
+// query serves /trade/v1/query.
+func (a *API) query(ctx context.Context, c call, rec *record) answer {
+	request, err := queryRequest(c, a.Now())
+	if err != nil {
+		return a.refuse(err, "", rec)
+	}
+	payments, err := a.Gateway.Query(ctx, request)
+	if err != nil {
+		return a.refuse(err, "", rec)
+	}
+	limit := request.Filter.Limit
+	body := queryAnswer{
+		outcome:  outcomeOf(nil, rec.id),
+		Page:     strconv.Itoa(request.Filter.Offset/limit + 1),
+		PageSize: strconv.Itoa(limit),
+		Data:     []transaction{}, // never null
+	}
+	wanted := request.Filter.Statuses
+	for _, p := range payments {
+		if len(wanted) > 0 && !slices.Contains(wanted, p.Status) {
+			continue // the wallet was asked just now, and it has moved on
+		}
+		body.Data = append(body.Data, a.transaction(p))
+	}
+	return answer{status: statusOf(nil), json: body, respcd: body.RespCd}
+}
+
+// queryRequest checks the values of a query. Without numbers it asks for a
+// range of time, which is the current month of txzone unless it is given.
+func queryRequest(c call, now time.Time) (gateway.QueryRequest, error) {
+	v := values{params: c.params}
+	r := gateway.QueryRequest{Credential: c.credential, StoreID: v.text("mchid", 16)}
+	f := &r.Filter
+
+	f.IDs = v.numbers("syssn")
+	f.OrderNos = v.numbers("out_trade_no")
+	for _, s := range v.list("pay_type", len(pay.PayTypes)) {
+		t := pay.PayType(s)
+		if !t.Known() {
+			v.fail("pay_type", "must be one or several of %s", joined(pay.PayTypes))
+		}
+		f.PayTypes = append(f.PayTypes, t)
+	}
+	f.Statuses = v.statuses("respcd")
+	if len(f.IDs)+len(f.OrderNos) == 0 {
+		f.From, f.To = v.timeRange(now)
+	}
+	f.Limit = defaultPageSize
+	if size := v.number("page_size", 1, maxPageSize); size != 0 {
+		f.Limit = int(size)
+	}
+	if page := v.number("page", 1, maxPage); page != 0 {
+		f.Offset = (int(page) - 1) * f.Limit
+	}
+	return r, v.err
+}
+
+// numbers reads comma-separated transaction numbers. An order number may itself
+// hold commas, so the whole is one of those that are looked for.
+func (v *values) numbers(name string) []string {
+	numbers := v.list(name, maxNumbers)
+	for _, n := range numbers {
+		if utf8.RuneCountInString(n) > 128 || strings.ContainsFunc(n, unicode.IsControl) {
+			v.fail(name, "each number must have at most 128 characters, none of them control characters")
+		}
+	}
+	if len(numbers) > 1 {
+		numbers = append(numbers, v.params[name])
+	}
+	return numbers
+}
+
+// noStatus is a status that no payment has, for a filter that nothing matches.
+const nobodys pay.Status = "none"
+
+// statuses reads a filter by a transaction's respcd. Absent is nil.
+func (v *values) statuses(name string) []pay.Status {
+	code := v.text(name, 4)
+	if code == "" {
+		return nil
+	}
+	for status, told := range standings {
+		if told.respcd == code {
+			return []pay.Status{status}
+		}
+	}
+	return []pay.Status{nobodys}
+}
+
+var zoneForm = regexp.MustCompile(`^[+-](0[0-9]|1[0-4])[0-5][0-9]$`)
+
+// zone reads txzone; absent is UTC+8.
+func (v *values) zone() *time.Location {
+	s := v.params["txzone"]
+	if s == "" {
+		s = "+0800"
+	}
+	if !zoneForm.MatchString(s) {
+		v.fail("txzone", "must be a difference from UTC as +0800")
+		return time.UTC
+	}
+	minutes, _ := strconv.Atoi(s[3:])
+	hours, _ := strconv.Atoi(s[:3])
+	if s[0] == '-' {
+		minutes = -minutes
+	}
+	return time.FixedZone(s, (hours*60+minutes)*60)
+}
+
+// timeRange reads start_time and end_time, both included. One that is absent is
+// the end of the current month on its side, if that is a range at all.
+func (v *values) timeRange(now time.Time) (from, to time.Time) {
+	zone := v.zone()
+	start, end := v.moment("start_time", zone), v.moment("end_time", zone)
+	year, month, _ := now.In(zone).Date()
+	from, to = time.Date(year, month, 1, 0, 0, 0, 0, zone), time.Date(year, month+1, 1, 0, 0, -1, 0, zone)
+	switch {
+	case !start.IsZero() && end.IsZero() && (start.Before(from) || start.After(to)):
+		v.fail("end_time", "is required for a range that is not within the current month")
+	case start.IsZero() && !end.IsZero() && (end.Before(from) || end.After(to)):
+		v.fail("start_time", "is required for a range that is not within the current month")
+	}
+	if !start.IsZero() {
+		from = start
+	}
+	if !end.IsZero() {
+		to = end
+	}
+	switch {
+	case to.Before(from):
+		v.fail("end_time", "must not be before start_time")
+	case to.Sub(from) > maxRange:
+		v.fail("end_time", "must be within 92 days of start_time")
+	}
+	// Times are told in whole seconds, so the last second counts to its end.
+	return from, to.Add(time.Second - time.Millisecond)
+}
+
+// transaction tells of a payment. Of what the buyer paid in their own currency
+// the wallets tell nothing.
+func (a *API) transaction(p pay.Payment) transaction {
+	told := standings[p.Status]
+	return transaction{
+		SysSn:         p.ID,
+		OutTradeNo:    p.OrderNo,
+		TxAmt:         strconv.FormatInt(p.Amount.Minor, 10),
+		TxCurrCd:      string(p.Amount.Currency),
+		PayType:       string(p.PayType),
+		OrderType:     "payment",
+		RespCd:        told.respcd,
+		ErrMsg:        told.text,
+		Cancel:        cancelled(p),
+		TxDtm:         p.ClientTime,
+		SysDtm:        a.print(p.CreatedAt),
+		PayDtm:        a.paidAt(p),
+		ChnlSn:        p.TradeNo,
+		GoodsName:     p.Goods,
+		UdID:          p.DeviceID,
+		CashFee:       "0",
+		CashRefundFee: "0",
+		CardCd:        p.BuyerID,
+	}
+}
+
+// cancelled is the flag that tells whether an order still stands.
+func cancelled(p pay.Payment) string {
+	switch {
+	case p.Status == pay.Closed:
+		return "2"
+	case p.Refunded == 0:
+		return "0"
+	case p.Refunded >= p.Amount.Minor:
+		return "3"
+	}
+	return "5"
+}

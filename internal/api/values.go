@@ -1,0 +1,111 @@
+package api
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+)
+
+// values reads a call's parameters, each by its rule. An empty one counts as
+// absent. The first rule that is broken is kept in err, a pay.BadParameter that
+// names the parameter; what is read after it means nothing.
+type values struct {
+	params sign.Params
+	err    error
+}
+
+func (v *values) fail(name, format string, args ...any) {
+	if v.err == nil {
+		v.err = &pay.Error{Code: pay.BadParameter, Field: name, Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+// text reads a value of at most limit characters, none of them control characters.
+func (v *values) text(name string, limit int) string {
+	s := v.params[name]
+	if utf8.RuneCountInString(s) > limit {
+		v.fail(name, "must have at most %d characters", limit)
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		v.fail(name, "must not hold control characters")
+	}
+	return s
+}
+
+// required is text that must be there.
+func (v *values) required(name string, limit int) string {
+	s := v.text(name, limit)
+	if s == "" {
+		v.fail(name, "is required")
+	}
+	return s
+}
+
+// number reads a whole number from low to high in plain digits: no sign, no
+// exponent, no leading zero, so that there is one spelling of each. Absent is 0.
+func (v *values) number(name string, low, high int64) int64 {
+	s := v.params[name]
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || strconv.FormatInt(n, 10) != s || n < low || n > high {
+		v.fail(name, "must be a whole number from %d to %d, in digits only", low, high)
+	}
+	return n
+}
+
+// moment reads a date and time of day in zone. Absent is the zero time.
+func (v *values) moment(name string, zone *time.Location) time.Time {
+	s := v.params[name]
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.ParseInLocation(layout, s, zone)
+	if err != nil || t.Format(layout) != s {
+		v.fail(name, "must be a date and time as YYYY-MM-DD hh:mm:ss")
+	}
+	return t
+}
+
+// address reads an absolute http or https URL of at most limit characters. One
+// that carries a user or password is refused, since it would be shown and logged.
+func (v *values) address(name string, limit int) string {
+	s := v.text(name, limit)
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || strings.ContainsAny(s, " \\\"<>`"):
+		v.fail(name, "is not a valid URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		v.fail(name, "must begin with http:// or https://")
+	case u.Hostname() == "":
+		v.fail(name, "must name a host")
+	case u.User != nil:
+		v.fail(name, "must not hold a user name or password")
+	}
+	return s
+}
+
+// list reads comma-separated values, at most limit of them.
+func (v *values) list(name string, limit int) []string {
+	var found []string
+	for s := range strings.SplitSeq(v.params[name], ",") {
+		if s != "" {
+			found = append(found, s)
+		}
+	}
+	if len(found) > limit {
+		v.fail(name, "must name at most %d", limit)
+	}
+	return found
+}
