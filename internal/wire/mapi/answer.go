@@ -39,25 +39,25 @@ func (a Answer) Verify(k Keys) error {
 	return k.verify(a.Fields.Canonical(), a.Sign)
 }
 
+// maxDepth bounds how deeply elements may nest. Answers need four levels, and
+// a fifth and sixth where a field is a list.
+const maxDepth = 8
+
 // ParseAnswer reads an answer. Elements that it does not know are ignored
-// outside response and kept inside it; text is taken untrimmed. A document
-// that is cut off, that has a field twice, or that is no <alipay> is an error.
+// outside response and kept inside it; text is taken untrimmed; a field that
+// holds elements instead of text is left out. A document that is cut off, that
+// has a field twice, or that is no <alipay> is an error.
 func ParseAnswer(doc []byte) (Answer, error) {
 	d := xml.NewDecoder(bytes.NewReader(doc))
-	d.CharsetReader = func(charset string, in io.Reader) (io.Reader, error) {
-		switch strings.ToUpper(charset) {
-		case "GBK", "GB2312", "GB18030":
-			return simplifiedchinese.GB18030.NewDecoder().Reader(in), nil
-		case "UTF-8":
-			return in, nil
-		}
-		return nil, fmt.Errorf("mapi: answer in unknown charset %q", charset)
-	}
+	d.CharsetReader = charsetReader
 	a := Answer{Fields: Message{}}
-	seen := map[string]bool{}
-	var path []string
-	var text strings.Builder
-	done := false
+	var (
+		path []string        // names of the open elements
+		text strings.Builder // of the innermost one, as long as it is a leaf
+		leaf bool
+		seen = map[string]bool{}
+		done bool
+	)
 	for {
 		tok, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -71,6 +71,9 @@ func ParseAnswer(doc []byte) (Answer, error) {
 			if len(path) == 0 && (done || t.Name.Local != "alipay") {
 				return Answer{}, errors.New("mapi: answer is not one <alipay> element")
 			}
+			if len(path) == maxDepth {
+				return Answer{}, errors.New("mapi: answer is nested too deeply")
+			}
 			path = append(path, t.Name.Local)
 			if len(path) == 3 && path[1] == "response" {
 				if a.Kind != "" {
@@ -78,20 +81,21 @@ func ParseAnswer(doc []byte) (Answer, error) {
 				}
 				a.Kind = t.Name.Local
 			}
+			leaf = true
 			text.Reset()
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
-			name := strings.Join(path, "/")
-			if a.leaf(path, text.String()) {
+			if leaf && a.take(path, text.String()) {
+				name := strings.Join(path, "/")
 				if seen[name] {
-					return Answer{}, fmt.Errorf("mapi: answer has %s twice", name)
+					return Answer{}, fmt.Errorf("mapi: answer has %.64q twice", name)
 				}
 				seen[name] = true
 			}
+			leaf = false
 			path = path[:len(path)-1]
 			done = len(path) == 0
-			text.Reset()
 		}
 	}
 	if !done || !seen["alipay/is_success"] {
@@ -100,9 +104,9 @@ func ParseAnswer(doc []byte) (Answer, error) {
 	return a, nil
 }
 
-// leaf takes the text of the element at path, and reports whether it was one
-// that may come only once.
-func (a *Answer) leaf(path []string, text string) bool {
+// take sets what the element at path says, and reports whether it was one that
+// may come only once.
+func (a *Answer) take(path []string, text string) bool {
 	switch {
 	case len(path) == 2:
 		switch path[1] {
@@ -123,4 +127,14 @@ func (a *Answer) leaf(path []string, text string) bool {
 		return true
 	}
 	return false
+}
+
+// charsetReader lets encoding/xml read what Alipay declares: errors come with
+// the header encoding="GBK".
+func charsetReader(charset string, in io.Reader) (io.Reader, error) {
+	switch strings.ToUpper(charset) {
+	case "GBK", "GB2312", "GB18030":
+		return simplifiedchinese.GB18030.NewDecoder().Reader(in), nil
+	}
+	return nil, fmt.Errorf("mapi: answer in unknown charset %.64q", charset)
 }

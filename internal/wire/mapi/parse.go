@@ -1,6 +1,7 @@
 package mapi
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -22,14 +23,14 @@ func Parse(form string) (Message, error) {
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(rawName)
 		if err != nil || !utf8.ValidString(name) || name == "" {
-			return nil, fmt.Errorf("mapi: a field's name cannot be decoded")
+			return nil, errors.New("mapi: a field's name cannot be decoded")
 		}
 		value, err := url.QueryUnescape(rawValue)
 		if err != nil || !utf8.ValidString(value) {
-			return nil, fmt.Errorf("mapi: field %q cannot be decoded", name)
+			return nil, fmt.Errorf("mapi: field %.64q cannot be decoded", name)
 		}
 		if _, twice := m[name]; twice {
-			return nil, fmt.Errorf("mapi: field %q is there twice", name)
+			return nil, fmt.Errorf("mapi: field %.64q is there twice", name)
 		}
 		m[name] = value
 	}

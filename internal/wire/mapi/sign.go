@@ -3,7 +3,6 @@ package mapi
 import (
 	"crypto"
 	"crypto/md5"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -78,7 +77,7 @@ func (k Keys) sign(s string) (string, error) {
 			return "", errors.New("mapi: no private key")
 		}
 		hash, sum := digest(k.Type, s)
-		sig, err := rsa.SignPKCS1v15(rand.Reader, k.Private, hash, sum)
+		sig, err := rsa.SignPKCS1v15(nil, k.Private, hash, sum) // the scheme draws no random numbers
 		if err != nil {
 			return "", fmt.Errorf("mapi: sign: %w", err)
 		}
