@@ -1,0 +1,48 @@
+package internal_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// docs/dependencies.md explains every direct dependency and every tool, and
+// nothing that is not one.
+func TestEveryDependencyIsExplained(t *testing.T) {
+	read := func(path string) string {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	explained := make(map[string]bool)
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(read("../docs/dependencies.md"), -1) {
+		explained[row[1]] = true
+	}
+	needed := make(map[string]bool)
+	for _, row := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\S+$`).FindAllStringSubmatch(read("../go.mod"), -1) {
+		needed[row[1]] = true // a line with a comment is an indirect requirement
+	}
+	tools := read("../tools/go.mod")
+	required := regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v`).FindAllStringSubmatch(tools, -1)
+	for _, tool := range regexp.MustCompile(`(?m)^(?:tool )?\t?(\S+\.\S+)$`).FindAllStringSubmatch(tools, -1) {
+		for _, module := range required {
+			if strings.HasPrefix(tool[1]+"/", module[1]+"/") {
+				needed[module[1]] = true
+			}
+		}
+	}
+	for module := range needed {
+		if !explained[module] {
+			t.Errorf("%s is required and has no row in docs/dependencies.md", module)
+		}
+	}
+	for module := range explained {
+		if !needed[module] {
+			t.Errorf("%s has a row in docs/dependencies.md and is not required directly", module)
+		}
+	}
+}
