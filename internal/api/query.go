@@ -142,7 +142,7 @@ func (v *values) numbers(name string) []string {
 }
 
 // noStatus is a status that no payment has, for a filter that nothing matches.
-const nobodys pay.Status = "none"
+const noStatus pay.Status = "none"
 
 // statuses reads a filter by a transaction's respcd. Absent is nil.
 func (v *values) statuses(name string) []pay.Status {
@@ -155,7 +155,7 @@ func (v *values) statuses(name string) []pay.Status {
 			return []pay.Status{status}
 		}
 	}
-	return []pay.Status{nobodys}
+	return []pay.Status{noStatus}
 }
 
 var zoneForm = regexp.MustCompile(`^[+-](0[0-9]|1[0-4])[0-5][0-9]$`)
