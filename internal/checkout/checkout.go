@@ -1,0 +1,189 @@
+// Package checkout is what the buyer's browser sees of Sampan: the pay link,
+// the guidance for browsers inside chat apps, and the page that a buyer comes
+// back to from the wallet. It shows what the gateway knows and decides nothing:
+// no request here changes a payment, but for the time of its first opening.
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// Payments is what the pages need to know; a gateway.Gateway has it. An error
+// of the code pay.NotFound means a token that was never given out.
+type Payments interface {
+	Lookup(ctx context.Context, token string) (pay.Payment, error)
+	Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error)
+	Returned(ctx context.Context, token string) (pay.Payment, error)
+}
+
+// Config is what New needs.
+type Config struct {
+	Payments Payments
+	BaseURL  string // of this deployment, as buyers reach it; no trailing slash
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Checkout serves the buyer's pages.
+type Checkout struct{ Config }
+
+// New makes a Checkout.
+func New(c Config) *Checkout { return &Checkout{c} }
+
+// Register adds the pages' routes to mux.
+func (c *Checkout) Register(mux *http.ServeMux) {
+	mux.Handle("GET /pay/{token}", guarded(c.payLink))
+	mux.Handle("GET /pay/{token}/status", guarded(c.status))
+	mux.Handle("GET /return/{token}", guarded(c.result))
+	mux.Handle("GET /checkout/{file}", guarded(asset))
+}
+
+// policy lets a page load its own style sheet, script and icon and ask for the
+// payment's status, and nothing else: no inline code, no forms, no frames.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+
+// guarded sets the headers of every answer. A handler may relax the caching of
+// what is no buyer's business.
+func guarded(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+		h.Set("X-Robots-Tag", "noindex, nofollow")
+		h.Set("Cache-Control", "no-store")
+		next(w, r)
+	})
+}
+
+// payLink sends a browser that can open the wallet on to it. Where the wallet
+// would not open it shows the way out, and where there is nothing to pay (any
+// more) it says so. Programs that only look at the link leave no trace.
+func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
+	token := r.PathValue("token")
+	from := browserOf(r.UserAgent())
+	insists := r.FormValue("open") == "1"
+	v := c.view(r, from)
+
+	if r.Method == http.MethodHead || from.preview && !insists {
+		p, err := c.Payments.Lookup(r.Context(), token)
+		if err != nil {
+			c.fail(w, r, v, p, err)
+			return
+		}
+		v.show(w, http.StatusOK, "preview")
+		return
+	}
+	if from.app != nil && !insists {
+		p, err := c.Payments.Lookup(r.Context(), token)
+		if err != nil {
+			c.fail(w, r, v, p, err)
+			return
+		}
+		v.order(p)
+		if end := c.ending(p); end != "" {
+			v.show(w, http.StatusOK, end)
+			return
+		}
+		v.guide(c.BaseURL, token)
+		v.show(w, http.StatusOK, "guide")
+		return
+	}
+	p, wallet, err := c.Payments.Visit(r.Context(), token)
+	if err != nil {
+		c.fail(w, r, v, p, err)
+		return
+	}
+	if wallet != "" {
+		http.Redirect(w, r, wallet, http.StatusFound)
+		return
+	}
+	v.order(p)
+	if end := c.ending(p); end != "" {
+		v.show(w, http.StatusOK, end)
+		return
+	}
+	c.Log.WarnContext(r.Context(), "pay link leads nowhere", "syssn", p.ID, "status", p.Status)
+	v.show(w, http.StatusServiceUnavailable, "trouble")
+}
+
+// ending is the page for a payment that cannot be paid, "" for one that can.
+// One that is past its life but was not given up yet is as good as expired.
+func (c *Checkout) ending(p pay.Payment) string {
+	switch {
+	case !p.Status.Open():
+		return string(p.Status)
+	case !c.Now().Before(p.ExpiresAt):
+		return string(pay.Expired)
+	}
+	return ""
+}
+
+// fail shows that a payment cannot be shown.
+func (c *Checkout) fail(w http.ResponseWriter, r *http.Request, v *view, p pay.Payment, err error) {
+	if pay.CodeOf(err) == pay.NotFound {
+		v.show(w, http.StatusNotFound, "missing")
+		return
+	}
+	c.logTrouble(r, p, err)
+	v.show(w, http.StatusServiceUnavailable, "trouble")
+}
+
+// logTrouble names the payment but never the token, which opens it.
+func (c *Checkout) logTrouble(r *http.Request, p pay.Payment, err error) {
+	if r.Context().Err() == nil {
+		c.Log.ErrorContext(r.Context(), "checkout", "page", r.Pattern, "syssn", p.ID, "error", err)
+	}
+}
+
+// status answers the result page's script.
+func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
+	type answer struct {
+		Status    string `json:"status"` // waiting, paid, failed, closed, expired; or missing, trouble
+		Amount    string `json:"amount,omitempty"`
+		Currency  string `json:"currency,omitempty"`
+		ReturnURL string `json:"return_url,omitempty"`
+	}
+	code, a := http.StatusOK, answer{}
+	switch p, err := c.Payments.Lookup(r.Context(), r.PathValue("token")); {
+	case pay.CodeOf(err) == pay.NotFound:
+		code, a.Status = http.StatusNotFound, "missing"
+	case err != nil:
+		c.logTrouble(r, p, err)
+		code, a.Status = http.StatusServiceUnavailable, "trouble"
+	default:
+		a = answer{Status: known(p.Status), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency), ReturnURL: returnURL(p)}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(a) // the browser may be gone
+}
+
+// known is a status in the buyer's terms: to a buyer, all that is open waits.
+func known(s pay.Status) string {
+	if s.Open() {
+		return "waiting"
+	}
+	return string(s)
+}
+
+// returnURL is where the merchant wants the buyer in the end, "" if nowhere. It
+// was checked when the order was taken; a page must not lead anywhere but to a
+// web address even if that check had a hole.
+func returnURL(p pay.Payment) string {
+	u, err := url.Parse(p.ReturnURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return ""
+	}
+	return p.ReturnURL
+}

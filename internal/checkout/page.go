@@ -1,0 +1,201 @@
+package checkout
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/skip2/go-qrcode"
+)
+
+//go:embed assets page.html
+var files embed.FS
+
+var pages = template.Must(template.New("page.html").Funcs(template.FuncMap{"asset": assetName}).ParseFS(files, "page.html"))
+
+// view is what page.html shows. Its addresses are relative, so that the pages
+// work under whatever prefix a proxy gives them.
+type view struct {
+	*language
+	from browser
+	keep url.Values // what the page's links to itself carry along
+
+	Kind  string // guide, waiting, preview, missing, trouble, or a payment's final status
+	Goods string
+	Price string // "" where the page shows no payment
+	Code  string // the currency's
+	words []string
+
+	ReturnURL string
+	Leaving   bool // goes to ReturnURL by itself
+
+	Menu   menu // of the app that the buyer is to leave
+	Link   string
+	Escape template.URL
+	QR     qr
+
+	Poll      string // the status's address, if the page is to follow it
+	Next      string // this page's, for its next showing
+	Refresh   int    // seconds until then, without a script
+	Resume    string // back to the wallet, as long as the order can be paid
+	Slow      bool   // it has taken long already
+	SlowAfter int64  // milliseconds
+}
+
+func (c *Checkout) view(r *http.Request, from browser) *view {
+	chosen := r.FormValue("lang")
+	v := &view{language: languageOf(chosen, r.Header.Get("Accept-Language")), from: from, keep: url.Values{}}
+	if chosen == v.Tag {
+		v.keep.Set("lang", chosen)
+	}
+	v.words = []string{"{browser}", v.text["browser."+string(from.system)]}
+	if from.app != nil {
+		v.words = append(v.words, "{app}", v.name("app."+from.app.ID, from.app.Name))
+	}
+	return v
+}
+
+// order puts the payment on the page.
+func (v *view) order(p pay.Payment) {
+	v.Goods, v.Price, v.Code = p.Goods, price(p.Amount), string(p.Amount.Currency)
+	v.ReturnURL = returnURL(p)
+	v.words = append(v.words, "{wallet}", v.name("wallet."+p.PayType.Name(), p.PayType.Name()))
+}
+
+// guide puts the ways out of the app on the page.
+func (v *view) guide(baseURL, token string) {
+	v.Menu = v.from.menu()
+	v.Link = baseURL + "/pay/" + url.PathEscape(token)
+	v.Escape = template.URL(v.from.escape(v.Link)) // made of our own address
+	v.QR = qrOf(v.Link)
+}
+
+// Say is the text of a key.
+func (v *view) Say(key string) string { return v.say(key, v.words...) }
+
+// Title is what the page says first.
+func (v *view) Title() string { return v.Say(v.Kind + ".title") }
+
+// MenuStep tells where the app's menu is, with a picture of it in the text.
+func (v *view) MenuStep() template.HTML {
+	text := template.HTMLEscapeString(v.Say("guide.menu." + v.Menu.Corner))
+	picture := fmt.Sprintf(`<kbd role="img" aria-label="%s">%s</kbd>`, template.HTMLEscapeString(v.Say("guide.menu")), v.Menu.Glyph)
+	return template.HTML(strings.ReplaceAll(text, "{menu}", picture))
+}
+
+// Languages are the choices of the language switch.
+func (v *view) Languages() []*language { return languages }
+
+// In is this page in another language.
+func (v *view) In(tag string) string { return v.query("lang", tag) }
+
+// GoOn is this link, meant.
+func (v *view) GoOn() string { return v.query("open", "1") }
+
+// Retry is this page once more.
+func (v *view) Retry() string { return v.query() }
+
+// query is what the page's links keep, with pairs of name and value set in it
+// ("" takes one out).
+func (v *view) query(pairs ...string) string {
+	q := url.Values{}
+	for name := range v.keep {
+		q.Set(name, v.keep.Get(name))
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+		if pairs[i+1] == "" {
+			q.Del(pairs[i])
+		}
+	}
+	return "?" + q.Encode()
+}
+
+// show writes the page.
+func (v *view) show(w http.ResponseWriter, code int, kind string) {
+	v.Kind = kind
+	var b bytes.Buffer
+	if err := pages.Execute(&b, v); err != nil {
+		panic(err) // every kind of page is executed by a test
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", v.Tag)
+	h.Set("Vary", "Accept-Language, User-Agent")
+	w.WriteHeader(code)
+	_, _ = w.Write(b.Bytes()) // the browser may be gone
+}
+
+// qr is a QR code as the path of an SVG whose pixels are its modules.
+type qr struct {
+	Size int
+	Path string
+}
+
+func qrOf(link string) qr {
+	code, err := qrcode.New(link, qrcode.Medium)
+	if err != nil {
+		return qr{} // too long for one; the link itself is on the page
+	}
+	rows := code.Bitmap()
+	var b strings.Builder
+	for y, row := range rows {
+		for x := 0; x < len(row); x++ {
+			from := x
+			for x < len(row) && row[x] {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
+			}
+		}
+	}
+	return qr{Size: len(rows), Path: b.String()}
+}
+
+// An asset's name holds a hash of what is in it, so that browsers may keep it
+// for ever and still get the new one after an upgrade.
+var assets, assetNames = func() (map[string][]byte, map[string]string) {
+	byName, names := map[string][]byte{}, map[string]string{}
+	entries, err := files.ReadDir("assets")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	for _, e := range entries {
+		content, err := files.ReadFile("assets/" + e.Name())
+		if err != nil {
+			panic(err)
+		}
+		ext := path.Ext(e.Name())
+		hash := sha256.Sum256(content)
+		name := fmt.Sprintf("%s-%x%s", strings.TrimSuffix(e.Name(), ext), hash[:6], ext)
+		byName[name], names[e.Name()] = content, name
+	}
+	return byName, names
+}()
+
+// assetName is the address of an asset, seen from a page.
+func assetName(file string) string { return "../checkout/" + assetNames[file] }
+
+var assetTypes = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
+func asset(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	content, ok := assets[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", assetTypes[path.Ext(name)])
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(content)
+}
