@@ -1,0 +1,131 @@
+package simulator
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Wallet serves what the public sees: gateway.do and the cashier.
+func (s *Simulator) Wallet() http.Handler {
+	sameOrigin := http.NewCrossOriginProtection()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /gateway.do", s.gateway)
+	mux.HandleFunc("POST /gateway.do", s.gateway)
+	mux.HandleFunc("GET /cashier/{id}", s.showCashier)
+	mux.Handle("POST /cashier/{id}", sameOrigin.Handler(http.HandlerFunc(s.postCashier)))
+	mux.HandleFunc("GET /style.css", style)
+	return mux
+}
+
+// cashierView is the buyer's page.
+type cashierView struct {
+	Attempt
+	Payee      string
+	Cost       string // in the buyer's own currency, "" if the same
+	Code       string // the vendor's, for an outcome that has one
+	Buyers     []Buyer
+	Open       bool   // the buyer may still do something
+	Processing bool   // paid, but held until the shop was told
+	Return     string // the signed return_url
+	Next       string // where the page goes by itself
+}
+
+// OutcomeText names the outcome's text.
+func (v cashierView) OutcomeText() string { return "outcome." + string(v.Outcome) }
+
+func (s *Simulator) showCashier(w http.ResponseWriter, r *http.Request) {
+	v, ok, err := s.cashier(r.PathValue("id"))
+	switch {
+	case err != nil:
+		s.refused(w, r, true, nil, err)
+	case !ok:
+		s.pages.write(w, r, http.StatusNotFound, "error", errorView{"SESSION_TIMEOUT", "there is no such cashier page"})
+	default:
+		s.pages.write(w, r, http.StatusOK, "cashier", v)
+	}
+}
+
+func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.attempts[id]
+	if a == nil {
+		return v, false, nil
+	}
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	v = cashierView{Attempt: *a, Payee: a.Terms.Supplier, Buyers: buyersOf(a.Terms.Wallet)}
+	v.Outcome = s.outcome(a, now)
+	v.Open = !v.Outcome.final()
+	v.Code = cashierCode[v.Outcome]
+	if v.Payee == "" {
+		v.Payee = s.partners[a.Partner].Name
+	}
+	if v.Payee == "" {
+		v.Payee = a.Partner
+	}
+	if v.Buyer == "" {
+		v.Buyer = v.Buyers[0].ID
+	}
+	if cost := a.Terms.cost(v.Buyers[0]); cost != a.Terms.Total {
+		v.Cost = cost.String()
+	}
+	if v.Outcome != PaidNow {
+		return v, true, nil
+	}
+	t := s.trades[a.PaidTrade]
+	if s.held(t, now) {
+		v.Processing, v.Next = true, "/cashier/"+id
+		return v, true, nil
+	}
+	v.Return, err = s.returnURL(a, t)
+	v.Next = v.Return
+	return v, true, err
+}
+
+// held tells whether the browser has to wait for the notification's answer.
+func (s *Simulator) held(t *Trade, now time.Time) bool {
+	o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
+	if !s.faultsOf(o).has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
+		return false
+	}
+	return slices.ContainsFunc(o.notices, func(n *Notice) bool {
+		return n.TradeNo == t.TradeNo && n.Extra == "" && n.Answered.IsZero()
+	})
+}
+
+// postCashier takes what the buyer did, and shows the page again.
+func (s *Simulator) postCashier(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	if err := r.ParseForm(); err != nil {
+		s.refused(w, r, true, nil, refuse("ILLEGAL_ARGUMENT", "the form cannot be read"))
+		return
+	}
+	id := r.PathValue("id")
+	if err := s.actInCashier(id, r.PostForm.Get("buyer"), Act(r.PostForm.Get("act"))); err != nil {
+		s.refused(w, r, true, nil, err)
+		return
+	}
+	http.Redirect(w, r, "/cashier/"+id, http.StatusSeeOther)
+}
+
+func (s *Simulator) actInCashier(id, buyerID string, act Act) error {
+	switch act {
+	case Pay, WrongPassword, InsufficientFunds, Cancel, Leave:
+	default:
+		return refuse("ILLEGAL_ARGUMENT", "no act %q", act)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.attempts[id]
+	if a == nil {
+		return &refusal{"SESSION_TIMEOUT", "there is no such cashier page", http.StatusNotFound}
+	}
+	buyer, ok := pickBuyer(a.Terms.Wallet, buyerID)
+	if !ok {
+		return refuse("ILLEGAL_USER", "no buyer %q in %s", buyerID, a.Terms.Wallet)
+	}
+	_, err := s.act(a, buyer, act)
+	return err
+}

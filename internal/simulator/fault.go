@@ -1,0 +1,135 @@
+package simulator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Fault is something that goes wrong with an order on purpose.
+type Fault string
+
+// The faults. Faults says what each does.
+const (
+	Duplicate    Fault = "duplicate"
+	Late         Fault = "late"
+	Early        Fault = "early"
+	NotifyFirst  Fault = "notify-first"
+	ReturnFirst  Fault = "return-first"
+	Reordered    Fault = "reordered"
+	Forged       Fault = "forged"
+	Drop         Fault = "drop"
+	UnknownField Fault = "unknown-field"
+	Shuffled     Fault = "shuffled"
+	Query500     Fault = "query-500"
+	QuerySlow    Fault = "query-slow"
+	QueryCut     Fault = "query-cut"
+	QueryUnknown Fault = "query-unknown"
+	QueryGBK     Fault = "query-gbk"
+	Underpaid    Fault = "underpaid"
+	SecondTrade  Fault = "second-trade"
+)
+
+const (
+	lateBy        = 30 * time.Second // Late
+	returnLead    = 5 * time.Second  // ReturnFirst: the browser's head start
+	hiddenFor     = 5 * time.Second  // Early
+	staleLag      = time.Second      // Reordered
+	secondLag     = 2 * time.Second  // SecondTrade
+	notifyLead    = 10 * time.Second // NotifyFirst: the longest that the browser waits
+	slowAnswer    = 15 * time.Second // QuerySlow
+	badQueryLimit = 3                // faulty answers to queries of one order, then they are right
+)
+
+// FaultInfo describes a fault.
+type FaultInfo struct {
+	Fault  Fault  `json:"fault"`
+	Amount int64  `json:"amount"` // an order of just so many minor units has it
+	Benign bool   `json:"benign"` // a right client still ends with the true state, and soon
+	Text   string `json:"text"`
+}
+
+// Faults is the table of all faults: what the control page shows, what test
+// amounts choose from, and what a rate may draw from (the benign ones).
+var Faults = []FaultInfo{
+	{Duplicate, 910001, true, "the notification is sent twice at the same time"},
+	{Late, 910002, true, "the notification is sent 30 s after the payment"},
+	{Early, 910003, true, "the notification is sent at once, and for 5 s the query still knows no trade"},
+	{NotifyFirst, 910004, true, "the browser is sent back only when the notification has been answered, or after 10 s"},
+	{ReturnFirst, 910005, true, "the notification is sent 5 s after the payment, when the browser is back already"},
+	{Reordered, 910006, true, "a notification of the earlier state (WAIT_BUYER_PAY) arrives after the one of the payment"},
+	{Forged, 910007, true, "two forgeries come first: one with a wrong signature, one with the amount changed after signing"},
+	{Drop, 910008, false, "no notification is sent (resend sends it)"},
+	{UnknownField, 910009, true, "the notification has a signed field that no document lists"},
+	{Shuffled, 910010, true, "the notification's fields come in any order"},
+	{Query500, 910011, true, "the first 3 queries are answered with status 500"},
+	{QuerySlow, 910012, true, "the first 3 queries are answered after 15 s"},
+	{QueryCut, 910013, true, "the first 3 answers to queries break off in the middle"},
+	{QueryUnknown, 910014, true, "the first 3 answers to queries, validly signed, have a trade_status that no document lists"},
+	{QueryGBK, 910015, true, "answers to queries are written in GBK"},
+	{Underpaid, 910016, false, "the buyer pays half; notification and query, validly signed, say so"},
+	{SecondTrade, 910017, false, "the buyer pays twice: a second trade number for the same order, notified 2 s later"},
+}
+
+func faultNamed(name string) (Fault, error) {
+	for _, f := range Faults {
+		if string(f.Fault) == name {
+			return f.Fault, nil
+		}
+	}
+	return "", fmt.Errorf("no fault %q", name)
+}
+
+// faultBook is what was set by hand.
+type faultBook struct {
+	All    []Fault            `json:"all"`    // every order
+	Next   []Fault            `json:"next"`   // the next order that is opened for the first time
+	Orders map[string][]Fault `json:"orders"` // by out_trade_no
+}
+
+// with returns the book with the faults of one order replaced; the book itself
+// stays as it is.
+func (b faultBook) with(number string, fs []Fault) faultBook {
+	b.Orders = maps.Clone(b.Orders)
+	if b.Orders == nil {
+		b.Orders = map[string][]Fault{}
+	}
+	if len(fs) == 0 {
+		delete(b.Orders, number)
+	} else {
+		b.Orders[number] = fs
+	}
+	return b
+}
+
+// faultSet is the faults of one order.
+type faultSet []Fault
+
+func (fs faultSet) has(f Fault) bool { return slices.Contains(fs, f) }
+
+// delay is how long the notification waits.
+func (fs faultSet) delay() time.Duration {
+	switch {
+	case fs.has(Late):
+		return lateBy
+	case fs.has(ReturnFirst):
+		return returnLead
+	}
+	return 0
+}
+
+// faultsOf gathers an order's faults: set for it, set for all, and by amount.
+func (st *state) faultsOf(o *order) faultSet {
+	fs := slices.Concat(st.faults.Orders[o.key.number], st.faults.All)
+	if len(o.attempts) > 0 {
+		amount := o.last().Terms.Total.Minor
+		for _, f := range Faults {
+			if f.Amount == amount {
+				fs = append(fs, f.Fault)
+			}
+		}
+	}
+	slices.Sort(fs)
+	return faultSet(slices.Compact(fs))
+}

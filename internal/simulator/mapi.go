@@ -1,0 +1,221 @@
+package simulator
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// The services that are simulated.
+const (
+	createWAP    = "create_forex_trade_wap"
+	createPC     = "create_forex_trade"
+	singleQuery  = "single_trade_query"
+	notifyVerify = "notify_verify"
+)
+
+// service is how a gateway service is called. A service without serve is one of
+// the vendor's that is not simulated: nobody's contract has it.
+type service struct {
+	page     bool     // a browser opens it: errors are HTML
+	unsigned bool     // a signature is checked only if there is one
+	charsets []string // accepted values of _input_charset
+	serve    func(*Simulator, http.ResponseWriter, *http.Request, Partner, mapi.Message) error
+}
+
+var anyCharset = []string{"UTF-8", "GBK", "GB2312"}
+
+var services = map[string]service{
+	createWAP:    {page: true, charsets: []string{"UTF-8"}, serve: (*Simulator).create},
+	createPC:     {page: true, charsets: []string{"UTF-8", "GBK"}, serve: (*Simulator).create},
+	singleQuery:  {charsets: anyCharset, serve: (*Simulator).query},
+	notifyVerify: {charsets: anyCharset, unsigned: true, serve: (*Simulator).verifyNotice},
+
+	"forex_refund":                {charsets: anyCharset},
+	"alipay.acquire.refund.query": {charsets: anyCharset},
+	"alipay.acquire.query":        {charsets: anyCharset},
+	"alipay.acquire.cancel":       {charsets: anyCharset},
+	"close_trade":                 {charsets: anyCharset},
+	"forex_rate_file":             {charsets: anyCharset},
+	"forex_compare_file":          {charsets: anyCharset},
+	"forex_liquidation_file":      {charsets: anyCharset},
+}
+
+// signTypes are the vendor's; a partner has a key for one of them.
+var signTypes = []string{"MD5", "RSA", "RSA2", "DSA"}
+
+// refusal is the vendor's no: its code, and why for the person who looks.
+type refusal struct {
+	code, why string
+	status    int // HTTP; 0 is 200, as the vendor does even then
+}
+
+func (r *refusal) Error() string { return r.code + ": " + r.why }
+
+func refuse(code, format string, args ...any) error {
+	return &refusal{code: code, why: fmt.Sprintf(format, args...)}
+}
+
+// requestLimit bounds what is read of a request: three times the longest
+// parameters, as percent-encoding may make them.
+const requestLimit = 64 << 10
+
+// gateway is gateway.do.
+func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
+	m, err := readRequest(w, r)
+	if err != nil {
+		s.refused(w, r, wantsPage(r), nil, err)
+		return
+	}
+	svc, known := services[m["service"]]
+	p, err := s.admit(m, svc, known)
+	if err == nil {
+		err = svc.serve(s, w, r, p, m)
+	}
+	if err != nil {
+		s.refused(w, r, svc.page || (!known && wantsPage(r)), m, err)
+	}
+}
+
+// admit checks what every service asks for, in this order: service, partner,
+// sign type, key, charset, signature, contract. (The vendor's own order is not
+// published.)
+func (s *Simulator) admit(m mapi.Message, svc service, known bool) (Partner, error) {
+	if !known {
+		return Partner{}, refuse("ILLEGAL_SERVICE", "no service %q", m["service"])
+	}
+	p, ok := s.partners[m["partner"]]
+	if !ok {
+		return p, refuse("ILLEGAL_PARTNER", "no partner %q", m["partner"])
+	}
+	if !svc.unsigned || m["sign"] != "" {
+		if err := checkSignature(m, svc, p); err != nil {
+			return p, err
+		}
+	}
+	if svc.serve == nil || !p.activated(m["service"]) {
+		return p, refuse("ILLEGAL_PARTNER_EXTERFACE", "%s is not in the partner's contract, or not simulated", m["service"])
+	}
+	return p, nil
+}
+
+func checkSignature(m mapi.Message, svc service, p Partner) error {
+	if !slices.Contains(signTypes, m["sign_type"]) {
+		return refuse("ILLEGAL_SIGN_TYPE", "sign_type %q is none of %v", m["sign_type"], signTypes)
+	}
+	if m["sign_type"] != string(p.SignType) {
+		return refuse("ILLEGAL_SECURITY_PROFILE", "the partner has no key for %s", m["sign_type"])
+	}
+	charset := m["_input_charset"]
+	if charset == "" {
+		charset = "GBK" // what the vendor assumes
+	}
+	if !slices.ContainsFunc(svc.charsets, func(c string) bool { return strings.EqualFold(c, charset) }) {
+		return refuse("ILLEGAL_CHARSET", "_input_charset %q is none of %v", m["_input_charset"], svc.charsets)
+	}
+	if err := m.Verify(p.keys()); err != nil {
+		return refuse("ILLEGAL_SIGN", "%v", err)
+	}
+	return nil
+}
+
+// readRequest takes the parameters from the query and, for a POST, the body. A
+// name may stand in both (the vendor wants _input_charset in the query of a
+// POST) if the value is the same. Text must be UTF-8: parameters in another
+// charset are read only as far as they are ASCII.
+func readRequest(w http.ResponseWriter, r *http.Request) (mapi.Message, error) {
+	if len(r.URL.RawQuery) > requestLimit {
+		return nil, tooLong()
+	}
+	m, err := mapi.Parse(r.URL.RawQuery)
+	if err != nil {
+		return nil, refuse("ILLEGAL_ARGUMENT", "%v", err)
+	}
+	if r.Method != http.MethodPost {
+		return m, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestLimit))
+	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
+		return nil, tooLong()
+	} else if err != nil {
+		return nil, refuse("ILLEGAL_ARGUMENT", "the body cannot be read")
+	}
+	posted, err := mapi.Parse(string(body))
+	if err != nil {
+		return nil, refuse("ILLEGAL_ARGUMENT", "%v", err)
+	}
+	for name, value := range posted {
+		if old, both := m[name]; both && old != value {
+			return nil, refuse("ILLEGAL_ARGUMENT", "%q differs between the address and the body", name)
+		}
+		m[name] = value
+	}
+	return m, nil
+}
+
+func tooLong() error {
+	return &refusal{"ILLEGAL_ARGUMENT", "the request is too long", http.StatusRequestEntityTooLarge}
+}
+
+func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+// refused answers with the vendor's code: a page for a browser (UTF-8 here; the
+// vendor's charset is not documented), else XML. What is no refusal is our own
+// failure.
+func (s *Simulator) refused(w http.ResponseWriter, r *http.Request, page bool, m mapi.Message, err error) {
+	ref := new(refusal)
+	if !errors.As(err, &ref) {
+		s.cfg.Log.Error("simulator: gateway", "service", m["service"], "err", err)
+		ref = &refusal{"SYSTEM_ERROR", "the simulator failed; its log tells more", http.StatusInternalServerError}
+	}
+	s.cfg.Log.Info("simulator: refused", "service", m["service"], "out_trade_no", m["out_trade_no"], "code", ref.code, "why", ref.why)
+	status := max(ref.status, http.StatusOK)
+	if page {
+		s.pages.write(w, r, status, "error", ref.view())
+		return
+	}
+	writeXML(w, status, `<?xml version="1.0" encoding="GBK"?>`+"\n<alipay><is_success>F</is_success><error>"+ref.code+"</error></alipay>")
+}
+
+func writeXML(w http.ResponseWriter, status int, doc string) {
+	w.Header().Set("Content-Type", "text/xml")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	io.WriteString(w, doc)
+}
+
+// xmlAnswer writes a successful answer on one line: the request's parameters
+// as sent, and the fields of one element, signed.
+func xmlAnswer(request mapi.Message, element string, fields mapi.Message, k mapi.Keys) (string, error) {
+	signed := maps.Clone(fields)
+	if err := signed.Sign(k); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n<alipay><is_success>T</is_success><request>")
+	for _, name := range slices.Sorted(maps.Keys(request)) {
+		if name == "sign" || name == "sign_type" {
+			continue
+		}
+		b.WriteString(`<param name="` + escape(name) + `">` + escape(request[name]) + "</param>")
+	}
+	b.WriteString("</request><response><" + element + ">")
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		b.WriteString("<" + name + ">" + escape(fields[name]) + "</" + name + ">")
+	}
+	b.WriteString("</" + element + "></response><sign>" + escape(signed["sign"]) + "</sign><sign_type>" + signed["sign_type"] + "</sign_type></alipay>")
+	return b.String(), nil
+}
+
+func escape(text string) string {
+	var b strings.Builder
+	xml.EscapeText(&b, []byte(text))
+	return b.String()
+}

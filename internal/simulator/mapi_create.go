@@ -1,0 +1,185 @@
+package simulator
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// create opens an attempt and sends the browser to its cashier. There is no
+// trade yet, and the merchant is told nothing.
+func (s *Simulator) create(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
+	terms, err := readTerms(p, m)
+	if err != nil {
+		return err
+	}
+	id, against, err := s.open(Attempt{
+		Partner: p.ID, OutTradeNo: m["out_trade_no"], Service: m["service"], Terms: terms,
+		NotifyURL: m["notify_url"], ReturnURL: m["return_url"],
+	})
+	if err != nil {
+		return err
+	}
+	switch against {
+	case AlreadyPaid:
+		return refuse("TRADE_HAS_SUCCESS", "%q is paid already", m["out_trade_no"])
+	case AlreadyClosed:
+		return refuse("REPEAT_OUT_TRADE_NO", "the trade of %q is closed", m["out_trade_no"])
+	case Inconsistent:
+		return refuse("CONTEXT_INCONSISTENT", "ALIN42282: there is a trade of %q with other parameters", m["out_trade_no"])
+	}
+	s.cfg.Log.Info("simulator: cashier opened", "partner", p.ID, "out_trade_no", m["out_trade_no"], "total", terms.Total.String())
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", s.cfg.BaseURL+"/cashier/"+id)
+	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+// limits are the lengths of the parameters of a create, in characters; subject
+// is counted in bytes, after the stricter of the vendor's two pages.
+var limits = map[string]int{
+	"body": 400, "out_trade_no": 64, "currency": 10, "supplier": 16, "timeout_rule": 10,
+	"secondary_merchant_id": 64, "secondary_merchant_name": 128, "secondary_merchant_industry": 4,
+	"trade_information": 6000, "split_fund_info": 600, "auth_token": 40,
+}
+
+const subjectBytes = 255
+
+// productCodes are those of each service; the second is of older contracts.
+var productCodes = map[string][]string{
+	createWAP: {"NEW_WAP_OVERSEAS_SELLER", "WAP_OVERSEAS_SELLER"},
+	createPC:  {"NEW_OVERSEAS_SELLER", "OVERSEAS_SELLER"},
+}
+
+// readTerms checks the parameters of a create: first their shape, then the
+// rules of the contract. Parameters that it does not know are ignored, though
+// they are signed. (Alipay, create_forex_trade_wap, basic and business
+// parameters; create_forex_trade for the PC's.)
+func readTerms(p Partner, m mapi.Message) (Terms, error) {
+	if err := checkShape(m); err != nil {
+		return Terms{}, err
+	}
+	t := Terms{
+		Subject: m["subject"], Body: m["body"], ProductCode: m["product_code"], Supplier: m["supplier"],
+		TimeoutRule: m["timeout_rule"], TradeInformation: m["trade_information"], SplitFundInfo: m["split_fund_info"],
+		SecondaryID: m["secondary_merchant_id"], SecondaryName: m["secondary_merchant_name"], SecondaryMCC: m["secondary_merchant_industry"],
+		Wallet: m["payment_inst"],
+	}
+	if t.Wallet == "" {
+		t.Wallet = alipayCN
+	}
+	if p.Acquirer && (t.SecondaryID == "" || t.SecondaryName == "" || t.SecondaryMCC == "") {
+		return t, refuse("ILLEGAL_ARGUMENT", "an acquirer must name the secondary_merchant_id, _name and _industry")
+	}
+	if m["service"] == createPC {
+		t.CreatedByShop, t.ValidSeconds = m["order_gmt_create"], m["order_valid_time"]
+	}
+	if err := readPrice(&t, p, m); err != nil {
+		return t, err
+	}
+	if rule := t.TimeoutRule; rule != "" && rule != defaultTimeout && !slices.Contains(p.TimeoutRules, rule) {
+		return t, refuse("ILLEGAL_TIMEOUT_RULE", "timeout_rule %q is not enabled for the partner", rule)
+	}
+	return t, nil
+}
+
+func checkShape(m mapi.Message) error {
+	for _, name := range []string{"subject", "out_trade_no", "currency", "product_code"} {
+		if m[name] == "" {
+			return refuse("ILLEGAL_ARGUMENT", "%s is missing", name)
+		}
+	}
+	for name, limit := range limits {
+		if utf8.RuneCountInString(m[name]) > limit {
+			return refuse("ILLEGAL_ARGUMENT", "%s is longer than %d characters", name, limit)
+		}
+	}
+	if len(m["subject"]) > subjectBytes {
+		return refuse("ILLEGAL_ARGUMENT", "subject is longer than %d bytes", subjectBytes)
+	}
+	for _, name := range []string{"subject", "out_trade_no"} {
+		if strings.ContainsFunc(m[name], func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return refuse("ILLEGAL_ARGUMENT", "%s has a control character", name)
+		}
+	}
+	for _, name := range []string{"notify_url", "return_url", "refer_url"} {
+		if v := m[name]; v != "" && !webAddress(v) {
+			return refuse("ILLEGAL_ARGUMENT", "%s is no http or https address of at most 200 characters", name)
+		}
+	}
+	if !slices.Contains(productCodes[m["service"]], m["product_code"]) {
+		return refuse("ILLEGAL_ARGUMENT", "product_code %q is none of %s", m["product_code"], m["service"])
+	}
+	if w := m["payment_inst"]; w != "" && w != alipayCN && w != alipayHK {
+		return refuse("ILLEGAL_ARGUMENT", "payment_inst %q is neither %s nor %s", w, alipayHK, alipayCN)
+	}
+	if m["service"] == createPC {
+		return checkShopTime(m["order_gmt_create"], m["order_valid_time"])
+	}
+	return nil
+}
+
+func webAddress(v string) bool {
+	u, err := url.Parse(v)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && utf8.RuneCountInString(v) <= 200
+}
+
+// checkShopTime checks the PC's own validity: both or neither, more than 60
+// seconds and at most 30 days.
+func checkShopTime(created, seconds string) error {
+	if created == "" && seconds == "" {
+		return nil
+	}
+	if _, err := time.ParseInLocation(wireTime, created, beijing); err != nil {
+		return refuse("ILLEGAL_ARGUMENT", "order_gmt_create is not yyyy-MM-dd HH:mm:ss")
+	}
+	if n, err := strconv.Atoi(seconds); err != nil || n <= 60 || n > 2592000 {
+		return refuse("ILLEGAL_ARGUMENT", "order_valid_time is not more than 60 and at most 2592000 seconds")
+	}
+	return nil
+}
+
+// hkLimit is what AlipayHK takes at once: HKD 50,000.
+const hkLimit = 50_000_00
+
+// readPrice reads total_fee or rmb_fee, one and only one, and the currency.
+func readPrice(t *Terms, p Partner, m mapi.Message) error {
+	total, rmb, currency := m["total_fee"], m["rmb_fee"], m["currency"]
+	if (total == "") == (rmb == "") {
+		return refuse("ILLEGAL_ARGUMENT", "exactly one of total_fee and rmb_fee must be given")
+	}
+	var ok bool
+	if rmb != "" {
+		t.RMB, ok = parseFee(rmb, "CNY")
+	} else {
+		t.Total, ok = parseFee(total, currency)
+	}
+	if !ok {
+		return refuse("ILLEGAL_ARGUMENT", "%q is no amount from 0.01 to 1000000.00 in %s (JPY: no decimals)", total+rmb, currency)
+	}
+	if t.Wallet == alipayHK && rmb != "" {
+		return refuse("ILLEGAL_ARGUMENT", "AlipayHK takes no rmb_fee")
+	}
+	if _, known := rates[currency]; !known {
+		return refuse("ILLEGAL_CURRENCY", "%q is no settlement currency", currency)
+	}
+	if !slices.Contains(p.Currencies, currency) {
+		return refuse("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "%s is not in the partner's contract", currency)
+	}
+	if t.Wallet == alipayHK && currency != "HKD" {
+		return refuse("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "AlipayHK takes HKD only")
+	}
+	if rmb != "" {
+		t.Total = t.RMB.in(currency)
+	}
+	if t.Wallet == alipayHK && t.Total.Minor > hkLimit {
+		return refuse("ILLEGAL_ARGUMENT", "AlipayHK takes at most HKD 50000.00 at once")
+	}
+	return nil
+}

@@ -1,0 +1,238 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// The header that Alipay really sends: no valid media type.
+const noticeContentType = "application/x-www-form-urlencoded; text/html; charset=UTF-8"
+
+const (
+	noticeTimeout = 10 * time.Second
+	answerLimit   = 1 << 10
+)
+
+// plan makes the notifications of a trade's state as of now, faults included;
+// none if the order gave no notify_url or there is nothing to tell.
+func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
+	if a.NotifyURL == "" {
+		return nil
+	}
+	fields := mapi.Message{
+		"notify_type":  "trade_status_sync",
+		"notify_id":    s.newID() + fmt.Sprintf("%02x", s.cfg.Rand.Uint32()&0xff),
+		"out_trade_no": t.OutTradeNo,
+		"trade_no":     t.TradeNo,
+		"trade_status": string(t.Status),
+		"total_fee":    t.Total.Decimal(),
+		"currency":     t.Total.Currency,
+	}
+	if a.Terms.RMB.Minor > 0 {
+		fields["rmb_fee"] = a.Terms.RMB.Decimal()
+	}
+	if fs.has(UnknownField) {
+		fields["x_new_field"] = "added by the wallet, 新"
+	}
+	plain := Notice{
+		ID: s.newID(), NotifyID: fields["notify_id"], Partner: t.Partner, OutTradeNo: t.OutTradeNo,
+		TradeNo: t.TradeNo, URL: a.NotifyURL, Fields: fields, Shuffled: fs.has(Shuffled),
+		DueAt: now.Add(fs.delay()),
+	}
+	if fs.has(Drop) {
+		plain.DueAt = time.Time{}
+	}
+	var list []*Notice
+	add := func(x Extra, due time.Time, change func(*Notice)) {
+		n := plain
+		n.ID, n.Extra, n.DueAt = s.newID(), x, due
+		if change != nil {
+			n.Fields = maps.Clone(fields)
+			change(&n)
+		}
+		list = append(list, &n)
+	}
+	if fs.has(Forged) {
+		add(ForgedSignature, now, func(n *Notice) {
+			n.NotifyID = s.newID() + "00"
+			n.Fields["notify_id"] = n.NotifyID
+		})
+		add(ForgedAmount, now, nil)
+	}
+	list = append(list, &plain)
+	if fs.has(Duplicate) {
+		add(Twin, plain.DueAt, nil)
+	}
+	if fs.has(Reordered) {
+		add(Stale, now.Add(fs.delay()+staleLag), func(n *Notice) {
+			n.NotifyID = s.newID() + "01"
+			n.Fields["notify_id"] = n.NotifyID
+			n.Fields["trade_status"] = string(Waiting)
+			n.Time = t.CreatedAt
+		})
+	}
+	return list
+}
+
+// send delivers a notification once and records how it went. An error means
+// that nothing was sent.
+func (s *Simulator) send(ctx context.Context, id string, manual bool) (Send, error) {
+	at := s.cfg.Now()
+	n, err := s.beginSend(id, at, manual)
+	if err != nil {
+		return Send{}, err
+	}
+	k := len(n.Sends) - 1
+	result := s.post(ctx, n.URL, n.Sends[k])
+	result.TookMS = s.cfg.Now().Sub(at).Milliseconds()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.notices[id]
+	next.Sends = slices.Clone(next.Sends)
+	next.Sends[k] = result
+	switch {
+	case result.OK:
+		next.Answered, next.DueAt = s.cfg.Now(), time.Time{}
+	case ctx.Err() != nil && !manual:
+		next.DueAt = at // cut short by our own end: again after the restart
+	}
+	s.cfg.Log.Info("simulator: notification", "out_trade_no", next.OutTradeNo, "notify_id", next.NotifyID,
+		"extra", next.Extra, "send", k+1, "status", result.Status, "ok", result.OK, "err", result.Error)
+	return result, s.commit(change{Notices: []*Notice{&next}})
+}
+
+// beginSend writes down, before anything leaves, that a send began and when the
+// next one follows if this one fails: notify_verify must know of it, and a crash
+// must not hurry the sequence.
+func (s *Simulator) beginSend(id string, at time.Time, manual bool) (Notice, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := *s.notices[id]
+	body, err := s.body(&next, at)
+	if err != nil {
+		return Notice{}, err
+	}
+	if !manual {
+		next.DueAt = s.after(&next, at)
+	}
+	next.Sends = append(slices.Clone(next.Sends), Send{At: at, Body: body, Manual: manual})
+	return next, s.commit(change{Notices: []*Notice{&next}})
+}
+
+// after is when the send that follows one at that time is due: by the vendor's
+// sequence, in which sends by hand do not count.
+func (s *Simulator) after(n *Notice, at time.Time) time.Time {
+	done := 0
+	for _, send := range n.Sends {
+		if !send.Manual {
+			done++
+		}
+	}
+	if n.Extra != "" || done >= len(s.cfg.RetryGaps) {
+		return time.Time{}
+	}
+	return at.Add(s.cfg.RetryGaps[done])
+}
+
+// body writes and signs one send. (Alipay, "Asynchronous notification": same
+// notify_id on repeats, notify_time of the sending.)
+func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
+	p, ok := s.partners[n.Partner]
+	if !ok {
+		return "", fmt.Errorf("partner %s has no contract any more", n.Partner)
+	}
+	if !n.Time.IsZero() {
+		at = n.Time
+	}
+	m := maps.Clone(n.Fields)
+	m["notify_time"] = at.In(beijing).Format(wireTime)
+	if n.Extra == ForgedSignature {
+		m["forged"] = "signed with a field that is then taken out"
+	}
+	if err := m.Sign(p.keys()); err != nil {
+		return "", err
+	}
+	delete(m, "forged")
+	if n.Extra == ForgedAmount {
+		m["total_fee"] = "1" + m["total_fee"]
+	}
+	if !n.Shuffled {
+		return m.Encode(), nil
+	}
+	pairs := strings.Split(m.Encode(), "&")
+	s.cfg.Rand.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
+	return strings.Join(pairs, "&"), nil
+}
+
+// post sends and judges the answer: status 200 and "success", in any case.
+func (s *Simulator) post(ctx context.Context, to string, send Send) Send {
+	send.Done = true
+	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(send.Body))
+	if err != nil {
+		send.Error = err.Error()
+		return send
+	}
+	req.Header.Set("Content-Type", noticeContentType)
+	req.Header.Set("User-Agent", "Mozilla/4.0")
+	req.Close = true
+	resp, err := s.cfg.HTTP.Do(req)
+	if err != nil {
+		send.Error = err.Error()
+		return send
+	}
+	defer resp.Body.Close()
+	send.Status = resp.StatusCode
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+	send.Answer = strings.ToValidUTF8(string(answer), "�")
+	if err != nil {
+		send.Error = err.Error()
+		return send
+	}
+	send.OK = resp.StatusCode == http.StatusOK && strings.EqualFold(strings.TrimSpace(send.Answer), "success")
+	return send
+}
+
+// returnURL is where the browser goes after the payment: the order's
+// return_url, its own query kept, with the fields in the order that the vendor
+// has them in. (Alipay, "Synchronous notification".) It is "" without one.
+func (s *Simulator) returnURL(a *Attempt, t *Trade) (string, error) {
+	if a.ReturnURL == "" {
+		return "", nil
+	}
+	m := mapi.Message{
+		"out_trade_no": t.OutTradeNo,
+		"total_fee":    t.Total.Decimal(),
+		"trade_status": string(t.Status),
+		"trade_no":     t.TradeNo,
+		"currency":     t.Total.Currency,
+	}
+	if err := m.Sign(s.partners[t.Partner].keys()); err != nil {
+		return "", err
+	}
+	var query []string
+	for _, name := range []string{"out_trade_no", "total_fee", "trade_status", "sign", "trade_no", "currency", "sign_type"} {
+		query = append(query, name+"="+url.QueryEscape(m[name]))
+	}
+	to, fragment, hasFragment := strings.Cut(a.ReturnURL, "#")
+	join := "?"
+	if strings.Contains(to, "?") {
+		join = "&"
+	}
+	to += join + strings.Join(query, "&")
+	if hasFragment {
+		to += "#" + fragment
+	}
+	return to, nil
+}

@@ -1,0 +1,260 @@
+package simulator
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Act is what a buyer does in the cashier.
+type Act string
+
+// The acts. All but Cancel and Leave begin with logging in.
+const (
+	Pay               Act = "pay"
+	WrongPassword     Act = "wrong-password"
+	InsufficientFunds Act = "insufficient"
+	Cancel            Act = "cancel"
+	Leave             Act = "leave"
+)
+
+// Outcome is how an attempt stands after the buyer's last act.
+type Outcome string
+
+// The outcomes. After those in final the attempt is over.
+const (
+	PaidNow       Outcome = "paid"
+	BadPassword   Outcome = "wrong-password"
+	NoFunds       Outcome = "insufficient"
+	Cancelled     Outcome = "cancelled"
+	Left          Outcome = "left"
+	Expired       Outcome = "expired"      // the time from login to payment is over
+	AlreadyPaid   Outcome = "already-paid" // by another attempt
+	AlreadyClosed Outcome = "closed"
+	Inconsistent  Outcome = "inconsistent" // the trade was made with other terms
+	OtherBuyer    Outcome = "other-buyer"  // the trade belongs to another account
+)
+
+func (o Outcome) final() bool {
+	switch o {
+	case PaidNow, Cancelled, Expired, AlreadyPaid, AlreadyClosed, Inconsistent:
+		return true
+	}
+	return false
+}
+
+// cashierCode is the vendor's code that the cashier shows. (Alipay,
+// "Idempotency"; a closed number's code is our choice among the listed ones.)
+var cashierCode = map[Outcome]string{
+	AlreadyPaid:   "TRADE_HAS_SUCCESS",
+	AlreadyClosed: "REPEAT_OUT_TRADE_NO",
+	Inconsistent:  "ALIN42282",
+	OtherBuyer:    "ALIN10023",
+}
+
+// open records an attempt and gives it its id. What stands against a repeated
+// out_trade_no comes as the outcome, and then nothing is recorded.
+func (s *Simulator) open(a Attempt) (id string, against Outcome, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	key := orderKey{a.Partner, a.OutTradeNo}
+	c := change{Attempt: &a}
+	if o := s.orders[key]; o != nil {
+		if out := s.against(o.trade(), a.Terms); out != "" {
+			return "", out, nil
+		}
+	} else if len(s.faults.Next) > 0 {
+		book := s.faults.with(a.OutTradeNo, s.faults.Next)
+		book.Next = nil
+		c.Faults = &book
+	}
+	a.ID, a.OpenedAt = s.newID(), now
+	return a.ID, "", s.commit(c)
+}
+
+// against tells what forbids to go on with an order whose trade is t, or is
+// nil. (Alipay, "Idempotency".)
+func (s *Simulator) against(t *Trade, terms Terms) Outcome {
+	switch {
+	case t == nil:
+		return ""
+	case t.Status == Finished:
+		return AlreadyPaid
+	case t.Status == Closed:
+		return AlreadyClosed
+	case s.attempts[t.Attempt].Terms != terms:
+		return Inconsistent
+	}
+	return ""
+}
+
+// act lets the buyer do something in an attempt, and returns how it ended. An
+// attempt that is over stays as it is. s.mu is held.
+func (s *Simulator) act(a *Attempt, buyer Buyer, act Act) (Outcome, error) {
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	if out := s.outcome(a, now); out.final() {
+		return out, nil
+	}
+	o := s.orders[orderKey{a.Partner, a.OutTradeNo}]
+	next := *a
+	next.Outcome = s.decide(&next, o.trade(), buyer, act, now)
+	c := change{Attempt: &next}
+	switch {
+	case next.Outcome == PaidNow:
+		s.settle(&c, o, now)
+	case o.trade() == nil && creates(next.Service, next.Outcome):
+		c.Trades = []*Trade{s.newTrade(&next, now)}
+	}
+	if err := s.commit(c); err != nil {
+		return "", err
+	}
+	s.cfg.Log.Info("simulator: buyer", "out_trade_no", a.OutTradeNo, "act", act, "outcome", next.Outcome)
+	return next.Outcome, nil
+}
+
+// outcome is how an attempt stands now, which time or another attempt may have
+// changed since the buyer's last act.
+func (s *Simulator) outcome(a *Attempt, now time.Time) Outcome {
+	if a.Outcome.final() {
+		return a.Outcome
+	}
+	if out := s.against(s.orders[orderKey{a.Partner, a.OutTradeNo}].trade(), a.Terms); out != "" {
+		return out
+	}
+	if !a.LoginAt.IsZero() && !now.Before(a.Terms.deadline(a.LoginAt)) {
+		return Expired
+	}
+	return a.Outcome
+}
+
+// decide logs the buyer in where the act needs it, and tells how it ends.
+func (s *Simulator) decide(a *Attempt, t *Trade, buyer Buyer, act Act, now time.Time) Outcome {
+	switch act {
+	case Cancel:
+		return Cancelled
+	case Leave:
+		return Left
+	}
+	if a.Buyer != buyer.ID {
+		a.Buyer, a.LoginAt = buyer.ID, now
+		// With less than a minute left the login is refused. (Alipay, "timeout_rule".)
+		if a.Terms.deadline(now).Sub(now) < time.Minute {
+			return Expired
+		}
+	}
+	if t != nil && t.Buyer != buyer.ID {
+		return OtherBuyer
+	}
+	switch {
+	case act == WrongPassword:
+		return BadPassword
+	case act == InsufficientFunds, a.Terms.cost(buyer).Minor > buyer.Balance.Minor:
+		return NoFunds
+	}
+	return PaidNow
+}
+
+// creates tells whether an unpaid outcome brings the trade into being: in the
+// mobile cashier only the right password does, on a PC the login. (Alipay,
+// "When is a transaction created".)
+func creates(service string, out Outcome) bool {
+	return out == NoFunds || (out == BadPassword && service == createPC)
+}
+
+func (s *Simulator) newTrade(a *Attempt, now time.Time) *Trade {
+	return &Trade{
+		TradeNo: s.newTradeNo(now), Partner: a.Partner, OutTradeNo: a.OutTradeNo, Attempt: a.ID,
+		Status: Waiting, Total: a.Terms.Total, Buyer: a.Buyer,
+		CreatedAt: now, CloseAt: a.Terms.deadline(a.LoginAt),
+	}
+}
+
+// settle adds to c that its attempt paid.
+func (s *Simulator) settle(c *change, o *order, now time.Time) {
+	a, fs := c.Attempt, s.faultsOf(o)
+	t := s.newTrade(a, now)
+	if made := o.trade(); made != nil {
+		*t = *made
+	}
+	t.Status, t.Attempt, t.PaidAt, t.CloseAt = Finished, a.ID, now, time.Time{}
+	if fs.has(Underpaid) {
+		t.Total.Minor = max(1, t.Total.Minor/2)
+	}
+	c.Trades = []*Trade{t}
+	if fs.has(SecondTrade) {
+		second := *t
+		second.TradeNo = s.newTradeNo(now)
+		c.Trades = append(c.Trades, &second)
+	}
+	if fs.has(Early) {
+		t.HiddenTill = now.Add(hiddenFor)
+	}
+	a.PaidTrade = t.TradeNo
+	for i, t := range c.Trades {
+		c.Notices = append(c.Notices, s.plan(t, a, fs, now.Add(time.Duration(i)*secondLag))...)
+	}
+}
+
+// closeOverdue closes the trades whose time is over. s.mu is held.
+func (s *Simulator) closeOverdue(now time.Time) {
+	for _, no := range s.closings.take(now) {
+		t := *s.trades[no]
+		t.Status, t.ClosedAt = Closed, t.CloseAt
+		o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
+		c := change{Trades: []*Trade{&t}}
+		c.Notices = s.plan(&t, s.attempts[t.Attempt], s.faultsOf(o), now)
+		if s.commit(c) == nil {
+			s.cfg.Log.Info("simulator: trade closed unpaid", "out_trade_no", t.OutTradeNo)
+		}
+	}
+}
+
+// deadline is when an order ends for a buyer who logged in then: timeout_rule
+// counts from the login; a shop's own creation time and validity win over it.
+func (t Terms) deadline(login time.Time) time.Time {
+	if t.CreatedByShop != "" {
+		from, _ := time.ParseInLocation(wireTime, t.CreatedByShop, beijing)
+		seconds, _ := strconv.Atoi(t.ValidSeconds)
+		return from.Add(time.Duration(seconds) * time.Second)
+	}
+	rule := t.TimeoutRule
+	if rule == "" {
+		rule = defaultTimeout
+	}
+	life, _ := timeout(rule)
+	return login.Add(life)
+}
+
+// cost is what the buyer's own account is charged.
+func (t Terms) cost(b Buyer) Money {
+	switch {
+	case t.Total.Currency == b.Balance.Currency:
+		return t.Total
+	case t.RMB.Minor > 0:
+		return t.RMB
+	}
+	return t.Total.yuan()
+}
+
+// newID draws an id that was never drawn before: a seed may be used again.
+func (s *Simulator) newID() string {
+	for {
+		id := fmt.Sprintf("%016x%016x", s.cfg.Rand.Uint64(), s.cfg.Rand.Uint64())
+		if s.attempts[id] == nil && s.notices[id] == nil {
+			return id
+		}
+	}
+}
+
+// newTradeNo draws a trade number: the day and twenty digits.
+func (s *Simulator) newTradeNo(now time.Time) string {
+	for {
+		no := now.In(beijing).Format("20060102") + fmt.Sprintf("%020d", s.cfg.Rand.Uint64())
+		if s.trades[no] == nil {
+			return no
+		}
+	}
+}
