@@ -1,0 +1,68 @@
+package sampan
+
+import (
+	"fmt"
+	"time"
+)
+
+// Code is a result code of the trade API (respcd).
+type Code string
+
+// The codes that a merchant's program may want to tell apart.
+const (
+	CodeSuccess        Code = "0000"
+	CodeMaintenance    Code = "1100"
+	CodeInProgress     Code = "1102" // the same request is being worked on: repeat it
+	CodeBadRequest     Code = "1103"
+	CodeBadParameter   Code = "1104" // Detail names it
+	CodeBadSignature   Code = "1108" // or an unknown app code
+	CodeNotFound       Code = "1136"
+	CodeOrderClosed    Code = "1142" // state of a transaction: called off
+	CodeNotPaidYet     Code = "1143" // state: the buyer may still pay
+	CodeProcessing     Code = "1145" // state: the outcome is not known yet
+	CodeExpired        Code = "1181"
+	CodeForbidden      Code = "1250" // pay type or currency not enabled
+	CodeAlreadyPaid    Code = "1260"
+	CodeAlreadyClosed  Code = "1264"
+	CodeWalletSlow     Code = "1296"
+	CodeWalletBusy     Code = "1297" // with HTTP 429: too many requests
+	CodeOutcomeUnknown Code = "1298" // the order may exist: ask with a query
+	CodeNumberUsed     Code = "2011" // the order number stands for another order
+)
+
+// Pending reports whether the outcome is still to come: ask again later.
+func (c Code) Pending() bool { return c == CodeNotPaidYet || c == CodeProcessing }
+
+// Error is an answer of the gateway that is not a success. Get at it with
+// errors.As. A failure that is not an *Error, such as a broken connection, and
+// one without a Code leave open whether the gateway took the request: repeat it
+// unchanged.
+type Error struct {
+	Code       Code          // "" if the answer did not come from the trade API, e.g. from a proxy
+	Message    string        // resperr: for people
+	Detail     string        // respmsg: for developers
+	HTTPStatus int           //
+	RetryAfter time.Duration // what the gateway asked for, if it did
+}
+
+// Error gives code, message and detail on one line.
+func (e *Error) Error() string {
+	s := "sampan: "
+	if e.Code != "" {
+		s += string(e.Code) + " "
+	}
+	s += e.Message
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.HTTPStatus != 200 {
+		s += fmt.Sprintf(" (HTTP %d)", e.HTTPStatus)
+	}
+	return s
+}
+
+// transportError is a failure below the API: no answer, or half of one.
+type transportError struct{ err error }
+
+func (e *transportError) Error() string { return "sampan: " + e.err.Error() }
+func (e *transportError) Unwrap() error { return e.err }

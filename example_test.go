@@ -1,0 +1,135 @@
+package sampan_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan"
+)
+
+// serve stands for the gateway in the examples: it answers each path with a
+// fixed text.
+func serve(answers map[string]string) (url string, stop func()) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, answers[r.URL.Path])
+	}))
+	return server.URL, server.Close
+}
+
+func ExampleClient_Pay() {
+	url, stop := serve(map[string]string{"/trade/v1/payment": `{"respcd": "0000", "resperr": "success", "syssn": "20260102000001123456789012",
+		"out_trade_no": "TEA-1", "txamt": "4800", "txcurrcd": "HKD", "pay_url": "https://pay.example.com/pay/k3"}`})
+	defer stop()
+
+	client := &sampan.Client{BaseURL: url, AppCode: "YOUR_APP_CODE", ClientKey: "YOUR_CLIENT_KEY"}
+	payment, err := client.Pay(context.Background(), sampan.PaymentRequest{
+		PayType:   sampan.AlipayHK,
+		Amount:    4800, // 48.00 dollars
+		Currency:  "HKD",
+		OrderNo:   "TEA-1",
+		GoodsName: "Oolong tea",
+		ReturnURL: "https://shop.example.com/orders/TEA-1",
+		NotifyURL: "https://shop.example.com/notify",
+		ExpiresIn: 15 * time.Minute,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("store", payment.ID, "with the order, and send the browser to", payment.PayURL)
+	// Output: store 20260102000001123456789012 with the order, and send the browser to https://pay.example.com/pay/k3
+}
+
+func ExampleClient_Query() {
+	url, stop := serve(map[string]string{"/trade/v1/query": `{"respcd": "0000", "resperr": "success", "page": "1", "page_size": "10", "data": [
+		{"out_trade_no": "TEA-1", "respcd": "0000", "txamt": "4800", "txcurrcd": "HKD", "order_type": "payment", "paydtm": "2026-01-02 11:30:00"},
+		{"out_trade_no": "TEA-2", "respcd": "1143", "txamt": "4800", "txcurrcd": "HKD", "order_type": "payment"}]}`})
+	defer stop()
+
+	client := &sampan.Client{BaseURL: url, AppCode: "YOUR_APP_CODE", ClientKey: "YOUR_CLIENT_KEY"}
+	result, err := client.Query(context.Background(), sampan.QueryRequest{OrderNos: []string{"TEA-1", "TEA-2", "TEA-3"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, t := range result.Transactions {
+		switch {
+		case t.Paid():
+			fmt.Println(t.OrderNo, "paid at", t.PaidAt.Format("15:04"))
+		case t.Code.Pending():
+			fmt.Println(t.OrderNo, "is still open: ask again later")
+		default:
+			fmt.Println(t.OrderNo, "will not be paid:", t.Code)
+		}
+	}
+	// Output:
+	// TEA-1 paid at 11:30
+	// TEA-2 is still open: ask again later
+}
+
+func ExampleError() {
+	url, stop := serve(map[string]string{"/trade/v1/payment": `{"respcd": "1260", "resperr": "already paid", "respmsg": ""}`})
+	defer stop()
+
+	client := &sampan.Client{BaseURL: url, AppCode: "YOUR_APP_CODE", ClientKey: "YOUR_CLIENT_KEY"}
+	_, err := client.Pay(context.Background(), sampan.PaymentRequest{PayType: sampan.Alipay, Amount: 4800, Currency: "HKD", OrderNo: "TEA-1"})
+	var e *sampan.Error
+	switch {
+	case errors.As(err, &e) && e.Code == sampan.CodeAlreadyPaid:
+		fmt.Println("nothing to do")
+	case errors.As(err, &e) && e.Code != "":
+		fmt.Println("refused:", e.Message)
+	case err != nil:
+		fmt.Println("no answer: call Pay again with the same request")
+	}
+	// Output: nothing to do
+}
+
+func ExampleClient_NotificationHandler() {
+	// In a shop this is a table, and the callback a transaction on it.
+	orders := map[string]struct {
+		amount   int64
+		currency string
+		paid     bool
+	}{"TEA-1": {amount: 4800, currency: "HKD"}}
+
+	client := &sampan.Client{ClientKey: "YOUR_CLIENT_KEY"}
+	handler := client.NotificationHandler(func(ctx context.Context, n *sampan.Notification) error {
+		if n.Refund {
+			return nil // this shop gives no refunds, and so need not look at them
+		}
+		order, ok := orders[n.OrderNo]
+		if !ok || order.amount != n.Amount || order.currency != n.Currency {
+			return fmt.Errorf("notification %s does not match an order", n.ID)
+		}
+		if order.paid {
+			fmt.Println("heard before")
+			return nil // a repeat: acknowledged, and nothing done twice
+		}
+		order.paid = true
+		orders[n.OrderNo] = order
+		fmt.Println("send the tea of", n.OrderNo)
+		return nil
+	})
+
+	// What the gateway does, twice:
+	body := `{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": "TEA-1", "syssn": "1", "respcd": "0000", "notify_type": "payment"}`
+	for range 2 {
+		r := httptest.NewRequest("POST", "/notify", strings.NewReader(body))
+		r.Header.Set("X-QF-SIGN", "E524F185205BD63428C1E66863336441")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// send the tea of TEA-1
+	// 200 SUCCESS
+	// heard before
+	// 200 SUCCESS
+}
