@@ -1,0 +1,353 @@
+package checkout
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+const walletURL = "https://wallet.example/gateway.do?service=x&sign=y"
+
+// payments is a gateway with one payment, reached by the token "tok".
+type payments struct {
+	pay.Payment
+	err    error    // of everything
+	wallet string   // "" unless the payment can be paid
+	calls  []string // in order
+}
+
+func (f *payments) find(call, token string) (pay.Payment, error) {
+	f.calls = append(f.calls, call)
+	if token != "tok" {
+		return pay.Payment{}, &pay.Error{Code: pay.NotFound}
+	}
+	return f.Payment, f.err
+}
+
+func (f *payments) Lookup(_ context.Context, token string) (pay.Payment, error) {
+	return f.find("Lookup", token)
+}
+
+func (f *payments) Returned(_ context.Context, token string) (pay.Payment, error) {
+	return f.find("Returned", token)
+}
+
+func (f *payments) Visit(_ context.Context, token string) (pay.Payment, string, error) {
+	p, err := f.find("Visit", token)
+	if err != nil {
+		return p, "", err
+	}
+	return p, f.wallet, nil
+}
+
+// pending is a payment that can be paid.
+func pending() *payments {
+	return &payments{wallet: walletURL, Payment: pay.Payment{
+		ID: "20260504100001000000000001", PayType: pay.AlipayHK, Status: pay.Pending, Goods: "Iron Buddha oolong, 100 g",
+		Amount: pay.Amount{Minor: 123450, Currency: "HKD"}, ReturnURL: "https://shop.example/orders/7?a=1&b=2",
+		CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
+	}}
+}
+
+// ended is a payment that has come to an end.
+func ended(s pay.Status) *payments {
+	f := pending()
+	f.Status, f.wallet = s, ""
+	return f
+}
+
+// get asks for a page. Headers are name, value, name, value …
+func get(t *testing.T, f *payments, target string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	return ask(t, f, io.Discard, http.MethodGet, target, headers...)
+}
+
+func ask(t *testing.T, f *payments, log io.Writer, method, target string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	mux := http.NewServeMux()
+	New(Config{
+		Payments: f, BaseURL: "https://pay.example.com", Now: func() time.Time { return noon },
+		Log: slog.New(slog.NewTextHandler(log, nil)),
+	}).Register(mux)
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	return w
+}
+
+// shows fails unless the page has a text, written as HTML writes it.
+func shows(t *testing.T, w *httptest.ResponseRecorder, text string) {
+	t.Helper()
+	if !strings.Contains(html.UnescapeString(w.Body.String()), text) {
+		t.Errorf("the page does not show %q:\n%s", text, w.Body)
+	}
+}
+
+func hides(t *testing.T, w *httptest.ResponseRecorder, text string) {
+	t.Helper()
+	if strings.Contains(html.UnescapeString(w.Body.String()), text) {
+		t.Errorf("the page shows %q:\n%s", text, w.Body)
+	}
+}
+
+func TestACapableBrowserIsSentOnAtOnce(t *testing.T) {
+	for _, who := range []string{"ios -", "android -", "desktop -", "phone -"} {
+		f := pending()
+		w := get(t, f, "/pay/tok", "User-Agent", agent(t, who))
+		if w.Code != http.StatusFound || w.Header().Get("Location") != walletURL {
+			t.Errorf("%s: got %d to %q", who, w.Code, w.Header().Get("Location"))
+		}
+		if diff := cmp.Diff([]string{"Visit"}, f.calls); diff != "" {
+			t.Errorf("%s: calls (-want +got):\n%s", who, diff)
+		}
+	}
+}
+
+func TestAnInAppBrowserIsShownTheWayOut(t *testing.T) {
+	for _, tt := range []struct{ who, say, corner string }{
+		{"ios wechat", "doesn’t open inside WeChat", "guide top"},
+		{"android facebook", "doesn’t open inside Facebook", "guide top"},
+		{"ios facebook", "Open in Safari to pay", "guide bottom"},
+		{"android unknown", "doesn’t open inside this app", "guide"},
+		{"phone wechat", "Open in your browser to pay", "guide any"},
+	} {
+		t.Run(tt.who, func(t *testing.T) {
+			f := pending()
+			w := get(t, f, "/pay/tok", "User-Agent", agent(t, tt.who))
+			if w.Code != http.StatusOK {
+				t.Fatalf("got %d", w.Code)
+			}
+			shows(t, w, tt.say)
+			shows(t, w, tt.corner)
+			shows(t, w, `id="link" aria-labelledby="or">https://pay.example.com/pay/tok<`)
+			shows(t, w, `href="?open=1"`)
+			shows(t, w, `<svg class="qr"`)
+			if android := strings.HasPrefix(tt.who, "android"); android != strings.Contains(w.Body.String(), `href="intent://pay.example.com/pay/tok#Intent;`) {
+				t.Errorf("the intent link is on the page only on Android:\n%s", w.Body)
+			}
+			if diff := cmp.Diff([]string{"Lookup"}, f.calls); diff != "" {
+				t.Errorf("guidance must not count as opening (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestABuyerWhoInsistsGoesOn(t *testing.T) {
+	for _, who := range []string{"ios wechat", "android unknown", "preview"} {
+		w := get(t, pending(), "/pay/tok?open=1", "User-Agent", agent(t, who))
+		if w.Code != http.StatusFound || w.Header().Get("Location") != walletURL {
+			t.Errorf("%s: got %d to %q", who, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+func TestALookAtTheLinkLeavesNoTraceAndTellsNothing(t *testing.T) {
+	for _, a := range agents(t) {
+		if a[0] != "preview" {
+			continue
+		}
+		for _, path := range []string{"/pay/tok", "/return/tok"} {
+			f := pending()
+			w := get(t, f, path, "User-Agent", a[1])
+			if w.Code != http.StatusOK || !cmp.Equal(f.calls, []string{"Lookup"}) {
+				t.Errorf("%s by %s: got %d, calls %q", path, a[1], w.Code, f.calls)
+			}
+			shows(t, w, "<title>Payment link</title>")
+			hides(t, w, f.Goods)
+			hides(t, w, "1,234.50")
+		}
+	}
+}
+
+func TestHEADLeavesNoTrace(t *testing.T) {
+	for _, path := range []string{"/pay/tok", "/pay/tok?open=1", "/return/tok", "/pay/tok/status"} {
+		f := pending()
+		w := ask(t, f, io.Discard, http.MethodHead, path, "User-Agent", "curl/8.5.0")
+		if w.Code != http.StatusOK || !cmp.Equal(f.calls, []string{"Lookup"}) {
+			t.Errorf("%s: got %d, calls %q", path, w.Code, f.calls)
+		}
+	}
+}
+
+func TestWhatCannotBePaidSaysSo(t *testing.T) {
+	for status, say := range map[pay.Status]string{
+		pay.Paid: "Payment complete", pay.Expired: "This payment has expired",
+		pay.Closed: "This payment was cancelled", pay.Failed: "The payment didn’t go through",
+	} {
+		for _, who := range []string{"ios -", "ios wechat"} {
+			w := get(t, ended(status), "/pay/tok", "User-Agent", agent(t, who))
+			if w.Code != http.StatusOK {
+				t.Errorf("%s: got %d", status, w.Code)
+			}
+			shows(t, w, "<h1>"+say+"</h1>")
+			shows(t, w, `href="https://shop.example/orders/7?a=1&b=2"`)
+			shows(t, w, "HK$1,234.50")
+			hides(t, w, "leaving")
+		}
+	}
+}
+
+func TestAPaymentPastItsLifeIsShownAsExpired(t *testing.T) {
+	for _, who := range []string{"ios -", "ios wechat"} {
+		f := ended(pay.Pending) // the gateway has not given it up yet
+		f.ExpiresAt = noon
+		shows(t, get(t, f, "/pay/tok", "User-Agent", agent(t, who)), "This payment has expired")
+	}
+}
+
+func TestAnUnknownTokenIsNotFound(t *testing.T) {
+	for _, path := range []string{"/pay/nope", "/return/nope", "/return/nope?again=3", "/pay/nope/status", "/pay/%2e%2e%2f", "/pay/%00", "/pay/tok%20"} {
+		for _, who := range []string{"ios -", "ios wechat", "preview"} {
+			if w := get(t, pending(), path, "User-Agent", agent(t, who)); w.Code != http.StatusNotFound {
+				t.Errorf("%s by %s: got %d", path, who, w.Code)
+			}
+		}
+	}
+	shows(t, get(t, pending(), "/pay/nope"), "Payment not found")
+}
+
+func TestTroubleIsShownAndLoggedWithoutTheToken(t *testing.T) {
+	for _, path := range []string{"/pay/tok", "/return/tok", "/pay/tok/status"} {
+		f := pending()
+		f.err = errors.New("disk is full")
+		var log bytes.Buffer
+		w := ask(t, f, &log, http.MethodGet, path)
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s: got %d", path, w.Code)
+		}
+		hides(t, w, "disk")
+		if !strings.Contains(log.String(), "disk is full") || !strings.Contains(log.String(), f.ID) || strings.Contains(log.String(), "tok ") || strings.Contains(log.String(), "/tok") {
+			t.Errorf("%s: logged %s", path, log.String())
+		}
+	}
+	f := pending()
+	f.wallet = ""
+	if w := get(t, f, "/pay/tok"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("a payment that leads nowhere: got %d", w.Code)
+	}
+}
+
+func TestTheReturnAsksTheWalletOnceAndThenOnlyLooks(t *testing.T) {
+	for path, want := range map[string]string{
+		"/return/tok": "Returned",
+		"/return/tok?out_trade_no=1&trade_status=TRADE_FINISHED&sign=x&again=": "Returned",
+		"/return/tok?again=1":              "Lookup",
+		"/return/tok?again=99999999999":    "Lookup",
+		"/return/tok?again=-7":             "Returned",
+		"/return/tok?again=1&lang=zh-Hant": "Lookup",
+	} {
+		f := pending()
+		w := get(t, f, path)
+		if w.Code != http.StatusOK || !cmp.Equal(f.calls, []string{want}) {
+			t.Errorf("%s: got %d, calls %q, want %s", path, w.Code, f.calls, want)
+		}
+		if !strings.Contains(w.Body.String(), `<body class="waiting">`) {
+			t.Errorf("%s: what the address says made it more than waiting:\n%s", path, w.Body)
+		}
+	}
+}
+
+func TestAWaitingPageFollowsThePayment(t *testing.T) {
+	w := get(t, pending(), "/return/tok?lang=zh-Hans")
+	shows(t, w, `data-poll="../pay/tok/status"`)
+	shows(t, w, `data-next="?again=1&lang=zh-Hans"`)
+	shows(t, w, `<noscript><meta http-equiv="refresh" content="3;url=?again=1&lang=zh-Hans"></noscript>`)
+	shows(t, w, `id="slow" hidden`)
+	shows(t, w, `href="../pay/tok?lang=zh-Hans&open=1"`)
+	shows(t, w, `href="https://shop.example/orders/7?a=1&b=2"`)
+
+	w = get(t, pending(), "/return/tok?again=10")
+	shows(t, w, `id="slow">This is taking longer than usual`)
+	shows(t, w, `content="15;url=?again=11"`)
+	hides(t, get(t, pending(), "/return/tok?again=60"), `http-equiv="refresh"`)
+
+	late := pending()
+	late.ExpiresAt = noon
+	w = get(t, late, "/return/tok")
+	shows(t, w, "Confirming your payment") // money may be on its way
+	hides(t, w, "open=1")
+}
+
+func TestAKnownOutcomeLeadsBackToTheShop(t *testing.T) {
+	for _, s := range []pay.Status{pay.Paid, pay.Failed, pay.Closed, pay.Expired} {
+		w := get(t, ended(s), "/return/tok")
+		shows(t, w, `<noscript><meta http-equiv="refresh" content="2;url=https://shop.example/orders/7?a=1&b=2"></noscript>`)
+		shows(t, w, `id="leave" href="https://shop.example/orders/7?a=1&b=2"`)
+		shows(t, w, `data-soon="Taking you back to the shop in {n} s …"`)
+		hides(t, w, "data-poll")
+	}
+	f := ended(pay.Paid)
+	f.ReturnURL = ""
+	w := get(t, f, "/return/tok")
+	shows(t, w, "You can close this page now.")
+	hides(t, w, "refresh")
+}
+
+func TestOnlyWebAddressesAreLedTo(t *testing.T) {
+	for _, bad := range []string{
+		"javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "//evil.example/", "/local", "https:evil.example",
+		"https://", "\x01https://a.example", " https://a.example", "vbscript:x", "intent://x#Intent;end", "",
+	} {
+		f := ended(pay.Paid)
+		f.ReturnURL = bad
+		for _, path := range []string{"/pay/tok", "/return/tok", "/pay/tok/status"} {
+			w := get(t, f, path)
+			hides(t, w, `id="leave"`)
+			hides(t, w, "refresh")
+			hides(t, w, "return_url")
+			if w.Code != http.StatusOK {
+				t.Errorf("%s with %q: got %d", path, bad, w.Code)
+			}
+		}
+	}
+}
+
+func TestTheStatusIsPlainAndFresh(t *testing.T) {
+	for status, want := range map[pay.Status]string{
+		pay.Created: "waiting", pay.Pending: "waiting", pay.Paid: "paid", pay.Failed: "failed", pay.Closed: "closed", pay.Expired: "expired",
+	} {
+		w := get(t, ended(status), "/pay/tok/status")
+		var got map[string]string
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]string{"status": want, "amount": "1234.50", "currency": "HKD", "return_url": "https://shop.example/orders/7?a=1&b=2"}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", status, diff)
+		}
+		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("headers: %v", w.Header())
+		}
+	}
+}
+
+func TestPricesAreWrittenForBuyers(t *testing.T) {
+	for _, tt := range []struct {
+		minor    int64
+		currency pay.Currency
+		want     string
+	}{
+		{1230, "HKD", "HK$12.30"}, {1, "HKD", "HK$0.01"}, {100000, "CNY", "¥1,000.00"}, {1200, "JPY", "¥1,200"}, {999, "JPY", "¥999"},
+		{123456789, "USD", "US$1,234,567.89"}, {99999, "EUR", "€999.99"}, {500, "MYR", "RM\u00a05.00"}, {500, "AED", "5.00"},
+	} {
+		if got := price(pay.Amount{Minor: tt.minor, Currency: tt.currency}); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
