@@ -1,0 +1,273 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = 3 * time.Second
+		db := openStore(t)
+		begin := time.Now()
+		var at []time.Duration
+		s, log, _ := start(t, db, func(string, *http.Request) (int, string, error) {
+			at = append(at, time.Since(begin))
+			time.Sleep(takes)
+			if len(at) > 8 {
+				return 200, "SUCCESS", nil
+			}
+			return 500, "out of tea", nil
+		}, nil)
+		synctest.Wait()
+		add(t, db, "https://merchant.example:443", "n1")
+		s.Wake()
+		time.Sleep(30 * time.Hour)
+		synctest.Wait()
+
+		var want []time.Duration
+		for next, i := time.Duration(0), 0; i < 8; i++ {
+			want = append(want, next)
+			if i < 7 {
+				next += takes + []time.Duration{
+					2 * time.Minute, 10 * time.Minute, 10 * time.Minute, 60 * time.Minute, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour}[i]
+			}
+		}
+		if !slices.Equal(at, want) {
+			t.Fatalf("attempts at\n%v, want\n%v", at, want)
+		}
+		if last := 24*time.Hour + 22*time.Minute + 7*takes; at[7] != last {
+			t.Errorf("the last attempt came after %v, want %v", at[7], last)
+		}
+		d := delivery(t, db, "n1")
+		if d.State != store.DeliveryDead || d.Attempts != 8 || !d.DoneAt.Equal(begin.Add(at[7]+takes)) || d.Lease != "" {
+			t.Errorf("in the end: %+v", d)
+		}
+		if log.count("level=WARN") != 1 || log.count("given up") != 1 {
+			t.Errorf("log:\n%s", log)
+		}
+		tried := attempts(t, db, "n1")
+		for i, a := range tried {
+			if a.Number != i+1 || a.Status != 500 || a.Took != takes || a.Answer != "out of tea" || a.Error == "" || a.Manual || !a.StartedAt.Equal(begin.Add(at[i])) {
+				t.Errorf("attempt %d: %+v", i+1, a)
+			}
+		}
+		if len(tried) != 8 {
+			t.Fatalf("%d attempts are recorded", len(tried))
+		}
+
+		if err := db.Resend(context.Background(), merchantID, "n1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		s.Wake()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if d := delivery(t, db, "n1"); d.State != store.DeliveryDone || d.Attempts != 1 {
+			t.Errorf("sent again: %+v", d)
+		}
+		tried = attempts(t, db, "n1")
+		if last := tried[len(tried)-1]; len(tried) != 9 || last.Number != 9 || last.Status != 200 || last.Error != "" || !last.Manual {
+			t.Errorf("%d attempts, the last %+v", len(tried), last)
+		}
+	})
+}
+
+func TestAcknowledgedOnceMeansNeverAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		var sent atomic.Int64
+		begin := time.Now()
+		s, _, _ := start(t, db, func(string, *http.Request) (int, string, error) {
+			sent.Add(1)
+			if d := time.Since(begin); d != 0 {
+				t.Errorf("sent %v after the commit", d)
+			}
+			return 200, "SUCCESS", nil
+		}, nil)
+		synctest.Wait()
+		add(t, db, "https://merchant.example:443", names("n", 300)...)
+		s.Wake()
+		time.Sleep(48 * time.Hour)
+		synctest.Wait()
+		if sent.Load() != 300 {
+			t.Errorf("sent %d times", sent.Load())
+		}
+		if d := delivery(t, db, "n-0299"); d.State != store.DeliveryDone || !d.DoneAt.Equal(begin) {
+			t.Errorf("got %+v", d)
+		}
+	})
+}
+
+// What another replica committed comes without a Wake.
+func TestWhatNobodyAnnouncedIsFoundWithinThePoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		sent := make(chan time.Time, 1)
+		start(t, db, func(string, *http.Request) (int, string, error) {
+			sent <- time.Now()
+			return 200, "SUCCESS", nil
+		}, nil)
+		time.Sleep(time.Hour + time.Second)
+		committed := time.Now()
+		add(t, db, "https://merchant.example:443", "n1")
+		if took := (<-sent).Sub(committed); took > 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestTwoSendersShareTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		sent := make(chan string, 1000)
+		var by [2]atomic.Int64
+		for i := range by {
+			start(t, db, func(id string, r *http.Request) (int, string, error) {
+				by[i].Add(1)
+				sent <- id
+				time.Sleep(time.Second)
+				if by[0].Load()+by[1].Load() <= 200 {
+					return 503, "", nil
+				}
+				return 200, "SUCCESS", nil
+			}, nil)
+		}
+		for i := range 5 {
+			host := string(rune('a' + i))
+			add(t, db, "https://"+host+".example:443", names(host, 40)...)
+		}
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		close(sent)
+		times := map[string]int{}
+		for id := range sent {
+			times[id]++
+		}
+		for id, n := range times {
+			if got := len(attempts(t, db, id)); got != n || delivery(t, db, id).State != store.DeliveryDone {
+				t.Errorf("%s was sent %d times, %d attempts are recorded", id, n, got)
+			}
+			if d := delivery(t, db, id); d.Attempts != n {
+				t.Errorf("%s was sent %d times in %d steps of its plan", id, n, d.Attempts)
+			}
+		}
+		if len(times) != 200 || by[0].Load() == 0 || by[1].Load() == 0 {
+			t.Errorf("%d were sent, by the one %d, by the other %d", len(times), by[0].Load(), by[1].Load())
+		}
+	})
+}
+
+func TestWhatAKilledSenderHadIsResumedWhenItsLeaseIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		add(t, db, "https://merchant.example:443", "n1")
+		begin := time.Now()
+		_, _, kill := start(t, db, func(_ string, r *http.Request) (int, string, error) { return hang(r) },
+			func(c *Config) { c.Drain = time.Nanosecond })
+		time.Sleep(5 * time.Second)
+		kill()
+		if d := delivery(t, db, "n1"); d.State != store.DeliveryDue || d.Attempts != 0 || len(attempts(t, db, "n1")) != 0 {
+			t.Errorf("the kill was recorded as the receiver's fault: %+v", d)
+		}
+		sent := make(chan time.Duration, 1)
+		start(t, db, func(string, *http.Request) (int, string, error) {
+			sent <- time.Since(begin)
+			return 200, "SUCCESS", nil
+		}, nil)
+		if at := <-sent; at != 40*time.Second {
+			t.Errorf("resumed after %v, the lease was 40 s", at)
+		}
+		synctest.Wait()
+		if d := delivery(t, db, "n1"); d.State != store.DeliveryDone || d.Attempts != 1 {
+			t.Errorf("got %+v", d)
+		}
+	})
+}
+
+func TestShutdownWaitsForAttemptsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		add(t, db, "https://merchant.example:443", "n1")
+		_, _, stop := start(t, db, func(string, *http.Request) (int, string, error) {
+			time.Sleep(9 * time.Second)
+			return 200, "SUCCESS", nil
+		}, nil)
+		time.Sleep(time.Second)
+		add(t, db, "https://merchant.example:443", "n2")
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took != 8*time.Second {
+			t.Errorf("it took %v, the attempt under way 8 s", took)
+		}
+		if d := delivery(t, db, "n1"); d.State != store.DeliveryDone {
+			t.Errorf("the one under way: %+v", d)
+		}
+		if d := delivery(t, db, "n2"); d.State != store.DeliveryDue || d.Lease != "" {
+			t.Errorf("the one not begun: %+v", d)
+		}
+	})
+}
+
+func TestALostLeaseChangesNothingButTheRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		var thief []store.Delivery
+		s, log, _ := start(t, db, func(id string, _ *http.Request) (int, string, error) {
+			if id == "n1" {
+				var err error
+				thief, err = db.ClaimDeliveries(context.Background(), store.DeliveryClaim{
+					Now: time.Now().Add(time.Hour), Lease: time.Hour, Limit: 1, PerReceiver: 1})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			return 200, "SUCCESS", nil
+		}, nil)
+		synctest.Wait()
+		add(t, db, "https://merchant.example:443", "n1")
+		s.Wake()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		d := delivery(t, db, "n1")
+		if len(thief) != 1 || d.State != store.DeliveryDue || d.Lease != thief[0].Lease || d.Attempts != 0 {
+			t.Errorf("the thief has %+v, the row is %+v", thief, d)
+		}
+		if n := len(attempts(t, db, "n1")); n != 1 {
+			t.Errorf("%d attempts are recorded", n)
+		}
+		if log.count("taken over") != 1 {
+			t.Errorf("log:\n%s", log)
+		}
+		add(t, db, "https://merchant.example:443", "n2")
+		s.Wake()
+		synctest.Wait()
+		if d := delivery(t, db, "n2"); d.State != store.DeliveryDone {
+			t.Errorf("the next one: %+v", d)
+		}
+	})
+}
+
+func TestTroubleWithTheDatabaseIsWaitedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := openStore(t)
+		s, log, stop := start(t, db, func(string, *http.Request) (int, string, error) { return 0, "", errors.New("not reached") }, nil)
+		synctest.Wait()
+		db.Close()
+		for range 600 {
+			s.Wake()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := log.count("cannot be claimed"); n < 5 || n > 20 {
+			t.Errorf("%d tries in a minute:\n%s", n, log)
+		}
+		stop()
+	})
+}
