@@ -193,16 +193,17 @@ func TestPassingTroubleIsTriedAgainWithTheSameBytes(t *testing.T) {
 
 func TestLastingTroubleIsNotTriedAgain(t *testing.T) {
 	for name, trouble := range map[string]http.HandlerFunc{
-		"unknown outcome": answer(200, `{"respcd":"1298"}`),
-		"wrong signature": answer(200, `{"respcd":"1108"}`),
-		"server error":    answer(500, "oops"),
-		"not the API":     answer(200, "<html>"),
-		"no code":         answer(200, "{}"),
-		"null":            answer(200, "null"),
-		"a redirect":      answer(307, "", "Location", "/elsewhere"),
-		"too much":        answer(200, `{"respcd":"0000","x":"`+strings.Repeat("x", 1<<20)+`"}`),
-		"a broken amount": answer(200, `{"respcd":"0000","txamt":"3.00"}`),
-		"long pause":      answer(429, `{"respcd":"1297"}`, "Retry-After", "11"),
+		"unknown outcome":  answer(200, `{"respcd":"1298"}`),
+		"wrong signature":  answer(200, `{"respcd":"1108"}`),
+		"server error":     answer(500, "oops"),
+		"not the API":      answer(200, "<html>"),
+		"no code":          answer(200, "{}"),
+		"null":             answer(200, "null"),
+		"a redirect":       answer(307, "", "Location", "/elsewhere"),
+		"too much":         answer(200, accepted+strings.Repeat(" ", 1<<20)),
+		"success, yet not": answer(500, accepted),
+		"a broken amount":  answer(200, `{"respcd":"0000","txamt":"3.00"}`),
+		"long pause":       answer(429, `{"respcd":"1297"}`, "Retry-After", "11"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, trouble)
