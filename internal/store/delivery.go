@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // DeliveryState is the state of a delivery.
@@ -31,13 +34,14 @@ type Delivery struct {
 	CreatedAt  time.Time // of the commit
 	DueAt      time.Time // next attempt
 	DoneAt     time.Time // acknowledged or given up
+	Manual     bool      // the next attempt was asked for by hand, with Resend
 	Lease      string    // of the claim in hand, else ""
 }
 
 // DeliveryAttempt is one try at a delivery.
 type DeliveryAttempt struct {
 	DeliveryID string
-	Number     int // 1, 2, … over the delivery's whole life
+	Number     int // 1, 2, … over the delivery's whole life; FinishAttempt counts
 	StartedAt  time.Time
 	Took       time.Duration
 	Status     int    // HTTP status; 0 if there was no answer
@@ -58,20 +62,58 @@ type DeliveryClaim struct {
 // ClaimDeliveries takes due deliveries that nobody has, oldest due first, each
 // with a lease of its own.
 func (db *DB) ClaimDeliveries(ctx context.Context, c DeliveryClaim) ([]Delivery, error) {
-	panic("stub")
+	var rows []queries.Delivery
+	err := db.one(ctx, func(tx *Tx) error {
+		found, err := tx.db.QueryContext(tx.ctx, db.claimDeliveries(),
+			db.config.Token(), ms(c.Now.Add(c.Lease)), ms(c.Now), c.PerReceiver, db.texts(c.Skip), c.Limit)
+		rows, err = collect(found, err, deliveryFields)
+		return err
+	})
+	if err != nil {
+		return nil, wrap("claim deliveries", err)
+	}
+	slices.SortFunc(rows, func(a, b queries.Delivery) int { return int(a.DueAt - b.DueAt) })
+	return list(toDelivery)(rows, nil)
 }
 
-// FinishAttempt writes the attempt and the delivery's new State, Attempts,
-// DueAt and DoneAt, and ends the lease. If the lease is no longer ours the
-// attempt is written all the same and ErrLeaseLost is returned.
-// Calls that come at the same time are committed together.
+// FinishAttempt writes the attempt, with the delivery's next number, and the
+// delivery's new State, Attempts, DueAt and DoneAt, and ends the lease. If the
+// lease is no longer ours the attempt is written all the same and ErrLeaseLost
+// is returned. Calls that come at the same time are committed together.
 func (db *DB) FinishAttempt(ctx context.Context, d Delivery, a DeliveryAttempt) error {
-	panic("stub")
+	f := finish{
+		delivery: queries.FinishDeliveryParams{
+			MerchantID: d.MerchantID, ID: d.ID, Lease: d.Lease,
+			State: string(d.State), Attempts: int64(d.Attempts), DueAt: ms(d.DueAt), DoneAt: ms(d.DoneAt),
+		},
+		attempt: queries.AddAttemptParams{
+			MerchantID: d.MerchantID, DeliveryID: d.ID, StartedAt: ms(a.StartedAt), Took: int64(a.Took),
+			Status: int64(a.Status), Answer: clean(a.Answer), Error: clean(a.Error), Manual: bit(a.Manual),
+		},
+	}
+	if d.State == DeliveryDue {
+		f.delivery.ClaimableAt = f.delivery.DueAt
+	}
+	ours, err := db.finishAttempt(ctx, f)
+	if err == nil && !ours {
+		return ErrLeaseLost
+	}
+	return wrap("finish attempt of delivery "+d.ID, err)
+}
+
+// finish is an attempt and what becomes of its delivery.
+type finish struct {
+	delivery queries.FinishDeliveryParams
+	attempt  queries.AddAttemptParams
 }
 
 // NextDelivery returns the earliest time at which a delivery that is not to be
 // skipped becomes claimable, zero if there is none.
-func (db *DB) NextDelivery(ctx context.Context, skip []string) (time.Time, error) { panic("stub") }
+func (db *DB) NextDelivery(ctx context.Context, skip []string) (time.Time, error) {
+	var next int64
+	err := db.reader().QueryRowContext(ctx, db.nextDelivery(), db.texts(skip)).Scan(&next)
+	return at(next), wrap("next delivery", err)
+}
 
 // DeliveryFilter chooses deliveries. Zero fields do not restrict.
 type DeliveryFilter struct {
@@ -82,16 +124,68 @@ type DeliveryFilter struct {
 }
 
 // Deliveries lists deliveries, newest first.
-func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) { panic("stub") }
+func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, error) {
+	var w where
+	if f.MerchantID != "" {
+		w.and("merchant_id = ?", f.MerchantID)
+	}
+	if f.PaymentID != "" {
+		w.and("payment_id = ?", f.PaymentID)
+	}
+	if f.State != "" {
+		w.and("state = ?", string(f.State))
+	}
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	text := "SELECT " + deliveryColumns + " FROM delivery" + w.page("created_at DESC, id DESC", f.Limit, 0)
+	rows, err := db.pool().QueryContext(ctx, text, w.args...)
+	return list(toDelivery)(collect(rows, err, deliveryFields))
+}
 
 // Attempts lists a delivery's attempts, oldest first.
 func (db *DB) Attempts(ctx context.Context, merchantID, deliveryID string) ([]DeliveryAttempt, error) {
-	panic("stub")
+	return list(func(a queries.DeliveryAttempt) DeliveryAttempt {
+		return DeliveryAttempt{
+			DeliveryID: a.DeliveryID, Number: int(a.Number), StartedAt: at(a.StartedAt), Took: time.Duration(a.Took),
+			Status: int(a.Status), Answer: a.Answer, Error: a.Error, Manual: a.Manual != 0,
+		}
+	})(db.read.Attempts(ctx, queries.AttemptsParams{MerchantID: merchantID, DeliveryID: deliveryID}))
 }
 
 // Resend makes a delivery that is done or dead due now, with a new plan of
 // attempts; the old attempts stay. ErrNotFound if there is none; ErrExists if
 // it is due already.
 func (db *DB) Resend(ctx context.Context, merchantID, id string, now time.Time) error {
-	panic("stub")
+	resent, err := db.changed(ctx, "resend delivery "+id, func(tx *Tx) (int64, error) {
+		return tx.q.Resend(tx.ctx, queries.ResendParams{MerchantID: merchantID, ID: id, Now: ms(now)})
+	})
+	if err != nil || resent {
+		return err
+	}
+	if _, err := db.read.DeliveryState(ctx, queries.DeliveryStateParams{MerchantID: merchantID, ID: id}); err != nil {
+		return notFound(err)
+	}
+	return ErrExists
+}
+
+// deliveryColumns and deliveryFields are the delivery table's columns and a
+// row's fields, in the same order.
+const deliveryColumns = `delivery.merchant_id, delivery.id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts,
+	manual, created_at, due_at, done_at, lease, delivery.claimable_at`
+
+func deliveryFields(d *queries.Delivery) []any {
+	return []any{
+		&d.MerchantID, &d.ID, &d.PaymentID, &d.RefundID, &d.AppCode, &d.Kind, &d.URL, &d.Receiver, &d.Body, &d.State,
+		&d.Attempts, &d.Manual, &d.CreatedAt, &d.DueAt, &d.DoneAt, &d.Lease, &d.ClaimableAt,
+	}
+}
+
+func toDelivery(d queries.Delivery) Delivery {
+	return Delivery{
+		MerchantID: d.MerchantID, ID: d.ID, PaymentID: d.PaymentID, RefundID: d.RefundID, AppCode: d.AppCode,
+		Kind: d.Kind, URL: d.URL, Receiver: d.Receiver, Body: d.Body,
+		State: DeliveryState(d.State), Attempts: int(d.Attempts), Manual: d.Manual != 0,
+		CreatedAt: at(d.CreatedAt), DueAt: at(d.DueAt), DoneAt: at(d.DoneAt), Lease: d.Lease,
+	}
 }

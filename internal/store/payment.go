@@ -2,28 +2,57 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // CreatePayment stores a new payment durably and returns it, with isNew. If its
 // order number is taken within its scope, nothing is stored and the payment
 // that has the number is returned, with isNew false. A number that a refund has
-// is a pay.Error of code NumberUsed. Creations that come at the same time are
-// committed together.
+// is a pay.Error of code NumberUsed; ErrIDClash asks for another random id.
+// Creations that come at the same time are committed together. Times are kept
+// in whole milliseconds, here as everywhere.
 func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Payment, isNew bool, err error) {
-	panic("stub")
+	row := fromPayment(p)
+	created, err := db.insertPayment(ctx, row)
+	if err != nil {
+		return pay.Payment{}, false, wrap("create payment "+p.ID, err)
+	}
+	if created {
+		return toPayment(row), true, nil
+	}
+	number := queries.PaymentByOrderNoParams{
+		MerchantID: p.MerchantID, AppCode: p.AppCode, StoreID: p.StoreID, OrderNo: p.OrderNo,
+	}
+	stored, err = db.PaymentByOrderNo(ctx, p.Scope, p.OrderNo)
+	if err != ErrNotFound {
+		return stored, false, err
+	}
+	refunds, err := db.read.RefundHasOrderNo(ctx, queries.RefundHasOrderNoParams(number))
+	switch {
+	case err != nil:
+		return pay.Payment{}, false, wrap("create payment "+p.ID, err)
+	case refunds > 0:
+		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Message: "the order number is a refund's"}
+	}
+	return pay.Payment{}, false, ErrIDClash
 }
 
 // Payment returns one payment or ErrNotFound.
 func (db *DB) Payment(ctx context.Context, merchantID, id string) (pay.Payment, error) {
-	panic("stub")
+	row, err := db.read.Payment(ctx, queries.PaymentParams{MerchantID: merchantID, ID: id})
+	return toPayment(row), notFound(err)
 }
 
 // PaymentByOrderNo returns one payment or ErrNotFound.
 func (db *DB) PaymentByOrderNo(ctx context.Context, s pay.Scope, orderNo string) (pay.Payment, error) {
-	panic("stub")
+	row, err := db.read.PaymentByOrderNo(ctx, queries.PaymentByOrderNoParams{
+		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
+	})
+	return toPayment(row), notFound(err)
 }
 
 // PaymentFilter chooses payments. Zero fields do not restrict; Scope does
@@ -38,19 +67,50 @@ type PaymentFilter struct {
 }
 
 // Payments lists payments, newest first.
-func (db *DB) Payments(ctx context.Context, f PaymentFilter) ([]pay.Payment, error) { panic("stub") }
+func (db *DB) Payments(ctx context.Context, f PaymentFilter) ([]pay.Payment, error) {
+	var w where
+	w.and("merchant_id = ? AND app_code = ? AND store_id = ?", f.MerchantID, f.AppCode, f.StoreID)
+	switch {
+	case len(f.IDs) > 0 && len(f.OrderNos) > 0:
+		w.and("("+in("id", f.IDs)+" OR "+in("order_no", f.OrderNos)+")", anys(f.IDs, f.OrderNos)...)
+	case len(f.IDs) > 0:
+		w.and(in("id", f.IDs), anys(f.IDs)...)
+	case len(f.OrderNos) > 0:
+		w.and(in("order_no", f.OrderNos), anys(f.OrderNos)...)
+	}
+	if len(f.PayTypes) > 0 {
+		w.and(in("pay_type", f.PayTypes), anys(f.PayTypes)...)
+	}
+	if len(f.Statuses) > 0 {
+		w.and(in("status", f.Statuses), anys(f.Statuses)...)
+	}
+	if !f.From.IsZero() {
+		w.and("created_at >= ?", ms(f.From))
+	}
+	if !f.To.IsZero() {
+		w.and("created_at <= ?", ms(f.To))
+	}
+	text := "SELECT " + paymentColumns + " FROM payment" + w.page("created_at DESC, id DESC", f.Limit, f.Offset)
+	rows, err := db.pool().QueryContext(ctx, text, w.args...)
+	return list(toPayment)(collect(rows, err, paymentFields))
+}
 
 // MarkOpened records the first opening of a pay link and when the wallet is to
 // be asked, if the payment is open and was never opened; else it does nothing
-// and reports false.
+// and reports false. Whoever has claimed the payment loses the lease, since the
+// DueAt is a new one.
 func (db *DB) MarkOpened(ctx context.Context, merchantID, id string, at, due time.Time) (bool, error) {
-	panic("stub")
+	return db.changed(ctx, "mark opened payment "+id, func(tx *Tx) (int64, error) {
+		return tx.q.MarkOpened(tx.ctx, queries.MarkOpenedParams{MerchantID: merchantID, ID: id, At: ms(at), Due: ms(due)})
+	})
 }
 
 // MarkAsked sets AskedAt to at if it is older than at minus gap, and reports
 // whether it did: of several callers at once one wins.
 func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
-	panic("stub")
+	return db.changed(ctx, "mark asked payment "+id, func(tx *Tx) (int64, error) {
+		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap))})
+	})
 }
 
 // PaymentClaim is a payment that is due and is ours until the lease ends.
@@ -62,56 +122,83 @@ type PaymentClaim struct {
 // ClaimDuePayments takes up to limit payments whose DueAt is not after now and
 // that nobody else has, oldest due first.
 func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]PaymentClaim, error) {
-	panic("stub")
+	var rows []queries.Payment
+	err := db.one(ctx, func(tx *Tx) (err error) {
+		rows, err = tx.engine.claimPayments(tx, queries.ClaimPaymentsParams{
+			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
+		})
+		return err
+	})
+	if err != nil {
+		return nil, wrap("claim payments", err)
+	}
+	claims := make([]PaymentClaim, len(rows))
+	for i, row := range rows {
+		claims[i] = PaymentClaim{toPayment(row), row.Lease}
+	}
+	slices.SortFunc(claims, func(a, b PaymentClaim) int { return a.DueAt.Compare(b.DueAt) })
+	return claims, nil
 }
 
 // ReschedulePayment ends a claim: the next look is at due (zero: none), and
 // Looks counts one more. ErrLeaseLost if the lease is no longer ours.
 func (db *DB) ReschedulePayment(ctx context.Context, c PaymentClaim, due time.Time) error {
-	panic("stub")
+	ours, err := db.changed(ctx, "reschedule payment "+c.ID, func(tx *Tx) (int64, error) {
+		return tx.q.ReschedulePayment(tx.ctx, queries.ReschedulePaymentParams{
+			MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease, Due: ms(due),
+		})
+	})
+	if err == nil && !ours {
+		return ErrLeaseLost
+	}
+	return err
 }
 
-// NextDuePayment returns the earliest DueAt of all payments, zero if none.
-func (db *DB) NextDuePayment(ctx context.Context) (time.Time, error) { panic("stub") }
+// NextDuePayment returns the earliest time at which a payment becomes
+// claimable, zero if none will: its DueAt, or the end of the lease that
+// somebody has on it.
+func (db *DB) NextDuePayment(ctx context.Context) (time.Time, error) {
+	next, err := db.read.NextDuePayment(ctx)
+	return at(next), wrap("next due payment", err)
+}
 
 // Events lists what happened to a payment, oldest first.
 func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
-	panic("stub")
+	return list(func(e queries.Event) pay.Event {
+		return pay.Event{
+			MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID,
+			At: at(e.At), Kind: e.Kind, Actor: e.Actor, Detail: e.Detail,
+		}
+	})(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
 // Movements lists a payment's lines of the money record, oldest first.
 func (db *DB) Movements(ctx context.Context, merchantID, paymentID string) ([]pay.Movement, error) {
-	panic("stub")
+	return movements(ctx, db.read, merchantID, paymentID)
 }
 
-// Tx is a transaction. Its methods must not be called at the same time.
-type Tx struct{}
+// Movements lists a payment's lines of the money record, oldest first, those of
+// this transaction included.
+func (tx *Tx) Movements(merchantID, paymentID string) ([]pay.Movement, error) {
+	return movements(tx.ctx, tx.q, merchantID, paymentID)
+}
 
-// Tx runs fn in a transaction that is committed if fn returns nil and undone
-// otherwise. When Tx returns nil the change is durable. fn may be run more than
-// once and must have no effects but through its Tx.
-func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error { panic("stub") }
+func movements(ctx context.Context, q *queries.Queries, merchantID, paymentID string) ([]pay.Movement, error) {
+	return list(func(m queries.Movement) pay.Movement {
+		return pay.Movement{
+			MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
+			Kind: pay.MovementKind(m.Kind), Debit: m.Debit, Credit: m.Credit,
+			Amount: pay.Amount{Minor: m.Amount, Currency: pay.Currency(m.Currency)}, TradeNo: m.TradeNo, At: at(m.At),
+		}
+	})(q.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
 
-// Payment returns one payment or ErrNotFound, locked against other writers
-// until the transaction ends.
-func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) { panic("stub") }
-
-// MovePayment writes p's Status, WalletRef, TradeNo, BuyerID, Failure, Late,
-// Surplus, PaidAt, ClosedAt and DueAt if the stored status is still from, and
-// reports whether it did. It does not judge whether the move is legal.
-func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) { panic("stub") }
-
-// AddMovement writes a line of the money record. The same money is written
-// once: if the account, trade number, kind and refund are there already it
-// reports false.
-func (tx *Tx) AddMovement(m pay.Movement) (bool, error) { panic("stub") }
-
-// AddEvent writes what happened to a payment.
-func (tx *Tx) AddEvent(e pay.Event) error { panic("stub") }
-
-// AddDelivery writes a notification to be sent, due at once.
-func (tx *Tx) AddDelivery(d Delivery) error { panic("stub") }
-
-// Movements lists a payment's lines of the money record, oldest first, those
-// of this transaction included.
-func (tx *Tx) Movements(merchantID, paymentID string) ([]pay.Movement, error) { panic("stub") }
+// changed runs one statement and reports whether it changed a row.
+func (db *DB) changed(ctx context.Context, what string, statement func(*Tx) (int64, error)) (bool, error) {
+	var n int64
+	err := db.one(ctx, func(tx *Tx) (err error) {
+		n, err = statement(tx)
+		return err
+	})
+	return n > 0 && err == nil, wrap(what, err)
+}

@@ -5,11 +5,14 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // Config is what Open needs.
@@ -20,6 +23,8 @@ type Config struct {
 	MasterKey pay.Secret
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+	// Token makes the tokens of leases; crypto/rand.Text if nil.
+	Token func() string
 	// Log takes what goes wrong behind the callers' backs; slog.Default() if nil.
 	Log *slog.Logger
 	// NoSync trades durability for speed, for soak tests only.
@@ -37,61 +42,59 @@ var (
 	// ErrOutcomeUnknown: the connection was lost during COMMIT; the change may
 	// or may not be there.
 	ErrOutcomeUnknown = errors.New("store: outcome of the commit is unknown")
+	// ErrClosed: the database was closed before the change was begun.
+	ErrClosed = errors.New("store: closed")
 )
 
 // DB is the database. Its methods may be called at the same time.
-type DB struct{ Config }
+type DB struct {
+	config Config
+	engine
+	read *queries.Queries // sees what is committed
+	seal sealer
+
+	merchants   cache[string, pay.Merchant]
+	stores      cache[storeKey, pay.Store]
+	credentials cache[string, pay.Credential]
+	accounts    cache[string, []pay.WalletAccount]
+}
 
 // Open opens the database and brings its schema up to date, under a lock.
-func Open(ctx context.Context, c Config) (*DB, error) { panic("stub") }
+// A master key that is not the one that the database was made with is an error.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Token == nil {
+		c.Token = rand.Text
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	seal, err := newSealer(c.MasterKey)
+	if err != nil {
+		return nil, err
+	}
+	e, err := openEngine(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{config: c, engine: e, read: queries.New(e.reader()), seal: seal}
+	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
+	if err := db.checkMasterKey(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
 
-// Close waits for what is being written and closes the database.
-func (db *DB) Close() error { panic("stub") }
+// Close waits for what is being written and closes the database. Changes that
+// are asked for later fail with ErrClosed.
+func (db *DB) Close() error { return db.engine.close() }
 
 // Ping reports whether the database answers.
-func (db *DB) Ping(ctx context.Context) error { panic("stub") }
-
-// CreateMerchant adds a merchant; ErrExists if its id is taken.
-func (db *DB) CreateMerchant(ctx context.Context, m pay.Merchant) error { panic("stub") }
-
-// Merchant returns one merchant or ErrNotFound. It may be up to CacheFor old.
-func (db *DB) Merchant(ctx context.Context, id string) (pay.Merchant, error) { panic("stub") }
-
-// Merchants lists all, by id.
-func (db *DB) Merchants(ctx context.Context) ([]pay.Merchant, error) { panic("stub") }
-
-// CreateStore adds a store; ErrExists if the app code has one of that id.
-func (db *DB) CreateStore(ctx context.Context, s pay.Store) error { panic("stub") }
-
-// Store returns one store or ErrNotFound. It may be up to CacheFor old.
-func (db *DB) Store(ctx context.Context, merchantID, appCode, id string) (pay.Store, error) {
-	panic("stub")
+func (db *DB) Ping(ctx context.Context) error {
+	if _, err := db.read.Setting(ctx, masterKeySetting); err != nil {
+		return fmt.Errorf("store: ping: %w", err)
+	}
+	return nil
 }
-
-// Stores lists a merchant's stores, by app code and id.
-func (db *DB) Stores(ctx context.Context, merchantID string) ([]pay.Store, error) { panic("stub") }
-
-// CreateCredential adds a credential; ErrExists if its app code is taken by anyone.
-func (db *DB) CreateCredential(ctx context.Context, c pay.Credential) error { panic("stub") }
-
-// Credential returns the credential of an app code or ErrNotFound, with its
-// key unsealed. It may be up to CacheFor old; unknown codes are not cached.
-func (db *DB) Credential(ctx context.Context, appCode string) (pay.Credential, error) { panic("stub") }
-
-// Credentials lists a merchant's credentials, by app code, keys unsealed.
-func (db *DB) Credentials(ctx context.Context, merchantID string) ([]pay.Credential, error) {
-	panic("stub")
-}
-
-// PutWalletAccount adds or replaces an account.
-func (db *DB) PutWalletAccount(ctx context.Context, a pay.WalletAccount) error { panic("stub") }
-
-// WalletAccounts lists a merchant's accounts by id, secrets unsealed. They may
-// be up to CacheFor old.
-func (db *DB) WalletAccounts(ctx context.Context, merchantID string) ([]pay.WalletAccount, error) {
-	panic("stub")
-}
-
-// CacheFor is how old what is read on every request may be: merchants, stores,
-// credentials and wallet accounts.
-const CacheFor = 2 * time.Second

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"sync"
+	"time"
+)
+
+// CacheFor is how old what is read on every request may be: merchants, stores,
+// credentials and wallet accounts.
+const CacheFor = 2 * time.Second
+
+// cache keeps what was read for CacheFor. Its values are shared: whoever gets
+// one must not change it.
+type cache[K comparable, V any] struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	entries map[K]cached[V]
+	drops   int
+}
+
+type cached[V any] struct {
+	value V
+	at    time.Time
+}
+
+// get returns what is kept for k, or loads it. What load is in doubt about
+// (keep is false) is not kept, nor is what was read before a drop.
+func (c *cache[K, V]) get(k K, load func() (v V, keep bool, err error)) (V, error) {
+	c.mu.Lock()
+	e, ok := c.entries[k]
+	drops := c.drops
+	c.mu.Unlock()
+	now := c.now()
+	if age := now.Sub(e.at); ok && age >= 0 && age < CacheFor {
+		return e.value, nil
+	}
+	v, keep, err := load()
+	if err != nil || !keep {
+		return v, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drops == drops {
+		if c.entries == nil {
+			c.entries = map[K]cached[V]{}
+		}
+		c.entries[k] = cached[V]{v, now}
+	}
+	return v, nil
+}
+
+// drop forgets k after a write.
+func (c *cache[K, V]) drop(k K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, k)
+	c.drops++
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ms is a time as the schema has it: milliseconds since 1970, 0 for none.
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// at is the reverse of ms, in UTC.
+func at(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// clean makes text that came from outside acceptable to PostgreSQL, which
+// takes neither invalid UTF-8 nor NUL.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func join[S ~string](list []S) string {
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ",")
+}
+
+func split[S ~string](s string) []S {
+	if s == "" {
+		return nil
+	}
+	var list []S
+	for word := range strings.SplitSeq(s, ",") {
+		list = append(list, S(word))
+	}
+	return list
+}
+
+// notFound turns a missing row into ErrNotFound. Text that PostgreSQL cannot
+// hold cannot be found either.
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) || isBadText(err) {
+		return ErrNotFound
+	}
+	return wrap("read", err)
+}
+
+// wrap says what failed. Errors of this package stay as they are.
+func wrap(what string, err error) error {
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) {
+		return err
+	}
+	return fmt.Errorf("store: %s: %w", what, err)
+}
+
+// list makes a function that converts the rows of a query.
+func list[R, V any](convert func(R) V) func([]R, error) ([]V, error) {
+	return listTry(func(r R) (V, error) { return convert(r), nil })
+}
+
+// listTry is list for a conversion that can fail.
+func listTry[R, V any](convert func(R) (V, error)) func([]R, error) ([]V, error) {
+	return func(rows []R, err error) ([]V, error) {
+		if err = notFound(err); err != nil {
+			if err == ErrNotFound {
+				err = nil
+			}
+			return nil, err
+		}
+		values := make([]V, len(rows))
+		for i, r := range rows {
+			if values[i], err = convert(r); err != nil {
+				return nil, err
+			}
+		}
+		return values, nil
+	}
+}

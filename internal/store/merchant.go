@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// CreateMerchant adds a merchant; ErrExists if its id is taken.
+func (db *DB) CreateMerchant(ctx context.Context, m pay.Merchant) error {
+	defer db.merchants.drop(m.ID)
+	return db.create(ctx, "create merchant "+m.ID, func(tx *Tx) (int64, error) {
+		return tx.q.CreateMerchant(tx.ctx, queries.CreateMerchantParams{
+			ID: m.ID, Name: m.Name, MCC: m.MCC, Disabled: bit(m.Disabled), CreatedAt: ms(m.CreatedAt),
+		})
+	})
+}
+
+// Merchant returns one merchant or ErrNotFound. It may be up to CacheFor old.
+func (db *DB) Merchant(ctx context.Context, id string) (pay.Merchant, error) {
+	return db.merchants.get(id, func() (pay.Merchant, bool, error) {
+		m, err := db.read.Merchant(ctx, id)
+		return toMerchant(m), true, notFound(err)
+	})
+}
+
+// Merchants lists all, by id.
+func (db *DB) Merchants(ctx context.Context) ([]pay.Merchant, error) {
+	return list(toMerchant)(db.read.Merchants(ctx))
+}
+
+func toMerchant(m queries.Merchant) pay.Merchant {
+	return pay.Merchant{ID: m.ID, Name: m.Name, MCC: m.MCC, Disabled: m.Disabled != 0, CreatedAt: at(m.CreatedAt)}
+}
+
+// CreateStore adds a store; ErrExists if the app code has one of that id.
+func (db *DB) CreateStore(ctx context.Context, s pay.Store) error {
+	defer db.stores.drop(storeKey{s.MerchantID, s.AppCode, s.ID})
+	return db.create(ctx, "create store "+s.ID, func(tx *Tx) (int64, error) {
+		return tx.q.CreateStore(tx.ctx, queries.CreateStoreParams{
+			MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID,
+			Name: s.Name, MCC: s.MCC, Disabled: bit(s.Disabled), CreatedAt: ms(s.CreatedAt),
+		})
+	})
+}
+
+type storeKey struct{ merchantID, appCode, id string }
+
+// Store returns one store or ErrNotFound. It may be up to CacheFor old.
+func (db *DB) Store(ctx context.Context, merchantID, appCode, id string) (pay.Store, error) {
+	return db.stores.get(storeKey{merchantID, appCode, id}, func() (pay.Store, bool, error) {
+		s, err := db.read.Store(ctx, queries.StoreParams{MerchantID: merchantID, AppCode: appCode, ID: id})
+		return toStore(s), true, notFound(err)
+	})
+}
+
+// Stores lists a merchant's stores, by app code and id.
+func (db *DB) Stores(ctx context.Context, merchantID string) ([]pay.Store, error) {
+	return list(toStore)(db.read.Stores(ctx, merchantID))
+}
+
+func toStore(s queries.Store) pay.Store {
+	return pay.Store{
+		MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID,
+		Name: s.Name, MCC: s.MCC, Disabled: s.Disabled != 0, CreatedAt: at(s.CreatedAt),
+	}
+}
+
+// CreateCredential adds a credential; ErrExists if its app code is taken by anyone.
+func (db *DB) CreateCredential(ctx context.Context, c pay.Credential) error {
+	defer db.credentials.drop(c.AppCode)
+	key := db.seal.seal("credential", c.AppCode, c.ClientKey.Reveal())
+	return db.create(ctx, "create credential "+c.AppCode, func(tx *Tx) (int64, error) {
+		return tx.q.CreateCredential(tx.ctx, queries.CreateCredentialParams{
+			AppCode: c.AppCode, MerchantID: c.MerchantID, ClientKey: key,
+			NotifyURL: c.NotifyURL, ReturnHosts: strings.Join(c.ReturnHosts, ","),
+			PerSecond: int64(c.PerSecond), PerMinute: int64(c.PerMinute),
+			HasStores: bit(c.HasStores), Disabled: bit(c.Disabled), CreatedAt: ms(c.CreatedAt),
+		})
+	})
+}
+
+// Credential returns the credential of an app code or ErrNotFound, with its
+// key unsealed. It may be up to CacheFor old; unknown codes are not cached.
+// Its slices are shared and must not be changed.
+func (db *DB) Credential(ctx context.Context, appCode string) (pay.Credential, error) {
+	return db.credentials.get(appCode, func() (pay.Credential, bool, error) {
+		c, err := db.read.Credential(ctx, appCode)
+		if err != nil {
+			return pay.Credential{}, false, notFound(err)
+		}
+		credential, err := db.toCredential(c)
+		return credential, true, err
+	})
+}
+
+// Credentials lists a merchant's credentials, by app code, keys unsealed.
+func (db *DB) Credentials(ctx context.Context, merchantID string) ([]pay.Credential, error) {
+	return listTry(db.toCredential)(db.read.Credentials(ctx, merchantID))
+}
+
+func (db *DB) toCredential(c queries.Credential) (pay.Credential, error) {
+	key, err := db.seal.open("credential", c.AppCode, c.ClientKey)
+	if err != nil {
+		return pay.Credential{}, err
+	}
+	return pay.Credential{
+		MerchantID: c.MerchantID, AppCode: c.AppCode, ClientKey: pay.Secret(key),
+		NotifyURL: c.NotifyURL, ReturnHosts: split[string](c.ReturnHosts),
+		PerSecond: int(c.PerSecond), PerMinute: int(c.PerMinute),
+		HasStores: c.HasStores != 0, Disabled: c.Disabled != 0, CreatedAt: at(c.CreatedAt),
+	}, nil
+}
+
+// PutWalletAccount adds or replaces an account. The time of its creation stays.
+func (db *DB) PutWalletAccount(ctx context.Context, a pay.WalletAccount) error {
+	defer db.accounts.drop(a.MerchantID)
+	settings, err := json.Marshal(a.Settings)
+	if err != nil {
+		return fmt.Errorf("store: wallet account %s: settings: %w", a.ID, err)
+	}
+	plain := make(map[string]string, len(a.Secrets)) // a Secret would write itself as ***
+	for name, secret := range a.Secrets {
+		plain[name] = secret.Reveal()
+	}
+	secrets, err := json.Marshal(plain)
+	if err != nil {
+		return fmt.Errorf("store: wallet account %s: secrets cannot be written as JSON", a.ID)
+	}
+	sealed := db.seal.seal("wallet_account", a.MerchantID+"/"+a.ID, string(secrets))
+	err = db.one(ctx, func(tx *Tx) error {
+		return tx.q.PutWalletAccount(tx.ctx, queries.PutWalletAccountParams{
+			MerchantID: a.MerchantID, ID: a.ID, Wallet: a.Wallet,
+			PayTypes: join(a.PayTypes), Currencies: join(a.Currencies),
+			Settings: string(settings), Secrets: sealed,
+			Disabled: bit(a.Disabled), CreatedAt: ms(a.CreatedAt), UpdatedAt: ms(a.UpdatedAt),
+		})
+	})
+	return wrap("put wallet account "+a.ID, err)
+}
+
+// WalletAccounts lists a merchant's accounts by id, secrets unsealed. They may
+// be up to CacheFor old; their slices and maps are shared and must not be changed.
+func (db *DB) WalletAccounts(ctx context.Context, merchantID string) ([]pay.WalletAccount, error) {
+	return db.accounts.get(merchantID, func() ([]pay.WalletAccount, bool, error) {
+		accounts, err := listTry(db.toWalletAccount)(db.read.WalletAccounts(ctx, merchantID))
+		return accounts, len(accounts) > 0, err // anyone can ask for merchants that do not exist
+	})
+}
+
+func (db *DB) toWalletAccount(a queries.WalletAccount) (pay.WalletAccount, error) {
+	account := pay.WalletAccount{
+		MerchantID: a.MerchantID, ID: a.ID, Wallet: a.Wallet,
+		PayTypes: split[pay.PayType](a.PayTypes), Currencies: split[pay.Currency](a.Currencies),
+		Disabled: a.Disabled != 0, CreatedAt: at(a.CreatedAt), UpdatedAt: at(a.UpdatedAt),
+	}
+	secrets, err := db.seal.open("wallet_account", a.MerchantID+"/"+a.ID, a.Secrets)
+	if err != nil {
+		return pay.WalletAccount{}, err
+	}
+	if err := json.Unmarshal([]byte(a.Settings), &account.Settings); err != nil {
+		return pay.WalletAccount{}, fmt.Errorf("store: wallet account %s: settings: %w", a.ID, err)
+	}
+	if err := json.Unmarshal([]byte(secrets), &account.Secrets); err != nil {
+		return pay.WalletAccount{}, fmt.Errorf("store: wallet account %s: secrets cannot be read", a.ID)
+	}
+	return account, nil
+}
+
+// create runs an insert that does nothing if the row is there; ErrExists then.
+func (db *DB) create(ctx context.Context, what string, insert func(*Tx) (int64, error)) error {
+	created, err := db.changed(ctx, what, insert)
+	if err == nil && !created {
+		return ErrExists
+	}
+	return err
+}

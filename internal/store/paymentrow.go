@@ -1,0 +1,50 @@
+package store
+
+import (
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// paymentColumns and paymentFields are the payment table's columns and a row's
+// fields, in the same order.
+const paymentColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
+	device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
+	created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at`
+
+func paymentFields(p *queries.Payment) []any {
+	return []any{
+		&p.MerchantID, &p.ID, &p.AppCode, &p.StoreID, &p.OrderNo, &p.Fingerprint, &p.PayType, &p.AccountID,
+		&p.Amount, &p.Currency, &p.Goods, &p.ClientTime, &p.DeviceID, &p.ReturnURL, &p.NotifyURL, &p.OpenID, &p.NoCredit,
+		&p.Status, &p.WalletRef, &p.TradeNo, &p.BuyerID, &p.Failure, &p.Late, &p.Surplus,
+		&p.CreatedAt, &p.ExpiresAt, &p.OpenedAt, &p.PaidAt, &p.ClosedAt, &p.AskedAt, &p.DueAt, &p.Looks,
+		&p.Refunding, &p.Refunded, &p.Lease, &p.ClaimableAt,
+	}
+}
+
+func fromPayment(p pay.Payment) queries.Payment {
+	return queries.Payment{
+		MerchantID: p.MerchantID, ID: p.ID, AppCode: p.AppCode, StoreID: p.StoreID,
+		OrderNo: p.OrderNo, Fingerprint: p.Fingerprint, PayType: string(p.PayType), AccountID: p.AccountID,
+		Amount: p.Amount.Minor, Currency: string(p.Amount.Currency), Goods: p.Goods, ClientTime: p.ClientTime,
+		DeviceID: p.DeviceID, ReturnURL: p.ReturnURL, NotifyURL: p.NotifyURL, OpenID: p.OpenID, NoCredit: bit(p.NoCredit),
+		Status: string(p.Status), WalletRef: p.WalletRef, TradeNo: p.TradeNo, BuyerID: p.BuyerID, Failure: p.Failure,
+		Late: bit(p.Late), Surplus: bit(p.Surplus),
+		CreatedAt: ms(p.CreatedAt), ExpiresAt: ms(p.ExpiresAt), OpenedAt: ms(p.OpenedAt), PaidAt: ms(p.PaidAt),
+		ClosedAt: ms(p.ClosedAt), AskedAt: ms(p.AskedAt), DueAt: ms(p.DueAt), Looks: int64(p.Looks),
+		Refunding: p.Refunding, Refunded: p.Refunded, ClaimableAt: ms(p.DueAt),
+	}
+}
+
+func toPayment(r queries.Payment) pay.Payment {
+	return pay.Payment{
+		Scope: pay.Scope{MerchantID: r.MerchantID, AppCode: r.AppCode, StoreID: r.StoreID},
+		ID:    r.ID, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PayType: pay.PayType(r.PayType), AccountID: r.AccountID,
+		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, Goods: r.Goods, ClientTime: r.ClientTime,
+		DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL, OpenID: r.OpenID, NoCredit: r.NoCredit != 0,
+		Status: pay.Status(r.Status), WalletRef: r.WalletRef, TradeNo: r.TradeNo, BuyerID: r.BuyerID, Failure: r.Failure,
+		Late: r.Late != 0, Surplus: r.Surplus != 0,
+		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), OpenedAt: at(r.OpenedAt), PaidAt: at(r.PaidAt),
+		ClosedAt: at(r.ClosedAt), AskedAt: at(r.AskedAt), DueAt: at(r.DueAt), Looks: int(r.Looks),
+		Refunding: r.Refunding, Refunded: r.Refunded,
+	}
+}

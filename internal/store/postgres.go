@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+const (
+	postgresConns = 24
+	// patience bounds a transaction whose callers may have gone.
+	patience = 15 * time.Second
+)
+
+// postgresEngine commits creations and finished attempts in groups; everything
+// else is a transaction of its caller's.
+type postgresEngine struct {
+	db       *sql.DB
+	payments *group[*insertion]
+	finishes *group[*finishing]
+}
+
+func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
+	config, err := pgx.ParseConfig(c.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err) // which masks the password
+	}
+	if c.NoSync {
+		config.RuntimeParams["synchronous_commit"] = "off"
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxIdleConns(postgresConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // each second, two minutes
+	if err == nil {
+		err = migrate(ctx, db, goose.DialectPostgres, goose.WithSessionLocker(locker))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open PostgreSQL: %w", err), db.Close())
+	}
+	e := &postgresEngine{db: db}
+	e.payments = newGroup(func(batch []*insertion) { together(e, batch, insertPayments) })
+	e.finishes = newGroup(func(batch []*finishing) { together(e, batch, finishAttempts) })
+	return e, nil
+}
+
+func (e *postgresEngine) reader() queries.DBTX { return e.db }
+func (e *postgresEngine) pool() *sql.DB        { return e.db }
+
+func (e *postgresEngine) close() error {
+	e.payments.close()
+	e.finishes.close()
+	return e.db.Close()
+}
+
+func (e *postgresEngine) run(ctx context.Context, fn func(*Tx) error) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		err := e.try(ctx, fn)
+		var e *pgconn.PgError
+		again := errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
+		if !again || try == tries {
+			return err
+		}
+	}
+}
+
+func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) error {
+	// Its end must not cut off COMMIT, whose outcome would then be unknown.
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	tx, err := e.db.BeginTx(whole, nil)
+	if err != nil {
+		return fmt.Errorf("store: begin: %w", err)
+	}
+	defer tx.Rollback()
+	if err := fn(&Tx{ctx: ctx, db: tx, q: queries.New(tx), engine: e}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return unknown(err)
+	}
+	return nil
+}
+
+func (e *postgresEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.alone(ctx, func(conn *sql.Conn) error {
+		return fn(&Tx{ctx: ctx, db: conn, q: queries.New(conn), engine: e})
+	})
+}
+
+// alone runs a statement that is its own transaction. Nothing is in doubt
+// before there is a connection.
+func (e *postgresEngine) alone(ctx context.Context, statement func(*sql.Conn) error) error {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("store: connect: %w", err)
+	}
+	defer conn.Close()
+	return unknown(statement(conn))
+}
+
+func (e *postgresEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error) {
+	return tx.q.PaymentLocking(tx.ctx, queries.PaymentLockingParams(p))
+}
+
+func (e *postgresEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
+	return tx.q.ClaimPaymentsLocking(tx.ctx, queries.ClaimPaymentsLockingParams{
+		Now: p.Now, Batch: p.Batch, Lease: p.Lease, Until: p.Until,
+	})
+}
+
+func (e *postgresEngine) claimDeliveries() string {
+	return receivers + `, due AS (
+		SELECT d.merchant_id, d.id FROM r CROSS JOIN LATERAL (
+			SELECT merchant_id, id, claimable_at FROM delivery
+			WHERE receiver = r.receiver AND claimable_at > 0 AND claimable_at <= $3
+			ORDER BY claimable_at LIMIT $4 FOR UPDATE SKIP LOCKED) d
+		WHERE r.receiver <> ALL ($5::text[])
+		ORDER BY d.claimable_at LIMIT $6)
+	UPDATE delivery SET lease = $1, claimable_at = $2
+	FROM due WHERE delivery.merchant_id = due.merchant_id AND delivery.id = due.id
+	RETURNING ` + deliveryColumns
+}
+
+func (e *postgresEngine) nextDelivery() string {
+	return nextOfReceivers + "r.receiver <> ALL ($1::text[])"
+}
+
+func (e *postgresEngine) texts(list []string) any {
+	if list == nil {
+		return []string{} // nil would be NULL, which nothing compares with
+	}
+	return list
+}
+
+// unknown marks the error of a statement that is its own transaction, or of
+// COMMIT, if the change may have been made all the same: anything but a plain
+// no from the server, or a statement that was never sent. A server that is shut
+// down can say so after the commit.
+func unknown(err error) error {
+	var server *pgconn.PgError
+	switch {
+	case err == nil, pgconn.SafeToRetry(err):
+		return err
+	case errors.As(err, &server):
+		if server.SeverityUnlocalized != "FATAL" && server.SeverityUnlocalized != "PANIC" {
+			return err
+		}
+	case errors.Is(err, pgx.ErrTxCommitRollback):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+}
+
+// refusedByServer reports whether the server said no to a statement, and is
+// there to be asked again.
+func refusedByServer(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && !errors.Is(err, ErrOutcomeUnknown)
+}
+
+// isBadText reports whether PostgreSQL refused text that is not UTF-8 or has a NUL.
+func isBadText(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "22021"
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// prepared runs each text as a statement that is prepared once and kept. It is
+// for texts that are constants, of which there is a fixed number. Parsing is
+// what SQLite spends most of a short statement's time on.
+type prepared struct {
+	db         queries.DBTX
+	mu         sync.RWMutex
+	statements map[string]*sql.Stmt
+}
+
+func newPrepared(db queries.DBTX) *prepared {
+	return &prepared{db: db, statements: map[string]*sql.Stmt{}}
+}
+
+// PrepareContext returns the kept statement, which the caller must not close.
+func (p *prepared) PrepareContext(ctx context.Context, text string) (*sql.Stmt, error) {
+	p.mu.RLock()
+	s := p.statements[text]
+	p.mu.RUnlock()
+	if s != nil {
+		return s, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.statements[text]; s != nil {
+		return s, nil
+	}
+	s, err := p.db.PrepareContext(ctx, text)
+	if err == nil {
+		p.statements[text] = s
+	}
+	return s, err
+}
+
+// ExecContext implements queries.DBTX.
+func (p *prepared) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	s, err := p.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(ctx, args...)
+}
+
+// QueryContext implements queries.DBTX.
+func (p *prepared) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	s, err := p.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+// QueryRowContext implements queries.DBTX.
+func (p *prepared) QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row {
+	s, err := p.PrepareContext(ctx, text)
+	if err != nil {
+		return p.db.QueryRowContext(ctx, text, args...) // only that can make a Row of the error
+	}
+	return s.QueryRowContext(ctx, args...)
+}
+
+func (p *prepared) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, s := range p.statements {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}

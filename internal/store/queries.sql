@@ -1,0 +1,172 @@
+/* The queries that are the same text on SQLite and PostgreSQL. Lists, grouped
+   writes and claims of deliveries are made in Go. Those named …Locking are for
+   PostgreSQL alone: SQLite has one writer and needs no row locks. */
+
+-- name: PutSetting :exec
+INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING;
+
+-- name: Setting :one
+SELECT value FROM setting WHERE name = $1;
+
+-- name: CreateMerchant :execrows
+INSERT INTO merchant (id, name, mcc, disabled, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: Merchant :one
+SELECT * FROM merchant WHERE id = $1;
+
+-- name: Merchants :many
+SELECT * FROM merchant ORDER BY id;
+
+-- name: CreateStore :execrows
+INSERT INTO store (merchant_id, app_code, id, name, mcc, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (merchant_id, app_code, id) DO NOTHING;
+
+-- name: Store :one
+SELECT * FROM store WHERE merchant_id = $1 AND app_code = $2 AND id = $3;
+
+-- name: Stores :many
+SELECT * FROM store WHERE merchant_id = $1 ORDER BY app_code, id;
+
+-- name: CreateCredential :execrows
+INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (app_code) DO NOTHING;
+
+-- name: Credential :one
+SELECT * FROM credential WHERE app_code = $1;
+
+-- name: Credentials :many
+SELECT * FROM credential WHERE merchant_id = $1 ORDER BY app_code;
+
+-- name: PutWalletAccount :exec
+INSERT INTO wallet_account (merchant_id, id, wallet, pay_types, currencies, settings, secrets, disabled, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (merchant_id, id) DO UPDATE SET
+    wallet = excluded.wallet, pay_types = excluded.pay_types, currencies = excluded.currencies,
+    settings = excluded.settings, secrets = excluded.secrets, disabled = excluded.disabled, updated_at = excluded.updated_at;
+
+-- name: WalletAccounts :many
+SELECT * FROM wallet_account WHERE merchant_id = $1 ORDER BY id;
+
+-- name: CreatePayment :execrows
+INSERT INTO payment (
+    merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
+    device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
+    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at)
+SELECT
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36
+WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
+ON CONFLICT DO NOTHING;
+
+-- name: Payment :one
+SELECT * FROM payment WHERE merchant_id = $1 AND id = $2;
+
+-- name: PaymentLocking :one
+SELECT * FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE;
+
+-- name: PaymentByOrderNo :one
+SELECT * FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
+
+-- name: RefundHasOrderNo :one
+SELECT count(*) FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
+
+-- name: MarkOpened :execrows
+UPDATE payment SET opened_at = @at, due_at = @due, lease = '', claimable_at = @due
+WHERE merchant_id = @merchant_id AND id = @id AND opened_at = 0 AND status IN ('created', 'pending');
+
+-- name: MarkAsked :execrows
+UPDATE payment SET asked_at = @at WHERE merchant_id = @merchant_id AND id = @id AND asked_at < @older_than;
+
+-- name: ClaimPayments :many
+UPDATE payment SET lease = @lease, claimable_at = @until
+WHERE (merchant_id, id) IN (
+    SELECT p.merchant_id, p.id FROM payment p WHERE p.claimable_at > 0 AND p.claimable_at <= @now
+    ORDER BY p.claimable_at LIMIT CAST(@batch AS BIGINT))
+AND +claimable_at <= @now
+RETURNING *;
+
+-- name: ClaimPaymentsLocking :many
+WITH due AS (
+    SELECT d.merchant_id, d.id FROM payment d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
+    ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
+UPDATE payment p SET lease = @lease, claimable_at = @until
+FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
+RETURNING p.*;
+
+-- name: ReschedulePayment :execrows
+UPDATE payment SET due_at = @due, claimable_at = @due, looks = looks + 1, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
+
+-- name: NextDuePayment :one
+SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimable_at > 0;
+
+-- name: MovePayment :execrows
+UPDATE payment SET
+    status = @status, wallet_ref = @wallet_ref, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
+    late = @late, surplus = @surplus, paid_at = @paid_at, closed_at = @closed_at,
+    due_at = @due, claimable_at = @due, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
+
+-- name: AddMovement :execrows
+INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (merchant_id, debit, trade_no, kind, refund_id) DO NOTHING;
+
+-- name: Movements :many
+SELECT * FROM movement WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, id;
+
+-- name: AddEvent :exec
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, detail)
+SELECT $1, $2, $3, COALESCE(MAX(e.seq), 0) + 1, $4, $5, $6, $7
+FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2;
+
+-- name: Events :many
+SELECT * FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id;
+
+-- name: AddDelivery :exec
+INSERT INTO delivery (merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts, manual,
+    created_at, due_at, done_at, lease, claimable_at)
+VALUES (@merchant_id, @id, @payment_id, @refund_id, @app_code, @kind, @url, @receiver, @body, 'due', 0, 0,
+    @created_at, @created_at, 0, '', @created_at);
+
+-- name: FinishDelivery :execrows
+UPDATE delivery SET state = @state, attempts = @attempts, manual = 0, due_at = @due_at, done_at = @done_at,
+    claimable_at = @claimable_at, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
+
+-- name: AddAttempt :exec
+INSERT INTO delivery_attempt (merchant_id, delivery_id, number, started_at, took, status, answer, error, manual)
+SELECT $1, $2, COALESCE(MAX(a.number), 0) + 1, $3, $4, $5, $6, $7, $8
+FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2;
+
+-- name: Attempts :many
+SELECT * FROM delivery_attempt WHERE merchant_id = $1 AND delivery_id = $2 ORDER BY number;
+
+-- name: Resend :execrows
+UPDATE delivery SET state = 'due', attempts = 0, manual = 1, due_at = @now, done_at = 0, claimable_at = @now, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND state <> 'due';
+
+-- name: DeliveryState :one
+SELECT state FROM delivery WHERE merchant_id = $1 AND id = $2;
+
+-- name: LockRate :exec
+INSERT INTO rate_slot (app_code, second, taken) VALUES ($1, 0, 0)
+ON CONFLICT (app_code, second) DO UPDATE SET taken = 0;
+
+-- name: DropRateSlots :exec
+DELETE FROM rate_slot WHERE app_code = @app_code AND second > 0 AND second < @before;
+
+-- name: GiveBackRate :exec
+UPDATE rate_slot SET taken = CASE WHEN taken > @given THEN taken - @given ELSE 0 END
+WHERE app_code = @app_code AND second = @second AND second > 0;
+
+-- name: RateSlots :many
+SELECT second, taken FROM rate_slot
+WHERE app_code = @app_code AND second > 0 AND second >= @first AND second <= @last ORDER BY second;
+
+-- name: AddRate :exec
+INSERT INTO rate_slot (app_code, second, taken) VALUES ($1, $2, $3)
+ON CONFLICT (app_code, second) DO UPDATE SET taken = rate_slot.taken + excluded.taken;

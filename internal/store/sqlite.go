@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// sqliteReaders is how many queries run at once.
+const sqliteReaders = 8
+
+// sqliteEngine is one file with one writer, which commits in groups, and a pool
+// of readers.
+type sqliteEngine struct {
+	writers, readers *sql.DB // writers has a single connection
+	conn             *sql.Conn
+	write            *prepared
+	read             *prepared
+	jobs             *group[*job]
+}
+
+func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	unlock, err := lockFile(ctx, path+".lock")
+	if err != nil {
+		return nil, fmt.Errorf("store: lock %s: %w", path, err)
+	}
+	defer unlock()
+	// Made here so that nobody else can read it; SQLite gives its other files
+	// the same mode. A file that is there must not be opened and closed: that
+	// would end this process's own locks on it.
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+	}
+
+	sync := "synchronous(FULL)"
+	if c.NoSync {
+		sync = "synchronous(OFF)"
+	}
+	address := func(pragmas ...string) string {
+		q := url.Values{
+			"_txlock": {"immediate"},
+			"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)", sync}, pragmas...),
+		}
+		return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+	}
+	e := &sqliteEngine{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	if e.writers, err = sql.Open("sqlite", address("journal_mode(WAL)")); err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	e.writers.SetMaxOpenConns(1)
+	if err := migrate(ctx, e.writers, goose.DialectSQLite3); err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	if e.conn, err = e.writers.Conn(ctx); err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	if e.readers, err = sql.Open("sqlite", address("query_only(1)")); err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	e.readers.SetMaxOpenConns(sqliteReaders)
+	e.readers.SetMaxIdleConns(sqliteReaders)
+	e.write, e.read = newPrepared(e.conn), newPrepared(e.readers)
+	e.jobs = newGroup(e.commit)
+	return e, nil
+}
+
+// lockFile waits until this process has the lock file to itself.
+func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil // which unlocks it
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(err, f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (e *sqliteEngine) reader() queries.DBTX { return e.read }
+func (e *sqliteEngine) pool() *sql.DB        { return e.readers }
+
+// close may be called on an engine that was opened in part.
+func (e *sqliteEngine) close() error {
+	if e.jobs != nil {
+		e.jobs.close()
+	}
+	var errs []error
+	if e.conn != nil {
+		errs = append(errs, e.write.close(), e.conn.Close())
+	}
+	for _, pool := range []*sql.DB{e.readers, e.writers} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (e *sqliteEngine) run(ctx context.Context, fn func(*Tx) error) error {
+	return e.do(ctx, &job{fn: fn})
+}
+
+func (e *sqliteEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
+	return e.do(ctx, &job{fn: fn, single: true})
+}
+
+func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment) (bool, error) {
+	var n int64
+	err := e.runOne(ctx, func(tx *Tx) (err error) {
+		n, err = tx.q.CreatePayment(tx.ctx, queries.CreatePaymentParams(p))
+		return err
+	})
+	return n > 0, err
+}
+
+func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error) {
+	var n int64
+	err := e.run(ctx, func(tx *Tx) (err error) {
+		if n, err = tx.q.FinishDelivery(tx.ctx, f.delivery); err != nil {
+			return err
+		}
+		return tx.q.AddAttempt(tx.ctx, f.attempt)
+	})
+	return n > 0, err
+}
+
+// One writer has no need of row locks.
+
+func (e *sqliteEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error) {
+	return tx.q.Payment(tx.ctx, p)
+}
+
+func (e *sqliteEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
+	return tx.q.ClaimPayments(tx.ctx, p)
+}
+
+func (e *sqliteEngine) claimDeliveries() string {
+	return receivers + `
+	UPDATE delivery SET lease = $1, claimable_at = $2
+	WHERE rowid IN (
+		SELECT d.rowid FROM r JOIN delivery d ON d.rowid IN (
+			SELECT e.rowid FROM delivery e WHERE e.receiver = r.receiver AND e.claimable_at > 0 AND e.claimable_at <= $3
+			ORDER BY e.claimable_at LIMIT $4)
+		WHERE r.receiver NOT IN (SELECT value FROM json_each($5))
+		ORDER BY d.claimable_at LIMIT $6)
+	AND +claimable_at <= $3
+	RETURNING ` + deliveryColumns
+}
+
+func (e *sqliteEngine) nextDelivery() string {
+	return nextOfReceivers + "r.receiver NOT IN (SELECT value FROM json_each($1))"
+}
+
+func (e *sqliteEngine) texts(list []string) any {
+	if list == nil {
+		list = []string{}
+	}
+	text, _ := json.Marshal(list) // of strings: cannot fail
+	return string(text)
+}
+
+// refused reports whether err is a statement's own failure, which leaves the
+// transaction as it was: a constraint. Other errors may have ended it.
+func refused(err error) bool {
+	var e *sqlite.Error
+	return !errors.As(err, &e) || e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
+}
+
+// undone reports whether err, from COMMIT, means that nothing was written.
+func undone(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	code := e.Code() & 0xff
+	return code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_CONSTRAINT
+}

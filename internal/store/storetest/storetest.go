@@ -1,0 +1,230 @@
+// Package storetest opens databases for tests: SQLite in a temporary directory,
+// and PostgreSQL on the server that SAMPAN_TEST_POSTGRES names.
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/migrations"
+)
+
+// MasterKey is the key that the databases are opened with.
+const MasterKey = pay.Secret("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
+
+// Option changes how a database is opened.
+type Option func(*store.Config)
+
+// Now sets the clock.
+func Now(now func() time.Time) Option { return func(c *store.Config) { c.Now = now } }
+
+// SQLite opens an empty database in a temporary directory.
+func SQLite(t testing.TB, options ...Option) *store.DB {
+	t.Helper()
+	return Open(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"), options...)
+}
+
+// Postgres opens an empty database of its own on the server that
+// SAMPAN_TEST_POSTGRES names, which must let us create databases. Without one
+// the test is skipped, but under CI it fails.
+func Postgres(t testing.TB, options ...Option) *store.DB {
+	t.Helper()
+	return Open(t, PostgresDSN(t), options...)
+}
+
+// Open opens the database at dsn until the test ends. Other options than the
+// test's own replicas are rarely wanted: see SQLite and Postgres.
+func Open(t testing.TB, dsn string, options ...Option) *store.DB {
+	t.Helper()
+	c := store.Config{DSN: dsn, MasterKey: MasterKey}
+	for _, o := range options {
+		o(&c)
+	}
+	db, err := store.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// Each runs f on an empty database of each kind, as subtests.
+func Each(t *testing.T, f func(t *testing.T, db *store.DB), options ...Option) {
+	t.Helper()
+	EachDSN(t, func(t *testing.T, dsn string) { f(t, Open(t, dsn, options...)) })
+}
+
+// EachDSN runs f with the address of an empty database of each kind, as
+// subtests, for tests that open it several times.
+func EachDSN(t *testing.T, f func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db")) })
+	t.Run("postgres", func(t *testing.T) { f(t, PostgresDSN(t)) })
+}
+
+// Merchant adds a merchant with a credential and an account that takes both
+// phone wallets, in HKD and JPY. Call it once for each database.
+func Merchant(t testing.TB, db *store.DB) (pay.Merchant, pay.Credential) {
+	t.Helper()
+	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	m := pay.Merchant{ID: "100001", Name: "Tea House", MCC: "5499", CreatedAt: created}
+	c := pay.Credential{
+		MerchantID: m.ID, AppCode: "8A1B2C3D4E5F60718293A4B5C6D7E8F9", ClientKey: "0F1E2D3C4B5A69788796A5B4C3D2E1F0",
+		NotifyURL: "http://shop.test/notify", PerSecond: 100, PerMinute: 400, CreatedAt: created,
+	}
+	a := pay.WalletAccount{
+		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal",
+		PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"},
+		Settings: map[string]string{"partner": "2088101122136241"}, Secrets: map[string]pay.Secret{"md5_key": "760bdzec6y9goq7ctyx96ezkz78287de"},
+		CreatedAt: created, UpdatedAt: created,
+	}
+	for _, err := range []error{
+		db.CreateMerchant(t.Context(), m),
+		db.CreateCredential(t.Context(), c),
+		db.PutWalletAccount(t.Context(), a),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m, c
+}
+
+// Server names the variable with the address of a PostgreSQL server.
+const Server = "SAMPAN_TEST_POSTGRES"
+
+// PostgresDSN makes an empty database with our schema and returns its address.
+// It is dropped when the test ends.
+func PostgresDSN(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv(Server)
+	if server == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal(Server + " is not set: a PostgreSQL server where databases may be created")
+		}
+		t.Skip(Server + " is not set")
+	}
+	admin, err := sql.Open("pgx", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	admin.SetMaxIdleConns(-1)
+	template, err := makeTemplate(t.Context(), admin, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "sampan_test_" + strings.ToLower(rand.Text())
+	if err := createDatabase(t.Context(), admin, name, template); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		admin, err := sql.Open("pgx", server)
+		if err == nil {
+			defer admin.Close()
+			_, err = admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return database(server, name)
+}
+
+// makeTemplate makes a database with our schema, once for each version of it,
+// from which others are quickly copied. Test programs that run at the same time
+// share it: an advisory lock lets one make it.
+func makeTemplate(ctx context.Context, admin *sql.DB, server string) (string, error) {
+	schema := crc32.NewIEEE()
+	steps, err := fs.Glob(migrations.Files, "*")
+	if err != nil {
+		return "", err
+	}
+	for _, step := range steps {
+		text, err := migrations.Files.ReadFile(step)
+		if err != nil {
+			return "", err
+		}
+		schema.Write(text)
+	}
+	name := fmt.Sprintf("sampan_template_%08x", schema.Sum32())
+	conn, err := lock(ctx, admin)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	var n int
+	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&n); err != nil || n > 0 {
+		return name, err
+	}
+	half := name + "_half"
+	if _, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+half); err != nil {
+		return "", err
+	}
+	if _, err := conn.ExecContext(ctx, "CREATE DATABASE "+half); err != nil {
+		return "", err
+	}
+	db, err := store.Open(ctx, store.Config{DSN: database(server, half), MasterKey: MasterKey})
+	if err != nil {
+		return "", err
+	}
+	if err := db.Close(); err != nil {
+		return "", err
+	}
+	_, err = conn.ExecContext(ctx, "ALTER DATABASE "+half+" RENAME TO "+name)
+	return name, err
+}
+
+// createDatabase copies the template, which only one can do at a time.
+func createDatabase(ctx context.Context, admin *sql.DB, name, template string) error {
+	conn, err := lock(ctx, admin)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.ExecContext(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template)
+	return err
+}
+
+// lock keeps other test programs away until the connection is closed, for good:
+// admin must have no idle ones.
+func lock(ctx context.Context, admin *sql.DB) (*sql.Conn, error) {
+	conn, err := admin.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	const any = 1935764846 // a number that means this lock
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", any); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// database is the address of another database of the same server.
+func database(server, name string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		panic(err) // it has just been connected to
+	}
+	u.Path = "/" + name
+	return u.String()
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// Tx is a transaction. Its methods must not be called at the same time, nor
+// after the function that it was given to has returned.
+type Tx struct {
+	ctx    context.Context
+	db     queries.DBTX
+	q      *queries.Queries
+	engine engine
+	now    func() time.Time
+}
+
+// Tx runs fn in a transaction that is committed if fn returns nil and undone
+// otherwise. When Tx returns nil the change is durable. fn may be run more than
+// once and must have no effects but through its Tx; on SQLite everybody's
+// changes wait while it runs, so it must not wait for anything, least of all
+// for another method of the DB.
+func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
+	return db.run(ctx, func(tx *Tx) error {
+		tx.now = db.config.Now
+		return fn(tx)
+	})
+}
+
+// one runs fn, which makes a single statement: it is its own transaction.
+func (db *DB) one(ctx context.Context, fn func(*Tx) error) error { return db.runOne(ctx, fn) }
+
+// Payment returns one payment or ErrNotFound, locked against other writers
+// until the transaction ends.
+func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) {
+	row, err := tx.engine.lockPayment(tx, queries.PaymentParams{MerchantID: merchantID, ID: id})
+	return toPayment(row), notFound(err)
+}
+
+// MovePayment writes p's Status, WalletRef, TradeNo, BuyerID, Failure, Late,
+// Surplus, PaidAt, ClosedAt and DueAt if the stored status is still from, and
+// reports whether it did. It does not judge whether the move is legal. Whoever
+// has claimed the payment loses the lease, since the DueAt is a new one.
+func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
+	n, err := tx.q.MovePayment(tx.ctx, queries.MovePaymentParams{
+		MerchantID: p.MerchantID, ID: p.ID, Was: string(from), Status: string(p.Status),
+		WalletRef: clean(p.WalletRef), TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
+		Late: bit(p.Late), Surplus: bit(p.Surplus),
+		PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt), Due: ms(p.DueAt),
+	})
+	return n > 0, wrap("move payment "+p.ID, err)
+}
+
+// AddMovement writes a line of the money record. The same money is written
+// once: if the debited account, trade number, kind and refund are there already
+// it reports false.
+func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
+	n, err := tx.q.AddMovement(tx.ctx, queries.AddMovementParams{
+		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
+		Kind: string(m.Kind), Debit: m.Debit, Credit: m.Credit,
+		Amount: m.Amount.Minor, Currency: string(m.Amount.Currency), TradeNo: clean(m.TradeNo), At: ms(m.At),
+	})
+	return n > 0, wrap("add movement to payment "+m.PaymentID, err)
+}
+
+// AddEvent writes what happened to a payment.
+func (tx *Tx) AddEvent(e pay.Event) error {
+	err := tx.q.AddEvent(tx.ctx, queries.AddEventParams{
+		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID,
+		At: ms(e.At), Kind: e.Kind, Actor: e.Actor, Detail: clean(e.Detail),
+	})
+	return wrap("add event to payment "+e.PaymentID, err)
+}
+
+// AddDelivery writes a notification to be sent, due at once: d's CreatedAt, or
+// now if that is zero, is its DueAt too. State, Attempts and what else follows
+// from sending are not d's to say.
+func (tx *Tx) AddDelivery(d Delivery) error {
+	created := d.CreatedAt
+	if created.IsZero() {
+		created = tx.now()
+	}
+	err := tx.q.AddDelivery(tx.ctx, queries.AddDeliveryParams{
+		MerchantID: d.MerchantID, ID: d.ID, PaymentID: d.PaymentID, RefundID: d.RefundID,
+		AppCode: d.AppCode, Kind: d.Kind, URL: d.URL, Receiver: d.Receiver, Body: d.Body, CreatedAt: ms(created),
+	})
+	return wrap("add delivery to payment "+d.PaymentID, err)
+}
