@@ -38,6 +38,7 @@ type app struct {
 	tokens       []string
 	iOS, Android menu
 	escape       func(link string) string // an address that this app opens outside; nil if it has none
+	noIntents    bool                     // on Android it mostly refuses to pass a link on
 	capable      bool                     // opens the wallet after all
 }
 
@@ -49,9 +50,9 @@ var apps = []app{
 	{ID: "dingtalk", Name: "DingTalk", tokens: []string{"dingtalk"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "alipay", tokens: []string{"alipayclient", "alipayhk", "aliapp("}, capable: true},
 	{ID: "wechat", tokens: []string{"windowswechat", "macwechat"}, capable: true}, // on a desk it is as good as a browser
-	{ID: "wecom", Name: "WeCom", tokens: []string{"wxwork/"}, iOS: dotsTop, Android: dotsTop},
-	{ID: "wechat", Name: "WeChat", tokens: []string{"micromessenger"}, iOS: dotsTop, Android: dotsTop},
-	{ID: "qq", Name: "QQ", tokens: []string{" qq/", "qzone/"}, iOS: dotsTop, Android: dotsTop},
+	{ID: "wecom", Name: "WeCom", tokens: []string{"wxwork/"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
+	{ID: "wechat", Name: "WeChat", tokens: []string{"micromessenger"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
+	{ID: "qq", Name: "QQ", tokens: []string{" qq/", "qzone/"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
 	{ID: "weibo", Name: "Weibo", tokens: []string{"weibo"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "messenger", Name: "Messenger", tokens: []string{"fban/messenger", "messengerlite", "fb_iab/messenger", "fb_iab/orca"}, iOS: dotsBottom, Android: kebabTop},
 	{ID: "threads", Name: "Threads", tokens: []string{" barcelona "}, iOS: dotsTop, Android: dotsTop},

@@ -290,7 +290,7 @@ func TestAKnownOutcomeLeadsBackToTheShop(t *testing.T) {
 		w := get(t, ended(s), "/return/tok")
 		shows(t, w, `<noscript><meta http-equiv="refresh" content="2;url=https://shop.example/orders/7?a=1&b=2"></noscript>`)
 		shows(t, w, `id="leave" href="https://shop.example/orders/7?a=1&b=2"`)
-		shows(t, w, `data-soon="Taking you back to the shop in {n} s …"`)
+		shows(t, w, `data-soon="Taking you back to the shop in {n} s…"`)
 		hides(t, w, "data-poll")
 	}
 	f := ended(pay.Paid)

@@ -56,16 +56,17 @@ func languageOf(chosen, accept string) *language {
 		}
 	}
 	const enough = 1 << 10
-	tags, _, err := textlanguage.ParseAcceptLanguage(accept[:min(len(accept), enough)])
-	if err != nil {
-		return languages[0]
-	}
-	for _, tag := range tags {
-		if _, i, confidence := matcher.Match(tag); confidence >= textlanguage.Low {
-			return languages[i]
+	best, bestWeight := languages[0], float32(0)
+	for entry := range strings.SplitSeq(accept[:min(len(accept), enough)], ",") {
+		tags, weights, err := textlanguage.ParseAcceptLanguage(entry)
+		if err != nil || len(tags) != 1 || weights[0] <= bestWeight {
+			continue // an entry that cannot be read must not spoil the others
+		}
+		if _, i, confidence := matcher.Match(tags[0]); confidence >= textlanguage.Low {
+			best, bestWeight = languages[i], weights[0]
 		}
 	}
-	return languages[0]
+	return best
 }
 
 // say is the text of a key with its {placeholders} filled in from pairs of name

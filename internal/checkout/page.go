@@ -36,10 +36,11 @@ type view struct {
 	ReturnURL string
 	Leaving   bool // goes to ReturnURL by itself
 
-	Menu   menu // of the app that the buyer is to leave
-	Link   string
-	Escape template.URL
-	QR     qr
+	Menu    menu // of the app that the buyer is to leave
+	Link    string
+	Escape  template.URL
+	Refused bool // Escape may well do nothing
+	QR      qr
 
 	Poll      string // the status's address, if the page is to follow it
 	Next      string // this page's, for its next showing
@@ -74,6 +75,7 @@ func (v *view) guide(baseURL, token string) {
 	v.Menu = v.from.menu()
 	v.Link = baseURL + "/pay/" + url.PathEscape(token)
 	v.Escape = template.URL(v.from.escape(v.Link)) // made of our own address
+	v.Refused = v.from.app.noIntents
 	v.QR = qrOf(v.Link)
 }
 

@@ -229,6 +229,8 @@ func TestTheLanguageIsTheBuyers(t *testing.T) {
 		{"", "fr", "en"},
 		{"", "*", "en"},
 		{"", "zh-TW;q=0,en", "en"},
+		{"", "zh-HK,zh;q=0.9;q=0.9", "zh-Hant"},
+		{"", "en_!!,%%,zh-TW", "zh-Hant"},
 		{"", "\xff\x00;;;q=", "en"},
 		{"zh-Hans", "zh-HK", "zh-Hans"},
 		{"en", "zh-HK", "en"},

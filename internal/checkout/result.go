@@ -27,7 +27,7 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request) {
 	again = min(max(again, 0), refreshes)
 
 	look := c.Payments.Returned
-	looksOnly := r.Method == http.MethodHead || from.preview
+	looksOnly := r.Method == http.MethodHead || from.preview && r.FormValue("open") != "1"
 	if looksOnly || again > 0 {
 		look = c.Payments.Lookup
 	}
