@@ -67,10 +67,13 @@ func New(c Config) *API {
 func (a *API) Register(mux *http.ServeMux) {
 	mux.Handle("/trade/v1/payment", a.trade(a.pay))
 	mux.Handle("/trade/v1/query", a.trade(a.query))
-	mux.Handle("/trade/", a.observed(a.broken, func(_ http.ResponseWriter, _ *http.Request, rec *record) answer {
-		return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", rec)
-	}))
+	mux.Handle("/trade/", a.observed(a.broken, a.lost))
 	mux.Handle("/callback/{merchant}/{account}", a.observed(callbackBroken, a.callback))
+}
+
+// lost answers for the paths of the trade API that there are not.
+func (a *API) lost(_ http.ResponseWriter, _ *http.Request, rec *record) answer {
+	return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", rec)
 }
 
 // Handler serves the API's paths and nothing else.
