@@ -27,7 +27,7 @@ const maxAnswer = 1 << 10
 // try is made again.
 func (s *Sender) attempt(ctx context.Context, d store.Delivery) time.Duration {
 	log := s.Log.With("delivery", d.ID, "syssn", d.PaymentID, "receiver", d.Receiver)
-	a := store.DeliveryAttempt{DeliveryID: d.ID, StartedAt: s.Now()}
+	a := store.DeliveryAttempt{DeliveryID: d.ID, StartedAt: s.Now(), Manual: d.Manual}
 	status, answer, err := s.post(ctx, d)
 	end := s.Now()
 	a.Took = end.Sub(a.StartedAt)

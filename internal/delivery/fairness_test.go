@@ -83,7 +83,7 @@ func TestReceiversKnownToHangLeaveRoom(t *testing.T) {
 			time.Sleep(700 * time.Millisecond)
 			synctest.Wait()
 			if d := delivery(t, db, id); d.State != store.DeliveryDone || d.DoneAt.Sub(begin) != 50*time.Millisecond {
-				t.Errorf("after %v: %+v", d.DoneAt.Sub(begin), d)
+				t.Fatalf("after %v: %+v", d.DoneAt.Sub(begin), d)
 			}
 		}
 		if c.most["all"] > 16 {

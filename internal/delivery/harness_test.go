@@ -30,6 +30,12 @@ const (
 // bubble it must be opened there, and is closed there.
 func openStore(t *testing.T) *store.DB {
 	t.Helper()
+	db, _ := openStoreToClose(t)
+	return db
+}
+
+func openStoreToClose(t *testing.T) (*store.DB, func()) {
+	t.Helper()
 	ctx := context.Background()
 	db, err := store.Open(ctx, store.Config{
 		DSN: "sqlite:" + t.TempDir() + "/sampan.db", MasterKey: pay.Secret(strings.Repeat("5a", 32)),
@@ -38,7 +44,12 @@ func openStore(t *testing.T) *store.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	closeIt := sync.OnceFunc(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(closeIt)
 	if err := db.CreateMerchant(ctx, pay.Merchant{ID: merchantID, Name: "Tea", CreatedAt: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +58,7 @@ func openStore(t *testing.T) *store.DB {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return db
+	return db, closeIt
 }
 
 // add makes notifications due, with the ids as bodies.

@@ -5,7 +5,8 @@ import "time"
 const (
 	// slowAfter is how long an attempt takes whose receiver is slow.
 	slowAfter = 2 * time.Second
-	// slowFor is how long a receiver with nothing due is remembered to be slow.
+	// slowFor is how long a receiver is remembered to be slow that could be sent
+	// to and is not, because nothing is due.
 	slowFor = time.Minute
 	// maxSlow bounds how many are remembered.
 	maxSlow = 1000
@@ -22,7 +23,7 @@ type load struct {
 	workers, perReceiver int
 	total                int
 	inHand               map[string]int
-	slow                 map[string]time.Time // since when it is known
+	slow                 map[string]time.Time // when that was last true
 }
 
 // ended is an attempt that is over.
@@ -71,13 +72,14 @@ func (l *load) room(now time.Time) (limit, perReceiver int, skip []string) {
 			skip = append(skip, r)
 		}
 	}
-	for r, since := range l.slow {
+	for r, last := range l.slow {
 		switch {
 		case l.inHand[r] > 0:
-		case now.Sub(since) > slowFor:
-			delete(l.slow, r)
-		case forSlow <= 0:
+		case forSlow <= 0: // it waits for its turn, which is no reason to forget it
+			l.slow[r] = now
 			skip = append(skip, r)
+		case now.Sub(last) > slowFor:
+			delete(l.slow, r)
 		default:
 			perReceiver, limit = 1, min(limit, forSlow)
 		}

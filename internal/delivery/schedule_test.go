@@ -257,10 +257,10 @@ func TestALostLeaseChangesNothingButTheRecord(t *testing.T) {
 
 func TestTroubleWithTheDatabaseIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db := openStore(t)
+		db, closeStore := openStoreToClose(t)
 		s, log, stop := start(t, db, func(string, *http.Request) (int, string, error) { return 0, "", errors.New("not reached") }, nil)
 		synctest.Wait()
-		db.Close()
+		closeStore()
 		for range 600 {
 			s.Wake()
 			time.Sleep(100 * time.Millisecond)
