@@ -1,0 +1,83 @@
+package demo
+
+import (
+	"net/http"
+	"strings"
+)
+
+// words are the shop's texts in one language.
+type words struct {
+	Lang, Title, Lead, Choose, PayWith, Alipay, AlipayHK, Test string
+	Order, Waiting, WaitingWhy, Paid, PaidWhy, PayNow, Another string
+	Told, Trouble, TroubleWhy, Missing, MissingWhy             string
+}
+
+// Wallet names a wallet.
+func (w words) Wallet(payType string) string {
+	if payType == "801512" {
+		return w.AlipayHK
+	}
+	return w.Alipay
+}
+
+var (
+	english = words{
+		Lang: "en", Title: "Sampan Tea", Lead: "Leaves from the hills, brewed by the harbour.",
+		Choose: "Choose a tea", PayWith: "Pay with", Alipay: "Alipay", AlipayHK: "AlipayHK",
+		Test:  "A demonstration. No tea is sent.",
+		Order: "Order", Waiting: "Waiting for the payment",
+		WaitingWhy: "This page follows by itself. It believes the gateway's notification, not the browser's return.",
+		Paid:       "Paid, thank you", PaidWhy: "The gateway told us so, and signed it. Your tea is on the stove.",
+		PayNow: "Go to the payment", Another: "Another tea",
+		Told:    "The notification that we received",
+		Trouble: "The payment could not be started", TroubleWhy: "Nothing was charged. Please try once more.",
+		Missing: "No such order", MissingWhy: "The shop remembers its last orders only, and none from before it was last opened.",
+	}
+	traditional = words{
+		Lang: "zh-Hant", Title: "舢舨茶舖", Lead: "山上的茶葉，海旁沖泡。",
+		Choose: "選擇茶品", PayWith: "付款方式", Alipay: "支付寶", AlipayHK: "AlipayHK",
+		Test:  "此為示範，不會寄出茶葉。",
+		Order: "訂單", Waiting: "等待付款",
+		WaitingWhy: "本頁會自動更新。我們只相信支付網關的通知，不以瀏覽器返回為準。",
+		Paid:       "已付款，多謝", PaidWhy: "支付網關已通知我們，並附有簽名。茶正在沖泡。",
+		PayNow: "前往付款", Another: "再選一款",
+		Told:    "我們收到的通知",
+		Trouble: "未能開始付款", TroubleWhy: "沒有扣款，請再試一次。",
+		Missing: "找不到訂單", MissingWhy: "本店只記得最近的訂單；重新開店後，之前的訂單不再保留。",
+	}
+	simplified = words{
+		Lang: "zh-Hans", Title: "舢舨茶铺", Lead: "山上的茶叶，海边冲泡。",
+		Choose: "选择茶品", PayWith: "付款方式", Alipay: "支付宝", AlipayHK: "AlipayHK",
+		Test:  "此为演示，不会寄出茶叶。",
+		Order: "订单", Waiting: "等待付款",
+		WaitingWhy: "本页会自动更新。我们只相信支付网关的通知，不以浏览器返回为准。",
+		Paid:       "已付款，谢谢", PaidWhy: "支付网关已通知我们，并附有签名。茶正在冲泡。",
+		PayNow: "前往付款", Another: "再选一款",
+		Told:    "我们收到的通知",
+		Trouble: "未能开始付款", TroubleWhy: "没有扣款，请再试一次。",
+		Missing: "找不到订单", MissingWhy: "本店只记得最近的订单；重新开店后，之前的订单不再保留。",
+	}
+)
+
+// wordsFor takes the first language of the browser's list that the shop speaks.
+// Browsers write the list in the order of preference.
+func wordsFor(r *http.Request) words {
+	for entry := range strings.SplitSeq(strings.ToLower(r.Header.Get("Accept-Language")), ",") {
+		tag, _, _ := strings.Cut(strings.TrimSpace(entry), ";")
+		switch parts := strings.Split(tag, "-"); parts[0] {
+		case "en":
+			return english
+		case "zh":
+			for _, part := range parts[1:] {
+				switch part {
+				case "hans":
+					return simplified
+				case "hant", "hk", "mo", "tw":
+					return traditional
+				}
+			}
+			return simplified
+		}
+	}
+	return english
+}
