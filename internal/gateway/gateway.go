@@ -44,6 +44,7 @@ type Config struct {
 	Looks         []time.Duration // gaps between looks at the wallet once the link was opened; the last one repeats
 	Margin        time.Duration   // after its life, before an opened order may be called expired
 	WalletTimeout time.Duration   // for one call to a wallet
+	Poll          time.Duration   // at most this long between two reads of the schedule, for what other replicas add to it
 }
 
 // The defaults of Config.
@@ -51,6 +52,7 @@ var (
 	DefaultLooks         = []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
 	DefaultMargin        = time.Minute
 	DefaultWalletTimeout = 10 * time.Second
+	DefaultPoll          = 5 * time.Second
 )
 
 // Gateway is the use cases over one store. Its methods may be called at the
@@ -58,6 +60,7 @@ var (
 type Gateway struct {
 	Config
 	connectors connectors
+	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
 	background sync.WaitGroup // questions to wallets that outlive who asked
 }
 
@@ -99,7 +102,10 @@ func New(c Config) (*Gateway, error) {
 	if c.WalletTimeout == 0 {
 		c.WalletTimeout = DefaultWalletTimeout
 	}
-	return &Gateway{Config: c}, nil
+	if c.Poll == 0 {
+		c.Poll = DefaultPoll
+	}
+	return &Gateway{Config: c, opened: make(chan struct{}, 1)}, nil
 }
 
 // Order is a payment and where its buyer is to be sent.

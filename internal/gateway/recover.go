@@ -13,7 +13,6 @@ import (
 
 const (
 	recoverAtOnce = 16               // payments looked at at the same time
-	recoverPoll   = 2 * time.Second  // at most this long between looks at the schedule
 	recoverLease  = 60 * time.Second // outlasts a look's timeouts and the clocks' differences
 )
 
@@ -48,13 +47,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 		if len(claimed) == recoverAtOnce {
 			continue
 		}
-		pause := recoverPoll
+		pause := g.Poll
 		if next, err := g.Store.NextDuePayment(ctx); err == nil && !next.IsZero() {
-			pause = min(max(next.Sub(g.Now()), 50*time.Millisecond), recoverPoll)
+			pause = min(max(next.Sub(g.Now()), 50*time.Millisecond), g.Poll)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-g.opened:
 		case <-time.After(pause):
 		}
 	}

@@ -61,6 +61,10 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 			return p, "", err
 		}
 		g.Log.InfoContext(ctx, "pay link opened", "syssn", p.ID)
+		select {
+		case g.opened <- struct{}{}:
+		default: // Run will look anyway
+		}
 	}
 	return p, checkout.URL, nil
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones must be there on a bare machine too
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// config is the file that serve and the operator's commands read. Every key is
+// explained in sampan.example.toml. The environment wins over the file for the
+// few values that differ between machines: SAMPAN_LISTEN, SAMPAN_BASE_URL,
+// SAMPAN_DATABASE, SAMPAN_MASTER_KEY.
+type config struct {
+	Listen         string   `toml:"listen,omitempty"`
+	BaseURL        string   `toml:"base_url,omitempty"`
+	Database       string   `toml:"database,omitempty"`
+	MasterKeyFile  string   `toml:"master_key_file,omitempty"`
+	Zone           string   `toml:"zone,omitempty"`
+	PayURL         string   `toml:"pay_url,omitempty"`
+	TrustedProxies []string `toml:"trusted_proxies,omitempty"`
+	LogFormat      string   `toml:"log_format,omitempty"`
+	LogLevel       string   `toml:"log_level,omitempty"`
+
+	Delivery deliveryConfig `toml:"delivery,omitempty"`
+	Recover  recoverConfig  `toml:"recover,omitempty"`
+
+	masterKey pay.Secret
+	zone      *time.Location
+	proxies   []netip.Prefix
+}
+
+type deliveryConfig struct {
+	Ports   []uint16         `toml:"ports,omitempty"`
+	Allow   []delivery.Allow `toml:"allow,omitempty"`
+	Gaps    []duration       `toml:"gaps,omitempty"`
+	Timeout duration         `toml:"timeout,omitempty"`
+}
+
+type recoverConfig struct {
+	Looks  []duration `toml:"looks,omitempty"`
+	Margin duration   `toml:"margin,omitempty"`
+}
+
+// duration is a time.Duration that reads as "2m" or "10s".
+type duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is not a duration such as \"90s\" or \"2h\"", text)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func durations(ds []duration) []time.Duration {
+	var out []time.Duration // nil, for the default, if there are none
+	for _, d := range ds {
+		out = append(out, time.Duration(d))
+	}
+	return out
+}
+
+// readConfig reads and checks a configuration file. Errors name the key.
+func readConfig(path string) (config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return config{}, fmt.Errorf("read the configuration: %w", err)
+	}
+	var c config
+	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := decoder.Decode(&c); err != nil {
+		var unknown *toml.StrictMissingError
+		if errors.As(err, &unknown) {
+			return config{}, fmt.Errorf("%s: unknown keys:\n%s", path, unknown.String())
+		}
+		return config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	for name, value := range map[string]*string{"LISTEN": &c.Listen, "BASE_URL": &c.BaseURL, "DATABASE": &c.Database} {
+		if v := os.Getenv("SAMPAN_" + name); v != "" {
+			*value = v
+		}
+	}
+	c.masterKey = pay.Secret(os.Getenv("SAMPAN_MASTER_KEY"))
+	if err := c.complete(); err != nil {
+		return config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// complete fills in the defaults and checks the values.
+func (c *config) complete() error {
+	if c.Database == "" {
+		return errors.New(`database: missing; for example "sqlite:/var/lib/sampan/sampan.db"`)
+	}
+	if c.masterKey == "" {
+		if c.MasterKeyFile == "" {
+			return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: openssl rand -hex 32 > master.key")
+		}
+		key, err := os.ReadFile(c.MasterKeyFile)
+		if err != nil {
+			return fmt.Errorf("master_key_file: %w", err)
+		}
+		c.masterKey = pay.Secret(strings.TrimSpace(string(key)))
+	}
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:7700"
+	}
+	if c.Zone == "" {
+		c.Zone = "Asia/Hong_Kong"
+	}
+	var err error
+	if c.zone, err = time.LoadLocation(c.Zone); err != nil {
+		return fmt.Errorf("zone: %w", err)
+	}
+	switch c.PayURL {
+	case "":
+		c.PayURL = "link"
+	case "link", "direct":
+	default:
+		return fmt.Errorf("pay_url: %q is neither \"link\" nor \"direct\"", c.PayURL)
+	}
+	c.proxies = nil
+	for _, text := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("trusted_proxies: %q is not a prefix such as 10.0.0.0/8", text)
+		}
+		c.proxies = append(c.proxies, prefix)
+	}
+	if _, err := c.logLevel(); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (c *config) logLevel() (slog.Level, error) {
+	var level slog.Level
+	if c.LogLevel == "" {
+		return slog.LevelInfo, nil
+	}
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return level, fmt.Errorf("log_level: %q is none of debug, info, warn, error", c.LogLevel)
+	}
+	return level, nil
+}

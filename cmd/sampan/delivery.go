@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+type deliveryCmd struct {
+	List   deliveryListCmd   `cmd:"" help:"List notifications, newest first."`
+	Show   deliveryShowCmd   `cmd:"" help:"Show one notification and every attempt at it."`
+	Resend deliveryResendCmd `cmd:"" help:"Send a notification again, with a new plan of attempts."`
+}
+
+type deliveryListCmd struct {
+	configFlag
+	Merchant string `help:"Only this merchant's." placeholder:"NNNNNN"`
+	Payment  string `help:"Only those of this syssn; needs --merchant." placeholder:"SYSSN"`
+	State    string `enum:",due,done,dead" default:"" help:"Only due, done or dead ones." placeholder:"STATE"`
+	Limit    int    `default:"50" help:"At most so many."`
+}
+
+// Run lists deliveries.
+func (cmd deliveryListCmd) Run(e *env) error {
+	return cmd.with(e.ctx, func(o operator) error {
+		list, err := o.Deliveries(e.ctx, store.DeliveryFilter{
+			MerchantID: cmd.Merchant, PaymentID: cmd.Payment, State: store.DeliveryState(cmd.State), Limit: cmd.Limit,
+		})
+		if err != nil {
+			return err
+		}
+		rows := [][]string{{"MERCHANT", "DELIVERY", "SYSSN", "STATE", "TRIES", "NEXT", "SINCE", "URL"}}
+		for _, d := range list {
+			next := "-"
+			if d.State == store.DeliveryDue {
+				next = when(d.DueAt, o.zone)
+			}
+			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), next, when(d.CreatedAt, o.zone), d.URL})
+		}
+		return table(e.stdout, rows)
+	})
+}
+
+// deliveryRef names one delivery.
+type deliveryRef struct {
+	configFlag
+	Merchant string `required:"" help:"The merchant's six digits."`
+	Delivery string `arg:"" help:"The delivery, as list shows it."`
+}
+
+type deliveryShowCmd struct{ deliveryRef }
+
+// Run shows the attempts.
+func (cmd deliveryShowCmd) Run(e *env) error {
+	return cmd.with(e.ctx, func(o operator) error {
+		attempts, err := o.Attempts(e.ctx, cmd.Merchant, cmd.Delivery)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{{"#", "STARTED", "TOOK", "HTTP", "ANSWER", "WHY NOT"}}
+		for _, a := range attempts {
+			rows = append(rows, []string{strconv.Itoa(a.Number), when(a.StartedAt, o.zone), a.Took.Round(time.Millisecond).String(),
+				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error)})
+		}
+		return table(e.stdout, rows)
+	})
+}
+
+type deliveryResendCmd struct{ deliveryRef }
+
+// Run makes the delivery due now; a running server sends it within seconds.
+func (cmd deliveryResendCmd) Run(e *env) error {
+	return cmd.with(e.ctx, func(o operator) error {
+		if err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery, time.Now()); err != nil {
+			return fmt.Errorf("delivery %s: %w", cmd.Delivery, err)
+		}
+		fmt.Fprintf(e.stdout, "delivery %s is due now\n", cmd.Delivery)
+		return nil
+	})
+}

@@ -1,0 +1,100 @@
+// Command sampan is a self-hosted payment gateway for the Alipay wallets, its
+// wallet simulator, and the tools to run and to try them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker in released builds.
+var version = ""
+
+// cli is the command line: one field a subcommand, each in a file of its own.
+type cli struct {
+	Sandbox   sandboxCmd   `cmd:"" help:"Run everything on this machine: gateway, wallet simulator and a demo shop, nothing to configure."`
+	Serve     serveCmd     `cmd:"" help:"Run the gateway."`
+	Simulator simulatorCmd `cmd:"" help:"Run the wallet's side alone."`
+
+	Merchant merchantCmd `cmd:"" help:"Add and list merchants."`
+	Wallet   walletCmd   `cmd:"" help:"Add and list merchants' wallet accounts."`
+	Delivery deliveryCmd `cmd:"" help:"Look at merchants' notifications and send them again."`
+
+	Pay   payCmd   `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`
+	Query queryCmd `cmd:"" help:"Ask for orders, as a merchant."`
+
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// env is what a subcommand may touch of the world.
+type env struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// errReported is an error that the user has been told of already.
+var errReported = errors.New("reported")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second Ctrl-C ends the program at once.
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		if !errors.Is(err, errReported) {
+			fmt.Fprintln(os.Stderr, "sampan:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// run is the program, so that tests run the true one.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	var c cli
+	exited := false
+	parser, err := kong.New(&c,
+		kong.Name("sampan"),
+		kong.Description("Accept Alipay and AlipayHK from a phone's browser. Try it with: sampan sandbox"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"sandbox_dir": defaultSandboxDir()},
+	)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exited {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nSee: sampan --help", err)
+	}
+	return command.Run(&env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr})
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(e *env) error {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	_, err := fmt.Fprintln(e.stdout, "sampan", v)
+	return err
+}

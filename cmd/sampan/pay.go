@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/skip2/go-qrcode"
+
+	"github.com/sampanpay/sampan"
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// asMerchant says which server to call and as whom; without flags, the sandbox
+// that runs on this machine.
+type asMerchant struct {
+	Server    string `help:"Base URL of the server; without it the sandbox in --data." placeholder:"URL"`
+	AppCode   string `env:"SAMPAN_APP_CODE" help:"App code." placeholder:"CODE"`
+	ClientKey string `help:"Client key, as @FILE, - or env:NAME." default:"env:SAMPAN_CLIENT_KEY" placeholder:"SOURCE"`
+	Store     string `help:"Store (mchid), if the app code has stores." placeholder:"MCHID"`
+	SignType  string `enum:"MD5,SHA256" default:"SHA256" help:"MD5 or SHA256."`
+	Data      string `default:"${sandbox_dir}" help:"The sandbox's directory." placeholder:"DIR"`
+}
+
+func (m asMerchant) client(e *env) (*sampan.Client, error) {
+	c := &sampan.Client{BaseURL: m.Server, AppCode: m.AppCode, StoreID: m.Store, SignType: sampan.SignType(m.SignType)}
+	if m.Server == "" {
+		info, err := readSandbox(m.Data)
+		if err != nil {
+			return nil, fmt.Messagef("name a --server, or start a sandbox first (sampan sandbox): %w", err)
+		}
+		c.BaseURL, c.AppCode, c.ClientKey = info.Gateway, info.AppCode, info.ClientKey
+		return c, nil
+	}
+	if m.AppCode == "" {
+		return nil, errors.New("--app-code: missing")
+	}
+	key, err := readSecret(m.ClientKey, e.stdin)
+	if err != nil {
+		return nil, fmt.Messagef("--client-key: %w", err)
+	}
+	c.ClientKey = key.Reveal()
+	return c, nil
+}
+
+func readSandbox(dir string) (sandboxInfo, error) {
+	var info sandboxInfo
+	text, err := os.ReadFile(filepath.Join(dir, sandboxFile))
+	if err != nil {
+		return info, err
+	}
+	return info, json.Unmarshal(text, &info)
+}
+
+// payTypeNames are the names that people may type for a pay type.
+var payTypeNames = map[string]sampan.PayType{"alipay": sampan.Alipay, "alipayhk": sampan.AlipayHK}
+
+type payCmd struct {
+	asMerchant
+	Amount    string        `arg:"" help:"Amount in major units, for example 12.30."`
+	Currency  string        `default:"HKD" help:"ISO 4217 code."`
+	With      string        `default:"alipay" help:"Wallet: alipay, alipayhk, or a pay type." placeholder:"WALLET"`
+	Goods     string        `help:"What the buyer pays for." placeholder:"NAME"`
+	OrderNo   string        `help:"The order's number; drawn if absent." placeholder:"NUMBER"`
+	NotifyURL string        `help:"Where the outcome is posted to." placeholder:"URL"`
+	ReturnURL string        `help:"Where the browser goes in the end." placeholder:"URL"`
+	Life      time.Duration `help:"5m to 120m." placeholder:"30m"`
+	QR        bool          `default:"true" negatable:"" help:"Show the link as a QR code for a phone."`
+	Wait      bool          `help:"Wait until the order is paid or over."`
+}
+
+// Run places the order.
+func (cmd payCmd) Run(e *env) error {
+	amount, err := pay.ParseDecimal(cmd.Amount, pay.Currency(strings.ToUpper(cmd.Currency)))
+	if err != nil {
+		return err
+	}
+	client, err := cmd.client(e)
+	if err != nil {
+		return err
+	}
+	r := sampan.PaymentRequest{
+		PayType: sampan.PayType(cmd.With), Amount: amount.Minor, Currency: string(amount.Currency),
+		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL, ExpiresIn: cmd.Life,
+	}
+	if t, ok := payTypeNames[cmd.With]; ok {
+		r.PayType = t
+	}
+	if r.OrderNo == "" {
+		r.OrderNo = "CLI" + time.Now().UTC().Format("20060102150405") + newCode(3)
+	}
+	p, err := client.Pay(e.ctx, r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
+	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR {
+		fmt.Fprint(e.stdout, "\n"+code.ToSmallString(false))
+	}
+	if !cmd.Wait {
+		return nil
+	}
+	return waitPaid(e, client, p.ID)
+}
+
+// waitPaid asks until the order is no longer open, and is an error unless it is
+// paid.
+func waitPaid(e *env, client *sampan.Client, id string) error {
+	fmt.Fprint(e.stdout, "waiting for the buyer ")
+	for {
+		found, err := client.Query(e.ctx, sampan.QueryRequest{IDs: []string{id}})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprint(e.stdout, "?") // an outage of the server does not end the wait
+		}
+		if err == nil && len(found.Transactions) == 1 {
+			t := found.Transactions[0]
+			switch {
+			case t.Code == sampan.CodeSuccess:
+				fmt.Fprintln(e.stdout, " paid")
+				return nil
+			case !t.Code.Pending():
+				fmt.Fprintln(e.stdout, "", t.Code, t.Message)
+				return errReported
+			}
+		}
+		select {
+		case <-e.ctx.Done():
+			fmt.Fprintln(e.stdout)
+			return e.ctx.Err()
+		case <-time.After(2 * time.Second):
+			fmt.Fprint(e.stdout, ".")
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/sampanpay/sampan"
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+type queryCmd struct {
+	asMerchant
+	ID       []string `help:"By syssn, one or several." placeholder:"SYSSN"`
+	OrderNo  []string `help:"By the merchant's own number, one or several." placeholder:"NUMBER"`
+	Page     int      `default:"1" help:"Page, from 1."`
+	PageSize int      `default:"20" help:"At most 100."`
+}
+
+// Run lists orders: those that are named, or this month's.
+func (cmd queryCmd) Run(e *env) error {
+	client, err := cmd.client(e)
+	if err != nil {
+		return err
+	}
+	found, err := client.Query(e.ctx, sampan.QueryRequest{IDs: cmd.ID, OrderNos: cmd.OrderNo, Page: cmd.Page, PageSize: cmd.PageSize})
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"SYSSN", "ORDER", "AMOUNT", "WITH", "STATE", "SINCE", "GOODS"}}
+	for _, t := range found.Transactions {
+		amount := pay.Amount{Minor: t.Amount, Currency: pay.Currency(t.Currency)}
+		rows = append(rows, []string{t.ID, t.OrderNo, amount.String(), pay.PayType(t.PayType).Name(),
+			fmt.Sprintf("%s %s", t.Code, t.Message), t.CreatedAt.Format("2006-01-02 15:04:05"), t.GoodsName})
+	}
+	if len(found.Transactions) == 0 {
+		_, err := fmt.Fprintln(e.stdout, "no orders")
+		return err
+	}
+	return table(e.stdout, rows)
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sampanpay/sampan"
+	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/demo"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+type sandboxCmd struct {
+	Gateway string `default:"127.0.0.1:7700" help:"Address of the gateway."`
+	Wallet  string `default:"127.0.0.1:7701" help:"Address of the wallet simulator."`
+	Control string `default:"127.0.0.1:7702" help:"Address of the simulator's control API."`
+	Shop    string `default:"127.0.0.1:7703" help:"Address of the demo shop."`
+	Data    string `default:"${sandbox_dir}" help:"Directory for its data." placeholder:"DIR"`
+	Fresh   bool   `help:"Forget what earlier runs left in the directory."`
+	Verbose bool   `short:"v" help:"Log every request and every move of a payment."`
+}
+
+// The files of a sandbox's directory.
+const (
+	sandboxFile   = "sandbox.json"
+	sandboxConfig = "sampan.toml"
+	sandboxDB     = "sampan.db"
+	sandboxKey    = "master.key"
+	sandboxOwner  = "100001" // the demo merchant
+)
+
+// sandboxInfo is what scripts read from sandbox.json.
+type sandboxInfo struct {
+	Gateway   string `json:"gateway"`
+	Wallet    string `json:"wallet"`
+	Control   string `json:"control"`
+	Shop      string `json:"shop"`
+	AppCode   string `json:"app_code"`
+	ClientKey string `json:"client_key"`
+}
+
+func defaultSandboxDir() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "sampan", "sandbox")
+}
+
+// Run starts the gateway, the simulator and the shop, and serves until it is
+// told to stop.
+func (cmd sandboxCmd) Run(e *env) error {
+	if err := os.MkdirAll(cmd.Data, 0o700); err != nil {
+		return err
+	}
+	unlock, err := lockDir(cmd.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.Remove(filepath.Join(cmd.Data, sandboxFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if cmd.Fresh {
+		if err := emptySandbox(cmd.Data); err != nil {
+			return err
+		}
+	}
+	listeners, err := listenAll(e.ctx, cmd.Gateway, cmd.Wallet, cmd.Control, cmd.Shop)
+	if err != nil {
+		return err
+	}
+	info := sandboxInfo{
+		Gateway: baseURL(listeners[0]), Wallet: baseURL(listeners[1]),
+		Control: baseURL(listeners[2]), Shop: baseURL(listeners[3]),
+	}
+	level := slog.LevelWarn
+	if cmd.Verbose {
+		level = slog.LevelInfo
+	}
+	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+
+	keys, err := loadWalletKeys(cmd.Data)
+	if err != nil {
+		return err
+	}
+	c, err := cmd.configure(info.Gateway)
+	if err != nil {
+		return err
+	}
+	sim, err := newSimulator(cmd.Data, info.Wallet, keys, log)
+	if err != nil {
+		return err
+	}
+	srv, err := newServer(e.ctx, c, log)
+	if err != nil {
+		return err
+	}
+	credential, err := seedSandbox(e.ctx, srv.store, info.Wallet, keys)
+	if err != nil {
+		return errors.Join(err, srv.store.Close())
+	}
+	info.AppCode, info.ClientKey = credential.AppCode, credential.ClientKey.Reveal()
+	shop := demo.New(demo.Config{
+		Client: &sampan.Client{BaseURL: info.Gateway, AppCode: info.AppCode, ClientKey: info.ClientKey, Log: log}, BaseURL: info.Shop, Log: log,
+	})
+	if err := writeJSON(filepath.Join(cmd.Data, sandboxFile), info); err != nil {
+		return err
+	}
+	cmd.welcome(e.stdout, info, time.Now())
+
+	// The wallet goes last, so that callbacks of its own making still find us.
+	err = together(e.ctx,
+		func(ctx context.Context) error { return srv.run(ctx, listeners[0]) },
+		func(ctx context.Context) error { return runSimulator(ctx, sim, listeners[1], listeners[2], log) },
+		func(ctx context.Context) error { return serveHTTP(ctx, listeners[3], shop, log) },
+	)
+	fmt.Fprintln(e.stdout, "\nBye. The data stays in", cmd.Data)
+	return err
+}
+
+// lockDir makes sure that a data directory has one user, until the process ends.
+func lockDir(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is in use by another sampan; choose another with --data", dir), f.Close())
+	}
+	return func() { f.Close() }, nil
+}
+
+// emptySandbox removes what a sandbox writes, and nothing else: the directory
+// is the user's to name.
+func emptySandbox(dir string) error {
+	for _, name := range []string{sandboxConfig, sandboxKey, walletKeysFile, "wallet", sandboxDB, sandboxDB + "-wal", sandboxDB + "-shm"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// configure makes the gateway's configuration and writes it down, so that the
+// operator's commands work on a sandbox too.
+func (cmd sandboxCmd) configure(gatewayURL string) (config, error) {
+	dir, err := filepath.Abs(cmd.Data)
+	if err != nil {
+		return config{}, err
+	}
+	keyFile := filepath.Join(dir, sandboxKey)
+	if _, err := os.Stat(keyFile); errors.Is(err, os.ErrNotExist) {
+		if err := writeFile(keyFile, []byte(strings.ToLower(newCode(32))+"\n")); err != nil {
+			return config{}, err
+		}
+	}
+	c := config{
+		Listen: cmd.Gateway, BaseURL: gatewayURL, Database: "sqlite:" + filepath.Join(dir, sandboxDB),
+		MasterKeyFile: keyFile, LogFormat: "text",
+		Delivery: deliveryConfig{Allow: []delivery.Allow{
+			{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
+		}},
+	}
+	text, err := toml.Marshal(c)
+	if err != nil {
+		return config{}, err
+	}
+	if err := writeFile(filepath.Join(dir, sandboxConfig), text); err != nil {
+		return config{}, err
+	}
+	return c, c.complete()
+}
+
+// seedSandbox makes sure of the demo merchant, its app code without stores, and
+// its two wallet accounts at the simulator.
+func seedSandbox(ctx context.Context, db *store.DB, walletURL string, k walletKeys) (pay.Credential, error) {
+	now := time.Now()
+	err := db.CreateMerchant(ctx, pay.Merchant{ID: sandboxOwner, Name: "Sampan Tea House", MCC: "5812", CreatedAt: now})
+	if err != nil && !errors.Is(err, store.ErrExists) {
+		return pay.Credential{}, err
+	}
+	gateway := walletURL + "/gateway.do"
+	for _, a := range []pay.WalletAccount{
+		{
+			ID: "alipay", PayTypes: []pay.PayType{pay.AlipayCrossBorder},
+			Settings: map[string]string{"gateway": gateway, "partner": md5Partner, "sign_type": "MD5"},
+			Secrets:  map[string]pay.Secret{"md5_key": pay.Secret(k.MD5Key)},
+		},
+		{
+			ID: "alipayhk", PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
+			Settings: map[string]string{"gateway": gateway, "partner": rsaPartner, "sign_type": "RSA2", "alipay_public_key": k.AlipayPublic},
+			Secrets:  map[string]pay.Secret{"private_key": pay.Secret(k.MerchantPrivate)},
+		},
+	} {
+		a.MerchantID, a.Wallet, a.CreatedAt, a.UpdatedAt = sandboxOwner, "alipayglobal", now, now
+		if a.Currencies == nil {
+			for _, c := range sandboxCurrencies {
+				a.Currencies = append(a.Currencies, pay.Currency(c))
+			}
+		}
+		if err := db.PutWalletAccount(ctx, a); err != nil {
+			return pay.Credential{}, err
+		}
+	}
+	have, err := db.Credentials(ctx, sandboxOwner)
+	if err != nil {
+		return pay.Credential{}, err
+	}
+	if len(have) > 0 {
+		return have[0], nil
+	}
+	c := pay.Credential{
+		MerchantID: sandboxOwner, AppCode: newCode(16), ClientKey: pay.Secret(newCode(16)),
+		PerSecond: defaultPerSecond, PerMinute: defaultPerMinute, CreatedAt: now,
+	}
+	return c, db.CreateCredential(ctx, c)
+}
+
+// welcome says what there is to open and to try.
+func (cmd sandboxCmd) welcome(w io.Writer, info sandboxInfo, now time.Time) {
+	fmt.Fprintf(w, `
+  Sampan sandbox — play money only
+
+  Shop       %s    buy tea, pay with Alipay or AlipayHK
+  Control    %s    the wallet's side: trades, buyers, faults
+  Gateway    %s    POST /trade/v1/payment
+  Wallet     %s    the simulator's gateway.do and cashier
+
+  app_code    %s
+  client_key  %s
+  scripts     %s
+
+  An order by hand:
+
+%s
+  Operate it: sampan delivery list --config %s
+  Ctrl-C ends it.
+
+`, info.Shop, info.Control, info.Gateway, info.Wallet, info.AppCode, info.ClientKey,
+		filepath.Join(cmd.Data, sandboxFile), sampleCurl(info, now), filepath.Join(cmd.Data, sandboxConfig))
+}
+
+// sampleCurl is a signed order, ready to paste.
+func sampleCurl(info sandboxInfo, now time.Time) string {
+	p := sign.Params{
+		"txamt": "1000", "txcurrcd": "HKD", "pay_type": "801107",
+		"out_trade_no": "TEA" + now.UTC().Format("20060102150405"),
+		"txdtm":        now.In(time.FixedZone("", 8*60*60)).Format("2006-01-02 15:04:05"),
+		"goods_name":   "Oolong",
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "    curl %s/trade/v1/payment \\\n", info.Gateway)
+	fmt.Fprintf(&b, "      -H 'X-QF-APPCODE: %s' \\\n", info.AppCode)
+	fmt.Fprintf(&b, "      -H 'X-QF-SIGN: %s'", sign.Request(p, info.ClientKey, sign.MD5))
+	for pair := range strings.SplitSeq(p.Canonical(), "&") {
+		fmt.Fprintf(&b, " \\\n      --data-urlencode '%s'", pair)
+	}
+	return b.String() + "\n"
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+type serveCmd struct {
+	Config string `required:"" type:"existingfile" help:"Configuration file; see sampan.example.toml." placeholder:"FILE"`
+}
+
+// Run serves until it is told to stop.
+func (cmd serveCmd) Run(e *env) error {
+	c, err := readConfig(cmd.Config)
+	if err != nil {
+		return err
+	}
+	if c.BaseURL == "" {
+		return fmt.Errorf("%s: base_url: missing; it is how buyers and wallets reach this server", cmd.Config)
+	}
+	log := logger(c, e.stderr)
+	var lc net.ListenConfig
+	l, err := lc.Listen(e.ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	s, err := newServer(e.ctx, c, log)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	log.Info("ready", "listen", l.Addr().String(), "base_url", c.BaseURL)
+	return s.run(e.ctx, l)
+}

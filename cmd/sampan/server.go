@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/api"
+	"github.com/sampanpay/sampan/internal/checkout"
+	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// drainWithin is how long a shutdown waits for requests that are being answered.
+const drainWithin = 15 * time.Second
+
+// server is the gateway put together: the same for serve and for the sandbox.
+type server struct {
+	store   *store.DB
+	gateway *gateway.Gateway
+	sender  *delivery.Sender
+	handler http.Handler
+	log     *slog.Logger
+}
+
+// newServer opens the database and wires the rooms. The caller closes it.
+func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error) {
+	db, err := store.Open(ctx, store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{store: db, log: log}
+	guard := delivery.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
+	s.sender, err = delivery.New(delivery.Config{
+		Store: db, Client: delivery.NewClient(guard), Now: time.Now, Log: log,
+		Gaps: durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout),
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	linkKey, err := hkdf.Key(sha256.New, []byte(c.masterKey.Reveal()), nil, "sampan-pay-link-v1", 32)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.gateway, err = gateway.New(gateway.Config{
+		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.zone, Log: log,
+		HTTP:         walletClient(),
+		Notification: func(p pay.Payment) []byte { return delivery.Body(p, c.zone) },
+		Wake:         s.sender.Wake,
+		DirectPayURL: c.PayURL == "direct",
+		Looks:        durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin),
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	mux := http.NewServeMux()
+	api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies}).Register(mux)
+	checkout.New(checkout.Config{Payments: s.gateway, BaseURL: c.BaseURL, Log: log}).Register(mux)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	s.handler = mux
+	return s, nil
+}
+
+// ready answers 200 when the database does.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.store.Ping(ctx); err != nil {
+		s.log.WarnContext(ctx, "database does not answer", "error", err)
+		http.Error(w, "database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	io.WriteString(w, "ok\n")
+}
+
+// run serves on l until ctx ends, then drains: requests first, then what works
+// behind them, then the database.
+func (s *server) run(ctx context.Context, l net.Listener) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var workers sync.WaitGroup
+	for name, loop := range map[string]func(context.Context) error{"recover": s.gateway.Run, "delivery": s.sender.Run} {
+		workers.Go(func() {
+			if err := loop(work); err != nil {
+				s.log.Error("background work ended", "what", name, "error", err)
+			}
+		})
+	}
+	err := serveHTTP(ctx, l, s.handler, s.log)
+	stop()
+	workers.Wait()
+	s.gateway.Wait()
+	return errors.Join(err, s.store.Close())
+}
+
+// serveHTTP serves h on l until ctx ends and then waits for what is being
+// answered, drainWithin at most.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer cancel()
+	err := srv.Shutdown(drain)
+	<-failed
+	return err
+}
+
+// walletClient makes calls to wallets: straight to the configured address, no
+// proxy from the environment, no redirects.
+func walletClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   5 * time.Second,
+			ResponseHeaderTimeout: 10 * time.Second,
+			MaxIdleConnsPerHost:   32,
+			MaxConnsPerHost:       64,
+			IdleConnTimeout:       60 * time.Second,
+			ForceAttemptHTTP2:     true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// logger writes what the configuration asks for.
+func logger(c config, w io.Writer) *slog.Logger {
+	level, _ := c.logLevel() // checked when it was read
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

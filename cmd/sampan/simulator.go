@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/simulator"
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// The partners of a simulator that this program starts: one signs with MD5 and
+// pays with the mainland wallet, one signs with RSA2 and settles in Hong Kong.
+const (
+	md5Partner = "2088000000000001"
+	rsaPartner = "2088000000000002"
+)
+
+type simulatorCmd struct {
+	Wallet  string `default:"127.0.0.1:7701" help:"Address of the wallet: gateway.do and the cashier."`
+	Control string `default:"127.0.0.1:7702" help:"Address of the control API."`
+	Data    string `required:"" help:"Directory for its journal and its keys." placeholder:"DIR"`
+}
+
+// Run is the wallet's side alone, for a gateway that runs elsewhere.
+func (cmd simulatorCmd) Run(e *env) error {
+	if err := os.MkdirAll(cmd.Data, 0o700); err != nil {
+		return err
+	}
+	unlock, err := lockDir(cmd.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	keys, err := loadWalletKeys(cmd.Data)
+	if err != nil {
+		return err
+	}
+	listeners, err := listenAll(e.ctx, cmd.Wallet, cmd.Control)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(e.stderr, nil))
+	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\n\n", baseURL(listeners[0]), baseURL(listeners[1]))
+	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\n\nCtrl-C ends it.\n",
+		md5Partner, filepath.Join(cmd.Data, walletKeysFile), rsaPartner, filepath.Join(cmd.Data, walletKeysFile))
+	return runSimulator(e.ctx, sim, listeners[0], listeners[1], log)
+}
+
+// walletKeys is both sides' key material, made once for a data directory: what
+// Alipay and a merchant would have exchanged. It guards play money.
+type walletKeys struct {
+	MD5Key          string `json:"md5_key"`
+	MerchantPrivate string `json:"merchant_private_key"` // PKCS#8, base64
+	MerchantPublic  string `json:"merchant_public_key"`  // PKIX, base64
+	AlipayPrivate   string `json:"alipay_private_key"`
+	AlipayPublic    string `json:"alipay_public_key"`
+}
+
+const walletKeysFile = "wallet-keys.json"
+
+// loadWalletKeys reads the keys of a data directory, and makes them the first time.
+func loadWalletKeys(dir string) (walletKeys, error) {
+	path := filepath.Join(dir, walletKeysFile)
+	var k walletKeys
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(text, &k); err != nil {
+			return k, fmt.Errorf("%s: %w", path, err)
+		}
+		return k, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return k, err
+	}
+	k.MD5Key = strings.ToLower(newCode(16))
+	for _, pair := range [][2]*string{{&k.MerchantPrivate, &k.MerchantPublic}, {&k.AlipayPrivate, &k.AlipayPublic}} {
+		if *pair[0], *pair[1], err = newKeyPair(); err != nil {
+			return k, err
+		}
+	}
+	return k, writeJSON(path, k)
+}
+
+func newKeyPair() (private, public string, err error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return "", "", err
+	}
+	privateDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", err
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		return "", "", err
+	}
+	return base64.StdEncoding.EncodeToString(privateDER), base64.StdEncoding.EncodeToString(publicDER), nil
+}
+
+// newSimulator makes a wallet with the two partners.
+func newSimulator(dir, base string, k walletKeys, log *slog.Logger) (*simulator.Simulator, error) {
+	private, err := mapi.ParsePrivateKey(k.AlipayPrivate)
+	if err != nil {
+		return nil, err
+	}
+	public, err := mapi.ParsePublicKey(k.MerchantPublic)
+	if err != nil {
+		return nil, err
+	}
+	return simulator.New(simulator.Config{
+		Dir: filepath.Join(dir, "wallet"), BaseURL: base, Log: log,
+		HTTP: &http.Client{Timeout: 30 * time.Second},
+		Partners: []simulator.Partner{
+			{ID: md5Partner, Name: "Sampan Tea House", SignType: mapi.MD5, MD5Key: k.MD5Key, Currencies: sandboxCurrencies},
+			{ID: rsaPartner, Name: "Sampan Tea House", SignType: mapi.RSA2, Private: private, MerchantPublic: public, Currencies: []string{"HKD"}},
+		},
+	})
+}
+
+// sandboxCurrencies is what the mainland wallet's demo contract settles in.
+var sandboxCurrencies = []string{"AUD", "CAD", "EUR", "HKD", "JPY", "SGD", "THB", "USD"}
+
+// runSimulator serves both ports until ctx ends.
+func runSimulator(ctx context.Context, sim *simulator.Simulator, wallet, control net.Listener, log *slog.Logger) error {
+	err := together(ctx,
+		func(ctx context.Context) error { return serveHTTP(ctx, wallet, sim.Wallet(), log) },
+		func(ctx context.Context) error { return serveHTTP(ctx, control, sim.Control(), log) },
+		sim.Run,
+	)
+	return errors.Join(err, sim.Close())
+}
+
+// together runs all until ctx ends or one of them fails, and waits for them.
+func together(ctx context.Context, runs ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make(chan error)
+	for _, run := range runs {
+		go func() { errs <- run(ctx) }()
+	}
+	var all []error
+	for range runs {
+		err := <-errs
+		if err != nil {
+			cancel()
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// listenAll listens on every address, or on none.
+func listenAll(ctx context.Context, addresses ...string) ([]net.Listener, error) {
+	var lc net.ListenConfig
+	var listeners []net.Listener
+	for _, a := range addresses {
+		l, err := lc.Listen(ctx, "tcp", a)
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", a, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func baseURL(l net.Listener) string { return "http://" + l.Addr().String() }
+
+// writeJSON writes a file that only its owner can read, whole or not at all.
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(text, '\n'))
+}
+
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

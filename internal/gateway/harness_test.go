@@ -1,0 +1,243 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// scripted is a wallet whose every answer the test decides. It stands for the
+// wallet's side of the contract only: the store behind the gateway is real.
+type scripted struct {
+	mu    sync.Mutex
+	asked []string // "pay ID", "query ID" in order
+	pay   func(wallet.Order) (wallet.Checkout, error)
+	query func(context.Context, wallet.Order) (wallet.State, error)
+	// confirm is put into notices if it is set.
+	confirm func(context.Context, wallet.Order) error
+}
+
+func (s *scripted) note(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, what)
+}
+
+func (s *scripted) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked)
+}
+
+func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
+	s.note("pay " + o.ID)
+	if s.pay != nil {
+		return s.pay(o)
+	}
+	return wallet.Checkout{URL: "https://wallet.example/cashier/" + o.ID}, nil
+}
+
+func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	s.note("query " + o.ID)
+	if s.query != nil {
+		return s.query(ctx, o)
+	}
+	return wallet.State{Outcome: wallet.NotFound}, nil
+}
+
+func (s *scripted) Refund(context.Context, wallet.Refund) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}
+
+func (s *scripted) Close(context.Context, wallet.Order) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}
+
+// Notification takes a notice as JSON, in place of a wallet's signed form.
+func (s *scripted) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
+	var m message
+	if err := json.Unmarshal(body, &m); err != nil {
+		return wallet.Notice{}, errors.New("forged")
+	}
+	return wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: s.confirm}, nil
+}
+
+// message is a scripted wallet's notification.
+type message struct {
+	OrderID, RefundID string
+	State             wallet.State
+}
+
+// bench is a gateway over a real store and a scripted wallet.
+type bench struct {
+	*Gateway
+	t          *testing.T
+	wallet     *scripted
+	credential pay.Credential
+	mu         sync.Mutex
+	now        time.Time // zero: the real (or the bubble's) clock
+	wakes      int
+}
+
+const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+// newBench opens a store in a temporary directory and a merchant with two
+// accounts: "main" of a wallet that needs no network to begin with, for 801107
+// in HKD and JPY, and "net" of one that does, for 801512 in HKD.
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, wallet: &scripted{}}
+	db, err := store.Open(t.Context(), store.Config{
+		DSN: "sqlite:" + t.TempDir() + "/sampan.db", MasterKey: masterKey, Now: b.clock, NoSync: true,
+		Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Gateway = b.over(db)
+	t.Cleanup(func() {
+		b.Wait()
+		db.Close()
+	})
+	b.seed(db)
+	return b
+}
+
+// over makes one more gateway over the same store: another replica.
+func (b *bench) over(db *store.DB) *Gateway {
+	b.t.Helper()
+	driver := func(offline bool) wallet.Driver {
+		return wallet.Driver{
+			Info: wallet.Info{Offline: offline, LateMax: 15 * 24 * time.Hour},
+			Open: func(wallet.Account) (wallet.Connector, error) { return b.wallet, nil },
+		}
+	}
+	g, err := New(Config{
+		Store: db, Wallets: map[string]wallet.Driver{"offline": driver(true), "online": driver(false)},
+		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
+		Zone: time.FixedZone("", 8*60*60), Now: b.clock, Log: slog.New(slog.DiscardHandler),
+		Poll:         time.Hour, // what one replica adds it looks at without polling
+		Notification: func(p pay.Payment) []byte { return []byte("told of " + p.ID) },
+		Wake: func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.wakes++
+		},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return g
+}
+
+func (b *bench) seed(db *store.DB) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	now := b.clock()
+	b.credential = pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100, PerMinute: 400, CreatedAt: now}
+	for _, err := range []error{
+		db.CreateMerchant(ctx, pay.Merchant{ID: "123456", Name: "Tea House", CreatedAt: now}),
+		db.CreateCredential(ctx, b.credential),
+		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "main", Wallet: "offline",
+			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
+		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "net", Wallet: "online",
+			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"}, CreatedAt: now, UpdatedAt: now}),
+	} {
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now.IsZero() {
+		return time.Now()
+	}
+	return b.now
+}
+
+// pass sets the clock forward.
+func (b *bench) pass(d time.Duration) {
+	now := b.clock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = now.Add(d)
+}
+
+func (b *bench) request(orderNo string) PayRequest {
+	return PayRequest{
+		Credential: b.credential, OrderNo: orderNo, Fingerprint: "f-" + orderNo, PayType: pay.AlipayCrossBorder,
+		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Oolong", NotifyURL: "https://Shop.example/notify", Life: 30 * time.Minute,
+	}
+}
+
+// ordered is a payment of 12.30 HKD, opened if open is true.
+func (b *bench) ordered(orderNo string, open bool) pay.Payment {
+	b.t.Helper()
+	o, err := b.Pay(b.t.Context(), b.request(orderNo))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if open {
+		if _, address, err := b.Visit(b.t.Context(), b.Token(o.ID)); err != nil || address == "" {
+			b.t.Fatalf("visit: %q, %v", address, err)
+		}
+	}
+	return b.stored(o.ID)
+}
+
+func (b *bench) stored(id string) pay.Payment {
+	b.t.Helper()
+	p, err := b.Store.Payment(b.t.Context(), "123456", id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+// books returns a payment's movements and deliveries.
+func (b *bench) books(id string) ([]pay.Movement, []store.Delivery) {
+	b.t.Helper()
+	movements, err := b.Store.Movements(b.t.Context(), "123456", id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	deliveries, err := b.Store.Deliveries(b.t.Context(), store.DeliveryFilter{MerchantID: "123456", PaymentID: id})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return movements, deliveries
+}
+
+// notice posts a success for a payment to the callback of account "main".
+func (b *bench) notice(id string, s wallet.State) ([]byte, error) {
+	b.t.Helper()
+	body, err := json.Marshal(message{OrderID: id, State: s})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.Callback(b.t.Context(), "123456", "main", nil, body)
+}
+
+// paidBy is the wallet's word that trade paid 12.30 HKD.
+func paidBy(trade string) wallet.State {
+	return wallet.State{Outcome: wallet.Paid, TradeNo: trade, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, BuyerID: "2088***1"}
+}
+
+func wantCode(t *testing.T, err error, want pay.Code) {
+	t.Helper()
+	if got := pay.CodeOf(err); got != want {
+		t.Errorf("got error %v of code %q, want %q", err, got, want)
+	}
+}

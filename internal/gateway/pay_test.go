@@ -1,0 +1,219 @@
+package gateway
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+func TestAnOrderIsStoredAndGetsALinkWithoutAskingTheWallet(t *testing.T) {
+	b := newBench(t)
+	o, err := b.Pay(t.Context(), b.request("A1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^20[0-9]{6}123456[0-9]{12}$`).MatchString(o.ID) {
+		t.Errorf("id %q is not date, merchant and twelve digits", o.ID)
+	}
+	if want := "https://pay.example/pay/" + b.Token(o.ID); o.PayURL != want {
+		t.Errorf("pay URL %q, want %q", o.PayURL, want)
+	}
+	if p := b.stored(o.ID); p.Status != pay.Pending || p.Amount.Minor != 1230 || p.AccountID != "main" || !p.OpenedAt.IsZero() {
+		t.Errorf("stored %+v", p)
+	}
+	if b.wallet.count() != 0 {
+		t.Errorf("the wallet was asked: %v", b.wallet.asked)
+	}
+}
+
+func TestARepeatGivesTheSameOrderAndAnotherOrderUnderTheNumberIsRefused(t *testing.T) {
+	b := newBench(t)
+	first, err := b.Pay(t.Context(), b.request("A1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.Pay(t.Context(), b.request("A1"))
+	if err != nil || again.ID != first.ID || again.PayURL != first.PayURL {
+		t.Errorf("repeat gave %s %s (%v), want %s %s", again.ID, again.PayURL, err, first.ID, first.PayURL)
+	}
+	other := b.request("A1")
+	other.Fingerprint, other.Amount.Minor = "else", 1
+	_, err = b.Pay(t.Context(), other)
+	wantCode(t, err, pay.NumberUsed)
+	if _, err := b.notice(first.ID, paidBy("T1")); err != nil {
+		t.Fatal(err)
+	}
+	paid, err := b.Pay(t.Context(), b.request("A1"))
+	wantCode(t, err, pay.AlreadyPaid)
+	if paid.ID != first.ID || paid.PayURL != "" {
+		t.Errorf("a paid order came back as %s with link %q", paid.ID, paid.PayURL)
+	}
+	_, err = b.Pay(t.Context(), other)
+	wantCode(t, err, pay.NumberUsed)
+}
+
+func TestARepeatPastTheLifeIsExpired(t *testing.T) {
+	b := newBench(t)
+	b.ordered("A1", true)
+	b.pass(30 * time.Minute)
+	_, err := b.Pay(t.Context(), b.request("A1"))
+	wantCode(t, err, pay.AlreadyExpired)
+}
+
+func TestManyRepeatsAtOnceMakeOneOrder(t *testing.T) {
+	b := newBench(t)
+	var wg sync.WaitGroup
+	ids := make([]string, 20)
+	for i := range ids {
+		wg.Go(func() {
+			o, err := b.Pay(t.Context(), b.request("A1"))
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = o.ID
+		})
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Fatalf("two orders for one number: %s and %s", ids[0], id)
+		}
+	}
+}
+
+func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
+	b := newBench(t)
+	withStores := b.credential
+	withStores.AppCode, withStores.HasStores = "AGENT", true
+	if err := b.Store.CreateCredential(t.Context(), withStores); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []pay.Store{{ID: "open"}, {ID: "shut", Disabled: true}} {
+		s.MerchantID, s.AppCode, s.Name = "123456", "AGENT", "Shop"
+		if err := b.Store.CreateStore(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*PayRequest)
+		want   pay.Code
+		field  string
+	}{
+		"a pay type that no account serves":   {func(r *PayRequest) { r.PayType = pay.AlipayServiceWindow }, pay.Forbidden, "pay_type"},
+		"a currency that no account takes":    {func(r *PayRequest) { r.Amount.Currency = "USD" }, pay.Forbidden, "currency"},
+		"a store where there are none":        {func(r *PayRequest) { r.StoreID = "open" }, pay.StoreUnknown, "store_id"},
+		"no store where there are some":       {func(r *PayRequest) { r.Credential = withStores }, pay.StoreNotSetUp, "store_id"},
+		"a store that does not exist":         {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" }, pay.StoreUnknown, "store_id"},
+		"a store that is disabled":            {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" }, pay.StoreDisabled, "store_id"},
+		"nothing wrong: a store that is open": {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := b.request("A1")
+			c.change(&r)
+			_, err := b.Pay(t.Context(), r)
+			wantCode(t, err, c.want)
+			var e *pay.Error
+			if errors.As(err, &e) && e.Field != c.field {
+				t.Errorf("field %q, want %q", e.Field, c.field)
+			}
+		})
+	}
+}
+
+func TestAWalletThatMustBeAskedFirst(t *testing.T) {
+	online := func(b *bench, no string) PayRequest {
+		r := b.request(no)
+		r.PayType = pay.AlipayHK
+		return r
+	}
+	t.Run("its reference is kept and it is asked once", func(t *testing.T) {
+		b := newBench(t)
+		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if o, err := b.Pay(t.Context(), online(b, "A1")); err != nil || o.WalletRef != "R1" || o.Status != pay.Pending {
+					t.Errorf("got %+v, %v", o.Payment, err)
+				}
+			})
+		}
+		wg.Wait()
+		if b.wallet.count() != 1 {
+			t.Errorf("the wallet was asked %d times", b.wallet.count())
+		}
+	})
+	t.Run("a refusal fails the order for good", func(t *testing.T) {
+		b := newBench(t)
+		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+			return wallet.Checkout{}, &wallet.Rejection{Code: "NO_SUCH_BUYER"}
+		}
+		for range 2 {
+			o, err := b.Pay(t.Context(), online(b, "A1"))
+			wantCode(t, err, pay.WalletRejected)
+			if o.Status != pay.Failed || o.Failure != "NO_SUCH_BUYER" {
+				t.Errorf("got %+v", o.Payment)
+			}
+		}
+		if b.wallet.count() != 1 {
+			t.Errorf("the wallet was asked %d times", b.wallet.count())
+		}
+	})
+	t.Run("silence leaves the order as it is, and the same order can be sent again", func(t *testing.T) {
+		b := newBench(t)
+		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+		o, err := b.Pay(t.Context(), online(b, "A1"))
+		wantCode(t, err, pay.OutcomeUnknown)
+		if p := b.stored(o.ID); p.Status != pay.Created {
+			t.Errorf("status %s after silence", p.Status)
+		}
+		b.pass(time.Minute)
+		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
+		again, err := b.Pay(t.Context(), online(b, "A1"))
+		if err != nil || again.ID != o.ID || again.WalletRef != "R1" {
+			t.Errorf("got %+v, %v", again.Payment, err)
+		}
+	})
+}
+
+func TestDirectPayURLIsTheWalletsOwnAndCountsAsOpened(t *testing.T) {
+	b := newBench(t)
+	b.DirectPayURL = true
+	o, err := b.Pay(t.Context(), b.request("A1"))
+	if err != nil || o.PayURL != "https://wallet.example/cashier/"+o.ID {
+		t.Fatalf("got %q, %v", o.PayURL, err)
+	}
+	if b.stored(o.ID).OpenedAt.IsZero() {
+		t.Error("the wallet may know of it, yet it does not count as opened")
+	}
+}
+
+func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", false)
+	token := b.Token(p.ID)
+	if got, err := b.Lookup(t.Context(), token); err != nil || got.ID != p.ID {
+		t.Fatalf("got %s, %v", got.ID, err)
+	}
+	bad := []string{"", token[1:], token + "A", token + "=", strings.ToLower(token) + "x", "../" + token, token[:35] + "\n"}
+	for i := range token { // every character matters
+		c := byte('A')
+		if token[i] == 'A' {
+			c = 'B'
+		}
+		bad = append(bad, token[:i]+string(c)+token[i+1:])
+	}
+	for _, tok := range bad {
+		_, err := b.Lookup(t.Context(), tok)
+		wantCode(t, err, pay.NotFound)
+	}
+	other := *b.Gateway
+	other.LinkKey = []byte("another deployment's key 0123456")
+	_, err := other.Lookup(t.Context(), token)
+	wantCode(t, err, pay.NotFound)
+}

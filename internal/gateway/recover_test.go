@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// recovering runs Recover in a bubble of its own time.
+func recovering(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		test(t, b)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (b *bench) says(s wallet.State, err error) {
+	b.wallet.mu.Lock()
+	defer b.wallet.mu.Unlock()
+	b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return s, err }
+}
+
+func TestALostNotificationIsMadeUpFor(t *testing.T) {
+	recovering(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		time.Sleep(5 * time.Second)
+		if n := b.wallet.count(); n != 1 { // the address was made, nothing was asked
+			t.Errorf("the wallet was asked %d times before the first look was due", n-1)
+		}
+		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		time.Sleep(14 * time.Second)
+		movements, deliveries := b.books(p.ID)
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.Late || len(movements) != 1 || len(deliveries) != 1 {
+			t.Errorf("stored %+v", got)
+		}
+		before := b.wallet.count()
+		time.Sleep(48 * time.Hour)
+		if n := b.wallet.count() - before; n != 0 {
+			t.Errorf("a paid order was asked about %d times more", n)
+		}
+	})
+}
+
+func TestAnOrderThatNobodyOpenedExpiresWithoutAskingTheWallet(t *testing.T) {
+	recovering(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", false)
+		time.Sleep(30*time.Minute - time.Second)
+		if got := b.stored(p.ID); got.Status != pay.Pending {
+			t.Errorf("%s within its life", got.Status)
+		}
+		time.Sleep(4 * time.Second)
+		if got := b.stored(p.ID); got.Status != pay.Expired || !got.DueAt.IsZero() {
+			t.Errorf("stored %+v", got)
+		}
+		if b.wallet.count() != 0 {
+			t.Errorf("the wallet was asked: %v", b.wallet.asked)
+		}
+	})
+}
+
+func TestAnOpenedOrderExpiresOnlyOnTheWalletsWord(t *testing.T) {
+	for name, c := range map[string]struct {
+		state wallet.State
+		err   error
+		want  pay.Status
+	}{
+		"it knows of no trade":       {wallet.State{Outcome: wallet.NotFound}, nil, pay.Expired},
+		"it still waits":             {wallet.State{Outcome: wallet.Waiting}, nil, pay.Expired},
+		"it says something unlisted": {wallet.State{Outcome: wallet.Unknown}, nil, pay.Pending},
+		"it does not answer":         {wallet.State{}, wallet.ErrUnknown, pay.Pending},
+		"it cannot be reached":       {wallet.State{}, wallet.ErrNotSent, pay.Pending},
+		"it refuses our account":     {wallet.State{}, &wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}, pay.Pending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recovering(t, func(t *testing.T, b *bench) {
+				p := b.ordered("A1", true)
+				b.says(c.state, c.err)
+				time.Sleep(30*time.Minute + 30*time.Second)
+				if got := b.stored(p.ID); got.Status != pay.Pending {
+					t.Errorf("%s before the margin was over", got.Status)
+				}
+				time.Sleep(time.Hour)
+				if got := b.stored(p.ID); got.Status != c.want {
+					t.Errorf("status %s, want %s", got.Status, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestLateMoneyWithALostNotificationIsFound(t *testing.T) {
+	for name, paidAfter := range map[string]time.Duration{
+		"within the hour": 30 * time.Minute, "within the wallet's twelve hours": 12 * time.Hour,
+		"within a day": 24 * time.Hour, "at the wallet's very last moment": 15 * 24 * time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			recovering(t, func(t *testing.T, b *bench) {
+				p := b.ordered("A1", true)
+				time.Sleep(32 * time.Minute)
+				if got := b.stored(p.ID); got.Status != pay.Expired {
+					t.Fatalf("status %s", got.Status)
+				}
+				time.Sleep(paidAfter)
+				b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+				time.Sleep(13 * time.Hour)
+				_, deliveries := b.books(p.ID)
+				if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || len(deliveries) != 1 {
+					t.Errorf("stored %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestLooksGetRarerAndEnd(t *testing.T) {
+	recovering(t, func(t *testing.T, b *bench) {
+		b.ordered("A1", true)
+		b.wallet.asked = nil
+		time.Sleep(30 * time.Minute)
+		within := b.wallet.count()
+		time.Sleep(40 * 24 * time.Hour)
+		after := b.wallet.count() - within
+		// 15 s, 45 s, 1:45, 3:45, 8:45, 18:45, 28:45; then the end, 1 h, 12 h 15 min, 25 h and the maximum.
+		if within != 7 || after != 5 {
+			t.Errorf("%d looks within the life and %d after it, want 7 and 5", within, after)
+		}
+	})
+}
+
+func TestAMerchantsQueryAsksTheWalletAtMostOnceInThreeSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		p := b.ordered("A1", true)
+		unopened := b.ordered("A2", false)
+		b.wallet.asked = nil
+		query := func() []pay.Payment {
+			found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+		for range 3 {
+			query()
+		}
+		if b.wallet.count() != 1 || b.wallet.asked[0] != "query "+p.ID {
+			t.Errorf("asked %v; %s was never opened", b.wallet.asked, unopened.ID)
+		}
+		time.Sleep(4 * time.Second)
+		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		for _, found := range query() {
+			if want := map[string]pay.Status{p.ID: pay.Paid, unopened.ID: pay.Pending}[found.ID]; found.Status != want {
+				t.Errorf("%s is %s, want %s", found.OrderNo, found.Status, want)
+			}
+		}
+		b.Wait()
+	})
+}
+
+func TestAQueryIsAnsweredWithinTwoSecondsWhateverTheWalletDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		for _, no := range []string{"A1", "A2", "A3"} {
+			b.ordered(no, true)
+		}
+		b.wallet.query = func(ctx context.Context, _ wallet.Order) (wallet.State, error) {
+			<-ctx.Done()
+			return wallet.State{}, wallet.ErrUnknown
+		}
+		start := time.Now()
+		found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential})
+		if err != nil || len(found) != 3 {
+			t.Fatalf("%d payments, %v", len(found), err)
+		}
+		if took := time.Since(start); took >= 2*time.Second {
+			t.Errorf("took %s", took)
+		}
+		b.Wait()
+	})
+}
+
+func TestAMerchantSeesOnlyItsOwn(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", false)
+	other := b.credential
+	other.AppCode = "OTHER"
+	if err := b.Store.CreateCredential(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	r := QueryRequest{Credential: other}
+	r.Filter.IDs = []string{p.ID}
+	found, err := b.Query(t.Context(), r)
+	if err != nil || len(found) != 0 {
+		t.Errorf("another app code sees %d payments, %v", len(found), err)
+	}
+}
+
+func TestTheBrowsersReturnAsksTheWalletButDecidesNothing(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	back, err := b.Returned(t.Context(), b.Token(p.ID))
+	if err != nil || back.Status != pay.Pending {
+		t.Errorf("%s, %v", back.Status, err)
+	}
+	b.pass(4 * time.Second)
+	b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+	if back, err = b.Returned(t.Context(), b.Token(p.ID)); err != nil || back.Status != pay.Paid {
+		t.Errorf("%s, %v", back.Status, err)
+	}
+}
+
+func TestALinkPastItsLifeLeadsNowhere(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", false)
+	b.pass(31 * time.Minute)
+	got, address, err := b.Visit(t.Context(), b.Token(p.ID))
+	if err != nil || address != "" || got.Status != pay.Expired {
+		t.Errorf("%s, %q, %v", got.Status, address, err)
+	}
+}
+
+func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	first := b.stored(p.ID).OpenedAt
+	b.pass(time.Minute)
+	if _, address, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || address == "" {
+		t.Fatalf("%q, %v", address, err)
+	}
+	if again := b.stored(p.ID).OpenedAt; !again.Equal(first) {
+		t.Errorf("opened at %s, then at %s", first, again)
+	}
+}

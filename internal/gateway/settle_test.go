@@ -1,0 +1,283 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	replica := b.over(b.Store)
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			g := b.Gateway
+			if i%2 == 1 {
+				g = replica
+			}
+			if _, err := g.settle(t.Context(), p.MerchantID, p.ID, paidBy("T1"), "wallet"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if reply, err := b.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
+		t.Errorf("a repeat is answered %q, %v", reply, err)
+	}
+	got := b.stored(p.ID)
+	if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Surplus || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
+		t.Errorf("stored %+v", got)
+	}
+	movements, deliveries := b.books(p.ID)
+	if len(movements) != 1 || movements[0].Amount != p.Amount || movements[0].Debit != "wallet:main" || movements[0].Credit != "merchant" {
+		t.Errorf("money record: %+v", movements)
+	}
+	if len(deliveries) != 1 || string(deliveries[0].Body) != "told of "+p.ID || deliveries[0].Receiver != "https://shop.example:443" {
+		t.Errorf("deliveries: %+v", deliveries)
+	}
+	if b.wakes != 1 {
+		t.Errorf("delivery was woken %d times", b.wakes)
+	}
+}
+
+func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
+	t.Run("a second trade for a paid order", func(t *testing.T) {
+		b := newBench(t)
+		p := b.ordered("A1", true)
+		for _, trade := range []string{"T1", "T2", "T2", "T1"} {
+			if _, err := b.notice(p.ID, paidBy(trade)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Surplus {
+			t.Errorf("stored %+v", got)
+		}
+		movements, deliveries := b.books(p.ID)
+		if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" || movements[1].Credit != "surplus" {
+			t.Errorf("money record: %+v", movements)
+		}
+		if len(deliveries) != 1 {
+			t.Errorf("the merchant is told %d times", len(deliveries))
+		}
+	})
+	t.Run("another amount never pays the order, not even when the wallet is asked later", func(t *testing.T) {
+		b := newBench(t)
+		p := b.ordered("A1", true)
+		for _, wrong := range []pay.Amount{{Minor: 1, Currency: "HKD"}, {Minor: 1230, Currency: "JPY"}} {
+			s := paidBy("T" + string(wrong.Currency))
+			s.Amount = wrong
+			if _, err := b.notice(p.ID, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+			return wallet.State{Outcome: wallet.Paid, TradeNo: "THKD"}, nil
+		}
+		if _, err := b.look(t.Context(), p, "recover"); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.stored(p.ID); got.Status != pay.Pending || !got.Surplus {
+			t.Errorf("stored %+v", got)
+		}
+		movements, deliveries := b.books(p.ID)
+		if len(movements) != 2 || len(deliveries) != 0 {
+			t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
+		}
+	})
+	t.Run("one trade with two amounts", func(t *testing.T) {
+		b := newBench(t)
+		p := b.ordered("A1", true)
+		s := paidBy("T1")
+		for range 2 {
+			if _, err := b.notice(p.ID, s); err != nil {
+				t.Fatal(err)
+			}
+			s.Amount.Minor = 1
+		}
+		movements, _ := b.books(p.ID)
+		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Surplus || len(movements) != 1 {
+			t.Errorf("stored %+v with %d movements", got, len(movements))
+		}
+	})
+	t.Run("a trade that paid another order is refused", func(t *testing.T) {
+		b := newBench(t)
+		one, two := b.ordered("A1", true), b.ordered("A2", true)
+		if _, err := b.notice(one.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.notice(two.ID, paidBy("T1"))
+		wantCode(t, err, pay.BadSignature)
+		movements, deliveries := b.books(two.ID)
+		if got := b.stored(two.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
+			t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
+		}
+	})
+}
+
+func TestOutcomesThatAreNotFinalChangeNothing(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	for _, o := range []wallet.Outcome{wallet.Unknown, wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "", "TRADE_WHATEVER"} {
+		if _, err := b.notice(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
+			t.Errorf("%s: %v", o, err)
+		}
+	}
+	if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Paid}); err == nil {
+		t.Error("a success without a trade number was taken")
+	}
+	movements, deliveries := b.books(p.ID)
+	if got := b.stored(p.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
+		t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
+	}
+}
+
+func TestATradeThatTheWalletClosedExpiresAnOpenOrderAndLeavesAPaidOnePaid(t *testing.T) {
+	b := newBench(t)
+	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}
+	open, paid := b.ordered("A1", true), b.ordered("A2", true)
+	if _, err := b.notice(open.ID, closed); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.stored(open.ID); got.Status != pay.Expired || got.ClosedAt.IsZero() {
+		t.Errorf("open one: %+v", got)
+	}
+	for _, s := range []wallet.State{paidBy("T2"), closed} {
+		if _, err := b.notice(paid.ID, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.stored(paid.ID); got.Status != pay.Paid || got.TradeNo != "T2" {
+		t.Errorf("paid one: %+v", got)
+	}
+}
+
+func TestLateMoneyPaysAnExpiredOrderAndTheMerchantIsTold(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+		t.Fatal(err)
+	}
+	movements, deliveries := b.books(p.ID)
+	if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || len(movements) != 1 || len(deliveries) != 1 {
+		t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
+	}
+}
+
+func TestWithoutANotifyAddressNobodyIsTold(t *testing.T) {
+	b := newBench(t)
+	r := b.request("A1")
+	r.NotifyURL = ""
+	o, err := b.Pay(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.notice(o.ID, paidBy("T1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, deliveries := b.books(o.ID); b.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || b.wakes != 0 {
+		t.Errorf("%d deliveries, %d wakes", len(deliveries), b.wakes)
+	}
+}
+
+func TestARefusedCallbackChangesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		post func(b *bench, p pay.Payment) error
+		want pay.Code
+	}{
+		"a forged message": {func(b *bench, p pay.Payment) error {
+			_, err := b.Callback(b.t.Context(), "123456", "main", nil, []byte("forged"))
+			return err
+		}, pay.BadSignature},
+		"an address that leads nowhere": {func(b *bench, p pay.Payment) error {
+			_, err := b.Callback(b.t.Context(), "123456", "none", nil, nil)
+			return err
+		}, pay.NotFound},
+		"a merchant that does not exist": {func(b *bench, p pay.Payment) error {
+			_, err := b.Callback(b.t.Context(), "654321", "main", nil, nil)
+			return err
+		}, pay.NotFound},
+		"an order of another account": {func(b *bench, p pay.Payment) error {
+			body := fmt.Sprintf(`{"OrderID":%q,"State":{"Outcome":"paid","TradeNo":"T1"}}`, p.ID)
+			_, err := b.Callback(b.t.Context(), "123456", "net", nil, []byte(body))
+			return err
+		}, pay.BadSignature},
+		"an order that never was": {func(b *bench, p pay.Payment) error {
+			_, err := b.notice("20260102123456000000000000", paidBy("T1"))
+			return err
+		}, pay.BadSignature},
+		"a refund that was never asked for": {func(b *bench, p pay.Payment) error {
+			body := fmt.Sprintf(`{"OrderID":%q,"RefundID":"R","State":{"Outcome":"succeeded"}}`, p.ID)
+			_, err := b.Callback(b.t.Context(), "123456", "main", nil, []byte(body))
+			return err
+		}, pay.BadSignature},
+		"one that the wallet does not stand by": {func(b *bench, p pay.Payment) error {
+			b.wallet.confirm = func(context.Context, wallet.Order) error { return &wallet.Rejection{Code: "false"} }
+			_, err := b.notice(p.ID, paidBy("T1"))
+			return err
+		}, pay.BadSignature},
+		"one that the wallet was silent about": {func(b *bench, p pay.Payment) error {
+			b.wallet.confirm = func(context.Context, wallet.Order) error { return wallet.ErrUnknown }
+			_, err := b.notice(p.ID, paidBy("T1"))
+			return err
+		}, pay.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			p := b.ordered("A1", true)
+			wantCode(t, c.post(b, p), c.want)
+			movements, deliveries := b.books(p.ID)
+			if got := b.stored(p.ID); got.Status != pay.Pending || got.TradeNo != "" || len(movements)+len(deliveries) != 0 {
+				t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
+			}
+		})
+	}
+}
+
+func TestAConfirmedNoticeSettles(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	b.wallet.confirm = func(_ context.Context, o wallet.Order) error {
+		if o.ID != p.ID {
+			t.Errorf("asked about %s", o.ID)
+		}
+		return nil
+	}
+	if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.stored(p.ID); got.Status != pay.Paid {
+		t.Errorf("stored %+v", got)
+	}
+}
+
+func TestThePaymentsHistoryIsKept(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	for _, s := range []wallet.State{{Outcome: wallet.Closed}, paidBy("T1"), paidBy("T2")} {
+		b.pass(time.Second)
+		if _, err := b.notice(p.ID, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events, err := b.Store.Events(t.Context(), p.MerchantID, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, e := range events {
+		kinds = append(kinds, e.Kind+" by "+e.Actor)
+	}
+	if got, want := fmt.Sprint(kinds), "[expired by wallet paid_late by wallet surplus by wallet]"; got != want {
+		t.Errorf("history %s, want %s", got, want)
+	}
+}
