@@ -1,0 +1,368 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// live runs f in a bubble of its own time, with a simulator that sends.
+func live(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *Config) { c.Now = time.Now })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.sim.Run(ctx) }()
+		f(w)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func settleFor(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestNotificationIsRepeatedByTheVendorsSequence(t *testing.T) {
+	live(t, func(w *world) {
+		answers := []func(*http.Request) (*http.Response, error){
+			says(500, "success"), says(200, "fail"), says(302, "success"), says(200, "successful"),
+			says(200, ""), says(200, "<html>success</html>"),
+			func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
+			func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+		}
+		n := 0
+		w.shop.answer = func(r *http.Request) (*http.Response, error) {
+			n++
+			return answers[n-1](r)
+		}
+		began := time.Now()
+		w.does(w.open(orderFor("T-1")), Pay, "mei")
+		settleFor(48 * time.Hour)
+
+		var at []time.Duration
+		var signatures []string
+		for _, r := range w.shop.all() {
+			at = append(at, r.at.Sub(began))
+			if err := r.body.Verify(testKeys); err != nil {
+				w.t.Errorf("%v: %v", err, r.body)
+			}
+			if want := r.at.In(beijing).Format(wireTime); r.body["notify_time"] != want {
+				w.t.Errorf("notify_time %q at %s", r.body["notify_time"], want)
+			}
+			if r.body["notify_id"] != w.shop.all()[0].body["notify_id"] {
+				w.t.Error("a repeat has another notify_id")
+			}
+			signatures = append(signatures, r.body["sign"])
+		}
+		m, h := time.Minute, time.Hour
+		want := []time.Duration{0, 2 * m, 12 * m, 22 * m, 82 * m, 202 * m, 562 * m, 24*h + 22*m}
+		if !slices.Equal(at, want) {
+			w.t.Errorf("sent at %v, want %v", at, want)
+		}
+		slices.Sort(signatures)
+		if len(slices.Compact(signatures)) != len(want) {
+			w.t.Error("repeats are not signed anew")
+		}
+		sends := w.sim.orders[orderKey{testPartner, "T-1"}].notices[0].Sends
+		if last := sends[len(sends)-1]; last.OK || !last.Done || last.Error == "" || last.TookMS != 10_000 {
+			w.t.Errorf("the last send is recorded as %+v", last)
+		}
+	})
+}
+
+func TestNotificationIsAsTheVendorsAndEndsWithSuccess(t *testing.T) {
+	for _, text := range []string{"success", "SUCCESS", " Success\r\n"} {
+		live(t, func(w *world) {
+			w.shop.answer = says(200, text)
+			w.does(w.open(orderFor("T-1", "currency", "JPY", "total_fee", "1200")), Pay, "mei")
+			settleFor(48 * time.Hour)
+			got := w.shop.all()
+			if len(got) != 1 {
+				w.t.Fatalf("%q: sent %d times", text, len(got))
+			}
+			m := got[0].body
+			if h := got[0].header; h.Get("Content-Type") != "application/x-www-form-urlencoded; text/html; charset=UTF-8" || h.Get("User-Agent") != "Mozilla/4.0" {
+				w.t.Errorf("head %v", h)
+			}
+			want := mapi.Message{"notify_type": "trade_status_sync", "out_trade_no": "T-1", "trade_status": "TRADE_FINISHED",
+				"total_fee": "1200", "currency": "JPY", "sign_type": "MD5"}
+			for name, value := range want {
+				if m[name] != value {
+					w.t.Errorf("%s is %q, want %q", name, m[name], value)
+				}
+			}
+			if len(m) != len(want)+4 || len(m["notify_id"]) != 34 || len(m["trade_no"]) != 28 {
+				w.t.Errorf("fields %v", m)
+			}
+		})
+	}
+}
+
+func TestTimeoutOfATradeIsNotifiedAndOfAnAttemptIsNot(t *testing.T) {
+	live(t, func(w *world) {
+		w.does(w.open(orderFor("T-1")), InsufficientFunds, "mei")
+		w.does(w.open(orderFor("T-2")), WrongPassword, "mei")
+		w.does(w.open(orderFor("T-3", "notify_url", "")), InsufficientFunds, "mei")
+		settleFor(12*time.Hour - time.Second)
+		if n := len(w.shop.all()); n != 0 {
+			w.t.Fatalf("%d notifications before the end", n)
+		}
+		settleFor(time.Second)
+		got := w.shop.all()
+		if len(got) != 1 || got[0].body["trade_status"] != "TRADE_CLOSED" || got[0].body["out_trade_no"] != "T-1" {
+			w.t.Errorf("got %v", got)
+		}
+	})
+}
+
+func TestNotifyVerifyKnowsAnIdForAMinute(t *testing.T) {
+	live(t, func(w *world) {
+		ask := func(partner, id string, sign bool) string {
+			m := mapi.Message{"service": notifyVerify, "partner": partner, "notify_id": id}
+			if sign {
+				m = signed(w.t, m)
+			}
+			rec := w.get(w.sim.Wallet(), "/gateway.do?"+m.Encode())
+			if !strings.HasPrefix(rec.Body.String(), "<?xml") && rec.Header().Get("Content-Type") != "text/plain" {
+				w.t.Errorf("head %v", rec.Header())
+			}
+			return rec.Body.String()
+		}
+		during := ""
+		w.shop.answer = func(r *http.Request) (*http.Response, error) {
+			if during == "" {
+				during = ask(testPartner, w.shop.all()[0].body["notify_id"], false)
+			}
+			return says(500, "")(r)
+		}
+		w.does(w.open(orderFor("T-1")), Pay, "mei")
+		synctest.Wait()
+		id := w.shop.all()[0].body["notify_id"]
+		if during != "true" {
+			w.t.Errorf("while the notification is being answered: %s", during)
+		}
+		check := func(when, want, partner, id string, sign bool) {
+			if got := ask(partner, id, sign); !strings.Contains(got, want) {
+				w.t.Errorf("%s: got %s, want %s", when, got, want)
+			}
+		}
+		check("signed", "true", testPartner, id, true)
+		check("another partner", "false", "2088000000000002", id, false)
+		check("another id", "false", testPartner, "x"+id[1:], false)
+		check("no id", "invalid", testPartner, "", false)
+		check("a long id", "invalid", testPartner, strings.Repeat("x", 65), false)
+		check("no partner", "ILLEGAL_PARTNER", "", id, false)
+		settleFor(time.Minute)
+		check("after a minute", "true", testPartner, id, false)
+		settleFor(time.Second)
+		check("after more", "false", testPartner, id, false)
+		settleFor(time.Minute)
+		check("after the second send", "true", testPartner, id, false)
+		rec := w.get(w.sim.Wallet(), "/gateway.do?service=notify_verify&partner="+testPartner+"&notify_id="+id+"&sign=x&sign_type=MD5")
+		if !strings.Contains(rec.Body.String(), "ILLEGAL_SIGN") {
+			w.t.Errorf("a wrong signature: %s", rec.Body)
+		}
+	})
+}
+
+func TestFaultsOfNotifications(t *testing.T) {
+	type sent struct {
+		after  time.Duration
+		status string
+		amount string
+		valid  bool
+	}
+	plain := sent{0, "TRADE_FINISHED", "12.34", true}
+	after := func(d time.Duration) sent { s := plain; s.after = d; return s }
+	for _, c := range []struct {
+		fault Fault
+		want  []sent
+	}{
+		{"", []sent{plain}},
+		{Duplicate, []sent{plain, plain}},
+		{Late, []sent{after(30 * time.Second)}},
+		{Early, []sent{plain}},
+		{ReturnFirst, []sent{after(5 * time.Second)}},
+		{Reordered, []sent{plain, {time.Second, "WAIT_BUYER_PAY", "12.34", true}}},
+		{Forged, []sent{{0, "TRADE_FINISHED", "112.34", false}, {0, "TRADE_FINISHED", "12.34", false}, plain}},
+		{Drop, nil},
+		{UnknownField, []sent{plain}},
+		{Shuffled, []sent{plain}},
+		{Underpaid, []sent{{0, "TRADE_FINISHED", "6.17", true}}},
+		{SecondTrade, []sent{plain, after(2 * time.Second)}},
+	} {
+		t.Run(string(c.fault), func(t *testing.T) {
+			live(t, func(w *world) {
+				path := w.open(orderFor("T-1"))
+				if c.fault != "" {
+					w.control("POST", "/faults?out_trade_no=T-1&fault="+string(c.fault), "", "")
+				}
+				began := time.Now()
+				w.does(path, Pay, "mei")
+				settleFor(time.Hour)
+				var got []sent
+				ids, trades := map[string]bool{}, map[string]bool{}
+				for _, r := range w.shop.all() {
+					valid := r.body.Verify(testKeys) == nil
+					got = append(got, sent{r.at.Sub(began), r.body["trade_status"], r.body["total_fee"], valid})
+					ids[r.body["notify_id"]], trades[r.body["trade_no"]] = true, true
+				}
+				slices.SortStableFunc(got, func(a, b sent) int {
+					if a.after != b.after {
+						return int(a.after - b.after)
+					}
+					if a.valid != b.valid {
+						return map[bool]int{false: -1, true: 1}[a.valid]
+					}
+					return strings.Compare(a.amount, b.amount)
+				})
+				if !slices.Equal(got, c.want) {
+					w.t.Errorf("got %v, want %v", got, c.want)
+				}
+				if c.fault == Duplicate && len(ids) != 1 {
+					w.t.Error("the duplicate has another notify_id")
+				}
+				if c.fault == SecondTrade && len(trades) != 2 {
+					w.t.Error("the second payment has the same trade number")
+				}
+				if c.fault == UnknownField && w.shop.all()[0].body["x_new_field"] == "" {
+					w.t.Error("no unknown field")
+				}
+			})
+		})
+	}
+}
+
+func TestShuffledFieldsAreNotSorted(t *testing.T) {
+	live(t, func(w *world) {
+		w.control("POST", "/faults?scope=all&fault=shuffled", "", "")
+		for range 3 {
+			w.does(w.open(orderFor(time.Now().String())), Pay, "mei")
+			settleFor(time.Second)
+		}
+		unsorted := 0
+		for _, r := range w.shop.all() {
+			if !slices.IsSorted(strings.Split(r.raw, "&")) {
+				unsorted++
+			}
+		}
+		if unsorted == 0 {
+			w.t.Error("three notifications, all sorted")
+		}
+	})
+}
+
+func TestBrowserWaitsForTheNotificationOrRunsAhead(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		live(t, func(w *world) {
+			release := make(chan struct{})
+			w.shop.answer = func(r *http.Request) (*http.Response, error) {
+				<-release
+				return says(200, "success")(r)
+			}
+			path := w.open(orderFor("T-1", "currency", "HKD", "total_fee", "9100.04")) // by its amount
+			page := w.does(path, Pay, "mei")
+			if strings.Contains(page, `id="return"`) || !strings.Contains(page, `content="1;url=`+path) {
+				w.t.Errorf("the browser does not wait:\n%s", page)
+			}
+			if answered {
+				close(release)
+				synctest.Wait()
+			} else {
+				settleFor(notifyLead)
+				defer close(release)
+			}
+			if page := w.get(w.sim.Wallet(), path).Body.String(); !strings.Contains(page, `id="return"`) {
+				w.t.Errorf("answered %v: the browser waits for ever", answered)
+			}
+		})
+	}
+}
+
+func TestEarlyNotificationIsAheadOfTheQuery(t *testing.T) {
+	w := newWorld(t, nil)
+	w.does(w.open(orderFor("T-1", "currency", "JPY", "total_fee", "910003")), Pay, "mei")
+	if got := w.status("T-1"); got != "TRADE_NOT_EXIST" {
+		t.Errorf("got %s", got)
+	}
+	w.now = w.now.Add(hiddenFor)
+	if got := w.status("T-1"); got != "TRADE_FINISHED" {
+		t.Errorf("after a while: %s", got)
+	}
+}
+
+func TestFaultsOfTheQueryPass(t *testing.T) {
+	for _, f := range []Fault{Query500, QueryCut, QueryUnknown} {
+		t.Run(string(f), func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.does(w.open(orderFor("T-1")), Pay, "mei")
+			w.control("POST", "/faults?scope=all&fault="+string(f), "", "")
+			server := httptest.NewServer(w.sim.Wallet())
+			defer server.Close()
+			ask := func() (int, string, error) {
+				m := signed(t, mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"})
+				resp, err := server.Client().Get(server.URL + "/gateway.do?" + m.Encode())
+				if err != nil {
+					return 0, "", err
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				return resp.StatusCode, string(body), err
+			}
+			for range badQueryLimit {
+				status, body, err := ask()
+				switch {
+				case f == Query500 && status != 500,
+					f == QueryCut && err == nil,
+					f == QueryUnknown && !strings.Contains(body, "TRADE_SUSPENDED"):
+					t.Errorf("got %d %q %v", status, body, err)
+				}
+			}
+			if status, body, err := ask(); err != nil || status != 200 || !strings.Contains(body, "TRADE_FINISHED") {
+				t.Errorf("the fault does not pass: %d %q %v", status, body, err)
+			}
+		})
+	}
+	t.Run("query-slow", func(t *testing.T) {
+		live(t, func(w *world) {
+			w.does(w.open(orderFor("T-1")), Pay, "mei")
+			w.control("POST", "/faults?scope=all&fault=query-slow", "", "")
+			began := time.Now()
+			if w.status("T-1") != "TRADE_FINISHED" || time.Since(began) != slowAnswer {
+				w.t.Errorf("answered after %s", time.Since(began))
+			}
+		})
+	})
+	t.Run("query-gbk", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.does(w.open(orderFor("T-1")), Pay, "mei")
+		w.control("POST", "/faults?scope=all&fault=query-gbk", "", "")
+		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"})
+		if body := rec.Body.String(); !strings.Contains(body, `encoding="GBK"`) || !strings.Contains(body, "\xb2\xe8") || strings.Contains(body, "茶") {
+			t.Errorf("not in GBK: %q", body)
+		}
+	})
+}
+
+// runFor lets the simulator send for a while.
+func runFor(w *world, d time.Duration) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), d)
+	defer cancel()
+	if err := w.sim.Run(ctx); err != nil {
+		w.t.Errorf("Run: %v", err)
+	}
+}

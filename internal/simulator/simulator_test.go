@@ -1,0 +1,219 @@
+package simulator
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+const (
+	testPartner = "2088000000000001"
+	testKey     = "0123456789abcdefghijklmnopqrstuv" // of the published-rule vectors
+	shopNotify  = "https://shop.example/n"
+	shopReturn  = "https://shop.example/r?table=7"
+)
+
+var testKeys = mapi.Keys{Type: mapi.MD5, Shared: testKey}
+
+// world is a simulator with a clock and a shop that can be set by hand.
+type world struct {
+	t    *testing.T
+	sim  *Simulator
+	cfg  Config
+	now  time.Time
+	shop *shop
+}
+
+// shop is the receiver of notifications, without a network.
+type shop struct {
+	mu     sync.Mutex
+	answer func(*http.Request) (*http.Response, error)
+	got    []received
+}
+
+type received struct {
+	at     time.Time
+	header http.Header
+	body   mapi.Message
+	raw    string
+}
+
+func (s *shop) RoundTrip(r *http.Request) (*http.Response, error) {
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	m, err := mapi.Parse(string(raw))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.got = append(s.got, received{time.Now(), r.Header.Clone(), m, string(raw)})
+	answer := s.answer
+	s.mu.Unlock()
+	return answer(r)
+}
+
+func (s *shop) all() []received {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]received(nil), s.got...)
+}
+
+func says(status int, text string) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+	}
+}
+
+// newWorld makes a simulator in memory whose clock stands still; change alters
+// its configuration.
+func newWorld(t *testing.T, change func(*Config)) *world {
+	t.Helper()
+	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, beijing), shop: &shop{answer: says(200, "success")}}
+	w.cfg = Config{
+		Partners: []Partner{
+			{ID: testPartner, Name: "Tea House", SignType: mapi.MD5, MD5Key: testKey,
+				Currencies: []string{"USD", "HKD", "JPY", "EUR"}, TimeoutRules: []string{"5m"}},
+			{ID: "2088000000000002", SignType: mapi.MD5, MD5Key: testKey, Currencies: []string{"USD"},
+				Services: []string{singleQuery, notifyVerify}},
+			{ID: "2088000000000003", SignType: mapi.MD5, MD5Key: testKey, Currencies: []string{"USD"}, Acquirer: true},
+		},
+		Now:  func() time.Time { return w.now },
+		HTTP: &http.Client{Transport: w.shop},
+	}
+	if change != nil {
+		change(&w.cfg)
+	}
+	w.start()
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	sim, err := New(w.cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.sim = sim
+	w.t.Cleanup(func() { sim.Close() })
+}
+
+// order is a create request as a merchant would make it; pairs replace or, with
+// "", remove fields.
+func orderFor(number string, pairs ...string) mapi.Message {
+	m := mapi.Message{
+		"service": createWAP, "partner": testPartner, "_input_charset": "UTF-8",
+		"subject": "Tea 茶", "out_trade_no": number, "currency": "USD", "total_fee": "12.34",
+		"product_code": "NEW_WAP_OVERSEAS_SELLER", "notify_url": shopNotify, "return_url": shopReturn,
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	if m["service"] == createPC && m["product_code"] == "NEW_WAP_OVERSEAS_SELLER" {
+		m["product_code"] = "NEW_OVERSEAS_SELLER"
+	}
+	return m
+}
+
+func signed(t *testing.T, m mapi.Message) mapi.Message {
+	t.Helper()
+	m = maps.Clone(m)
+	if err := m.Sign(testKeys); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (w *world) get(h http.Handler, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec
+}
+
+func (w *world) call(m mapi.Message) *httptest.ResponseRecorder {
+	w.t.Helper()
+	return w.get(w.sim.Wallet(), "/gateway.do?"+signed(w.t, m).Encode())
+}
+
+// open opens the cashier and returns its path.
+func (w *world) open(m mapi.Message) string {
+	w.t.Helper()
+	rec := w.call(m)
+	if rec.Code != http.StatusFound {
+		w.t.Fatalf("create answered %d: %s", rec.Code, rec.Body)
+	}
+	return rec.Header().Get("Location")
+}
+
+// does lets the buyer act in the cashier and returns the page that follows.
+func (w *world) does(path string, act Act, buyer string) string {
+	w.t.Helper()
+	rec := post(w.sim.Wallet(), path, url.Values{"act": {string(act)}, "buyer": {buyer}}.Encode())
+	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != path {
+		w.t.Fatalf("%s answered %d: %s", act, rec.Code, rec.Body)
+	}
+	return w.get(w.sim.Wallet(), path).Body.String()
+}
+
+func wantOutcome(t *testing.T, page string, out Outcome) {
+	t.Helper()
+	if want := `data-outcome="` + string(out) + `"`; !strings.Contains(page, want) {
+		t.Errorf("the page has no %s:\n%s", want, page)
+	}
+}
+
+// status asks single_trade_query for the trade's status, or its error.
+func (w *world) status(number string) string {
+	w.t.Helper()
+	rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number})
+	doc := rec.Body.String()
+	for _, tag := range []string{"error", "trade_status"} {
+		if _, rest, ok := strings.Cut(doc, "<"+tag+">"); ok {
+			text, _, _ := strings.Cut(rest, "<")
+			return text
+		}
+	}
+	w.t.Fatalf("no status in %q", doc)
+	return ""
+}
+
+// control calls the control API and decodes its answer.
+func (w *world) control(method, target, contentType, body string) (int, map[string]any) {
+	w.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	rec := httptest.NewRecorder()
+	w.sim.Control().ServeHTTP(rec, r)
+	var got map[string]any
+	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
+		w.t.Fatalf("%s %s answered %d, not JSON: %s", method, target, rec.Code, rec.Body)
+	}
+	return rec.Code, got
+}
+
+func post(h http.Handler, target, form string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", target, strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec
+}
