@@ -1,0 +1,307 @@
+package demo
+
+import (
+	"crypto/md5"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sampanpay/sampan"
+)
+
+const (
+	testKey = "abcd1234"
+	payURL  = "https://pay.example/pay/x"
+)
+
+// street is the shop, a browser in front of it and a gateway behind it.
+type street struct {
+	t       *testing.T
+	shop    *httptest.Server
+	browser *http.Client
+	order   url.Values // the last that the gateway was asked for
+	answer  string     // of the gateway, if not a success
+	before  func()     // runs before the gateway answers
+}
+
+func newStreet(t *testing.T) *street {
+	s := &street{t: t, browser: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		s.order = r.PostForm
+		if s.before != nil {
+			s.before()
+		}
+		if s.answer != "" {
+			io.WriteString(w, s.answer)
+			return
+		}
+		json.NewEncoder(w).Encode(map[string]string{"respcd": "0000", "out_trade_no": r.PostForm.Get("out_trade_no"), "pay_url": payURL})
+	}))
+	t.Cleanup(gateway.Close)
+	var handler http.Handler
+	s.shop = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(s.shop.Close)
+	handler = New(Config{
+		Client:  &sampan.Client{BaseURL: gateway.URL, AppCode: "APP1", ClientKey: testKey, Attempts: 1},
+		BaseURL: s.shop.URL, Log: slog.New(slog.DiscardHandler),
+	})
+	return s
+}
+
+func (s *street) do(r *http.Request, err error) (*http.Response, string) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res, err := s.browser.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func (s *street) get(path string) (*http.Response, string) {
+	s.t.Helper()
+	return s.do(http.NewRequest("GET", s.shop.URL+path, nil))
+}
+
+func (s *street) buy(wallet, item string) (*http.Response, string) {
+	s.t.Helper()
+	r, err := http.NewRequest("POST", s.shop.URL+"/buy", strings.NewReader(url.Values{"wallet": {wallet}, "item": {item}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return s.do(r, err)
+}
+
+// bought buys and returns the order's path.
+func (s *street) bought() string {
+	s.t.Helper()
+	if res, body := s.buy("801107", "oolong"); res.StatusCode != http.StatusSeeOther {
+		s.t.Fatalf("not sold: %d %s", res.StatusCode, body)
+	}
+	return "/orders/" + s.order.Get("out_trade_no")
+}
+
+func (s *street) state(path string) string {
+	s.t.Helper()
+	_, body := s.get(path + "/status")
+	var answer struct{ State string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		s.t.Fatalf("%v in %q", err, body)
+	}
+	return answer.State
+}
+
+// notification is what the gateway says of an order; changed pairs of old and
+// new text alter it.
+func notification(path string, changed ...string) string {
+	body := fmt.Sprintf(`{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": %q, "syssn": "S1", "respcd": "0000", "notify_type": "payment", "goods_name": "<b>&"}`,
+		strings.TrimPrefix(path, "/orders/"))
+	return strings.NewReplacer(changed...).Replace(body)
+}
+
+func (s *street) notify(body, key string) (int, string) {
+	s.t.Helper()
+	r, err := http.NewRequest("POST", s.shop.URL+"/notify", strings.NewReader(body))
+	r.Header.Set("X-QF-SIGN", fmt.Sprintf("%X", md5.Sum([]byte(body+key))))
+	res, answer := s.do(r, err)
+	return res.StatusCode, answer
+}
+
+func TestBuyerIsSentToTheGatewayWithTheRightOrder(t *testing.T) {
+	for _, wallet := range []string{"801107", "801512"} {
+		s := newStreet(t)
+		res, _ := s.buy(wallet, "puer")
+		if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != payURL {
+			t.Errorf("answered %d to %q", res.StatusCode, res.Header.Get("Location"))
+		}
+		number := s.order.Get("out_trade_no")
+		for name, want := range map[string]string{
+			"pay_type": wallet, "txamt": "6850", "txcurrcd": "HKD", "goods_name": "Aged pu-erh",
+			"return_url": s.shop.URL + "/orders/" + number, "notify_url": s.shop.URL + "/notify",
+		} {
+			if got := s.order.Get(name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
+		}
+	}
+}
+
+func TestOrderIsPaidByTheNotificationAndNotByTheBrowsersReturn(t *testing.T) {
+	s := newStreet(t)
+	path := s.bought()
+	for range 3 {
+		if _, page := s.get(path); !strings.Contains(page, `data-state="waiting"`) || !strings.Contains(page, payURL) || strings.Contains(page, `id="notification"`) {
+			t.Fatalf("after a return without a notification: %s", page)
+		}
+	}
+	if s.state(path) != "waiting" {
+		t.Fatal("the browser's return made it paid")
+	}
+	if status, answer := s.notify(notification(path), testKey); status != 200 || answer != "SUCCESS" {
+		t.Fatalf("notification answered with %d %q", status, answer)
+	}
+	_, page := s.get(path)
+	if s.state(path) != "paid" || !strings.Contains(page, `data-state="paid"`) || strings.Contains(page, payURL) {
+		t.Errorf("after the notification: %s", page)
+	}
+	if !strings.Contains(page, `id="notification"`) || !strings.Contains(page, "&#34;goods_name&#34;: &#34;&lt;b&gt;&amp;&#34;") {
+		t.Errorf("the notification is not shown, or not escaped: %s", page)
+	}
+}
+
+func TestNotificationThatOvertakesTheGatewaysAnswerIsTakenIn(t *testing.T) {
+	s := newStreet(t)
+	s.before = func() {
+		if status, answer := s.notify(notification(s.order.Get("out_trade_no")), testKey); status != 200 {
+			t.Errorf("answered %d %q", status, answer)
+		}
+	}
+	if path := s.bought(); s.state(path) != "paid" {
+		t.Error("it is lost")
+	}
+}
+
+func TestFalseNotificationsChangeNothing(t *testing.T) {
+	s := newStreet(t)
+	path := s.bought()
+	for name, c := range map[string]struct {
+		body, key string
+		status    int
+	}{
+		"forged":           {notification(path), "guessed", 401},
+		"another amount":   {notification(path, `"4800"`, `"4799"`), testKey, 500},
+		"another currency": {notification(path, `"HKD"`, `"JPY"`), testKey, 500},
+		"another order":    {notification("/orders/TEA-OTHER"), testKey, 500},
+		"of a refund":      {notification(path, `"payment"`, `"refund"`), testKey, 200},
+	} {
+		if status, _ := s.notify(c.body, c.key); status != c.status {
+			t.Errorf("%s: answered %d, want %d", name, status, c.status)
+		}
+		if s.state(path) != "waiting" {
+			t.Fatalf("%s: it became paid", name)
+		}
+	}
+}
+
+func TestRepeatedNotificationsAreAcknowledgedAndHarmless(t *testing.T) {
+	s := newStreet(t)
+	path := s.bought()
+	s.notify(notification(path), testKey)
+	_, before := s.get(path)
+	var repeats sync.WaitGroup
+	for i := range 8 {
+		repeats.Go(func() {
+			if status, answer := s.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey); status != 200 || answer != "SUCCESS" {
+				t.Errorf("answered %d %q", status, answer)
+			}
+		})
+	}
+	repeats.Wait()
+	if _, after := s.get(path); after != before {
+		t.Errorf("the page changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+func TestFailureToStartThePaymentIsExplained(t *testing.T) {
+	s := newStreet(t)
+	s.answer = `{"respcd": "1250", "resperr": "not <enabled>"}`
+	res, page := s.buy("801512", "milk")
+	if res.StatusCode != http.StatusBadGateway || !strings.Contains(page, `id="trouble"`) || !strings.Contains(page, "1250 not &lt;enabled&gt;") {
+		t.Errorf("%d %s", res.StatusCode, page)
+	}
+}
+
+func TestShopSellsOnlyWhatItHas(t *testing.T) {
+	s := newStreet(t)
+	for _, c := range [][2]string{{"801107", "coffee"}, {"800107", "milk"}, {"", "milk"}, {"801107", ""}, {"801107", strings.Repeat("x", 1<<16)}} {
+		if res, _ := s.buy(c[0], c[1]); res.StatusCode != http.StatusBadRequest || s.order != nil {
+			t.Errorf("%.20q: %d", c, res.StatusCode)
+		}
+	}
+	for _, path := range []string{"/orders/TEA-NONE", "/orders/TEA-NONE/status", "/nothing"} {
+		if res, _ := s.get(path); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+}
+
+func TestOldestOrdersMakeRoom(t *testing.T) {
+	var os orders
+	for i := range maxOrders + 10 {
+		os.add(order{Number: fmt.Sprint(i)})
+	}
+	if _, ok := os.find("9"); ok || len(os.byNumber) != maxOrders || len(os.oldest) != maxOrders {
+		t.Errorf("%d orders kept", len(os.byNumber))
+	}
+	if _, ok := os.find("10"); !ok {
+		t.Error("a recent order was forgotten")
+	}
+}
+
+func TestPagesSpeakTheBrowsersLanguage(t *testing.T) {
+	s := newStreet(t)
+	for accept, want := range map[string]string{
+		"": "en", "en-GB,en;q=0.9,zh;q=0.8": "en", "de-DE,de;q=0.9": "en", "fr, zh-HK;q=0.8": "zh-Hant", "*": "en", ",;-": "en",
+		"zh-HK,zh;q=0.9,en;q=0.8": "zh-Hant", "zh-TW": "zh-Hant", "zh-Hant-HK": "zh-Hant", "zh-MO": "zh-Hant",
+		"zh-CN,zh;q=0.9": "zh-Hans", "zh": "zh-Hans", "ZH-sg": "zh-Hans", "zh-Hans-HK": "zh-Hans",
+	} {
+		r, err := http.NewRequest("GET", s.shop.URL+"/", nil)
+		r.Header.Set("Accept-Language", accept)
+		_, page := s.do(r, err)
+		if !strings.Contains(page, `<html lang="`+want+`">`) {
+			t.Errorf("%q: want %s, got %.60s", accept, want, page)
+		}
+		for _, id := range []string{`id="buy-801107"`, `id="buy-801512"`} {
+			if !strings.Contains(page, id) {
+				t.Errorf("%q: no %s", accept, id)
+			}
+		}
+	}
+	for _, tea := range teas {
+		for _, w := range []words{english, traditional, simplified} {
+			if tea.Name(w.Lang) == "" {
+				t.Errorf("%s has no name in %s", tea.ID, w.Lang)
+			}
+		}
+	}
+}
+
+func TestPagesNeedNothingFromElsewhere(t *testing.T) {
+	s := newStreet(t)
+	path := s.bought()
+	for _, p := range []string{"/", path, "/orders/TEA-NONE", "/app.js", "/style.css"} {
+		res, page := s.get(p)
+		policy := res.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: policy %q", p, policy)
+		}
+		for _, bad := range []string{"style=\"", "<style", "onclick", "src=\"http", "url(http"} {
+			if strings.Contains(page, bad) {
+				t.Errorf("%s has %s", p, bad)
+			}
+		}
+	}
+}
+
+func TestNumbersAreNotGuessable(t *testing.T) {
+	s := newStreet(t)
+	a, b := s.bought(), s.bought()
+	if a == b || len(a) < len("/orders/TEA-")+26 {
+		t.Errorf("%s, %s", a, b)
+	}
+}
