@@ -1,0 +1,231 @@
+// Package alipayglobal pays through Alipay's global gateway ("mapi"): the
+// mainland wallet for merchants abroad (801107) and AlipayHK (801512), by
+// create_forex_trade_wap, single_trade_query and signed notifications.
+//
+// Sources: Alipay's pages create_forex_trade_wap, single_trade_query,
+// notify_verify and "Asynchronous notification" of the global and the Hong
+// Kong documents.
+package alipayglobal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// Driver opens accounts of this wallet.
+var Driver = wallet.Driver{Name: "alipayglobal", Info: info, Open: open}
+
+// currencies are those of the wallet's own lists (create_forex_trade_wap and
+// forex_rate_file; the Hong Kong pages have HKD alone) that Sampan can count
+// in. CNY is not among them: it is never a settlement currency here.
+var currencies = map[pay.PayType][]pay.Currency{
+	pay.AlipayCrossBorder: {"AED", "AUD", "CAD", "EUR", "HKD", "IDR", "JPY", "MYR", "SGD", "THB", "USD"},
+	pay.AlipayHK:          {"HKD"},
+}
+
+var info = wallet.Info{
+	Title:      "Alipay and AlipayHK (global gateway)",
+	Maturity:   "alpha",
+	PayTypes:   []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
+	Currencies: currencies,
+	Offline:    true,
+	// An order's life at the wallet begins when the buyer logs in, however old
+	// the link is, and lasts what timeout_rule says: 12 hours, or by contract up
+	// to 15 days. The wallet cannot close one before. An account's own rule may
+	// be shorter; this is the most that any may have.
+	LateMax: maxTimeout,
+	Settings: []wallet.Setting{
+		{Name: "gateway", Help: "address of gateway.do", Default: "https://intlmapi.alipay.com/gateway.do"},
+		{Name: "partner", Help: "the contract's partner id: 16 digits that begin with 2088", Required: true},
+		{Name: "sign_type", Help: "MD5, RSA or RSA2", Default: string(mapi.RSA2)},
+		{Name: "md5_key", Help: "with MD5: the key shared with Alipay", Secret: true},
+		{Name: "private_key", Help: "with RSA and RSA2: our private key, PEM or base64", Secret: true},
+		{Name: "alipay_public_key", Help: "with RSA and RSA2: Alipay's public key, PEM or base64"},
+		{Name: "product_code", Help: "as in the contract", Default: "NEW_WAP_OVERSEAS_SELLER"},
+		{Name: "timeout_rule", Help: "time to pay from the login on, 1m to 15d; only if Alipay has enabled it for the contract"},
+		{Name: "secondary_merchant", Help: "yes for payment companies: tell the wallet who sells", Default: "no"},
+		{Name: "supplier", Help: "merchant's name in the cashier, at most 16 characters"},
+		{Name: "refer_url", Help: "home page of the shop"},
+		{Name: "app_pay", Help: "Y opens the Alipay app where there is one"},
+		{Name: "confirm", Help: "ask the wallet about each notice before it settles: yes or no. " +
+			"no is safe only if Alipay's public key is this partner's alone", Default: "yes"},
+	},
+}
+
+const maxTimeout = 15 * 24 * time.Hour
+
+// connector is one account. It is immutable.
+type connector struct {
+	gateway   string
+	keys      mapi.Keys
+	http      *http.Client
+	partner   string
+	confirm   bool
+	secondary bool
+	order     mapi.Message // the fields of every order that come from the settings
+}
+
+// open checks the account's settings. Errors name the setting and the rule, not
+// the value.
+func open(a wallet.Account) (wallet.Connector, error) {
+	s, err := settings(a)
+	if err != nil {
+		return nil, fmt.Errorf("alipayglobal: %w", err)
+	}
+	if a.HTTP == nil {
+		return nil, errors.New("alipayglobal: no HTTP client")
+	}
+	client := *a.HTTP
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+	c := &connector{
+		gateway:   s["gateway"],
+		http:      &client,
+		partner:   s["partner"],
+		confirm:   s["confirm"] == "yes",
+		secondary: s["secondary_merchant"] == "yes",
+		order: mapi.Message{
+			"product_code": s["product_code"],
+			"timeout_rule": s["timeout_rule"],
+			"supplier":     s["supplier"],
+			"refer_url":    s["refer_url"],
+			"app_pay":      s["app_pay"],
+		},
+	}
+	if c.keys, err = keys(s); err != nil {
+		return nil, fmt.Errorf("alipayglobal: %w", err)
+	}
+	return c, nil
+}
+
+// rules say what each setting must look like when it is there.
+var rules = map[string]struct {
+	ok   func(string) bool
+	text string
+}{
+	"gateway":            {safeGateway, "must be an https address without query; http only on this machine"},
+	"partner":            {regexp.MustCompile(`^2088[0-9]{12}$`).MatchString, "must be 16 digits that begin with 2088"},
+	"sign_type":          {regexp.MustCompile(`^(MD5|RSA|RSA2)$`).MatchString, "must be MD5, RSA or RSA2"},
+	"product_code":       {regexp.MustCompile(`^[A-Z0-9_]{1,32}$`).MatchString, "must be capitals, digits and _, at most 32"},
+	"timeout_rule":       {validTimeout, "must be a number and m, h or d, from 1m to 15d"},
+	"secondary_merchant": {yesOrNo, "must be yes or no"},
+	"supplier":           {func(s string) bool { return clean(s, 64) == s && len([]rune(s)) <= 16 }, `must be at most 16 characters without & = / " < >`},
+	"refer_url":          {plainURL, "must be a web address of at most 200 characters without & and ="},
+	"app_pay":            {func(s string) bool { return s == "Y" }, "must be Y or absent"},
+	"confirm":            {yesOrNo, "must be yes or no"},
+}
+
+// settings merges the account's settings, secrets and defaults into one map,
+// surrounding space removed, and checks each against its rule.
+func settings(a wallet.Account) (map[string]string, error) {
+	s := map[string]string{}
+	known := map[string]wallet.Setting{}
+	for _, d := range info.Settings {
+		known[d.Name] = d
+		s[d.Name] = d.Default
+	}
+	for name, value := range a.Settings {
+		if d, ok := known[name]; !ok || d.Secret {
+			return nil, fmt.Errorf("setting %.64q: there is no such setting outside the secrets", name)
+		}
+		if value = strings.TrimSpace(value); value != "" {
+			s[name] = value
+		}
+	}
+	for name, value := range a.Secrets {
+		if d, ok := known[name]; !ok || !d.Secret {
+			return nil, fmt.Errorf("secret %.64q: there is no such secret", name)
+		}
+		s[name] = strings.TrimSpace(value.Reveal())
+	}
+	for _, d := range info.Settings {
+		if d.Required && s[d.Name] == "" {
+			return nil, fmt.Errorf("setting %s is missing: %s", d.Name, d.Help)
+		}
+		if rule, ok := rules[d.Name]; ok && s[d.Name] != "" && !rule.ok(s[d.Name]) {
+			return nil, fmt.Errorf("setting %s %s", d.Name, rule.text)
+		}
+	}
+	return s, nil
+}
+
+func keys(s map[string]string) (mapi.Keys, error) {
+	k := mapi.Keys{Type: mapi.SignType(s["sign_type"])}
+	need := func(name string) error {
+		if s[name] == "" {
+			return fmt.Errorf("setting %s is missing: sign_type %s needs it", name, k.Type)
+		}
+		return nil
+	}
+	if k.Type == mapi.MD5 {
+		k.Shared = s["md5_key"]
+		return k, need("md5_key")
+	}
+	if err := errors.Join(need("private_key"), need("alipay_public_key")); err != nil {
+		return k, err
+	}
+	var err error
+	if k.Private, err = mapi.ParsePrivateKey(s["private_key"]); err != nil {
+		return k, fmt.Errorf("setting private_key: %w", err)
+	}
+	if k.Public, err = mapi.ParsePublicKey(s["alipay_public_key"]); err != nil {
+		return k, fmt.Errorf("setting alipay_public_key: %w", err)
+	}
+	if k.Public.Equal(&k.Private.PublicKey) {
+		return k, errors.New("setting alipay_public_key must be Alipay's key, not the other half of private_key")
+	}
+	return k, nil
+}
+
+func yesOrNo(s string) bool { return s == "yes" || s == "no" }
+
+// safeGateway wants TLS, without which notify_verify's unsigned answer would
+// prove nothing, unless the gateway is a simulator on this machine.
+func safeGateway(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(s, "?#") {
+		return false
+	}
+	if u.Scheme == "http" {
+		ip, err := netip.ParseAddr(u.Hostname())
+		return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+	}
+	return u.Scheme == "https"
+}
+
+func validTimeout(s string) bool {
+	unit, ok := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[len(s)-1]]
+	n, err := strconv.ParseUint(s[:len(s)-1], 10, 16)
+	return ok && err == nil && n > 0 && s[0] != '0' && time.Duration(n) <= maxTimeout/unit
+}
+
+// plainURL reports whether s is a web address that may stand in a signed
+// value: the wallet takes 200 characters, and with & or = in it the signature
+// would fit other fields too (see clean).
+func plainURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
+		len(s) <= 200 && !strings.ContainsAny(s, "&=")
+}
+
+// Refund is not supported yet.
+func (c *connector) Refund(context.Context, wallet.Refund) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}
+
+// Close is not offered by the wallet: an order ends by its timeout_rule.
+func (c *connector) Close(context.Context, wallet.Order) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}

@@ -1,0 +1,179 @@
+package alipayglobal
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// maxNotice bounds a notification; true ones have less than a kilobyte.
+const maxNotice = 64 << 10
+
+// Notification reads a notice of a payment or of a refund. The header is not
+// looked at: its Content-Type is malformed.
+func (c *connector) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
+	n, err := c.notice(body)
+	if err != nil {
+		return wallet.Notice{}, fmt.Errorf("alipayglobal: notification: %w", err)
+	}
+	return n, nil
+}
+
+func (c *connector) notice(body []byte) (wallet.Notice, error) {
+	if len(body) > maxNotice {
+		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxNotice)
+	}
+	m, err := mapi.Parse(string(body))
+	if err != nil {
+		return wallet.Notice{}, err
+	}
+	if err := m.Verify(c.keys); err != nil {
+		return wallet.Notice{}, err
+	}
+	if err := c.isNotice(m); err != nil {
+		return wallet.Notice{}, err
+	}
+	n := wallet.Notice{
+		OrderID: m["out_trade_no"],
+		ID:      m["notify_id"],
+		Reply:   []byte("success"),
+	}
+	// The notify_type of refund notices is not documented; these two fields are.
+	if m["out_return_no"] != "" && m["refund_status"] != "" {
+		n.RefundID = m["out_return_no"]
+		n.State = refundState(m)
+	} else if n.State, err = paymentState(m); err != nil {
+		return wallet.Notice{}, err
+	}
+	if c.confirm {
+		n.Confirm = func(ctx context.Context, o wallet.Order) error {
+			if err := c.confirmNotice(ctx, n, o); err != nil {
+				return fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.ID, err)
+			}
+			return nil
+		}
+	}
+	return n, nil
+}
+
+// isNotice refuses correctly signed messages that are not notices: with MD5 our
+// own requests are signed with the same key, and returns and answers of Alipay
+// with every sign type.
+//
+// A signature covers values joined by & and =, unescaped, so that a message
+// could be cut into other fields and keep it. Without & in names and values,
+// and without = in names, there is one way only to cut it: the fields are the
+// ones that were signed.
+func (c *connector) isNotice(m mapi.Message) error {
+	for name, value := range m {
+		if strings.ContainsAny(name, "&=") || strings.Contains(value, "&") {
+			return fmt.Errorf("field %.64q holds a separator of the signed string", name)
+		}
+	}
+	for _, name := range []string{"service", "partner", "notify_url"} {
+		if _, there := m[name]; there {
+			return fmt.Errorf("it has %s: this is a request", name)
+		}
+	}
+	for _, name := range []string{"notify_id", "notify_type", "out_trade_no"} {
+		if m[name] == "" {
+			return fmt.Errorf("it has no %s", name)
+		}
+	}
+	if id := m["seller_id"]; id != "" && id != c.partner {
+		return errors.New("it is about another seller")
+	}
+	return nil
+}
+
+func paymentState(m mapi.Message) (wallet.State, error) {
+	if m["notify_type"] != "trade_status_sync" {
+		return wallet.State{}, fmt.Errorf("unlisted notify_type %.64q", m["notify_type"])
+	}
+	if m["trade_no"] == "" {
+		return wallet.State{}, errors.New("it has no trade_no")
+	}
+	s := wallet.State{
+		Outcome: wallet.Unknown,
+		TradeNo: m["trade_no"],
+		BuyerID: buyer(m),
+		At:      when(m, "gmt_payment", "gmt_close", "notify_time"),
+		Code:    m["trade_status"],
+	}
+	switch m["trade_status"] { // no other is notified
+	case "TRADE_FINISHED":
+		s.Outcome = wallet.Paid
+	case "TRADE_CLOSED":
+		s.Outcome = wallet.Closed
+	}
+	amount, err := pay.ParseDecimal(m["total_fee"], pay.Currency(m["currency"]))
+	switch {
+	case err == nil:
+		s.Amount = amount
+	case s.Outcome == wallet.Paid:
+		return wallet.State{}, fmt.Errorf("paid, but %w", err)
+	}
+	return s, nil
+}
+
+// refundState leaves the amount zero if the notice has none: whether it has is
+// not documented.
+func refundState(m mapi.Message) wallet.State {
+	s := wallet.State{
+		Outcome: wallet.Unknown,
+		TradeNo: m["trade_no"],
+		At:      when(m, "notify_time"),
+		Code:    cmp.Or(m["error_code"], m["refund_status"]),
+	}
+	switch m["refund_status"] {
+	case "REFUND_SUCCESS":
+		s.Outcome = wallet.Succeeded
+	case "REFUND_FAIL":
+		s.Outcome = wallet.Failed
+	}
+	if amount, err := pay.ParseDecimal(m["return_amount"], pay.Currency(m["currency"])); err == nil {
+		s.Amount = amount
+	}
+	return s
+}
+
+// confirmNotice asks the wallet whether it sent the notice, by notify_verify.
+// That is answered truly only for about a minute, so after any other answer the
+// order itself is asked for.
+//
+// Signatures alone are not enough here. An MD5 key signs our requests too; and
+// the RSA key that Alipay signs with is the same for all its partners, while a
+// notice does not say whose it is: another partner's true notice about an order
+// of the same number would verify.
+func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) error {
+	if n.OrderID != o.ID {
+		return &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
+	}
+	body, err := c.post(ctx, "notify_verify", mapi.Message{"notify_id": n.ID})
+	if err == nil && string(bytes.TrimSpace(body)) == "true" {
+		return nil
+	}
+	if n.RefundID != "" {
+		return fmt.Errorf("%w: notify_verify does not confirm a refund", wallet.ErrUnknown)
+	}
+	s, err := c.query(ctx, o)
+	switch {
+	case err != nil:
+		var rejected *wallet.Rejection
+		if errors.As(err, &rejected) { // of the account: says nothing of the notice
+			return fmt.Errorf("%w: %v", wallet.ErrUnknown, err)
+		}
+		return err
+	case s.Outcome != n.State.Outcome || s.TradeNo != n.State.TradeNo:
+		return &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package alipayglobal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// maxAnswer bounds what is read of an answer; true ones have a few kilobytes.
+const maxAnswer = 1 << 20
+
+// beijing is the zone of all times on this wire.
+var beijing = time.FixedZone("+08:00", 8*60*60)
+
+// outcomes are the statuses of a trade that the documents list.
+var outcomes = map[string]wallet.Outcome{
+	"WAIT_BUYER_PAY": wallet.Waiting,
+	"TRADE_FINISHED": wallet.Paid,
+	"TRADE_CLOSED":   wallet.Closed,
+}
+
+// accountErrors are the gateway's refusals (of its pages "Error codes" and
+// single_trade_query) that say nothing about an order: the account, its keys or
+// its contract must be put right. SYSTEM_ERROR and its like are not here, nor
+// are complaints about parameters: after those nothing is known.
+var accountErrors = map[string]bool{
+	"ILLEGAL_SIGN": true, "ILLEGAL_DYN_MD5_KEY": true, "ILLEGAL_ENCRYPT": true, "ILLEGAL_SIGN_TYPE": true,
+	"ILLEGAL_SECURITY_PROFILE": true, "ILLEGAL_SERVICE": true, "ILLEGAL_PARTNER": true, "ILLEGAL_USER": true,
+	"ILLEGAL_AGENT": true, "ILLEGAL_EXTERFACE": true, "ILLEGAL_PARTNER_EXTERFACE": true, "EXTERFACE_IS_CLOSED": true,
+	"ILLEGAL_CHARSET": true, "INVALID_CHARACTER_SET": true, "ILLEGAL_CLIENT_IP": true, "ILLEGAL_EXTER_INVOKE_IP": true,
+	"ILLEGAL_REQUEST_REFERER": true, "ILLEGAL_TARGET_SERVICE": true, "ILLEGAL_ACCESS_SWITCH_SYSTEM": true,
+	"HAS_NO_PRIVILEGE": true, "HASH_NO_PRIVILEGE": true,
+}
+
+// Query asks by single_trade_query. State.Amount stays zero: the answer has no
+// currency, and which one its total_fee is in is not documented.
+func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	s, err := c.query(ctx, o)
+	if err != nil {
+		return s, fmt.Errorf("alipayglobal: query %s: %w", o.ID, err)
+	}
+	return s, nil
+}
+
+func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	doc, err := c.post(ctx, "single_trade_query", mapi.Message{"out_trade_no": o.ID})
+	if err != nil {
+		return wallet.State{Outcome: wallet.Unknown}, err
+	}
+	unknown := func(code, format string, args ...any) (wallet.State, error) {
+		return wallet.State{Outcome: wallet.Unknown, Code: code},
+			fmt.Errorf("%w: %w", wallet.ErrUnknown, fmt.Errorf(format, args...))
+	}
+	a, err := mapi.ParseAnswer(doc)
+	if err != nil {
+		return unknown("", "%w", err)
+	}
+	if !a.Success { // the gateway does not sign these
+		switch {
+		case a.Error == "TRADE_NOT_EXIST":
+			return wallet.State{Outcome: wallet.NotFound, Code: a.Error}, nil
+		case accountErrors[a.Error]:
+			return wallet.State{Outcome: wallet.Unknown, Code: a.Error},
+				&wallet.Rejection{Code: a.Error, Kind: wallet.RejectedAccount}
+		}
+		return unknown(a.Error, "error %.64q", a.Error)
+	}
+	if err := a.Verify(c.keys); err != nil {
+		return unknown("", "%w", err)
+	}
+	status := a.Fields["trade_status"]
+	outcome, listed := outcomes[status]
+	switch {
+	case a.Kind != "trade" || a.Fields["out_trade_no"] != o.ID:
+		return unknown("", "the answer is about another order")
+	case !listed:
+		return unknown(status, "unlisted trade_status %.64q", status)
+	case outcome == wallet.Paid && a.Fields["trade_no"] == "":
+		return unknown(status, "paid without a trade_no")
+	}
+	return wallet.State{
+		Outcome: outcome,
+		TradeNo: a.Fields["trade_no"],
+		BuyerID: buyer(a.Fields),
+		At:      when(a.Fields, "gmt_payment", "gmt_close"),
+		Code:    status,
+	}, nil
+}
+
+// post signs and sends one request and gives the answer's body. Errors hold
+// neither the address nor the body.
+func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([]byte, error) {
+	if err := c.sign(service, m); err != nil {
+		return nil, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
+	}
+	// The charset is needed to read the body, so the gateway wants it in the
+	// address too.
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.gateway+"?_input_charset=UTF-8", strings.NewReader(m.Encode()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
+	res, err := c.http.Do(r)
+	if err != nil {
+		return nil, sendError(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: read answer: %w", wallet.ErrUnknown, err)
+	case res.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%w: HTTP status %d", wallet.ErrUnknown, res.StatusCode)
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("%w: answer of more than %d bytes", wallet.ErrUnknown, maxAnswer)
+	}
+	return body, nil
+}
+
+// sendError tells a request that cannot have left, because no connection came
+// about, from one that may have.
+func sendError(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err // without the address
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
+	}
+	return fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+}
+
+// buyer gives the masked account of the buyer if there is one, else the id with
+// its middle masked.
+func buyer(m mapi.Message) string {
+	if email := m["buyer_email"]; strings.Contains(email, "***") {
+		return email
+	}
+	if id := m["buyer_id"]; len(id) >= 12 {
+		return id[:4] + "***" + id[len(id)-4:]
+	}
+	return ""
+}
+
+// when reads the first of the named times that is there; zero if none is.
+func when(m mapi.Message, names ...string) time.Time {
+	for _, name := range names {
+		if at, err := time.ParseInLocation(time.DateTime, m[name], beijing); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,192 @@
+// Package wallettest is the conformance suite that every connector runs: what
+// it declares agrees with what it does, and nothing that a wallet, a network or
+// a forger can send makes an order paid or failed that is not.
+//
+// The suite knows no wire format. The connector's test brings the wallet's
+// bytes in a Harness; the suite decides what is sent when, damages it, and
+// judges what the connector makes of it.
+package wallettest
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// Situation is how things stand with an order at the wallet, or what is wrong
+// with a message about it.
+type Situation string
+
+// The situations.
+const (
+	Paid     Situation = "paid" // under TradeNo
+	Waiting  Situation = "waiting"
+	Closed   Situation = "closed"
+	Missing  Situation = "missing"         // the wallet knows no such order
+	NewState Situation = "invented status" // signed, with a status that is in no document
+	NewCode  Situation = "unlisted code"   // an error of a code that is in no document
+	Trouble  Situation = "wallet trouble"  // the code by which the wallet says that it is out of order
+
+	// Paid, but:
+	BadSignature Situation = "bad signature"
+	Unsigned     Situation = "unsigned"
+	BadAmount    Situation = "unreadable amount" // signed
+	NoTradeNo    Situation = "no trade number"   // signed
+)
+
+// TradeNo is the wallet's number of the trade wherever the suite speaks of one.
+const TradeNo = "2026010222001300000000000001"
+
+// Harness is what a connector's test brings.
+type Harness struct {
+	Driver wallet.Driver
+
+	// Account is a complete account whose wallet is the server at address.
+	Account func(address string) pay.WalletAccount
+
+	// Answer is what the wallet says to r, a request of the connector, when o is
+	// in situation s: the answer's body. nil means that s cannot be in an answer.
+	Answer func(s Situation, o wallet.Order, r *http.Request) []byte
+
+	// Notice is the body of a notification about o in situation s, nil if s
+	// cannot be in one.
+	Notice func(s Situation, o wallet.Order) []byte
+
+	// Traps are texts that a merchant could choose for the buyer to read, made
+	// to be taken for parts of the wire's messages.
+	Traps []string
+
+	// Forgeries are bodies that are no notices although their signatures are
+	// true: requests, answers and returns posted as notices, and whatever a
+	// forger can make of c, to which the connector sends the buyer of o.
+	Forgeries func(c wallet.Checkout, o wallet.Order) [][]byte
+}
+
+// Run runs the suite.
+func Run(t *testing.T, h Harness) {
+	for _, sub := range []struct {
+		name string
+		run  func(*suite)
+	}{
+		{"what it declares is complete", (*suite).info},
+		{"accounts that lack a setting or have a strange one are refused", (*suite).settings},
+		{"what it cannot do is unsupported", (*suite).capabilities},
+		{"buyers are sent to an address", (*suite).pay},
+		{"answers mean what the wallet says", (*suite).answers},
+		{"damaged answers settle nothing", (*suite).damagedAnswers},
+		{"what did not leave and what may have are told apart", (*suite).network},
+		{"notices mean what the wallet says", (*suite).notices},
+		{"altered notices are refused", (*suite).alteredNotices},
+		{"messages that are no notices are refused", (*suite).forgeries},
+		{"notices are confirmed only by the wallet", (*suite).confirm},
+	} {
+		t.Run(sub.name, func(t *testing.T) { sub.run(newSuite(t, h)) })
+	}
+}
+
+// suite is one connector against one wallet, played by a local server.
+type suite struct {
+	*testing.T
+	Harness
+	account  wallet.Account
+	c        wallet.Connector
+	requests atomic.Int32
+
+	mu     sync.Mutex
+	handle http.HandlerFunc
+}
+
+func newSuite(t *testing.T, h Harness) *suite {
+	s := &suite{T: t, Harness: h}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		s.mu.Lock()
+		handle := s.handle
+		s.mu.Unlock()
+		if handle == nil {
+			http.Error(w, "no answer was agreed on", http.StatusInternalServerError)
+			return
+		}
+		handle(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.account = wallet.Account{
+		WalletAccount: h.Account(server.URL),
+		HTTP:          server.Client(),
+		Now:           func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+	}
+	c, err := h.Driver.Open(s.account)
+	if err != nil {
+		t.Fatalf("a complete account is refused: %v", err)
+	}
+	s.c = c
+	return s
+}
+
+// wallet sets what the wallet answers from now on.
+func (s *suite) wallet(handle http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handle = handle
+}
+
+// says makes the wallet answer as it does when o is in the situation.
+func (s *suite) says(sit Situation, o wallet.Order) {
+	s.wallet(func(w http.ResponseWriter, r *http.Request) { w.Write(s.Answer(sit, o, r)) })
+}
+
+func (s *suite) order() wallet.Order {
+	t := s.Driver.Info.PayTypes[0]
+	return wallet.Order{
+		ID:        "20260102100001123456789012",
+		PayType:   t,
+		Amount:    pay.Amount{Minor: 1234, Currency: s.Driver.Info.Currencies[t][0]},
+		Subject:   "Tea 茶",
+		CreatedAt: s.account.Now(),
+		ExpiresAt: s.account.Now().Add(time.Hour),
+		NotifyURL: "https://pay.example/callback/100001/main",
+		ReturnURL: "https://pay.example/pay/token/return",
+		SubMerchant: wallet.SubMerchant{
+			ID: "100001", Name: "Tea shop", MCC: "5499",
+		},
+	}
+}
+
+// scrub fails if text shows a secret of the account.
+func (s *suite) scrub(text string) {
+	s.Helper()
+	for name, secret := range s.account.Secrets {
+		for _, line := range strings.Split(secret.Reveal(), "\n") {
+			if len(line) >= 8 && !strings.HasPrefix(line, "-----") &&
+				(strings.Contains(text, line) || strings.Contains(text, url.QueryEscape(line))) {
+				s.Errorf("shows the secret %s: %s", name, strings.ReplaceAll(text, line, "***"))
+			}
+		}
+	}
+}
+
+// scrubbed is scrub for errors; it gives err back.
+func (s *suite) scrubbed(err error) error {
+	s.Helper()
+	if err != nil {
+		s.scrub(err.Error())
+	}
+	return err
+}
+
+// settles reports whether a state would change an order.
+func settles(st wallet.State) bool {
+	switch st.Outcome {
+	case wallet.Paid, wallet.Failed, wallet.Closed, wallet.Succeeded:
+		return true
+	}
+	return false
+}
