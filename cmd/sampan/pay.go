@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,7 +33,7 @@ func (m asMerchant) client(e *env) (*sampan.Client, error) {
 	if m.Server == "" {
 		info, err := readSandbox(m.Data)
 		if err != nil {
-			return nil, fmt.Messagef("name a --server, or start a sandbox first (sampan sandbox): %w", err)
+			return nil, fmt.Errorf("name a --server, or start a sandbox first (sampan sandbox): %w", err)
 		}
 		c.BaseURL, c.AppCode, c.ClientKey = info.Gateway, info.AppCode, info.ClientKey
 		return c, nil
@@ -42,7 +43,7 @@ func (m asMerchant) client(e *env) (*sampan.Client, error) {
 	}
 	key, err := readSecret(m.ClientKey, e.stdin)
 	if err != nil {
-		return nil, fmt.Messagef("--client-key: %w", err)
+		return nil, fmt.Errorf("--client-key: %w", err)
 	}
 	c.ClientKey = key.Reveal()
 	return c, nil
@@ -70,7 +71,7 @@ type payCmd struct {
 	NotifyURL string        `help:"Where the outcome is posted to." placeholder:"URL"`
 	ReturnURL string        `help:"Where the browser goes in the end." placeholder:"URL"`
 	Life      time.Duration `help:"5m to 120m." placeholder:"30m"`
-	QR        bool          `default:"true" negatable:"" help:"Show the link as a QR code for a phone."`
+	QR        bool          `default:"true" negatable:"" help:"On a terminal, show the link as a QR code for a phone."`
 	Wait      bool          `help:"Wait until the order is paid or over."`
 }
 
@@ -99,13 +100,22 @@ func (cmd payCmd) Run(e *env) error {
 		return err
 	}
 	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
-	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR {
+	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && isTerminal(e.stdout) {
 		fmt.Fprint(e.stdout, "\n"+code.ToSmallString(false))
 	}
 	if !cmd.Wait {
 		return nil
 	}
 	return waitPaid(e, client, p.ID)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // waitPaid asks until the order is no longer open, and is an error unless it is

@@ -109,13 +109,22 @@ func (cmd walletListCmd) Run(e *env) error {
 		for _, a := range accounts {
 			var settings []string
 			for _, name := range slices.Sorted(maps.Keys(a.Settings)) {
-				settings = append(settings, name+"="+a.Settings[name])
+				settings = append(settings, name+"="+shortened(a.Settings[name]))
 			}
 			rows = append(rows, []string{a.ID, a.Wallet, join(a.PayTypes), join(a.Currencies),
 				orDash(strings.Join(settings, " ")), orDash(join(slices.Sorted(maps.Keys(a.Secrets)))), when(a.CreatedAt, o.zone)})
 		}
 		return table(e.stdout, rows)
 	})
+}
+
+// shortened leaves of a long value, such as a public key, what tells it from
+// another one.
+func shortened(s string) string {
+	if len(s) <= 64 {
+		return s
+	}
+	return s[:8] + "…" + s[len(s)-16:]
 }
 
 type walletKindsCmd struct{}

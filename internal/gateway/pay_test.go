@@ -212,7 +212,7 @@ func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
 		_, err := b.Lookup(t.Context(), tok)
 		wantCode(t, err, pay.NotFound)
 	}
-	other := *b.Gateway
+	other := b.over(b.Store)
 	other.LinkKey = []byte("another deployment's key 0123456")
 	_, err := other.Lookup(t.Context(), token)
 	wantCode(t, err, pay.NotFound)
