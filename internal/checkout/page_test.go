@@ -68,6 +68,9 @@ func TestWhatAMerchantWroteIsNeverMarkup(t *testing.T) {
 						t.Errorf("%s holds %q:\n%s", target, raw, body)
 					}
 				}
+				if !strings.Contains(body, `<p class="goods"><bdi>`) {
+					t.Errorf("%s lets the goods' direction loose:\n%s", target, body)
+				}
 				if got := strings.Count(body, "<script"); got != 1 {
 					t.Errorf("%s has %d scripts:\n%s", target, got, body)
 				}
