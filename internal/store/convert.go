@@ -87,11 +87,13 @@ func listTry[R, V any](convert func(R) (V, error)) func([]R, error) ([]V, error)
 			}
 			return nil, err
 		}
-		values := make([]V, len(rows))
-		for i, r := range rows {
-			if values[i], err = convert(r); err != nil {
+		var values []V
+		for _, r := range rows {
+			v, err := convert(r)
+			if err != nil {
 				return nil, err
 			}
+			values = append(values, v)
 		}
 		return values, nil
 	}

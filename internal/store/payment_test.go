@@ -144,3 +144,416 @@ func movement(id string) pay.Movement {
 		Debit: "wallet:main", Credit: "merchant", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1", At: t0,
 	}
 }
+
+func TestABadRowOfAGroupFailsByItself(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		var wg sync.WaitGroup
+		for i := range 60 {
+			wg.Go(func() {
+				p := payment(i)
+				if i%10 == 3 {
+					p.Amount.Minor = 0 // which the schema refuses
+				}
+				_, isNew, err := db.CreatePayment(context.Background(), p)
+				if bad := i%10 == 3; bad == (err == nil) || bad == isNew {
+					t.Errorf("%d: new %v, error %v", i, isNew, err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestANumberOfARefundIsUsed(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db := storetest.Open(t, dsn)
+		sqlExec(t, dsn, `INSERT INTO refund (merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency,
+			status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at)
+			VALUES ('100001', 'r1', 'APP1', '', 'order-1', '', 'p', 1, 'HKD', 'pending', '', '', '', 0, 0, 0, 0, '', 0)`)
+		_, _, err := db.CreatePayment(t.Context(), payment(1))
+		if pay.CodeOf(err) != pay.NumberUsed {
+			t.Error(err)
+		}
+		p := payment(1)
+		p.StoreID = "S1" // a number of its own
+		create(t, db, p)
+	})
+}
+
+func TestATakenIDAsksForAnother(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		create(t, db, payment(1))
+		p := payment(2)
+		p.ID = payment(1).ID
+		if _, _, err := db.CreatePayment(t.Context(), p); !errors.Is(err, store.ErrIDClash) {
+			t.Error(err)
+		}
+		p.MerchantID = "100002" // whose ids are others
+		create(t, db, p)
+	})
+}
+
+func TestAConnectionLostInCommitLeavesTheOutcomeUnknown(t *testing.T) {
+	dsn := storetest.PostgresDSN(t)
+	db := storetest.Open(t, dsn)
+	create(t, db, payment(1))
+	sqlExec(t, dsn, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'`)
+	for _, table := range []string{"payment", "event"} {
+		sqlExec(t, dsn, `CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+` DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()`)
+	}
+	if _, _, err := db.CreatePayment(t.Context(), payment(2)); !errors.Is(err, store.ErrOutcomeUnknown) {
+		t.Errorf("create: %v", err)
+	}
+	err := db.Tx(t.Context(), func(tx *store.Tx) error {
+		return tx.AddEvent(pay.Event{MerchantID: scope.MerchantID, PaymentID: payment(1).ID, ID: "e", At: t0})
+	})
+	if !errors.Is(err, store.ErrOutcomeUnknown) {
+		t.Errorf("transaction: %v", err)
+	}
+	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(1).ID); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestACallerThatGivesUpInTheQueueLeavesNoTrace(t *testing.T) {
+	db := storetest.SQLite(t)
+	inside, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		db.Tx(context.Background(), func(*store.Tx) error {
+			close(inside)
+			<-release
+			return nil
+		})
+	})
+	<-inside
+	ctx, cancel := context.WithCancel(t.Context())
+	wg.Go(func() {
+		if _, _, err := db.CreatePayment(ctx, payment(1)); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		close(release)
+	})
+	cancel()
+	wg.Wait()
+	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(1).ID); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestAPanicInATransactionIsItsCallers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		func() {
+			defer func() {
+				if p := recover(); p != "mine" {
+					t.Errorf("recovered %v", p)
+				}
+			}()
+			db.Tx(t.Context(), func(*store.Tx) error { panic("mine") })
+		}()
+		create(t, db, payment(1))
+	})
+}
+
+func TestOfTwoMovesFromOneStatusOneHappens(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		moves := 0
+		for i, status := range []pay.Status{pay.Paid, pay.Closed, pay.Expired, pay.Paid, pay.Failed, pay.Closed} {
+			wg.Go(func() {
+				var moved bool
+				err := db.Tx(context.Background(), func(tx *store.Tx) (err error) {
+					p := p
+					p.Status = status
+					if moved, err = tx.MovePayment(p, pay.Created); err != nil || !moved {
+						return err
+					}
+					_, err = tx.AddMovement(movement(fmt.Sprint("m", i)))
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if moved {
+					moves++
+				}
+			})
+		}
+		wg.Wait()
+		movements, err := db.Movements(t.Context(), p.MerchantID, p.ID)
+		if err != nil || moves != 1 || len(movements) != 1 {
+			t.Errorf("%d moves, movements %v, %v", moves, movements, err)
+		}
+	})
+}
+
+func TestReadingInATransactionLocksThePayment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				err := db.Tx(context.Background(), func(tx *store.Tx) error {
+					p, err := tx.Payment(p.MerchantID, p.ID)
+					if err != nil {
+						return err
+					}
+					p.Failure += "x"
+					_, err = tx.MovePayment(p, p.Status)
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got, err := db.Payment(t.Context(), p.MerchantID, p.ID); err != nil || len(got.Failure) != 20 {
+			t.Errorf("%d of 20 changes, %v", len(got.Failure), err)
+		}
+	})
+}
+
+func TestTheSameMoneyIsWrittenOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		other := func(id string, change func(*pay.Movement)) pay.Movement {
+			m := movement(id)
+			change(&m)
+			return m
+		}
+		for _, c := range []struct {
+			m    pay.Movement
+			want bool
+		}{
+			{movement("m1"), true},
+			{movement("m2"), false},
+			{other("m3", func(m *pay.Movement) { m.TradeNo = "T2" }), true},
+			{other("m4", func(m *pay.Movement) { m.Kind = pay.MovementSurplus }), true},
+			{other("m5", func(m *pay.Movement) { m.RefundID = "r1" }), true},
+			{other("m6", func(m *pay.Movement) { m.Debit = "wallet:second" }), true},
+			{other("m7", func(m *pay.Movement) { m.PaymentID = "another" }), false},
+		} {
+			var added bool
+			err := db.Tx(t.Context(), func(tx *store.Tx) (err error) { added, err = tx.AddMovement(c.m); return err })
+			if err != nil || added != c.want {
+				t.Errorf("%s: added %v, %v", c.m.ID, added, err)
+			}
+		}
+		err := db.Tx(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.AddMovement(other("m1", func(m *pay.Movement) { m.TradeNo = "T3" }))
+			return err
+		})
+		if err == nil {
+			t.Error("a second movement of one id was taken for the same money")
+		}
+	})
+}
+
+func TestPaymentsAreListedByWhatIsAskedFor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for i := 1; i <= 6; i++ {
+			p := payment(i)
+			if i%2 == 0 {
+				p.PayType = pay.AlipayCrossBorder
+			}
+			if i == 6 {
+				p.StoreID = "S1"
+			}
+			create(t, db, p)
+		}
+		sec := func(n int) time.Time { return t0.Add(time.Duration(n) * time.Second) }
+		id := func(n int) string { return payment(n).ID }
+		for name, c := range map[string]struct {
+			f    store.PaymentFilter
+			want string
+		}{
+			"all of the scope":      {store.PaymentFilter{}, "54321"},
+			"another scope":         {store.PaymentFilter{Scope: pay.Scope{MerchantID: "100001", AppCode: "APP1", StoreID: "S1"}}, "6"},
+			"ids":                   {store.PaymentFilter{IDs: []string{id(2), id(4), id(6), "x"}}, "42"},
+			"numbers":               {store.PaymentFilter{OrderNos: []string{"order-1", "order-%"}}, "1"},
+			"either id or number":   {store.PaymentFilter{IDs: []string{id(2)}, OrderNos: []string{"order-5"}}, "52"},
+			"pay type":              {store.PaymentFilter{PayTypes: []pay.PayType{pay.AlipayHK}}, "531"},
+			"status":                {store.PaymentFilter{Statuses: []pay.Status{pay.Paid, pay.Closed}}, ""},
+			"time, both included":   {store.PaymentFilter{From: sec(2), To: sec(4)}, "432"},
+			"page":                  {store.PaymentFilter{Limit: 2, Offset: 1}, "43"},
+			"no limit, with offset": {store.PaymentFilter{Offset: 3}, "21"},
+			"all conditions": {store.PaymentFilter{IDs: []string{id(2), id(4)}, PayTypes: []pay.PayType{pay.AlipayCrossBorder},
+				Statuses: []pay.Status{pay.Created}, From: sec(3), To: sec(9), Limit: 5}, "4"},
+		} {
+			if c.f.Scope == (pay.Scope{}) {
+				c.f.Scope = scope
+			}
+			got, err := db.Payments(t.Context(), c.f)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			order := ""
+			for _, p := range got {
+				order += p.OrderNo[len("order-"):]
+			}
+			if order != c.want {
+				t.Errorf("%s: %q, want %q", name, order, c.want)
+			}
+		}
+	})
+}
+
+func TestTheFirstOpeningCounts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		for i, want := range []bool{true, false} {
+			opened, err := db.MarkOpened(t.Context(), p.MerchantID, p.ID, t0.Add(time.Duration(i)*time.Hour), t0.Add(time.Minute))
+			if err != nil || opened != want {
+				t.Errorf("opening %d: %v, %v", i, opened, err)
+			}
+		}
+		got, err := db.Payment(t.Context(), p.MerchantID, p.ID)
+		if err != nil || !got.OpenedAt.Equal(t0) || !got.DueAt.Equal(t0.Add(time.Minute)) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		closed := payment(2)
+		closed.Status = pay.Closed
+		create(t, db, closed)
+		if opened, err := db.MarkOpened(t.Context(), closed.MerchantID, closed.ID, t0, t0); err != nil || opened {
+			t.Errorf("a closed one: %v, %v", opened, err)
+		}
+	})
+}
+
+func TestOfManyWhoAskOneWins(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		ask := func(at time.Time) (wins int) {
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			for range 10 {
+				wg.Go(func() {
+					won, err := db.MarkAsked(context.Background(), p.MerchantID, p.ID, at, 3*time.Second)
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if won {
+						wins++
+					}
+				})
+			}
+			wg.Wait()
+			return wins
+		}
+		for _, c := range []struct {
+			after time.Duration
+			want  int
+		}{{0, 1}, {3 * time.Second, 0}, {3*time.Second + time.Millisecond, 1}} {
+			if wins := ask(t0.Add(c.after)); wins != c.want {
+				t.Errorf("after %v: %d winners, want %d", c.after, wins, c.want)
+			}
+		}
+	})
+}
+
+func TestTwelveWorkersClaimEachDuePaymentOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for i := range 60 {
+			p := payment(i)
+			p.DueAt = t0.Add(time.Duration(i%5) * time.Second)
+			create(t, db, p)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		times := map[string]int{}
+		for range 12 {
+			wg.Go(func() {
+				for idle := 0; idle < 3; {
+					claims, err := db.ClaimDuePayments(context.Background(), t0.Add(time.Minute), time.Minute, 4)
+					if err != nil || len(claims) > 4 {
+						t.Errorf("%d claimed, %v", len(claims), err)
+						return
+					}
+					if len(claims) == 0 {
+						idle++
+					}
+					mu.Lock()
+					for _, c := range claims {
+						times[c.ID]++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		for id, n := range times {
+			if n != 1 {
+				t.Errorf("%s was claimed %d times", id, n)
+			}
+		}
+		if len(times) != 60 {
+			t.Errorf("%d of 60 claimed", len(times))
+		}
+	})
+}
+
+func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for i, due := range []time.Duration{2, 1, 3, 0} {
+			p := payment(i)
+			p.DueAt = time.Time{}
+			if due > 0 {
+				p.DueAt = t0.Add(due * time.Second)
+			}
+			create(t, db, p)
+		}
+		claim := func(after time.Duration) []store.PaymentClaim {
+			claims, err := db.ClaimDuePayments(t.Context(), t0.Add(after), 10*time.Second, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return claims
+		}
+		next := func(want time.Duration) {
+			t.Helper()
+			if got, err := db.NextDuePayment(t.Context()); err != nil || !got.Equal(t0.Add(want)) {
+				t.Errorf("next is due at %v, %v", got, err)
+			}
+		}
+		next(time.Second)
+		claims := claim(2 * time.Second)
+		if len(claims) != 2 || claims[0].ID != payment(1).ID || claims[1].ID != payment(0).ID {
+			t.Fatalf("claimed %+v", claims)
+		}
+		next(3 * time.Second)
+		if again := claim(2 * time.Second); len(again) != 0 {
+			t.Errorf("claimed twice: %+v", again)
+		}
+		if err := db.ReschedulePayment(t.Context(), claims[0], t0.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := db.Payment(t.Context(), scope.MerchantID, claims[0].ID); got.Looks != 1 || !got.DueAt.Equal(t0.Add(time.Hour)) {
+			t.Errorf("rescheduled: %+v", got)
+		}
+		if err := db.ReschedulePayment(t.Context(), claims[0], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("rescheduled twice: %v", err)
+		}
+		if theirs := claim(12 * time.Second); len(theirs) != 2 {
+			t.Errorf("after the lease: %+v", theirs)
+		}
+		if err := db.ReschedulePayment(t.Context(), claims[1], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("rescheduled what is somebody else's: %v", err)
+		}
+		if theirs := claim(30 * time.Second); len(theirs) != 2 {
+			t.Errorf("after their lease: %+v", theirs)
+		} else if err := db.ReschedulePayment(t.Context(), theirs[0], time.Time{}); err != nil {
+			t.Error(err)
+		}
+		if opened, err := db.MarkOpened(t.Context(), scope.MerchantID, payment(2).ID, t0, t0.Add(time.Minute)); err != nil || !opened {
+			t.Error(opened, err)
+		}
+		next(time.Minute)
+	})
+}

@@ -112,9 +112,25 @@ func Merchant(t testing.TB, db *store.DB) (pay.Merchant, pay.Credential) {
 // Server names the variable with the address of a PostgreSQL server.
 const Server = "SAMPAN_TEST_POSTGRES"
 
-// PostgresDSN makes an empty database with our schema and returns its address.
-// It is dropped when the test ends.
+// PostgresDSN makes a database with our schema and nothing in it, and returns
+// its address. It is dropped when the test ends.
 func PostgresDSN(t testing.TB) string {
+	t.Helper()
+	server := server(t)
+	template, err := makeTemplate(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return makeDatabase(t, server, template)
+}
+
+// EmptyPostgresDSN is PostgresDSN without the schema.
+func EmptyPostgresDSN(t testing.TB) string {
+	t.Helper()
+	return makeDatabase(t, server(t), "template0")
+}
+
+func server(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv(Server)
 	if server == "" {
@@ -123,27 +139,27 @@ func PostgresDSN(t testing.TB) string {
 		}
 		t.Skip(Server + " is not set")
 	}
-	admin, err := sql.Open("pgx", server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	admin.SetMaxIdleConns(-1)
-	template, err := makeTemplate(t.Context(), admin, server)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return server
+}
+
+// makeDatabase copies a template, which only one can do at a time.
+func makeDatabase(t testing.TB, server, template string) string {
+	t.Helper()
 	name := "sampan_test_" + strings.ToLower(rand.Text())
-	if err := createDatabase(t.Context(), admin, name, template); err != nil {
+	execute := func(ctx context.Context, text string) error {
+		admin, unlock, err := lock(ctx, server)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		_, err = admin.ExecContext(ctx, text)
+		return err
+	}
+	if err := execute(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		admin, err := sql.Open("pgx", server)
-		if err == nil {
-			defer admin.Close()
-			_, err = admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
-		}
-		if err != nil {
+		if err := execute(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -152,8 +168,8 @@ func PostgresDSN(t testing.TB) string {
 
 // makeTemplate makes a database with our schema, once for each version of it,
 // from which others are quickly copied. Test programs that run at the same time
-// share it: an advisory lock lets one make it.
-func makeTemplate(ctx context.Context, admin *sql.DB, server string) (string, error) {
+// share it.
+func makeTemplate(ctx context.Context, server string) (name string, err error) {
 	schema := crc32.NewIEEE()
 	steps, err := fs.Glob(migrations.Files, "*")
 	if err != nil {
@@ -166,22 +182,21 @@ func makeTemplate(ctx context.Context, admin *sql.DB, server string) (string, er
 		}
 		schema.Write(text)
 	}
-	name := fmt.Sprintf("sampan_template_%08x", schema.Sum32())
-	conn, err := lock(ctx, admin)
+	name = fmt.Sprintf("sampan_template_%08x", schema.Sum32())
+	admin, unlock, err := lock(ctx, server)
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer unlock()
 	var n int
-	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&n); err != nil || n > 0 {
+	if err := admin.QueryRowContext(ctx, "SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&n); err != nil || n > 0 {
 		return name, err
 	}
-	half := name + "_half"
-	if _, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+half); err != nil {
-		return "", err
-	}
-	if _, err := conn.ExecContext(ctx, "CREATE DATABASE "+half); err != nil {
-		return "", err
+	half := name + "_half" // until it is whole
+	for _, text := range []string{"DROP DATABASE IF EXISTS " + half, "CREATE DATABASE " + half} {
+		if _, err := admin.ExecContext(ctx, text); err != nil {
+			return "", err
+		}
 	}
 	db, err := store.Open(ctx, store.Config{DSN: database(server, half), MasterKey: MasterKey})
 	if err != nil {
@@ -190,33 +205,29 @@ func makeTemplate(ctx context.Context, admin *sql.DB, server string) (string, er
 	if err := db.Close(); err != nil {
 		return "", err
 	}
-	_, err = conn.ExecContext(ctx, "ALTER DATABASE "+half+" RENAME TO "+name)
+	_, err = admin.ExecContext(ctx, "ALTER DATABASE "+half+" RENAME TO "+name)
 	return name, err
 }
 
-// createDatabase copies the template, which only one can do at a time.
-func createDatabase(ctx context.Context, admin *sql.DB, name, template string) error {
-	conn, err := lock(ctx, admin)
+// lock gives a connection to the server on which nobody else of us makes
+// databases until unlock, which ends the connection and the lock with it.
+func lock(ctx context.Context, server string) (admin *sql.Conn, unlock func(), err error) {
+	pool, err := sql.Open("pgx", server)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer conn.Close()
-	_, err = conn.ExecContext(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template)
-	return err
-}
-
-// lock keeps other test programs away until the connection is closed, for good:
-// admin must have no idle ones.
-func lock(ctx context.Context, admin *sql.DB) (*sql.Conn, error) {
-	conn, err := admin.Conn(ctx)
+	pool.SetMaxIdleConns(-1)
+	admin, err = pool.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, errors.Join(err, pool.Close())
 	}
-	const any = 1935764846 // a number that means this lock
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", any); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	unlock = func() { admin.Close(); pool.Close() }
+	const key = 1935764846 // a number that means this lock
+	if _, err := admin.ExecContext(ctx, "SELECT pg_advisory_lock($1)", key); err != nil {
+		unlock()
+		return nil, nil, err
 	}
-	return conn, nil
+	return admin, unlock, nil
 }
 
 // database is the address of another database of the same server.

@@ -1,0 +1,299 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	if work := os.Getenv("STORE_TEST_CREATE"); work != "" {
+		createUntilKilled(work)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func TestOpenRefusesWhatItCannotUse(t *testing.T) {
+	key := storetest.MasterKey
+	path := "sqlite:" + filepath.Join(t.TempDir(), "new", "dir", "x y?#%.db")
+	for name, c := range map[string]store.Config{
+		"no address":        {MasterKey: key},
+		"an unknown scheme": {DSN: "mysql://x", MasterKey: key},
+		"no key":            {DSN: path},
+		"a short key":       {DSN: path, MasterKey: key[:62]},
+		"a long key":        {DSN: path, MasterKey: key + "00"},
+	} {
+		if db, err := store.Open(t.Context(), c); err == nil {
+			t.Errorf("%s: opened", name)
+			db.Close()
+		} else if strings.Contains(err.Error(), string(key[:62])) {
+			t.Errorf("%s: the error shows the key: %v", name, err)
+		}
+	}
+	storetest.Open(t, path)
+	file := strings.TrimPrefix(path, "sqlite:")
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+func TestAnotherMasterKeyIsAnErrorAtOpen(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		storetest.Open(t, dsn)
+		storetest.Open(t, dsn, func(c *store.Config) { c.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" }) // the same, as base64
+		db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: pay.Secret(strings.Repeat("ab", 32))})
+		if err == nil {
+			db.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "master key") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestFourOpenersAtOnceMigrateOnce(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		if strings.HasPrefix(dsn, "postgres") {
+			dsn = storetest.EmptyPostgresDSN(t)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := db.Ping(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestSettingsAreReadAsTheyWereStored(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		m, c := storetest.Merchant(t, db)
+		s := pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "Kiosk", MCC: "5499", Disabled: true, CreatedAt: t0}
+		if err := db.CreateStore(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		c2 := c
+		c2.AppCode, c2.ReturnHosts, c2.HasStores = "ZZ", []string{"a.test", "b.test:8443"}, true
+		if err := db.CreateCredential(t.Context(), c2); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{
+			"merchant":   db.CreateMerchant(t.Context(), m),
+			"store":      db.CreateStore(t.Context(), s),
+			"credential": db.CreateCredential(t.Context(), c),
+		} {
+			if !errors.Is(err, store.ErrExists) {
+				t.Errorf("%s made twice: %v", what, err)
+			}
+		}
+		equal(t, m)(db.Merchant(t.Context(), m.ID))
+		equal(t, []pay.Merchant{m})(db.Merchants(t.Context()))
+		equal(t, s)(db.Store(t.Context(), m.ID, c.AppCode, "S1"))
+		equal(t, []pay.Store{s})(db.Stores(t.Context(), m.ID))
+		equal(t, c)(db.Credential(t.Context(), c.AppCode))
+		equal(t, []pay.Credential{c, c2})(db.Credentials(t.Context(), m.ID))
+
+		accounts, err := db.WalletAccounts(t.Context(), m.ID)
+		if err != nil || len(accounts) != 1 || accounts[0].Secrets["md5_key"].Reveal() != "760bdzec6y9goq7ctyx96ezkz78287de" {
+			t.Fatal(accounts, err)
+		}
+		a := accounts[0]
+		a.Currencies, a.Disabled = []pay.Currency{"EUR"}, true
+		a.CreatedAt, a.UpdatedAt = t0, t0 // the first is not replaced
+		if err := db.PutWalletAccount(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		a.CreatedAt = accounts[0].CreatedAt
+		equal(t, []pay.WalletAccount{a})(db.WalletAccounts(t.Context(), m.ID))
+
+		for what, err := range map[string]error{
+			"merchant":              second(db.Merchant(t.Context(), "x")),
+			"merchant of bad text":  second(db.Merchant(t.Context(), "\x00\xff")),
+			"store":                 second(db.Store(t.Context(), m.ID, c.AppCode, "x")),
+			"credential":            second(db.Credential(t.Context(), "x")),
+			"payment":               second(db.Payment(t.Context(), m.ID, "x")),
+			"payment by its number": second(db.PaymentByOrderNo(t.Context(), scope, "x")),
+		} {
+			if !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("missing %s: %v", what, err)
+			}
+		}
+		equal[[]pay.WalletAccount](t, nil)(db.WalletAccounts(t.Context(), "\x00"))
+	})
+}
+
+func equal[V any](t *testing.T, want V) func(V, error) {
+	return func(got V, err error) {
+		t.Helper()
+		reveal := cmp.Transformer("reveal", func(s pay.Secret) string { return s.Reveal() })
+		if diff := cmp.Diff(want, got, reveal); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+	}
+}
+
+func second[V any](_ V, err error) error { return err }
+
+func TestWhatIsReadOnEveryRequestMayBeTwoSecondsOld(t *testing.T) {
+	now := t0
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		ours := storetest.Open(t, dsn, storetest.Now(func() time.Time { return now }))
+		theirs := storetest.Open(t, dsn)
+		m, _ := storetest.Merchant(t, ours)
+		account := func() pay.WalletAccount {
+			accounts, err := ours.WalletAccounts(t.Context(), m.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return accounts[0]
+		}
+		a := account()
+		a.Wallet = "theirs"
+		if err := theirs.PutWalletAccount(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(store.CacheFor - time.Millisecond)
+		if got := account().Wallet; got == "theirs" {
+			t.Error("read anew too early")
+		}
+		now = now.Add(time.Millisecond)
+		if got := account().Wallet; got != "theirs" {
+			t.Error("read too old")
+		}
+		a.Wallet = "ours"
+		if err := ours.PutWalletAccount(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if got := account().Wallet; got != "ours" {
+			t.Error("our own write is not seen")
+		}
+	})
+}
+
+func TestSecretsAreNotInTheFiles(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), store.Config{DSN: "sqlite:" + dir + "/s.db", MasterKey: storetest.MasterKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, c := storetest.Merchant(t, db)
+	read := func() (all []byte) {
+		files, _ := filepath.Glob(dir + "/*")
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, b...)
+		}
+		return all
+	}
+	before := read()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, all := range [][]byte{before, read()} {
+		if !bytes.Contains(all, []byte(m.Name)) {
+			t.Error("the merchant's name is not there: are these the files?")
+		}
+		for _, secret := range []string{c.ClientKey.Reveal(), "760bdzec6y9goq7ctyx96ezkz78287de", storetest.MasterKey.Reveal()} {
+			if bytes.Contains(all, []byte(secret)) {
+				t.Errorf("%.4s… is in clear", secret)
+			}
+		}
+	}
+}
+
+func TestCloseAnswersEveryCaller(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		acked := map[string]bool{}
+		for w := range 8 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					p := payment(1000*w + i)
+					_, _, err := db.CreatePayment(t.Context(), p)
+					if errors.Is(err, store.ErrClosed) {
+						return
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					acked[p.ID] = true
+					mu.Unlock()
+				}
+			})
+		}
+		for {
+			mu.Lock()
+			n := len(acked)
+			mu.Unlock()
+			if n > 20 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		again := storetest.Open(t, dsn)
+		for id := range acked {
+			if _, err := again.Payment(t.Context(), scope.MerchantID, id); err != nil {
+				t.Errorf("%s was acknowledged: %v", id, err)
+			}
+		}
+	})
+}
+
+func TestSQLiteLivesInABubbleOfFakeTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := storetest.SQLite(t, storetest.Now(time.Now))
+		d := delivery(1, "http://a:80")
+		d.CreatedAt = time.Time{} // of the commit
+		addDeliveries(t, db, d)
+		first, err := db.NextDelivery(t.Context(), nil)
+		if err != nil || !first.Equal(time.Now().Truncate(time.Millisecond)) {
+			t.Errorf("due at %v, %v", first, err)
+		}
+		time.Sleep(24 * time.Hour)
+		c := everything
+		c.Now = time.Now()
+		if got := claimAll(t, db, c); len(got) != 1 {
+			t.Errorf("%d claimed", len(got))
+		}
+	})
+}
