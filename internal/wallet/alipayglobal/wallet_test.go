@@ -32,7 +32,7 @@ type wire struct{ ours, alipays mapi.Keys }
 var rsaKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
 	var keys [2]*rsa.PrivateKey
 	for i := range keys {
-		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		k, err := rsa.GenerateKey(rand.Reader, 1024)
 		if err != nil {
 			panic(err)
 		}
@@ -156,23 +156,21 @@ func service(r *http.Request) string {
 
 func TestConformance(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA, mapi.RSA2} {
-		for _, secondary := range []string{"yes", "no"} {
-			t.Run(string(signType)+" secondary_merchant="+secondary, func(t *testing.T) {
-				w := newWire(signType)
-				wallettest.Run(t, wallettest.Harness{
-					Driver: Driver,
-					Account: func(address string) pay.WalletAccount {
-						a := w.account(address)
-						a.Settings["secondary_merchant"] = secondary
-						return a
-					},
-					Answer:    w.harnessAnswer,
-					Notice:    w.harnessNotice,
-					Traps:     traps,
-					Forgeries: w.forgeries,
-				})
+		t.Run(string(signType), func(t *testing.T) {
+			w := newWire(signType)
+			wallettest.Run(t, wallettest.Harness{
+				Driver: Driver,
+				Account: func(address string) pay.WalletAccount {
+					a := w.account(address)
+					a.Settings["secondary_merchant"] = "yes" // more of a merchant's words are signed
+					return a
+				},
+				Answer:    w.harnessAnswer,
+				Notice:    w.harnessNotice,
+				Traps:     traps,
+				Forgeries: w.forgeries,
 			})
-		}
+		})
 	}
 }
 
@@ -234,7 +232,7 @@ func (w wire) harnessNotice(s wallettest.Situation, o wallet.Order) []byte {
 
 // traps are texts that, unescaped between & and =, are fields of a notice.
 var traps = []string{
-	"x&total_fee=12.34&trade_no=" + wallettest.TradeNo + "&trade_status=TRADE_FINISHED",
+	"x&total_fee=12.34&trade_no=" + wallettest.TradeNo + "&trade_status=TRADE_FINISHED&z=",
 	"x&notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=",
 	"notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=",
 	"x\x26total_fee\x3d0.01%26trade_status%3DTRADE_FINISHED",
@@ -279,13 +277,15 @@ func (w wire) forgeries(c wallet.Checkout, o wallet.Order) [][]byte {
 // at every &, and only before the names that a notice has.
 func recut(m mapi.Message) [][]byte {
 	wanted := payment(wallet.Order{})
+	wanted["z"] = "" // takes what follows the trap
 	var all [][]byte
-	for _, only := range []mapi.Message{nil, wanted, {"currency": "", "notify_id": "", "out_trade_no": "", "trade_status": ""}} {
+	for _, only := range []mapi.Message{nil, wanted, {"notify_id": "", "out_trade_no": "", "trade_status": "", "z": ""}} {
 		cut := mapi.Message{"sign": m["sign"], "sign_type": m["sign_type"]}
 		last := ""
 		for pair := range strings.SplitSeq(m.Canonical(), "&") {
 			name, value, ok := strings.Cut(pair, "=")
-			if _, want := only[name]; !ok || last != "" && only != nil && !want {
+			_, want := only[name]
+			if _, twice := cut[name]; !ok || twice || last != "" && only != nil && !want {
 				cut[last] += "&" + pair
 				continue
 			}
@@ -302,7 +302,7 @@ func TestRecutMessagesVerify(t *testing.T) {
 	w := newWire(mapi.MD5)
 	m := mapi.Message{"service": "create_forex_trade_wap", "partner": partner, "out_trade_no": "1", "currency": "USD",
 		"notify_url": "https://shop.example/?&notify_id=1&notify_type=trade_status_sync",
-		"subject":    "x&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&x=", "total_fee": "0.01"}
+		"subject":    "x&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=", "total_fee": "0.01"}
 	if err := m.Sign(w.ours); err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +312,7 @@ func TestRecutMessagesVerify(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if forged.Verify(w.alipays) == nil && forged["notify_id"] == "1" && forged["trade_status"] != "" {
+		if forged.Verify(w.alipays) == nil && forged["notify_id"] == "1" && forged["trade_status"] == "TRADE_FINISHED" {
 			held++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
@@ -61,8 +62,7 @@ func (s *suite) unknown(what string, st wallet.State, err error) {
 
 func (s *suite) damagedAnswers() {
 	o := s.order()
-	query := func(what string, handle http.HandlerFunc) (wallet.State, error) {
-		s.Helper()
+	query := func(handle http.HandlerFunc) (wallet.State, error) {
 		s.wallet(handle)
 		return s.c.Query(context.Background(), o)
 	}
@@ -95,30 +95,30 @@ func (s *suite) damagedAnswers() {
 			w.Write(bytes.Repeat([]byte(" "), 8<<20))
 		},
 	} {
-		st, err := query(what, handle)
+		st, err := query(handle)
 		s.unknown(what, st, err)
 	}
 
-	var size int
-	true_, err := query("the paid answer", func(w http.ResponseWriter, r *http.Request) {
-		body := paid(r)
-		size = len(body)
+	var body []byte // the requests being alike, so are the answers
+	whole, err := query(func(w http.ResponseWriter, r *http.Request) {
+		body = paid(r)
 		w.Write(body)
 	})
 	if err != nil {
 		s.Fatal(err)
 	}
-	for n := 1; n < size; n += 1 + size/50 {
-		st, err := query("cut", func(w http.ResponseWriter, r *http.Request) { w.Write(paid(r)[:size-n]) })
+	write := func(b []byte) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.Write(b) }
+	}
+	for n := 1; n < len(body); n += 1 + len(body)/50 {
+		st, err := query(write(body[:len(body)-n]))
 		s.unknown(fmt.Sprintf("an answer cut short by %d bytes", n), st, err)
 	}
-	for i := range size {
-		st, err := query("altered", func(w http.ResponseWriter, r *http.Request) {
-			body := paid(r)
-			body[i] ^= 1
-			w.Write(body)
-		})
-		if s.scrubbed(err) == nil && settles(st) && st != true_ {
+	for i := range body {
+		altered := slices.Clone(body)
+		altered[i] ^= 1
+		st, err := query(write(altered))
+		if s.scrubbed(err) == nil && settles(st) && st != whole {
 			s.Errorf("an answer altered in byte %d settles as %+v", i, st)
 		}
 	}
@@ -129,11 +129,13 @@ func (s *suite) network() {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s.wallet(func(w http.ResponseWriter, r *http.Request) {
+	givenUp := make(chan struct{})
+	s.wallet(func(http.ResponseWriter, *http.Request) {
 		cancel() // the request is here: what became of it is unknown
-		<-r.Context().Done()
+		<-givenUp
 	})
 	st, err := s.c.Query(ctx, o)
+	close(givenUp)
 	s.unknown("a wallet that does not answer", st, err)
 
 	gone := httptest.NewServer(nil)
