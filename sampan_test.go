@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,8 +29,15 @@ const testKey = "abcd1234"
 // last one answers all that follow.
 type gateway struct {
 	*sampan.Client
-	bodies []string // as they came
-	forms  []url.Values
+	mu     sync.Mutex
+	bodies []string // as they came, each behind its path
+}
+
+// sent is what the gateway was sent so far.
+func (g *gateway) sent() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bodies
 }
 
 func newGateway(t *testing.T, answers ...http.HandlerFunc) *gateway {
@@ -57,8 +65,11 @@ func newGateway(t *testing.T, answers ...http.HandlerFunc) *gateway {
 		if r.Method != "POST" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("X-QF-APPCODE") != "APP1" {
 			t.Errorf("%s with %v", r.Method, r.Header)
 		}
-		g.bodies, g.forms = append(g.bodies, r.URL.Path+" "+string(body)), append(g.forms, form)
-		answers[min(len(g.bodies), len(answers))-1](w, r)
+		g.mu.Lock()
+		g.bodies = append(g.bodies, r.URL.Path+" "+string(body))
+		turn := min(len(g.bodies), len(answers)) - 1
+		g.mu.Unlock()
+		answers[turn](w, r)
 	}))
 	t.Cleanup(server.Close)
 	g.Client = &sampan.Client{
@@ -102,8 +113,8 @@ func TestPaySendsTheDocumentedFormAndReadsTheOrder(t *testing.T) {
 	if *got != want || !got.CreatedAt.Equal(time.Date(2026, 1, 1, 19, 4, 6, 0, time.UTC)) {
 		t.Errorf("got %+v", got)
 	}
-	if sent := "/trade/v1/payment out_trade_no=T1&pay_type=801107&txamt=300&txcurrcd=HKD&txdtm=2026-01-02+03%3A04%3A05"; g.bodies[0] != sent {
-		t.Errorf("sent %s, want %s", g.bodies[0], sent)
+	if want := "/trade/v1/payment out_trade_no=T1&pay_type=801107&txamt=300&txcurrcd=HKD&txdtm=2026-01-02+03%3A04%3A05"; g.sent()[0] != want {
+		t.Errorf("sent %s, want %s", g.sent()[0], want)
 	}
 }
 
@@ -125,12 +136,13 @@ func TestPaySendsEveryOptionAndSignsWithMD5(t *testing.T) {
 		"goods_name": r.GoodsName, "return_url": r.ReturnURL, "notify_url": r.NotifyURL, "openid": r.OpenID,
 		"expired_time": "90", "limit_pay": "no_credit", "udid": "till 7", "mchid": "S1",
 	}
-	if len(g.forms[0]) != len(want) {
-		t.Errorf("sent %v", g.forms[0])
+	form, err := url.ParseQuery(strings.TrimPrefix(g.sent()[0], "/trade/v1/payment "))
+	if err != nil || len(form) != len(want) {
+		t.Errorf("sent %v, %v", form, err)
 	}
 	for name, value := range want {
-		if g.forms[0].Get(name) != value {
-			t.Errorf("%s = %q, want %q", name, g.forms[0].Get(name), value)
+		if form.Get(name) != value {
+			t.Errorf("%s = %q, want %q", name, form.Get(name), value)
 		}
 	}
 }
@@ -145,8 +157,8 @@ func TestRefusalIsAnErrorWithItsCode(t *testing.T) {
 	if want := "sampan: 1104 parameter error: txamt: must be above 0"; err.Error() != want {
 		t.Errorf("text %q, want %q", err, want)
 	}
-	if len(g.bodies) != 1 {
-		t.Errorf("%d attempts", len(g.bodies))
+	if len(g.sent()) != 1 {
+		t.Errorf("%d attempts", len(g.sent()))
 	}
 }
 
@@ -171,21 +183,21 @@ func TestPassingTroubleIsTriedAgainWithTheSameBytes(t *testing.T) {
 			if _, err := g.Pay(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
-			if len(g.bodies) != 3 || g.bodies[0] != g.bodies[2] {
-				t.Errorf("sent %q", g.bodies)
+			if len(g.sent()) != 3 || g.sent()[0] != g.sent()[2] {
+				t.Errorf("sent %q", g.sent())
 			}
 		})
 		t.Run(name+", for good", func(t *testing.T) {
 			g := newGateway(t, trouble)
-			if _, err := g.Query(t.Context(), sampan.QueryRequest{}); err == nil || len(g.bodies) != 3 {
-				t.Errorf("%v after %d attempts", err, len(g.bodies))
+			if _, err := g.Query(t.Context(), sampan.QueryRequest{}); err == nil || len(g.sent()) != 3 {
+				t.Errorf("%v after %d attempts", err, len(g.sent()))
 			}
 		})
 		t.Run(name+", retries turned off", func(t *testing.T) {
 			g := newGateway(t, trouble)
 			g.Attempts = 1
-			if _, err := g.Pay(t.Context(), order); err == nil || len(g.bodies) != 1 {
-				t.Errorf("%v after %d attempts", err, len(g.bodies))
+			if _, err := g.Pay(t.Context(), order); err == nil || len(g.sent()) != 1 {
+				t.Errorf("%v after %d attempts", err, len(g.sent()))
 			}
 		})
 	}
@@ -208,8 +220,8 @@ func TestLastingTroubleIsNotTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, trouble)
 			got, err := g.Pay(t.Context(), order)
-			if err == nil || got != nil || len(g.bodies) != 1 {
-				t.Errorf("%v, %v after %d attempts", got, err, len(g.bodies))
+			if err == nil || got != nil || len(g.sent()) != 1 {
+				t.Errorf("%v, %v after %d attempts", got, err, len(g.sent()))
 			}
 		})
 	}
@@ -301,7 +313,7 @@ func TestIncompleteClientAndRequestAreRefused(t *testing.T) {
 	}
 	g, r := newGateway(t, answer(200, accepted)), order
 	r.ExpiresIn = 90 * time.Second
-	if _, err := g.Pay(t.Context(), r); err == nil || len(g.bodies) > 0 {
+	if _, err := g.Pay(t.Context(), r); err == nil || len(g.sent()) > 0 {
 		t.Errorf("half a minute: %v", err)
 	}
 }
@@ -331,7 +343,7 @@ func TestQuerySendsItsFiltersAndReadsTransactions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, _ := url.QueryUnescape(g.bodies[0])
+	sent, _ := url.QueryUnescape(g.sent()[0])
 	if want := "/trade/v1/query end_time=2026-02-01 03:00:00&mchid=S1&out_trade_no=T1&page=2&page_size=50&pay_type=801107,801512&respcd=0000&start_time=2026-02-01 02:00:00&syssn=1,2"; sent != want {
 		t.Errorf("sent %s,\nwant %s", sent, want)
 	}
@@ -358,8 +370,8 @@ func TestQuerySendsItsFiltersAndReadsTransactions(t *testing.T) {
 func TestQueryWithoutFiltersSendsAnEmptyForm(t *testing.T) {
 	g := newGateway(t, answer(200, `{"respcd":"0000","data":[]}`))
 	got, err := g.Query(t.Context(), sampan.QueryRequest{})
-	if err != nil || len(got.Transactions) != 0 || g.bodies[0] != "/trade/v1/query " {
-		t.Errorf("%+v, %v, sent %q", got, err, g.bodies)
+	if err != nil || len(got.Transactions) != 0 || g.sent()[0] != "/trade/v1/query " {
+		t.Errorf("%+v, %v, sent %q", got, err, g.sent())
 	}
 }
 
