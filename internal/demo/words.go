@@ -3,18 +3,20 @@ package demo
 import (
 	"net/http"
 	"strings"
+
+	"github.com/sampanpay/sampan"
 )
 
 // words are the shop's texts in one language.
 type words struct {
-	Lang, Title, Lead, Choose, PayWith, Alipay, AlipayHK, Test string
-	Order, Waiting, WaitingWhy, Paid, PaidWhy, PayNow, Another string
-	Told, Trouble, TroubleWhy, Missing, MissingWhy             string
+	Lang, Title, Lead, Choose, PayWith, Alipay, AlipayHK, Test         string
+	Order, Wallet, Waiting, WaitingWhy, Paid, PaidWhy, PayNow, Another string
+	Told, Trouble, TroubleWhy, Missing, MissingWhy                     string
 }
 
-// Wallet names a wallet.
-func (w words) Wallet(payType string) string {
-	if payType == "801512" {
+// Name is a wallet's name.
+func (w words) Name(wallet sampan.PayType) string {
+	if wallet == sampan.AlipayHK {
 		return w.AlipayHK
 	}
 	return w.Alipay
@@ -25,7 +27,7 @@ var (
 		Lang: "en", Title: "Sampan Tea", Lead: "Leaves from the hills, brewed by the harbour.",
 		Choose: "Choose a tea", PayWith: "Pay with", Alipay: "Alipay", AlipayHK: "AlipayHK",
 		Test:  "A demonstration. No tea is sent.",
-		Order: "Order", Waiting: "Waiting for the payment",
+		Order: "Order", Wallet: "Wallet", Waiting: "Waiting for the payment",
 		WaitingWhy: "This page follows by itself. It believes the gateway's notification, not the browser's return.",
 		Paid:       "Paid, thank you", PaidWhy: "The gateway told us so, and signed it. Your tea is on the stove.",
 		PayNow: "Go to the payment", Another: "Another tea",
@@ -37,7 +39,7 @@ var (
 		Lang: "zh-Hant", Title: "舢舨茶舖", Lead: "山上的茶葉，海旁沖泡。",
 		Choose: "選擇茶品", PayWith: "付款方式", Alipay: "支付寶", AlipayHK: "AlipayHK",
 		Test:  "此為示範，不會寄出茶葉。",
-		Order: "訂單", Waiting: "等待付款",
+		Order: "訂單", Wallet: "錢包", Waiting: "等待付款",
 		WaitingWhy: "本頁會自動更新。我們只相信支付網關的通知，不以瀏覽器返回為準。",
 		Paid:       "已付款，多謝", PaidWhy: "支付網關已通知我們，並附有簽名。茶正在沖泡。",
 		PayNow: "前往付款", Another: "再選一款",
@@ -49,7 +51,7 @@ var (
 		Lang: "zh-Hans", Title: "舢舨茶铺", Lead: "山上的茶叶，海边冲泡。",
 		Choose: "选择茶品", PayWith: "付款方式", Alipay: "支付宝", AlipayHK: "AlipayHK",
 		Test:  "此为演示，不会寄出茶叶。",
-		Order: "订单", Waiting: "等待付款",
+		Order: "订单", Wallet: "钱包", Waiting: "等待付款",
 		WaitingWhy: "本页会自动更新。我们只相信支付网关的通知，不以浏览器返回为准。",
 		Paid:       "已付款，谢谢", PaidWhy: "支付网关已通知我们，并附有签名。茶正在冲泡。",
 		PayNow: "前往付款", Another: "再选一款",
