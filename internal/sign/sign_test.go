@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"net/url"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -173,4 +175,26 @@ func FuzzSignedNotificationVerifiesOnlyUnchanged(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestCommandsInTheDocumentPrintWhatItSays(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("md5sum and sha256sum are GNU's")
+	}
+	text, err := os.ReadFile("../../docs/signing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, ran := strings.Split(string(text), "\n"), 0
+	for i, line := range lines {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			ran++
+			if got, err := exec.Command("sh", "-c", command).Output(); err != nil || string(got) != lines[i+1]+"\n" {
+				t.Errorf("%s\nprints %s, %v; the document says %s", command, got, err, lines[i+1])
+			}
+		}
+	}
+	if ran < 4 {
+		t.Errorf("only %d commands", ran)
+	}
 }
