@@ -72,45 +72,38 @@ func guarded(next http.HandlerFunc) http.Handler {
 func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 	token := r.PathValue("token")
 	from := browserOf(r.UserAgent())
-	insists := r.FormValue("open") == "1"
 	v := c.view(r, from)
+	insists := r.FormValue("open") == "1"
+	onlyLooks := r.Method == http.MethodHead || from.preview && !insists
+	inside := from.app != nil && !insists
 
-	if r.Method == http.MethodHead || from.preview && !insists {
-		p, err := c.Payments.Lookup(r.Context(), token)
-		if err != nil {
-			c.fail(w, r, v, p, err)
-			return
-		}
-		v.show(w, http.StatusOK, "preview")
-		return
+	var p pay.Payment
+	var wallet string
+	var err error
+	if onlyLooks || inside {
+		p, err = c.Payments.Lookup(r.Context(), token)
+	} else {
+		p, wallet, err = c.Payments.Visit(r.Context(), token)
 	}
-	if from.app != nil && !insists {
-		p, err := c.Payments.Lookup(r.Context(), token)
-		if err != nil {
-			c.fail(w, r, v, p, err)
-			return
-		}
-		v.order(p)
-		if end := c.ending(p); end != "" {
-			v.show(w, http.StatusOK, end)
-			return
-		}
-		v.guide(c.BaseURL, token)
-		v.show(w, http.StatusOK, "guide")
-		return
-	}
-	p, wallet, err := c.Payments.Visit(r.Context(), token)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.fail(w, r, v, p, err)
 		return
-	}
-	if wallet != "" {
+	case onlyLooks:
+		v.show(w, http.StatusOK, "preview")
+		return
+	case wallet != "":
 		http.Redirect(w, r, wallet, http.StatusFound)
 		return
 	}
 	v.order(p)
 	if end := c.ending(p); end != "" {
 		v.show(w, http.StatusOK, end)
+		return
+	}
+	if inside {
+		v.guide(c.BaseURL, token)
+		v.show(w, http.StatusOK, "guide")
 		return
 	}
 	c.Log.WarnContext(r.Context(), "pay link leads nowhere", "syssn", p.ID, "status", p.Status)
