@@ -182,7 +182,9 @@ func TestFingerprintTellsRequestsApart(t *testing.T) {
 		}
 	}
 	// A value that looks like the next field must not pass for it.
-	if fingerprint(sign.Params{"goods_name": "a,10:return_url,1:b"}) == fingerprint(sign.Params{"goods_name": "a", "return_url": "b"}) {
-		t.Error("the encoding is ambiguous")
+	for _, join := range []string{"a,return_url:b", "a&return_url=b", "a,10:return_url,1:b", "a,10:return_url,1:b,"} {
+		if fingerprint(sign.Params{"goods_name": join}) == fingerprint(sign.Params{"goods_name": "a", "return_url": "b"}) {
+			t.Errorf("%q passes for two fields", join)
+		}
 	}
 }
