@@ -72,20 +72,21 @@ func TestRatesAreKeptWithFewTakes(t *testing.T) {
 	}
 }
 
-func TestTwoReplicasShareALimit(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	l := &ledger{}
-	clock := func() time.Time { return now }
-	replicas := []*rates{{take: l.take, now: clock}, {take: l.take, now: clock}}
-	c := pay.Credential{AppCode: "a", PerSecond: 100, PerMinute: 400}
-	served := 0
-	for i := range 300 {
-		if replicas[i%2].admit(t.Context(), c) == nil {
-			served++
+func TestTwoReplicasShareALimitThroughTheDatabase(t *testing.T) {
+	o := newOffice(t)
+	replicas := []*rates{{take: o.Store.TakeRate, now: o.clock}, {take: o.Store.TakeRate, now: o.clock}}
+	c := pay.Credential{AppCode: "plain", PerSecond: 100, PerMinute: 250}
+	for second, want := range []int{100, 100, 50, 0} {
+		served := 0
+		for i := range 300 {
+			if replicas[i%2].admit(t.Context(), c) == nil {
+				served++
+			}
 		}
-	}
-	if served != 100 {
-		t.Errorf("served %d, want 100", served)
+		if served != want {
+			t.Errorf("second %d served %d, want %d", second, served, want)
+		}
+		o.pass(time.Second)
 	}
 }
 
