@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -96,8 +95,8 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 	}, nil
 }
 
-// post signs and sends one request and gives the answer's body. Errors hold
-// neither the address nor the body.
+// post signs and sends one request and gives the answer's body. It posts so
+// that no address, and with it no error and no log, holds a signature.
 func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([]byte, error) {
 	if err := c.sign(service, m); err != nil {
 		return nil, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
@@ -129,10 +128,6 @@ func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([
 // sendError tells a request that cannot have left, because no connection came
 // about, from one that may have.
 func sendError(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err // without the address
-	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
