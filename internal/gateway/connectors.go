@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,7 +75,8 @@ func (g *Gateway) connectorOf(ctx context.Context, p pay.Payment) (opened, error
 }
 
 // chooseAccount picks the account that takes an order: the first, by id, that
-// serves the pay type and settles in the currency.
+// serves the pay type and settles in the currency, where that pay type's wallet
+// can: an account for two wallets may have a currency that only one takes.
 func (g *Gateway) chooseAccount(ctx context.Context, merchantID string, t pay.PayType, c pay.Currency) (pay.WalletAccount, error) {
 	accounts, err := g.Store.WalletAccounts(ctx, merchantID)
 	if err != nil {
@@ -85,7 +87,7 @@ func (g *Gateway) chooseAccount(ctx context.Context, merchantID string, t pay.Pa
 		if a.Disabled || !a.Serves(t) {
 			continue
 		}
-		if a.SettlesIn(c) {
+		if a.SettlesIn(c) && slices.Contains(g.Wallets[a.Wallet].Info.Currencies[t], c) {
 			return a, nil
 		}
 		serves = true

@@ -92,7 +92,8 @@ const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1
 
 // newBench opens a store in a temporary directory and a merchant with two
 // accounts: "main" of a wallet that needs no network to begin with, for 801107
-// in HKD and JPY, and "net" of one that does, for 801512 in HKD.
+// in HKD and JPY, and "net" of one that does, for 801512 in HKD. (Its contract
+// names JPY as well, which that wallet cannot take.)
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, wallet: &scripted{}}
@@ -117,7 +118,12 @@ func (b *bench) over(db *store.DB) *Gateway {
 	b.t.Helper()
 	driver := func(offline bool) wallet.Driver {
 		return wallet.Driver{
-			Info: wallet.Info{Offline: offline, LateMax: 15 * 24 * time.Hour},
+			Info: wallet.Info{
+				Offline: offline, LateMax: 15 * 24 * time.Hour,
+				Currencies: map[pay.PayType][]pay.Currency{
+					pay.AlipayCrossBorder: {"HKD", "JPY"}, pay.AlipayHK: {"HKD"},
+				},
+			},
 			Open: func(wallet.Account) (wallet.Connector, error) { return b.wallet, nil },
 		}
 	}
@@ -150,7 +156,7 @@ func (b *bench) seed(db *store.DB) {
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "main", Wallet: "offline",
 			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "net", Wallet: "online",
-			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"}, CreatedAt: now, UpdatedAt: now}),
+			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
 	} {
 		if err != nil {
 			b.t.Fatal(err)

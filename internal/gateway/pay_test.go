@@ -105,13 +105,14 @@ func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
 		want   pay.Code
 		field  string
 	}{
-		"a pay type that no account serves":   {func(r *PayRequest) { r.PayType = pay.AlipayServiceWindow }, pay.Forbidden, "pay_type"},
-		"a currency that no account takes":    {func(r *PayRequest) { r.Amount.Currency = "USD" }, pay.Forbidden, "currency"},
-		"a store where there are none":        {func(r *PayRequest) { r.StoreID = "open" }, pay.StoreUnknown, "store_id"},
-		"no store where there are some":       {func(r *PayRequest) { r.Credential = withStores }, pay.StoreNotSetUp, "store_id"},
-		"a store that does not exist":         {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" }, pay.StoreUnknown, "store_id"},
-		"a store that is disabled":            {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" }, pay.StoreDisabled, "store_id"},
-		"nothing wrong: a store that is open": {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
+		"a pay type that no account serves":      {func(r *PayRequest) { r.PayType = pay.AlipayServiceWindow }, pay.Forbidden, "pay_type"},
+		"a currency that no account takes":       {func(r *PayRequest) { r.Amount.Currency = "USD" }, pay.Forbidden, "currency"},
+		"a currency that the wallet cannot take": {func(r *PayRequest) { r.PayType, r.Amount.Currency = pay.AlipayHK, "JPY" }, pay.Forbidden, "currency"},
+		"a store where there are none":           {func(r *PayRequest) { r.StoreID = "open" }, pay.StoreUnknown, "store_id"},
+		"no store where there are some":          {func(r *PayRequest) { r.Credential = withStores }, pay.StoreNotSetUp, "store_id"},
+		"a store that does not exist":            {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" }, pay.StoreUnknown, "store_id"},
+		"a store that is disabled":               {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" }, pay.StoreDisabled, "store_id"},
+		"nothing wrong: a store that is open":    {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := b.request("A1")
