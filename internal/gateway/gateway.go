@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -60,6 +61,7 @@ var (
 type Gateway struct {
 	Config
 	connectors connectors
+	rows       atomic.Uint32  // ids drawn for rows
 	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
 	background sync.WaitGroup // questions to wallets that outlive who asked
 }

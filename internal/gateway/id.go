@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"math/big"
@@ -19,13 +18,14 @@ func (g *Gateway) newPaymentID(merchantID string, now time.Time) (string, error)
 	return fmt.Sprintf("%s%s%012d", now.In(g.Zone).Format("20060102"), merchantID, n), nil
 }
 
-// newRowID is an id for rows that nobody outside has to name: it sorts by time.
+// newRowID is an id for rows that nobody outside has to name. It sorts by time,
+// and what this process writes within a millisecond by the order of writing.
 func (g *Gateway) newRowID(now time.Time) (string, error) {
-	var b [10]byte
+	var b [8]byte
 	if _, err := io.ReadFull(g.Rand, b[:]); err != nil {
 		return "", fmt.Errorf("gateway: draw an id: %w", err)
 	}
-	return fmt.Sprintf("%012x", now.UnixMilli()) + hex.EncodeToString(b[:]), nil
+	return fmt.Sprintf("%012x%08x%x", now.UnixMilli(), g.rows.Add(1), b), nil
 }
 
 // randomBelow draws a number in [0, limit) without bias: it takes as many bits
