@@ -245,3 +245,10 @@ func TestNewRefusesBadPartners(t *testing.T) {
 		t.Error("the same partner twice is taken")
 	}
 }
+
+func TestPartnersKeysAreNotPrinted(t *testing.T) {
+	p := Partner{ID: testPartner, SignType: mapi.MD5, MD5Key: testKey}
+	if out := fmt.Sprintf("%v %+v %s %v", p, p, p, p.LogValue()); strings.Contains(out, testKey) {
+		t.Error("the key is in the open")
+	}
+}

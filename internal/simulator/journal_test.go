@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,6 +86,23 @@ func TestRestartGoesOnWithTheSequence(t *testing.T) {
 		got := w.shop.all()
 		if len(got) != 2 || got[1].at.Sub(began) != 2*time.Minute || got[0].body["notify_id"] != got[1].body["notify_id"] {
 			t.Errorf("got %d sends: %v", len(got), got)
+		}
+	})
+}
+
+func TestSendCutShortByTheEndIsMadeAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		w := newWorld(t, func(c *Config) { c.Dir, c.Now = dir, time.Now })
+		w.shop.answer = func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }
+		w.does(w.open(orderFor("T-1")), Pay, "mei")
+		runFor(w, time.Second)
+		w.sim.Close()
+		w.shop.answer = says(200, "success")
+		w.start()
+		runFor(w, time.Second)
+		if got := w.shop.all(); len(got) != 2 {
+			t.Errorf("sent %d times", len(got))
 		}
 	})
 }

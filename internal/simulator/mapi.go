@@ -63,9 +63,9 @@ func refuse(code, format string, args ...any) error {
 	return &refusal{code: code, why: fmt.Sprintf(format, args...)}
 }
 
-// requestLimit bounds what is read of a request: three times the longest
-// parameters, as percent-encoding may make them.
-const requestLimit = 64 << 10
+// requestLimit bounds what is read of a request: more than the longest
+// parameters (trade_information, 6000 characters), percent-encoded.
+const requestLimit = 128 << 10
 
 // gateway is gateway.do.
 func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {

@@ -299,7 +299,8 @@ func TestQueryAnswersAsTheVendorDoes(t *testing.T) {
 	if _, byNo := decode(t, w.call(m).Body.String()); byNo["out_trade_no"] != "T-1" {
 		t.Error("trade_no does not win over out_trade_no")
 	}
-	m["partner"] = "2088000000000002"
+	m["partner"] = "2088000000000003" // who has the same number
+	w.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1", "secondary_merchant_name", "1", "secondary_merchant_industry", "1"))
 	if a, _ := decode(t, w.call(m).Body.String()); a.Error != "TRADE_NOT_EXIST" {
 		t.Errorf("another partner's trade answers %q", a.Error)
 	}

@@ -247,6 +247,23 @@ func TestFaultsOfNotifications(t *testing.T) {
 	}
 }
 
+func TestOnlyTheTrueNotificationIsRepeatedAndVerified(t *testing.T) {
+	live(t, func(w *world) {
+		w.shop.answer = says(500, "")
+		w.control("POST", "/faults?scope=all&fault=duplicate&fault=forged&fault=reordered", "", "")
+		w.does(w.open(orderFor("T-1")), Pay, "mei")
+		settleFor(48 * time.Hour)
+		if n := len(w.shop.all()); n != 8+1+2+1 {
+			w.t.Errorf("%d sends, want 8 of the true one, a twin, two forgeries and a stale one", n)
+		}
+		for _, n := range w.sim.orders[orderKey{testPartner, "T-1"}].notices {
+			if n.Extra == ForgedSignature && w.sim.sent[orderKey{testPartner, n.NotifyID}] != (time.Time{}) {
+				w.t.Error("notify_verify would vouch for a forgery")
+			}
+		}
+	})
+}
+
 func TestShuffledFieldsAreNotSorted(t *testing.T) {
 	live(t, func(w *world) {
 		w.control("POST", "/faults?scope=all&fault=shuffled", "", "")

@@ -3,6 +3,7 @@ package simulator
 import (
 	"crypto/rsa"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,6 +25,12 @@ type Partner struct {
 	TimeoutRules   []string        // values of timeout_rule enabled besides 12h
 	Acquirer       bool            // sells for others: secondary_merchant_* are mandatory
 }
+
+// String leaves the keys out.
+func (p Partner) String() string { return "partner " + p.ID }
+
+// LogValue leaves the keys out.
+func (p Partner) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 var partnerID = regexp.MustCompile(`^2088[0-9]{12}$`)
 

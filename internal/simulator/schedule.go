@@ -5,25 +5,34 @@ import (
 	"time"
 )
 
-// schedule is what is to be done when, soonest first. A record that was put off
-// or settled leaves its old entry behind; valid tells it apart from a live one.
+// schedule is what is to be done when, soonest first: one entry for each id.
 type schedule struct {
-	entries entries
-	valid   func(id string, at time.Time) bool
+	queue entries
+	byID  map[string]*dueEntry
 }
 
 type dueEntry struct {
-	at time.Time
-	id string
+	at    time.Time
+	id    string
+	index int
 }
 
-func (s *schedule) add(at time.Time, id string) {
+func newSchedule() schedule { return schedule{byID: map[string]*dueEntry{}} }
+
+// set puts id down for a time; the zero time takes it off.
+func (s *schedule) set(id string, at time.Time) {
+	if e := s.byID[id]; e != nil {
+		heap.Remove(&s.queue, e.index)
+		delete(s.byID, id)
+	}
 	if !at.IsZero() {
-		heap.Push(&s.entries, dueEntry{at, id})
+		e := &dueEntry{at: at, id: id}
+		s.byID[id] = e
+		heap.Push(&s.queue, e)
 	}
 }
 
-// take removes and returns what is due.
+// take takes off and returns what is due.
 func (s *schedule) take(now time.Time) []string {
 	var ids []string
 	for {
@@ -31,27 +40,32 @@ func (s *schedule) take(now time.Time) []string {
 		if !ok || at.After(now) {
 			return ids
 		}
-		ids = append(ids, heap.Pop(&s.entries).(dueEntry).id)
+		id := s.queue[0].id
+		s.set(id, time.Time{})
+		ids = append(ids, id)
 	}
 }
 
 // next tells when the soonest is due.
 func (s *schedule) next() (time.Time, bool) {
-	for len(s.entries) > 0 {
-		if e := s.entries[0]; s.valid(e.id, e.at) {
-			return e.at, true
-		}
-		heap.Pop(&s.entries)
+	if len(s.queue) == 0 {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	return s.queue[0].at, true
 }
 
-type entries []dueEntry
+type entries []*dueEntry
 
 func (e entries) Len() int           { return len(e) }
 func (e entries) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
-func (e entries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)        { *e = append(*e, x.(dueEntry)) }
+func (e entries) Swap(i, j int) {
+	e[i], e[j] = e[j], e[i]
+	e[i].index, e[j].index = i, j
+}
+func (e *entries) Push(x any) {
+	x.(*dueEntry).index = len(*e)
+	*e = append(*e, x.(*dueEntry))
+}
 func (e *entries) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]

@@ -48,7 +48,7 @@ var RetryGaps = []time.Duration{
 	time.Hour, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
 }
 
-// Beijing is the time zone of every time on the wire.
+// beijing is the time zone of every time on the wire.
 var beijing = time.FixedZone("UTC+8", 8*60*60)
 
 const wireTime = "2006-01-02 15:04:05"
@@ -137,6 +137,9 @@ func (s *Simulator) Run(ctx context.Context) error {
 			return nil
 		case <-s.wake:
 		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			return nil // select takes any that is ready
 		}
 		due, wait := s.takeDue()
 		for _, id := range due {

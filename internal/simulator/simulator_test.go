@@ -71,7 +71,7 @@ func (s *shop) all() []received {
 
 func says(status int, text string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+		return &http.Response{StatusCode: status, Header: http.Header{"Location": {shopNotify}}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 	}
 }
 

@@ -159,20 +159,16 @@ type state struct {
 }
 
 func newState() state {
-	st := state{
+	return state{
 		orders:   map[orderKey]*order{},
 		numbers:  map[string][]*order{},
 		attempts: map[string]*Attempt{},
 		trades:   map[string]*Trade{},
 		notices:  map[string]*Notice{},
 		sent:     map[orderKey]time.Time{},
+		sends:    newSchedule(),
+		closings: newSchedule(),
 	}
-	notices, trades := st.notices, st.trades
-	st.sends.valid = func(id string, at time.Time) bool { return notices[id].DueAt.Equal(at) }
-	st.closings.valid = func(id string, at time.Time) bool {
-		return trades[id].Status == Waiting && trades[id].CloseAt.Equal(at)
-	}
-	return st
 }
 
 // apply puts a change into memory: one just made, or one from the journal.
@@ -189,18 +185,20 @@ func (st *state) apply(c change) {
 	for _, t := range c.Trades {
 		if old := st.trades[t.TradeNo]; old != nil {
 			*old = *t
-			continue
+		} else {
+			st.trades[t.TradeNo] = t
+			o := st.order(orderKey{t.Partner, t.OutTradeNo})
+			o.trades = append(o.trades, t)
 		}
-		st.trades[t.TradeNo] = t
-		o := st.order(orderKey{t.Partner, t.OutTradeNo})
-		o.trades = append(o.trades, t)
+		end := time.Time{}
 		if t.Status == Waiting {
-			st.closings.add(t.CloseAt, t.TradeNo)
+			end = t.CloseAt
 		}
+		st.closings.set(t.TradeNo, end)
 	}
 	for _, n := range c.Notices {
 		old := st.notices[n.ID]
-		due := old == nil || !old.DueAt.Equal(n.DueAt)
+		moved := old == nil || !old.DueAt.Equal(n.DueAt) // else it may be on its way, and off the schedule
 		if old != nil {
 			*old = *n
 		} else {
@@ -208,8 +206,8 @@ func (st *state) apply(c change) {
 			o := st.order(orderKey{n.Partner, n.OutTradeNo})
 			o.notices = append(o.notices, n)
 		}
-		if due {
-			st.sends.add(n.DueAt, n.ID)
+		if moved {
+			st.sends.set(n.ID, n.DueAt)
 		}
 		if k := len(n.Sends); k > 0 && !n.Extra.forged() && n.Sends[k-1].At.After(st.sent[orderKey{n.Partner, n.NotifyID}]) {
 			st.sent[orderKey{n.Partner, n.NotifyID}] = n.Sends[k-1].At
