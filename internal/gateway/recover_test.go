@@ -60,7 +60,7 @@ func TestAnOrderThatNobodyOpenedExpiresWithoutAskingTheWallet(t *testing.T) {
 		if got := b.stored(p.ID); got.Status != pay.Pending {
 			t.Errorf("%s within its life", got.Status)
 		}
-		time.Sleep(4 * time.Second)
+		time.Sleep(b.Poll + time.Minute)
 		if got := b.stored(p.ID); got.Status != pay.Expired || !got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
