@@ -306,22 +306,14 @@ func TestAnAllowedReceiverIsReachedAndItsRedirectsAreNotFollowed(t *testing.T) {
 }
 
 func TestOnlyHTTPIsSpokenAndNoProxyIsAsked(t *testing.T) {
-	port, hits := victim(t)
-	t.Setenv("HTTP_PROXY", "http://127.0.0.1:"+port)
-	t.Setenv("http_proxy", "http://127.0.0.1:"+port)
-	client := NewClient(GuardConfig{
-		Allow:    mustAllow(t, "127.0.0.0/8:"+port),
-		Resolver: resolver(func(string) []netip.Addr { return []netip.Addr{netip.MustParseAddr("10.0.0.1")} }),
-	})
-	if err := get(t, client, "http://merchant.example/"); !errors.Is(err, ssrf.ErrProhibitedIP) {
-		t.Errorf("got %v", err)
-	}
+	client := NewClient(GuardConfig{})
 	for _, address := range []string{"ftp://merchant.example/", "file:///etc/passwd", "unix:///run/socket"} {
 		if err := get(t, client, address); err == nil {
 			t.Errorf("%s was fetched", address)
 		}
 	}
-	if hits.Load() != 0 {
-		t.Error("the proxy was asked")
+	// Looked at rather than tried: net/http reads the environment once per process.
+	if client.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy may be asked")
 	}
 }

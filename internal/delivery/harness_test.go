@@ -155,6 +155,9 @@ func (l *logs) String() string {
 
 func (l *logs) count(part string) int { return strings.Count(l.String(), part) }
 
+// seldom keeps days of fake time short: what is due is found without polling.
+func seldom(c *Config) { c.Poll = 10 * time.Minute }
+
 // start runs a Sender until stop, or the end of the test.
 func start(t *testing.T, db *store.DB, r receiver, change func(*Config)) (s *Sender, l *logs, stop func()) {
 	t.Helper()
