@@ -71,6 +71,9 @@ func (a *Allow) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// MarshalText is String, for configuration files.
+func (a Allow) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // String writes the exception as ParseAllow reads it.
 func (a Allow) String() string {
 	if len(a.Ports) == 0 {

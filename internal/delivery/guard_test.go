@@ -130,8 +130,11 @@ func TestOnlyTCPIsDialled(t *testing.T) {
 func TestExceptionsAreReadAndWritten(t *testing.T) {
 	for _, s := range []string{"127.0.0.0/8:*", "10.1.2.0/24:8080", "10.1.2.3/32:80,443", "fd00::/8:443", "::1/128:*"} {
 		var a Allow
-		if err := a.UnmarshalText([]byte(s)); err != nil || a.String() != s {
-			t.Errorf("%s: got %s, %v", s, a, err)
+		if err := a.UnmarshalText([]byte(s)); err != nil {
+			t.Error(err)
+		}
+		if text, err := a.MarshalText(); err != nil || string(text) != s {
+			t.Errorf("%s became %s, %v", s, text, err)
 		}
 	}
 	for _, s := range []string{
