@@ -460,41 +460,45 @@ func TestOfManyWhoAskOneWins(t *testing.T) {
 
 func TestTwelveWorkersClaimEachDuePaymentOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		for i := range 60 {
-			p := payment(i)
-			p.DueAt = t0.Add(time.Duration(i%5) * time.Second)
-			create(t, db, p)
-		}
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		times := map[string]int{}
-		for range 12 {
-			wg.Go(func() {
-				for idle := 0; idle < 3; {
-					claims, err := db.ClaimDuePayments(context.Background(), t0.Add(time.Minute), time.Minute, 4)
-					if err != nil || len(claims) > 4 {
-						t.Errorf("%d claimed, %v", len(claims), err)
-						return
-					}
-					if len(claims) == 0 {
-						idle++
-					}
-					mu.Lock()
-					for _, c := range claims {
-						times[c.ID]++
-					}
-					mu.Unlock()
-				}
-			})
-		}
-		wg.Wait()
-		for id, n := range times {
-			if n != 1 {
-				t.Errorf("%s was claimed %d times", id, n)
+		const rounds, each = 3, 60 // the first round while connections are being made
+		for round := range rounds {
+			now := t0.Add(time.Duration(round) * time.Hour)
+			for i := range each {
+				p := payment(round*each + i)
+				p.DueAt = now.Add(-time.Duration(i%5) * time.Second)
+				create(t, db, p)
 			}
-		}
-		if len(times) != 60 {
-			t.Errorf("%d of 60 claimed", len(times))
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			times := map[string]int{}
+			for range 12 {
+				wg.Go(func() {
+					for idle := 0; idle < 3; {
+						claims, err := db.ClaimDuePayments(context.Background(), now, 1000*time.Hour, 4)
+						if err != nil || len(claims) > 4 {
+							t.Errorf("%d claimed, %v", len(claims), err)
+							return
+						}
+						if len(claims) == 0 {
+							idle++
+						}
+						mu.Lock()
+						for _, c := range claims {
+							times[c.ID]++
+						}
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			for id, n := range times {
+				if n != 1 {
+					t.Errorf("%s was claimed %d times", id, n)
+				}
+			}
+			if len(times) != each {
+				t.Errorf("%d of %d claimed", len(times), each)
+			}
 		}
 	})
 }

@@ -239,6 +239,7 @@ func TestCloseAnswersEveryCaller(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		acked := map[string]bool{}
+		enough := make(chan struct{})
 		for w := range 8 {
 			wg.Go(func() {
 				for i := 0; ; i++ {
@@ -252,20 +253,14 @@ func TestCloseAnswersEveryCaller(t *testing.T) {
 						return
 					}
 					mu.Lock()
-					acked[p.ID] = true
+					if acked[p.ID] = true; len(acked) == 20 {
+						close(enough)
+					}
 					mu.Unlock()
 				}
 			})
 		}
-		for {
-			mu.Lock()
-			n := len(acked)
-			mu.Unlock()
-			if n > 20 {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
+		<-enough
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
