@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -111,10 +112,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if err := g.move(tx, p, from, g.event(p, what, actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo))); err != nil {
 		return p, false, err
 	}
-	if p.NotifyURL == "" {
-		return p, false, nil
-	}
-	return p, true, g.addDelivery(tx, p)
+	return g.addDelivery(tx, p)
 }
 
 // move writes p and its event if the stored status is still from.
@@ -165,18 +163,23 @@ func (g *Gateway) book(tx *store.Tx, p pay.Payment, kind pay.MovementKind, a pay
 	return nil
 }
 
-// addDelivery makes the notification of a paid payment due.
-func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment) error {
+// addDelivery makes the notification of a paid payment due, and reports whether
+// there is one: without an address nobody is told, and an address that cannot
+// be read must not keep the money from being recorded.
+func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment) (pay.Payment, bool, error) {
+	receiver, ok := receiverOf(p.NotifyURL)
+	if !ok {
+		if p.NotifyURL != "" {
+			g.Log.Error("notify address cannot be read: nobody is told", "syssn", p.ID)
+		}
+		return p, false, nil
+	}
 	now := g.Now()
 	id, err := g.newRowID(now)
 	if err != nil {
-		return err
+		return p, false, err
 	}
-	receiver, err := receiverOf(p.NotifyURL)
-	if err != nil {
-		return err
-	}
-	return tx.AddDelivery(store.Delivery{
+	return p, true, tx.AddDelivery(store.Delivery{
 		MerchantID: p.MerchantID, ID: id, PaymentID: p.ID, AppCode: p.AppCode, Kind: "payment",
 		URL: p.NotifyURL, Receiver: receiver, Body: g.Notification(p),
 		State: store.DeliveryDue, CreatedAt: now, DueAt: now,
@@ -184,16 +187,16 @@ func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment) error {
 }
 
 // receiverOf names who answers at an address: scheme, host and port.
-func receiverOf(address string) (string, error) {
+func receiverOf(address string) (string, bool) {
 	u, err := url.Parse(address)
-	if err != nil {
-		return "", fmt.Errorf("gateway: notify address: %w", err)
+	if err != nil || u.Hostname() == "" {
+		return "", false
 	}
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return strings.ToLower(u.Scheme + "://" + u.Hostname() + ":" + port), nil
+	return strings.ToLower(u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)), true
 }
 
 func (g *Gateway) logMove(ctx context.Context, before, p pay.Payment, actor string) {

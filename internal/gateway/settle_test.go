@@ -173,19 +173,34 @@ func TestLateMoneyPaysAnExpiredOrderAndTheMerchantIsTold(t *testing.T) {
 	}
 }
 
-func TestWithoutANotifyAddressNobodyIsTold(t *testing.T) {
-	b := newBench(t)
-	r := b.request("A1")
-	r.NotifyURL = ""
-	o, err := b.Pay(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
+func TestWithoutAnAddressThatCanBeReadTheOrderIsPaidAllTheSame(t *testing.T) {
+	for _, address := range []string{"", "http://%zz", "nowhere"} {
+		b := newBench(t)
+		r := b.request("A1")
+		r.NotifyURL = address
+		o, err := b.Pay(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.notice(o.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		if _, deliveries := b.books(o.ID); b.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || b.wakes != 0 {
+			t.Errorf("%q: %d deliveries, %d wakes", address, len(deliveries), b.wakes)
+		}
 	}
-	if _, err := b.notice(o.ID, paidBy("T1")); err != nil {
-		t.Fatal(err)
-	}
-	if _, deliveries := b.books(o.ID); b.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || b.wakes != 0 {
-		t.Errorf("%d deliveries, %d wakes", len(deliveries), b.wakes)
+}
+
+func TestReceiversAreToldApartBySchemeHostAndPort(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://Shop.Example/notify?x=1": "https://shop.example:443",
+		"http://shop.example":             "http://shop.example:80",
+		"http://shop.example:8080/":       "http://shop.example:8080",
+		"https://[2001:DB8::1]/":          "https://[2001:db8::1]:443",
+	} {
+		if got, ok := receiverOf(address); !ok || got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
 	}
 }
 
