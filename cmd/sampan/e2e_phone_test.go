@@ -10,10 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/device"
@@ -34,14 +36,18 @@ type phone struct {
 	dir   string
 	shots int
 
-	mu     sync.Mutex
-	faults []string
+	mu      sync.Mutex
+	faults  []string
+	visited []string // the addresses of the pages that it has shown
 }
 
 // newPhone starts a browser with an empty profile.
 func newPhone(t *testing.T, agent, languages string) *phone {
 	t.Helper()
-	p := &phone{t: t, dir: artefacts(t, strings.ReplaceAll(t.Name(), "/", "-"))}
+	p := &phone{t: t, dir: filepath.Join("..", "..", "artifacts", "e2e", strings.ReplaceAll(t.Name(), "/", "-"))}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	browser := chromium(t)
 
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
@@ -84,8 +90,12 @@ func chromium(t *testing.T) string {
 
 // observe notes what a good page never does.
 func (p *phone) observe(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	fault := ""
 	switch e := event.(type) {
+	case *page.EventFrameNavigated:
+		p.visited = append(p.visited, e.Frame.URL)
 	case *runtime.EventExceptionThrown:
 		fault = fmt.Sprintf("script: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
 	case *log.EventEntryAdded:
@@ -98,8 +108,6 @@ func (p *phone) observe(event any) {
 		}
 	}
 	if fault != "" {
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		p.faults = append(p.faults, fault)
 	}
 }
@@ -115,8 +123,9 @@ func (p *phone) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
+		p.t.Errorf("%s: %v", what, err)
 		p.shoot("failed")
-		p.t.Fatalf("%s: %v, at %s", what, err, p.location())
+		p.t.Fatalf("the browser was at %s", p.location())
 	}
 }
 
@@ -153,11 +162,54 @@ func (p *phone) fits() {
 	}
 }
 
+// look takes a look at a page that has settled: it fits, and is kept.
+func (p *phone) look(name string) {
+	p.t.Helper()
+	p.fits()
+	p.shoot(name)
+}
+
+// visit is the address, beginning with prefix, of a page that it has shown.
+func (p *phone) visit(prefix string) string {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, address := range p.visited {
+		if strings.HasPrefix(address, prefix) {
+			return address
+		}
+	}
+	p.t.Fatalf("no page of %s was shown, only %q", prefix, p.visited)
+	return ""
+}
+
+// glimpse keeps a picture of a page that goes on by itself after a moment. A
+// busy machine may miss it: then there is no picture.
+func (p *phone) glimpse(selector, name string) {
+	ctx, cancel := context.WithTimeout(p.ctx, 3*time.Second)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) ([]byte, error) {
+		if _, err := chromedp.WaitVisible(chromedp.CSS(selector))(ctx, target); err != nil {
+			return nil, err
+		}
+		return chromedp.CaptureScreenshot()(ctx, target)
+	})
+	if err != nil {
+		p.t.Logf("no picture of %s: %v", name, err)
+		return
+	}
+	p.keep(name, picture)
+}
+
 // shoot keeps a picture of the whole page.
 func (p *phone) shoot(name string) {
 	p.t.Helper()
+	p.keep(name, value(p, "screenshot", chromedp.FullScreenshot(100)))
+}
+
+func (p *phone) keep(name string, picture []byte) {
+	p.t.Helper()
 	p.shots++
-	picture := value(p, "screenshot", chromedp.FullScreenshot(100))
 	if err := os.WriteFile(filepath.Join(p.dir, fmt.Sprintf("%02d-%s.png", p.shots, name)), picture, 0o644); err != nil {
 		p.t.Fatal(err)
 	}

@@ -3,12 +3,9 @@
 package main_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -54,133 +51,138 @@ var binary = sync.OnceValues(func() (string, error) {
 	return filepath.Join(scratch, "sampan"), nil
 })
 
-// sampan makes the command that runs the program with the arguments.
-func sampan(t *testing.T, args ...string) *exec.Cmd {
+// A process is a running program of ours that is meant to run until it is told
+// to end.
+type process struct {
+	*exec.Cmd
+	exited         chan struct{} // closed once ProcessState is there
+	stdout, stderr output
+	secret         string // what must not be in the log
+}
+
+// start runs the program with the arguments until the end of the test. Then it
+// is interrupted, and must end by itself with success.
+func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exec.Command(path, args...)
+	p := &process{Cmd: exec.Command(path, args...), exited: make(chan struct{})}
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.exited)
+		_ = p.Wait() // how it ended is in ProcessState
+	}()
+	t.Cleanup(func() { p.end(t) })
+	return p
+}
+
+// ended reports whether the program is no longer running.
+func (p *process) ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// kill ends the program as a power cut would.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+}
+
+// end interrupts the program, unless the test has killed it, and looks at how
+// it goes and at what it has logged.
+func (p *process) end(t *testing.T) {
+	if !p.ended() {
+		_ = p.Process.Signal(os.Interrupt)
+		select {
+		case <-p.exited:
+			if code := p.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("interrupted, %s ended with %d, want 0", p.Args[1], code)
+			}
+		case <-time.After(patience):
+			_ = p.Process.Signal(syscall.SIGQUIT) // shows where every goroutine hangs
+			<-p.exited
+			t.Errorf("interrupted, %s did not end", p.Args[1])
+		}
+	}
+	log := p.stderr.String()
+	if strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
+		t.Errorf("%s has raced or panicked", p.Args[1])
+	}
+	if p.secret != "" && strings.Contains(log, p.secret) {
+		t.Errorf("the log of %s has the client key in it", p.Args[1])
+	}
+	if t.Failed() {
+		t.Logf("%s\nstdout:\n%s\nstderr:\n%s", p.Cmd, p.stdout.String(), log)
+	}
 }
 
 // A sandbox is a running `sampan sandbox`, and what it wrote for scripts.
 type sandbox struct {
+	*process `json:"-"`
+	dir      string
+
 	Gateway   string `json:"gateway"`
 	Wallet    string `json:"wallet"`
 	Control   string `json:"control"`
 	Shop      string `json:"shop"`
 	AppCode   string `json:"app_code"`
 	ClientKey string `json:"client_key"`
-
-	dir            string
-	process        *exec.Cmd
-	exited         chan struct{} // closed once process.Wait has returned
-	stdout, stderr output
 }
 
-// startSandbox starts the program over the data in dir and waits until it has
-// written sandbox.json. It listens where at says (base URLs of an earlier
-// sandbox), or else on free ports. At the end of the test it is interrupted,
-// and must then end by itself with success.
-func startSandbox(t *testing.T, dir string, at *sandbox, flags ...string) *sandbox {
+// startSandbox starts a new sandbox on free ports.
+func startSandbox(t *testing.T) *sandbox {
 	t.Helper()
+	return (&sandbox{dir: t.TempDir()}).start(t, "--fresh")
+}
+
+// again starts a killed sandbox over the data and on the ports that it had.
+func (s *sandbox) again(t *testing.T) *sandbox {
+	t.Helper()
+	return s.start(t)
+}
+
+func (s *sandbox) start(t *testing.T, flags ...string) *sandbox {
+	t.Helper()
+	ready := filepath.Join(s.dir, "sandbox.json")
+	if err := os.Remove(ready); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
 	address := func(base string) string {
-		if u, err := url.Parse(base); err == nil && u.Host != "" {
+		if u, err := url.Parse(base); err == nil && base != "" {
 			return u.Host
 		}
 		return "127.0.0.1:0"
 	}
-	if at == nil {
-		at = &sandbox{}
-	}
-	ready := filepath.Join(dir, "sandbox.json")
-	if err := os.Remove(ready); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	s := &sandbox{dir: dir, exited: make(chan struct{})}
-	s.process = sampan(t, append([]string{"sandbox", "--data", dir,
-		"--gateway", address(at.Gateway), "--wallet", address(at.Wallet), "--control", address(at.Control), "--shop", address(at.Shop)}, flags...)...)
-	s.process.Stdout, s.process.Stderr = &s.stdout, &s.stderr
-	if err := s.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(s.exited)
-		_ = s.process.Wait() // its state is read from ProcessState
-	}()
-	t.Cleanup(func() { s.end(t) })
-
+	next := &sandbox{dir: s.dir}
+	next.process = start(t, append([]string{"sandbox", "--data", s.dir, "--gateway", address(s.Gateway),
+		"--wallet", address(s.Wallet), "--control", address(s.Control), "--shop", address(s.Shop)}, flags...)...)
 	eventually(t, "sandbox.json", func() bool {
-		select {
-		case <-s.exited:
-			t.Fatalf("sandbox ended at once: %v", s.process.ProcessState)
-		default:
+		if next.ended() {
+			t.Fatalf("the sandbox ended: %v", next.ProcessState)
 		}
 		data, err := os.ReadFile(ready)
 		if err != nil {
 			return false
 		}
-		if err := json.Unmarshal(data, s); err != nil {
-			t.Fatalf("sandbox.json was not written atomically: %v", err)
+		if err := json.Unmarshal(data, next); err != nil {
+			t.Fatalf("sandbox.json was not written at one go: %v", err)
 		}
 		return true
 	})
-	return s
-}
-
-// kill ends the program as a power cut would.
-func (s *sandbox) kill(t *testing.T) {
-	t.Helper()
-	if err := s.process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-s.exited
-}
-
-// end interrupts the program, unless it has been killed, and checks how it goes.
-func (s *sandbox) end(t *testing.T) {
-	if t.Failed() {
-		defer func() { t.Logf("stdout:\n%s\nstderr:\n%s", s.stdout.String(), s.stderr.String()) }()
-	}
-	select {
-	case <-s.exited: // killed by the test, or ended too early, which the test has seen
-	default:
-		_ = s.process.Process.Signal(os.Interrupt)
-		select {
-		case <-s.exited:
-			if code := s.process.ProcessState.ExitCode(); code != 0 {
-				t.Errorf("interrupted, sandbox ended with %d, want 0", code)
-			}
-		case <-time.After(patience):
-			_ = s.process.Process.Signal(syscall.SIGQUIT) // prints where every goroutine hangs
-			<-s.exited
-			t.Error("interrupted, sandbox did not end")
-		}
-	}
-	if log := s.stderr.String(); strings.Contains(log, "DATA RACE") {
-		t.Error("the race detector has found a race")
-	} else if s.ClientKey != "" && strings.Contains(log, s.ClientKey) {
-		t.Error("the log has the client key in it")
-	}
-}
-
-// output collects what a process writes while the test reads it.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	next.secret = next.ClientKey
+	return next
 }
 
 // eventually waits until ok, for a step that happens in another process.
@@ -205,30 +207,32 @@ func needed(t *testing.T, what string) {
 	t.Skipf("%s is missing: scripts/test-deps installs it", what)
 }
 
-// artefacts is the folder for what people look at after a run.
-func artefacts(t *testing.T, parts ...string) string {
-	t.Helper()
-	dir := filepath.Join(append([]string{"..", "..", "artifacts", "e2e"}, parts...)...)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// run runs a command to its end and returns what it wrote on its output.
+// run runs a command to its end, which must be success, and returns what it
+// wrote on its output.
 func run(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, io.MultiWriter(&stderr)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%s: %v\n%s%s", cmd, err, stdout.Bytes(), stderr.Bytes())
+	var stdout, stderr output
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, stdout.String(), stderr.String())
 	}
 	return stdout.String()
+}
+
+// output collects what a process writes, while the test may read it.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }

@@ -1,0 +1,48 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The command line reads like its manual: each file of testdata/script is a
+// session at a terminal, with what it prints. $SANDBOX is the directory of a
+// running sandbox. `buyer pay` does what the buyer does with the order that the
+// command before has printed.
+func TestScripts(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startSandbox(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(path)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("SANDBOX", s.dir)
+			env.Setenv("CLIENT_KEY", s.ClientKey)
+			env.Setenv("APP_CODE", s.AppCode)
+			env.Setenv("GATEWAY", s.Gateway)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"buyer": func(ts *testscript.TestScript, _ bool, args []string) {
+				if len(args) != 1 {
+					ts.Fatalf("usage: buyer pay|fail|cancel")
+				}
+				printed := ts.ReadFile("stdout")
+				id := regexp.MustCompile(`\b[0-9]{26}\b`).FindString(printed)
+				link := regexp.MustCompile(`http://\S+/pay/\S+`).FindString(printed)
+				if id == "" || link == "" {
+					ts.Fatalf("no order in %q", printed)
+				}
+				openLink(t, link)
+				s.act(t, id, args[0])
+			},
+		},
+	})
+}
