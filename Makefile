@@ -8,7 +8,7 @@ FUZZTIME  ?= 1m
 TOOL      := go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deps test check format vet lint generated generate bench fuzz clean
+.PHONY: help run build deps test check format tidy vet lint generated generate bench fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +25,14 @@ test: deps ## run every test, on both databases and in a real browser (TESTFLAGS
 deps: ## install what the tests need from Debian's packages, or, without root, say what to install
 	@scripts/test-deps
 
-check: deps format vet lint generated ## what continuous integration runs: the checks of the source, then make test
+check: deps format tidy vet lint generated ## what continuous integration runs: the checks of the source, then make test
 	$(MAKE) test TESTFLAGS='-count=1 -v'
 
 format: ## fail if a file is not formatted
 	@test -z "$$(gofmt -l *.go cmd internal | tee /dev/stderr)"
+
+tidy: ## fail if go.mod is not what the code needs
+	go mod tidy -diff
 
 vet: ## go vet
 	go vet ./...
