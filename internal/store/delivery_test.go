@@ -217,6 +217,7 @@ func TestManyAttemptsFinishTogether(t *testing.T) {
 		for i, d := range claimAll(t, db, everything) {
 			for try := range 2 { // the second has no lease any more
 				wg.Go(func() {
+					d := d
 					d.State, d.DoneAt = store.DeliveryDone, t0
 					err := db.FinishAttempt(context.Background(), d, store.DeliveryAttempt{Status: 200})
 					if err != nil && !errors.Is(err, store.ErrLeaseLost) {
