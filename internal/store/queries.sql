@@ -113,7 +113,7 @@ WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
 -- name: AddMovement :execrows
 INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (merchant_id, debit, trade_no, kind, refund_id) DO NOTHING;
+ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING;
 
 -- name: Movements :many
 SELECT * FROM movement WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, id;

@@ -55,8 +55,8 @@ func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
 }
 
 // AddMovement writes a line of the money record. The same money is written
-// once: if the debited account, trade number, kind and refund are there already
-// it reports false.
+// once: if a line with the debited account, trade number and refund is there
+// already, whichever payment's, it reports false.
 func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
 	n, err := tx.q.AddMovement(tx.ctx, queries.AddMovementParams{
 		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,

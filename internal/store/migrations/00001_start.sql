@@ -130,7 +130,8 @@ CREATE INDEX refund_payment ON refund (merchant_id, payment_id);
 CREATE INDEX refund_claimable ON refund (claimable_at) WHERE claimable_at > 0;
 
 -- The money record: rows are only ever added. The unique key is what makes the
--- same money count once, however often the wallet tells of it.
+-- same money count once, however often the wallet tells of it and for whichever
+-- payment: one trade brings money in once, as a payment or as surplus.
 CREATE TABLE movement (
     merchant_id TEXT   NOT NULL,
     id          TEXT   NOT NULL,
@@ -144,7 +145,7 @@ CREATE TABLE movement (
     trade_no    TEXT   NOT NULL,
     at          BIGINT NOT NULL,
     PRIMARY KEY (merchant_id, id),
-    UNIQUE (merchant_id, debit, trade_no, kind, refund_id)
+    UNIQUE (merchant_id, debit, trade_no, refund_id)
 );
 CREATE INDEX movement_payment ON movement (merchant_id, payment_id);
 

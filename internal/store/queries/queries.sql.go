@@ -108,7 +108,7 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 const addMovement = `-- name: AddMovement :execrows
 INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (merchant_id, debit, trade_no, kind, refund_id) DO NOTHING
+ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING
 `
 
 type AddMovementParams struct {

@@ -1,0 +1,172 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+func TestTheFirstOpeningCounts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		for i, want := range []bool{true, false} {
+			opened, err := db.MarkOpened(t.Context(), p.MerchantID, p.ID, t0.Add(time.Duration(i)*time.Hour), t0.Add(time.Minute))
+			if err != nil || opened != want {
+				t.Errorf("opening %d: %v, %v", i, opened, err)
+			}
+		}
+		got, err := db.Payment(t.Context(), p.MerchantID, p.ID)
+		if err != nil || !got.OpenedAt.Equal(t0) || !got.DueAt.Equal(t0.Add(time.Minute)) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		closed := payment(2)
+		closed.Status = pay.Closed
+		create(t, db, closed)
+		if opened, err := db.MarkOpened(t.Context(), closed.MerchantID, closed.ID, t0, t0); err != nil || opened {
+			t.Errorf("a closed one: %v, %v", opened, err)
+		}
+	})
+}
+
+func TestOfManyWhoAskOneWins(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		ask := func(at time.Time) (wins int) {
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			for range 10 {
+				wg.Go(func() {
+					won, err := db.MarkAsked(context.Background(), p.MerchantID, p.ID, at, 3*time.Second)
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if won {
+						wins++
+					}
+				})
+			}
+			wg.Wait()
+			return wins
+		}
+		for _, c := range []struct {
+			after time.Duration
+			want  int
+		}{{0, 1}, {3 * time.Second, 0}, {3*time.Second + time.Millisecond, 1}} {
+			if wins := ask(t0.Add(c.after)); wins != c.want {
+				t.Errorf("after %v: %d winners, want %d", c.after, wins, c.want)
+			}
+		}
+	})
+}
+
+func TestTwelveWorkersClaimEachDuePaymentOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const rounds, each = 3, 60 // the first round while connections are being made
+		for round := range rounds {
+			now := t0.Add(time.Duration(round) * time.Hour)
+			for i := range each {
+				p := payment(round*each + i)
+				p.DueAt = now.Add(-time.Duration(i%5) * time.Second)
+				create(t, db, p)
+			}
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			times := map[string]int{}
+			for range 12 {
+				wg.Go(func() {
+					for idle := 0; idle < 3; {
+						claims, err := db.ClaimDuePayments(context.Background(), now, 1000*time.Hour, 4)
+						if err != nil || len(claims) > 4 {
+							t.Errorf("%d claimed, %v", len(claims), err)
+							return
+						}
+						if len(claims) == 0 {
+							idle++
+						}
+						mu.Lock()
+						for _, c := range claims {
+							times[c.ID]++
+						}
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			for id, n := range times {
+				if n != 1 {
+					t.Errorf("%s was claimed %d times", id, n)
+				}
+			}
+			if len(times) != each {
+				t.Errorf("%d of %d claimed", len(times), each)
+			}
+		}
+	})
+}
+
+func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for i, due := range []time.Duration{2, 1, 3, 0} {
+			p := payment(i)
+			p.DueAt = time.Time{}
+			if due > 0 {
+				p.DueAt = t0.Add(due * time.Second)
+			}
+			create(t, db, p)
+		}
+		claim := func(after time.Duration) []store.PaymentClaim {
+			claims, err := db.ClaimDuePayments(t.Context(), t0.Add(after), 10*time.Second, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return claims
+		}
+		next := func(want time.Duration) {
+			t.Helper()
+			if got, err := db.NextDuePayment(t.Context()); err != nil || !got.Equal(t0.Add(want)) {
+				t.Errorf("next is due at %v, %v", got, err)
+			}
+		}
+		next(time.Second)
+		claims := claim(2 * time.Second)
+		if len(claims) != 2 || claims[0].ID != payment(1).ID || claims[1].ID != payment(0).ID {
+			t.Fatalf("claimed %+v", claims)
+		}
+		next(3 * time.Second)
+		if again := claim(2 * time.Second); len(again) != 0 {
+			t.Errorf("claimed twice: %+v", again)
+		}
+		if err := db.ReschedulePayment(t.Context(), claims[0], t0.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := db.Payment(t.Context(), scope.MerchantID, claims[0].ID); got.Looks != 1 || !got.DueAt.Equal(t0.Add(time.Hour)) {
+			t.Errorf("rescheduled: %+v", got)
+		}
+		if err := db.ReschedulePayment(t.Context(), claims[0], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("rescheduled twice: %v", err)
+		}
+		if theirs := claim(12 * time.Second); len(theirs) != 2 {
+			t.Errorf("after the lease: %+v", theirs)
+		}
+		if err := db.ReschedulePayment(t.Context(), claims[1], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("rescheduled what is somebody else's: %v", err)
+		}
+		if theirs := claim(30 * time.Second); len(theirs) != 2 {
+			t.Errorf("after their lease: %+v", theirs)
+		} else if err := db.ReschedulePayment(t.Context(), theirs[0], time.Time{}); err != nil {
+			t.Error(err)
+		}
+		if opened, err := db.MarkOpened(t.Context(), scope.MerchantID, payment(2).ID, t0, t0.Add(time.Minute)); err != nil || !opened {
+			t.Error(opened, err)
+		}
+		next(time.Minute)
+	})
+}
