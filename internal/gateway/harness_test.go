@@ -12,6 +12,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -96,10 +97,20 @@ const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1
 // names JPY as well, which that wallet cannot take.)
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchOver(t, "sqlite:"+t.TempDir()+"/sampan.db")
+}
+
+// onEach runs test on a bench over each database.
+func onEach(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	storetest.EachDSN(t, func(t *testing.T, dsn string) { test(t, newBenchOver(t, dsn)) })
+}
+
+func newBenchOver(t *testing.T, dsn string) *bench {
+	t.Helper()
 	b := &bench{t: t, wallet: &scripted{}}
 	db, err := store.Open(t.Context(), store.Config{
-		DSN: "sqlite:" + t.TempDir() + "/sampan.db", MasterKey: masterKey, Now: b.clock, NoSync: true,
-		Log: slog.New(slog.DiscardHandler),
+		DSN: dsn, MasterKey: masterKey, Now: b.clock, NoSync: true, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

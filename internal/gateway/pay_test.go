@@ -33,29 +33,30 @@ func TestAnOrderIsStoredAndGetsALinkWithoutAskingTheWallet(t *testing.T) {
 }
 
 func TestARepeatGivesTheSameOrderAndAnotherOrderUnderTheNumberIsRefused(t *testing.T) {
-	b := newBench(t)
-	first, err := b.Pay(t.Context(), b.request("A1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := b.Pay(t.Context(), b.request("A1"))
-	if err != nil || again.ID != first.ID || again.PayURL != first.PayURL {
-		t.Errorf("repeat gave %s %s (%v), want %s %s", again.ID, again.PayURL, err, first.ID, first.PayURL)
-	}
-	other := b.request("A1")
-	other.Fingerprint, other.Amount.Minor = "else", 1
-	_, err = b.Pay(t.Context(), other)
-	wantCode(t, err, pay.NumberUsed)
-	if _, err := b.notice(first.ID, paidBy("T1")); err != nil {
-		t.Fatal(err)
-	}
-	paid, err := b.Pay(t.Context(), b.request("A1"))
-	wantCode(t, err, pay.AlreadyPaid)
-	if paid.ID != first.ID || paid.PayURL != "" {
-		t.Errorf("a paid order came back as %s with link %q", paid.ID, paid.PayURL)
-	}
-	_, err = b.Pay(t.Context(), other)
-	wantCode(t, err, pay.NumberUsed)
+	onEach(t, func(t *testing.T, b *bench) {
+		first, err := b.Pay(t.Context(), b.request("A1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := b.Pay(t.Context(), b.request("A1"))
+		if err != nil || again.ID != first.ID || again.PayURL != first.PayURL {
+			t.Errorf("repeat gave %s %s (%v), want %s %s", again.ID, again.PayURL, err, first.ID, first.PayURL)
+		}
+		other := b.request("A1")
+		other.Fingerprint, other.Amount.Minor = "else", 1
+		_, err = b.Pay(t.Context(), other)
+		wantCode(t, err, pay.NumberUsed)
+		if _, err := b.notice(first.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		paid, err := b.Pay(t.Context(), b.request("A1"))
+		wantCode(t, err, pay.AlreadyPaid)
+		if paid.ID != first.ID || paid.PayURL != "" {
+			t.Errorf("a paid order came back as %s with link %q", paid.ID, paid.PayURL)
+		}
+		_, err = b.Pay(t.Context(), other)
+		wantCode(t, err, pay.NumberUsed)
+	})
 }
 
 func TestARepeatPastTheLifeIsExpired(t *testing.T) {
@@ -67,24 +68,25 @@ func TestARepeatPastTheLifeIsExpired(t *testing.T) {
 }
 
 func TestManyRepeatsAtOnceMakeOneOrder(t *testing.T) {
-	b := newBench(t)
-	var wg sync.WaitGroup
-	ids := make([]string, 20)
-	for i := range ids {
-		wg.Go(func() {
-			o, err := b.Pay(t.Context(), b.request("A1"))
-			if err != nil {
-				t.Error(err)
-			}
-			ids[i] = o.ID
-		})
-	}
-	wg.Wait()
-	for _, id := range ids {
-		if id != ids[0] {
-			t.Fatalf("two orders for one number: %s and %s", ids[0], id)
+	onEach(t, func(t *testing.T, b *bench) {
+		var wg sync.WaitGroup
+		ids := make([]string, 20)
+		for i := range ids {
+			wg.Go(func() {
+				o, err := b.Pay(t.Context(), b.request("A1"))
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = o.ID
+			})
 		}
-	}
+		wg.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Fatalf("two orders for one number: %s and %s", ids[0], id)
+			}
+		}
+	})
 }
 
 func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {

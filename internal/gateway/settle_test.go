@@ -12,112 +12,119 @@ import (
 )
 
 func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	replica := b.over(b.Store)
-	var wg sync.WaitGroup
-	for i := range 16 {
-		wg.Go(func() {
-			g := b.Gateway
-			if i%2 == 1 {
-				g = replica
-			}
-			if _, err := g.settle(t.Context(), p.MerchantID, p.ID, paidBy("T1"), "wallet"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if reply, err := b.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
-		t.Errorf("a repeat is answered %q, %v", reply, err)
-	}
-	got := b.stored(p.ID)
-	if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Surplus || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
-		t.Errorf("stored %+v", got)
-	}
-	movements, deliveries := b.books(p.ID)
-	if len(movements) != 1 || movements[0].Amount != p.Amount || movements[0].Debit != "wallet:main" || movements[0].Credit != "merchant" {
-		t.Errorf("money record: %+v", movements)
-	}
-	if len(deliveries) != 1 || string(deliveries[0].Body) != "told of "+p.ID || deliveries[0].Receiver != "https://shop.example:443" {
-		t.Errorf("deliveries: %+v", deliveries)
-	}
-	if b.wakes != 1 {
-		t.Errorf("delivery was woken %d times", b.wakes)
-	}
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		replica := b.over(b.Store)
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				g := b.Gateway
+				if i%2 == 1 {
+					g = replica
+				}
+				if _, err := g.settle(t.Context(), p.MerchantID, p.ID, paidBy("T1"), "wallet"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if reply, err := b.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
+			t.Errorf("a repeat is answered %q, %v", reply, err)
+		}
+		got := b.stored(p.ID)
+		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Surplus || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
+			t.Errorf("stored %+v", got)
+		}
+		movements, deliveries := b.books(p.ID)
+		if len(movements) != 1 || movements[0].Amount != p.Amount || movements[0].Debit != "wallet:main" || movements[0].Credit != "merchant" {
+			t.Errorf("money record: %+v", movements)
+		}
+		if len(deliveries) != 1 || string(deliveries[0].Body) != "told of "+p.ID || deliveries[0].Receiver != "https://shop.example:443" {
+			t.Errorf("deliveries: %+v", deliveries)
+		}
+		if b.wakes != 1 {
+			t.Errorf("delivery was woken %d times", b.wakes)
+		}
+	})
 }
 
 func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 	t.Run("a second trade for a paid order", func(t *testing.T) {
-		b := newBench(t)
-		p := b.ordered("A1", true)
-		for _, trade := range []string{"T1", "T2", "T2", "T1"} {
-			if _, err := b.notice(p.ID, paidBy(trade)); err != nil {
-				t.Fatal(err)
+		onEach(t, func(t *testing.T, b *bench) {
+			p := b.ordered("A1", true)
+			for _, trade := range []string{"T1", "T2", "T2", "T1"} {
+				if _, err := b.notice(p.ID, paidBy(trade)); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Surplus {
-			t.Errorf("stored %+v", got)
-		}
-		movements, deliveries := b.books(p.ID)
-		if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" || movements[1].Credit != "surplus" {
-			t.Errorf("money record: %+v", movements)
-		}
-		if len(deliveries) != 1 {
-			t.Errorf("the merchant is told %d times", len(deliveries))
-		}
+			if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Surplus {
+				t.Errorf("stored %+v", got)
+			}
+			movements, deliveries := b.books(p.ID)
+			if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" || movements[1].Credit != "surplus" {
+				t.Errorf("money record: %+v", movements)
+			}
+			if len(deliveries) != 1 {
+				t.Errorf("the merchant is told %d times", len(deliveries))
+			}
+		})
 	})
 	t.Run("another amount never pays the order, not even when the wallet is asked later", func(t *testing.T) {
-		b := newBench(t)
-		p := b.ordered("A1", true)
-		for _, wrong := range []pay.Amount{{Minor: 1, Currency: "HKD"}, {Minor: 1230, Currency: "JPY"}} {
-			s := paidBy("T" + string(wrong.Currency))
-			s.Amount = wrong
-			if _, err := b.notice(p.ID, s); err != nil {
+		onEach(t, func(t *testing.T, b *bench) {
+			p := b.ordered("A1", true)
+			for _, wrong := range []pay.Amount{{Minor: 1, Currency: "HKD"}, {Minor: 1230, Currency: "JPY"}} {
+				s := paidBy("T" + string(wrong.Currency))
+				s.Amount = wrong
+				if _, err := b.notice(p.ID, s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+				return wallet.State{Outcome: wallet.Paid, TradeNo: "THKD"}, nil
+			}
+			if _, err := b.look(t.Context(), p, "recover"); err != nil {
 				t.Fatal(err)
 			}
-		}
-		b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
-			return wallet.State{Outcome: wallet.Paid, TradeNo: "THKD"}, nil
-		}
-		if _, err := b.look(t.Context(), p, "recover"); err != nil {
-			t.Fatal(err)
-		}
-		if got := b.stored(p.ID); got.Status != pay.Pending || !got.Surplus {
-			t.Errorf("stored %+v", got)
-		}
-		movements, deliveries := b.books(p.ID)
-		if len(movements) != 2 || len(deliveries) != 0 {
-			t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
-		}
+			if got := b.stored(p.ID); got.Status != pay.Pending || !got.Surplus {
+				t.Errorf("stored %+v", got)
+			}
+			movements, deliveries := b.books(p.ID)
+			if len(movements) != 2 || len(deliveries) != 0 {
+				t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
+			}
+		})
 	})
 	t.Run("one trade with two amounts", func(t *testing.T) {
-		b := newBench(t)
-		p := b.ordered("A1", true)
-		s := paidBy("T1")
-		for range 2 {
-			if _, err := b.notice(p.ID, s); err != nil {
-				t.Fatal(err)
+		onEach(t, func(t *testing.T, b *bench) {
+			p := b.ordered("A1", true)
+			s := paidBy("T1")
+			for range 2 {
+				if _, err := b.notice(p.ID, s); err != nil {
+					t.Fatal(err)
+				}
+				s.Amount.Minor = 1
 			}
-			s.Amount.Minor = 1
-		}
-		movements, _ := b.books(p.ID)
-		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Surplus || len(movements) != 1 {
-			t.Errorf("stored %+v with %d movements", got, len(movements))
-		}
+			movements, _ := b.books(p.ID)
+			if got := b.stored(p.ID); got.Status != pay.Paid || !got.Surplus || len(movements) != 1 {
+				t.Errorf("stored %+v with %d movements", got, len(movements))
+			}
+		})
 	})
 	t.Run("a trade that paid another order is refused", func(t *testing.T) {
-		b := newBench(t)
-		one, two := b.ordered("A1", true), b.ordered("A2", true)
-		if _, err := b.notice(one.ID, paidBy("T1")); err != nil {
-			t.Fatal(err)
-		}
-		_, err := b.notice(two.ID, paidBy("T1"))
-		wantCode(t, err, pay.BadSignature)
-		movements, deliveries := b.books(two.ID)
-		if got := b.stored(two.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
-			t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
-		}
+		onEach(t, func(t *testing.T, b *bench) {
+			one, two := b.ordered("A1", true), b.ordered("A2", true)
+			if _, err := b.notice(one.ID, paidBy("T1")); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.notice(two.ID, paidBy("T1"))
+			wantCode(t, err, pay.BadSignature)
+			_, err = b.notice(two.ID, wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
+			wantCode(t, err, pay.BadSignature)
+			movements, deliveries := b.books(two.ID)
+			if got := b.stored(two.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
+				t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
+			}
+		})
 	})
 }
 
@@ -159,18 +166,19 @@ func TestATradeThatTheWalletClosedExpiresAnOpenOrderAndLeavesAPaidOnePaid(t *tes
 }
 
 func TestLateMoneyPaysAnExpiredOrderAndTheMerchantIsTold(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
-		t.Fatal(err)
-	}
-	movements, deliveries := b.books(p.ID)
-	if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || len(movements) != 1 || len(deliveries) != 1 {
-		t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
-	}
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		movements, deliveries := b.books(p.ID)
+		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || len(movements) != 1 || len(deliveries) != 1 {
+			t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
+		}
+	})
 }
 
 func TestWithoutAnAddressThatCanBeReadTheOrderIsPaidAllTheSame(t *testing.T) {
@@ -276,23 +284,24 @@ func TestAConfirmedNoticeSettles(t *testing.T) {
 }
 
 func TestThePaymentsHistoryIsKept(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	for _, s := range []wallet.State{{Outcome: wallet.Closed}, paidBy("T1"), paidBy("T2")} {
-		b.pass(time.Second)
-		if _, err := b.notice(p.ID, s); err != nil {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		for _, s := range []wallet.State{{Outcome: wallet.Closed}, paidBy("T1"), paidBy("T2")} {
+			b.pass(time.Second)
+			if _, err := b.notice(p.ID, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		events, err := b.Store.Events(t.Context(), p.MerchantID, p.ID)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	events, err := b.Store.Events(t.Context(), p.MerchantID, p.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kinds []string
-	for _, e := range events {
-		kinds = append(kinds, e.Kind+" by "+e.Actor)
-	}
-	if got, want := fmt.Sprint(kinds), "[expired by wallet paid_late by wallet surplus by wallet]"; got != want {
-		t.Errorf("history %s, want %s", got, want)
-	}
+		var kinds []string
+		for _, e := range events {
+			kinds = append(kinds, e.Kind+" by "+e.Actor)
+		}
+		if got, want := fmt.Sprint(kinds), "[expired by wallet paid_late by wallet surplus by wallet]"; got != want {
+			t.Errorf("history %s, want %s", got, want)
+		}
+	})
 }

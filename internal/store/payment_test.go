@@ -333,7 +333,7 @@ func TestTheSameMoneyIsWrittenOnce(t *testing.T) {
 			{movement("m1"), true},
 			{movement("m2"), false},
 			{other("m3", func(m *pay.Movement) { m.TradeNo = "T2" }), true},
-			{other("m4", func(m *pay.Movement) { m.Kind = pay.MovementSurplus }), true},
+			{other("m4", func(m *pay.Movement) { m.Kind = pay.MovementSurplus }), false},
 			{other("m5", func(m *pay.Movement) { m.RefundID = "r1" }), true},
 			{other("m6", func(m *pay.Movement) { m.Debit = "wallet:second" }), true},
 			{other("m7", func(m *pay.Movement) { m.PaymentID = "another" }), false},

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -52,6 +53,7 @@ type DB struct {
 	engine
 	read *queries.Queries // sees what is committed
 	seal sealer
+	shut func() error // closes the engine, once
 
 	merchants   cache[string, pay.Merchant]
 	stores      cache[storeKey, pay.Store]
@@ -79,7 +81,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{config: c, engine: e, read: queries.New(e.reader()), seal: seal}
+	db := &DB{config: c, engine: e, read: queries.New(e.reader()), seal: seal, shut: sync.OnceValue(e.close)}
 	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
 	if err := db.checkMasterKey(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -88,8 +90,8 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 }
 
 // Close waits for what is being written and closes the database. Changes that
-// are asked for later fail with ErrClosed.
-func (db *DB) Close() error { return db.engine.close() }
+// are asked for later fail with ErrClosed. Closing again does nothing more.
+func (db *DB) Close() error { return db.shut() }
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {

@@ -292,3 +292,16 @@ func TestSQLiteLivesInABubbleOfFakeTime(t *testing.T) {
 		}
 	})
 }
+
+func TestClosingTwiceIsClosingOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for range 2 {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := db.CreateMerchant(t.Context(), pay.Merchant{ID: "100001", Name: "Tea"}); err == nil {
+			t.Error("a closed database took a merchant")
+		}
+	})
+}
