@@ -46,8 +46,8 @@ generate: ## write the code that is generated from SQL
 generated: ## fail if the generated code is not what its SQL gives
 	$(TOOL) sqlc diff
 
-bench: ## run the Go benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: deps ## run the Go benchmarks, on both databases
+	SAMPAN_TEST_FSYNC=on scripts/with-postgres go test -run '^$$' -bench . ./...
 
 fuzz: ## fuzz every target for FUZZTIME each (default 1m)
 	scripts/fuzz $(FUZZTIME)

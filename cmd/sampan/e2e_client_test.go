@@ -101,7 +101,7 @@ type merchant struct {
 	told   chan *sampan.Notification
 }
 
-func startMerchant(t *testing.T, s *sandbox) *merchant {
+func startMerchant(t testing.TB, s *sandbox) *merchant {
 	t.Helper()
 	m := &merchant{
 		Client: &sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey},

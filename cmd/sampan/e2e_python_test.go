@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The documentation's own program is the definition of a working client: with
@@ -54,7 +55,8 @@ func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
 		t.Errorf("pay_url leads to %s, want the cashier at %s", cashier, s.Wallet)
 	}
 
-	// A second later txdtm differs, and it is the same order all the same.
+	// In the next second txdtm differs, and it is the same order all the same.
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 	second := run(t, exec.Command(python, path))
 	for _, name := range []string{"respcd", "syssn", "pay_url"} {
 		if a, b := field(first, name), field(second, name); a != b {

@@ -77,7 +77,7 @@ type deployment struct {
 	address, config string
 }
 
-func newDeployment(t *testing.T, dsn string) *deployment {
+func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
 	t.Helper()
 	d := &deployment{address: freeAddress(t)}
 	wallet, control := freeAddress(t), freeAddress(t)
@@ -99,7 +99,7 @@ func newDeployment(t *testing.T, dsn string) *deployment {
 	start(t, "simulator", "--data", simulator, "--wallet", wallet, "--control", control)
 	d.answers(t, d.Control+"/healthz")
 
-	printed := d.run(t, "merchant", "add", "--config", d.config, "--id", "100001", "--name", "Tea House")
+	printed := d.run(t, append([]string{"merchant", "add", "--config", d.config, "--id", "100001", "--name", "Tea House"}, limits...)...)
 	word := func(name string) string {
 		return regexp.MustCompile(name + ` +(\S+)`).FindStringSubmatch(printed)[1]
 	}
@@ -126,7 +126,7 @@ func newDeployment(t *testing.T, dsn string) *deployment {
 }
 
 // serve starts a gateway at the address and waits until it is ready.
-func (d *deployment) serve(t *testing.T, address string) *process {
+func (d *deployment) serve(t testing.TB, address string) *process {
 	t.Helper()
 	t.Setenv("SAMPAN_LISTEN", address)
 	p := start(t, "serve", "--config", d.config)
@@ -148,7 +148,7 @@ func (d *deployment) pay(t *testing.T, m *merchant, number string) *sampan.Payme
 }
 
 // run runs an operator's command.
-func (d *deployment) run(t *testing.T, args ...string) string {
+func (d *deployment) run(t testing.TB, args ...string) string {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -158,7 +158,7 @@ func (d *deployment) run(t *testing.T, args ...string) string {
 }
 
 // answers waits until the address answers 200.
-func (d *deployment) answers(t *testing.T, address string) {
+func (d *deployment) answers(t testing.TB, address string) {
 	t.Helper()
 	eventually(t, address, func() bool {
 		res, err := http.Get(address)
@@ -171,7 +171,7 @@ func (d *deployment) answers(t *testing.T, address string) {
 }
 
 // freeAddress is a loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -62,7 +62,7 @@ type process struct {
 
 // start runs the program with the arguments until the end of the test. Then it
 // is interrupted, and must end by itself with success.
-func start(t *testing.T, args ...string) *process {
+func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -92,7 +92,7 @@ func (p *process) ended() bool {
 }
 
 // kill ends the program as a power cut would.
-func (p *process) kill(t *testing.T) {
+func (p *process) kill(t testing.TB) {
 	t.Helper()
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func (p *process) kill(t *testing.T) {
 
 // end interrupts the program, unless the test has killed it, and looks at how
 // it goes and at what it has logged.
-func (p *process) end(t *testing.T) {
+func (p *process) end(t testing.TB) {
 	if !p.ended() {
 		_ = p.Process.Signal(os.Interrupt)
 		select {
@@ -186,7 +186,7 @@ func (s *sandbox) start(t *testing.T, flags ...string) *sandbox {
 }
 
 // eventually waits until ok, for a step that happens in another process.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !ok() {
@@ -209,7 +209,7 @@ func needed(t *testing.T, what string) {
 
 // run runs a command to its end, which must be success, and returns what it
 // wrote on its output.
-func run(t *testing.T, cmd *exec.Cmd) string {
+func run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var stdout, stderr output
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
