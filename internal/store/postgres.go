@@ -122,9 +122,7 @@ func (e *postgresEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.P
 }
 
 func (e *postgresEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
-	return tx.q.ClaimPaymentsLocking(tx.ctx, queries.ClaimPaymentsLockingParams{
-		Now: p.Now, Batch: p.Batch, Lease: p.Lease, Until: p.Until,
-	})
+	return tx.q.ClaimPaymentsLocking(tx.ctx, queries.ClaimPaymentsLockingParams(p))
 }
 
 func (e *postgresEngine) claimDeliveries() string {
