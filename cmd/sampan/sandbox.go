@@ -31,6 +31,7 @@ type sandboxCmd struct {
 	Data    string `default:"${sandbox_dir}" help:"Directory for its data." placeholder:"DIR"`
 	Fresh   bool   `help:"Forget what earlier runs left in the directory."`
 	Verbose bool   `short:"v" help:"Log every request and every move of a payment."`
+	awkwardness
 }
 
 // The files of a sandbox's directory.
@@ -101,7 +102,8 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	sim, err := newSimulator(cmd.Data, info.Wallet, keys, log)
+	cmd.awkwardness = cmd.drawn()
+	sim, err := newSimulator(cmd.Data, info.Wallet, keys, cmd.awkwardness, log)
 	if err != nil {
 		return err
 	}
@@ -243,6 +245,7 @@ func (cmd sandboxCmd) welcome(w io.Writer, info sandboxInfo, now time.Time) {
   app_code    %s
   client_key  %s
   scripts     %s
+  faults      %s
 
   An order by hand:
 
@@ -251,7 +254,7 @@ func (cmd sandboxCmd) welcome(w io.Writer, info sandboxInfo, now time.Time) {
   Ctrl-C ends it.
 
 `, info.Shop, info.Control, info.Gateway, info.Wallet, info.AppCode, info.ClientKey,
-		filepath.Join(cmd.Data, sandboxFile), sampleCurl(info, now), filepath.Join(cmd.Data, sandboxConfig))
+		filepath.Join(cmd.Data, sandboxFile), cmd.awkwardness, sampleCurl(info, now), filepath.Join(cmd.Data, sandboxConfig))
 }
 
 // sampleCurl is a signed order, ready to paste.

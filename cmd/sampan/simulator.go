@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -32,6 +33,26 @@ type simulatorCmd struct {
 	Wallet  string `default:"127.0.0.1:7701" help:"Address of the wallet: gateway.do and the cashier."`
 	Control string `default:"127.0.0.1:7702" help:"Address of the control API."`
 	Data    string `required:"" help:"Directory for its journal and its keys." placeholder:"DIR"`
+	awkwardness
+}
+
+// awkwardness is how much goes wrong at a simulator, and by which dice.
+type awkwardness struct {
+	Awkward int     `default:"0" help:"Of a hundred notifications, answers and returns, how many go wrong in a way that a right client survives." placeholder:"PERCENT"`
+	Seed    *uint64 `help:"What goes wrong is drawn from this number: the same one replays a run. Without it one is drawn and printed." placeholder:"N"`
+}
+
+// drawn is a with a seed.
+func (a awkwardness) drawn() awkwardness {
+	if a.Seed == nil {
+		a.Seed = new(uint64(mathrand.Uint32()))
+	}
+	return a
+}
+
+// String is as the command line has it.
+func (a awkwardness) String() string {
+	return fmt.Sprintf("--awkward %d --seed %d", a.Awkward, *a.Seed)
 }
 
 // Run is the wallet's side alone, for a gateway that runs elsewhere.
@@ -53,13 +74,14 @@ func (cmd simulatorCmd) Run(e *env) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
-	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, log)
+	awkward := cmd.drawn()
+	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, awkward, log)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\n\n", baseURL(listeners[0]), baseURL(listeners[1]))
-	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\n\nCtrl-C ends it.\n",
-		md5Partner, filepath.Join(cmd.Data, walletKeysFile), rsaPartner, filepath.Join(cmd.Data, walletKeysFile))
+	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\nfaults   %s\n\nCtrl-C ends it.\n",
+		md5Partner, filepath.Join(cmd.Data, walletKeysFile), rsaPartner, filepath.Join(cmd.Data, walletKeysFile), awkward)
 	return runSimulator(e.ctx, sim, listeners[0], listeners[1], log)
 }
 
@@ -115,7 +137,7 @@ func newKeyPair() (private, public string, err error) {
 }
 
 // newSimulator makes a wallet with the two partners.
-func newSimulator(dir, base string, k walletKeys, log *slog.Logger) (*simulator.Simulator, error) {
+func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logger) (*simulator.Simulator, error) {
 	private, err := mapi.ParsePrivateKey(k.AlipayPrivate)
 	if err != nil {
 		return nil, err
@@ -125,7 +147,7 @@ func newSimulator(dir, base string, k walletKeys, log *slog.Logger) (*simulator.
 		return nil, err
 	}
 	return simulator.New(simulator.Config{
-		Dir: filepath.Join(dir, "wallet"), BaseURL: base, Log: log,
+		Dir: filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
 		HTTP: &http.Client{Timeout: 30 * time.Second},
 		Partners: []simulator.Partner{
 			{ID: md5Partner, Name: "Sampan Tea House", SignType: mapi.MD5, MD5Key: k.MD5Key, Currencies: sandboxCurrencies},

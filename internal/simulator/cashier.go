@@ -87,7 +87,7 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 // held tells whether the browser has to wait for the notification's answer.
 func (s *Simulator) held(t *Trade, now time.Time) bool {
 	o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
-	if !s.faultsOf(o).has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
+	if fs := slices.Concat(s.faultsOf(o), s.drawn(o, OnReturn, 1)); !fs.has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
 		return false
 	}
 	return slices.ContainsFunc(o.notices, func(n *Notice) bool {

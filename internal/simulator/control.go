@@ -159,7 +159,8 @@ type orderView struct {
 	Subject    string     `json:"subject"`
 	Cashier    string     `json:"cashier"` // of the latest attempt
 	Faults     faultSet   `json:"faults"`
-	Trade      *Trade     `json:"trade"` // null until it comes into being
+	Mishaps    []Mishap   `json:"mishaps,omitempty"` // since the start
+	Trade      *Trade     `json:"trade"`             // null until it comes into being
 	Trades     []*Trade   `json:"trades,omitempty"`
 	Attempts   []*Attempt `json:"attempts,omitempty"`
 	Notices    []*Notice  `json:"notifications,omitempty"`
@@ -171,7 +172,7 @@ func (s *Simulator) view(o *order, full bool) orderView {
 	v := orderView{
 		Partner: o.key.partner, OutTradeNo: o.key.number, Status: o.status(), Trade: o.trade(),
 		Total: a.Terms.Total, Wallet: a.Terms.Wallet, Subject: a.Terms.Subject,
-		Cashier: s.cfg.BaseURL + "/cashier/" + a.ID, Faults: s.faultsOf(o),
+		Cashier: s.cfg.BaseURL + "/cashier/" + a.ID, Faults: s.faultsOf(o), Mishaps: o.mishaps,
 	}
 	if full {
 		v.Trades, v.Attempts, v.Notices = o.trades, o.attempts, o.notices

@@ -28,7 +28,7 @@ func (s *Simulator) showFaults(*http.Request, params) (any, error) {
 }
 
 func (s *Simulator) faultTable() (any, error) {
-	raw, err := json.Marshal(map[string]any{"set": s.faults, "known": Faults})
+	raw, err := json.Marshal(map[string]any{"set": s.faults, "known": Faults, "awkward": awkwardView{s.cfg.Awkward, s.cfg.Seed}})
 	return json.RawMessage(raw), err
 }
 
@@ -79,9 +79,10 @@ func (s *Simulator) changeFaults(p params, fs []Fault) (any, error) {
 
 // controlView is the page for people.
 type controlView struct {
-	Orders []orderView
-	Faults []FaultInfo
-	Set    faultBook
+	Orders  []orderView
+	Faults  []FaultInfo
+	Set     faultBook
+	Awkward awkwardView
 }
 
 // Path is the address of an order, or of what can be done with it.
@@ -95,7 +96,7 @@ const shownOrders = 50
 func (s *Simulator) showControl(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.closeOverdue(s.cfg.Now())
-	v := controlView{Faults: Faults, Set: s.faults}
+	v := controlView{Faults: Faults, Set: s.faults, Awkward: awkwardView{s.cfg.Awkward, s.cfg.Seed}}
 	for _, o := range slices.Backward(s.list) {
 		if len(v.Orders) == shownOrders {
 			break

@@ -42,34 +42,50 @@ const (
 	badQueryLimit = 3                // faulty answers to queries of one order, then they are right
 )
 
+// The field of UnknownField.
+const (
+	unknownField = "x_new_field"
+	unknownValue = "added by the wallet, 新"
+)
+
 // FaultInfo describes a fault.
 type FaultInfo struct {
-	Fault  Fault  `json:"fault"`
-	Amount int64  `json:"amount"` // an order of just so many minor units has it
-	Benign bool   `json:"benign"` // a right client still ends with the true state, and soon
-	Text   string `json:"text"`
+	Fault  Fault      `json:"fault"`
+	Amount int64      `json:"amount"` // an order of just so many minor units has it
+	Benign bool       `json:"benign"` // a right client still ends with the true state, and soon
+	On     []Occasion `json:"on"`     // where it strikes
+	Text   string     `json:"text"`
 }
 
+var (
+	notices  = []Occasion{OnNotice}
+	returns  = []Occasion{OnReturn}
+	queries  = []Occasion{OnQuery}
+	messages = []Occasion{OnNotice, OnQuery}
+	answers  = []Occasion{OnQuery, OnVerify}
+)
+
 // Faults is the table of all faults: what the control page shows, what test
-// amounts choose from, and what a rate may draw from (the benign ones).
+// amounts choose from, and what an awkward wallet draws from (the benign ones).
+// Only a drawn one strikes notify_verify.
 var Faults = []FaultInfo{
-	{Duplicate, 910001, true, "the notification is sent twice at the same time"},
-	{Late, 910002, true, "the notification is sent 30 s after the payment"},
-	{Early, 910003, true, "the notification is sent at once, and for 5 s the query still knows no trade"},
-	{NotifyFirst, 910004, true, "the browser is sent back only when the notification has been answered, or after 10 s"},
-	{ReturnFirst, 910005, true, "the notification is sent 5 s after the payment, when the browser is back already"},
-	{Reordered, 910006, true, "a notification of the earlier state (WAIT_BUYER_PAY) arrives after the one of the payment"},
-	{Forged, 910007, true, "two forgeries come first: one with a wrong signature, one with the amount changed after signing"},
-	{Drop, 910008, false, "no notification is sent (resend sends it)"},
-	{UnknownField, 910009, true, "the notification has a signed field that no document lists"},
-	{Shuffled, 910010, true, "the notification's fields come in any order"},
-	{Query500, 910011, true, "the first 3 queries are answered with status 500"},
-	{QuerySlow, 910012, true, "the first 3 queries are answered after 15 s"},
-	{QueryCut, 910013, true, "the first 3 answers to queries break off in the middle"},
-	{QueryUnknown, 910014, true, "the first 3 answers to queries, validly signed, have a trade_status that no document lists"},
-	{QueryGBK, 910015, true, "answers to queries are written in GBK"},
-	{Underpaid, 910016, false, "the buyer pays half; notification and query, validly signed, say so"},
-	{SecondTrade, 910017, false, "the buyer pays twice: a second trade number for the same order, notified 2 s later"},
+	{Duplicate, 910001, true, notices, "the notification is sent twice at the same time"},
+	{Late, 910002, true, notices, "the notification is sent 30 s after the payment"},
+	{Early, 910003, true, notices, "the notification is sent at once, and for 5 s the query still knows no trade"},
+	{NotifyFirst, 910004, true, returns, "the browser is sent back only when the notification has been answered, or after 10 s"},
+	{ReturnFirst, 910005, true, returns, "the notification is sent 5 s after the payment, when the browser is back already"},
+	{Reordered, 910006, true, notices, "a notification of the earlier state (WAIT_BUYER_PAY) arrives after the one of the payment"},
+	{Forged, 910007, true, notices, "two forgeries come first: one with a wrong signature, one with the amount changed after signing"},
+	{Drop, 910008, false, notices, "no notification is sent (resend sends it)"},
+	{UnknownField, 910009, true, messages, "the notification, and answers to queries, have a signed field that no document lists"},
+	{Shuffled, 910010, true, messages, "the fields of the notification, and of answers to queries, come in any order"},
+	{Query500, 910011, true, answers, "the first 3 queries are answered with status 500"},
+	{QuerySlow, 910012, true, answers, "the first 3 queries are answered after 15 s"},
+	{QueryCut, 910013, true, answers, "the first 3 answers to queries break off in the middle"},
+	{QueryUnknown, 910014, true, queries, "the first 3 answers to queries, validly signed, have a trade_status that no document lists"},
+	{QueryGBK, 910015, true, queries, "answers to queries are written in GBK"},
+	{Underpaid, 910016, false, messages, "the buyer pays half; notification and query, validly signed, say so"},
+	{SecondTrade, 910017, false, notices, "the buyer pays twice: a second trade number for the same order, notified 2 s later"},
 }
 
 func faultNamed(name string) (Fault, error) {

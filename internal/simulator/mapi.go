@@ -192,8 +192,8 @@ func writeXML(w http.ResponseWriter, status int, doc string) {
 }
 
 // xmlAnswer writes a successful answer on one line: the request's parameters
-// as sent, and the fields of one element, signed.
-func xmlAnswer(request mapi.Message, element string, fields mapi.Message, k mapi.Keys) (string, error) {
+// as sent, and the fields of one element in the order of names, signed.
+func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names []string, k mapi.Keys) (string, error) {
 	signed := maps.Clone(fields)
 	if err := signed.Sign(k); err != nil {
 		return "", err
@@ -207,7 +207,7 @@ func xmlAnswer(request mapi.Message, element string, fields mapi.Message, k mapi
 		b.WriteString(`<param name="` + escape(name) + `">` + escape(request[name]) + "</param>")
 	}
 	b.WriteString("</request><response><" + element + ">")
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
+	for _, name := range names {
 		b.WriteString("<" + name + ">" + escape(fields[name]) + "</" + name + ">")
 	}
 	b.WriteString("</" + element + "></response><sign>" + escape(signed["sign"]) + "</sign><sign_type>" + signed["sign_type"] + "</sign_type></alipay>")

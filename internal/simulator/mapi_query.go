@@ -2,7 +2,11 @@ package simulator
 
 import (
 	"io"
+	"maps"
+	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,26 +21,61 @@ const verifyWindow = time.Minute
 
 // verifyNotice answers notify_verify: whether a notification with that id was
 // sent to the partner within the last minute. (Alipay, notify_verify.)
-func (s *Simulator) verifyNotice(w http.ResponseWriter, _ *http.Request, p Partner, m mapi.Message) error {
+func (s *Simulator) verifyNotice(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	id := m["notify_id"]
 	answer := "invalid"
+	var t trouble
 	if id != "" && len(id) <= 64 {
-		answer = "false"
-		if s.sentLately(p.ID, id) {
-			answer = "true"
-		}
+		var lately bool
+		lately, t = s.sentLately(p.ID, id)
+		answer = strconv.FormatBool(lately)
+	}
+	if s.fails(w, r, t) {
+		return nil
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Cache-Control", "no-store")
+	if t.has(QueryCut) {
+		cut(w, answer)
+	}
 	io.WriteString(w, answer)
 	return nil
 }
 
-func (s *Simulator) sentLately(partner, notifyID string) bool {
+// sentLately tells whether a notification was sent within verifyWindow, and
+// what goes wrong with the answer.
+func (s *Simulator) sentLately(partner, notifyID string) (bool, trouble) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last, ok := s.sent[orderKey{partner, notifyID}]
-	return ok && s.cfg.Now().Sub(last) <= verifyWindow
+	if !ok {
+		return false, trouble{}
+	}
+	return s.cfg.Now().Sub(last.at) <= verifyWindow, trouble{faultSet: s.befall(last.order, OnVerify), slow: drawnSlow}
+}
+
+// trouble is what goes wrong with an answer.
+type trouble struct {
+	faultSet
+	slow time.Duration // with QuerySlow
+	dice *rand.Rand    // with Shuffled
+}
+
+// fails holds an answer up if it is to be slow, and reports whether there will
+// be none but status 500.
+func (s *Simulator) fails(w http.ResponseWriter, r *http.Request, t trouble) bool {
+	if t.has(Query500) || t.has(QuerySlow) && !s.pause(r, t.slow) {
+		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
+		return true
+	}
+	return false
+}
+
+// cut writes half of an answer and breaks the connection off.
+func cut(w http.ResponseWriter, doc string) {
+	io.WriteString(w, doc[:len(doc)/2])
+	http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
 }
 
 // query answers single_trade_query. trade_no wins if both numbers are given.
@@ -51,35 +90,36 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	case len(number) > 64:
 		return refuse("ILLEGAL_ARGUMENT", "out_trade_no is longer than 64 characters")
 	}
-	fields, faults := s.lookUp(p, tradeNo, number)
-	if faults.has(Query500) {
-		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
-		return nil
-	}
-	if faults.has(QuerySlow) && !s.pause(r, slowAnswer) {
+	fields, t := s.lookUp(p, tradeNo, number)
+	if s.fails(w, r, t) {
 		return nil
 	}
 	if fields == nil {
 		return refuse("TRADE_NOT_EXIST", "no trade of %q yet", tradeNo+number)
 	}
-	if faults.has(QueryUnknown) {
+	if t.has(QueryUnknown) {
 		fields["trade_status"] = "TRADE_SUSPENDED"
 	}
-	doc, err := xmlAnswer(m, "trade", fields, p.keys())
+	if t.has(UnknownField) {
+		fields[unknownField] = unknownValue
+	}
+	names := slices.Sorted(maps.Keys(fields))
+	if t.has(Shuffled) {
+		t.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	}
+	doc, err := xmlAnswer(m, "trade", fields, names, p.keys())
 	if err != nil {
 		return err
 	}
-	if faults.has(QueryGBK) {
+	if t.has(QueryGBK) {
 		doc = strings.Replace(doc, `encoding="utf-8"`, `encoding="GBK"`, 1)
 		if doc, err = encoding.ReplaceUnsupported(simplifiedchinese.GBK.NewEncoder()).String(doc); err != nil {
 			return err
 		}
 	}
-	if faults.has(QueryCut) {
+	if t.has(QueryCut) {
 		w.Header().Set("Content-Type", "text/xml")
-		io.WriteString(w, doc[:len(doc)/2])
-		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) // breaks the connection off
+		cut(w, doc)
 	}
 	writeXML(w, http.StatusOK, doc)
 	return nil
@@ -98,9 +138,9 @@ func (s *Simulator) pause(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// lookUp finds a trade's fields, nil if the query must not see it, and the
-// faults of its order that this answer has.
-func (s *Simulator) lookUp(p Partner, tradeNo, number string) (mapi.Message, faultSet) {
+// lookUp finds a trade's fields, nil if the query must not see it, and what goes
+// wrong with this answer.
+func (s *Simulator) lookUp(p Partner, tradeNo, number string) (mapi.Message, trouble) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
@@ -109,31 +149,41 @@ func (s *Simulator) lookUp(p Partner, tradeNo, number string) (mapi.Message, fau
 	o := s.orders[orderKey{p.ID, number}]
 	if tradeNo != "" {
 		if t = s.trades[tradeNo]; t == nil || t.Partner != p.ID {
-			return nil, nil
+			return nil, trouble{}
 		}
 		o = s.orders[orderKey{p.ID, t.OutTradeNo}]
 	} else if o != nil {
 		t = o.trade()
 	}
 	if o == nil {
-		return nil, nil
+		return nil, trouble{}
 	}
-	var fs faultSet
+	wrong := s.queryTrouble(o)
+	if t == nil || now.Before(t.HiddenTill) {
+		return nil, wrong
+	}
+	return s.tradeFields(p, t), wrong
+}
+
+// queryTrouble is what goes wrong with an order's next answer to a query: what
+// was set for it, and what is drawn.
+func (s *Simulator) queryTrouble(o *order) trouble {
+	drawn := s.befall(o, OnQuery)
+	nth := o.occasions[OnQuery]
+	t := trouble{faultSet: drawn, slow: drawnSlow, dice: s.dice(o, shuffling, nth)}
 	for _, f := range s.faultsOf(o) {
 		switch f {
 		case Query500, QuerySlow, QueryCut, QueryUnknown:
-			if o.badQueries < badQueryLimit {
-				fs = append(fs, f)
+			if nth > badQueryLimit {
+				continue
 			}
-		case QueryGBK:
-			fs = append(fs, f)
+		}
+		t.faultSet = append(t.faultSet, f)
+		if f == QuerySlow {
+			t.slow = slowAnswer
 		}
 	}
-	o.badQueries++
-	if t == nil || now.Before(t.HiddenTill) {
-		return nil, fs
-	}
-	return s.tradeFields(p, t), fs
+	return t
 }
 
 // tradeFields are the children of <trade>.

@@ -41,7 +41,7 @@ func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*No
 		fields["rmb_fee"] = a.Terms.RMB.Decimal()
 	}
 	if fs.has(UnknownField) {
-		fields["x_new_field"] = "added by the wallet, 新"
+		fields[unknownField] = unknownValue
 	}
 	plain := Notice{
 		ID: s.newID(), NotifyID: fields["notify_id"], Partner: t.Partner, OutTradeNo: t.OutTradeNo,
@@ -170,7 +170,8 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 		return m.Encode(), nil
 	}
 	pairs := strings.Split(m.Encode(), "&")
-	s.cfg.Rand.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
+	dice := s.dice(s.orders[orderKey{n.Partner, n.OutTradeNo}], shuffling, len(n.Sends))
+	dice.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	return strings.Join(pairs, "&"), nil
 }
 

@@ -18,8 +18,14 @@ import (
 // live runs f in a bubble of its own time, with a simulator that sends.
 func live(t *testing.T, f func(w *world)) {
 	t.Helper()
+	liveAt(t, 0, 0, f)
+}
+
+// liveAt is live with an awkward wallet.
+func liveAt(t *testing.T, percent int, seed uint64, f func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(c *Config) { c.Now = time.Now })
+		w := newWorld(t, func(c *Config) { c.Now, c.Awkward, c.Seed = time.Now, percent, seed })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.sim.Run(ctx) }()
@@ -257,7 +263,7 @@ func TestOnlyTheTrueNotificationIsRepeatedAndVerified(t *testing.T) {
 			w.t.Errorf("%d sends, want 8 of the true one, a twin, two forgeries and a stale one", n)
 		}
 		for _, n := range w.sim.orders[orderKey{testPartner, "T-1"}].notices {
-			if n.Extra == ForgedSignature && w.sim.sent[orderKey{testPartner, n.NotifyID}] != (time.Time{}) {
+			if n.Extra == ForgedSignature && !w.sim.sent[orderKey{testPartner, n.NotifyID}].at.IsZero() {
 				w.t.Error("notify_verify would vouch for a forgery")
 			}
 		}

@@ -38,7 +38,9 @@ type Config struct {
 	Log       *slog.Logger     // default: none
 	HTTP      *http.Client     // sends notifications; its redirects are never followed
 	RetryGaps []time.Duration  // between sends of a notification; default RetryGaps
-	Rand      *rand.Rand       // draws ids and the order of shuffled fields; default seeded by the system
+	Rand      *rand.Rand       // draws ids; default seeded by the system
+	Awkward   int              // of a hundred occasions, how many go wrong: see Faults
+	Seed      uint64           // of what goes wrong and of the order of shuffled fields
 }
 
 // RetryGaps is the vendor's sequence: eight sends within 25 hours. (Alipay,
@@ -72,6 +74,9 @@ type Simulator struct {
 // last line was cut off by a crash is taken up to the line before; any other
 // damage is an error.
 func New(cfg Config) (*Simulator, error) {
+	if cfg.Awkward < 0 || cfg.Awkward > 100 {
+		return nil, fmt.Errorf("simulator: awkward by %d %%, which is not from 0 to 100", cfg.Awkward)
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

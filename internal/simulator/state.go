@@ -117,13 +117,23 @@ type Send struct {
 // orderKey is what the vendor identifies an order by, or one of its notices.
 type orderKey struct{ partner, number string }
 
+// sending is the latest true send of a notification.
+type sending struct {
+	at    time.Time
+	order *order
+}
+
 // order is all that is known of one out_trade_no.
 type order struct {
-	key        orderKey
-	attempts   []*Attempt
-	trades     []*Trade // more than one only by a planted second payment
-	notices    []*Notice
-	badQueries int // faulty answers given so far; forgotten by a restart
+	key      orderKey
+	place    int // among all orders, by first opening
+	attempts []*Attempt
+	trades   []*Trade // more than one only by a planted second payment
+	notices  []*Notice
+
+	// Forgotten by a restart:
+	occasions map[Occasion]int // so far
+	mishaps   []Mishap         // drawn so far
 }
 
 // trade is the order's own trade, or nil.
@@ -152,7 +162,7 @@ type state struct {
 	attempts map[string]*Attempt
 	trades   map[string]*Trade
 	notices  map[string]*Notice
-	sent     map[orderKey]time.Time // partner and notify_id: latest true send
+	sent     map[orderKey]sending // by partner and notify_id
 	faults   faultBook
 	sends    schedule // of notices
 	closings schedule // of trades
@@ -165,7 +175,7 @@ func newState() state {
 		attempts: map[string]*Attempt{},
 		trades:   map[string]*Trade{},
 		notices:  map[string]*Notice{},
-		sent:     map[orderKey]time.Time{},
+		sent:     map[orderKey]sending{},
 		sends:    newSchedule(),
 		closings: newSchedule(),
 	}
@@ -197,20 +207,20 @@ func (st *state) apply(c change) {
 		st.closings.set(t.TradeNo, end)
 	}
 	for _, n := range c.Notices {
-		old := st.notices[n.ID]
+		o, old := st.order(orderKey{n.Partner, n.OutTradeNo}), st.notices[n.ID]
 		moved := old == nil || !old.DueAt.Equal(n.DueAt) // else it may be on its way, and off the schedule
 		if old != nil {
 			*old = *n
 		} else {
 			st.notices[n.ID] = n
-			o := st.order(orderKey{n.Partner, n.OutTradeNo})
 			o.notices = append(o.notices, n)
 		}
 		if moved {
 			st.sends.set(n.ID, n.DueAt)
 		}
-		if k := len(n.Sends); k > 0 && !n.Extra.forged() && n.Sends[k-1].At.After(st.sent[orderKey{n.Partner, n.NotifyID}]) {
-			st.sent[orderKey{n.Partner, n.NotifyID}] = n.Sends[k-1].At
+		id := orderKey{n.Partner, n.NotifyID}
+		if k := len(n.Sends); k > 0 && !n.Extra.forged() && n.Sends[k-1].At.After(st.sent[id].at) {
+			st.sent[id] = sending{n.Sends[k-1].At, o}
 		}
 	}
 	if c.Faults != nil {
@@ -222,7 +232,7 @@ func (st *state) apply(c change) {
 func (st *state) order(k orderKey) *order {
 	o := st.orders[k]
 	if o == nil {
-		o = &order{key: k}
+		o = &order{key: k, place: len(st.list), occasions: map[Occasion]int{}}
 		st.orders[k] = o
 		st.list = append(st.list, o)
 		st.numbers[k.number] = append(st.numbers[k.number], o)

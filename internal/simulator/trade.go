@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -174,7 +175,8 @@ func (s *Simulator) newTrade(a *Attempt, now time.Time) *Trade {
 
 // settle adds to c that its attempt paid.
 func (s *Simulator) settle(c *change, o *order, now time.Time) {
-	a, fs := c.Attempt, s.faultsOf(o)
+	a := c.Attempt
+	fs := slices.Concat(s.faultsOf(o), s.befall(o, OnNotice), s.befall(o, OnReturn))
 	t := s.newTrade(a, now)
 	if made := o.trade(); made != nil {
 		*t = *made
@@ -205,7 +207,7 @@ func (s *Simulator) closeOverdue(now time.Time) {
 		t.Status, t.ClosedAt = Closed, t.CloseAt
 		o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
 		c := change{Trades: []*Trade{&t}}
-		c.Notices = s.plan(&t, s.attempts[t.Attempt], s.faultsOf(o), now)
+		c.Notices = s.plan(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
 		if s.commit(c) == nil {
 			s.cfg.Log.Info("simulator: trade closed unpaid", "out_trade_no", t.OutTradeNo)
 		}
