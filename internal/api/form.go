@@ -33,7 +33,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
 		if len(r.URL.RawQuery) > maxBody {
 			return nil, tooLarge()
 		}
-		return decodeForm(r.URL.RawQuery)
+		return DecodeForm(r.URL.RawQuery)
 	case http.MethodPost:
 		if r.URL.RawQuery != "" {
 			return nil, unreadable("", "parameters of a POST belong in its body, not in the address")
@@ -45,7 +45,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
 		if err != nil {
 			return nil, err
 		}
-		return decodeForm(string(body))
+		return DecodeForm(string(body))
 	}
 	w.Header().Set("Allow", "GET, POST")
 	return nil, &pay.Error{Code: pay.BadRequest, Message: "the method must be POST or GET", Err: errMethod}
@@ -73,11 +73,11 @@ func formType(contentType string) bool {
 	return mediaType == "" || strings.EqualFold(mediaType, "application/x-www-form-urlencoded")
 }
 
-// decodeForm decodes name=value pairs joined by &. Raw spaces are taken as they
+// DecodeForm decodes name=value pairs joined by &, as every request is read. Raw spaces are taken as they
 // are, since the vendor's PHP samples send them; a ; is a character like any
 // other. Percent errors, invalid UTF-8, a pair without = and a name that comes
 // twice are pay.BadRequest naming the parameter.
-func decodeForm(raw string) (sign.Params, error) {
+func DecodeForm(raw string) (sign.Params, error) {
 	if strings.Count(raw, "&") >= maxParams {
 		return nil, unreadable("", fmt.Sprintf("more than %d parameters", maxParams))
 	}

@@ -28,7 +28,7 @@ func TestFormIsDecoded(t *testing.T) {
 		{"nothing", "", sign.Params{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := decodeForm(test.raw)
+			got, err := DecodeForm(test.raw)
 			if err != nil || !maps.Equal(got, test.want) {
 				t.Errorf("got %v, %v; want %v", got, err, test.want)
 			}
@@ -52,7 +52,7 @@ func TestFormIsRefusedNamingTheParameter(t *testing.T) {
 		{"too many", strings.Repeat("&", maxParams), "", "more than 100"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := decodeForm(test.raw)
+			_, err := DecodeForm(test.raw)
 			wantRefusal(t, err, pay.BadRequest, test.field, test.message)
 		})
 	}
@@ -108,7 +108,7 @@ func FuzzForm(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		params, err := decodeForm(raw)
+		params, err := DecodeForm(raw)
 		if err != nil {
 			if pay.CodeOf(err) != pay.BadRequest || !utf8.ValidString(err.Error()) || len(err.Error()) > 600 {
 				t.Errorf("%q: unfit error %q", raw, err)
@@ -122,7 +122,7 @@ func FuzzForm(f *testing.F) {
 			}
 			values.Set(name, value)
 		}
-		if again, err := decodeForm(values.Encode()); err != nil || !maps.Equal(again, params) {
+		if again, err := DecodeForm(values.Encode()); err != nil || !maps.Equal(again, params) {
 			t.Errorf("%q: %v became %v, %v", raw, params, again, err)
 		}
 		if theirs, err := url.ParseQuery(raw); err == nil {
@@ -148,7 +148,7 @@ func TestMessagesNeverGrowWithWhatWasSent(t *testing.T) {
 		strings.Repeat("%", 60000), "%" + strings.Repeat("\xff", 60000) + "=1", strings.Repeat("n", 60000),
 		strings.Repeat("n", 30000) + "=1&" + strings.Repeat("n", 30000) + "=1",
 	} {
-		_, err := decodeForm(raw)
+		_, err := DecodeForm(raw)
 		if err == nil || len(err.Error()) > 600 {
 			t.Errorf("%.20q: error of %d bytes", raw, len(err.Error()))
 		}

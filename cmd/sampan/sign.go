@@ -1,0 +1,223 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/sampanpay/sampan/internal/api"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+)
+
+type signCmd struct {
+	Params       []string `arg:"" optional:"" help:"Parameters, as they are before any URL encoding." placeholder:"NAME=VALUE"`
+	Body         string   `help:"Instead of them what was sent: a form's body, or an address with its query; @FILE or - reads it." placeholder:"TEXT"`
+	Notification string   `help:"Or a notification's body, byte for byte; @FILE or - reads it." placeholder:"TEXT"`
+	Signature    string   `help:"The X-QF-SIGN that came with it." placeholder:"HEX"`
+	SignType     string   `help:"The X-QF-SIGNTYPE that came with it; absent means MD5." placeholder:"TYPE"`
+	AppCode      string   `env:"SAMPAN_APP_CODE" help:"The X-QF-APPCODE that came with it." placeholder:"CODE"`
+	ClientKey    string   `help:"Client key, as @FILE, - or env:NAME; without it SAMPAN_CLIENT_KEY, or else the sandbox's." placeholder:"SOURCE"`
+	Data         string   `default:"${sandbox_dir}" help:"The sandbox's directory." placeholder:"DIR"`
+}
+
+// Run shows what is signed, and if a signature does not fit, why it does not.
+func (cmd signCmd) Run(e *env) error {
+	key, err := cmd.key(e)
+	if err != nil {
+		return err
+	}
+	out := signOutput{w: e.stdout, key: key.Reveal()}
+	if cmd.Notification != "" {
+		return cmd.notification(e, out)
+	}
+	declared, err := sign.ParseAlgorithm(cmd.SignType)
+	if err != nil {
+		return out.wrong("X-QF-SIGNTYPE names no algorithm that there is", "send MD5 or SHA256")
+	}
+	body, err := cmd.body(e)
+	if err != nil {
+		return err
+	}
+	params, err := api.DecodeForm(body)
+	var refused *pay.Error
+	if errors.As(err, &refused) {
+		return out.wrong("a server cannot read it: "+strings.TrimSpace(refused.Field+" "+refused.Message),
+			"send it as a form: each name once, and every value URL-encoded, in UTF-8")
+	}
+	out.line("signed", params.Canonical()+keyMark)
+	for _, a := range []sign.Algorithm{sign.MD5, sign.SHA256} {
+		out.line(string(a), sign.Request(params, out.key, a))
+	}
+	for name, value := range params {
+		if strings.Contains(value, out.key) {
+			out.line("!", name+" holds the client key: it must never be sent; have a new one made")
+		}
+	}
+	switch {
+	case cmd.Signature == "":
+		return nil
+	case sign.VerifyRequest(params, out.key, declared, cmd.Signature):
+		return out.right()
+	}
+	return out.explain(signedForm(declared), requestMistakes(body, cmd.SignType, declared, cmd.AppCode), readMessage(body), cmd.Signature)
+}
+
+func (cmd signCmd) notification(e *env, out signOutput) error {
+	body, err := readText(cmd.Notification, e.stdin)
+	if err != nil {
+		return fmt.Errorf("--notification: %w", err)
+	}
+	out.line("signed", body+keyMark)
+	out.line(string(sign.MD5), sign.Notification([]byte(body), out.key))
+	switch {
+	case cmd.Signature == "":
+		return nil
+	case sign.VerifyNotification([]byte(body), out.key, cmd.Signature):
+		return out.right()
+	}
+	return out.explain(signedBody(), notificationMistakes(body, cmd.AppCode), message{body: body}, cmd.Signature)
+}
+
+// key is the one that is named, or else the sandbox's.
+func (cmd *signCmd) key(e *env) (pay.Secret, error) {
+	source := cmd.ClientKey
+	if _, set := os.LookupEnv("SAMPAN_CLIENT_KEY"); set && source == "" {
+		source = "env:SAMPAN_CLIENT_KEY"
+	}
+	if source == "-" && (cmd.Body == "-" || cmd.Notification == "-") {
+		return "", errors.New("--client-key: standard input cannot be two things")
+	}
+	if source != "" {
+		key, err := readSecret(source, e.stdin)
+		if err != nil {
+			return "", fmt.Errorf("--client-key: %w", err)
+		}
+		return key, nil
+	}
+	info, err := readSandbox(cmd.Data)
+	if err != nil {
+		return "", fmt.Errorf("name a --client-key, or start a sandbox first (sampan sandbox): %w", err)
+	}
+	if cmd.AppCode == "" {
+		cmd.AppCode = info.AppCode
+	}
+	return pay.Secret(info.ClientKey), nil
+}
+
+// body is the form that was sent.
+func (cmd signCmd) body(e *env) (string, error) {
+	if (cmd.Body == "") == (len(cmd.Params) == 0) {
+		return "", errors.New("name what was sent: NAME=VALUE …, or --body, or --notification")
+	}
+	if cmd.Body == "" {
+		pairs := make([]string, len(cmd.Params))
+		for i, p := range cmd.Params {
+			name, value, ok := strings.Cut(p, "=")
+			if !ok {
+				return "", fmt.Errorf("%q is not NAME=VALUE", p)
+			}
+			pairs[i] = url.QueryEscape(name) + "=" + url.QueryEscape(value)
+		}
+		return strings.Join(pairs, "&"), nil
+	}
+	text, err := readText(cmd.Body, e.stdin)
+	if err != nil {
+		return "", fmt.Errorf("--body: %w", err)
+	}
+	text = strings.TrimRight(text, "\r\n") // of the file: a form has none
+	if before, query, ok := strings.Cut(text, "?"); ok && !strings.Contains(before, "=") {
+		text = query // of an address
+	}
+	return text, nil
+}
+
+// readText reads a text that is given as itself, "@FILE" or "-".
+func readText(source string, stdin io.Reader) (string, error) {
+	from := stdin
+	if path, ok := strings.CutPrefix(source, "@"); ok {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		from = f
+	} else if source != "-" {
+		return source, nil
+	}
+	const most = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(from, most+1))
+	if err == nil && len(text) > most {
+		err = errors.New("it is over 64 KiB, more than a server takes")
+	}
+	return string(text), err
+}
+
+// keyMark stands for the client key wherever it would be shown.
+const keyMark = "«client_key»"
+
+// signOutput writes what is found, never the key.
+type signOutput struct {
+	w   io.Writer
+	key string
+}
+
+func (o signOutput) line(what, text string) {
+	text = strings.NewReplacer(o.key, keyMark, url.QueryEscape(o.key), keyMark).Replace(text)
+	fmt.Fprintf(o.w, "%-8s%s\n", what, visible(text))
+}
+
+func (o signOutput) right() error {
+	o.line("✔", "the signature is right")
+	return nil
+}
+
+func (o signOutput) wrong(why, fix string) error {
+	o.line("✘", why)
+	o.line("→", fix)
+	return errReported
+}
+
+// explain looks for the mistakes that make the signature.
+func (o signOutput) explain(right signing, usual []mistake, m message, signature string) error {
+	digest, written := readSignature(signature)
+	if digest == nil {
+		return o.wrong("the signature is neither hex nor base64", "write the hash in hex")
+	}
+	found, s, ok := findMistakes(right, usual, m, o.key, digest)
+	if written.cause != "" {
+		found = append(found, written)
+	}
+	switch {
+	case !ok && written.cause == "" && !knownLength(len(digest)):
+		return o.wrong(fmt.Sprintf("the signature has %d digits: MD5 has 32, SHA-256 has 64", 2*len(digest)), "send the whole hash, in hex")
+	case !ok:
+		return o.wrong("the signature is wrong, and not by one or two of the usual mistakes",
+			"is it the key of this app code? are these all the parameters that were sent? compare your string with the one above")
+	}
+	o.line("✘", "the signature is wrong; what was signed is")
+	o.line("", s.shown(m))
+	for _, f := range found {
+		o.line("why", f.cause)
+		o.line("→", f.fix)
+	}
+	return errReported
+}
+
+// visible writes the characters that do not show, such as a line feed, by their
+// number.
+func visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "‹%U›", r)
+		}
+	}
+	return b.String()
+}
