@@ -45,11 +45,13 @@ type deliveryConfig struct {
 	Allow   []delivery.Allow `toml:"allow,omitempty"`
 	Gaps    []duration       `toml:"gaps,omitempty"`
 	Timeout duration         `toml:"timeout,omitempty"`
+	Lease   duration         `toml:"lease,omitempty"`
 }
 
 type recoverConfig struct {
 	Looks  []duration `toml:"looks,omitempty"`
 	Margin duration   `toml:"margin,omitempty"`
+	Lease  duration   `toml:"lease,omitempty"`
 }
 
 // duration is a time.Duration that reads as "2m" or "10s".

@@ -43,7 +43,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 	guard := delivery.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
 	s.sender, err = delivery.New(delivery.Config{
 		Store: db, Client: delivery.NewClient(guard), Now: time.Now, Log: log,
-		Gaps: durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout),
+		Gaps: durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -58,7 +58,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		Notification: func(p pay.Payment) []byte { return delivery.Body(p, c.zone) },
 		Wake:         s.sender.Wake,
 		DirectPayURL: c.PayURL == "direct",
-		Looks:        durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin),
+		Looks:        durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

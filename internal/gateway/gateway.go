@@ -45,6 +45,7 @@ type Config struct {
 	Looks         []time.Duration // gaps between looks at the wallet once the link was opened; the last one repeats
 	Margin        time.Duration   // after its life, before an opened order may be called expired
 	WalletTimeout time.Duration   // for one call to a wallet
+	Lease         time.Duration   // on a payment that is looked at: after a crash, others leave it alone for so long
 	Poll          time.Duration   // at most this long between two reads of the schedule, for what other replicas add to it
 }
 
@@ -53,6 +54,7 @@ var (
 	DefaultLooks         = []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
 	DefaultMargin        = time.Minute
 	DefaultWalletTimeout = 10 * time.Second
+	DefaultLease         = time.Minute // outlasts a look's timeouts and the clocks' differences
 	DefaultPoll          = 5 * time.Second
 )
 
@@ -103,6 +105,12 @@ func New(c Config) (*Gateway, error) {
 	}
 	if c.WalletTimeout == 0 {
 		c.WalletTimeout = DefaultWalletTimeout
+	}
+	if c.Lease == 0 {
+		c.Lease = DefaultLease
+	}
+	if c.Lease <= c.WalletTimeout {
+		return nil, fmt.Errorf("gateway: a lease of %s does not outlast a call to the wallet, which may take %s", c.Lease, c.WalletTimeout)
 	}
 	if c.Poll == 0 {
 		c.Poll = DefaultPoll

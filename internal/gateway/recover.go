@@ -11,10 +11,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-const (
-	recoverAtOnce = 16               // payments looked at at the same time
-	recoverLease  = 60 * time.Second // outlasts a look's timeouts and the clocks' differences
-)
+// recoverAtOnce is how many payments are looked at at the same time.
+const recoverAtOnce = 16
 
 // lateLooks are the times after a payment was given up at which its wallet is
 // asked once more, if the buyer had opened the link: a wallet that cannot close
@@ -33,7 +31,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	for {
-		claimed, err := g.Store.ClaimDuePayments(ctx, g.Now(), recoverLease, recoverAtOnce)
+		claimed, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, recoverAtOnce)
 		if err != nil && ctx.Err() == nil {
 			g.Log.ErrorContext(ctx, "due payments cannot be read", "error", err)
 		}
