@@ -40,6 +40,7 @@ type room struct {
 var rooms = []room{
 	{dir: ".", ours: []string{"internal/sign"}, strict: true},
 	{dir: "cmd/*", ours: []string{".", "internal/*", "internal/*/*"}, libs: []string{"github.com/alecthomas/kong", "github.com/pelletier/go-toml/v2", "github.com/skip2/go-qrcode", "golang.org/x"}},
+	{dir: "scripts/*", ours: []string{".", "internal/sign", "internal/store"}, libs: []string{"modernc.org/sqlite", "github.com/jackc/pgx/v5", "golang.org/x"}},
 
 	{dir: "internal"}, // this test
 	{dir: "internal/pay", libs: []string{"golang.org/x"}, strict: true},
@@ -67,6 +68,7 @@ var rooms = []room{
 var testLibs = []string{
 	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
 	"github.com/rogpeppe/go-internal", "github.com/chromedp", "golang.org/x",
+	"modernc.org/sqlite", "github.com/jackc/pgx/v5", // to look at the books from outside
 }
 
 // forTests are the packages that only tests, and each other, may import.
