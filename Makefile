@@ -5,10 +5,11 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?=
 FUZZTIME  ?= 1m
+CRASHES   ?= 100
 TOOL      := go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deps test check format tidy vet lint generated generate bench fuzz clean
+.PHONY: help run build deps test check format tidy vet lint generated generate bench crash fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ generated: ## fail if the generated code is not what its SQL gives
 
 bench: deps ## run the Go benchmarks, on both databases
 	SAMPAN_TEST_FSYNC=on scripts/with-postgres go test -run '^$$' -bench . ./...
+
+crash: deps ## kill the gateway, CRASHES times at random on each database (default 100), and count what is lost
+	SAMPAN_CRASHES=$(CRASHES) scripts/with-postgres go test -count=1 -timeout 1h -v -run 'TestAKill|TestKills' ./cmd/sampan
 
 fuzz: ## fuzz every target for FUZZTIME each (default 1m)
 	scripts/fuzz $(FUZZTIME)
