@@ -87,11 +87,7 @@ func readConfig(path string) (config, error) {
 	var c config
 	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	if err := decoder.Decode(&c); err != nil {
-		var unknown *toml.StrictMissingError
-		if errors.As(err, &unknown) {
-			return config{}, fmt.Errorf("%s: unknown keys:\n%s", path, unknown.String())
-		}
-		return config{}, fmt.Errorf("%s: %w", path, err)
+		return config{}, fmt.Errorf("%s: %w", path, unreadable(err))
 	}
 	for name, value := range map[string]*string{"LISTEN": &c.Listen, "BASE_URL": &c.BaseURL, "DATABASE": &c.Database} {
 		if v := os.Getenv("SAMPAN_" + name); v != "" {
@@ -103,6 +99,26 @@ func readConfig(path string) (config, error) {
 		return config{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
+}
+
+// unreadable says where a file is wrong, and does not repeat the line: there
+// may be a password in it.
+func unreadable(err error) error {
+	var unknown *toml.StrictMissingError
+	var wrong *toml.DecodeError
+	switch {
+	case errors.As(err, &unknown):
+		var keys []string
+		for _, e := range unknown.Errors {
+			line, _ := e.Position()
+			keys = append(keys, fmt.Sprintf("%s (line %d)", strings.Join(e.Key(), "."), line))
+		}
+		return fmt.Errorf("unknown keys: %s", strings.Join(keys, ", "))
+	case errors.As(err, &wrong):
+		line, _ := wrong.Position()
+		return fmt.Errorf("line %d: %w", line, err)
+	}
+	return err
 }
 
 // complete fills in the defaults and checks the values.

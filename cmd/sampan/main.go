@@ -31,7 +31,8 @@ type cli struct {
 	Pay   payCmd   `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`
 	Query queryCmd `cmd:"" help:"Ask for orders, as a merchant."`
 
-	Sign signCmd `cmd:"" help:"Show what is signed, and why a signature does not fit."`
+	Sign   signCmd   `cmd:"" help:"Show what is signed, and why a signature does not fit."`
+	Doctor doctorCmd `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
 
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

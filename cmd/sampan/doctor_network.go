@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// port looks whether serve could listen, or does.
+func (d *doctor) port() {
+	const what = "listen"
+	ctx, cancel := d.within()
+	defer cancel()
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", d.Listen)
+	if err == nil {
+		d.good(what, "%s is free: serve does not run here now", d.Listen)
+		if err := l.Close(); err != nil {
+			d.bad(what, err.Error(), "")
+		}
+		return
+	}
+	host, port, splitErr := net.SplitHostPort(d.Listen)
+	if splitErr != nil {
+		d.bad(what, splitErr.Error(), `write it like "127.0.0.1:7700"`)
+		return
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	_, status, body, getErr := d.get("http://" + net.JoinHostPort(host, port) + "/readyz")
+	switch {
+	case getErr == nil && status == http.StatusOK && body == "ok\n":
+		d.listening = true
+		d.good(what, "a healthy Sampan listens at %s", d.Listen)
+	case getErr == nil && status == http.StatusServiceUnavailable:
+		d.listening = true
+		d.bad(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, visible(strings.TrimSpace(body))), "see its log")
+	default:
+		d.bad(what, fmt.Sprintf("serve cannot listen: %v", err), "end what has the port, or choose another")
+	}
+}
+
+// baseURLReached asks this deployment from the outside, as far as that can be
+// done from here.
+func (d *doctor) baseURLReached() {
+	const what = "callbacks"
+	u, err := url.Parse(d.BaseURL)
+	if err != nil || u.Host == "" {
+		return // said already
+	}
+	if !d.resolves("base_url", u.Hostname()) {
+		return
+	}
+	response, status, body, err := d.get(strings.TrimRight(d.BaseURL, "/") + "/livez")
+	const mind = "the wallet posts to addresses below it: the way in from the internet must lead here"
+	switch {
+	case err != nil && !d.listening:
+		d.doubt(what, fmt.Sprintf("base_url does not answer: %v", err), "start serve, and run doctor again")
+	case err != nil:
+		d.bad(what, fmt.Sprintf("base_url does not answer: %v", err), mind)
+	case status >= 300 && status < 400:
+		d.bad(what, fmt.Sprintf("base_url redirects (%d)", status), "give the address that it redirects to: wallets do not follow")
+	case status != http.StatusOK || body != "ok\n":
+		d.bad(what, fmt.Sprintf("what answers at base_url is not Sampan (%d to /livez)", status), mind)
+	default:
+		d.good(what, "base_url leads to a Sampan from here; it must also do so from the wallet")
+	}
+	if response != nil && response.TLS != nil {
+		d.certificate(response.TLS.PeerCertificates[0])
+	}
+}
+
+// certificate says in time that one must be renewed.
+func (d *doctor) certificate(c *x509.Certificate) {
+	if c.NotAfter.Sub(d.now()) < 14*24*time.Hour {
+		d.doubt("base_url", "its certificate ends on "+when(c.NotAfter, d.zone), "renew it")
+	}
+}
+
+// walletsReached asks every wallet in use whether it is there and what time it
+// has.
+func (d *doctor) walletsReached() {
+	const what = "wallets"
+	for _, g := range d.gateways {
+		u, err := url.Parse(g)
+		if err != nil || !d.resolves(what, u.Hostname()) {
+			continue
+		}
+		from := d.now()
+		response, _, _, err := d.get(g)
+		if err != nil {
+			if private(u.Hostname()) {
+				d.doubt(what, fmt.Sprintf("%s does not answer: %v", g, err), "start the simulator")
+				continue
+			}
+			d.bad(what, fmt.Sprintf("%s does not answer: %v", g, err), "payments cannot be confirmed without it: let this machine reach it")
+			continue
+		}
+		d.good(what, "%s answers", g)
+		if private(u.Hostname()) {
+			d.doubt(what, g+" is not the wallet's own address", "fit for a sandbox only: no money moves")
+		}
+		if theirs, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+			d.offset("the wallet's", from.Sub(theirs), 10*time.Second, 5*time.Minute)
+		}
+	}
+}
+
+// resolves reports whether a host's name leads to an address.
+func (d *doctor) resolves(what, host string) bool {
+	ctx, cancel := d.within()
+	defer cancel()
+	_, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		d.bad(what, fmt.Sprintf("%s has no address: %v", host, err), "look at the name, and at this machine's resolver")
+	}
+	return err == nil
+}
+
+// get fetches the beginning of what an address answers, with its status. It
+// follows no redirect and uses no proxy. Errors do not repeat the address.
+func (d *doctor) get(address string) (*http.Response, int, string, error) {
+	ctx, cancel := d.within()
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	r.Header.Set("User-Agent", "sampan-doctor")
+	client := walletClient()
+	defer client.CloseIdleConnections()
+	response, err := client.Do(r)
+	if err != nil {
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer in %v", checkWithin)
+		}
+		return nil, 0, "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	return response, response.StatusCode, string(body), err
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+// examine writes a configuration and returns what doctor says of it, and
+// whether it finds nothing wrong. None of the secrets may be in it.
+func examine(t *testing.T, text string, flags ...string) (said string, well bool) {
+	t.Helper()
+	dir := t.TempDir()
+	key, file := filepath.Join(dir, "master.key"), filepath.Join(dir, "sampan.toml")
+	text = fmt.Sprintf("master_key_file = %q\n%s", key, text)
+	if err := os.WriteFile(key, []byte(storetest.MasterKey.Reveal()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	err := run(t.Context(), append([]string{"doctor", "--config", file}, flags...), nil, &stdout, &stderr)
+	if err != nil && !errors.Is(err, errReported) {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{storetest.MasterKey.Reveal(), "0F1E2D3C4B5A69788796A5B4C3D2E1F0", "760bdzec6y9goq7ctyx96ezkz78287de", "hidden"} {
+		if strings.Contains(stdout.String()+stderr.String(), secret) {
+			t.Errorf("%.4s… is in %s", secret, stdout.String())
+		}
+	}
+	if strings.Contains(stdout.String(), "✘") != (err != nil) {
+		t.Errorf("%v after\n%s", err, stdout.String())
+	}
+	return stdout.String(), err == nil
+}
+
+// sound adds a merchant that can take orders, through the wallet at the address.
+func sound(t *testing.T, db *store.DB, gateway string) (pay.Merchant, pay.Credential) {
+	t.Helper()
+	m, c := storetest.Merchant(t, db)
+	err := db.PutWalletAccount(t.Context(), pay.WalletAccount{
+		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal", PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
+		Settings: map[string]string{"partner": "2088101122136241", "sign_type": "MD5", "gateway": gateway}, Secrets: map[string]pay.Secret{"md5_key": "hidden"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, c
+}
+
+// wants fails the test unless every line is said.
+func wants(t *testing.T, said string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(said, line) {
+			t.Errorf("no %q in\n%s", line, said)
+		}
+	}
+}
+
+func configOf(dsn, more string) string {
+	return fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = \"https://pay.example.com\"\n%s", dsn, more)
+}
+
+func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		sound(t, storetest.Open(t, dsn), "")
+		said, well := examine(t, configOf(dsn, ""), "--offline")
+		if !well {
+			t.Error(said)
+		}
+		wants(t, said, "✔ base_url        https://pay.example.com", "✔ master key      opens", "✔ schema ", "✔ database        a read takes",
+			"✔ merchants       1 with 1 app codes and 1 wallet accounts", "✔ delivery.allow  empty", "✔ backlog         nothing waits",
+			"! wallets         100001/main signs with MD5")
+		if strings.Contains(said, "callbacks") {
+			t.Error("asked for the network although --offline")
+		}
+	})
+}
+
+func TestDoctorFindsWhatIsWrongWithMerchantsAndAccounts(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db := storetest.Open(t, dsn)
+		m, c := sound(t, db, "")
+		c.AppCode, c.NotifyURL = "C0DE", "http://127.0.0.1/notify"
+		idle := pay.Merchant{ID: "100002", Name: "Idle", CreatedAt: m.CreatedAt}
+		errs := []error{db.CreateCredential(t.Context(), c), db.CreateMerchant(t.Context(), idle)}
+		for id, change := range map[string]func(*pay.WalletAccount){
+			"nobody":  func(a *pay.WalletAccount) { a.Wallet = "nobody" },
+			"keyless": func(a *pay.WalletAccount) { a.Secrets = nil },
+			"badkey": func(a *pay.WalletAccount) {
+				a.Settings["sign_type"] = "RSA2"
+				a.Settings["alipay_public_key"] = "x"
+				a.Secrets = map[string]pay.Secret{"private_key": "hidden"}
+			},
+			"credulous": func(a *pay.WalletAccount) { a.Settings["confirm"] = "no" },
+			"yen": func(a *pay.WalletAccount) {
+				a.PayTypes, a.Currencies = []pay.PayType{pay.AlipayHK}, []pay.Currency{"JPY"}
+			},
+		} {
+			a := pay.WalletAccount{
+				MerchantID: m.ID, ID: id, Wallet: "alipayglobal",
+				PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"},
+				Settings: map[string]string{"partner": "2088101122136241", "sign_type": "MD5"}, Secrets: map[string]pay.Secret{"md5_key": "hidden"},
+				CreatedAt: m.CreatedAt, UpdatedAt: m.CreatedAt,
+			}
+			change(&a)
+			errs = append(errs, db.PutWalletAccount(t.Context(), a))
+		}
+		for _, err := range errs {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		said, _ := examine(t, configOf(dsn, ""), "--offline")
+		wants(t, said,
+			"✘ merchants       100001: notifications to the notify_url of C0DE are never sent",
+			"! merchants       100002 has no app code", "! wallets         100002 has no wallet account",
+			`✘ wallets         100001/nobody: this program has no wallet "nobody"`,
+			"✘ wallets         100001/keyless: alipayglobal: setting md5_key is missing",
+			"✘ wallets         100001/badkey: alipayglobal: setting private_key",
+			"! wallets         100001/credulous believes notices",
+			"✘ wallets         100001/yen: none of its currencies (JPY) can be had with pay type 801512")
+	})
+}
+
+func TestDoctorFindsWorkThatWaits(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db := storetest.Open(t, dsn)
+		m, c := sound(t, db, "")
+		ago := time.Now().Add(-time.Hour)
+		p := pay.Payment{
+			Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20260102100001000000000001", OrderNo: "T-1", PayType: pay.AlipayHK, AccountID: "main",
+			Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Status: pay.Created, CreatedAt: ago, ExpiresAt: ago, DueAt: ago,
+		}
+		surplus := p
+		surplus.ID, surplus.OrderNo = "20260102100001000000000002", "T-2"
+		for _, p := range []pay.Payment{p, surplus} {
+			if _, created, err := db.CreatePayment(t.Context(), p); err != nil || !created {
+				t.Fatal(created, err)
+			}
+		}
+		add := func(tx *store.Tx, id string) error {
+			return tx.AddDelivery(store.Delivery{MerchantID: m.ID, ID: id, PaymentID: p.ID, AppCode: c.AppCode, Kind: "payment",
+				URL: "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: ago})
+		}
+		err := db.Tx(t.Context(), func(tx *store.Tx) error {
+			surplus.Status, surplus.Surplus, surplus.DueAt = pay.Paid, true, time.Time{}
+			if _, err := tx.MovePayment(surplus, pay.Created); err != nil {
+				return err
+			}
+			return add(tx, "dead")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed, err := db.ClaimDeliveries(t.Context(), store.DeliveryClaim{Now: time.Now(), Lease: time.Minute, Limit: 1, PerReceiver: 1})
+		if err != nil || len(claimed) != 1 {
+			t.Fatal(claimed, err)
+		}
+		claimed[0].State = store.DeliveryDead
+		if err := db.FinishAttempt(t.Context(), claimed[0], store.DeliveryAttempt{StartedAt: ago}); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Tx(t.Context(), func(tx *store.Tx) error { return add(tx, "due") }); err != nil {
+			t.Fatal(err)
+		}
+		said, well := examine(t, configOf(dsn, ""), "--offline")
+		if !well {
+			t.Error("a backlog is not a fault of the configuration")
+		}
+		wants(t, said, "! backlog         1 notifications are overdue, the oldest for 1h0m", "! backlog         1 orders were to be asked about at the wallet, the oldest 1h0m",
+			"! backlog         1 notifications were given up", "! backlog         1 orders have money beyond the order")
+	})
+}
+
+func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
+	said, _ := examine(t, configOf("postgres://sampan:hidden@127.0.0.1:1/sampan", ""), "--offline")
+	wants(t, said, "✘ database        127.0.0.1:1: ")
+	said, _ = examine(t, configOf("postgres://sampan:hidden@127.0.0.1:port/sampan", ""), "--offline")
+	wants(t, said, "✘ database ")
+	said, _ = examine(t, configOf("mysql://sampan:hidden@127.0.0.1/sampan", ""), "--offline")
+	wants(t, said, "✘ database ")
+	t.Run("postgres, no schema", func(t *testing.T) {
+		said, well := examine(t, configOf(storetest.EmptyPostgresDSN(t), ""), "--offline")
+		if wants(t, said, "! schema "); !well {
+			t.Error(said)
+		}
+	})
+	t.Run("postgres, a replica", func(t *testing.T) {
+		dsn := storetest.PostgresDSN(t)
+		sound(t, storetest.Open(t, dsn), "")
+		said, _ := examine(t, configOf(dsn+"&default_transaction_read_only=on", ""), "--offline")
+		wants(t, said, "✘ database        store: try to write", "can be read and not written")
+	})
+}
+
+// deployment is a sound database with one wallet account at the address.
+func deployment(t *testing.T, gateway string) (dsn string) {
+	t.Helper()
+	dsn = "sqlite:" + filepath.Join(t.TempDir(), "sampan.db")
+	sound(t, storetest.Open(t, dsn), gateway)
+	return dsn
+}
+
+func TestDoctorComparesClocks(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{
+		0:                 "✔ clock           agrees with the wallet's",
+		-time.Minute:      "! clock           ",
+		10 * time.Minute:  "✘ clock           ",
+		-10 * time.Minute: "ahead of the wallet's",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		}))
+		said, _ := examine(t, fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL), server.URL))
+		wants(t, said, want, "✔ wallets         "+server.URL+" answers")
+		server.Close()
+	}
+}
+
+func TestDoctorLooksAtThePortAndTheWayToIt(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		handler http.HandlerFunc
+		want    []string
+		well    bool
+	}{
+		{"a Sampan", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") },
+			[]string{"✔ listen          a healthy Sampan listens", "✔ callbacks       base_url leads to a Sampan"}, true},
+		{"one without its database", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/readyz" {
+				http.Error(w, "database does not answer", http.StatusServiceUnavailable)
+				return
+			}
+			fmt.Fprintln(w, "ok")
+		}, []string{"✘ listen          what listens", "is not ready: database does not answer", "✔ callbacks "}, false},
+		{"something else", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "<html>") },
+			[]string{"✘ listen          serve cannot listen", "✘ callbacks       what answers at base_url is not Sampan (200"}, false},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://www.example.com/", http.StatusMovedPermanently)
+		},
+			[]string{"✘ callbacks       base_url redirects (301)"}, false},
+		{"nothing", nil, []string{"✔ listen ", "! callbacks       base_url does not answer"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			wallet := httptest.NewServer(http.NotFoundHandler())
+			defer wallet.Close()
+			server := httptest.NewServer(tt.handler)
+			defer server.Close()
+			if tt.handler == nil {
+				server.Close()
+			}
+			said, well := examine(t, fmt.Sprintf("database = %q\nlisten = %q\nbase_url = %q\n", deployment(t, wallet.URL), server.Listener.Addr(), server.URL))
+			if wants(t, said, tt.want...); well != tt.well {
+				t.Errorf("well is %v:\n%s", well, said)
+			}
+		})
+	}
+}
+
+func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
+	hang := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	defer server.Close()
+	defer close(hang)
+	from := time.Now()
+	said, _ := examine(t, configOf(deployment(t, server.URL), ""), "--offline")
+	if took := time.Since(from); took > checkWithin {
+		t.Errorf("offline it took %v:\n%s", took, said)
+	}
+	said, _ = examine(t, fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL), server.URL))
+	wants(t, said, "! callbacks       base_url does not answer: no answer in 3s", "! wallets ")
+}
+
+func TestDoctorNamesACertificateThatEndsSoon(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for days, want := range map[int]bool{-1: true, 13: true, 15: false} {
+		var out bytes.Buffer
+		d := &doctor{env: &env{ctx: context.Background(), stdout: &out}, config: config{zone: time.UTC}, now: func() time.Time { return now }}
+		d.certificate(&x509.Certificate{NotAfter: now.AddDate(0, 0, days)})
+		if got := strings.Contains(out.String(), "certificate ends"); got != want {
+			t.Errorf("%d days: %q", days, out.String())
+		}
+	}
+}
