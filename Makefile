@@ -47,8 +47,8 @@ generate: ## write the code that is generated from SQL
 generated: ## fail if the generated code is not what its SQL gives
 	$(TOOL) sqlc diff
 
-bench: deps ## run the Go benchmarks, on both databases
-	SAMPAN_TEST_FSYNC=on scripts/with-postgres go test -run '^$$' -bench . ./...
+bench: deps build ## measure it beside what bounds it: about ten minutes on an otherwise idle machine (ARGS='-rounds 1' is quicker)
+	SAMPAN_TEST_FSYNC=on scripts/with-postgres go run ./scripts/bench $(ARGS)
 
 crash: deps ## kill the gateway, CRASHES times at random on each database (default 100), and count what is lost
 	SAMPAN_CRASHES=$(CRASHES) scripts/with-postgres go test -count=1 -timeout 1h -v -run 'TestAKill|TestKills' ./cmd/sampan

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// shops is how many merchants' servers there are in the whole way.
+const shops = 16
+
+// way drives orders from their creation to the merchant's notification, as
+// merchant, buyer and wallet at once.
+type way struct {
+	*deployment
+	client *http.Client
+	notify []string // the shops' addresses
+
+	mu   sync.Mutex
+	told map[string]chan struct{} // by order number
+}
+
+// startWallet serves what the gateway asks of a wallet: notify_verify, to which
+// the answer is yes.
+func startWallet() (address string, end func() error, err error) {
+	return listen(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "true") }))
+}
+
+// listen serves a handler on a free port of loopback.
+func listen(h http.Handler) (base string, end func() error, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	s := &http.Server{Handler: h}
+	go s.Serve(l) // ends with Close
+	return "http://" + l.Addr().String(), s.Close, nil
+}
+
+// notified is a shop: it acknowledges, and wakes whoever waits for the order.
+func (w *way) notified(rw http.ResponseWriter, r *http.Request) {
+	var n struct {
+		OrderNo string `json:"out_trade_no"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&n); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	io.WriteString(rw, "SUCCESS")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c := w.told[n.OrderNo]; c != nil {
+		close(c)
+		delete(w.told, n.OrderNo)
+	}
+}
+
+// measureWay runs so many orders at once for a time and returns how many went
+// the whole way in a second. With a pause each worker rests that long between
+// two orders.
+func (w *way) measure(ctx context.Context, r run, workers int, pause time.Duration) (float64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	prefix, start := r.unique(), time.Now()
+	var begun, done atomic.Int64
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() {
+			for time.Since(start) < r.duration && ctx.Err() == nil {
+				n := begun.Add(1)
+				if err := w.one(ctx, fmt.Sprint(prefix, n), w.notify[n%shops]); err != nil {
+					cancel(err)
+					return
+				}
+				done.Add(1)
+				time.Sleep(pause)
+			}
+		})
+	}
+	working.Wait()
+	return float64(done.Load()) / time.Since(start).Seconds(), context.Cause(ctx)
+}
+
+// one takes an order the whole way.
+func (w *way) one(ctx context.Context, number, notify string) error {
+	told := make(chan struct{})
+	w.mu.Lock()
+	w.told[number] = told
+	w.mu.Unlock()
+
+	p := order(number)
+	p["notify_url"] = notify
+	var placed struct {
+		Code string `json:"respcd"`
+		ID   string `json:"syssn"`
+		URL  string `json:"pay_url"`
+	}
+	status, body, err := w.post(ctx, "/trade/v1/payment", form(p), map[string]string{
+		"X-QF-APPCODE": w.appCode, "X-QF-SIGNTYPE": "SHA256", "X-QF-SIGN": sign.Request(p, w.key, sign.SHA256),
+	})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, &placed); err != nil || placed.Code != "0000" {
+		return fmt.Errorf("order: %d %s", status, body)
+	}
+
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, placed.URL, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Mobile/15E148 Safari/604.1")
+	if status, body, err = w.do(req); err != nil || status != http.StatusFound {
+		return fmt.Errorf("pay link: %d %s: %w", status, body, err)
+	}
+
+	notice := mapi.Message{
+		"notify_type": "trade_status_sync", "notify_id": "n" + placed.ID, "notify_time": "2026-11-22 12:00:01",
+		"out_trade_no": placed.ID, "trade_no": "T" + placed.ID, "trade_status": "TRADE_FINISHED",
+		"total_fee": "12.30", "currency": "HKD", "gmt_payment": "2026-11-22 12:00:01",
+	}
+	if err := notice.Sign(mapi.Keys{Type: mapi.MD5, Shared: md5Key}); err != nil {
+		return err
+	}
+	if status, body, err = w.post(ctx, "/callback/100001/alipay", notice.Encode(), nil); err != nil || string(body) != "success" {
+		return fmt.Errorf("callback: %d %s: %w", status, body, err)
+	}
+	select {
+	case <-told:
+		return nil
+	case <-time.After(20 * time.Second):
+		return errors.New("the shop was not notified of " + number)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *way) post(ctx context.Context, path, body string, header map[string]string) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.base+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	return w.do(req)
+}
+
+func (w *way) do(req *http.Request) (int, []byte, error) {
+	res, err := w.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return res.StatusCode, body, err
+}
+
+// firstAttempt is how long after the making of a delivery, shortly before its
+// commit, its first attempt began: the 99th percentile, of those made since.
+func (d *deployment) firstAttempt(ctx context.Context, since time.Time) (time.Duration, error) {
+	const of = ` FROM delivery d JOIN delivery_attempt a ON a.merchant_id = d.merchant_id AND a.delivery_id = d.id AND a.number = 1 WHERE d.created_at >= $1`
+	n, err := d.ask(ctx, "SELECT count(*)"+of, since.UnixMilli())
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("there are %d deliveries: %w", n, err)
+	}
+	ms, err := d.ask(ctx, "SELECT a.started_at - d.created_at"+of+" ORDER BY 1 LIMIT 1 OFFSET $2", since.UnixMilli(), n*99/100)
+	return time.Duration(ms) * time.Millisecond, err
+}
+
+func measureWay(ctx context.Context, r run, out *report) error {
+	wallet, endWallet, err := startWallet()
+	if err != nil {
+		return err
+	}
+	defer endWallet()
+	out.title("The whole way: created, opened, paid at the wallet, settled, merchant notified", "database", "in turn", "orders/s", "of creations", "commit to first attempt, p99", "the same at 20 a second")
+	for _, kind := range r.kinds() {
+		d, err := deploy(ctx, r, kind, "way", wallet+"/gateway.do")
+		if err != nil {
+			return err
+		}
+		w := &way{deployment: d, told: map[string]chan struct{}{}, client: &http.Client{
+			Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}}
+		for range shops {
+			shop, end, err := listen(http.HandlerFunc(w.notified))
+			if err != nil {
+				return err
+			}
+			defer end()
+			w.notify = append(w.notify, shop+"/notify")
+		}
+		s, err := d.serve(ctx)
+		if err != nil {
+			return err
+		}
+		var rates []float64
+		var waits []time.Duration
+		for range r.rounds {
+			since := time.Now()
+			rate, err := w.measure(ctx, r, 64, 0)
+			if err != nil {
+				return err
+			}
+			wait, err := d.firstAttempt(ctx, since)
+			if err != nil {
+				return err
+			}
+			rates, waits = append(rates, rate), append(waits, wait)
+		}
+		since := time.Now()
+		if _, err := w.measure(ctx, r, 4, 200*time.Millisecond); err != nil {
+			return err
+		}
+		quiet, err := d.firstAttempt(ctx, since)
+		if err != nil {
+			return err
+		}
+		rate := median(rates)
+		ratio := rate / out.creations[kind]
+		out.row(kind, "64", whole(rate), ratioOf(ratio), median(waits).String(), quiet.String())
+		if out.creations[kind] > 0 {
+			out.target(kind+": the whole way, of the creations", ratioOf(ratio), "≥ 0.20", ratio >= 0.2)
+		}
+		out.target(kind+": commit to first attempt, p99", quiet.String(), "≤ 50ms", quiet <= 50*time.Millisecond)
+		if err := s.end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
