@@ -30,6 +30,7 @@ type cli struct {
 
 	Pay   payCmd   `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`
 	Query queryCmd `cmd:"" help:"Ask for orders, as a merchant."`
+	Bench benchCmd `cmd:"" help:"Measure how many orders a second a server takes."`
 
 	Sign   signCmd   `cmd:"" help:"Show what is signed, and why a signature does not fit."`
 	Doctor doctorCmd `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
