@@ -39,6 +39,13 @@ func (s *scripted) count() int {
 	return len(s.asked)
 }
 
+// forget begins the count anew.
+func (s *scripted) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = nil
+}
+
 func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	s.note("pay " + o.ID)
 	if s.pay != nil {
@@ -49,8 +56,11 @@ func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, erro
 
 func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	s.note("query " + o.ID)
-	if s.query != nil {
-		return s.query(ctx, o)
+	s.mu.Lock()
+	answer := s.query
+	s.mu.Unlock()
+	if answer != nil {
+		return answer(ctx, o)
 	}
 	return wallet.State{Outcome: wallet.NotFound}, nil
 }

@@ -127,7 +127,7 @@ func TestLateMoneyWithALostNotificationIsFound(t *testing.T) {
 func TestLooksGetRarerAndEnd(t *testing.T) {
 	recovering(t, func(t *testing.T, b *bench) {
 		b.ordered("A1", true)
-		b.wallet.asked = nil
+		b.wallet.forget()
 		time.Sleep(30 * time.Minute)
 		within := b.wallet.count()
 		time.Sleep(40 * 24 * time.Hour)
@@ -144,7 +144,7 @@ func TestAMerchantsQueryAsksTheWalletAtMostOnceInThreeSeconds(t *testing.T) {
 		b := newBench(t)
 		p := b.ordered("A1", true)
 		unopened := b.ordered("A2", false)
-		b.wallet.asked = nil
+		b.wallet.forget()
 		query := func() []pay.Payment {
 			found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential})
 			if err != nil {
