@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -57,7 +58,7 @@ func main() {
 	stop()
 	if err != nil {
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "sampan:", err)
+			fmt.Fprintln(os.Stderr, "sampan:", strings.TrimPrefix(err.Error(), "sampan: ")) // the client's errors say it too
 		}
 		os.Exit(1)
 	}
