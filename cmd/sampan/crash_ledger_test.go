@@ -3,12 +3,14 @@ package main_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +29,8 @@ type ledger struct {
 	site   *site
 	server *httptest.Server
 	before func(*sampan.Notification) // an acknowledgement; set before anything is paid
+
+	faults atomic.Int64 // found so far
 
 	mu     sync.Mutex
 	orders map[string]*entry
@@ -52,6 +56,13 @@ func newLedger(t *testing.T, s *site) *ledger {
 	return l
 }
 
+// wrong is for what was lost, came twice or is not true.
+func (l *ledger) wrong(format string, args ...any) {
+	l.t.Helper()
+	l.faults.Add(1)
+	l.t.Errorf(format, args...)
+}
+
 // order is a new order of that number.
 func (l *ledger) order(number string) *entry {
 	l.mu.Lock()
@@ -75,7 +86,7 @@ func (l *ledger) place(e *entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e.id != "" && (e.id != p.ID || e.link != p.PayURL) {
-		l.t.Errorf("%s was acknowledged as %s, and now as %s", e.request.OrderNo, e.id, p.ID)
+		l.wrong("%s was acknowledged as %s, and now as %s", e.request.OrderNo, e.id, p.ID)
 	}
 	e.id, e.link = p.ID, p.PayURL
 	return nil
@@ -101,16 +112,16 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	n, err := l.VerifyNotification(r)
 	if err != nil {
-		l.t.Errorf("a notification that is none: %v", err)
+		l.wrong("a notification that is none: %v", err)
 		return
 	}
 	l.mu.Lock()
 	e := l.orders[n.OrderNo]
 	switch {
 	case e == nil || !e.buying || n.Amount != e.request.Amount || n.Currency != e.request.Currency || n.ID != e.id:
-		l.t.Errorf("a false notification: %s", n.Raw)
+		l.wrong("a false notification: %s", n.Raw)
 	case len(e.told) > 0 && e.body != string(n.Raw):
-		l.t.Errorf("told of %s first\n%s\nand then\n%s", n.OrderNo, e.body, n.Raw)
+		l.wrong("told of %s first\n%s\nand then\n%s", n.OrderNo, e.body, n.Raw)
 	default:
 		e.told, e.body = append(e.told, at), string(n.Raw)
 	}
@@ -120,10 +131,9 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // tally is what a check has counted.
-type tally struct{ orders, paid, told, repeats int }
-
-func (c tally) String() string {
-	return fmt.Sprintf("%d orders acknowledged, %d paid, %d notifications, %d of them repeats; lost: 0", c.orders, c.paid, c.told, c.repeats)
+type tally struct {
+	orders, paid, told, repeats int
+	wrong                       int64
 }
 
 // settled waits until the gateway has nothing left to tell.
@@ -135,20 +145,20 @@ func (l *ledger) settled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(due) == 0 && len(l.untold()) == 0
+		return len(due) == 0 && !l.untold()
 	})
 }
 
-// untold lists the orders that a buyer has paid and nobody was told of.
-func (l *ledger) untold() (numbers []string) {
+// untold reports whether a buyer has paid and nobody was told.
+func (l *ledger) untold() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for number, e := range l.orders {
+	for _, e := range l.orders {
 		if e.buying && len(e.told) == 0 {
-			numbers = append(numbers, number)
+			return true
 		}
 	}
-	return numbers
+	return false
 }
 
 // check compares what the merchant and the wallet know with what the gateway
@@ -167,28 +177,30 @@ func (l *ledger) check(t *testing.T) tally {
 	var c tally
 	for number, e := range l.orders {
 		if e.id == "" {
+			l.wrong("%s was never acknowledged", number)
 			continue
 		}
 		c.orders++
-		trade := l.site.trade(t, e.id)
-		paid := trade.Status == "TRADE_FINISHED"
+		wallet := l.site.sale(t, e.id)
+		paid := wallet.Status == "TRADE_FINISHED"
 		if paid != e.buying {
-			t.Errorf("%s: the buyer has paid %t, the wallet says %q", number, e.buying, trade.Status)
+			l.wrong("%s: that the buyer pays is %t, and the wallet says %q", number, e.buying, wallet.Status)
 		}
 		want := sampan.Transaction{ID: e.id, Amount: e.request.Amount, Code: sampan.CodeNotPaidYet}
 		if paid {
 			c.paid++
-			want.Code, want.WalletNo = sampan.CodeSuccess, trade.Trade.TradeNo
+			want.Code, want.WalletNo = sampan.CodeSuccess, wallet.Trade.TradeNo
 		}
 		s := said[number]
 		if got := (sampan.Transaction{ID: s.ID, Amount: s.Amount, Code: s.Code, WalletNo: s.WalletNo}); got != want {
-			t.Errorf("%s: the gateway says %+v, want %+v", number, got, want)
+			l.wrong("%s: the gateway says %+v, want %+v", number, got, want)
 		}
-		l.checkMoney(t, db, e, paid, trade.Trade.TradeNo)
+		l.checkMoney(t, db, e, paid, wallet.Trade.TradeNo)
 		l.checkTold(t, db, e, paid)
 		c.told += len(e.told)
 		c.repeats += max(0, len(e.told)-1)
 	}
+	c.wrong = l.faults.Load()
 	return c
 }
 
@@ -196,27 +208,17 @@ func (l *ledger) check(t *testing.T) tally {
 func (l *ledger) ask(t *testing.T) map[string]sampan.Transaction {
 	t.Helper()
 	said := map[string]sampan.Transaction{}
-	var some []string
-	flush := func() {
+	for some := range slices.Chunk(slices.Collect(maps.Keys(l.orders)), 50) {
 		result, err := l.Query(t.Context(), sampan.QueryRequest{OrderNos: some, PageSize: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range result.Transactions {
 			if _, twice := said[x.OrderNo]; twice {
-				t.Errorf("%s is there twice", x.OrderNo)
+				l.wrong("%s is there twice", x.OrderNo)
 			}
 			said[x.OrderNo] = x
 		}
-		some = nil
-	}
-	for number := range l.orders {
-		if some = append(some, number); len(some) == 50 {
-			flush()
-		}
-	}
-	if len(some) > 0 {
-		flush()
 	}
 	return said
 }
@@ -225,7 +227,7 @@ func (l *ledger) checkMoney(t *testing.T, db *store.DB, e *entry, paid bool, tra
 	t.Helper()
 	p, err := db.Payment(t.Context(), "100002", e.id)
 	if err != nil {
-		t.Errorf("%s: %v", e.request.OrderNo, err)
+		l.wrong("%s: %v", e.request.OrderNo, err)
 		return
 	}
 	lines, err := db.Movements(t.Context(), "100002", e.id)
@@ -244,12 +246,12 @@ func (l *ledger) checkMoney(t *testing.T, db *store.DB, e *entry, paid bool, tra
 	}
 	switch {
 	case !paid && (p.Status != pay.Pending || len(lines)+moves > 0):
-		t.Errorf("%s is not paid, and here it is %s, with money %+v and events %+v", e.request.OrderNo, p.Status, lines, events)
+		l.wrong("%s is not paid, and here it is %s, with money %+v and events %+v", e.request.OrderNo, p.Status, lines, events)
 	case paid && (p.Status != pay.Paid || p.Surplus || p.Late || len(lines) != 1 || moves != 1):
-		t.Errorf("%s is paid once, and here it is %s (surplus %t, late %t), with money %+v and events %+v",
+		l.wrong("%s is paid once, and here it is %s (surplus %t, late %t), with money %+v and events %+v",
 			e.request.OrderNo, p.Status, p.Surplus, p.Late, lines, events)
 	case paid && (lines[0].Kind != pay.MovementPayment || lines[0].Amount != p.Amount || lines[0].TradeNo != tradeNo):
-		t.Errorf("%s was paid by trade %s, and the money is %+v", e.request.OrderNo, tradeNo, lines[0])
+		l.wrong("%s was paid by trade %s, and the money is %+v", e.request.OrderNo, tradeNo, lines[0])
 	}
 }
 
@@ -262,33 +264,33 @@ func (l *ledger) checkTold(t *testing.T, db *store.DB, e *entry, paid bool) {
 	}
 	if !paid {
 		if len(deliveries) > 0 || len(e.told) > 0 {
-			t.Errorf("%s is not paid, and its merchant was told so: %+v", number, deliveries)
+			l.wrong("%s is not paid, and its merchant is told so: %+v", number, deliveries)
 		}
 		return
 	}
 	if len(deliveries) != 1 || deliveries[0].State != store.DeliveryDone {
-		t.Errorf("%s has the notifications %+v, want one, acknowledged", number, deliveries)
+		l.wrong("%s has the notifications %+v, want one, acknowledged", number, deliveries)
 		return
 	}
-	// An acknowledgement that was written down is never followed by another.
+	// What was written down as acknowledged is never sent again.
 	attempts, err := db.Attempts(t.Context(), "100002", deliveries[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(attempts) != 1 || attempts[0].Error != "" {
-		t.Errorf("%s: attempts %+v, want one that was acknowledged", number, attempts)
+		l.wrong("%s: attempts %+v, want one that was acknowledged", number, attempts)
 	}
 	if len(e.told) == 0 {
-		t.Errorf("%s is paid, and nobody was told", number)
+		l.wrong("%s is paid, and nobody was told", number)
 	}
 	for i := 1; i < len(e.told); i++ {
 		before, again := e.told[i-1], e.told[i]
 		// What a process had sent is read within a second of its end.
 		if !l.site.killed(before.Add(-time.Second), again) {
-			t.Errorf("%s: told at %s and again at %s, and no gateway was killed between", number, before, again)
+			l.wrong("%s: told at %s and again at %s, and no gateway was killed between", number, before, again)
 		}
 		if again.Sub(before) < sendTimeout {
-			t.Errorf("%s: told again after %s, while the first attempt could have been under way", number, again.Sub(before))
+			l.wrong("%s: told again after %s, while the first attempt could have been under way", number, again.Sub(before))
 		}
 	}
 }
@@ -304,7 +306,17 @@ type sale struct {
 	} `json:"notifications"`
 }
 
-func (s *site) trade(t *testing.T, id string) sale {
+// answered reports whether an answer to a notification has reached the wallet.
+func (x sale) answered() bool {
+	for _, n := range x.Notices {
+		if !n.Answered.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *site) sale(t *testing.T, id string) sale {
 	t.Helper()
 	res, err := http.Get(s.Control + "/trades/" + id)
 	if err != nil {

@@ -32,7 +32,7 @@ const (
 
 // A site is a deployment whose gateway is killed and started again, each time
 // on another port, while its address stays: there stands a front. Another front
-// stands before the wallet.
+// stands before the wallet. The ledger is of the kind of kill in hand.
 type site struct {
 	*deployment
 	dsn           string
@@ -45,23 +45,10 @@ type site struct {
 	ready sync.WaitGroup // who waits for a gateway's port
 }
 
-// newSite makes a deployment whose gateway asks the wallet by itself after the
-// gaps in looks.
-func newSite(t *testing.T, dsn, looks string) *site {
+// newSite makes a deployment, and does not start its gateway.
+func newSite(t *testing.T, dsn string) *site {
 	t.Helper()
 	s := &site{deployment: newDeployment(t, dsn), dsn: dsn}
-	text, err := os.ReadFile(s.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = []byte(strings.NewReplacer(
-		"[delivery]", fmt.Sprintf("[delivery]\ntimeout = %q\nlease = %q", sendTimeout, sendLease),
-		"[recover]\nlooks = [\"1s\"]", fmt.Sprintf("[recover]\nlease = %q\nlooks = [%s]", lookLease, looks),
-	).Replace(string(text)))
-	if err := os.WriteFile(s.config, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-
 	s.front, s.wallet = newFront(t, s.address), newFront(t, "127.0.0.1:0")
 	s.wallet.lead(strings.TrimPrefix(s.Wallet, "http://"))
 	printed := s.run(t, "merchant", "add", "--config", s.config, "--id", "100002", "--name", "Noodle House",
@@ -74,10 +61,29 @@ func newSite(t *testing.T, dsn, looks string) *site {
 	s.run(t, "wallet", "add", "--config", s.config, "--merchant", "100002", "--id", "alipay", "--kind", "alipayglobal",
 		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+s.wallet.URL+"/gateway.do",
 		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--secret", "md5_key=@"+filepath.Join(s.dir, "md5.key"))
-	s.ledger = newLedger(t, s)
 	t.Setenv("SAMPAN_LISTEN", "127.0.0.1:0")
 	t.Cleanup(s.ready.Wait)
 	return s
+}
+
+// configure writes the gateway's configuration: it asks the wallet by itself
+// after the gaps in looks.
+func (s *site) configure(t *testing.T, looks string) {
+	t.Helper()
+	text := fmt.Sprintf(`base_url = %q
+database = %q
+master_key_file = %q
+[delivery]
+allow = ["127.0.0.0/8:*"]
+timeout = %q
+lease = %q
+[recover]
+looks = [%s]
+lease = %q
+`, s.Gateway, s.dsn, filepath.Join(s.dir, "master.key"), sendTimeout, sendLease, looks, lookLease)
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 var listening = regexp.MustCompile(`"msg":"ready","listen":"([^"]+)"`)
