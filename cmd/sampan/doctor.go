@@ -190,12 +190,12 @@ func (d *doctor) databaseFiles(path string) {
 		return // the database's own check says that its directory is not there
 	}
 	const mib = 1 << 20
-	switch free := disk.Bavail * uint64(disk.Bsize) / mib; {
+	switch free := float64(disk.Bavail) * float64(disk.Bsize) / mib; {
 	case free < 100:
-		d.bad(what, fmt.Sprintf("%d MiB are free at %s", free, filepath.Dir(path)), "make room: without it no order can be stored")
+		d.bad(what, fmt.Sprintf("%.0f MiB are free at %s", free, filepath.Dir(path)), "make room: without it no order can be stored")
 	case free < 1024:
-		d.doubt(what, fmt.Sprintf("%d MiB are free at %s", free, filepath.Dir(path)), "make room: an order takes about 2 KiB")
+		d.doubt(what, fmt.Sprintf("%.0f MiB are free at %s", free, filepath.Dir(path)), "make room: an order takes about 2 KiB")
 	default:
-		d.good(what, "%d MiB are free", free)
+		d.good(what, "%.0f MiB are free", free)
 	}
 }

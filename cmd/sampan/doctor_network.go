@@ -35,14 +35,14 @@ func (d *doctor) port() {
 	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	_, status, body, getErr := d.get("http://" + net.JoinHostPort(host, port) + "/readyz")
+	ready, getErr := d.get("http://" + net.JoinHostPort(host, port) + "/readyz")
 	switch {
-	case getErr == nil && status == http.StatusOK && body == "ok\n":
+	case getErr == nil && ready.fromSampan():
 		d.listening = true
 		d.good(what, "a healthy Sampan listens at %s", d.Listen)
-	case getErr == nil && status == http.StatusServiceUnavailable:
+	case getErr == nil && ready.status == http.StatusServiceUnavailable:
 		d.listening = true
-		d.bad(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, visible(strings.TrimSpace(body))), "see its log")
+		d.bad(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, visible(strings.TrimSpace(ready.body))), "see its log")
 	default:
 		d.bad(what, fmt.Sprintf("serve cannot listen: %v", err), "end what has the port, or choose another")
 	}
@@ -59,22 +59,22 @@ func (d *doctor) baseURLReached() {
 	if !d.resolves("base_url", u.Hostname()) {
 		return
 	}
-	response, status, body, err := d.get(strings.TrimRight(d.BaseURL, "/") + "/livez")
+	live, err := d.get(strings.TrimRight(d.BaseURL, "/") + "/livez")
 	const mind = "the wallet posts to addresses below it: the way in from the internet must lead here"
 	switch {
 	case err != nil && !d.listening:
 		d.doubt(what, fmt.Sprintf("base_url does not answer: %v", err), "start serve, and run doctor again")
 	case err != nil:
 		d.bad(what, fmt.Sprintf("base_url does not answer: %v", err), mind)
-	case status >= 300 && status < 400:
-		d.bad(what, fmt.Sprintf("base_url redirects (%d)", status), "give the address that it redirects to: wallets do not follow")
-	case status != http.StatusOK || body != "ok\n":
-		d.bad(what, fmt.Sprintf("what answers at base_url is not Sampan (%d to /livez)", status), mind)
+	case live.status >= 300 && live.status < 400:
+		d.bad(what, fmt.Sprintf("base_url redirects (%d)", live.status), "give the address that it redirects to: wallets do not follow")
+	case !live.fromSampan():
+		d.bad(what, fmt.Sprintf("what answers at base_url is not Sampan (%d to /livez)", live.status), mind)
 	default:
 		d.good(what, "base_url leads to a Sampan from here; it must also do so from the wallet")
 	}
-	if response != nil && response.TLS != nil {
-		d.certificate(response.TLS.PeerCertificates[0])
+	if live.certificate != nil {
+		d.certificate(live.certificate)
 	}
 }
 
@@ -95,7 +95,7 @@ func (d *doctor) walletsReached() {
 			continue
 		}
 		from := d.now()
-		response, _, _, err := d.get(g)
+		there, err := d.get(g)
 		if err != nil {
 			if private(u.Hostname()) {
 				d.doubt(what, fmt.Sprintf("%s does not answer: %v", g, err), "start the simulator")
@@ -108,7 +108,7 @@ func (d *doctor) walletsReached() {
 		if private(u.Hostname()) {
 			d.doubt(what, g+" is not the wallet's own address", "fit for a sandbox only: no money moves")
 		}
-		if theirs, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		if theirs, err := http.ParseTime(there.date); err == nil {
 			d.offset("the wallet's", from.Sub(theirs), 10*time.Second, 5*time.Minute)
 		}
 	}
@@ -125,14 +125,25 @@ func (d *doctor) resolves(what, host string) bool {
 	return err == nil
 }
 
-// get fetches the beginning of what an address answers, with its status. It
-// follows no redirect and uses no proxy. Errors do not repeat the address.
-func (d *doctor) get(address string) (*http.Response, int, string, error) {
+// answer is what doctor looks at of an answer.
+type answer struct {
+	status      int
+	body        string // its beginning
+	date        string
+	certificate *x509.Certificate // nil without TLS
+}
+
+// fromSampan reports whether a Sampan says that it is well.
+func (a answer) fromSampan() bool { return a.status == http.StatusOK && a.body == "ok\n" }
+
+// get asks an address. It follows no redirect and uses no proxy. Errors do not
+// repeat the address.
+func (d *doctor) get(address string) (answer, error) {
 	ctx, cancel := d.within()
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, 0, "", err
+		return answer{}, err
 	}
 	r.Header.Set("User-Agent", "sampan-doctor")
 	client := walletClient()
@@ -146,9 +157,13 @@ func (d *doctor) get(address string) (*http.Response, int, string, error) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer in %v", checkWithin)
 		}
-		return nil, 0, "", err
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return response, response.StatusCode, string(body), err
+	a := answer{status: response.StatusCode, body: string(body), date: response.Header.Get("Date")}
+	if response.TLS != nil {
+		a.certificate = response.TLS.PeerCertificates[0]
+	}
+	return a, err
 }

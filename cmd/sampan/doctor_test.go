@@ -72,14 +72,14 @@ func wants(t *testing.T, said string, lines ...string) {
 	}
 }
 
-func configOf(dsn, more string) string {
-	return fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = \"https://pay.example.com\"\n%s", dsn, more)
+func configOf(dsn string) string {
+	return fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = \"https://pay.example.com\"", dsn)
 }
 
 func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		sound(t, storetest.Open(t, dsn), "")
-		said, well := examine(t, configOf(dsn, ""), "--offline")
+		said, well := examine(t, configOf(dsn), "--offline")
 		if !well {
 			t.Error(said)
 		}
@@ -126,7 +126,7 @@ func TestDoctorFindsWhatIsWrongWithMerchantsAndAccounts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		said, _ := examine(t, configOf(dsn, ""), "--offline")
+		said, _ := examine(t, configOf(dsn), "--offline")
 		wants(t, said,
 			"✘ merchants       100001: notifications to the notify_url of C0DE are never sent",
 			"! merchants       100002 has no app code", "! wallets         100002 has no wallet account",
@@ -179,7 +179,7 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 		if err := db.Tx(t.Context(), func(tx *store.Tx) error { return add(tx, "due") }); err != nil {
 			t.Fatal(err)
 		}
-		said, well := examine(t, configOf(dsn, ""), "--offline")
+		said, well := examine(t, configOf(dsn), "--offline")
 		if !well {
 			t.Error("a backlog is not a fault of the configuration")
 		}
@@ -189,14 +189,14 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 }
 
 func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
-	said, _ := examine(t, configOf("postgres://sampan:hidden@127.0.0.1:1/sampan", ""), "--offline")
+	said, _ := examine(t, configOf("postgres://sampan:hidden@127.0.0.1:1/sampan"), "--offline")
 	wants(t, said, "✘ database        127.0.0.1:1: ")
-	said, _ = examine(t, configOf("postgres://sampan:hidden@127.0.0.1:port/sampan", ""), "--offline")
+	said, _ = examine(t, configOf("postgres://sampan:hidden@127.0.0.1:port/sampan"), "--offline")
 	wants(t, said, "✘ database ")
-	said, _ = examine(t, configOf("mysql://sampan:hidden@127.0.0.1/sampan", ""), "--offline")
+	said, _ = examine(t, configOf("mysql://sampan:hidden@127.0.0.1/sampan"), "--offline")
 	wants(t, said, "✘ database ")
 	t.Run("postgres, no schema", func(t *testing.T) {
-		said, well := examine(t, configOf(storetest.EmptyPostgresDSN(t), ""), "--offline")
+		said, well := examine(t, configOf(storetest.EmptyPostgresDSN(t)), "--offline")
 		if wants(t, said, "! schema "); !well {
 			t.Error(said)
 		}
@@ -204,7 +204,7 @@ func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
 	t.Run("postgres, a replica", func(t *testing.T) {
 		dsn := storetest.PostgresDSN(t)
 		sound(t, storetest.Open(t, dsn), "")
-		said, _ := examine(t, configOf(dsn+"&default_transaction_read_only=on", ""), "--offline")
+		said, _ := examine(t, configOf(dsn+"&default_transaction_read_only=on"), "--offline")
 		wants(t, said, "✘ database        store: try to write", "can be read and not written")
 	})
 }
@@ -279,7 +279,7 @@ func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
 	defer server.Close()
 	defer close(hang)
 	from := time.Now()
-	said, _ := examine(t, configOf(deployment(t, server.URL), ""), "--offline")
+	said, _ := examine(t, configOf(deployment(t, server.URL)), "--offline")
 	if took := time.Since(from); took > checkWithin {
 		t.Errorf("offline it took %v:\n%s", took, said)
 	}

@@ -100,7 +100,7 @@ func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadGateway, "trouble.html", err)
 		return
 	}
-	s.orders.change(o.Number, func(o *order) error { o.PayURL = payment.PayURL; return nil })
+	_ = s.orders.change(o.Number, func(o *order) error { o.PayURL = payment.PayURL; return nil })
 	http.Redirect(w, r, payment.PayURL, http.StatusSeeOther)
 }
 

@@ -70,19 +70,19 @@ func (e *sqliteEngine) together(batch []*job) error {
 	for _, j := range batch {
 		err := e.turn(j, alone)
 		if err != nil {
-			e.exec("ROLLBACK") // SQLite may have done so itself
+			_ = e.exec("ROLLBACK") // SQLite may have done so itself
 			return fmt.Errorf("%w: %w", errReplay, err)
 		}
 	}
 	if alone && batch[0].err != nil {
-		e.exec("ROLLBACK")
+		_ = e.exec("ROLLBACK")
 		return nil
 	}
 	err := e.exec("COMMIT")
 	if err == nil {
 		return nil
 	}
-	e.exec("ROLLBACK") // COMMIT may have left it open
+	_ = e.exec("ROLLBACK") // COMMIT may have left it open
 	if alone && !undone(err) {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}

@@ -82,7 +82,7 @@ func list[R, V any](convert func(R) V) func([]R, error) ([]V, error) {
 func listTry[R, V any](convert func(R) (V, error)) func([]R, error) ([]V, error) {
 	return func(rows []R, err error) ([]V, error) {
 		if err = notFound(err); err != nil {
-			if err == ErrNotFound {
+			if errors.Is(err, ErrNotFound) {
 				err = nil
 			}
 			return nil, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -28,7 +29,7 @@ func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Paym
 		MerchantID: p.MerchantID, AppCode: p.AppCode, StoreID: p.StoreID, OrderNo: p.OrderNo,
 	}
 	stored, err = db.PaymentByOrderNo(ctx, p.Scope, p.OrderNo)
-	if err != ErrNotFound {
+	if !errors.Is(err, ErrNotFound) {
 		return stored, false, err
 	}
 	refunds, err := db.read.RefundHasOrderNo(ctx, queries.RefundHasOrderNoParams(number))

@@ -94,7 +94,7 @@ const masterKeySetting = "master_key"
 func (db *DB) checkMasterKey(ctx context.Context) error {
 	const known = "sampan"
 	value, err := db.read.Setting(ctx, masterKeySetting)
-	if notFound(err) == ErrNotFound {
+	if errors.Is(notFound(err), ErrNotFound) {
 		sealed := db.seal.seal("setting", masterKeySetting, known)
 		err = db.Tx(ctx, func(tx *Tx) error {
 			return tx.q.PutSetting(tx.ctx, queries.PutSettingParams{Name: masterKeySetting, Value: sealed})

@@ -169,7 +169,7 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 	case err != nil:
 		var rejected *wallet.Rejection
 		if errors.As(err, &rejected) { // of the account: says nothing of the notice
-			return fmt.Errorf("%w: %v", wallet.ErrUnknown, err)
+			return fmt.Errorf("%w: %s", wallet.ErrUnknown, err.Error())
 		}
 		return err
 	case s.Outcome != n.State.Outcome || s.TradeNo != n.State.TradeNo:
