@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"runtime/debug"
 )
 
 type serveCmd struct {
@@ -20,6 +22,9 @@ func (cmd serveCmd) Run(e *env) error {
 		return fmt.Errorf("%s: base_url: missing; it is how buyers and wallets reach this server", cmd.Config)
 	}
 	log := logger(c, e.stderr)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // the heap is so small that the default collects many times a second under load
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(e.ctx, "tcp", c.Listen)
 	if err != nil {

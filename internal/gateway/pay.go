@@ -63,7 +63,7 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 			return Order{Payment: p}, err
 		}
 	} else {
-		g.Log.InfoContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
+		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
 	}
 	if !conn.info.Offline && p.WalletRef == "" {
 		if p, err = g.register(ctx, conn, p); err != nil {

@@ -72,7 +72,10 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 			err = errors.Join(err, e.close())
 		}
 	}()
-	if e.writers, err = sql.Open("sqlite", address("journal_mode(WAL)")); err != nil {
+	// Fewer checkpoints than every 4 MiB of log, since each is two more syncs
+	// and writes pages that the next creations change again; and room for the
+	// indexes' leaves, which random ids touch all over.
+	if e.writers, err = sql.Open("sqlite", address("journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-6000)")); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	e.writers.SetMaxOpenConns(1)
