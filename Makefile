@@ -9,10 +9,10 @@ CRASHES   ?= 100
 TOOL      := go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deps test check format tidy vet lint generated generate bench crash fuzz clean
+.PHONY: help run build deps test check format tidy vet lint lint-all vuln generated generate bench crash fuzz clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## start the sandbox: gateway, wallet simulator and demo shop (KEEP=1 keeps the last run's data, ARGS=… adds flags)
 	@exec bin/sampan sandbox $(if $(KEEP),,--fresh) $(ARGS)
@@ -26,8 +26,9 @@ test: deps ## run every test, on both databases and in a real browser (TESTFLAGS
 deps: ## install what the tests need from Debian's packages, or, without root, say what to install
 	@scripts/test-deps
 
-check: deps format tidy vet lint generated ## what continuous integration runs: the checks of the source, then make test
+check: deps format tidy vet lint lint-all generated ## what continuous integration runs: the checks of the source, make test, a little fuzzing
 	$(MAKE) test TESTFLAGS='-count=1 -v'
+	scripts/fuzz 3s
 
 format: ## fail if a file is not formatted
 	@test -z "$$(gofmt -l *.go cmd internal | tee /dev/stderr)"
@@ -40,6 +41,12 @@ vet: ## go vet
 
 lint: ## staticcheck, at the version pinned in tools/go.mod
 	$(TOOL) staticcheck ./...
+
+lint-all: ## golangci-lint with .golangci.yml, at the version pinned in tools/lint/go.mod (the first time it takes minutes to build)
+	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
+
+vuln: ## govulncheck, at its newest; says so where its database is out of reach
+	scripts/vuln
 
 generate: ## write the code that is generated from SQL
 	$(TOOL) sqlc generate

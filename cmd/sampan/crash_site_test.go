@@ -171,6 +171,11 @@ func newFront(t *testing.T, address string) *front {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
+		// Otherwise the server closes the request's body when the answer is
+		// long, and the proxy loses the connection that it reads that from.
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			panic(err) // this server can
+		}
 		f.waiting.Add(1)
 		defer f.waiting.Add(-1)
 		proxy.ServeHTTP(w, r)
