@@ -38,7 +38,7 @@ func (g *Gateway) parseToken(token string) (merchantID, paymentID string, ok boo
 		return "", "", false
 	}
 	raw, err := tokenEncoding.DecodeString(token)
-	if err != nil {
+	if err != nil || len(raw) != idBytes+macBytes { // even a strict decoder leaves line breaks out
 		return "", "", false
 	}
 	id, mac := raw[:idBytes], raw[idBytes:]
