@@ -261,5 +261,5 @@ func measureCreations(ctx context.Context, r run, out *report) error {
 			return err
 		}
 	}
-	return bare.end()
+	return bare.kill()
 }
