@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +46,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	linkKey, err := hkdf.Key(sha256.New, []byte(c.masterKey.Reveal()), nil, "sampan-pay-link-v1", 32)
+	linkKey, err := db.DeriveKey("sampan pay link v1")
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -113,7 +111,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    128 << 10, // a GET may carry a query of 64 KiB
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)

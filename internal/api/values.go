@@ -90,10 +90,17 @@ func (v *values) address(name string, limit int) string {
 		v.fail(name, "must begin with http:// or https://")
 	case u.Hostname() == "":
 		v.fail(name, "must name a host")
+	case u.Port() != "" && !validPort(u.Port()):
+		v.fail(name, "must name a port from 1 to 65535")
 	case u.User != nil:
 		v.fail(name, "must not hold a user name or password")
 	}
 	return s
+}
+
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 // list reads comma-separated values, at most limit of them.

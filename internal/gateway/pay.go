@@ -39,15 +39,7 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
 		return Order{}, err
 	}
-	account, err := g.chooseAccount(ctx, r.Credential.MerchantID, r.PayType, r.Amount.Currency)
-	if err != nil {
-		return Order{}, err
-	}
-	conn, err := g.connector(account)
-	if err != nil {
-		return Order{}, &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
-	}
-	p, isNew, err := g.create(ctx, g.newPayment(r, account, conn.info))
+	p, isNew, err := g.take(ctx, r)
 	if err != nil {
 		return Order{}, err
 	}
@@ -58,12 +50,12 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 		if err := g.ended(p); err != nil {
 			return Order{Payment: p}, err
 		}
-		// The account that the order was made with, should another one serve now.
-		if conn, err = g.connectorOf(ctx, p); err != nil {
-			return Order{Payment: p}, err
-		}
 	} else {
 		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
+	}
+	conn, err := g.connectorOf(ctx, p)
+	if err != nil {
+		return Order{Payment: p}, err
 	}
 	if !conn.info.Offline && p.WalletRef == "" {
 		if p, err = g.register(ctx, conn, p); err != nil {
@@ -74,6 +66,26 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 		return g.direct(ctx, conn, p)
 	}
 	return Order{Payment: p, PayURL: g.PayLink(p)}, nil
+}
+
+// take stores an order, or finds the one that has its number: an order that was
+// taken stays what it is, whatever the merchant's settings have become since.
+func (g *Gateway) take(ctx context.Context, r PayRequest) (p pay.Payment, isNew bool, err error) {
+	account, err := g.chooseAccount(ctx, r.Credential.MerchantID, r.PayType, r.Amount.Currency)
+	var conn opened
+	if err == nil {
+		if conn, err = g.connector(account); err != nil {
+			err = &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
+		}
+	}
+	if err != nil {
+		scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
+		if taken, notTaken := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo); notTaken == nil {
+			return taken, false, nil
+		}
+		return pay.Payment{}, false, err
+	}
+	return g.create(ctx, g.newPayment(r, account, conn.info))
 }
 
 func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info) pay.Payment {

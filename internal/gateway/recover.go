@@ -11,9 +11,6 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// recoverAtOnce is how many payments are looked at at the same time.
-const recoverAtOnce = 16
-
 // lateLooks are the times after a payment was given up at which its wallet is
 // asked once more, if the buyer had opened the link: a wallet that cannot close
 // an order may still take money for it. The wallet's own maximum follows them.
@@ -27,35 +24,45 @@ const lateMargin = time.Hour
 // order's life is noticed, and those that were given up, for late money. It
 // returns when all that it started has ended.
 func (g *Gateway) Run(ctx context.Context) error {
-	slots := make(chan struct{}, recoverAtOnce)
+	hand := inHand{ended: make(chan look, looksAtOnce)}
 	var looking sync.WaitGroup
 	defer looking.Wait()
-	for {
-		claimed, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, recoverAtOnce)
+	for ctx.Err() == nil {
+		hand.collect()
+		claimed, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, hand.room(), hand.full())
 		if err != nil && ctx.Err() == nil {
 			g.Log.ErrorContext(ctx, "due payments cannot be read", "error", err)
 		}
 		for _, c := range claimed {
-			slots <- struct{}{} // those in hand end within their timeout
+			hand.begin(c.Account())
 			looking.Go(func() {
-				defer func() { <-slots }()
+				began := g.Now()
 				g.recoverOne(context.WithoutCancel(ctx), c)
+				hand.ended <- look{c.Account(), g.Now().Sub(began)}
 			})
 		}
-		if len(claimed) == recoverAtOnce {
-			continue
-		}
-		pause := g.Poll
-		if next, err := g.Store.NextDuePayment(ctx); err == nil && !next.IsZero() {
-			pause = min(max(next.Sub(g.Now()), 50*time.Millisecond), g.Poll)
+		if len(claimed) > 0 && hand.room() > 0 {
+			continue // there may be more
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-g.opened:
-		case <-time.After(pause):
+		case l := <-hand.ended:
+			hand.end(l)
+		case <-time.After(g.pause(ctx)):
 		}
 	}
+	return nil
+}
+
+// pause is how long nothing will become due, as far as this replica knows.
+func (g *Gateway) pause(ctx context.Context) time.Duration {
+	next, err := g.Store.NextDuePayment(ctx)
+	if err != nil || next.IsZero() {
+		return g.Poll
+	}
+	// What is due already waits for a wallet that has enough in hand.
+	return min(max(next.Sub(g.Now()), 200*time.Millisecond), g.Poll)
 }
 
 // recoverOne looks at one payment and sets the time of its next look.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,4 +243,39 @@ func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
 	if again := b.stored(p.ID).OpenedAt; !again.Equal(first) {
 		t.Errorf("opened at %s, then at %s", first, again)
 	}
+}
+
+func TestAWalletThatHangsDoesNotKeepTheOthersWaiting(t *testing.T) {
+	recovering(t, func(t *testing.T, b *bench) {
+		other := pay.WalletAccount{MerchantID: "123456", ID: "zz-other", Wallet: "offline",
+			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"}, UpdatedAt: b.clock()}
+		for i := range 200 {
+			b.ordered(fmt.Sprint("hangs-", i), true)
+		}
+		// From here on the account "main" is out of use for new orders.
+		accounts, err := b.Store.WalletAccounts(t.Context(), "123456")
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounts[0].Disabled = true
+		for _, a := range []pay.WalletAccount{accounts[0], other} {
+			if err := b.Store.PutWalletAccount(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		quick := b.ordered("quick", true)
+		b.wallet.mu.Lock()
+		b.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
+			if o.ID == quick.ID {
+				return wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil
+			}
+			<-ctx.Done()
+			return wallet.State{}, wallet.ErrUnknown
+		}
+		b.wallet.mu.Unlock()
+		time.Sleep(17 * time.Second)
+		if got := b.stored(quick.ID); got.Status != pay.Paid {
+			t.Errorf("%s two seconds after its look was due", got.Status)
+		}
+	})
 }

@@ -26,16 +26,15 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 
 // Visit is Lookup for a browser that is about to be sent on: it records the
 // first opening, and gives the wallet's address if the payment can be paid, ""
-// otherwise (its Status says why; one past its life is given up first).
+// otherwise: its Status says why, or it is past its life, and then the wallet is
+// asked under Query's limits, since anybody who has the link can open it.
 func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error) {
 	p, err = g.Lookup(ctx, token)
 	if err != nil {
 		return p, "", err
 	}
-	now := g.Now()
-	if p.Status.Open() && !now.Before(p.ExpiresAt) {
-		p, err = g.look(ctx, p, "buyer")
-		return p, "", err
+	if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
+		return g.askAll(ctx, []pay.Payment{p})[0], "", nil
 	}
 	if p.Status != pay.Pending {
 		return p, "", nil
@@ -55,18 +54,32 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 	if err != nil {
 		return p, "", fmt.Errorf("gateway: %s: %w", p.ID, err)
 	}
-	// From here on the wallet may know of the order, so it must be looked at.
 	if p.OpenedAt.IsZero() {
-		if _, err := g.Store.MarkOpened(ctx, p.MerchantID, p.ID, now, now.Add(g.Looks[0])); err != nil {
+		if p, err = g.markOpened(ctx, p); err != nil || !p.Status.Open() {
 			return p, "", err
-		}
-		g.Log.InfoContext(ctx, "pay link opened", "syssn", p.ID)
-		select {
-		case g.opened <- struct{}{}:
-		default: // Run will look anyway
 		}
 	}
 	return p, checkout.URL, nil
+}
+
+// markOpened records the first opening. From then on the wallet may know of the
+// order, so it is looked at; and a buyer must not be sent to pay an order whose
+// opening could not be recorded, because it was given up a moment ago.
+func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (pay.Payment, error) {
+	now := g.Now()
+	first, err := g.Store.MarkOpened(ctx, p.MerchantID, p.ID, now, now.Add(g.Looks[0]))
+	if err != nil {
+		return p, err
+	}
+	if !first {
+		return g.Store.Payment(ctx, p.MerchantID, p.ID)
+	}
+	g.Log.InfoContext(ctx, "pay link opened", "syssn", p.ID)
+	select {
+	case g.opened <- struct{}{}:
+	default: // Run will look anyway
+	}
+	return p, nil
 }
 
 // Returned is Lookup for a browser that came back from the wallet: if the

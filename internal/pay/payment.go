@@ -92,7 +92,7 @@ type Event struct {
 	PaymentID  string
 	ID         string
 	At         time.Time
-	Kind       string // created, opened, asked, notice, paid, expired, surplus, delivered …
-	Actor      string // merchant, buyer, wallet, recover, operator
+	Kind       string // registered, failed, paid, paid_late, expired, surplus
+	Actor      string // merchant, wallet, recover: whose request brought it to light
 	Detail     string
 }

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -83,7 +85,7 @@ func TestTwelveWorkersClaimEachDuePaymentOnce(t *testing.T) {
 			for range 12 {
 				wg.Go(func() {
 					for idle := 0; idle < 3; {
-						claims, err := db.ClaimDuePayments(context.Background(), now, 1000*time.Hour, 4)
+						claims, err := db.ClaimDuePayments(context.Background(), now, 1000*time.Hour, 4, nil)
 						if err != nil || len(claims) > 4 {
 							t.Errorf("%d claimed, %v", len(claims), err)
 							return
@@ -123,7 +125,7 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 			create(t, db, p)
 		}
 		claim := func(after time.Duration) []store.PaymentClaim {
-			claims, err := db.ClaimDuePayments(t.Context(), t0.Add(after), 10*time.Second, 10)
+			claims, err := db.ClaimDuePayments(t.Context(), t0.Add(after), 10*time.Second, 10, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,5 +170,33 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 			t.Error(opened, err)
 		}
 		next(time.Minute)
+	})
+}
+
+func TestPaymentsOfSkippedAccountsAreLeftToLater(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for i, account := range []string{"hangs", "main", "hangs-not", "hangs"} {
+			p := payment(i)
+			p.AccountID, p.DueAt = account, t0
+			create(t, db, p)
+		}
+		claim := func(skip ...string) string {
+			claims, err := db.ClaimDuePayments(t.Context(), t0, time.Minute, 10, skip)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range claims {
+				got = append(got, c.Account())
+			}
+			slices.Sort(got)
+			return strings.Join(got, " ")
+		}
+		if got, want := claim("100001/hangs", "999999/main"), "100001/hangs-not 100001/main"; got != want {
+			t.Errorf("claimed %s, want %s", got, want)
+		}
+		if got, want := claim(), "100001/hangs 100001/hangs"; got != want {
+			t.Errorf("then claimed %s, want %s", got, want)
+		}
 	})
 }

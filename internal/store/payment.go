@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -120,13 +121,22 @@ type PaymentClaim struct {
 	Lease string
 }
 
+// Account names the wallet account that the payment goes through, among all
+// merchants'.
+func (c PaymentClaim) Account() string { return c.MerchantID + "/" + c.AccountID }
+
 // ClaimDuePayments takes up to limit payments whose DueAt is not after now and
-// that nobody else has, oldest due first.
-func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]PaymentClaim, error) {
+// that nobody else has, oldest due first, leaving out those of the accounts in
+// skip, as PaymentClaim.Account names them. With no limit above 0 it takes none.
+func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Duration, limit int, skip []string) ([]PaymentClaim, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
 	var rows []queries.Payment
 	err := db.one(ctx, func(tx *Tx) (err error) {
 		rows, err = tx.engine.claimPayments(tx, queries.ClaimPaymentsParams{
 			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
+			Skip: "|" + strings.Join(skip, "|") + "|",
 		})
 		return err
 	})

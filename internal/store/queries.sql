@@ -84,6 +84,7 @@ UPDATE payment SET asked_at = @at WHERE merchant_id = @merchant_id AND id = @id 
 UPDATE payment SET lease = @lease, claimable_at = @until
 WHERE (merchant_id, id) IN (
     SELECT p.merchant_id, p.id FROM payment p WHERE p.claimable_at > 0 AND p.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
     ORDER BY p.claimable_at LIMIT CAST(@batch AS BIGINT))
 AND +claimable_at <= @now
 RETURNING *;
@@ -91,6 +92,7 @@ RETURNING *;
 -- name: ClaimPaymentsLocking :many
 WITH due AS (
     SELECT d.merchant_id, d.id FROM payment d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
     ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE payment p SET lease = @lease, claimable_at = @until
 FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id

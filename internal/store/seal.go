@@ -48,6 +48,20 @@ func newSealer(master pay.Secret) (sealer, error) {
 	return sealer{keyID: hex.EncodeToString(id), aead: aead}, nil
 }
 
+// DeriveKey makes a key of 32 bytes from the master key, for one purpose and no
+// other. However the master key is spelt, it is the same.
+func (db *DB) DeriveKey(purpose string) ([]byte, error) {
+	raw, err := masterKey(db.config.MasterKey.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	key, err := hkdf.Key(sha256.New, raw, nil, purpose, 32)
+	if err != nil {
+		return nil, fmt.Errorf("store: derive a key: %w", err)
+	}
+	return key, nil
+}
+
 // masterKey reads 32 bytes from 64 hex digits or any base64.
 func masterKey(s string) ([]byte, error) {
 	s = strings.TrimSpace(s)

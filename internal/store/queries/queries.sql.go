@@ -207,7 +207,8 @@ const claimPayments = `-- name: ClaimPayments :many
 UPDATE payment SET lease = $1, claimable_at = $2
 WHERE (merchant_id, id) IN (
     SELECT p.merchant_id, p.id FROM payment p WHERE p.claimable_at > 0 AND p.claimable_at <= $3
-    ORDER BY p.claimable_at LIMIT CAST($4 AS BIGINT))
+    AND CAST($4 AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
+    ORDER BY p.claimable_at LIMIT CAST($5 AS BIGINT))
 AND +claimable_at <= $3
 RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at
 `
@@ -216,6 +217,7 @@ type ClaimPaymentsParams struct {
 	Lease string
 	Until int64
 	Now   int64
+	Skip  string
 	Batch int64
 }
 
@@ -224,6 +226,7 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 		arg.Lease,
 		arg.Until,
 		arg.Now,
+		arg.Skip,
 		arg.Batch,
 	)
 	if err != nil {
@@ -287,7 +290,8 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 const claimPaymentsLocking = `-- name: ClaimPaymentsLocking :many
 WITH due AS (
     SELECT d.merchant_id, d.id FROM payment d WHERE d.claimable_at > 0 AND d.claimable_at <= $3
-    ORDER BY d.claimable_at LIMIT CAST($4 AS BIGINT) FOR UPDATE SKIP LOCKED)
+    AND CAST($4 AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
+    ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE payment p SET lease = $1, claimable_at = $2
 FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
 RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at
@@ -297,6 +301,7 @@ type ClaimPaymentsLockingParams struct {
 	Lease string
 	Until int64
 	Now   int64
+	Skip  string
 	Batch int64
 }
 
@@ -305,6 +310,7 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 		arg.Lease,
 		arg.Until,
 		arg.Now,
+		arg.Skip,
 		arg.Batch,
 	)
 	if err != nil {
