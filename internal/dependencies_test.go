@@ -26,7 +26,7 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	for _, row := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\S+$`).FindAllStringSubmatch(read("../go.mod"), -1) {
 		needed[row[1]] = true // a line with a comment is an indirect requirement
 	}
-	tools := read("../tools/go.mod")
+	tools := read("../tools/go.mod") + read("../tools/lint/go.mod")
 	required := regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v`).FindAllStringSubmatch(tools, -1)
 	for _, tool := range regexp.MustCompile(`(?m)^(?:tool )?\t?(\S+\.\S+)$`).FindAllStringSubmatch(tools, -1) {
 		for _, module := range required {
