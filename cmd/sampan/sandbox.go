@@ -72,6 +72,9 @@ func (cmd sandboxCmd) Run(e *env) error {
 		return err
 	}
 	defer unlock()
+	if err := claimSandbox(cmd.Data); err != nil {
+		return err
+	}
 	if err := os.Remove(filepath.Join(cmd.Data, sandboxFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -146,10 +149,29 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
+// sandboxFiles is what a sandbox writes and --fresh removes.
+var sandboxFiles = []string{sandboxConfig, sandboxKey, walletKeysFile, "wallet", sandboxDB, sandboxDB + "-wal", sandboxDB + "-shm"}
+
+// claimSandbox marks a directory as a sandbox's. One that holds files of the
+// names above but no mark is somebody's deployment: its database and its master
+// key must not be written over, let alone removed.
+func claimSandbox(dir string) error {
+	mark := filepath.Join(dir, ".sampan-sandbox")
+	if _, err := os.Stat(mark); err == nil {
+		return nil
+	}
+	for _, name := range sandboxFiles {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s holds a %s that no sandbox made; choose another directory with --data", dir, name)
+		}
+	}
+	return writeFile(mark, []byte("sampan sandbox --fresh empties this directory\n"))
+}
+
 // emptySandbox removes what a sandbox writes, and nothing else: the directory
 // is the user's to name.
 func emptySandbox(dir string) error {
-	for _, name := range []string{sandboxConfig, sandboxKey, walletKeysFile, "wallet", sandboxDB, sandboxDB + "-wal", sandboxDB + "-shm"} {
+	for _, name := range sandboxFiles {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}
