@@ -18,8 +18,12 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// checkWithin bounds one question to the network or to the database.
-const checkWithin = 3 * time.Second
+// checkWithin bounds one question to the network or to the database, and
+// openWithin the opening of the database.
+const (
+	checkWithin = 3 * time.Second
+	openWithin  = 10 * time.Second
+)
 
 // within is the context of one question.
 func (d *doctor) within() (context.Context, context.CancelFunc) {
@@ -62,7 +66,7 @@ func (d *doctor) database() {
 // open opens the database with the whole program around it, as serve does, and
 // looks at what is in it.
 func (d *doctor) open() {
-	ctx, cancel := d.within()
+	ctx, cancel := context.WithTimeout(d.ctx, openWithin)
 	defer cancel()
 	o, err := openOperator(ctx, d.config)
 	if err != nil {
@@ -81,7 +85,7 @@ func (d *doctor) open() {
 	if d.failed {
 		return // serve's own complaint would repeat one of those above
 	}
-	ctx, cancel = d.within()
+	ctx, cancel = context.WithTimeout(d.ctx, openWithin)
 	defer cancel()
 	s, err := newServer(ctx, d.config, slog.New(slog.DiscardHandler))
 	if err != nil {

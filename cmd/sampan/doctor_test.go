@@ -83,7 +83,7 @@ func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
 		if !well {
 			t.Error(said)
 		}
-		wants(t, said, "✔ base_url        https://pay.example.com", "✔ master key      opens", "✔ schema ", "✔ database        a read takes",
+		wants(t, said, "✔ base_url        https://pay.example.com", "✔ master key      opens", "✔ schema ", "durable write",
 			"✔ merchants       1 with 1 app codes and 1 wallet accounts", "✔ delivery.allow  empty", "✔ backlog         nothing waits",
 			"! wallets         100001/main signs with MD5")
 		if strings.Contains(said, "callbacks") {
