@@ -44,15 +44,31 @@ func (g *Gateway) Run(ctx context.Context) error {
 		if len(claimed) > 0 && hand.room() > 0 {
 			continue // there may be more
 		}
-		select {
-		case <-ctx.Done():
-		case <-g.opened:
-		case l := <-hand.ended:
-			hand.end(l)
-		case <-time.After(g.pause(ctx)):
-		}
+		g.await(ctx, &hand)
 	}
 	return nil
+}
+
+// await returns when something may be due, when a look has ended or ctx does.
+// The opening of a link costs it no question to the store: it only means that
+// the next look may be sooner.
+func (g *Gateway) await(ctx context.Context, hand *inHand) {
+	until := g.Now().Add(g.pause(ctx))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-hand.ended:
+			hand.end(l)
+			return
+		case <-time.After(until.Sub(g.Now())):
+			return
+		case <-g.opened:
+			if soonest := g.Now().Add(g.Looks[0]); soonest.Before(until) {
+				until = soonest
+			}
+		}
+	}
 }
 
 // pause is how long nothing will become due, as far as this replica knows.
