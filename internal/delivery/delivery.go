@@ -26,7 +26,7 @@ type Config struct {
 	Gaps        []time.Duration // before each further attempt, from the end of the one before; DefaultGaps if nil
 	Timeout     time.Duration   // of an attempt in all; 10 s
 	Workers     int             // attempts at once; 512
-	PerReceiver int             // of these to one receiver; 8
+	PerReceiver int             // of these to one receiver; 32
 	Lease       time.Duration   // on a claimed row; Timeout + 30 s, the latter for writing the outcome and for clocks that differ
 	Poll        time.Duration   // how often to look for what other replicas have left; 3 s
 	Drain       time.Duration   // how long attempts under way may go on after Run's context ends; Timeout + 2 s
@@ -55,7 +55,7 @@ func New(c Config) (*Sender, error) {
 	}
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.Workers = cmp.Or(c.Workers, 512)
-	c.PerReceiver = cmp.Or(c.PerReceiver, 8)
+	c.PerReceiver = cmp.Or(c.PerReceiver, 32)
 	c.Lease = cmp.Or(c.Lease, c.Timeout+30*time.Second)
 	c.Poll = cmp.Or(c.Poll, 3*time.Second)
 	c.Drain = cmp.Or(c.Drain, c.Timeout+2*time.Second)

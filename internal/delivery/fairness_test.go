@@ -55,7 +55,7 @@ func TestHangingReceiversDelayNobodyElse(t *testing.T) {
 		for i := range 10 {
 			add(t, db, fmt.Sprintf("https://dead%d.example:443", i), names(fmt.Sprint("dead", i), 30)...)
 		}
-		s, _, _ := start(t, db, c.serve, func(c *Config) { c.Workers = 100 })
+		s, _, _ := start(t, db, c.serve, func(c *Config) { c.Workers, c.PerReceiver = 100, 8 })
 		time.Sleep(time.Second) // all ten hang, ten thick
 		begin := time.Now()
 		add(t, db, "https://quick.example:443", names("quick", 40)...)
