@@ -310,6 +310,39 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+// Whoever has the MD5 key can sign a false notice under the id of a true one,
+// which notify_verify then stands by.
+func TestWithASharedKeyATrueNoticesIDConfirmsNothing(t *testing.T) {
+	w := newWire(mapi.MD5)
+	o := testOrder()
+	for name, x := range map[string]struct {
+		query string
+		want  func(error) bool
+	}{
+		"the order is not paid":         {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
+		"another trade paid it":         {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), rejected},
+		"the wallet is silent about it": {"", unknown},
+		"it is paid by this trade":      {w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
+				if service(r) == "notify_verify" {
+					rw.Write([]byte("true"))
+					return
+				}
+				rw.Write([]byte(x.query))
+			}, nil)
+			n, err := c.Notification(nil, w.form(payment(o)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Confirm(context.Background(), o); !x.want(err) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func TestNoticeIsConfirmedByQueryOnceNotifyVerifyNoLongerKnowsIt(t *testing.T) {
 	w := newWire(mapi.RSA2)
 	o := testOrder()
