@@ -39,6 +39,7 @@ type app struct {
 	iOS, Android menu
 	escape       func(link string) string // an address that this app opens outside; nil if it has none
 	noIntents    bool                     // on Android it mostly refuses to pass a link on
+	fetches      string                   // what it calls itself, without a browser's name, when it fetches a preview
 	capable      bool                     // opens the wallet after all
 }
 
@@ -56,11 +57,11 @@ var apps = []app{
 	{ID: "weibo", Name: "Weibo", tokens: []string{"weibo"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "messenger", Name: "Messenger", tokens: []string{"fban/messenger", "messengerlite", "fb_iab/messenger", "fb_iab/orca"}, iOS: dotsBottom, Android: kebabTop},
 	{ID: "threads", Name: "Threads", tokens: []string{" barcelona "}, iOS: dotsTop, Android: dotsTop},
-	{ID: "instagram", Name: "Instagram", tokens: []string{"instagram "}, iOS: dotsTop, Android: dotsTop},
+	{ID: "instagram", Name: "Instagram", tokens: []string{"instagram"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "facebook", Name: "Facebook", tokens: []string{"fban/", "fbav/", "fb_iab/", "fbios"}, iOS: dotsBottom, Android: kebabTop},
 	{ID: "line", Name: "LINE", tokens: []string{" line/"}, iOS: shareBottom, Android: kebabTop, escape: escapeLINE},
 	{ID: "kakaotalk", Name: "KakaoTalk", tokens: []string{"kakaotalk"}, iOS: dotsBottom, Android: kebabBottom, escape: escapeKakaoTalk},
-	{ID: "whatsapp", Name: "WhatsApp", tokens: []string{"whatsapp/"}, iOS: dotsAny, Android: kebabTop},
+	{ID: "whatsapp", Name: "WhatsApp", tokens: []string{"whatsapp"}, iOS: dotsAny, Android: kebabTop, fetches: "whatsapp/"},
 	{ID: "telegram", Name: "Telegram", tokens: []string{"telegram"}, iOS: dotsAny, Android: kebabTop},
 	{ID: "douyin", Name: "Douyin", tokens: []string{"aweme"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "tiktok", Name: "TikTok", tokens: []string{"tiktok", "musical_ly", "trill_"}, iOS: dotsTop, Android: dotsTop},
@@ -71,7 +72,7 @@ var apps = []app{
 	{ID: "x", Name: "X", tokens: []string{"twitter for ", "twitterandroid"}, iOS: dotsAny, Android: kebabTop},
 	{ID: "linkedin", Name: "LinkedIn", tokens: []string{"linkedinapp"}, iOS: dotsTop, Android: kebabTop},
 	{ID: "pinterest", Name: "Pinterest", tokens: []string{"[pinterest/"}, iOS: dotsAny, Android: kebabAny},
-	{ID: "viber", Name: "Viber", tokens: []string{"viber"}, iOS: dotsAny, Android: kebabAny},
+	{ID: "viber", Name: "Viber", tokens: []string{"viber"}, iOS: dotsAny, Android: kebabAny, fetches: "viber/"},
 	{ID: "zalo", Name: "Zalo", tokens: []string{"zalo"}, iOS: dotsTop, Android: kebabTop},
 	{ID: "unknown", tokens: []string{"; wv)"}, iOS: dotsAny, Android: kebabAny}, // Android's WebView, in whatever app
 }
@@ -94,7 +95,8 @@ type browser struct {
 // browser claims, its buyer can go on.
 func browserOf(userAgent string) browser {
 	const enough = 2 << 10 // of a header that may be a megabyte
-	ua := strings.ToLower(userAgent[:min(len(userAgent), enough)])
+	// The space in front makes the first word one like the others.
+	ua := " " + strings.ToLower(userAgent[:min(len(userAgent), enough)])
 	b := browser{system: systemOf(ua), preview: containsAny(ua, previews)}
 	for i := range apps {
 		if !containsAny(ua, apps[i].tokens) {
@@ -103,8 +105,12 @@ func browserOf(userAgent string) browser {
 		if apps[i].capable {
 			return b
 		}
-		// An app's name without a browser's is the app fetching a preview.
-		b.preview = b.preview || !strings.HasPrefix(ua, "mozilla/")
+		if f := apps[i].fetches; f != "" && strings.HasPrefix(ua, " "+f) {
+			b.preview = true
+		}
+		if b.system == desktop && !containsAny(ua, desks) {
+			b.system = phone
+		}
 		if b.system != desktop {
 			b.app = &apps[i]
 		}
@@ -112,6 +118,10 @@ func browserOf(userAgent string) browser {
 	}
 	return b
 }
+
+// desks are the systems on which an app's browser is as good as another. A Mac is
+// none of them: that is what an iPad says it is. Nor is what tells nothing.
+var desks = []string{"windows nt", "x11;", "cros "}
 
 func systemOf(ua string) system {
 	switch {
