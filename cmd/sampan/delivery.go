@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -52,9 +53,25 @@ type deliveryRef struct {
 
 type deliveryShowCmd struct{ deliveryRef }
 
-// Run shows the attempts.
+// Run shows the notification as it is sent, and the attempts.
 func (cmd deliveryShowCmd) Run(e *env) error {
 	return cmd.with(e.ctx, func(o operator) error {
+		found, err := o.Deliveries(e.ctx, store.DeliveryFilter{MerchantID: cmd.Merchant, ID: cmd.Delivery, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return fmt.Errorf("delivery %s: %w", cmd.Delivery, store.ErrNotFound)
+		}
+		d := found[0]
+		fmt.Fprintf(e.stdout, "to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
+		switch d.State {
+		case store.DeliveryDue:
+			fmt.Fprintf(e.stdout, ", next attempt at %s", when(d.DueAt, o.zone))
+		default:
+			fmt.Fprintf(e.stdout, " since %s", when(d.DoneAt, o.zone))
+		}
+		fmt.Fprintf(e.stdout, "\nbody   %s\n\n", d.Body)
 		attempts, err := o.Attempts(e.ctx, cmd.Merchant, cmd.Delivery)
 		if err != nil {
 			return err
@@ -73,7 +90,10 @@ type deliveryResendCmd struct{ deliveryRef }
 // Run makes the delivery due now; a running server sends it within seconds.
 func (cmd deliveryResendCmd) Run(e *env) error {
 	return cmd.with(e.ctx, func(o operator) error {
-		if err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery, time.Now()); err != nil {
+		switch err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery, time.Now()); {
+		case errors.Is(err, store.ErrExists):
+			return fmt.Errorf("delivery %s is still being sent by its plan; show tells when", cmd.Delivery)
+		case err != nil:
 			return fmt.Errorf("delivery %s: %w", cmd.Delivery, err)
 		}
 		fmt.Fprintf(e.stdout, "delivery %s is due now\n", cmd.Delivery)

@@ -118,6 +118,7 @@ func (db *DB) NextDelivery(ctx context.Context, skip []string) (time.Time, error
 // DeliveryFilter chooses deliveries. Zero fields do not restrict.
 type DeliveryFilter struct {
 	MerchantID string
+	ID         string
 	PaymentID  string
 	State      DeliveryState
 	Limit      int // 100 if zero
@@ -128,6 +129,9 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 	var w where
 	if f.MerchantID != "" {
 		w.and("merchant_id = ?", f.MerchantID)
+	}
+	if f.ID != "" {
+		w.and("id = ?", f.ID)
 	}
 	if f.PaymentID != "" {
 		w.and("payment_id = ?", f.PaymentID)
