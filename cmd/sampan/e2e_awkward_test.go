@@ -232,7 +232,7 @@ func TestABuyerPaysInTheBrowserAtAnAwkwardWallet(t *testing.T) {
 	s := startAwkward(t, 18)
 	for range 2 {
 		p.open(s.Shop)
-		p.press("#buy-801107")
+		p.press("#buy-801512") // signed with RSA2: its notifications are vouched for
 		p.press("#pay")
 		p.see("#state[data-state=paid]")
 		if told := value(p, "read", chromedp.TextContent(chromedp.CSS("#notification"))); !strings.Contains(told, `"respcd": "0000"`) {
