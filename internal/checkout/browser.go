@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -35,10 +36,11 @@ var (
 type app struct {
 	ID           string // of its translated name in the messages
 	Name         string // where it has none
-	tokens       []string
+	tokens       []string // of which one begins a word of the User-Agent
 	iOS, Android menu
 	escape       func(link string) string // an address that this app opens outside; nil if it has none
 	noIntents    bool                     // on Android it mostly refuses to pass a link on
+	noDesk       bool                     // the wallet does not open from it on a desk either
 	fetches      string                   // what it calls itself, without a browser's name, when it fetches a preview
 	capable      bool                     // opens the wallet after all
 }
@@ -50,28 +52,27 @@ type app struct {
 var apps = []app{
 	{ID: "dingtalk", Name: "DingTalk", tokens: []string{"dingtalk"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "alipay", tokens: []string{"alipayclient", "alipayhk", "aliapp("}, capable: true},
-	{ID: "wechat", tokens: []string{"windowswechat", "macwechat"}, capable: true}, // on a desk it is as good as a browser
-	{ID: "wecom", Name: "WeCom", tokens: []string{"wxwork/"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
-	{ID: "wechat", Name: "WeChat", tokens: []string{"micromessenger"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
-	{ID: "qq", Name: "QQ", tokens: []string{" qq/", "qzone/"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
+	{ID: "wecom", Name: "WeCom", tokens: []string{"wxwork"}, iOS: dotsTop, Android: dotsTop, noIntents: true, noDesk: true},
+	{ID: "wechat", Name: "WeChat", tokens: []string{"micromessenger", "windowswechat", "macwechat"}, iOS: dotsTop, Android: dotsTop, noIntents: true, noDesk: true},
+	{ID: "qq", Name: "QQ", tokens: []string{"qq/", "qzone/"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
 	{ID: "weibo", Name: "Weibo", tokens: []string{"weibo"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "messenger", Name: "Messenger", tokens: []string{"fban/messenger", "messengerlite", "fb_iab/messenger", "fb_iab/orca"}, iOS: dotsBottom, Android: kebabTop},
-	{ID: "threads", Name: "Threads", tokens: []string{" barcelona "}, iOS: dotsTop, Android: dotsTop},
+	{ID: "threads", Name: "Threads", tokens: []string{"barcelona"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "instagram", Name: "Instagram", tokens: []string{"instagram"}, iOS: dotsTop, Android: dotsTop},
-	{ID: "facebook", Name: "Facebook", tokens: []string{"fban/", "fbav/", "fb_iab/", "fbios"}, iOS: dotsBottom, Android: kebabTop},
-	{ID: "line", Name: "LINE", tokens: []string{" line/"}, iOS: shareBottom, Android: kebabTop, escape: escapeLINE},
+	{ID: "facebook", Name: "Facebook", tokens: []string{"fban", "fbav", "fb_iab", "fbios"}, iOS: dotsBottom, Android: kebabTop},
+	{ID: "line", Name: "LINE", tokens: []string{"line/"}, iOS: shareBottom, Android: kebabTop, escape: escapeLINE},
 	{ID: "kakaotalk", Name: "KakaoTalk", tokens: []string{"kakaotalk"}, iOS: dotsBottom, Android: kebabBottom, escape: escapeKakaoTalk},
 	{ID: "whatsapp", Name: "WhatsApp", tokens: []string{"whatsapp"}, iOS: dotsAny, Android: kebabTop, fetches: "whatsapp/"},
 	{ID: "telegram", Name: "Telegram", tokens: []string{"telegram"}, iOS: dotsAny, Android: kebabTop},
 	{ID: "douyin", Name: "Douyin", tokens: []string{"aweme"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "tiktok", Name: "TikTok", tokens: []string{"tiktok", "musical_ly", "trill_"}, iOS: dotsTop, Android: dotsTop},
-	{ID: "lark", Name: "Lark", tokens: []string{" lark/", "feishu"}, iOS: dotsTop, Android: dotsTop},
+	{ID: "lark", Name: "Lark", tokens: []string{"lark/", "feishu"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "unknown", tokens: []string{"bytedancewebview"}, iOS: dotsTop, Android: dotsTop}, // Toutiao and its sisters
 	{ID: "xiaohongshu", Name: "Xiaohongshu", tokens: []string{"xhsdiscover", "xiaohongshu"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "snapchat", Name: "Snapchat", tokens: []string{"snapchat"}, iOS: dotsAny, Android: kebabAny},
 	{ID: "x", Name: "X", tokens: []string{"twitter for ", "twitterandroid"}, iOS: dotsAny, Android: kebabTop},
 	{ID: "linkedin", Name: "LinkedIn", tokens: []string{"linkedinapp"}, iOS: dotsTop, Android: kebabTop},
-	{ID: "pinterest", Name: "Pinterest", tokens: []string{"[pinterest/"}, iOS: dotsAny, Android: kebabAny},
+	{ID: "pinterest", Name: "Pinterest", tokens: []string{"pinterest"}, iOS: dotsAny, Android: kebabAny},
 	{ID: "viber", Name: "Viber", tokens: []string{"viber"}, iOS: dotsAny, Android: kebabAny, fetches: "viber/"},
 	{ID: "zalo", Name: "Zalo", tokens: []string{"zalo"}, iOS: dotsTop, Android: kebabTop},
 	{ID: "unknown", tokens: []string{"; wv)"}, iOS: dotsAny, Android: kebabAny}, // Android's WebView, in whatever app
@@ -95,33 +96,49 @@ type browser struct {
 // browser claims, its buyer can go on.
 func browserOf(userAgent string) browser {
 	const enough = 2 << 10 // of a header that may be a megabyte
-	// The space in front makes the first word one like the others.
-	ua := " " + strings.ToLower(userAgent[:min(len(userAgent), enough)])
+	ua := strings.ToLower(userAgent[:min(len(userAgent), enough)])
 	b := browser{system: systemOf(ua), preview: containsAny(ua, previews)}
-	for i := range apps {
-		if !containsAny(ua, apps[i].tokens) {
-			continue
-		}
-		if apps[i].capable {
-			return b
-		}
-		if f := apps[i].fetches; f != "" && strings.HasPrefix(ua, " "+f) {
-			b.preview = true
-		}
-		if b.system == desktop && !containsAny(ua, desks) {
-			b.system = phone
-		}
-		if b.system != desktop {
-			b.app = &apps[i]
-		}
+	i := slices.IndexFunc(apps, func(a app) bool { return slices.ContainsFunc(a.tokens, func(t string) bool { return hasWord(ua, t) }) })
+	if i < 0 || apps[i].capable {
 		return b
 	}
+	onDesk := b.system == desktop && isDesk(ua)
+	switch fetches := apps[i].fetches; {
+	case onDesk && !apps[i].noDesk:
+		return b
+	case fetches != "" && strings.HasPrefix(ua, fetches) && b.system == desktop:
+		b.preview = true
+	case b.system == desktop && !onDesk:
+		b.system = phone // where apps mostly are
+	}
+	b.app = &apps[i]
 	return b
 }
 
-// desks are the systems on which an app's browser is as good as another. A Mac is
-// none of them: that is what an iPad says it is. Nor is what tells nothing.
-var desks = []string{"windows nt", "x11;", "cros "}
+// hasWord reports whether a word of s begins with the token, whatever follows:
+// apps write a version, a system or nothing after their names.
+func hasWord(s, token string) bool {
+	for from := 0; ; {
+		i := strings.Index(s[from:], token)
+		if i < 0 {
+			return false
+		}
+		from += i + 1
+		if from == 1 || !isAlnum(s[from-2]) || !isAlnum(token[0]) {
+			return true
+		}
+	}
+}
+
+func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+
+// isDesk reports whether a User-Agent without a phone in it is certainly that of
+// a computer, on which most apps' browsers are as good as another. A Mac alone
+// is no sign: an iPad says that it is one, but has no Chrome inside.
+func isDesk(ua string) bool {
+	return containsAny(ua, []string{"windows nt", "x11;", "cros ", "macwechat"}) ||
+		strings.Contains(ua, "macintosh") && strings.Contains(ua, " chrome/")
+}
 
 func systemOf(ua string) system {
 	switch {
