@@ -34,8 +34,8 @@ var (
 
 // app is a program with a browser inside from which the wallet does not open.
 type app struct {
-	ID           string // of its translated name in the messages
-	Name         string // where it has none
+	ID           string   // of its translated name in the messages
+	Name         string   // where it has none
 	tokens       []string // of which one begins a word of the User-Agent
 	iOS, Android menu
 	escape       func(link string) string // an address that this app opens outside; nil if it has none
@@ -102,14 +102,15 @@ func browserOf(userAgent string) browser {
 	if i < 0 || apps[i].capable {
 		return b
 	}
-	onDesk := b.system == desktop && isDesk(ua)
 	switch fetches := apps[i].fetches; {
-	case onDesk && !apps[i].noDesk:
-		return b
-	case fetches != "" && strings.HasPrefix(ua, fetches) && b.system == desktop:
+	case b.system != desktop:
+	case fetches != "" && strings.HasPrefix(ua, fetches):
 		b.preview = true
-	case b.system == desktop && !onDesk:
+		return b
+	case !isDesk(ua):
 		b.system = phone // where apps mostly are
+	case !apps[i].noDesk:
+		return b
 	}
 	b.app = &apps[i]
 	return b

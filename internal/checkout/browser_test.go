@@ -97,7 +97,7 @@ func FuzzBrowserOf(f *testing.F) {
 		if b.app == nil {
 			return
 		}
-		if b.app.capable || b.system == desktop && !b.app.noDesk && !b.preview {
+		if b.app.capable || b.system == desktop && !b.app.noDesk {
 			t.Errorf("guidance for a browser that needs none: %+v", b)
 		}
 		if m := b.menu(); m.Glyph == "" || languages[0].text["guide.menu."+m.Corner] == "" {

@@ -131,6 +131,7 @@ func TestAnInAppBrowserIsShownTheWayOut(t *testing.T) {
 		{"ios facebook", "Open in Safari to pay", "guide bottom"},
 		{"android unknown", "doesn’t open inside this app", "guide"},
 		{"phone wechat", "Open in your browser to pay", "guide any"},
+		{"desktop wechat", "doesn’t open inside WeChat", "<details open>"},
 	} {
 		t.Run(tt.who, func(t *testing.T) {
 			f := pending()

@@ -41,6 +41,7 @@ type view struct {
 	Escape  template.URL
 	Refused bool // Escape may well do nothing
 	QR      qr
+	OnDesk  bool // where the QR code is the best way out
 
 	Poll      string // the status's address, if the page is to follow it
 	Next      string // this page's, for its next showing
@@ -76,7 +77,7 @@ func (v *view) guide(baseURL, token string) {
 	v.Link = baseURL + "/pay/" + url.PathEscape(token)
 	v.Escape = template.URL(v.from.escape(v.Link)) // made of our own address
 	v.Refused = v.from.app.noIntents
-	v.QR = qrOf(v.Link)
+	v.QR, v.OnDesk = qrOf(v.Link), v.from.system == desktop
 }
 
 // Say is the text of a key.
