@@ -138,6 +138,10 @@ func (paperWallet) Query(context.Context, wallet.Order) (wallet.State, error) {
 func (paperWallet) Refund(context.Context, wallet.Refund) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }
+func (paperWallet) QueryRefund(context.Context, wallet.Refund) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}
+
 func (paperWallet) Close(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }

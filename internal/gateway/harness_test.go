@@ -69,6 +69,10 @@ func (s *scripted) Refund(context.Context, wallet.Refund) (wallet.State, error) 
 	return wallet.State{}, wallet.ErrUnsupported
 }
 
+func (s *scripted) QueryRefund(context.Context, wallet.Refund) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}
+
 func (s *scripted) Close(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }

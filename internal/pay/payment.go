@@ -49,6 +49,27 @@ type Payment struct {
 	Refunded  int64 // minor units given back
 }
 
+// Refund is a part or all of a payment given back once.
+type Refund struct {
+	Scope
+	ID          string // 26 digits, as a payment's (syssn); the wallet's refund number too
+	OrderNo     string // the merchant's own number of the refund, unique within Scope over payments and refunds
+	Fingerprint string // of the request that made it; a repeat must have the same
+	PaymentID   string
+
+	Amount     Amount
+	ClientTime string
+	DeviceID   string
+
+	Status  RefundStatus
+	Failure string // why it failed: the wallet's code
+
+	CreatedAt time.Time
+	DoneAt    time.Time // when it succeeded, by the wallet's clock if it told, or failed
+	DueAt     time.Time // next look at the wallet; zero if none
+	Looks     int       // looks so far
+}
+
 // RefundStatus is the state of a refund.
 type RefundStatus string
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -37,13 +38,40 @@ type Connector interface {
 	// state's outcome is Succeeded, Failed or Unknown.
 	Refund(ctx context.Context, r Refund) (State, error)
 
-	// Close makes an order that is not paid unpayable.
+	// QueryRefund asks for the state of a refund: Succeeded, Failed, Unknown
+	// while the wallet works on it, or NotFound: the wallet has not taken it, and
+	// the same refund is to be sent again under the same number.
+	QueryRefund(ctx context.Context, r Refund) (State, error)
+
+	// Close makes an order that is not paid unpayable. The state's outcome is
+	// Closed if it now is, Paid if the buyer was faster, NotFound if the wallet
+	// knows no such order (yet), Unknown otherwise.
 	Close(ctx context.Context, o Order) (State, error)
 
 	// Notification verifies and decodes what was posted to the callback
 	// address. It has no effects. An error means: not from the wallet, or not
 	// readable; nothing may follow from it.
 	Notification(header http.Header, body []byte) (Notice, error)
+}
+
+// Authorizer is what a Connector also is if its wallet must be told beforehand
+// who the buyer is, and tells it to a page that the buyer authorises.
+type Authorizer interface {
+	// Authorize gives the wallet's address that sends the buyer on to
+	// redirectURL with a code and the state, without network.
+	Authorize(redirectURL, state string) (string, error)
+
+	// Identify exchanges what the buyer's browser brought back to redirectURL
+	// for the buyer's id: an Order's OpenID. The code in it serves once. A
+	// *Rejection: the buyer said no, or the code is not good any more.
+	Identify(ctx context.Context, query url.Values) (openID string, err error)
+}
+
+// Paced is what a Connector also is if its wallet wants time between refunds.
+type Paced interface {
+	// RefundGap is the least time between two refunds sent under the same key:
+	// accounts that share a contract share the key.
+	RefundGap() (key string, gap time.Duration)
 }
 
 // Order is a payment as a wallet sees it.

@@ -225,6 +225,11 @@ func (c *connector) Refund(context.Context, wallet.Refund) (wallet.State, error)
 	return wallet.State{}, wallet.ErrUnsupported
 }
 
+// QueryRefund is not supported yet.
+func (c *connector) QueryRefund(context.Context, wallet.Refund) (wallet.State, error) {
+	return wallet.State{}, wallet.ErrUnsupported
+}
+
 // Close is not offered by the wallet: an order ends by its timeout_rule.
 func (c *connector) Close(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
