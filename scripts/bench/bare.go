@@ -20,8 +20,12 @@ const (
 // serveBare is what the gateway is compared with: a handler that reads a
 // request's form, checks its signature, and answers JSON of the same size as the
 // gateway's, with net/http's defaults. It keeps nothing.
-func serveBare(l net.Listener) error {
+//
+// With the address of a wallet it goes the whole way with an order, see bareWay.
+func serveBare(l net.Listener, wallet string) error {
 	mux := http.NewServeMux()
+	way := &bareWay{wallet: wallet, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	way.register(mux)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("POST /trade/v1/payment", func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
@@ -36,6 +40,9 @@ func serveBare(l net.Listener) error {
 		if err != nil || r.Header.Get("X-QF-APPCODE") != bareAppCode || !sign.VerifyRequest(p, bareKey, algorithm, r.Header.Get("X-QF-SIGN")) {
 			http.Error(w, "signature", http.StatusUnauthorized)
 			return
+		}
+		if wallet != "" {
+			way.orders.Store(p["out_trade_no"], p["notify_url"])
 		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		json.NewEncoder(w).Encode(struct {
@@ -55,14 +62,14 @@ func serveBare(l net.Listener) error {
 			ChnlSn     string `json:"chnlsn"`
 		}{
 			"2026-11-22 12:00:00", "2026-11-22 12:00:00", p["txcurrcd"], "", p["pay_type"], "", p["txdtm"], p["txamt"], "",
-			p["out_trade_no"], "20261122100001123456789012", "0000", "http://127.0.0.1:7700/pay/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "",
+			p["out_trade_no"], p["out_trade_no"], "0000", "http://" + r.Host + "/pay/" + p["out_trade_no"], "",
 		})
 	})
 	return http.Serve(l, mux)
 }
 
-// startBare runs the bare handler in a process of its own.
-func startBare(ctx context.Context, r run) (*server, string, error) {
+// startBare runs the bare handler in a process of its own; wallet may be "".
+func startBare(ctx context.Context, r run, wallet string) (*server, string, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, "", err
@@ -71,6 +78,6 @@ func startBare(ctx context.Context, r run) (*server, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := startServer(ctx, "http://"+address+"/readyz", filepath.Join(r.dir, "bare.log"), self, "-bare", address)
+	s, err := startServer(ctx, "http://"+address+"/readyz", filepath.Join(r.dir, "bare.log"), self, "-bare", address, "-wallet", wallet)
 	return s, "http://" + address, err
 }

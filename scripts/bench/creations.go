@@ -218,7 +218,7 @@ func turns(ctx context.Context, r run, d, own *deployment, bareURL string, conne
 }
 
 func measureCreations(ctx context.Context, r run, out *report) error {
-	bare, bareURL, err := startBare(ctx, r)
+	bare, bareURL, err := startBare(ctx, r, "")
 	if err != nil {
 		return err
 	}

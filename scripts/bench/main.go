@@ -47,6 +47,7 @@ func main() {
 func bench(ctx context.Context) (err error) {
 	var r run
 	bare := flag.String("bare", "", "only serve the bare handler at this `address`")
+	wallet := flag.String("wallet", "", "with -bare: the `address` of the wallet's gateway.do")
 	only := flag.String("only", "", "only these `phases`, of: creations, way, deliveries, footprint")
 	flag.StringVar(&r.binary, "binary", "bin/sampan", "the program to measure")
 	flag.DurationVar(&r.duration, "duration", 5*time.Second, "of one turn")
@@ -57,7 +58,7 @@ func bench(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		return serveBare(l)
+		return serveBare(l, *wallet)
 	}
 	r.postgres = os.Getenv("SAMPAN_TEST_POSTGRES")
 	if r.dir, err = os.MkdirTemp("", "sampan-bench-"); err != nil {
