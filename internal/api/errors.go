@@ -41,10 +41,13 @@ var meanings = map[pay.Code]meaning{
 	pay.WalletBusy:      {"1297", "wallet busy"},
 	pay.WalletSlow:      {"1296", "wallet slow"},
 	pay.OutcomeUnknown:  {"1298", "outcome unknown"},
+	pay.Processing:      {"1145", "processing"},
 	pay.NotPaid:         {"1261", "order not paid"},
 	pay.AlreadyRefunded: {"1125", "refunded already"},
 	pay.RefundTooLarge:  {"1272", "refund above what is left"},
 	pay.RefundTooLate:   {"1265", "cannot be refunded any more"},
+	pay.RefundDenied:    {"1155", "refund denied"},
+	pay.FundsShort:      {"1269", "funds for the refund insufficient"},
 	pay.AmountMismatch:  {"1266", "amount wrong"},
 }
 

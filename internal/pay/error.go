@@ -29,10 +29,13 @@ const (
 	WalletBusy      Code = "wallet_busy"      // nothing was sent, or the wallet asks to come again
 	WalletSlow      Code = "wallet_slow"      //
 	OutcomeUnknown  Code = "outcome_unknown"  // it may have happened: ask with a query
+	Processing      Code = "processing"       // it was taken on and its outcome will be known
 	NotPaid         Code = "not_paid"         //
 	AlreadyRefunded Code = "already_refunded" //
 	RefundTooLarge  Code = "refund_too_large" //
 	RefundTooLate   Code = "refund_too_late"  //
+	RefundDenied    Code = "refund_denied"    // the wallet will not give this money back
+	FundsShort      Code = "funds_short"      // the merchant's funds at the wallet do not cover the refund
 	AmountMismatch  Code = "amount_mismatch"  //
 )
 

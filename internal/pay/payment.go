@@ -47,6 +47,9 @@ type Payment struct {
 
 	Refunding int64 // minor units reserved by refunds, done ones included
 	Refunded  int64 // minor units given back
+
+	CloseID      string    // 26 digits: the merchant's wish to call it off; "" if there was none
+	CloseAskedAt time.Time // when it was made
 }
 
 // Refund is a part or all of a payment given back once.
@@ -56,6 +59,7 @@ type Refund struct {
 	OrderNo     string // the merchant's own number of the refund, unique within Scope over payments and refunds
 	Fingerprint string // of the request that made it; a repeat must have the same
 	PaymentID   string
+	AccountID   string // the wallet account that the payment was paid to
 
 	Amount     Amount
 	ClientTime string
@@ -63,6 +67,8 @@ type Refund struct {
 
 	Status  RefundStatus
 	Failure string // why it failed: the wallet's code
+	Cause   Code   // the same as merchants are told it; "" unless it failed
+	Sends   int    // how often the wallet was, or may have been, asked for it
 
 	CreatedAt time.Time
 	DoneAt    time.Time // when it succeeded, by the wallet's clock if it told, or failed

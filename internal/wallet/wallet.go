@@ -134,6 +134,10 @@ type State struct {
 	BuyerID string     // masked id of the buyer, "" if not told
 	At      time.Time  // when, by the wallet's clock; zero if not told
 	Code    string     // the wallet's own code behind the outcome, for the record
+
+	// Kind says whose trouble a Failed refund is, as a Rejection's would; "" is
+	// RejectedOrder.
+	Kind RejectionKind
 }
 
 // Notice is a verified notification.
@@ -181,6 +185,9 @@ type RejectionKind string
 const (
 	RejectedOrder   RejectionKind = "order"   // this order or refund
 	RejectedAccount RejectionKind = "account" // the account, its keys or its contract: the operator's trouble
+	RejectedFunds   RejectionKind = "funds"   // a refund: the merchant's funds at the wallet do not cover it
+	RejectedWindow  RejectionKind = "window"  // a refund: the time for it is over
+	RejectedAmount  RejectionKind = "amount"  // a refund: more than the wallet has left of the payment
 )
 
 // Capability is something that not every wallet can do.
