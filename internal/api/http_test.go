@@ -29,12 +29,13 @@ import (
 // office is an API over a real store and gateway, served over HTTP, with these
 // merchants:
 //
-//	100001  app code "plain" without stores, both wallets; "tight" is limited to 2 requests in a second
+//	100001  app code "plain" without stores, both wallets and, within its app, Alipay; "tight" is limited to 2 requests in a second
 //	100002  app code "chain" with the stores M1 and, switched off, M2
 type office struct {
 	*API
-	url string
-	log *logbook
+	url    string
+	log    *logbook
+	window *windowWallet
 
 	mu  sync.Mutex
 	now time.Time
@@ -44,7 +45,7 @@ const clientKey = "abcd1234"
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o := &office{log: &logbook{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	o := &office{log: &logbook{}, window: &windowWallet{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	log := slog.New(slog.NewJSONHandler(o.log, nil))
 	db, err := store.Open(t.Context(), store.Config{
 		DSN: "sqlite:" + filepath.Join(t.TempDir(), "api.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: o.clock, Log: log, NoSync: true,
@@ -64,6 +65,10 @@ func newOffice(t *testing.T) *office {
 			Currencies: []pay.Currency{"HKD"}, CreatedAt: o.now, UpdatedAt: o.now,
 		}))
 	}
+	must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{
+		MerchantID: "100001", ID: "window", Wallet: "window", PayTypes: []pay.PayType{pay.AlipayServiceWindow},
+		Currencies: []pay.Currency{"CNY"}, CreatedAt: o.now, UpdatedAt: o.now,
+	}))
 	for _, c := range []pay.Credential{
 		{MerchantID: "100001", AppCode: "plain", PerSecond: 1000, PerMinute: 10000, NotifyURL: "https://shop.example/default"},
 		{MerchantID: "100001", AppCode: "tight", PerSecond: 2, PerMinute: 100},
@@ -77,7 +82,7 @@ func newOffice(t *testing.T) *office {
 	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South", Disabled: true, CreatedAt: o.now}))
 
 	g, err := gateway.New(gateway.Config{
-		Store: db, Wallets: map[string]wallet.Driver{"paper": paper}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
+		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": o.window.driver()}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
 		HTTP: http.DefaultClient, Zone: time.UTC, Now: o.clock, Log: log, Notification: func(pay.Payment) []byte { return []byte("{}") },
 	})
 	if err != nil {

@@ -55,8 +55,12 @@ func paymentRequest(c call) (gateway.PayRequest, error) {
 	r.ReturnURL = v.address("return_url", 512)
 	r.NotifyURL = v.address("notify_url", 256)
 	r.OpenID = v.text("openid", 64)
-	if r.OpenID == "" && r.PayType == pay.AlipayServiceWindow {
+	switch {
+	case r.PayType != pay.AlipayServiceWindow:
+	case r.OpenID == "":
 		v.fail("openid", "is required for pay_type %s", r.PayType)
+	case !pay.ValidOpenID(r.OpenID):
+		v.fail("openid", "must be 2088 and twelve digits, or an open id of letters, digits, - and _")
 	}
 	r.Life = time.Duration(v.number("expired_time", 5, 120)) * time.Minute
 	if r.Life == 0 {

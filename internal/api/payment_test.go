@@ -152,6 +152,12 @@ func TestPaymentValuesAreRefusedByNameAndRule(t *testing.T) {
 		_, err := paymentRequest(call{params: order("pay_type", "800107")})
 		wantRefusal(t, err, pay.BadParameter, "openid", "required")
 	})
+	t.Run("service window with what is no openid", func(t *testing.T) {
+		for _, id := range []string{"208800000000001", "1234", "13800138000", "o p", "buyer@example.com", "<b>"} {
+			_, err := paymentRequest(call{params: order("pay_type", "800107", "openid", id)})
+			wantRefusal(t, err, pay.BadParameter, "openid", "2088 and twelve digits")
+		}
+	})
 	t.Run("the first of several", func(t *testing.T) {
 		_, err := paymentRequest(call{params: sign.Params{}})
 		wantRefusal(t, err, pay.BadParameter, "txamt", "required")

@@ -328,9 +328,9 @@ func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
 func TestWhatIsNotEnabledIsForbidden(t *testing.T) {
 	o := newOffice(t)
 	for _, changes := range [][]string{
-		{"txcurrcd", "THB"},                        // no account settles in it
-		{"pay_type", "801512", "txcurrcd", "JPY"},  // not the account of this pay type
-		{"pay_type", "800107", "openid", "2088…1"}, // no account serves it
+		{"txcurrcd", "THB"},                                  // no account settles in it
+		{"pay_type", "801512", "txcurrcd", "JPY"},            // not the account of this pay type
+		{"pay_type", "800107", "openid", "2088000000000001"}, // not in this currency
 	} {
 		wantCode(t, o.pay(t, changes...), 200, "1250", "")
 	}

@@ -103,9 +103,9 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 	}
 	if info.Offline {
 		p.Status = pay.Pending // nothing has to be asked before the buyer can pay
-		if g.DirectPayURL {
-			p.OpenedAt, p.DueAt = now, now.Add(g.Looks[0])
-		}
+	}
+	if !info.Offline || g.DirectPayURL { // the buyer need not come by our link
+		p.OpenedAt, p.DueAt = now, now.Add(g.Looks[0])
 	}
 	return p
 }

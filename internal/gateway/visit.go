@@ -27,7 +27,8 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 // Visit is Lookup for a browser that is about to be sent on: it records the
 // first opening, and gives the wallet's address if the payment can be paid, ""
 // otherwise: its Status says why, or it is past its life, and then the wallet is
-// asked under Query's limits, since anybody who has the link can open it.
+// asked under Query's limits, since anybody who has the link can open it. It is
+// "" too for a Pending payment with a WalletRef, which is paid in the wallet's app.
 func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error) {
 	p, err = g.Lookup(ctx, token)
 	if err != nil {
@@ -40,15 +41,12 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 		return p, "", nil
 	}
 	conn, err := g.connectorOf(ctx, p)
-	if err != nil {
+	if err != nil || !conn.info.Offline {
 		return p, "", err
 	}
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return p, "", err
-	}
-	if !conn.info.Offline {
-		return p, "", nil // the wallet's own page is not reached by address
 	}
 	checkout, err := conn.Pay(ctx, order)
 	if err != nil {

@@ -38,7 +38,7 @@ type Payment struct {
 
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	OpenedAt  time.Time // first opening of the pay link; zero if never
+	OpenedAt  time.Time // since when the buyer can have reached the wallet: first opening of the pay link, or at once without it; zero if never
 	PaidAt    time.Time // by the wallet's clock if it told, else when we learnt of it
 	ClosedAt  time.Time // when it was closed, expired or failed
 	AskedAt   time.Time // last time the wallet was asked about it
