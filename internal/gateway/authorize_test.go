@@ -1,0 +1,320 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// telling is a wallet that knows who buyers are: its code "CODE" is the test's
+// buyer's, once.
+type telling struct {
+	scripted
+	buyer string
+	err   error
+	used  atomic.Bool
+}
+
+func (w *telling) Authorize(redirectURL, state string) (string, error) {
+	return "https://wallet.example/oauth?redirect_uri=" + url.QueryEscape(redirectURL) + "&state=" + url.QueryEscape(state), nil
+}
+
+func (w *telling) Identify(_ context.Context, query url.Values) (string, error) {
+	w.note("identify")
+	if w.err != nil {
+		return "", w.err
+	}
+	if query.Get("auth_code") != "CODE" || w.used.Swap(true) {
+		return "", &wallet.Rejection{Code: "isv.code-invalid"}
+	}
+	return w.buyer, nil
+}
+
+// newAuthorizing is a bench whose merchant has an account that tells buyers, and
+// an app code that may return to shop.example.
+func newAuthorizing(t *testing.T) (*bench, *telling, AuthorizeRequest) {
+	t.Helper()
+	b := newBench(t)
+	return b, b.tells(), b.link()
+}
+
+func (b *bench) tells() *telling {
+	b.t.Helper()
+	w := &telling{buyer: "2088102122524333"}
+	b.Wallets["window"] = wallet.Driver{
+		Info: wallet.Info{Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}}},
+		Open: func(wallet.Account) (wallet.Connector, error) { return w, nil },
+	}
+	if err := b.Store.PutWalletAccount(b.t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
+		PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: b.clock(), UpdatedAt: b.clock()}); err != nil {
+		b.t.Fatal(err)
+	}
+	return w
+}
+
+func (b *bench) link() AuthorizeRequest {
+	c := b.credential
+	c.ReturnHosts = []string{"shop.example", "shop.example:8443", "127.0.0.1:7703"}
+	return AuthorizeRequest{Credential: c, ReturnURL: "https://shop.example/back?order=7", State: "session 1", Nonce: "n1", ExpiresAt: b.clock().Add(10 * time.Minute)}
+}
+
+var fromWallet = url.Values{"auth_code": {"CODE"}, "app_id": {"2021"}}
+
+func TestABuyerIsIdentifiedOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		w := b.tells()
+		ticket, err := b.Authorize(t.Context(), b.link())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`^123456[0-9a-f]{32}$`).MatchString(ticket.ID) {
+			t.Errorf("id %q", ticket.ID)
+		}
+		if want := "https://wallet.example/oauth?redirect_uri=https%3A%2F%2Fpay.example%2Fauthorized%2Falipay&state=" + ticket.ID; ticket.WalletURL != want {
+			t.Errorf("sent to %s, want %s", ticket.WalletURL, want)
+		}
+		var once atomic.Int64
+		var all sync.WaitGroup
+		for range 5 { // on another replica
+			all.Go(func() {
+				got, err := b.over(b.Store).Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+				if pay.CodeOf(err) == pay.AlreadyExpired {
+					return
+				}
+				once.Add(1)
+				if pay.CodeOf(err) != pay.WalletTrouble { // that replica knows no such wallet
+					t.Errorf("got %+v, %v", got, err)
+				}
+			})
+		}
+		all.Wait()
+		if once.Load() != 1 {
+			t.Errorf("served %d times", once.Load())
+		}
+
+		request := b.link()
+		request.Nonce = "n2"
+		if ticket, err = b.Authorize(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		got, err := b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+		if err != nil || got.OpenID != "2088102122524333" || got.ReturnURL != "https://shop.example/back?order=7" || got.State != "session 1" || got.Credential.ClientKey != "KEY" {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		_, err = b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+		wantCode(t, err, pay.AlreadyExpired)
+		if w.count() != 1 {
+			t.Errorf("the wallet was asked %d times", w.count())
+		}
+	})
+}
+
+func TestALinkOpensOnce(t *testing.T) {
+	b, _, link := newAuthorizing(t)
+	if _, err := b.Authorize(t.Context(), link); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := b.Authorize(t.Context(), link)
+		wantCode(t, err, pay.NumberUsed)
+	}
+	b.pass(10*time.Minute - time.Second) // still within its life
+	_, err := b.Authorize(t.Context(), link)
+	wantCode(t, err, pay.NumberUsed)
+	b.pass(time.Second)
+	_, err = b.Authorize(t.Context(), link)
+	wantCode(t, err, pay.AlreadyExpired)
+	// Others opening theirs an hour and a half later have it forgotten.
+	b.pass(90 * time.Minute)
+	link.Nonce, link.ExpiresAt = "n2", b.clock().Add(time.Minute)
+	if _, err := b.Authorize(t.Context(), link); err != nil {
+		t.Fatal(err)
+	}
+	link.Nonce = "n1"
+	if _, err := b.Authorize(t.Context(), link); err != nil {
+		t.Errorf("what is long over is still kept: %v", err)
+	}
+}
+
+func TestLinksThatMayNotBeFollowed(t *testing.T) {
+	b, _, _ := newAuthorizing(t)
+	for name, c := range map[string]struct {
+		change func(*AuthorizeRequest)
+		want   pay.Code
+	}{
+		"at its end":                     {func(r *AuthorizeRequest) { r.ExpiresAt = b.clock() }, pay.AlreadyExpired},
+		"too long a life":                {func(r *AuthorizeRequest) { r.ExpiresAt = b.clock().Add(15*time.Minute + time.Second) }, pay.BadParameter},
+		"centuries":                      {func(r *AuthorizeRequest) { r.ExpiresAt = time.Unix(1<<40, 0) }, pay.BadParameter},
+		"a store where there are none":   {func(r *AuthorizeRequest) { r.StoreID = "M1" }, pay.StoreUnknown},
+		"no store where there are some":  {func(r *AuthorizeRequest) { r.Credential.HasStores = true }, pay.StoreNotSetUp},
+		"no hosts":                       {func(r *AuthorizeRequest) { r.Credential.ReturnHosts = nil }, pay.Forbidden},
+		"nothing wrong: the longest":     {func(r *AuthorizeRequest) { r.ExpiresAt = b.clock().Add(15 * time.Minute) }, ""},
+		"nothing wrong: another app's n": {func(r *AuthorizeRequest) { r.Credential.AppCode = "OTHER" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			link := b.link()
+			link.Nonce = name
+			c.change(&link)
+			_, err := b.Authorize(t.Context(), link)
+			wantCode(t, err, c.want)
+		})
+	}
+	t.Run("no account tells buyers", func(t *testing.T) {
+		b := newBench(t)
+		_, err := b.Authorize(t.Context(), b.link())
+		wantCode(t, err, pay.Forbidden)
+		w := b.tells()
+		b.Wallets["window"] = wallet.Driver{Info: b.Wallets["window"].Info, Open: func(wallet.Account) (wallet.Connector, error) { return &w.scripted, nil }}
+		_, err = b.over(b.Store).Authorize(t.Context(), b.link())
+		wantCode(t, err, pay.Forbidden)
+		_, err = b.Authorize(t.Context(), b.link())
+		wantCode(t, err, pay.Forbidden)
+	})
+}
+
+func TestABuyerReturnsToListedHostsOnly(t *testing.T) {
+	hosts := []string{"shop.example", "shop.example:8443", "127.0.0.1:7703"}
+	for address, want := range map[string]pay.Code{
+		"https://shop.example/back?order=7#top": "",
+		"https://SHOP.Example/":                 "", // the same host, as browsers lower it
+		"https://shop.example:443/":             "",
+		"http://shop.example:80/":               "",
+		"http://shop.example":                   "",
+		"https://shop.example:8443/x":           "",
+		"http://127.0.0.1:7703/orders/1":        "",
+		"https://shop.example/?next=//evil":     "",
+
+		"https://evil.example/":                   pay.Forbidden,
+		"https://evil.example/shop.example":       pay.Forbidden,
+		"https://evil.example?shop.example":       pay.Forbidden,
+		"https://evil.example#@shop.example/":     pay.Forbidden,
+		"https://shop.example.evil.example/":      pay.Forbidden,
+		"https://evilshop.example/":               pay.Forbidden,
+		"https://www.shop.example/":               pay.Forbidden,
+		"https://shop.example./":                  pay.Forbidden,
+		"https://shop.example:8444/":              pay.Forbidden,
+		"https://shop.example:80/":                pay.Forbidden,
+		"http://shop.example:443/":                pay.Forbidden,
+		"https://shop.example:/":                  pay.Forbidden,
+		"http://127.0.0.1/":                       pay.Forbidden,
+		"http://2130706433:7703/":                 pay.Forbidden,
+		"https://ｓhop.example/":                   pay.Forbidden, // a browser makes an s of it
+		"https://shop%2eexample/":                 pay.BadParameter,
+		"https://shop.example@evil.example/":      pay.BadParameter,
+		"https://evil.example@shop.example/":      pay.BadParameter,
+		"https://:@shop.example/":                 pay.BadParameter,
+		`https://evil.example\@shop.example/`:     pay.BadParameter,
+		`https://shop.example\.evil.example/`:     pay.BadParameter,
+		`https:\\evil.example`:                    pay.BadParameter,
+		"https:///shop.example/":                  pay.BadParameter,
+		"https:shop.example":                      pay.BadParameter,
+		"//shop.example/":                         pay.BadParameter,
+		"/back":                                   pay.BadParameter,
+		"":                                        pay.BadParameter,
+		"shop.example":                            pay.BadParameter,
+		"javascript:alert(1)//shop.example":       pay.BadParameter,
+		"javascript://shop.example/%0aalert(1)":   pay.BadParameter,
+		"JAVASCRIPT://shop.example/":              pay.BadParameter,
+		"data:text/html,<script>x</script>":       pay.BadParameter,
+		"alipays://shop.example/":                 pay.BadParameter,
+		"https://shop.example/a b":                pay.BadParameter,
+		" https://shop.example/":                  pay.BadParameter,
+		"https://shop.example/\r\nSet-Cookie: a":  pay.BadParameter,
+		"https://shop.example/?openid=2088":       pay.BadParameter,
+		"https://shop.example/?a=1&sig=x":         pay.BadParameter,
+		"https://shop.example/?st%61te=x":         pay.BadParameter,
+		"https://shop.example/?expires=1":         pay.BadParameter,
+		"https://shop.example/?a=%zz":             pay.BadParameter,
+		"https://shop.example/?a;openid=1":        pay.BadParameter,
+		"https://shop.example/" + "\x00":          pay.BadParameter,
+		"https://[::1]:x/":                        pay.BadParameter,
+		"https://shop.example:8443:8443/":         pay.BadParameter,
+		"https://shop.example\t/":                 pay.BadParameter,
+		"https://shop.example,evil.example/":      pay.Forbidden,
+		"https://" + strings.Repeat("a", 500):     pay.Forbidden,
+		"https://shop.example:08443/":             pay.Forbidden,
+		"https://user@shop.example:8443/":         pay.BadParameter,
+		"ftp://shop.example/":                     pay.BadParameter,
+		"https://\u202eelpmaxe.pohs/":             pay.Forbidden,
+		"https://shop.example\u3002evil.example/": pay.Forbidden,
+	} {
+		if got := pay.CodeOf(checkReturn(address, hosts)); got != want {
+			t.Errorf("%q: got %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
+	b, w, link := newAuthorizing(t)
+	mine, err := b.Authorize(t.Context(), link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link.Nonce = "n2"
+	other, err := b.Authorize(t.Context(), link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mine.ID == other.ID || mine.Proof == other.Proof {
+		t.Fatal("two buyers share a ticket")
+	}
+	for name, pair := range map[string][2]string{
+		"another browser's proof": {mine.ID, other.Proof}, "no proof": {mine.ID, ""}, "another's id": {other.ID, mine.Proof},
+		"a changed id": {mine.ID[:37] + "x", mine.Proof}, "no id": {"", mine.Proof}, "a proof cut short": {mine.ID, mine.Proof[:10]},
+		"nothing": {"", ""}, "a long id": {strings.Repeat("1", 5000), mine.Proof},
+	} {
+		_, err := b.Authorized(t.Context(), pair[0], pair[1], fromWallet)
+		if pay.CodeOf(err) != pay.NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if w.count() != 0 {
+		t.Error("the wallet was asked for a stranger")
+	}
+	if _, err := b.Authorized(t.Context(), mine.ID, mine.Proof, fromWallet); err != nil {
+		t.Errorf("a stranger used it up: %v", err)
+	}
+}
+
+func TestWhereTheWalletDoesNotTellNobodyIsIdentified(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*bench, *telling)
+		want  pay.Code
+	}{
+		"a code used before":             {func(_ *bench, w *telling) { w.used.Store(true) }, pay.WalletRejected},
+		"the account refused":            {func(_ *bench, w *telling) { w.err = &wallet.Rejection{Kind: wallet.RejectedAccount} }, pay.WalletTrouble},
+		"silence":                        {func(_ *bench, w *telling) { w.err = wallet.ErrUnknown }, pay.OutcomeUnknown},
+		"not reached":                    {func(_ *bench, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
+		"anything else":                  {func(_ *bench, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
+		"an id that no order can have":   {func(_ *bench, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
+		"no id":                          {func(_ *bench, w *telling) { w.buyer = "" }, pay.Internal},
+		"after its time":                 {func(b *bench, _ *telling) { b.pass(AuthorizeWithin) }, pay.AlreadyExpired},
+		"nothing wrong: the last moment": {func(b *bench, _ *telling) { b.pass(AuthorizeWithin - time.Second) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, w, link := newAuthorizing(t)
+			ticket, err := b.Authorize(t.Context(), link)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.spoil(b, w)
+			got, err := b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+			wantCode(t, err, c.want)
+			if err != nil && got.OpenID != "" {
+				t.Errorf("told %+v", got)
+			}
+			if _, err := b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet); pay.CodeOf(err) != pay.AlreadyExpired {
+				t.Errorf("it served twice: %v", err)
+			}
+		})
+	}
+}
