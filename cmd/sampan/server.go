@@ -63,7 +63,9 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 	}
 	mux := http.NewServeMux()
 	api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies}).Register(mux)
-	checkout.New(checkout.Config{Payments: s.gateway, BaseURL: c.BaseURL, Now: time.Now, Log: log}).Register(mux)
+	checkout.New(checkout.Config{
+		Payments: s.gateway, Authorizations: s.gateway, Credential: db.Credential, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
+	}).Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	s.handler = mux

@@ -89,6 +89,7 @@ var previews = []string{
 type browser struct {
 	system  system
 	app     *app // the app that it is inside of, if the wallet does not open from there
+	alipay  bool // inside Alipay itself, whose pages can open its cashier
 	preview bool // a program that looks at the link, not a buyer
 }
 
@@ -97,7 +98,7 @@ type browser struct {
 func browserOf(userAgent string) browser {
 	const enough = 2 << 10 // of a header that may be a megabyte
 	ua := strings.ToLower(userAgent[:min(len(userAgent), enough)])
-	b := browser{system: systemOf(ua), preview: containsAny(ua, previews)}
+	b := browser{system: systemOf(ua), alipay: hasWord(ua, "alipayclient"), preview: containsAny(ua, previews)}
 	i := slices.IndexFunc(apps, func(a app) bool { return slices.ContainsFunc(a.tokens, func(t string) bool { return hasWord(ua, t) }) })
 	if i < 0 || apps[i].capable {
 		return b

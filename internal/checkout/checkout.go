@@ -1,7 +1,8 @@
 // Package checkout is what the buyer's browser sees of Sampan: the pay link,
-// the guidance for browsers inside chat apps, and the page that a buyer comes
-// back to from the wallet. It shows what the gateway knows and decides nothing:
-// no request here changes a payment, but for the time of its first opening.
+// the guidance for browsers inside chat apps, the page that pays inside the
+// Alipay app, the one that a buyer comes back to from the wallet, and the
+// authorisation link. It shows what the gateway knows and decides nothing: no
+// request here changes a payment, but for the time of its first opening.
 package checkout
 
 import (
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
@@ -25,10 +27,12 @@ type Payments interface {
 
 // Config is what New needs.
 type Config struct {
-	Payments Payments
-	BaseURL  string // of this deployment, as buyers reach it; no trailing slash
-	Now      func() time.Time
-	Log      *slog.Logger
+	Payments       Payments
+	Authorizations Authorizations
+	Credential     func(ctx context.Context, appCode string) (pay.Credential, error) // store.ErrNotFound if there is none
+	BaseURL        string                                                            // of this deployment, as buyers reach it; no trailing slash
+	Now            func() time.Time
+	Log            *slog.Logger
 }
 
 // Checkout serves the buyer's pages.
@@ -42,6 +46,8 @@ func (c *Checkout) Register(mux *http.ServeMux) {
 	mux.Handle("GET /pay/{token}", guarded(c.payLink))
 	mux.Handle("GET /pay/{token}/status", guarded(c.status))
 	mux.Handle("GET /return/{token}", guarded(c.result))
+	mux.Handle("GET /authorize/alipay", guarded(c.authorize))
+	mux.Handle("GET "+gateway.AuthorizedPath, guarded(c.authorized))
 	mux.Handle("GET /checkout/{file}", guarded(asset))
 }
 
@@ -74,13 +80,13 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 	from := browserOf(r.UserAgent())
 	v := c.view(r, from)
 	insists := r.FormValue("open") == "1"
-	onlyLooks := r.Method == http.MethodHead || from.preview && !insists
+	looks := onlyLooks(r, from)
 	inside := from.app != nil && !insists
 
 	var p pay.Payment
 	var wallet string
 	var err error
-	if onlyLooks || inside {
+	if looks || inside {
 		p, err = c.Payments.Lookup(r.Context(), token)
 	} else {
 		p, wallet, err = c.Payments.Visit(r.Context(), token)
@@ -89,7 +95,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		c.fail(w, r, v, p, err)
 		return
-	case onlyLooks:
+	case looks:
 		v.show(w, http.StatusOK, "preview")
 		return
 	case wallet != "":
@@ -104,6 +110,10 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 	if inside {
 		v.guide(c.BaseURL, token)
 		v.show(w, http.StatusOK, "guide")
+		return
+	}
+	if p.Status == pay.Pending && p.WalletRef != "" {
+		c.inApp(w, v, token, p, from.alipay || insists)
 		return
 	}
 	c.Log.WarnContext(r.Context(), "pay link leads nowhere", "syssn", p.ID, "status", p.Status)
@@ -139,7 +149,8 @@ func (c *Checkout) logTrouble(r *http.Request, p pay.Payment, err error) {
 	}
 }
 
-// status answers the result page's script.
+// status answers the script of a page that follows a payment. The wallet is
+// asked too if the script has reason to: once its cashier has failed.
 func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
 	type answer struct {
 		Status    string `json:"status"` // waiting, paid, failed, closed, expired; or missing, trouble
@@ -147,8 +158,12 @@ func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
 		Currency  string `json:"currency,omitempty"`
 		ReturnURL string `json:"return_url,omitempty"`
 	}
+	look := c.Payments.Lookup
+	if r.FormValue("ask") == "1" && r.Method == http.MethodGet {
+		look = c.Payments.Returned
+	}
 	code, a := http.StatusOK, answer{}
-	switch p, err := c.Payments.Lookup(r.Context(), r.PathValue("token")); {
+	switch p, err := look(r.Context(), r.PathValue("token")); {
 	case pay.CodeOf(err) == pay.NotFound:
 		code, a.Status = http.StatusNotFound, "missing"
 	case err != nil:

@@ -49,6 +49,10 @@ type view struct {
 	Resume    string // back to the wallet, as long as the order can be paid
 	Slow      bool   // it has taken long already
 	SlowAfter int64  // milliseconds
+
+	Trade  string // what the wallet's cashier is opened with
+	Result string // the result page's address
+	Why    string // for whoever built a link that does not work, in English
 }
 
 func (c *Checkout) view(r *http.Request, from browser) *view {
@@ -79,6 +83,37 @@ func (v *view) guide(baseURL, token string) {
 	v.Refused = v.from.app.noIntents
 	v.QR, v.OnDesk = qrOf(v.Link), v.from.system == desktop
 }
+
+// inApp shows the page that pays inside the wallet's app, or, to a browser that
+// is outside of it, the ways in. Both follow the payment: it may be paid on
+// another device.
+func (c *Checkout) inApp(w http.ResponseWriter, v *view, token string, p pay.Payment, inside bool) {
+	v.Poll = "../pay/" + token + "/status"
+	v.Result = "../return/" + token + v.query()
+	v.Next = "../return/" + token + v.query("again", "1")
+	if inside {
+		v.Trade = p.WalletRef
+		w.Header().Set("Content-Security-Policy", policy+bridgePolicy)
+		v.show(w, http.StatusOK, "window")
+		return
+	}
+	v.Link = c.BaseURL + "/pay/" + url.PathEscape(token)
+	v.QR, v.OnDesk = qrOf(v.Link), v.from.system == desktop
+	if !v.OnDesk {
+		v.Escape = template.URL(alipayLink(v.Link)) // made of our own address
+	}
+	v.show(w, http.StatusOK, "outside")
+}
+
+// alipayLink opens a page inside the Alipay app, whose own browser has the
+// number 20000067 among its apps.
+func alipayLink(link string) string {
+	return "alipays://platformapi/startapp?appId=20000067&url=" + url.QueryEscape(link)
+}
+
+// bridgePolicy lets the bridge that older Alipay apps put into a page speak to
+// them: it does so through frames of these schemes, which no browser loads.
+const bridgePolicy = "; frame-src alipaybridge: alipayjsbridge:"
 
 // Say is the text of a key.
 func (v *view) Say(key string) string { return v.say(key, v.words...) }

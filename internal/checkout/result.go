@@ -27,15 +27,15 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request) {
 	again = min(max(again, 0), refreshes)
 
 	look := c.Payments.Returned
-	looksOnly := r.Method == http.MethodHead || from.preview && r.FormValue("open") != "1"
-	if looksOnly || again > 0 {
+	looks := onlyLooks(r, from)
+	if looks || again > 0 {
 		look = c.Payments.Lookup
 	}
 	p, err := look(r.Context(), token)
 	switch {
 	case err != nil:
 		c.fail(w, r, v, p, err)
-	case looksOnly:
+	case looks:
 		v.show(w, http.StatusOK, "preview")
 	default:
 		v.order(p)

@@ -1,5 +1,5 @@
-// What the pages do beyond what they show: copy the link, follow a payment,
-// go back to the shop. Old syntax on purpose: chat apps carry old browsers.
+// What the pages do beyond what they show: copy the link, open the wallet's
+// cashier, follow a payment, go back to the shop. Old syntax on purpose: chat apps carry old browsers.
 (function () {
   'use strict';
 
@@ -35,25 +35,72 @@
 
   var page = document.querySelector('main');
   var address = page.getAttribute('data-poll');
-  if (address) follow();
+  var askWallet = address && follow();
+  if (page.getAttribute('data-trade')) cashier();
+
+  // cashier opens the wallet's own window over this page. What that answers is
+  // a hint: the outcome is what the payment's status says. Where something may
+  // have been paid, the result page waits for it.
+  function cashier() {
+    var button = document.getElementById('pay'), open = false;
+    var late = setTimeout(function () { show('unopened'); }, 6000);
+    button.addEventListener('click', pay);
+    if (window.AlipayJSBridge) pay();
+    else document.addEventListener('AlipayJSBridgeReady', pay);
+
+    function pay() {
+      if (open || !window.AlipayJSBridge) return;
+      open = true;
+      clearTimeout(late);
+      show('opening');
+      window.AlipayJSBridge.call('tradePay', { tradeNO: page.getAttribute('data-trade') }, function (answer) {
+        open = false;
+        switch (String(answer && answer.resultCode)) {
+          case '6001': // the buyer left it
+            show('cancelled');
+            break;
+          case '4000': // it would not take the payment
+          case '4':
+            show('refused');
+            askWallet();
+            break;
+          default:
+            location.replace(page.getAttribute('data-result'));
+        }
+      });
+    }
+
+    function show(what) {
+      ['opening', 'cancelled', 'refused', 'unopened'].forEach(function (id) {
+        document.getElementById(id).hidden = id !== what;
+      });
+      document.body.className = 'window ' + what;
+      button.hidden = what === 'opening' || what === 'unopened';
+      document.getElementById('ways').hidden = what !== 'unopened';
+      var leave = document.getElementById('leave');
+      if (leave) leave.hidden = what === 'opening';
+    }
+  }
 
   // follow asks at 1, 2, 3.5, 5.75 … and in the end every 15 seconds. Any
-  // answer but "waiting" is shown by the page itself, loaded once more.
+  // answer but "waiting" is shown by a page that is loaded in place of this. It
+  // returns what has the wallet asked too, at once.
   function follow() {
     var gap = 1000, timer, asking;
     var slow = document.getElementById('slow');
-    setTimeout(function () { slow.hidden = false; }, Number(page.getAttribute('data-slow-after')));
-    timer = setTimeout(ask, gap);
+    if (slow) setTimeout(function () { slow.hidden = false; }, Number(page.getAttribute('data-slow-after')));
+    timer = setTimeout(function () { ask(); }, gap);
     document.addEventListener('visibilitychange', function () {
       if (!document.hidden) ask();
     });
+    return function () { ask('?ask=1'); };
 
-    function ask() {
+    function ask(query) {
       if (asking) return;
       asking = true;
       clearTimeout(timer);
       var request = new XMLHttpRequest();
-      request.open('GET', address);
+      request.open('GET', address + (query || ''));
       request.timeout = 10000;
       request.onloadend = function () {
         asking = false;
@@ -63,7 +110,7 @@
           location.replace(page.getAttribute('data-next'));
           return;
         }
-        timer = setTimeout(ask, gap);
+        timer = setTimeout(function () { ask(); }, gap);
         gap = Math.min(gap * 1.5, 15000);
       };
       request.send();

@@ -1,0 +1,247 @@
+package checkout
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// Authorizations is what the authorisation link needs; a gateway.Gateway has it.
+type Authorizations interface {
+	Authorize(context.Context, gateway.AuthorizeRequest) (gateway.Ticket, error)
+	Authorized(ctx context.Context, id, proof string, query url.Values) (gateway.Identified, error)
+}
+
+// returnWithin is how long a merchant's page may take to read who came back.
+const returnWithin = 5 * time.Minute
+
+// authorize is the link that a merchant sends its buyer to, to learn who they
+// are. (Trade API, hosted authorisation link.)
+func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request) {
+	v := c.authorizing(r)
+	if onlyLooks(r, v.from) {
+		v.show(w, http.StatusOK, "preview")
+		return
+	}
+	request, err := c.readLink(r)
+	if err != nil {
+		c.refuse(w, r, v, err)
+		return
+	}
+	ticket, err := c.Authorizations.Authorize(r.Context(), request)
+	if err != nil {
+		c.refuse(w, r, v, err)
+		return
+	}
+	http.SetCookie(w, c.cookie(ticket.ID, ticket.Proof, ticket.ExpiresAt.Sub(c.Now())))
+	http.Redirect(w, r, ticket.WalletURL, http.StatusFound)
+}
+
+// authorized is where the wallet sends the buyer back to. Nothing that the
+// address says decides where they go from here: that was kept when they went.
+func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request) {
+	v := c.authorizing(r)
+	if onlyLooks(r, v.from) {
+		v.show(w, http.StatusOK, "preview")
+		return
+	}
+	query, proof := r.URL.Query(), ""
+	id := query.Get("state")
+	kept := c.cookie(id, "", -time.Second)
+	if cookie, err := r.Cookie(kept.Name); err == nil {
+		proof = cookie.Value
+		http.SetCookie(w, kept)
+	}
+	buyer, err := c.Authorizations.Authorized(r.Context(), id, proof, query)
+	if err != nil {
+		c.refuse(w, r, v, err)
+		return
+	}
+	target, err := url.Parse(buyer.ReturnURL)
+	if err != nil { // it was checked before it was kept
+		c.refuse(w, r, v, err)
+		return
+	}
+	if target.RawQuery != "" {
+		target.RawQuery += "&"
+	}
+	target.RawQuery += sign.SignedQuery(sign.Params{
+		"openid": buyer.OpenID, "state": buyer.State, "expires": strconv.FormatInt(c.Now().Add(returnWithin).Unix(), 10),
+	}, buyer.Credential.ClientKey.Reveal(), sign.Authorized)
+	http.Redirect(w, r, target.String(), http.StatusFound)
+}
+
+// onlyLooks reports whether a request is not a buyer's: it must use nothing up.
+func onlyLooks(r *http.Request, from browser) bool {
+	return r.Method == http.MethodHead || from.preview && r.FormValue("open") != "1"
+}
+
+// ticketTail is the part of a ticket's id that tells apart several that a
+// browser has under way.
+var ticketTail = regexp.MustCompile(`[0-9a-f]{8}$`)
+
+// cookie keeps a ticket's proof in the browser that it was given to: out of
+// scripts' reach, for this host alone where that can be had, and for as long as
+// the ticket serves.
+func (c *Checkout) cookie(id, proof string, life time.Duration) *http.Cookie {
+	k := &http.Cookie{
+		Name: "sampan-authorize-" + ticketTail.FindString(id), Value: proof, Path: "/", MaxAge: int(life.Seconds()),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	if strings.HasPrefix(c.BaseURL, "https:") {
+		k.Name, k.Secure = "__Host-"+k.Name, true
+	}
+	return k
+}
+
+// nobodysKey signs for app codes that do not exist, so that they are refused
+// after the same work as a wrong signature.
+const nobodysKey = "0123456789ABCDEF0123456789ABCDEF"
+
+// maxLink bounds a link's query: its longest parameters, escaped.
+const maxLink = 8 << 10
+
+var (
+	appCodes = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+	storeIDs = regexp.MustCompile(`^[0-9A-Za-z]{0,16}$`)
+	nonces   = regexp.MustCompile(`^[0-9A-Za-z_-]{8,64}$`)
+	seconds  = regexp.MustCompile(`^[1-9][0-9]{9,10}$`)
+)
+
+// readLink reads a link: shapes first, then whose it is. Errors are *pay.Error
+// of BadParameter, and BadSignature for a wrong signature as for an app code
+// that is unknown or revoked; anything else is trouble of our own.
+func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
+	p, err := linkParams(r.URL.RawQuery)
+	if err != nil {
+		return gateway.AuthorizeRequest{}, err
+	}
+	for _, rule := range []struct {
+		name, rule string
+		kept       bool
+	}{
+		{"app_code", "must be an app code", appCodes.MatchString(p["app_code"])},
+		{"mchid", "must be at most 16 letters and digits", storeIDs.MatchString(p["mchid"])},
+		{"return_url", "must have 1 to 512 characters, and no control characters", plain(p["return_url"], 512)},
+		{"state", "must have 1 to 128 characters, and no control characters", plain(p["state"], 128)},
+		{"expires", "must be a time in seconds since 1970", seconds.MatchString(p["expires"])},
+		{"nonce", "must be 8 to 64 letters, digits, - and _", nonces.MatchString(p["nonce"])},
+	} {
+		if !rule.kept {
+			return gateway.AuthorizeRequest{}, badLink(rule.name, rule.rule)
+		}
+	}
+	credential, err := c.Credential(r.Context(), p["app_code"])
+	known := err == nil && !credential.Disabled
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return gateway.AuthorizeRequest{}, err
+	}
+	key := nobodysKey
+	if known {
+		key = credential.ClientKey.Reveal()
+	}
+	if verified := sign.VerifyLink(p, key, sign.Authorize); !verified || !known {
+		return gateway.AuthorizeRequest{}, &pay.Error{Code: pay.BadSignature, Field: "sig", Message: "does not fit the app code and these parameters"}
+	}
+	expires, _ := strconv.ParseInt(p["expires"], 10, 64) // digits, not too many
+	return gateway.AuthorizeRequest{
+		Credential: credential, StoreID: p["mchid"], ReturnURL: p["return_url"], State: p["state"],
+		Nonce: p["nonce"], ExpiresAt: time.Unix(expires, 0),
+	}, nil
+}
+
+// linkParams reads a link's query: each name once, UTF-8. Ours are left out:
+// the buyer's language, and that an address is meant.
+func linkParams(raw string) (sign.Params, error) {
+	if len(raw) > maxLink {
+		return nil, badLink("", "the link is too long")
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, badLink("", "the link cannot be read")
+	}
+	p := sign.Params{}
+	for name, v := range values {
+		switch {
+		case name == "lang" || name == "open":
+		case len(v) > 1:
+			return nil, badLink("", "a parameter is there more than once")
+		case !utf8.ValidString(name + v[0]):
+			return nil, badLink("", "the link is not UTF-8")
+		default:
+			p[name] = v[0]
+		}
+	}
+	return p, nil
+}
+
+func badLink(name, rule string) error {
+	return &pay.Error{Code: pay.BadParameter, Field: name, Message: rule}
+}
+
+func plain(s string, limit int) bool {
+	return s != "" && utf8.RuneCountInString(s) <= limit && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// authorizing is the view of a page in place of a redirect. Its links keep the
+// whole address, since that says what the page is about.
+func (c *Checkout) authorizing(r *http.Request) *view {
+	v := c.view(r, browserOf(r.UserAgent()))
+	if len(r.URL.RawQuery) <= maxLink {
+		v.keep = r.URL.Query()
+		v.keep.Del("open")
+	}
+	v.words = append(v.words, "{wallet}", v.name("wallet.Alipay", "Alipay"))
+	return v
+}
+
+// refusals are the pages for what keeps a buyer from being identified.
+var refusals = map[pay.Code]struct {
+	status int
+	page   string
+}{
+	pay.BadParameter:   {http.StatusBadRequest, "link"},
+	pay.BadSignature:   {http.StatusForbidden, "link"},
+	pay.NotFound:       {http.StatusForbidden, "stranger"},
+	pay.NumberUsed:     {http.StatusGone, "over"},
+	pay.AlreadyExpired: {http.StatusGone, "over"},
+	pay.Forbidden:      {http.StatusForbidden, "barred"},
+	pay.StoreUnknown:   {http.StatusForbidden, "barred"},
+	pay.StoreNotSetUp:  {http.StatusForbidden, "barred"},
+	pay.StoreDisabled:  {http.StatusForbidden, "barred"},
+	pay.WalletTrouble:  {http.StatusBadGateway, "barred"},
+	pay.WalletRejected: {http.StatusBadGateway, "untold"},
+	pay.WalletBusy:     {http.StatusBadGateway, "untold"},
+	pay.OutcomeUnknown: {http.StatusBadGateway, "untold"},
+}
+
+// refuse shows why a buyer could not be identified, to them and to whoever
+// built the link. What it shows holds nothing that the request sent.
+func (c *Checkout) refuse(w http.ResponseWriter, r *http.Request, v *view, err error) {
+	answer, ok := refusals[pay.CodeOf(err)]
+	if !ok {
+		c.logTrouble(r, pay.Payment{}, err)
+		v.show(w, http.StatusServiceUnavailable, "untold")
+		return
+	}
+	var why *pay.Error
+	errors.As(err, &why) // it has a code
+	if v.Why = why.Message; why.Field != "" {
+		v.Why = why.Field + ": " + why.Message
+	}
+	appCode := r.FormValue("app_code")
+	c.Log.InfoContext(r.Context(), "buyer not identified", "page", r.Pattern, "app_code", appCode[:min(len(appCode), 64)], "error", err)
+	v.show(w, answer.status, answer.page)
+}
