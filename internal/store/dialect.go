@@ -26,7 +26,11 @@ type engine interface {
 	finishAttempt(ctx context.Context, f finish) (bool, error)
 
 	lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error)
+	// lockNumbers keeps a merchant's order numbers as they are until the
+	// transaction ends.
+	lockNumbers(tx *Tx, merchantID string) error
 	claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error)
+	claimRefunds(tx *Tx, p queries.ClaimRefundsParams) ([]queries.Refund, error)
 	// claimDeliveries is a text with lease, its end, now, the most of one
 	// receiver, the receivers to skip and the most of all.
 	claimDeliveries() string

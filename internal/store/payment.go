@@ -26,19 +26,15 @@ func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Paym
 	if created {
 		return toPayment(row), true, nil
 	}
-	number := queries.PaymentByOrderNoParams{
-		MerchantID: p.MerchantID, AppCode: p.AppCode, StoreID: p.StoreID, OrderNo: p.OrderNo,
-	}
 	stored, err = db.PaymentByOrderNo(ctx, p.Scope, p.OrderNo)
 	if !errors.Is(err, ErrNotFound) {
 		return stored, false, err
 	}
-	refunds, err := db.read.RefundHasOrderNo(ctx, queries.RefundHasOrderNoParams(number))
-	switch {
-	case err != nil:
-		return pay.Payment{}, false, wrap("create payment "+p.ID, err)
-	case refunds > 0:
+	switch _, err := db.RefundByOrderNo(ctx, p.Scope, p.OrderNo); {
+	case err == nil:
 		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Message: "the order number is a refund's"}
+	case !errors.Is(err, ErrNotFound):
+		return pay.Payment{}, false, err
 	}
 	return pay.Payment{}, false, ErrIDClash
 }

@@ -9,7 +9,8 @@ import (
 // fields, in the same order.
 const paymentColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
 	device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
-	created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at`
+	created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at,
+	close_id, close_asked_at`
 
 func paymentFields(p *queries.Payment) []any {
 	return []any{
@@ -17,7 +18,7 @@ func paymentFields(p *queries.Payment) []any {
 		&p.Amount, &p.Currency, &p.Goods, &p.ClientTime, &p.DeviceID, &p.ReturnURL, &p.NotifyURL, &p.OpenID, &p.NoCredit,
 		&p.Status, &p.WalletRef, &p.TradeNo, &p.BuyerID, &p.Failure, &p.Late, &p.Surplus,
 		&p.CreatedAt, &p.ExpiresAt, &p.OpenedAt, &p.PaidAt, &p.ClosedAt, &p.AskedAt, &p.DueAt, &p.Looks,
-		&p.Refunding, &p.Refunded, &p.Lease, &p.ClaimableAt,
+		&p.Refunding, &p.Refunded, &p.Lease, &p.ClaimableAt, &p.CloseID, &p.CloseAskedAt,
 	}
 }
 
@@ -32,6 +33,7 @@ func fromPayment(p pay.Payment) queries.Payment {
 		CreatedAt: ms(p.CreatedAt), ExpiresAt: ms(p.ExpiresAt), OpenedAt: ms(p.OpenedAt), PaidAt: ms(p.PaidAt),
 		ClosedAt: ms(p.ClosedAt), AskedAt: ms(p.AskedAt), DueAt: ms(p.DueAt), Looks: int64(p.Looks),
 		Refunding: p.Refunding, Refunded: p.Refunded, ClaimableAt: ms(p.DueAt),
+		CloseID: p.CloseID, CloseAskedAt: ms(p.CloseAskedAt),
 	}
 }
 
@@ -45,6 +47,6 @@ func toPayment(r queries.Payment) pay.Payment {
 		Late: r.Late != 0, Surplus: r.Surplus != 0,
 		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), OpenedAt: at(r.OpenedAt), PaidAt: at(r.PaidAt),
 		ClosedAt: at(r.ClosedAt), AskedAt: at(r.AskedAt), DueAt: at(r.DueAt), Looks: int(r.Looks),
-		Refunding: r.Refunding, Refunded: r.Refunded,
+		Refunding: r.Refunding, Refunded: r.Refunded, CloseID: r.CloseID, CloseAskedAt: at(r.CloseAskedAt),
 	}
 }

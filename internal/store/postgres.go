@@ -121,8 +121,22 @@ func (e *postgresEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.P
 	return tx.q.PaymentLocking(tx.ctx, queries.PaymentLockingParams(p))
 }
 
+// numbers is the class of the advisory locks on merchants' order numbers.
+const numbers = "7041960"
+
+// lockNumbers waits for the creations of payments that are under way, and lets
+// none begin. See insertPayments.
+func (e *postgresEngine) lockNumbers(tx *Tx, merchantID string) error {
+	_, err := tx.db.ExecContext(tx.ctx, "SELECT pg_advisory_xact_lock("+numbers+", hashtext($1))", merchantID)
+	return err
+}
+
 func (e *postgresEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
 	return tx.q.ClaimPaymentsLocking(tx.ctx, queries.ClaimPaymentsLockingParams(p))
+}
+
+func (e *postgresEngine) claimRefunds(tx *Tx, p queries.ClaimRefundsParams) ([]queries.Refund, error) {
+	return tx.q.ClaimRefundsLocking(tx.ctx, queries.ClaimRefundsLockingParams(p))
 }
 
 func (e *postgresEngine) claimDeliveries() string {

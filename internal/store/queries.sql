@@ -53,11 +53,13 @@ SELECT * FROM wallet_account WHERE merchant_id = $1 ORDER BY id;
 INSERT INTO payment (
     merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
     device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
-    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at)
+    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at,
+    close_id, close_asked_at)
 SELECT
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
     $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36
+    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
+    $37, $38
 WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
 ON CONFLICT DO NOTHING;
 
@@ -69,9 +71,6 @@ SELECT * FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE;
 
 -- name: PaymentByOrderNo :one
 SELECT * FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
-
--- name: RefundHasOrderNo :one
-SELECT count(*) FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
 
 -- name: MarkOpened :execrows
 UPDATE payment SET opened_at = @at, due_at = @due, lease = '', claimable_at = @due
@@ -111,6 +110,79 @@ UPDATE payment SET
     late = @late, surplus = @surplus, paid_at = @paid_at, closed_at = @closed_at,
     due_at = @due, claimable_at = @due, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
+
+-- name: MarkClosing :execrows
+UPDATE payment SET close_id = @close_id, close_asked_at = @at, due_at = @due, claimable_at = @due, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND close_id = '' AND status IN ('created', 'pending');
+
+-- name: ReserveRefund :execrows
+UPDATE payment SET refunding = refunding + @minor
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'paid' AND refunding + @minor <= amount;
+
+-- name: ReleaseRefund :execrows
+UPDATE payment SET refunding = refunding - @minor
+WHERE merchant_id = @merchant_id AND id = @id AND refunding - @minor >= refunded;
+
+-- name: CountRefund :execrows
+UPDATE payment SET refunded = refunded + @minor
+WHERE merchant_id = @merchant_id AND id = @id AND refunded + @minor <= refunding;
+
+-- name: AddRefund :execrows
+INSERT INTO refund (
+    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
+    failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+ON CONFLICT DO NOTHING;
+
+-- name: Refund :one
+SELECT * FROM refund WHERE merchant_id = $1 AND id = $2;
+
+-- name: RefundByOrderNo :one
+SELECT * FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
+
+-- name: RefundsOf :many
+SELECT * FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id;
+
+-- name: MoveRefund :execrows
+UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at, due_at = 0, claimable_at = 0, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
+
+-- name: MarkRefundSent :execrows
+UPDATE refund SET sends = sends + 1
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'pending' AND lease = @lease AND lease <> '';
+
+-- name: ClaimRefunds :many
+UPDATE refund SET lease = @lease, claimable_at = @until
+WHERE (merchant_id, id) IN (
+    SELECT r.merchant_id, r.id FROM refund r WHERE r.claimable_at > 0 AND r.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || r.merchant_id || '/' || r.account_id || '|%'
+    ORDER BY r.claimable_at LIMIT CAST(@batch AS BIGINT))
+AND +claimable_at <= @now
+RETURNING *;
+
+-- name: ClaimRefundsLocking :many
+WITH due AS (
+    SELECT d.merchant_id, d.id FROM refund d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
+    ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
+UPDATE refund r SET lease = @lease, claimable_at = @until
+FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
+RETURNING r.*;
+
+-- name: RescheduleRefund :execrows
+UPDATE refund SET due_at = @due, claimable_at = @due, looks = looks + 1, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
+
+-- name: NextDueRefund :one
+SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM refund WHERE claimable_at > 0;
+
+-- name: LockPace :one
+INSERT INTO pace (name, free_at, queued_at) VALUES ($1, 0, 0)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING free_at, queued_at;
+
+-- name: SetPace :exec
+UPDATE pace SET free_at = @free_at, queued_at = @queued_at WHERE name = @name;
 
 -- name: AddMovement :execrows
 INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)

@@ -165,7 +165,9 @@ func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error
 	return n > 0, err
 }
 
-// One writer has no need of row locks.
+// One writer has no need of locks.
+
+func (e *sqliteEngine) lockNumbers(*Tx, string) error { return nil }
 
 func (e *sqliteEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error) {
 	return tx.q.Payment(tx.ctx, p)
@@ -173,6 +175,10 @@ func (e *sqliteEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Pay
 
 func (e *sqliteEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
 	return tx.q.ClaimPayments(tx.ctx, p)
+}
+
+func (e *sqliteEngine) claimRefunds(tx *Tx, p queries.ClaimRefundsParams) ([]queries.Refund, error) {
+	return tx.q.ClaimRefunds(tx.ctx, p)
 }
 
 func (e *sqliteEngine) claimDeliveries() string {

@@ -16,6 +16,7 @@ type Tx struct {
 	q      *queries.Queries
 	engine engine
 	now    func() time.Time
+	token  func() string
 }
 
 // Tx runs fn in a transaction that is committed if fn returns nil and undone
@@ -25,7 +26,7 @@ type Tx struct {
 // for another method of the DB.
 func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 	return db.run(ctx, func(tx *Tx) error {
-		tx.now = db.config.Now
+		tx.now, tx.token = db.config.Now, db.config.Token
 		return fn(tx)
 	})
 }
@@ -52,6 +53,15 @@ func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
 		PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt), Due: ms(p.DueAt),
 	})
 	return n > 0, wrap("move payment "+p.ID, err)
+}
+
+// MarkClosing writes p's CloseID, CloseAskedAt and DueAt if the payment is open
+// and nobody has asked to close it, and reports whether it did.
+func (tx *Tx) MarkClosing(p pay.Payment) (bool, error) {
+	n, err := tx.q.MarkClosing(tx.ctx, queries.MarkClosingParams{
+		MerchantID: p.MerchantID, ID: p.ID, CloseID: p.CloseID, At: ms(p.CloseAskedAt), Due: ms(p.DueAt),
+	})
+	return n > 0, wrap("mark payment "+p.ID+" as to be closed", err)
 }
 
 // AddMovement writes a line of the money record. The same money is written

@@ -4,6 +4,19 @@
 
 package queries
 
+type BuyerAuthorization struct {
+	MerchantID string
+	ID         string
+	AppCode    string
+	Nonce      string
+	AccountID  string
+	ReturnURL  string
+	State      string
+	CreatedAt  int64
+	ExpiresAt  int64
+	UsedAt     int64
+}
+
 type Credential struct {
 	AppCode     string
 	MerchantID  string
@@ -82,43 +95,51 @@ type Movement struct {
 	At         int64
 }
 
+type Pace struct {
+	Name     string
+	FreeAt   int64
+	QueuedAt int64
+}
+
 type Payment struct {
-	MerchantID  string
-	ID          string
-	AppCode     string
-	StoreID     string
-	OrderNo     string
-	Fingerprint string
-	PayType     string
-	AccountID   string
-	Amount      int64
-	Currency    string
-	Goods       string
-	ClientTime  string
-	DeviceID    string
-	ReturnURL   string
-	NotifyURL   string
-	OpenID      string
-	NoCredit    int64
-	Status      string
-	WalletRef   string
-	TradeNo     string
-	BuyerID     string
-	Failure     string
-	Late        int64
-	Surplus     int64
-	CreatedAt   int64
-	ExpiresAt   int64
-	OpenedAt    int64
-	PaidAt      int64
-	ClosedAt    int64
-	AskedAt     int64
-	DueAt       int64
-	Looks       int64
-	Refunding   int64
-	Refunded    int64
-	Lease       string
-	ClaimableAt int64
+	MerchantID   string
+	ID           string
+	AppCode      string
+	StoreID      string
+	OrderNo      string
+	Fingerprint  string
+	PayType      string
+	AccountID    string
+	Amount       int64
+	Currency     string
+	Goods        string
+	ClientTime   string
+	DeviceID     string
+	ReturnURL    string
+	NotifyURL    string
+	OpenID       string
+	NoCredit     int64
+	Status       string
+	WalletRef    string
+	TradeNo      string
+	BuyerID      string
+	Failure      string
+	Late         int64
+	Surplus      int64
+	CreatedAt    int64
+	ExpiresAt    int64
+	OpenedAt     int64
+	PaidAt       int64
+	ClosedAt     int64
+	AskedAt      int64
+	DueAt        int64
+	Looks        int64
+	Refunding    int64
+	Refunded     int64
+	Lease        string
+	ClaimableAt  int64
+	CloseID      string
+	CloseAskedAt int64
 }
 
 type RateSlot struct {
@@ -147,6 +168,9 @@ type Refund struct {
 	Looks       int64
 	Lease       string
 	ClaimableAt int64
+	AccountID   string
+	Cause       string
+	Sends       int64
 }
 
 type Setting struct {

@@ -161,6 +161,70 @@ func (q *Queries) AddRate(ctx context.Context, arg AddRateParams) error {
 	return err
 }
 
+const addRefund = `-- name: AddRefund :execrows
+INSERT INTO refund (
+    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
+    failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+ON CONFLICT DO NOTHING
+`
+
+type AddRefundParams struct {
+	MerchantID  string
+	ID          string
+	AppCode     string
+	StoreID     string
+	OrderNo     string
+	Fingerprint string
+	PaymentID   string
+	Amount      int64
+	Currency    string
+	Status      string
+	ClientTime  string
+	DeviceID    string
+	Failure     string
+	CreatedAt   int64
+	DoneAt      int64
+	DueAt       int64
+	Looks       int64
+	Lease       string
+	ClaimableAt int64
+	AccountID   string
+	Cause       string
+	Sends       int64
+}
+
+func (q *Queries) AddRefund(ctx context.Context, arg AddRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, addRefund,
+		arg.MerchantID,
+		arg.ID,
+		arg.AppCode,
+		arg.StoreID,
+		arg.OrderNo,
+		arg.Fingerprint,
+		arg.PaymentID,
+		arg.Amount,
+		arg.Currency,
+		arg.Status,
+		arg.ClientTime,
+		arg.DeviceID,
+		arg.Failure,
+		arg.CreatedAt,
+		arg.DoneAt,
+		arg.DueAt,
+		arg.Looks,
+		arg.Lease,
+		arg.ClaimableAt,
+		arg.AccountID,
+		arg.Cause,
+		arg.Sends,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const attempts = `-- name: Attempts :many
 SELECT merchant_id, delivery_id, number, started_at, took, status, answer, error, manual FROM delivery_attempt WHERE merchant_id = $1 AND delivery_id = $2 ORDER BY number
 `
@@ -210,7 +274,7 @@ WHERE (merchant_id, id) IN (
     AND CAST($4 AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
     ORDER BY p.claimable_at LIMIT CAST($5 AS BIGINT))
 AND +claimable_at <= $3
-RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at
+RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at
 `
 
 type ClaimPaymentsParams struct {
@@ -273,6 +337,8 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 			&i.Refunded,
 			&i.Lease,
 			&i.ClaimableAt,
+			&i.CloseID,
+			&i.CloseAskedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -294,7 +360,7 @@ WITH due AS (
     ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE payment p SET lease = $1, claimable_at = $2
 FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
-RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at
+RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at
 `
 
 type ClaimPaymentsLockingParams struct {
@@ -357,6 +423,8 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 			&i.Refunded,
 			&i.Lease,
 			&i.ClaimableAt,
+			&i.CloseID,
+			&i.CloseAskedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -369,6 +437,165 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 		return nil, err
 	}
 	return items, nil
+}
+
+const claimRefunds = `-- name: ClaimRefunds :many
+UPDATE refund SET lease = $1, claimable_at = $2
+WHERE (merchant_id, id) IN (
+    SELECT r.merchant_id, r.id FROM refund r WHERE r.claimable_at > 0 AND r.claimable_at <= $3
+    AND CAST($4 AS TEXT) NOT LIKE '%|' || r.merchant_id || '/' || r.account_id || '|%'
+    ORDER BY r.claimable_at LIMIT CAST($5 AS BIGINT))
+AND +claimable_at <= $3
+RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends
+`
+
+type ClaimRefundsParams struct {
+	Lease string
+	Until int64
+	Now   int64
+	Skip  string
+	Batch int64
+}
+
+func (q *Queries) ClaimRefunds(ctx context.Context, arg ClaimRefundsParams) ([]Refund, error) {
+	rows, err := q.db.QueryContext(ctx, claimRefunds,
+		arg.Lease,
+		arg.Until,
+		arg.Now,
+		arg.Skip,
+		arg.Batch,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Refund
+	for rows.Next() {
+		var i Refund
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.AppCode,
+			&i.StoreID,
+			&i.OrderNo,
+			&i.Fingerprint,
+			&i.PaymentID,
+			&i.Amount,
+			&i.Currency,
+			&i.Status,
+			&i.ClientTime,
+			&i.DeviceID,
+			&i.Failure,
+			&i.CreatedAt,
+			&i.DoneAt,
+			&i.DueAt,
+			&i.Looks,
+			&i.Lease,
+			&i.ClaimableAt,
+			&i.AccountID,
+			&i.Cause,
+			&i.Sends,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const claimRefundsLocking = `-- name: ClaimRefundsLocking :many
+WITH due AS (
+    SELECT d.merchant_id, d.id FROM refund d WHERE d.claimable_at > 0 AND d.claimable_at <= $3
+    AND CAST($4 AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
+    ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
+UPDATE refund r SET lease = $1, claimable_at = $2
+FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
+RETURNING r.merchant_id, r.id, r.app_code, r.store_id, r.order_no, r.fingerprint, r.payment_id, r.amount, r.currency, r.status, r.client_time, r.device_id, r.failure, r.created_at, r.done_at, r.due_at, r.looks, r.lease, r.claimable_at, r.account_id, r.cause, r.sends
+`
+
+type ClaimRefundsLockingParams struct {
+	Lease string
+	Until int64
+	Now   int64
+	Skip  string
+	Batch int64
+}
+
+func (q *Queries) ClaimRefundsLocking(ctx context.Context, arg ClaimRefundsLockingParams) ([]Refund, error) {
+	rows, err := q.db.QueryContext(ctx, claimRefundsLocking,
+		arg.Lease,
+		arg.Until,
+		arg.Now,
+		arg.Skip,
+		arg.Batch,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Refund
+	for rows.Next() {
+		var i Refund
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.AppCode,
+			&i.StoreID,
+			&i.OrderNo,
+			&i.Fingerprint,
+			&i.PaymentID,
+			&i.Amount,
+			&i.Currency,
+			&i.Status,
+			&i.ClientTime,
+			&i.DeviceID,
+			&i.Failure,
+			&i.CreatedAt,
+			&i.DoneAt,
+			&i.DueAt,
+			&i.Looks,
+			&i.Lease,
+			&i.ClaimableAt,
+			&i.AccountID,
+			&i.Cause,
+			&i.Sends,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countRefund = `-- name: CountRefund :execrows
+UPDATE payment SET refunded = refunded + $1
+WHERE merchant_id = $2 AND id = $3 AND refunded + $1 <= refunding
+`
+
+type CountRefundParams struct {
+	Minor      int64
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) CountRefund(ctx context.Context, arg CountRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, countRefund, arg.Minor, arg.MerchantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const createCredential = `-- name: CreateCredential :execrows
@@ -440,52 +667,56 @@ const createPayment = `-- name: CreatePayment :execrows
 INSERT INTO payment (
     merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
     device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
-    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at)
+    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at,
+    close_id, close_asked_at)
 SELECT
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
     $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36
+    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
+    $37, $38
 WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
 ON CONFLICT DO NOTHING
 `
 
 type CreatePaymentParams struct {
-	MerchantID  string
-	ID          string
-	AppCode     string
-	StoreID     string
-	OrderNo     string
-	Fingerprint string
-	PayType     string
-	AccountID   string
-	Amount      int64
-	Currency    string
-	Goods       string
-	ClientTime  string
-	DeviceID    string
-	ReturnURL   string
-	NotifyURL   string
-	OpenID      string
-	NoCredit    int64
-	Status      string
-	WalletRef   string
-	TradeNo     string
-	BuyerID     string
-	Failure     string
-	Late        int64
-	Surplus     int64
-	CreatedAt   int64
-	ExpiresAt   int64
-	OpenedAt    int64
-	PaidAt      int64
-	ClosedAt    int64
-	AskedAt     int64
-	DueAt       int64
-	Looks       int64
-	Refunding   int64
-	Refunded    int64
-	Lease       string
-	ClaimableAt int64
+	MerchantID   string
+	ID           string
+	AppCode      string
+	StoreID      string
+	OrderNo      string
+	Fingerprint  string
+	PayType      string
+	AccountID    string
+	Amount       int64
+	Currency     string
+	Goods        string
+	ClientTime   string
+	DeviceID     string
+	ReturnURL    string
+	NotifyURL    string
+	OpenID       string
+	NoCredit     int64
+	Status       string
+	WalletRef    string
+	TradeNo      string
+	BuyerID      string
+	Failure      string
+	Late         int64
+	Surplus      int64
+	CreatedAt    int64
+	ExpiresAt    int64
+	OpenedAt     int64
+	PaidAt       int64
+	ClosedAt     int64
+	AskedAt      int64
+	DueAt        int64
+	Looks        int64
+	Refunding    int64
+	Refunded     int64
+	Lease        string
+	ClaimableAt  int64
+	CloseID      string
+	CloseAskedAt int64
 }
 
 func (q *Queries) CreatePayment(ctx context.Context, arg CreatePaymentParams) (int64, error) {
@@ -526,6 +757,8 @@ func (q *Queries) CreatePayment(ctx context.Context, arg CreatePaymentParams) (i
 		arg.Refunded,
 		arg.Lease,
 		arg.ClaimableAt,
+		arg.CloseID,
+		arg.CloseAskedAt,
 	)
 	if err != nil {
 		return 0, err
@@ -745,6 +978,24 @@ func (q *Queries) GiveBackRate(ctx context.Context, arg GiveBackRateParams) erro
 	return err
 }
 
+const lockPace = `-- name: LockPace :one
+INSERT INTO pace (name, free_at, queued_at) VALUES ($1, 0, 0)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING free_at, queued_at
+`
+
+type LockPaceRow struct {
+	FreeAt   int64
+	QueuedAt int64
+}
+
+func (q *Queries) LockPace(ctx context.Context, name string) (LockPaceRow, error) {
+	row := q.db.QueryRowContext(ctx, lockPace, name)
+	var i LockPaceRow
+	err := row.Scan(&i.FreeAt, &i.QueuedAt)
+	return i, err
+}
+
 const lockRate = `-- name: LockRate :exec
 INSERT INTO rate_slot (app_code, second, taken) VALUES ($1, 0, 0)
 ON CONFLICT (app_code, second) DO UPDATE SET taken = 0
@@ -779,6 +1030,33 @@ func (q *Queries) MarkAsked(ctx context.Context, arg MarkAskedParams) (int64, er
 	return result.RowsAffected()
 }
 
+const markClosing = `-- name: MarkClosing :execrows
+UPDATE payment SET close_id = $1, close_asked_at = $2, due_at = $3, claimable_at = $3, lease = ''
+WHERE merchant_id = $4 AND id = $5 AND close_id = '' AND status IN ('created', 'pending')
+`
+
+type MarkClosingParams struct {
+	CloseID    string
+	At         int64
+	Due        int64
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) MarkClosing(ctx context.Context, arg MarkClosingParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, markClosing,
+		arg.CloseID,
+		arg.At,
+		arg.Due,
+		arg.MerchantID,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const markOpened = `-- name: MarkOpened :execrows
 UPDATE payment SET opened_at = $1, due_at = $2, lease = '', claimable_at = $2
 WHERE merchant_id = $3 AND id = $4 AND opened_at = 0 AND status IN ('created', 'pending')
@@ -798,6 +1076,25 @@ func (q *Queries) MarkOpened(ctx context.Context, arg MarkOpenedParams) (int64, 
 		arg.MerchantID,
 		arg.ID,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const markRefundSent = `-- name: MarkRefundSent :execrows
+UPDATE refund SET sends = sends + 1
+WHERE merchant_id = $1 AND id = $2 AND status = 'pending' AND lease = $3 AND lease <> ''
+`
+
+type MarkRefundSentParams struct {
+	MerchantID string
+	ID         string
+	Lease      string
+}
+
+func (q *Queries) MarkRefundSent(ctx context.Context, arg MarkRefundSentParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, markRefundSent, arg.MerchantID, arg.ID, arg.Lease)
 	if err != nil {
 		return 0, err
 	}
@@ -900,6 +1197,37 @@ func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64
 	return result.RowsAffected()
 }
 
+const moveRefund = `-- name: MoveRefund :execrows
+UPDATE refund SET status = $1, failure = $2, cause = $3, done_at = $4, due_at = 0, claimable_at = 0, lease = ''
+WHERE merchant_id = $5 AND id = $6 AND status = $7
+`
+
+type MoveRefundParams struct {
+	Status     string
+	Failure    string
+	Cause      string
+	DoneAt     int64
+	MerchantID string
+	ID         string
+	Was        string
+}
+
+func (q *Queries) MoveRefund(ctx context.Context, arg MoveRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, moveRefund,
+		arg.Status,
+		arg.Failure,
+		arg.Cause,
+		arg.DoneAt,
+		arg.MerchantID,
+		arg.ID,
+		arg.Was,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const movements = `-- name: Movements :many
 SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, id
 `
@@ -955,8 +1283,19 @@ func (q *Queries) NextDuePayment(ctx context.Context) (int64, error) {
 	return column_1, err
 }
 
+const nextDueRefund = `-- name: NextDueRefund :one
+SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM refund WHERE claimable_at > 0
+`
+
+func (q *Queries) NextDueRefund(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, nextDueRefund)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const payment = `-- name: Payment :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at FROM payment WHERE merchant_id = $1 AND id = $2
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at FROM payment WHERE merchant_id = $1 AND id = $2
 `
 
 type PaymentParams struct {
@@ -1004,12 +1343,14 @@ func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, erro
 		&i.Refunded,
 		&i.Lease,
 		&i.ClaimableAt,
+		&i.CloseID,
+		&i.CloseAskedAt,
 	)
 	return i, err
 }
 
 const paymentByOrderNo = `-- name: PaymentByOrderNo :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
 `
 
 type PaymentByOrderNoParams struct {
@@ -1064,12 +1405,14 @@ func (q *Queries) PaymentByOrderNo(ctx context.Context, arg PaymentByOrderNoPara
 		&i.Refunded,
 		&i.Lease,
 		&i.ClaimableAt,
+		&i.CloseID,
+		&i.CloseAskedAt,
 	)
 	return i, err
 }
 
 const paymentLocking = `-- name: PaymentLocking :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type PaymentLockingParams struct {
@@ -1117,6 +1460,8 @@ func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) 
 		&i.Refunded,
 		&i.Lease,
 		&i.ClaimableAt,
+		&i.CloseID,
+		&i.CloseAskedAt,
 	)
 	return i, err
 }
@@ -1215,27 +1560,163 @@ func (q *Queries) RateSlots(ctx context.Context, arg RateSlotsParams) ([]RateSlo
 	return items, nil
 }
 
-const refundHasOrderNo = `-- name: RefundHasOrderNo :one
-SELECT count(*) FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+const refund = `-- name: Refund :one
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND id = $2
 `
 
-type RefundHasOrderNoParams struct {
+type RefundParams struct {
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) Refund(ctx context.Context, arg RefundParams) (Refund, error) {
+	row := q.db.QueryRowContext(ctx, refund, arg.MerchantID, arg.ID)
+	var i Refund
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.AppCode,
+		&i.StoreID,
+		&i.OrderNo,
+		&i.Fingerprint,
+		&i.PaymentID,
+		&i.Amount,
+		&i.Currency,
+		&i.Status,
+		&i.ClientTime,
+		&i.DeviceID,
+		&i.Failure,
+		&i.CreatedAt,
+		&i.DoneAt,
+		&i.DueAt,
+		&i.Looks,
+		&i.Lease,
+		&i.ClaimableAt,
+		&i.AccountID,
+		&i.Cause,
+		&i.Sends,
+	)
+	return i, err
+}
+
+const refundByOrderNo = `-- name: RefundByOrderNo :one
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+`
+
+type RefundByOrderNoParams struct {
 	MerchantID string
 	AppCode    string
 	StoreID    string
 	OrderNo    string
 }
 
-func (q *Queries) RefundHasOrderNo(ctx context.Context, arg RefundHasOrderNoParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, refundHasOrderNo,
+func (q *Queries) RefundByOrderNo(ctx context.Context, arg RefundByOrderNoParams) (Refund, error) {
+	row := q.db.QueryRowContext(ctx, refundByOrderNo,
 		arg.MerchantID,
 		arg.AppCode,
 		arg.StoreID,
 		arg.OrderNo,
 	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i Refund
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.AppCode,
+		&i.StoreID,
+		&i.OrderNo,
+		&i.Fingerprint,
+		&i.PaymentID,
+		&i.Amount,
+		&i.Currency,
+		&i.Status,
+		&i.ClientTime,
+		&i.DeviceID,
+		&i.Failure,
+		&i.CreatedAt,
+		&i.DoneAt,
+		&i.DueAt,
+		&i.Looks,
+		&i.Lease,
+		&i.ClaimableAt,
+		&i.AccountID,
+		&i.Cause,
+		&i.Sends,
+	)
+	return i, err
+}
+
+const refundsOf = `-- name: RefundsOf :many
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id
+`
+
+type RefundsOfParams struct {
+	MerchantID string
+	PaymentID  string
+}
+
+func (q *Queries) RefundsOf(ctx context.Context, arg RefundsOfParams) ([]Refund, error) {
+	rows, err := q.db.QueryContext(ctx, refundsOf, arg.MerchantID, arg.PaymentID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Refund
+	for rows.Next() {
+		var i Refund
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.AppCode,
+			&i.StoreID,
+			&i.OrderNo,
+			&i.Fingerprint,
+			&i.PaymentID,
+			&i.Amount,
+			&i.Currency,
+			&i.Status,
+			&i.ClientTime,
+			&i.DeviceID,
+			&i.Failure,
+			&i.CreatedAt,
+			&i.DoneAt,
+			&i.DueAt,
+			&i.Looks,
+			&i.Lease,
+			&i.ClaimableAt,
+			&i.AccountID,
+			&i.Cause,
+			&i.Sends,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const releaseRefund = `-- name: ReleaseRefund :execrows
+UPDATE payment SET refunding = refunding - $1
+WHERE merchant_id = $2 AND id = $3 AND refunding - $1 >= refunded
+`
+
+type ReleaseRefundParams struct {
+	Minor      int64
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) ReleaseRefund(ctx context.Context, arg ReleaseRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, releaseRefund, arg.Minor, arg.MerchantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const reschedulePayment = `-- name: ReschedulePayment :execrows
@@ -1252,6 +1733,31 @@ type ReschedulePaymentParams struct {
 
 func (q *Queries) ReschedulePayment(ctx context.Context, arg ReschedulePaymentParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, reschedulePayment,
+		arg.Due,
+		arg.MerchantID,
+		arg.ID,
+		arg.Lease,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const rescheduleRefund = `-- name: RescheduleRefund :execrows
+UPDATE refund SET due_at = $1, claimable_at = $1, looks = looks + 1, lease = ''
+WHERE merchant_id = $2 AND id = $3 AND lease = $4 AND lease <> ''
+`
+
+type RescheduleRefundParams struct {
+	Due        int64
+	MerchantID string
+	ID         string
+	Lease      string
+}
+
+func (q *Queries) RescheduleRefund(ctx context.Context, arg RescheduleRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, rescheduleRefund,
 		arg.Due,
 		arg.MerchantID,
 		arg.ID,
@@ -1280,6 +1786,40 @@ func (q *Queries) Resend(ctx context.Context, arg ResendParams) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const reserveRefund = `-- name: ReserveRefund :execrows
+UPDATE payment SET refunding = refunding + $1
+WHERE merchant_id = $2 AND id = $3 AND status = 'paid' AND refunding + $1 <= amount
+`
+
+type ReserveRefundParams struct {
+	Minor      int64
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) ReserveRefund(ctx context.Context, arg ReserveRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, reserveRefund, arg.Minor, arg.MerchantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const setPace = `-- name: SetPace :exec
+UPDATE pace SET free_at = $1, queued_at = $2 WHERE name = $3
+`
+
+type SetPaceParams struct {
+	FreeAt   int64
+	QueuedAt int64
+	Name     string
+}
+
+func (q *Queries) SetPace(ctx context.Context, arg SetPaceParams) error {
+	_, err := q.db.ExecContext(ctx, setPace, arg.FreeAt, arg.QueuedAt, arg.Name)
+	return err
 }
 
 const setting = `-- name: Setting :one

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// Refund returns one refund or ErrNotFound.
+func (db *DB) Refund(ctx context.Context, merchantID, id string) (pay.Refund, error) {
+	return refund(db.read.Refund(ctx, queries.RefundParams{MerchantID: merchantID, ID: id}))
+}
+
+// RefundByOrderNo returns one refund or ErrNotFound.
+func (db *DB) RefundByOrderNo(ctx context.Context, s pay.Scope, orderNo string) (pay.Refund, error) {
+	return refund(db.read.RefundByOrderNo(ctx, queries.RefundByOrderNoParams{
+		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
+	}))
+}
+
+// RefundsOf lists a payment's refunds, oldest first.
+func (db *DB) RefundsOf(ctx context.Context, merchantID, paymentID string) ([]pay.Refund, error) {
+	return list(toRefund)(db.read.RefundsOf(ctx, queries.RefundsOfParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
+// Refund returns one refund or ErrNotFound. Whoever changes refunds locks their
+// payment first.
+func (tx *Tx) Refund(merchantID, id string) (pay.Refund, error) {
+	return refund(tx.q.Refund(tx.ctx, queries.RefundParams{MerchantID: merchantID, ID: id}))
+}
+
+// RefundByOrderNo returns one refund or ErrNotFound.
+func (tx *Tx) RefundByOrderNo(s pay.Scope, orderNo string) (pay.Refund, error) {
+	return refund(tx.q.RefundByOrderNo(tx.ctx, queries.RefundByOrderNoParams{
+		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
+	}))
+}
+
+// HasPayment reports whether a payment has the order number.
+func (tx *Tx) HasPayment(s pay.Scope, orderNo string) (bool, error) {
+	_, err := tx.q.PaymentByOrderNo(tx.ctx, queries.PaymentByOrderNoParams{
+		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
+	})
+	err = notFound(err)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// LockNumbers keeps a merchant's order numbers as they are until the
+// transaction ends: no payment takes one meanwhile. It comes before everything
+// that the transaction reads.
+func (tx *Tx) LockNumbers(merchantID string) error {
+	return wrap("lock the order numbers of "+merchantID, tx.engine.lockNumbers(tx, merchantID))
+}
+
+// AddRefund stores a new refund, claimed until the given time, or free and due
+// at its DueAt if that is zero. ErrIDClash: the id or the order number is taken.
+func (tx *Tx) AddRefund(r pay.Refund, until time.Time) (RefundClaim, error) {
+	row := fromRefund(r)
+	if !until.IsZero() {
+		row.Lease, row.ClaimableAt = tx.token(), ms(until)
+	}
+	n, err := tx.q.AddRefund(tx.ctx, queries.AddRefundParams(row))
+	if err == nil && n == 0 {
+		return RefundClaim{}, ErrIDClash
+	}
+	return RefundClaim{toRefund(row), row.Lease}, wrap("add refund "+r.ID, err)
+}
+
+// ReserveRefund sets minor units of a paid payment aside for a refund, and
+// reports whether so much was left.
+func (tx *Tx) ReserveRefund(merchantID, paymentID string, minor int64) (bool, error) {
+	n, err := tx.q.ReserveRefund(tx.ctx, queries.ReserveRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
+	return n > 0, wrap("reserve a refund of payment "+paymentID, err)
+}
+
+// ReleaseRefund undoes ReserveRefund, and reports whether so much was reserved
+// and not given back.
+func (tx *Tx) ReleaseRefund(merchantID, paymentID string, minor int64) (bool, error) {
+	n, err := tx.q.ReleaseRefund(tx.ctx, queries.ReleaseRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
+	return n > 0, wrap("release a refund of payment "+paymentID, err)
+}
+
+// CountRefund counts reserved minor units as given back, and reports whether so
+// much was reserved.
+func (tx *Tx) CountRefund(merchantID, paymentID string, minor int64) (bool, error) {
+	n, err := tx.q.CountRefund(tx.ctx, queries.CountRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
+	return n > 0, wrap("count a refund of payment "+paymentID, err)
+}
+
+// MoveRefund writes r's Status, Failure, Cause and DoneAt if the stored status
+// is still from, and reports whether it did. It does not judge whether the move
+// is legal. The refund is due no more, and whoever has claimed it loses the lease.
+func (tx *Tx) MoveRefund(r pay.Refund, from pay.RefundStatus) (bool, error) {
+	n, err := tx.q.MoveRefund(tx.ctx, queries.MoveRefundParams{
+		MerchantID: r.MerchantID, ID: r.ID, Was: string(from), Status: string(r.Status),
+		Failure: clean(r.Failure), Cause: string(r.Cause), DoneAt: ms(r.DoneAt),
+	})
+	return n > 0, wrap("move refund "+r.ID, err)
+}
+
+// MarkRefundSent counts one more sending of a refund, before it is sent.
+// ErrLeaseLost if it is no longer ours to send.
+func (tx *Tx) MarkRefundSent(c RefundClaim) error {
+	n, err := tx.q.MarkRefundSent(tx.ctx, queries.MarkRefundSentParams{MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease})
+	if err == nil && n == 0 {
+		return ErrLeaseLost
+	}
+	return wrap("mark refund "+c.ID+" as sent", err)
+}
+
+// TakeTurn takes a turn of the named pace, if it is free: the next one is free
+// gap later. Else it says when to come again, having waited: those who come for
+// the first time queue up behind those who wait.
+func (tx *Tx) TakeTurn(name string, now time.Time, gap time.Duration, waited bool) (mine bool, again time.Time, err error) {
+	row, err := tx.q.LockPace(tx.ctx, name)
+	if err != nil {
+		return false, time.Time{}, wrap("take a turn", err)
+	}
+	free, queued := at(row.FreeAt), at(row.QueuedAt)
+	if latest := now.Add(gap); free.After(latest) {
+		free = latest // the clock was set back
+	}
+	switch {
+	case !now.Before(free) && (waited || !now.Before(queued)):
+		mine, free = true, now.Add(gap)
+	case waited:
+		again = free
+	default:
+		if queued = queued.Add(gap); queued.Before(free) {
+			queued = free
+		}
+		again = queued
+	}
+	err = tx.q.SetPace(tx.ctx, queries.SetPaceParams{Name: name, FreeAt: ms(free), QueuedAt: ms(queued)})
+	return mine, again, wrap("take a turn", err)
+}
+
+// RefundClaim is a refund that is due and is ours until the lease ends.
+type RefundClaim struct {
+	pay.Refund
+	Lease string
+}
+
+// Account names the wallet account that the refund goes through, among all
+// merchants'.
+func (c RefundClaim) Account() string { return c.MerchantID + "/" + c.AccountID }
+
+// ClaimDueRefunds takes refunds as ClaimDuePayments takes payments.
+func (db *DB) ClaimDueRefunds(ctx context.Context, now time.Time, lease time.Duration, limit int, skip []string) ([]RefundClaim, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var rows []queries.Refund
+	err := db.one(ctx, func(tx *Tx) (err error) {
+		rows, err = tx.engine.claimRefunds(tx, queries.ClaimRefundsParams{
+			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
+			Skip: "|" + strings.Join(skip, "|") + "|",
+		})
+		return err
+	})
+	if err != nil {
+		return nil, wrap("claim refunds", err)
+	}
+	claims := make([]RefundClaim, len(rows))
+	for i, row := range rows {
+		claims[i] = RefundClaim{toRefund(row), row.Lease}
+	}
+	slices.SortFunc(claims, func(a, b RefundClaim) int { return a.DueAt.Compare(b.DueAt) })
+	return claims, nil
+}
+
+// RescheduleRefund ends a claim: the next look is at due, and Looks counts one
+// more. ErrLeaseLost if the lease is no longer ours.
+func (db *DB) RescheduleRefund(ctx context.Context, c RefundClaim, due time.Time) error {
+	ours, err := db.changed(ctx, "reschedule refund "+c.ID, func(tx *Tx) (int64, error) {
+		return tx.q.RescheduleRefund(tx.ctx, queries.RescheduleRefundParams{
+			MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease, Due: ms(due),
+		})
+	})
+	if err == nil && !ours {
+		return ErrLeaseLost
+	}
+	return err
+}
+
+// NextDueRefund returns the earliest time at which a refund becomes claimable,
+// zero if none will.
+func (db *DB) NextDueRefund(ctx context.Context) (time.Time, error) {
+	next, err := db.read.NextDueRefund(ctx)
+	return at(next), wrap("next due refund", err)
+}
+
+func refund(row queries.Refund, err error) (pay.Refund, error) { return toRefund(row), notFound(err) }
+
+func fromRefund(r pay.Refund) queries.Refund {
+	return queries.Refund{
+		MerchantID: r.MerchantID, ID: r.ID, AppCode: r.AppCode, StoreID: r.StoreID,
+		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
+		Amount: r.Amount.Minor, Currency: string(r.Amount.Currency), ClientTime: r.ClientTime, DeviceID: r.DeviceID,
+		Status: string(r.Status), Failure: r.Failure, Cause: string(r.Cause), Sends: int64(r.Sends),
+		CreatedAt: ms(r.CreatedAt), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt), Looks: int64(r.Looks), ClaimableAt: ms(r.DueAt),
+	}
+}
+
+func toRefund(r queries.Refund) pay.Refund {
+	return pay.Refund{
+		Scope: pay.Scope{MerchantID: r.MerchantID, AppCode: r.AppCode, StoreID: r.StoreID},
+		ID:    r.ID, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
+		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, ClientTime: r.ClientTime, DeviceID: r.DeviceID,
+		Status: pay.RefundStatus(r.Status), Failure: r.Failure, Cause: pay.Code(r.Cause), Sends: int(r.Sends),
+		CreatedAt: at(r.CreatedAt), DoneAt: at(r.DoneAt), DueAt: at(r.DueAt), Looks: int(r.Looks),
+	}
+}
