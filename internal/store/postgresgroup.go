@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
@@ -64,13 +68,17 @@ func (e *postgresEngine) insertPayment(ctx context.Context, p queries.Payment) (
 func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) error {
 	waiting := make(map[insertionKey]*insertion, len(batch))
 	values := newRows(paymentColumns)
+	var merchants []string
 	for _, i := range batch {
 		values.add(paymentFields(&i.row))
 		waiting[insertionKey{i.row.MerchantID, i.row.ID, i.row.AppCode, i.row.StoreID, i.row.OrderNo}] = i
+		merchants = append(merchants, i.row.MerchantID)
 	}
-	found, err := conn.QueryContext(ctx, insertPaymentsText, values.argument())
-	stored, err := collect(found, err, func(k *insertionKey) []any {
-		return []any{&k.merchantID, &k.id, &k.appCode, &k.storeID, &k.orderNo}
+	slices.Sort(merchants)
+	var stored []insertionKey
+	err := conn.Raw(func(driver any) (err error) {
+		stored, err = sendPayments(ctx, driver.(*stdlib.Conn).Conn(), slices.Compact(merchants), values.argument())
+		return err
 	})
 	if err != nil {
 		return err
@@ -81,8 +89,34 @@ func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) err
 	return nil
 }
 
+// sendPayments sends two statements at once, which are one transaction. The
+// second must not see the database as it was before the first had its locks: a
+// refund that has just taken one of the numbers would be missed.
+func sendPayments(ctx context.Context, conn *pgx.Conn, merchants []string, payments string) ([]insertionKey, error) {
+	var both pgx.Batch
+	both.Queue(shareNumbersText, merchants)
+	both.Queue(insertPaymentsText, payments)
+	results := conn.SendBatch(ctx, &both)
+	if _, err := results.Exec(); err != nil {
+		return nil, errors.Join(err, results.Close())
+	}
+	rows, _ := results.Query() // its error is the rows' too
+	stored, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k insertionKey, err error) {
+		err = row.Scan(&k.merchantID, &k.id, &k.appCode, &k.storeID, &k.orderNo)
+		return k, err
+	})
+	if closed := results.Close(); err == nil {
+		err = closed // of the commit
+	}
+	return stored, err
+}
+
 // insertionKey tells the members of a batch apart, clashing ids included.
 type insertionKey struct{ merchantID, id, appCode, storeID, orderNo string }
+
+// shareNumbersText lets others create payments of the same merchants, and no
+// refunds: see lockNumbers.
+const shareNumbersText = "SELECT pg_advisory_xact_lock_shared(" + numbers + ", hashtext(m)) FROM unnest($1::text[]) AS m"
 
 var insertPaymentsText = fmt.Sprintf(`INSERT INTO payment (%s)
 	SELECT %[1]s FROM %s
