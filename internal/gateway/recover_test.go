@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -253,15 +254,8 @@ func TestAWalletThatHangsDoesNotKeepTheOthersWaiting(t *testing.T) {
 			b.ordered(fmt.Sprint("hangs-", i), true)
 		}
 		// From here on the account "main" is out of use for new orders.
-		accounts, err := b.Store.WalletAccounts(t.Context(), "123456")
-		if err != nil {
+		if err := errors.Join(b.Store.SetWalletAccountDisabled(t.Context(), "123456", "main", true), b.Store.PutWalletAccount(t.Context(), other)); err != nil {
 			t.Fatal(err)
-		}
-		accounts[0].Disabled = true
-		for _, a := range []pay.WalletAccount{accounts[0], other} {
-			if err := b.Store.PutWalletAccount(t.Context(), a); err != nil {
-				t.Fatal(err)
-			}
 		}
 		quick := b.ordered("quick", true)
 		b.wallet.mu.Lock()

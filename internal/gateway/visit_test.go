@@ -60,8 +60,7 @@ func TestARepeatOutlivesTheMerchantsSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range accounts {
-		a.Disabled = true
-		if err := b.Store.PutWalletAccount(t.Context(), a); err != nil {
+		if err := b.Store.SetWalletAccountDisabled(t.Context(), "123456", a.ID, true); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -116,7 +116,8 @@ func (db *DB) toCredential(c queries.Credential) (pay.Credential, error) {
 	}, nil
 }
 
-// PutWalletAccount adds or replaces an account. The time of its creation stays.
+// PutWalletAccount adds or replaces an account. The time of its creation stays,
+// and so does whether it is disabled.
 func (db *DB) PutWalletAccount(ctx context.Context, a pay.WalletAccount) error {
 	defer db.accounts.drop(a.MerchantID)
 	settings, err := json.Marshal(a.Settings)
@@ -169,6 +170,67 @@ func (db *DB) toWalletAccount(a queries.WalletAccount) (pay.WalletAccount, error
 		return pay.WalletAccount{}, fmt.Errorf("store: wallet account %s: secrets cannot be read", a.ID)
 	}
 	return account, nil
+}
+
+// SetMerchantDisabled takes a merchant out of use, or back in. Like the changes
+// below it is ErrNotFound if there is none, and other processes notice it within
+// CacheFor.
+func (db *DB) SetMerchantDisabled(ctx context.Context, id string, disabled bool) error {
+	defer db.merchants.drop(id)
+	return db.set(ctx, "merchant "+id, func(tx *Tx) (int64, error) {
+		return tx.q.SetMerchantDisabled(tx.ctx, queries.SetMerchantDisabledParams{ID: id, Disabled: bit(disabled)})
+	})
+}
+
+// SetStoreDisabled takes a store out of use, or back in.
+func (db *DB) SetStoreDisabled(ctx context.Context, merchantID, appCode, id string, disabled bool) error {
+	defer db.stores.drop(storeKey{merchantID, appCode, id})
+	return db.set(ctx, "store "+id, func(tx *Tx) (int64, error) {
+		return tx.q.SetStoreDisabled(tx.ctx, queries.SetStoreDisabledParams{MerchantID: merchantID, AppCode: appCode, ID: id, Disabled: bit(disabled)})
+	})
+}
+
+// SetCredentialDisabled revokes an app code, or takes it back into use.
+func (db *DB) SetCredentialDisabled(ctx context.Context, appCode string, disabled bool) error {
+	defer db.credentials.drop(appCode)
+	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
+		return tx.q.SetCredentialDisabled(tx.ctx, queries.SetCredentialDisabledParams{AppCode: appCode, Disabled: bit(disabled)})
+	})
+}
+
+// SetClientKey replaces the key of an app code.
+func (db *DB) SetClientKey(ctx context.Context, appCode string, key pay.Secret) error {
+	defer db.credentials.drop(appCode)
+	sealed := db.seal.seal("credential", appCode, key.Reveal())
+	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
+		return tx.q.SetClientKey(tx.ctx, queries.SetClientKeyParams{AppCode: appCode, ClientKey: sealed})
+	})
+}
+
+// SetReturnHosts replaces the hosts that an app code's buyers may return to.
+func (db *DB) SetReturnHosts(ctx context.Context, appCode string, hosts []string) error {
+	defer db.credentials.drop(appCode)
+	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
+		return tx.q.SetReturnHosts(tx.ctx, queries.SetReturnHostsParams{AppCode: appCode, ReturnHosts: strings.Join(hosts, ",")})
+	})
+}
+
+// SetWalletAccountDisabled keeps new orders from an account, or lets them come
+// again. Those that it has are followed all the same.
+func (db *DB) SetWalletAccountDisabled(ctx context.Context, merchantID, id string, disabled bool) error {
+	defer db.accounts.drop(merchantID)
+	return db.set(ctx, "wallet account "+id, func(tx *Tx) (int64, error) {
+		return tx.q.SetWalletAccountDisabled(tx.ctx, queries.SetWalletAccountDisabledParams{MerchantID: merchantID, ID: id, Disabled: bit(disabled)})
+	})
+}
+
+// set runs an update of one row; ErrNotFound if there is none.
+func (db *DB) set(ctx context.Context, what string, update func(*Tx) (int64, error)) error {
+	changed, err := db.changed(ctx, what, update)
+	if err == nil && !changed {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return err
 }
 
 // create runs an insert that does nothing if the row is there; ErrExists then.

@@ -39,12 +39,30 @@ SELECT * FROM credential WHERE app_code = $1;
 -- name: Credentials :many
 SELECT * FROM credential WHERE merchant_id = $1 ORDER BY app_code;
 
+-- name: SetMerchantDisabled :execrows
+UPDATE merchant SET disabled = @disabled WHERE id = @id;
+
+-- name: SetStoreDisabled :execrows
+UPDATE store SET disabled = @disabled WHERE merchant_id = @merchant_id AND app_code = @app_code AND id = @id;
+
+-- name: SetCredentialDisabled :execrows
+UPDATE credential SET disabled = @disabled WHERE app_code = @app_code;
+
+-- name: SetClientKey :execrows
+UPDATE credential SET client_key = @client_key WHERE app_code = @app_code;
+
+-- name: SetReturnHosts :execrows
+UPDATE credential SET return_hosts = @return_hosts WHERE app_code = @app_code;
+
+-- name: SetWalletAccountDisabled :execrows
+UPDATE wallet_account SET disabled = @disabled WHERE merchant_id = @merchant_id AND id = @id;
+
 -- name: PutWalletAccount :exec
 INSERT INTO wallet_account (merchant_id, id, wallet, pay_types, currencies, settings, secrets, disabled, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (merchant_id, id) DO UPDATE SET
     wallet = excluded.wallet, pay_types = excluded.pay_types, currencies = excluded.currencies,
-    settings = excluded.settings, secrets = excluded.secrets, disabled = excluded.disabled, updated_at = excluded.updated_at;
+    settings = excluded.settings, secrets = excluded.secrets, updated_at = excluded.updated_at;
 
 -- name: WalletAccounts :many
 SELECT * FROM wallet_account WHERE merchant_id = $1 ORDER BY id;

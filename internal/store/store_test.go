@@ -124,12 +124,15 @@ func TestSettingsAreReadAsTheyWereStored(t *testing.T) {
 			t.Fatal(accounts, err)
 		}
 		a := accounts[0]
-		a.Currencies, a.Disabled = []pay.Currency{"EUR"}, true
+		if err := db.SetWalletAccountDisabled(t.Context(), m.ID, a.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		a.Currencies = []pay.Currency{"EUR"}
 		a.CreatedAt, a.UpdatedAt = t0, t0 // the first is not replaced
 		if err := db.PutWalletAccount(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
-		a.CreatedAt = accounts[0].CreatedAt
+		a.CreatedAt, a.Disabled = accounts[0].CreatedAt, true // nor is this
 		equal(t, []pay.WalletAccount{a})(db.WalletAccounts(t.Context(), m.ID))
 
 		for what, err := range map[string]error{
@@ -192,6 +195,65 @@ func TestWhatIsReadOnEveryRequestMayBeTwoSecondsOld(t *testing.T) {
 		}
 		if got := account().Wallet; got != "ours" {
 			t.Error("our own write is not seen")
+		}
+	})
+}
+
+func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		now := t0
+		server := storetest.Open(t, dsn, storetest.Now(func() time.Time { return now }))
+		operator := storetest.Open(t, dsn)
+		m, c := storetest.Merchant(t, operator)
+		if err := operator.CreateStore(t.Context(), pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "North", CreatedAt: t0}); err != nil {
+			t.Fatal(err)
+		}
+		state := func(db *store.DB) (out [4]bool) {
+			t.Helper()
+			m1, err1 := db.Merchant(t.Context(), m.ID)
+			s1, err2 := db.Store(t.Context(), m.ID, c.AppCode, "S1")
+			c1, err3 := db.Credential(t.Context(), c.AppCode)
+			a1, err4 := db.WalletAccounts(t.Context(), m.ID)
+			if err := errors.Join(err1, err2, err3, err4); err != nil {
+				t.Fatal(err)
+			}
+			return [4]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled}
+		}
+		for _, disabled := range []bool{true, false} {
+			state(server)
+			for _, err := range []error{
+				operator.SetMerchantDisabled(t.Context(), m.ID, disabled),
+				operator.SetStoreDisabled(t.Context(), m.ID, c.AppCode, "S1", disabled),
+				operator.SetCredentialDisabled(t.Context(), c.AppCode, disabled),
+				operator.SetWalletAccountDisabled(t.Context(), m.ID, "main", disabled),
+			} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := [4]bool{disabled, disabled, disabled, disabled}
+			if got := state(operator); got != want {
+				t.Errorf("our own changes: %v, want %v", got, want)
+			}
+			now = now.Add(store.CacheFor)
+			if got := state(server); got != want {
+				t.Errorf("another process after two seconds: %v, want %v", got, want)
+			}
+		}
+		if err := errors.Join(operator.SetClientKey(t.Context(), c.AppCode, "NEW"), operator.SetReturnHosts(t.Context(), c.AppCode, []string{"a.example", "b.example:8443"})); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(store.CacheFor)
+		c.ClientKey, c.ReturnHosts = "NEW", []string{"a.example", "b.example:8443"}
+		equal(t, c)(server.Credential(t.Context(), c.AppCode))
+		for what, err := range map[string]error{
+			"merchant": operator.SetMerchantDisabled(t.Context(), "x", true), "store": operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1", true),
+			"credential": operator.SetCredentialDisabled(t.Context(), "x", true), "account": operator.SetWalletAccountDisabled(t.Context(), m.ID, "x", true),
+			"key": operator.SetClientKey(t.Context(), "x", "NEW"), "hosts": operator.SetReturnHosts(t.Context(), "x", nil),
+		} {
+			if !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("missing %s: %v", what, err)
+			}
 		}
 	})
 }

@@ -1489,7 +1489,7 @@ INSERT INTO wallet_account (merchant_id, id, wallet, pay_types, currencies, sett
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (merchant_id, id) DO UPDATE SET
     wallet = excluded.wallet, pay_types = excluded.pay_types, currencies = excluded.currencies,
-    settings = excluded.settings, secrets = excluded.secrets, disabled = excluded.disabled, updated_at = excluded.updated_at
+    settings = excluded.settings, secrets = excluded.secrets, updated_at = excluded.updated_at
 `
 
 type PutWalletAccountParams struct {
@@ -1807,6 +1807,57 @@ func (q *Queries) ReserveRefund(ctx context.Context, arg ReserveRefundParams) (i
 	return result.RowsAffected()
 }
 
+const setClientKey = `-- name: SetClientKey :execrows
+UPDATE credential SET client_key = $1 WHERE app_code = $2
+`
+
+type SetClientKeyParams struct {
+	ClientKey string
+	AppCode   string
+}
+
+func (q *Queries) SetClientKey(ctx context.Context, arg SetClientKeyParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setClientKey, arg.ClientKey, arg.AppCode)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const setCredentialDisabled = `-- name: SetCredentialDisabled :execrows
+UPDATE credential SET disabled = $1 WHERE app_code = $2
+`
+
+type SetCredentialDisabledParams struct {
+	Disabled int64
+	AppCode  string
+}
+
+func (q *Queries) SetCredentialDisabled(ctx context.Context, arg SetCredentialDisabledParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setCredentialDisabled, arg.Disabled, arg.AppCode)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const setMerchantDisabled = `-- name: SetMerchantDisabled :execrows
+UPDATE merchant SET disabled = $1 WHERE id = $2
+`
+
+type SetMerchantDisabledParams struct {
+	Disabled int64
+	ID       string
+}
+
+func (q *Queries) SetMerchantDisabled(ctx context.Context, arg SetMerchantDisabledParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setMerchantDisabled, arg.Disabled, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const setPace = `-- name: SetPace :exec
 UPDATE pace SET free_at = $1, queued_at = $2 WHERE name = $3
 `
@@ -1820,6 +1871,65 @@ type SetPaceParams struct {
 func (q *Queries) SetPace(ctx context.Context, arg SetPaceParams) error {
 	_, err := q.db.ExecContext(ctx, setPace, arg.FreeAt, arg.QueuedAt, arg.Name)
 	return err
+}
+
+const setReturnHosts = `-- name: SetReturnHosts :execrows
+UPDATE credential SET return_hosts = $1 WHERE app_code = $2
+`
+
+type SetReturnHostsParams struct {
+	ReturnHosts string
+	AppCode     string
+}
+
+func (q *Queries) SetReturnHosts(ctx context.Context, arg SetReturnHostsParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setReturnHosts, arg.ReturnHosts, arg.AppCode)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const setStoreDisabled = `-- name: SetStoreDisabled :execrows
+UPDATE store SET disabled = $1 WHERE merchant_id = $2 AND app_code = $3 AND id = $4
+`
+
+type SetStoreDisabledParams struct {
+	Disabled   int64
+	MerchantID string
+	AppCode    string
+	ID         string
+}
+
+func (q *Queries) SetStoreDisabled(ctx context.Context, arg SetStoreDisabledParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setStoreDisabled,
+		arg.Disabled,
+		arg.MerchantID,
+		arg.AppCode,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const setWalletAccountDisabled = `-- name: SetWalletAccountDisabled :execrows
+UPDATE wallet_account SET disabled = $1 WHERE merchant_id = $2 AND id = $3
+`
+
+type SetWalletAccountDisabledParams struct {
+	Disabled   int64
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) SetWalletAccountDisabled(ctx context.Context, arg SetWalletAccountDisabledParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setWalletAccountDisabled, arg.Disabled, arg.MerchantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const setting = `-- name: Setting :one
