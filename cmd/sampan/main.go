@@ -25,8 +25,8 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Run the gateway."`
 	Simulator simulatorCmd `cmd:"" help:"Run the wallet's side alone."`
 
-	Merchant merchantCmd `cmd:"" help:"Add and list merchants."`
-	Wallet   walletCmd   `cmd:"" help:"Add and list merchants' wallet accounts."`
+	Merchant merchantCmd `cmd:"" help:"Add, change and list merchants."`
+	Wallet   walletCmd   `cmd:"" help:"Add, change and list merchants' wallet accounts."`
 	Delivery deliveryCmd `cmd:"" help:"Look at merchants' notifications and send them again."`
 
 	Pay   payCmd   `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`

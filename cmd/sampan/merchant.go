@@ -14,9 +14,13 @@ import (
 )
 
 type merchantCmd struct {
-	Add      merchantAddCmd      `cmd:"" help:"Add a merchant with an app code; prints the client key once."`
-	AddStore merchantAddStoreCmd `cmd:"" help:"Add a store to an app code that has stores."`
-	List     merchantListCmd     `cmd:"" help:"List merchants, their app codes and stores."`
+	Add       merchantAddCmd       `cmd:"" help:"Add a merchant with an app code; prints the client key once."`
+	AddStore  merchantAddStoreCmd  `cmd:"" help:"Add a store to an app code that has stores."`
+	Set       merchantSetCmd       `cmd:"" help:"Say which hosts an app code's authorisation links may return to."`
+	Disable   merchantDisableCmd   `cmd:"" help:"Take a merchant, an app code or a store out of use."`
+	Enable    merchantEnableCmd    `cmd:"" help:"Take it back into use."`
+	RotateKey merchantRotateKeyCmd `cmd:"" help:"Replace an app code's client key; prints the new one once."`
+	List      merchantListCmd      `cmd:"" help:"List merchants, their app codes and stores."`
 }
 
 // The limits of the trade API: 100 requests a second and 400 a minute.
@@ -27,13 +31,14 @@ const (
 
 type merchantAddCmd struct {
 	configFlag
-	Name      string `required:"" help:"Name that buyers see where an order has no goods name."`
-	ID        string `help:"Six digits; drawn if absent." placeholder:"NNNNNN"`
-	MCC       string `help:"Merchant category code, four digits." placeholder:"NNNN"`
-	NotifyURL string `help:"Where outcomes go when an order names no notify_url." placeholder:"URL"`
-	Stores    bool   `help:"The app code has stores: its orders must name one (mchid)."`
-	PerSecond int    `default:"100" help:"Requests allowed in a second."`
-	PerMinute int    `default:"400" help:"Requests allowed in a minute."`
+	Name        string   `required:"" help:"Name that buyers see where an order has no goods name."`
+	ID          string   `help:"Six digits; drawn if absent." placeholder:"NNNNNN"`
+	MCC         string   `help:"Merchant category code, four digits." placeholder:"NNNN"`
+	NotifyURL   string   `help:"Where outcomes go when an order names no notify_url." placeholder:"URL"`
+	ReturnHosts []string `help:"Hosts that authorisation links may return to, for pay type 800107." placeholder:"HOSTS"`
+	Stores      bool     `help:"The app code has stores: its orders must name one (mchid)."`
+	PerSecond   int      `default:"100" help:"Requests allowed in a second."`
+	PerMinute   int      `default:"400" help:"Requests allowed in a minute."`
 }
 
 var (
@@ -52,6 +57,10 @@ func (cmd merchantAddCmd) Run(e *env) error {
 	}
 	if cmd.PerSecond < 1 || cmd.PerMinute < 1 {
 		return errors.New("--per-second and --per-minute: must be at least 1")
+	}
+	hosts, err := returnHosts(cmd.ReturnHosts)
+	if err != nil {
+		return err
 	}
 	return cmd.with(e.ctx, func(o operator) error {
 		if cmd.NotifyURL != "" {
@@ -75,7 +84,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 			return fmt.Errorf("merchant %s: %w", m.ID, err)
 		}
 		c := pay.Credential{
-			MerchantID: m.ID, AppCode: newCode(16), ClientKey: pay.Secret(newCode(16)), NotifyURL: cmd.NotifyURL,
+			MerchantID: m.ID, AppCode: newCode(16), ClientKey: pay.Secret(newCode(16)), NotifyURL: cmd.NotifyURL, ReturnHosts: hosts,
 			PerSecond: cmd.PerSecond, PerMinute: cmd.PerMinute, HasStores: cmd.Stores, CreatedAt: now,
 		}
 		if err := o.CreateCredential(e.ctx, c); err != nil {
@@ -129,7 +138,7 @@ func (cmd merchantListCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"MERCHANT", "NAME", "MCC", "APP CODE", "STORES", "LIMITS", "SINCE"}}
+		rows := [][]string{{"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES", "RETURN HOSTS", "LIMITS", "SINCE"}}
 		for _, m := range merchants {
 			credentials, err := o.Credentials(e.ctx, m.ID)
 			if err != nil {
@@ -144,16 +153,19 @@ func (cmd merchantListCmd) Run(e *env) error {
 				if c.HasStores {
 					names = ""
 					for _, s := range stores {
-						if s.AppCode == c.AppCode {
-							names += s.ID + " "
+						if s.AppCode != c.AppCode {
+							continue
+						}
+						if names += s.ID + " "; s.Disabled {
+							names += "(disabled) "
 						}
 					}
 				}
-				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), c.AppCode, orDash(names),
+				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), c.AppCode, state(m.Disabled || c.Disabled), orDash(names), orDash(join(c.ReturnHosts)),
 					fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute), when(m.CreatedAt, o.zone)})
 			}
 			if len(credentials) == 0 {
-				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), "-", "-", "-", when(m.CreatedAt, o.zone)})
+				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), "-", state(m.Disabled), "-", "-", "-", when(m.CreatedAt, o.zone)})
 			}
 		}
 		return table(e.stdout, rows)

@@ -59,13 +59,16 @@ func readSandbox(dir string) (sandboxInfo, error) {
 }
 
 // payTypeNames are the names that people may type for a pay type.
-var payTypeNames = map[string]sampan.PayType{"alipay": sampan.Alipay, "alipayhk": sampan.AlipayHK}
+var payTypeNames = map[string]sampan.PayType{
+	"alipay": sampan.Alipay, "alipayhk": sampan.AlipayHK, "alipay-window": sampan.AlipayServiceWindow,
+}
 
 type payCmd struct {
 	asMerchant
 	Amount    string        `arg:"" help:"Amount in major units, for example 12.30."`
-	Currency  string        `default:"HKD" help:"ISO 4217 code."`
-	With      string        `default:"alipay" help:"Wallet: alipay, alipayhk, or a pay type." placeholder:"WALLET"`
+	Currency  string        `help:"ISO 4217 code; HKD if absent, CNY with alipay-window." placeholder:"CODE"`
+	With      string        `default:"alipay" help:"Wallet: alipay, alipayhk, alipay-window (inside the Alipay app), or a pay type." placeholder:"WALLET"`
+	OpenID    string        `name:"openid" help:"The buyer's Alipay id, for alipay-window." placeholder:"ID"`
 	Goods     string        `help:"What the buyer pays for." placeholder:"NAME"`
 	OrderNo   string        `help:"The order's number; drawn if absent." placeholder:"NUMBER"`
 	NotifyURL string        `help:"Where the outcome is posted to." placeholder:"URL"`
@@ -77,6 +80,17 @@ type payCmd struct {
 
 // Run places the order.
 func (cmd payCmd) Run(e *env) error {
+	payType, named := payTypeNames[cmd.With]
+	if !named {
+		payType = sampan.PayType(cmd.With)
+	}
+	inApp := payType == sampan.AlipayServiceWindow
+	switch {
+	case cmd.Currency == "" && inApp:
+		cmd.Currency = "CNY"
+	case cmd.Currency == "":
+		cmd.Currency = "HKD"
+	}
 	amount, err := pay.ParseDecimal(cmd.Amount, pay.Currency(strings.ToUpper(cmd.Currency)))
 	if err != nil {
 		return err
@@ -86,11 +100,8 @@ func (cmd payCmd) Run(e *env) error {
 		return err
 	}
 	r := sampan.PaymentRequest{
-		PayType: sampan.PayType(cmd.With), Amount: amount.Minor, Currency: string(amount.Currency),
+		PayType: payType, Amount: amount.Minor, Currency: string(amount.Currency), OpenID: cmd.OpenID,
 		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL, ExpiresIn: cmd.Life,
-	}
-	if t, ok := payTypeNames[cmd.With]; ok {
-		r.PayType = t
 	}
 	if r.OrderNo == "" {
 		r.OrderNo = "CLI" + time.Now().UTC().Format("20060102150405") + newCode(3)
@@ -100,6 +111,9 @@ func (cmd payCmd) Run(e *env) error {
 		return err
 	}
 	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
+	if inApp {
+		fmt.Fprintf(e.stdout, "tradeNO    %s\n", p.TradeNo)
+	}
 	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && isTerminal(e.stdout) {
 		fmt.Fprint(e.stdout, "\n"+code.ToSmallString(false))
 	}

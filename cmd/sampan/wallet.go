@@ -14,9 +14,11 @@ import (
 )
 
 type walletCmd struct {
-	Add   walletAddCmd   `cmd:"" help:"Add a merchant's wallet account, or replace it."`
-	List  walletListCmd  `cmd:"" help:"List a merchant's wallet accounts."`
-	Kinds walletKindsCmd `cmd:"" help:"List the wallets that Sampan can talk to, and what their accounts are made of."`
+	Add     walletAddCmd     `cmd:"" help:"Add a merchant's wallet account, or replace it."`
+	Disable walletDisableCmd `cmd:"" help:"Take no new orders with an account; those that it has are followed."`
+	Enable  walletEnableCmd  `cmd:"" help:"Take new orders with it again."`
+	List    walletListCmd    `cmd:"" help:"List a merchant's wallet accounts."`
+	Kinds   walletKindsCmd   `cmd:"" help:"List the wallets that Sampan can talk to, and what their accounts are made of."`
 }
 
 type walletAddCmd struct {
@@ -77,6 +79,13 @@ func (cmd walletAddCmd) Run(e *env) error {
 			return err
 		}
 		fmt.Fprintf(e.stdout, "wallet account %s of merchant %s: %s for %s\n", a.ID, a.MerchantID, a.Wallet, join(a.PayTypes))
+		accounts, err := o.WalletAccounts(e.ctx, cmd.Merchant)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(accounts, func(have pay.WalletAccount) bool { return have.ID == a.ID && have.Disabled }) {
+			fmt.Fprintln(e.stdout, "It was disabled and still is; see: sampan wallet enable")
+		}
 		if o.BaseURL != "" {
 			fmt.Fprintf(e.stdout, "callbacks come to %s/callback/%s/%s\n", strings.TrimRight(o.BaseURL, "/"), a.MerchantID, a.ID)
 		}
@@ -93,6 +102,33 @@ func settles(info wallet.Info, types []pay.PayType, c pay.Currency) bool {
 	return false
 }
 
+// walletPart names one account of a merchant.
+type walletPart struct {
+	configFlag
+	Merchant string `required:"" help:"The merchant's six digits."`
+	ID       string `required:"" help:"Name of the account within the merchant." placeholder:"NAME"`
+}
+
+type walletDisableCmd struct{ walletPart }
+
+// Run keeps new orders from the account.
+func (cmd walletDisableCmd) Run(e *env) error { return cmd.set(e, true) }
+
+type walletEnableCmd struct{ walletPart }
+
+// Run lets new orders come to the account again.
+func (cmd walletEnableCmd) Run(e *env) error { return cmd.set(e, false) }
+
+func (p walletPart) set(e *env, disabled bool) error {
+	return p.with(e.ctx, func(o operator) error {
+		if err := o.SetWalletAccountDisabled(e.ctx, p.Merchant, p.ID, disabled); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "wallet account %s of merchant %s is %s\n%s\n", p.ID, p.Merchant, state(disabled), soon)
+		return nil
+	})
+}
+
 type walletListCmd struct {
 	configFlag
 	Merchant string `required:"" help:"The merchant's six digits."`
@@ -105,13 +141,13 @@ func (cmd walletListCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"ACCOUNT", "WALLET", "PAY TYPES", "CURRENCIES", "SETTINGS", "SECRETS", "SINCE"}}
+		rows := [][]string{{"ACCOUNT", "WALLET", "STATE", "PAY TYPES", "CURRENCIES", "SETTINGS", "SECRETS", "SINCE"}}
 		for _, a := range accounts {
 			var settings []string
 			for _, name := range slices.Sorted(maps.Keys(a.Settings)) {
 				settings = append(settings, name+"="+shortened(a.Settings[name]))
 			}
-			rows = append(rows, []string{a.ID, a.Wallet, join(a.PayTypes), join(a.Currencies),
+			rows = append(rows, []string{a.ID, a.Wallet, state(a.Disabled), join(a.PayTypes), join(a.Currencies),
 				orDash(strings.Join(settings, " ")), orDash(join(slices.Sorted(maps.Keys(a.Secrets)))), when(a.CreatedAt, o.zone)})
 		}
 		return table(e.stdout, rows)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -211,7 +212,7 @@ func checkReturn(address string, hosts []string) error {
 		}
 	}
 	host := strings.ToLower(u.Host)
-	switch {
+	switch { // that a scheme's own port is written out makes no difference
 	case u.Scheme == "https":
 		host = strings.TrimSuffix(host, ":443")
 	case u.Scheme == "http":
@@ -221,4 +222,20 @@ func checkReturn(address string, hosts []string) error {
 		return refuse(pay.Forbidden, "its host is not among the app code's return hosts")
 	}
 	return nil
+}
+
+var hostNames = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+
+// ReturnHost reads a host for an app code's list: a name or an address as
+// browsers write it, with a port where that is not the scheme's own. Nothing in
+// it stands for several hosts.
+func ReturnHost(s string) (string, error) {
+	host := strings.ToLower(s)
+	switch {
+	case !hostNames.MatchString(host):
+		return "", fmt.Errorf("%q is not a host: write shop.example or shop.example:8443, other letters than a to z as xn--", s)
+	case strings.HasSuffix(host, ":80"), strings.HasSuffix(host, ":443"):
+		return "", fmt.Errorf("%q: leave out the port that http or https has anyway", s)
+	}
+	return host, nil
 }

@@ -253,6 +253,29 @@ func TestABuyerReturnsToListedHostsOnly(t *testing.T) {
 	}
 }
 
+func TestHostsForTheListAreReadStrictly(t *testing.T) {
+	for in, want := range map[string]string{
+		"shop.example": "shop.example", "SHOP.example:8443": "shop.example:8443", "localhost": "localhost", "127.0.0.1:7703": "127.0.0.1:7703",
+		"[::1]:7703": "[::1]:7703", "xn--fiqs8s.example": "xn--fiqs8s.example", "a-b.example": "a-b.example",
+	} {
+		got, err := ReturnHost(in)
+		if err != nil || got != want {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+		if err := checkReturn("http://"+got+"/x", []string{got}); err != nil {
+			t.Errorf("%q is listed and refused: %v", got, err)
+		}
+	}
+	for _, in := range []string{
+		"", "*", "*.example", "https://shop.example", "shop.example/", "shop.example.", ".example", "a..b", "shop.example:", "shop.example:x",
+		"shop.example:443", "shop.example:80", "user@shop.example", "shop example", "shop.example,evil.example", "茶.example", "-a.example", "a_b.example",
+	} {
+		if got, err := ReturnHost(in); err == nil {
+			t.Errorf("%q: got %q", in, got)
+		}
+	}
+}
+
 func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
 	b, w, link := newAuthorizing(t)
 	mine, err := b.Authorize(t.Context(), link)
@@ -290,13 +313,18 @@ func TestWhereTheWalletDoesNotTellNobodyIsIdentified(t *testing.T) {
 		spoil func(*bench, *telling)
 		want  pay.Code
 	}{
-		"a code used before":             {func(_ *bench, w *telling) { w.used.Store(true) }, pay.WalletRejected},
-		"the account refused":            {func(_ *bench, w *telling) { w.err = &wallet.Rejection{Kind: wallet.RejectedAccount} }, pay.WalletTrouble},
-		"silence":                        {func(_ *bench, w *telling) { w.err = wallet.ErrUnknown }, pay.OutcomeUnknown},
-		"not reached":                    {func(_ *bench, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
-		"anything else":                  {func(_ *bench, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
-		"an id that no order can have":   {func(_ *bench, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
-		"no id":                          {func(_ *bench, w *telling) { w.buyer = "" }, pay.Internal},
+		"a code used before":           {func(_ *bench, w *telling) { w.used.Store(true) }, pay.WalletRejected},
+		"the account refused":          {func(_ *bench, w *telling) { w.err = &wallet.Rejection{Kind: wallet.RejectedAccount} }, pay.WalletTrouble},
+		"silence":                      {func(_ *bench, w *telling) { w.err = wallet.ErrUnknown }, pay.OutcomeUnknown},
+		"not reached":                  {func(_ *bench, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
+		"anything else":                {func(_ *bench, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
+		"an id that no order can have": {func(_ *bench, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
+		"no id":                        {func(_ *bench, w *telling) { w.buyer = "" }, pay.Internal},
+		"the app code revoked": {func(b *bench, _ *telling) {
+			if err := b.Store.SetCredentialDisabled(b.t.Context(), "APP", true); err != nil {
+				b.t.Fatal(err)
+			}
+		}, pay.BadSignature},
 		"after its time":                 {func(b *bench, _ *telling) { b.pass(AuthorizeWithin) }, pay.AlreadyExpired},
 		"nothing wrong: the last moment": {func(b *bench, _ *telling) { b.pass(AuthorizeWithin - time.Second) }, ""},
 	} {
