@@ -52,11 +52,12 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.zone, Log: log,
-		HTTP:         walletClient(),
-		Notification: func(p pay.Payment) []byte { return delivery.Body(p, c.zone) },
-		Wake:         s.sender.Wake,
-		DirectPayURL: c.PayURL == "direct",
-		Looks:        durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
+		HTTP:               walletClient(),
+		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, c.zone) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, c.zone) },
+		Wake:               s.sender.Wake,
+		DirectPayURL:       c.PayURL == "direct",
+		Looks:              durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

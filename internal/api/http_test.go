@@ -84,6 +84,7 @@ func newOffice(t *testing.T) *office {
 	g, err := gateway.New(gateway.Config{
 		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": o.window.driver()}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
 		HTTP: http.DefaultClient, Zone: time.UTC, Now: o.clock, Log: log, Notification: func(pay.Payment) []byte { return []byte("{}") },
+		RefundNotification: func(pay.Refund, pay.Payment) []byte { return []byte("{}") },
 	})
 	if err != nil {
 		t.Fatal(err)

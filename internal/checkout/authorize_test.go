@@ -89,7 +89,8 @@ func newLobby(t *testing.T, baseURL string) *lobby {
 	}
 	g, err := gateway.New(gateway.Config{
 		Store: db, BaseURL: baseURL, LinkKey: bytes.Repeat([]byte{1}, 32), HTTP: http.DefaultClient, Zone: time.UTC, Now: l.Now, Log: log,
-		Notification: func(pay.Payment) []byte { return nil },
+		Notification:       func(pay.Payment) []byte { return nil },
+		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
 		Wallets: map[string]wallet.Driver{"window": {
 			Info: wallet.Info{Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}}},
 			Open: func(wallet.Account) (wallet.Connector, error) { return teller{lobby: l}, nil },

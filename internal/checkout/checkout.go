@@ -121,11 +121,14 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 }
 
 // ending is the page for a payment that cannot be paid, "" for one that can.
-// One that is past its life but was not given up yet is as good as expired.
+// One that is being called off, or is past its life but was not given up yet, is
+// as good as that.
 func (c *Checkout) ending(p pay.Payment) string {
 	switch {
 	case !p.Status.Open():
 		return string(p.Status)
+	case p.CloseID != "":
+		return string(pay.Closed)
 	case !c.Now().Before(p.ExpiresAt):
 		return string(pay.Expired)
 	}

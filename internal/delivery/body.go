@@ -17,31 +17,61 @@ import (
 // hashes what json.dumps makes of that again, and must arrive at the bytes that
 // were signed (trade API, notifications).
 func Body(p pay.Payment, zone *time.Location) []byte {
+	return object(members(p, told{
+		kind: "payment", id: p.ID, orderNo: p.OrderNo, clientTime: p.ClientTime, amount: p.Amount, created: p.CreatedAt, done: p.PaidAt,
+	}, zone))
+}
+
+// RefundBody is Body for a refund of p that has succeeded.
+func RefundBody(r pay.Refund, p pay.Payment, zone *time.Location) []byte {
+	return object(append(members(p, told{
+		kind: "refund", id: r.ID, orderNo: r.OrderNo, clientTime: r.ClientTime, amount: r.Amount, created: r.CreatedAt, done: r.DoneAt,
+	}, zone),
+		[2]string{"orig_syssn", p.ID},
+		[2]string{"orig_out_trade_no", p.OrderNo},
+		[2]string{"cash_refund_fee", "0"},
+		[2]string{"cash_refund_fee_type", ""},
+	))
+}
+
+// told is what the notifications of a payment and of its refunds differ in.
+type told struct {
+	kind, id, orderNo, clientTime string
+	amount                        pay.Amount
+	created, done                 time.Time
+}
+
+func members(p pay.Payment, t told, zone *time.Location) [][2]string {
 	clock := func(t time.Time) string { return t.In(zone).Format(time.DateTime) }
-	b := []byte{'{'}
-	for i, member := range [][2]string{
+	return [][2]string{
 		{"status", "1"},
 		{"pay_type", string(p.PayType)},
-		{"sysdtm", clock(p.CreatedAt)},
-		{"paydtm", clock(p.PaidAt)},
+		{"sysdtm", clock(t.created)},
+		{"paydtm", clock(t.done)},
 		{"goods_name", p.Goods},
-		{"txcurrcd", string(p.Amount.Currency)},
-		{"txdtm", p.ClientTime},
+		{"txcurrcd", string(t.amount.Currency)},
+		{"txdtm", t.clientTime},
 		{"mchid", p.StoreID},
-		{"txamt", strconv.FormatInt(p.Amount.Minor, 10)},
+		{"txamt", strconv.FormatInt(t.amount.Minor, 10)},
 		{"exchange_rate", ""},
 		{"chnlsn2", ""},
-		{"out_trade_no", p.OrderNo},
-		{"syssn", p.ID},
+		{"out_trade_no", t.orderNo},
+		{"syssn", t.id},
 		{"cash_fee_type", ""},
 		{"cancel", "0"},
 		{"respcd", "0000"},
 		{"goods_info", ""},
 		{"cash_fee", "0"},
-		{"notify_type", "payment"},
+		{"notify_type", t.kind},
 		{"chnlsn", p.TradeNo},
 		{"cardcd", p.BuyerID},
-	} {
+	}
+}
+
+// object writes members as json.dumps does.
+func object(members [][2]string) []byte {
+	b := []byte{'{'}
+	for i, member := range members {
 		if i > 0 {
 			b = append(b, ", "...)
 		}

@@ -28,9 +28,6 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 	if err != nil {
 		return nil, refused("not a genuine notification", err)
 	}
-	if n.RefundID != "" {
-		return nil, refused("a notification of a refund that was never asked for", nil)
-	}
 	p, err := g.Store.Payment(ctx, merchantID, n.OrderID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, refused("the order is unknown here: "+n.OrderID, nil)
@@ -41,15 +38,32 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 	if p.AccountID != accountID {
 		return nil, refused("the order belongs to another wallet account", nil)
 	}
+	var r pay.Refund
+	if n.RefundID != "" {
+		r, err = g.Store.Refund(ctx, merchantID, n.RefundID)
+		if errors.Is(err, store.ErrNotFound) || err == nil && r.PaymentID != p.ID {
+			return nil, refused("the order has no such refund: "+n.RefundID, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	if n.Confirm != nil && n.State.Outcome != wallet.Unknown {
 		if err := g.confirm(ctx, n, p); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := g.settle(ctx, merchantID, p.ID, n.State, "wallet"); err != nil {
-		if errors.Is(err, errForeignTrade) {
-			return nil, refused("the trade number belongs to another payment", err)
-		}
+	if n.RefundID != "" {
+		_, err = g.settleRefund(ctx, r, n.State, "wallet")
+	} else {
+		_, err = g.settle(ctx, merchantID, p.ID, n.State, "wallet")
+	}
+	switch {
+	case errors.Is(err, errForeignTrade):
+		return nil, refused("the trade number belongs to another payment", err)
+	case errors.Is(err, errOtherAmount):
+		return nil, refused("the amount is not the refund's", err)
+	case err != nil:
 		return nil, err
 	}
 	return n.Reply, nil

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 // CloseRequest is a merchant's wish to call an order off before it is paid. The
@@ -30,8 +32,117 @@ type Closing struct {
 // Close calls an order off. The wallet is asked first: where the buyer was
 // faster the order is paid and the error is AlreadyPaid; where the wallet does
 // not answer the closing is remembered, Payment.Status is still open and Recover
-// finishes it. Otherwise Payment.Status is Closed. Closing again gives the same
-// Closing.
+// finishes it. Otherwise the order is closed. Closing again gives the same
+// Closing, also when money has arrived since and was given back.
+//
+// Other errors are *pay.Error of NotFound, AmountMismatch, AlreadyExpired,
+// WalletRejected (the order had failed) and CheckStore's.
 func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
-	return Closing{}, errors.New("gateway: closing is not there yet")
+	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+		return Closing{}, err
+	}
+	p, err := g.named(ctx, r)
+	if err != nil {
+		return Closing{}, err
+	}
+	if r.Minor != p.Amount.Minor {
+		return Closing{}, &pay.Error{Code: pay.AmountMismatch, Field: "amount", Message: "the order's is " + p.Amount.String()}
+	}
+	// The merchant may hang up; what was begun goes on.
+	ctx = context.WithoutCancel(ctx)
+	p, isNew, err := g.markClosing(ctx, p)
+	if err != nil {
+		return Closing{}, err
+	}
+	if p.Status.Open() {
+		follow := g.ask // under Query's limits
+		if isNew {
+			follow = func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.look(ctx, p, "merchant") }
+		}
+		now, err := follow(ctx, p)
+		if err != nil {
+			g.Log.WarnContext(ctx, "order cannot be closed yet", "syssn", p.ID, "error", err)
+		} else {
+			p = now
+		}
+	}
+	c := Closing{ID: p.CloseID, At: p.CloseAskedAt, Payment: p}
+	if p.Status.Open() || p.Status == pay.Closed || p.CloseID != "" && p.Late && p.Refunding == p.Amount.Minor {
+		return c, nil
+	}
+	return c, g.ended(p)
+}
+
+// named finds the order that is to be closed.
+func (g *Gateway) named(ctx context.Context, r CloseRequest) (pay.Payment, error) {
+	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
+	if r.PaymentID != "" {
+		return g.own(ctx, scope, r.PaymentID)
+	}
+	p, err := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
+	if errors.Is(err, store.ErrNotFound) {
+		return p, &pay.Error{Code: pay.NotFound, Message: "no such payment"}
+	}
+	return p, err
+}
+
+// markClosing remembers that a merchant wants an open order closed, and closes
+// one that its wallet cannot know of. From then on its link is shut.
+func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment, isNew bool, err error) {
+	conn, err := g.connectorOf(ctx, p)
+	if err != nil {
+		return p, false, err
+	}
+	before := p
+	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
+		isNew = false
+		current, err := tx.Payment(p.MerchantID, p.ID)
+		if err != nil {
+			return err
+		}
+		before, p = current, current
+		if !p.Status.Open() || p.CloseID != "" {
+			return nil
+		}
+		now := g.Now()
+		if p.CloseID, err = g.newPaymentID(p.MerchantID, now); err != nil {
+			return err
+		}
+		p.CloseAskedAt, p.DueAt = now, now.Add(g.Looks[0])
+		if isNew, err = tx.MarkClosing(p); err != nil || !isNew {
+			return err
+		}
+		if g.unseen(p, conn.info) {
+			return g.end(tx, &p, "merchant", "never opened")
+		}
+		return g.record(tx, g.event(p, "close_asked", "merchant", p.CloseID))
+	})
+	if err != nil {
+		return before, false, err
+	}
+	g.logMove(ctx, before, p, "merchant")
+	return p, isNew, nil
+}
+
+// shut makes an open payment unpayable at its wallet, where the wallet can do
+// that, and gives it up here once that is certain.
+func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p pay.Payment, actor, why string) (pay.Payment, error) {
+	if conn.info.Supports(wallet.CanClose) {
+		asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+		defer cancel()
+		state, err := conn.Close(asked, order)
+		if err == nil && state.Outcome == wallet.Paid { // the buyer was faster; only a query tells the rest
+			if state, err = conn.Query(asked, order); err == nil {
+				return g.settle(ctx, p.MerchantID, p.ID, state, actor)
+			}
+		}
+		switch {
+		case err != nil:
+			return p, walletError(err)
+		case state.Outcome != wallet.Closed && state.Outcome != wallet.NotFound:
+			return p, walletError(wallet.ErrUnknown)
+		}
+		why += "; closed there"
+	}
+	return g.giveUp(ctx, p, actor, why)
 }

@@ -1,9 +1,10 @@
-// Package gateway holds the use cases: Pay, Query, Settle, Recover and what a
-// buyer's browser needs. It is the only code that changes a payment's state.
+// Package gateway holds the use cases: Pay, Query, Refund, Close, Settle, Recover
+// and what a buyer's browser needs. It is the only code that changes the state of
+// a payment or a refund.
 //
 // Whatever is learnt of a payment (a wallet's notification, a merchant's query,
-// a look by Recover) ends in settle: one transaction that moves the state and
-// writes everything that follows from it.
+// a look by Recover) ends in settle, and of a refund in settleRefund: one
+// transaction that moves the state and writes everything that follows from it.
 package gateway
 
 import (
@@ -33,14 +34,19 @@ type Config struct {
 	HTTP    *http.Client             // for calls to wallets
 	Zone    *time.Location           // of the dates in payments' ids
 
-	// Notification writes the body of a merchant's notification of a payment.
-	Notification func(pay.Payment) []byte
+	// Notification and RefundNotification write the bodies of a merchant's
+	// notifications.
+	Notification       func(pay.Payment) []byte
+	RefundNotification func(pay.Refund, pay.Payment) []byte
 
 	Wake         func()           // called after a commit that made a delivery due; may be nil
 	Now          func() time.Time // time.Now if nil
 	Rand         io.Reader        // crypto/rand if nil
 	Log          *slog.Logger     // slog.Default() if nil
 	DirectPayURL bool             // hand out the wallet's own address as pay URL
+
+	Late         map[pay.Status]LatePolicy // by the state of the order; DefaultLate for those that are not in it
+	RefundWindow time.Duration             // after the payment, for accounts that say nothing of it
 
 	Looks         []time.Duration // gaps between looks at the wallet once the link was opened; the last one repeats
 	Margin        time.Duration   // after its life, before an opened order may be called expired
@@ -56,6 +62,7 @@ var (
 	DefaultWalletTimeout = 10 * time.Second
 	DefaultLease         = time.Minute // outlasts a look's timeouts and the clocks' differences
 	DefaultPoll          = 5 * time.Second
+	DefaultRefundWindow  = 365 * 24 * time.Hour
 )
 
 // Gateway is the use cases over one store. Its methods may be called at the
@@ -65,6 +72,7 @@ type Gateway struct {
 	connectors connectors
 	rows       atomic.Uint32  // ids drawn for rows
 	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
+	stirred    chan struct{}  // something may be due
 	background sync.WaitGroup // questions to wallets that outlive who asked
 }
 
@@ -74,8 +82,8 @@ func (g *Gateway) Wait() { g.background.Wait() }
 
 // New checks the configuration and makes a Gateway.
 func New(c Config) (*Gateway, error) {
-	if c.Store == nil || c.Wallets == nil || c.HTTP == nil || c.Zone == nil || c.Notification == nil {
-		return nil, errors.New("gateway: Store, Wallets, HTTP, Zone and Notification are required")
+	if c.Store == nil || c.Wallets == nil || c.HTTP == nil || c.Zone == nil || c.Notification == nil || c.RefundNotification == nil {
+		return nil, errors.New("gateway: Store, Wallets, HTTP, Zone, Notification and RefundNotification are required")
 	}
 	if len(c.LinkKey) < 16 {
 		return nil, errors.New("gateway: the link key is too short")
@@ -115,7 +123,13 @@ func New(c Config) (*Gateway, error) {
 	if c.Poll == 0 {
 		c.Poll = DefaultPoll
 	}
-	return &Gateway{Config: c, opened: make(chan struct{}, 1)}, nil
+	if c.RefundWindow == 0 {
+		c.RefundWindow = DefaultRefundWindow
+	}
+	if c.Late, err = latePolicies(c.Late); err != nil {
+		return nil, err
+	}
+	return &Gateway{Config: c, opened: make(chan struct{}, 1), stirred: make(chan struct{}, 1)}, nil
 }
 
 // Order is a payment and where its buyer is to be sent.

@@ -156,8 +156,9 @@ func (b *bench) over(db *store.DB) *Gateway {
 		Store: db, Wallets: map[string]wallet.Driver{"offline": driver(true), "online": driver(false)},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
 		Zone: time.FixedZone("", 8*60*60), Now: b.clock, Log: slog.New(slog.DiscardHandler),
-		Poll:         time.Hour, // the opening of a link is noticed without polling
-		Notification: func(p pay.Payment) []byte { return []byte("told of " + p.ID) },
+		Poll:               time.Hour, // the opening of a link is noticed without polling
+		Notification:       func(p pay.Payment) []byte { return []byte("told of " + p.ID) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return []byte("told of refund " + r.ID + " of " + p.ID) },
 		Wake: func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()

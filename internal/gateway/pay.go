@@ -141,6 +141,8 @@ func (g *Gateway) ended(p pay.Payment) error {
 		return &pay.Error{Code: pay.AlreadyClosed, Message: "the order is closed"}
 	case p.Status == pay.Failed:
 		return &pay.Error{Code: pay.WalletRejected, Message: "the wallet refused the order: " + p.Failure}
+	case p.CloseID != "":
+		return &pay.Error{Code: pay.Processing, Message: "the order is being called off"}
 	case p.Status == pay.Expired, !g.Now().Before(p.ExpiresAt):
 		return &pay.Error{Code: pay.AlreadyExpired, Message: "the order is past its life; make a new one"}
 	}

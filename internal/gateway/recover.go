@@ -19,34 +19,58 @@ var lateLooks = []time.Duration{time.Hour, 12*time.Hour + 15*time.Minute, 25 * t
 // lateMargin is added to the wallet's maximum for the last of all looks.
 const lateMargin = time.Hour
 
-// Run looks at payments when they are due (the row is the schedule), until ctx
-// ends: open ones, so that a lost notification is made up for and the end of an
-// order's life is noticed, and those that were given up, for late money. It
-// returns when all that it started has ended.
+// Run looks at payments and refunds when they are due (the row is the schedule),
+// until ctx ends: open payments, so that a lost notification is made up for and
+// the end of an order's life is noticed; those that were given up, for late
+// money; and refunds whose outcome is not known. It returns when all that it
+// started has ended.
 func (g *Gateway) Run(ctx context.Context) error {
 	hand := inHand{ended: make(chan look, looksAtOnce)}
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	for ctx.Err() == nil {
 		hand.collect()
-		claimed, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, hand.room(), hand.full())
-		if err != nil && ctx.Err() == nil {
-			g.Log.ErrorContext(ctx, "due payments cannot be read", "error", err)
-		}
-		for _, c := range claimed {
-			hand.begin(c.Account())
+		due := g.claim(ctx, &hand)
+		for _, d := range due {
+			hand.begin(d.account)
 			looking.Go(func() {
 				began := g.Now()
-				g.recoverOne(context.WithoutCancel(ctx), c)
-				hand.ended <- look{c.Account(), g.Now().Sub(began)}
+				d.look(context.WithoutCancel(ctx))
+				hand.ended <- look{d.account, g.Now().Sub(began)}
 			})
 		}
-		if len(claimed) > 0 && hand.room() > 0 {
+		if len(due) > 0 && hand.room() > 0 {
 			continue // there may be more
 		}
 		g.await(ctx, &hand)
 	}
 	return nil
+}
+
+// due is a row that was claimed, and what is to be done about it.
+type due struct {
+	account string
+	look    func(context.Context)
+}
+
+// claim takes what is due, refunds first: they are few, and somebody waits for
+// their money.
+func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due) {
+	refunds, err := g.Store.ClaimDueRefunds(ctx, g.Now(), g.Lease, hand.room(), hand.full())
+	if err != nil && ctx.Err() == nil {
+		g.Log.ErrorContext(ctx, "due refunds cannot be read", "error", err)
+	}
+	for _, c := range refunds {
+		all = append(all, due{c.Account(), func(ctx context.Context) { g.pursue(ctx, c, "recover") }})
+	}
+	payments, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, hand.room()-len(refunds), hand.full())
+	if err != nil && ctx.Err() == nil {
+		g.Log.ErrorContext(ctx, "due payments cannot be read", "error", err)
+	}
+	for _, c := range payments {
+		all = append(all, due{c.Account(), func(ctx context.Context) { g.recoverOne(ctx, c) }})
+	}
+	return all
 }
 
 // await returns when something may be due, when a look has ended or ctx does.
@@ -63,6 +87,8 @@ func (g *Gateway) await(ctx context.Context, hand *inHand) {
 			return
 		case <-time.After(until.Sub(g.Now())):
 			return
+		case <-g.stirred:
+			return
 		case <-g.opened:
 			if soonest := g.Now().Add(g.Looks[0]); soonest.Before(until) {
 				until = soonest
@@ -71,14 +97,24 @@ func (g *Gateway) await(ctx context.Context, hand *inHand) {
 	}
 }
 
+// stir has Run look again at what is due: something new may be, at once or soon.
+func (g *Gateway) stir() {
+	select {
+	case g.stirred <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
 // pause is how long nothing will become due, as far as this replica knows.
 func (g *Gateway) pause(ctx context.Context) time.Duration {
-	next, err := g.Store.NextDuePayment(ctx)
-	if err != nil || next.IsZero() {
-		return g.Poll
+	pause := g.Poll
+	for _, next := range []func(context.Context) (time.Time, error){g.Store.NextDuePayment, g.Store.NextDueRefund} {
+		if at, err := next(ctx); err == nil && !at.IsZero() {
+			// What is due already waits for a wallet that has enough in hand.
+			pause = min(pause, max(at.Sub(g.Now()), 200*time.Millisecond))
+		}
 	}
-	// What is due already waits for a wallet that has enough in hand.
-	return min(max(next.Sub(g.Now()), 200*time.Millisecond), g.Poll)
+	return pause
 }
 
 // recoverOne looks at one payment and sets the time of its next look.
@@ -98,8 +134,9 @@ func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 }
 
 // look asks the wallet about a payment and settles what it says. A payment past
-// its life expires, but only when the wallet has definitely not been paid: where
-// it does not answer the payment stays as it is.
+// its life expires, and one that the merchant has called off is closed, but only
+// when the wallet has definitely not been paid, and cannot be any more if it can
+// see to that: where it does not answer the payment stays as it is.
 func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Payment, error) {
 	if p.Status == pay.Paid {
 		return p, nil
@@ -110,7 +147,7 @@ func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Pa
 	}
 	if g.unseen(p, conn.info) {
 		if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
-			return g.expire(ctx, p, actor, "never opened")
+			return g.giveUp(ctx, p, actor, "never opened")
 		}
 		return p, nil
 	}
@@ -129,8 +166,13 @@ func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Pa
 		return p, err
 	}
 	definite := state.Outcome == wallet.Waiting || state.Outcome == wallet.NotFound
-	if settled.Status.Open() && definite && !g.Now().Before(p.ExpiresAt.Add(g.Margin)) {
-		return g.expire(ctx, settled, actor, "not paid within its life; the wallet says "+string(state.Outcome))
+	switch {
+	case !settled.Status.Open() || !definite:
+		return settled, nil
+	case settled.CloseID != "":
+		return g.shut(ctx, conn, order, settled, actor, "called off; the wallet says "+string(state.Outcome))
+	case !g.Now().Before(p.ExpiresAt.Add(g.Margin)):
+		return g.shut(ctx, conn, order, settled, actor, "not paid within its life; the wallet says "+string(state.Outcome))
 	}
 	return settled, nil
 }
@@ -141,9 +183,9 @@ func (g *Gateway) unseen(p pay.Payment, info wallet.Info) bool {
 	return info.Offline && p.OpenedAt.IsZero()
 }
 
-// expire gives an open payment up. One that was opened or settled meanwhile is
-// left as it is.
-func (g *Gateway) expire(ctx context.Context, p pay.Payment, actor, why string) (pay.Payment, error) {
+// giveUp ends an open payment. One that was opened or settled meanwhile is left
+// as it is.
+func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, actor, why string) (pay.Payment, error) {
 	judged, before := p, p
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Payment(judged.MerchantID, judged.ID)
@@ -154,23 +196,13 @@ func (g *Gateway) expire(ctx context.Context, p pay.Payment, actor, why string) 
 		if !current.Status.Open() || current.OpenedAt.IsZero() != judged.OpenedAt.IsZero() {
 			return nil
 		}
-		p = g.giveUp(current, pay.Expired)
-		return g.move(tx, p, current.Status, g.event(p, "expired", actor, why))
+		return g.end(tx, &p, actor, why)
 	})
 	if err != nil {
 		return before, err
 	}
 	g.logMove(ctx, before, p, actor)
 	return p, nil
-}
-
-// giveUp is p in a final state that late money may still leave.
-func (g *Gateway) giveUp(p pay.Payment, s pay.Status) pay.Payment {
-	p.Status, p.ClosedAt, p.DueAt = s, g.Now(), time.Time{}
-	if !p.OpenedAt.IsZero() {
-		p.DueAt = p.ClosedAt.Add(lateLooks[0])
-	}
-	return p
 }
 
 // nextLook is when a payment is to be looked at again; zero for never.

@@ -3,8 +3,12 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strconv"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 // RefundRequest is a merchant's wish to give back a part or all of a payment.
@@ -24,7 +28,167 @@ type RefundRequest struct {
 // request again gets the same refund, never a second one.
 //
 // With an error whose Refund has an ID, the refund is stored and the error is
-// what became of it.
+// what became of it: RefundDenied, FundsShort, RefundTooLate, RefundTooLarge or
+// WalletTrouble. Other errors are *pay.Error of NotFound, NotPaid,
+// AlreadyRefunded, RefundTooLarge, RefundTooLate, NumberUsed, Forbidden,
+// BadParameter, OutcomeUnknown and CheckStore's.
 func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.Payment, error) {
-	return pay.Refund{}, pay.Payment{}, errors.New("gateway: refunds are not there yet")
+	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+		return pay.Refund{}, pay.Payment{}, err
+	}
+	if r.Minor <= 0 {
+		return pay.Refund{}, pay.Payment{}, &pay.Error{Code: pay.BadParameter, Field: "amount", Message: "must be above zero"}
+	}
+	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
+	p, err := g.own(ctx, scope, r.PaymentID)
+	if err != nil {
+		return pay.Refund{}, p, err
+	}
+	claim, err := g.takeRefund(ctx, p, r)
+	if err != nil {
+		return pay.Refund{}, p, err
+	}
+	refund := claim.Refund
+	if claim.Lease != "" { // a new one
+		// The merchant may hang up; what the wallet was asked must still be kept.
+		refund = g.pursue(context.WithoutCancel(ctx), claim, "merchant")
+	}
+	if p, err = g.own(ctx, scope, refund.PaymentID); err != nil {
+		return refund, p, err
+	}
+	return refund, p, refusal(refund)
+}
+
+// own finds a payment of the scope's: any other is NotFound.
+func (g *Gateway) own(ctx context.Context, s pay.Scope, id string) (pay.Payment, error) {
+	p, err := g.Store.Payment(ctx, s.MerchantID, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && p.Scope != s {
+		return pay.Payment{}, &pay.Error{Code: pay.NotFound, Message: "no such payment"}
+	}
+	return p, err
+}
+
+// refusal is how a failed refund is told; nil for others.
+func refusal(r pay.Refund) error {
+	if r.Status != pay.RefundFailed {
+		return nil
+	}
+	return &pay.Error{Code: r.Cause, Message: "the wallet refused the refund: " + r.Failure}
+}
+
+// takeRefund stores a refund and reserves its amount, or finds the one that has
+// its number, which comes without a lease.
+func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest) (claim store.RefundClaim, err error) {
+	window, err := g.refundWindow(ctx, p)
+	if err != nil {
+		return claim, err
+	}
+	refund := pay.Refund{
+		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, Amount: pay.Amount{Minor: r.Minor, Currency: p.Amount.Currency},
+		ClientTime: r.ClientTime, DeviceID: r.DeviceID, CreatedAt: g.Now(),
+	}
+	for range 5 {
+		if refund.ID, err = g.newPaymentID(p.MerchantID, refund.CreatedAt); err != nil {
+			return claim, err
+		}
+		err = g.Store.Tx(ctx, func(tx *store.Tx) error {
+			if err := tx.LockNumbers(p.MerchantID); err != nil {
+				return err
+			}
+			known, err := numberOf(tx, p.Scope, refund)
+			if claim = (store.RefundClaim{Refund: known}); err != nil || known.ID != "" {
+				return err
+			}
+			current, err := tx.Payment(p.MerchantID, p.ID)
+			if err != nil {
+				return err
+			}
+			if err := refundable(current, refund, window); err != nil {
+				return err
+			}
+			claim, err = g.addRefund(tx, current, refund, refund.CreatedAt.Add(g.Lease), "merchant")
+			return err
+		})
+		if !errors.Is(err, store.ErrIDClash) {
+			break
+		}
+	}
+	if errors.Is(err, store.ErrOutcomeUnknown) {
+		return claim, &pay.Error{Code: pay.OutcomeUnknown, Message: "the refund may have been stored; send the same request again", Err: err}
+	}
+	return claim, err
+}
+
+// numberOf finds the refund that has r's number, if one has. NumberUsed if it is
+// another one, or a payment.
+func numberOf(tx *store.Tx, s pay.Scope, r pay.Refund) (pay.Refund, error) {
+	used := func(by string) error {
+		return &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the number stands for a " + by}
+	}
+	known, err := tx.RefundByOrderNo(s, r.OrderNo)
+	switch {
+	case err == nil && known.Fingerprint == r.Fingerprint:
+		return known, nil
+	case err == nil:
+		return pay.Refund{}, used("refund with other values")
+	case !errors.Is(err, store.ErrNotFound):
+		return pay.Refund{}, err
+	}
+	switch taken, err := tx.HasPayment(s, r.OrderNo); {
+	case err != nil:
+		return pay.Refund{}, err
+	case taken:
+		return pay.Refund{}, used("payment")
+	}
+	return pay.Refund{}, nil
+}
+
+// refundWindow is how long after it was paid a payment can be refunded: the
+// deployment's, or its account's own. Forbidden if its wallet cannot refund.
+func (g *Gateway) refundWindow(ctx context.Context, p pay.Payment) (time.Duration, error) {
+	a, err := g.accountOf(ctx, p.MerchantID, p.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	if !g.Wallets[a.Wallet].Info.Supports(wallet.CanRefund) {
+		return 0, &pay.Error{Code: pay.Forbidden, Message: "this wallet gives nothing back"}
+	}
+	if days, err := strconv.Atoi(a.Settings[wallet.RefundDays.Name]); err == nil && days > 0 {
+		return time.Duration(days) * 24 * time.Hour, nil
+	}
+	return g.RefundWindow, nil
+}
+
+// refundable says why a refund cannot be made; nil if it can.
+func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
+	left := pay.Amount{Minor: p.Amount.Minor - p.Refunding, Currency: p.Amount.Currency}
+	switch {
+	case p.Status != pay.Paid:
+		return &pay.Error{Code: pay.NotPaid, Message: "the order is not paid"}
+	case p.Refunded == p.Amount.Minor:
+		return &pay.Error{Code: pay.AlreadyRefunded, Message: "the order is refunded in full"}
+	case r.Amount.Minor > left.Minor:
+		return &pay.Error{Code: pay.RefundTooLarge, Field: "amount", Message: "what is left to refund is " + left.String()}
+	case r.CreatedAt.After(p.PaidAt.Add(window)):
+		return &pay.Error{Code: pay.RefundTooLate, Message: "the time for refunds of this order is over"}
+	}
+	return nil
+}
+
+// addRefund stores a new refund of p and reserves its amount, claimed until the
+// given time, or due at once for Recover if that is zero.
+func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, actor string) (store.RefundClaim, error) {
+	r.Scope, r.PaymentID, r.AccountID = p.Scope, p.ID, p.AccountID
+	r.Status, r.DueAt = pay.RefundPending, r.CreatedAt
+	switch left, err := tx.ReserveRefund(p.MerchantID, p.ID, r.Amount.Minor); {
+	case err != nil:
+		return store.RefundClaim{}, err
+	case !left:
+		return store.RefundClaim{}, errors.New("gateway: " + p.ID + " has less left to refund than was thought")
+	}
+	claim, err := tx.AddRefund(r, until)
+	if err != nil {
+		return claim, err
+	}
+	return claim, g.record(tx, g.event(p, "refund_asked", actor, r.Amount.String()+" as "+r.ID))
 }

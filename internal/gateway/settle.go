@@ -45,8 +45,7 @@ func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wa
 			return err
 		case wallet.Closed:
 			if current.Status.Open() {
-				p = g.giveUp(current, pay.Expired)
-				return g.move(tx, p, current.Status, g.event(p, "expired", actor, "closed by the wallet: "+s.Code))
+				return g.end(tx, &p, actor, "closed by the wallet: "+s.Code)
 			}
 		}
 		return nil
@@ -56,6 +55,9 @@ func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wa
 	}
 	if notify {
 		g.Wake()
+	}
+	if p.Late && !before.Late {
+		g.stir() // it may have to be given back
 	}
 	g.logMove(ctx, before, p, actor)
 	return p, nil
@@ -88,7 +90,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	}
 	if p.Status == pay.Paid || amount != p.Amount {
 		p.Surplus = true
-		if err := g.book(tx, p, pay.MovementSurplus, amount, s.TradeNo); err != nil {
+		if err := g.book(tx, p, pay.Movement{Kind: pay.MovementSurplus, Debit: heldBy(p), Credit: owedToSomebody, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 			return p, false, err
 		}
 		return p, false, g.move(tx, p, p.Status, g.event(p, "surplus", actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo)))
@@ -102,7 +104,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if p.PaidAt = s.At; p.PaidAt.IsZero() {
 		p.PaidAt = g.Now()
 	}
-	if err := g.book(tx, p, pay.MovementPayment, amount, s.TradeNo); err != nil {
+	if err := g.book(tx, p, pay.Movement{Kind: pay.MovementPayment, Debit: heldBy(p), Credit: owedToMerchant, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 		return p, false, err
 	}
 	what := "paid"
@@ -112,7 +114,11 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if err := g.move(tx, p, from, g.event(p, what, actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo))); err != nil {
 		return p, false, err
 	}
-	return g.addDelivery(tx, p)
+	if p.Late && g.Late[from] == LateRefund {
+		return p, false, g.giveBack(tx, p)
+	}
+	notify, err := g.addDelivery(tx, p, store.Delivery{Kind: "payment", Body: g.Notification(p)})
+	return p, notify, err
 }
 
 // move writes p and its event if the stored status is still from.
@@ -127,6 +133,25 @@ func (g *Gateway) move(tx *store.Tx, p pay.Payment, from pay.Status, e pay.Event
 	if !moved {
 		return fmt.Errorf("gateway: %s is no longer %s", p.ID, from)
 	}
+	return g.record(tx, e)
+}
+
+// end makes an open payment p final without money: closed if a merchant wanted
+// that, else expired. Late money may still make it paid.
+func (g *Gateway) end(tx *store.Tx, p *pay.Payment, actor, why string) error {
+	from := p.Status
+	p.Status, p.ClosedAt, p.DueAt = pay.Expired, g.Now(), time.Time{}
+	if p.CloseID != "" {
+		p.Status = pay.Closed
+	}
+	if !p.OpenedAt.IsZero() {
+		p.DueAt = p.ClosedAt.Add(lateLooks[0])
+	}
+	return g.move(tx, *p, from, g.event(*p, string(p.Status), actor, why))
+}
+
+// record writes an event.
+func (g *Gateway) record(tx *store.Tx, e pay.Event) (err error) {
 	if e.ID, err = g.newRowID(e.At); err != nil {
 		return err
 	}
@@ -138,52 +163,50 @@ func (g *Gateway) event(p pay.Payment, kind, actor, detail string) pay.Event {
 	return pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, At: g.Now(), Kind: kind, Actor: actor, Detail: detail}
 }
 
-// book writes money that came in: the wallet owes it to us, and we owe it to
-// the merchant (or, for surplus, to whoever turns out to own it).
-func (g *Gateway) book(tx *store.Tx, p pay.Payment, kind pay.MovementKind, a pay.Amount, tradeNo string) error {
-	now := g.Now()
-	id, err := g.newRowID(now)
-	if err != nil {
+// The accounts of the money record. Debit is who receives, Credit who gives: a
+// payment makes the wallet owe us and us owe the merchant, and a refund undoes
+// as much of it.
+const (
+	owedToMerchant = "merchant"
+	owedToSomebody = "surplus" // whoever turns out to own it
+)
+
+// heldBy is the account of what a payment's wallet account owes us.
+func heldBy(p pay.Payment) string { return "wallet:" + p.AccountID }
+
+// book writes a line of the money record about p.
+func (g *Gateway) book(tx *store.Tx, p pay.Payment, m pay.Movement) (err error) {
+	m.MerchantID, m.PaymentID, m.At = p.MerchantID, p.ID, g.Now()
+	if m.ID, err = g.newRowID(m.At); err != nil {
 		return err
 	}
-	owed := "merchant"
-	if kind == pay.MovementSurplus {
-		owed = "surplus"
-	}
-	isNew, err := tx.AddMovement(pay.Movement{
-		MerchantID: p.MerchantID, ID: id, PaymentID: p.ID, Kind: kind,
-		Debit: "wallet:" + p.AccountID, Credit: owed, Amount: a, TradeNo: tradeNo, At: now,
-	})
-	if err != nil {
+	switch isNew, err := tx.AddMovement(m); {
+	case err != nil:
 		return err
-	}
-	if !isNew {
-		return fmt.Errorf("%w: %s, found for %s", errForeignTrade, tradeNo, p.ID)
+	case !isNew && m.Kind == pay.MovementRefund:
+		return fmt.Errorf("gateway: refund %s is in the money record already", m.RefundID)
+	case !isNew:
+		return fmt.Errorf("%w: %s, found for %s", errForeignTrade, m.TradeNo, p.ID)
 	}
 	return nil
 }
 
-// addDelivery makes the notification of a paid payment due, and reports whether
-// there is one: without an address nobody is told, and an address that cannot
-// be read must not keep the money from being recorded.
-func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment) (pay.Payment, bool, error) {
+// addDelivery makes a notification about p due, and reports whether there is
+// one: without an address nobody is told, and an address that cannot be read
+// must not keep the money from being recorded.
+func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment, d store.Delivery) (_ bool, err error) {
 	receiver, ok := receiverOf(p.NotifyURL)
 	if !ok {
 		if p.NotifyURL != "" {
 			g.Log.Error("notify address cannot be read: nobody is told", "syssn", p.ID)
 		}
-		return p, false, nil
+		return false, nil
 	}
-	now := g.Now()
-	id, err := g.newRowID(now)
-	if err != nil {
-		return p, false, err
+	d.MerchantID, d.PaymentID, d.AppCode, d.URL, d.Receiver, d.CreatedAt = p.MerchantID, p.ID, p.AppCode, p.NotifyURL, receiver, g.Now()
+	if d.ID, err = g.newRowID(d.CreatedAt); err != nil {
+		return false, err
 	}
-	return p, true, tx.AddDelivery(store.Delivery{
-		MerchantID: p.MerchantID, ID: id, PaymentID: p.ID, AppCode: p.AppCode, Kind: "payment",
-		URL: p.NotifyURL, Receiver: receiver, Body: g.Notification(p),
-		State: store.DeliveryDue, CreatedAt: now, DueAt: now,
-	})
+	return true, tx.AddDelivery(d)
 }
 
 // receiverOf names who answers at an address: scheme, host and port.

@@ -37,7 +37,7 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 	if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
 		return g.askAll(ctx, []pay.Payment{p})[0], "", nil
 	}
-	if p.Status != pay.Pending {
+	if p.Status != pay.Pending || p.CloseID != "" {
 		return p, "", nil
 	}
 	conn, err := g.connectorOf(ctx, p)

@@ -86,6 +86,20 @@ const (
 	RefundFailed    RefundStatus = "failed"
 )
 
+// Automatic reports whether no merchant asked for the refund: late money that
+// was given back. It has no number but its own id.
+func (r Refund) Automatic() bool { return r.OrderNo == r.ID }
+
+// CanBecome reports whether a refund may move from s to next.
+func (s RefundStatus) CanBecome(next RefundStatus) bool {
+	return s == RefundPending && (next == RefundSucceeded || next == RefundFailed)
+}
+
+// Known reports whether s is one of the states above.
+func (s RefundStatus) Known() bool {
+	return s == RefundPending || s == RefundSucceeded || s == RefundFailed
+}
+
 // Movement is one line of the money record: an amount that went from one
 // account to another because of a payment or a refund. It is written once and
 // never changed.
@@ -119,7 +133,7 @@ type Event struct {
 	PaymentID  string
 	ID         string
 	At         time.Time
-	Kind       string // registered, failed, paid, paid_late, expired, surplus
-	Actor      string // merchant, wallet, recover: whose request brought it to light
+	Kind       string // registered, failed, paid, paid_late, expired, surplus, close_asked, closed, refund_asked, refunded, refund_failed, refund_contradicted
+	Actor      string // merchant, wallet, recover: whose request brought it to light; late: the policy for late money
 	Detail     string
 }

@@ -239,6 +239,10 @@ type Setting struct {
 	Default  string
 }
 
+// RefundDays is a setting that every account may have: its driver lists it, and
+// the gateway reads it.
+var RefundDays = Setting{Name: "refund_days", Help: "Days after the payment in which it can be refunded, by the contract; the deployment's refund_window if absent."}
+
 // Account is what Driver.Open is given.
 type Account struct {
 	pay.WalletAccount

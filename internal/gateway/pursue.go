@@ -1,0 +1,250 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// pursue takes a claimed refund one step on, and sets the time of the next if
+// its outcome is not known then.
+func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, actor string) pay.Refund {
+	r, next, err := g.step(ctx, c, actor)
+	if err != nil {
+		g.Log.WarnContext(ctx, "refund's outcome is not known", "refund", c.ID, "syssn", c.PaymentID,
+			"looks", c.Looks, "age", g.Now().Sub(c.CreatedAt).Round(time.Second), "error", err)
+		r = c.Refund
+	}
+	if r.Status != pay.RefundPending {
+		return r
+	}
+	if next.IsZero() {
+		next = g.Now().Add(g.Looks[min(c.Looks, len(g.Looks)-1)])
+	}
+	switch err := g.Store.RescheduleRefund(ctx, c, next); {
+	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over, or it is settled
+		if now, err := g.Store.Refund(ctx, c.MerchantID, c.ID); err == nil {
+			r = now
+		}
+	case err != nil:
+		g.Log.ErrorContext(ctx, "refund cannot be rescheduled", "refund", c.ID, "error", err)
+	}
+	g.stir()
+	return r
+}
+
+// step asks the wallet what has become of a refund that was, or may have been,
+// sent, and sends it if the wallet has not taken it: under the same number, so
+// that it is never paid out twice. Where it has to wait for its turn, next says
+// until when.
+func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (r pay.Refund, next time.Time, err error) {
+	p, err := g.Store.Payment(ctx, c.MerchantID, c.PaymentID)
+	if err != nil {
+		return c.Refund, next, err
+	}
+	conn, err := g.connectorOf(ctx, p)
+	if err != nil {
+		return c.Refund, next, err
+	}
+	order, err := g.orderOf(ctx, p)
+	if err != nil {
+		return c.Refund, next, err
+	}
+	back := wallet.Refund{ID: c.ID, Order: order, Amount: c.Amount, At: c.CreatedAt, Retry: c.Sends > 0}
+	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+	defer cancel()
+	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
+		state, err := conn.QueryRefund(asked, back)
+		if err != nil {
+			return c.Refund, next, walletError(err)
+		}
+		if state.Outcome != wallet.NotFound {
+			r, err = g.settleRefund(ctx, c.Refund, state, actor)
+			return r, next, err
+		}
+	}
+	if next, err = g.release(ctx, c, conn); err != nil || !next.IsZero() {
+		return c.Refund, next, err
+	}
+	state, err := g.send(asked, conn, back)
+	if err != nil {
+		return c.Refund, next, walletError(err)
+	}
+	r, err = g.settleRefund(ctx, c.Refund, state, actor)
+	return r, next, err
+}
+
+// release marks a refund as sent, in its turn where its wallet wants time
+// between refunds: else it says when to try again.
+func (g *Gateway) release(ctx context.Context, c store.RefundClaim, conn opened) (again time.Time, err error) {
+	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
+		if paced, ok := conn.Connector.(wallet.Paced); ok {
+			if key, gap := paced.RefundGap(); gap > 0 {
+				var mine bool
+				mine, again, err = tx.TakeTurn(key, g.Now(), gap, c.Looks > 0)
+				if err != nil || !mine {
+					return err
+				}
+			}
+		}
+		return tx.MarkRefundSent(c)
+	})
+	return again, err
+}
+
+// send asks the wallet to give money back. A refusal is the refund's failure,
+// unless the wallet may have taken it before: then it must also not know of it.
+func (g *Gateway) send(ctx context.Context, conn opened, r wallet.Refund) (wallet.State, error) {
+	state, err := conn.Refund(ctx, r)
+	var no *wallet.Rejection
+	if !errors.As(err, &no) {
+		return state, err
+	}
+	failed := wallet.State{Outcome: wallet.Failed, Code: no.Code, Kind: no.Kind}
+	switch {
+	case !r.Retry:
+		return failed, nil
+	case no.Kind == wallet.RejectedAccount: // says nothing of the refund
+		return wallet.State{}, err
+	case !conn.info.Supports(wallet.CanRefundQuery):
+		return failed, nil
+	}
+	state, err = conn.QueryRefund(ctx, r)
+	if err == nil && state.Outcome == wallet.NotFound {
+		return failed, nil
+	}
+	return state, err
+}
+
+// errOtherAmount: the wallet speaks of another amount than the refund's.
+var errOtherAmount = errors.New("gateway: the wallet names another amount than the refund's")
+
+// settleRefund makes what a wallet said of a refund true here, in one
+// transaction: the refund's state moves by compare-and-set, and a success is
+// counted, written to the money record and told to the merchant, while a failure
+// gives back what was reserved. Repeats change nothing, nor do outcomes that are
+// not final.
+func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State, actor string) (pay.Refund, error) {
+	var before pay.Refund
+	notify := false
+	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+		notify = false
+		p, err := tx.Payment(r.MerchantID, r.PaymentID)
+		if err != nil {
+			return err
+		}
+		if before, err = tx.Refund(r.MerchantID, r.ID); err != nil {
+			return err
+		}
+		r = before
+		switch {
+		case s.Outcome == wallet.Succeeded && s.Amount.Currency != "" && s.Amount != r.Amount:
+			return errOtherAmount
+		case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed, s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
+			g.Log.ErrorContext(ctx, "the wallet contradicts itself about a refund: needs a look", "refund", r.ID, "syssn", p.ID, "status", r.Status, "now", s.Outcome)
+			return g.record(tx, g.event(p, "refund_contradicted", actor, string(r.Status)+", now "+string(s.Outcome)+": "+r.ID))
+		case r.Status != pay.RefundPending:
+			return nil
+		case s.Outcome == wallet.Succeeded:
+			r, notify, err = g.refundSucceeded(tx, p, r, s, actor)
+		case s.Outcome == wallet.Failed:
+			r, err = g.refundFailed(tx, p, r, s, actor)
+		}
+		return err
+	})
+	if err != nil {
+		return before, err
+	}
+	if notify {
+		g.Wake()
+	}
+	if r.Status != before.Status {
+		g.Log.InfoContext(ctx, "refund "+string(r.Status), "refund", r.ID, "syssn", r.PaymentID, "amount", r.Amount.String(), "failure", r.Failure, "by", actor)
+	}
+	return r, nil
+}
+
+// refundSucceeded settles a success within its transaction, and reports whether
+// the merchant is to be notified.
+func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, actor string) (pay.Refund, bool, error) {
+	r.Status, r.DoneAt, r.DueAt = pay.RefundSucceeded, s.At, time.Time{}
+	if r.DoneAt.IsZero() {
+		r.DoneAt = g.Now()
+	}
+	if err := g.moveRefund(tx, r); err != nil {
+		return r, false, err
+	}
+	switch counted, err := tx.CountRefund(p.MerchantID, p.ID, r.Amount.Minor); {
+	case err != nil:
+		return r, false, err
+	case !counted:
+		return r, false, errors.New("gateway: refund " + r.ID + " was not reserved")
+	}
+	p.Refunded += r.Amount.Minor
+	err := g.book(tx, p, pay.Movement{
+		Kind: pay.MovementRefund, RefundID: r.ID, Debit: owedToMerchant, Credit: heldBy(p),
+		Amount: r.Amount, TradeNo: p.TradeNo,
+	})
+	if err != nil {
+		return r, false, err
+	}
+	if err := g.record(tx, g.event(p, "refunded", actor, r.Amount.String()+" as "+r.ID)); err != nil {
+		return r, false, err
+	}
+	notify, err := g.addDelivery(tx, p, store.Delivery{Kind: "refund", RefundID: r.ID, Body: g.RefundNotification(r, p)})
+	return r, notify, err
+}
+
+// refundFailed settles the wallet's final no within its transaction. Nobody asked
+// for an automatic refund, so nobody would learn that it failed: its payment is
+// flagged.
+func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, actor string) (pay.Refund, error) {
+	r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = pay.RefundFailed, s.Code, causeOf(s.Kind), g.Now(), time.Time{}
+	if err := g.moveRefund(tx, r); err != nil {
+		return r, err
+	}
+	switch released, err := tx.ReleaseRefund(p.MerchantID, p.ID, r.Amount.Minor); {
+	case err != nil:
+		return r, err
+	case !released:
+		return r, errors.New("gateway: refund " + r.ID + " was not reserved")
+	}
+	failed := g.event(p, "refund_failed", actor, r.Failure+": "+r.ID)
+	if !r.Automatic() {
+		return r, g.record(tx, failed)
+	}
+	p.Surplus = true
+	g.Log.Error("late money cannot be given back: needs a look", "syssn", p.ID, "refund", r.ID, "failure", r.Failure)
+	return r, g.move(tx, p, p.Status, failed)
+}
+
+// moveRefund writes a pending refund's final state.
+func (g *Gateway) moveRefund(tx *store.Tx, r pay.Refund) error {
+	if !pay.RefundPending.CanBecome(r.Status) {
+		return errors.New("gateway: refund " + r.ID + " cannot become " + string(r.Status))
+	}
+	moved, err := tx.MoveRefund(r, pay.RefundPending)
+	if err == nil && !moved {
+		err = errors.New("gateway: refund " + r.ID + " is no longer pending")
+	}
+	return err
+}
+
+// causeOf is how a wallet's refusal of a refund is told to merchants.
+func causeOf(kind wallet.RejectionKind) pay.Code {
+	switch kind {
+	case wallet.RejectedFunds:
+		return pay.FundsShort
+	case wallet.RejectedWindow:
+		return pay.RefundTooLate
+	case wallet.RejectedAmount:
+		return pay.RefundTooLarge
+	case wallet.RejectedAccount:
+		return pay.WalletTrouble
+	}
+	return pay.RefundDenied
+}
