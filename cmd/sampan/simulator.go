@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/simulator"
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
@@ -138,11 +139,11 @@ func newKeyPair() (private, public string, err error) {
 
 // newSimulator makes a wallet with the two partners.
 func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logger) (*simulator.Simulator, error) {
-	private, err := mapi.ParsePrivateKey(k.AlipayPrivate)
+	private, err := alipay.ParsePrivateKey(k.AlipayPrivate)
 	if err != nil {
 		return nil, err
 	}
-	public, err := mapi.ParsePublicKey(k.MerchantPublic)
+	public, err := alipay.ParsePublicKey(k.MerchantPublic)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
@@ -177,10 +178,10 @@ func keys(s map[string]string) (mapi.Keys, error) {
 		return k, err
 	}
 	var err error
-	if k.Private, err = mapi.ParsePrivateKey(s["private_key"]); err != nil {
+	if k.Private, err = alipay.ParsePrivateKey(s["private_key"]); err != nil {
 		return k, fmt.Errorf("setting private_key: %w", err)
 	}
-	if k.Public, err = mapi.ParsePublicKey(s["alipay_public_key"]); err != nil {
+	if k.Public, err = alipay.ParsePublicKey(s["alipay_public_key"]); err != nil {
 		return k, fmt.Errorf("setting alipay_public_key: %w", err)
 	}
 	if k.Public.Equal(&k.Private.PublicKey) {

@@ -3,6 +3,8 @@ package mapi
 import (
 	"maps"
 	"testing"
+
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
 func FuzzParseKeepsWhatEncodeWrites(f *testing.F) {
@@ -46,7 +48,7 @@ func FuzzAnswerIsReadOrRefused(f *testing.F) {
 }
 
 func FuzzAlteredMessageNeverVerifies(f *testing.F) {
-	private, err := ParsePrivateKey(read(f, "key-pkcs8.pem"))
+	private, err := alipay.ParsePrivateKey(read(f, "key-pkcs8.pem"))
 	if err != nil {
 		f.Fatal(err)
 	}

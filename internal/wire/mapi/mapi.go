@@ -8,11 +8,7 @@
 // "single_trade_query", "Asynchronous notification" of the global site.
 package mapi
 
-import (
-	"net/url"
-	"sort"
-	"strings"
-)
+import "github.com/sampanpay/sampan/internal/wire/alipay"
 
 // Message is the fields of a request, an answer or a notification, decoded.
 // A name stands for one value: Parse refuses repeats.
@@ -22,34 +18,14 @@ type Message map[string]string
 // sign_type whose value is not empty, sorted by name in byte order, joined as
 // name=value with &, nothing escaped. (Alipay, "Signature": step 1 to 3.)
 func (m Message) Canonical() string {
-	names := make([]string, 0, len(m))
-	for name, value := range m {
-		if name == "sign" || name == "sign_type" || value == "" {
-			continue
-		}
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	var b strings.Builder
-	for i, name := range names {
-		if i > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(name)
-		b.WriteByte('=')
-		b.WriteString(m[name])
-	}
-	return b.String()
+	return alipay.Join(m, func(name, value string) bool {
+		return name != "sign" && name != "sign_type" && value != ""
+	})
 }
 
 // Encode writes the fields as application/x-www-form-urlencoded, sorted by
 // name. Empty values are left out: they are not signed either.
-func (m Message) Encode() string {
-	v := make(url.Values, len(m))
-	for name, value := range m {
-		if value != "" {
-			v.Set(name, value)
-		}
-	}
-	return v.Encode()
-}
+func (m Message) Encode() string { return alipay.EncodeForm(m) }
+
+// Parse decodes a form-encoded message, under the rules of alipay.ParseForm.
+func Parse(form string) (Message, error) { return alipay.ParseForm(form) }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
 // vector is one case of testdata/*.txt. None was made by this package: source
@@ -55,9 +57,9 @@ func load(t testing.TB, file string) []vector {
 		case "key":
 			v.keys.Shared = value
 		case "private":
-			v.keys.Private, err = ParsePrivateKey(read(t, value))
+			v.keys.Private, err = alipay.ParsePrivateKey(read(t, value))
 		case "public":
-			v.keys.Public, err = ParsePublicKey(read(t, value))
+			v.keys.Public, err = alipay.ParsePublicKey(read(t, value))
 		case "form":
 			v.form = value
 		case "xml":
@@ -228,17 +230,17 @@ func TestSpaceInSignatureCountsAsPlus(t *testing.T) {
 }
 
 func TestKeysAreReadInEveryCommonForm(t *testing.T) {
-	want, err := ParsePrivateKey(read(t, "key-pkcs8.pem"))
+	want, err := alipay.ParsePrivateKey(read(t, "key-pkcs8.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"key-pkcs1.pem", "key-pkcs1.txt", "key-pkcs8.txt"} {
-		if got, err := ParsePrivateKey(read(t, file)); err != nil || !got.Equal(want) {
+		if got, err := alipay.ParsePrivateKey(read(t, file)); err != nil || !got.Equal(want) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
 	for _, file := range []string{"pub-pkix.pem", "pub-pkix.txt", "pub-pkcs1.pem", "pub-pkcs1.txt"} {
-		if got, err := ParsePublicKey(read(t, file)); err != nil || !got.Equal(&want.PublicKey) {
+		if got, err := alipay.ParsePublicKey(read(t, file)); err != nil || !got.Equal(&want.PublicKey) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -247,7 +249,7 @@ func TestKeysAreReadInEveryCommonForm(t *testing.T) {
 func TestUnreadableKeysAreRefusedUnquoted(t *testing.T) {
 	secret := strings.TrimSpace(read(t, "key-pkcs8.txt"))
 	for _, text := range []string{"", "???", secret[:200], secret + "A", read(t, "pub-pkix.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"} {
-		_, err := ParsePrivateKey(text)
+		_, err := alipay.ParsePrivateKey(text)
 		if err == nil {
 			t.Errorf("%.20q: accepted as a private key", text)
 		} else if len(text) > 8 && strings.Contains(err.Error(), text[:8]) {
@@ -255,7 +257,7 @@ func TestUnreadableKeysAreRefusedUnquoted(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "???", secret} {
-		if _, err := ParsePublicKey(text); err == nil {
+		if _, err := alipay.ParsePublicKey(text); err == nil {
 			t.Errorf("%.20q: accepted as a public key", text)
 		}
 	}
