@@ -56,6 +56,12 @@ func (c *changing) Lookup(ctx context.Context, token string) (pay.Payment, error
 	return c.payments.Lookup(ctx, token)
 }
 
+func (c *changing) Visit(ctx context.Context, token string) (pay.Payment, string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.payments.Visit(ctx, token)
+}
+
 func (c *changing) Returned(ctx context.Context, token string) (pay.Payment, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
