@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -23,6 +24,11 @@ type scripted struct {
 	asked []string // "pay ID", "query ID" in order
 	pay   func(wallet.Order) (wallet.Checkout, error)
 	query func(context.Context, wallet.Order) (wallet.State, error)
+	close func(context.Context, wallet.Order) (wallet.State, error)
+	// refund and queryRefund answer in place of the wallet's own books.
+	refund, queryRefund func(context.Context, wallet.Refund) (wallet.State, error)
+	back                map[string]int64 // given back, by refund
+	gap                 time.Duration    // between refunds
 	// confirm is put into notices if it is set.
 	confirm func(context.Context, wallet.Order) error
 }
@@ -65,16 +71,64 @@ func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, err
 	return wallet.State{Outcome: wallet.NotFound}, nil
 }
 
-func (s *scripted) Refund(context.Context, wallet.Refund) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
+// Refund gives money back, once for each number, unless the test says otherwise.
+func (s *scripted) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
+	s.note(fmt.Sprintf("refund %s %d retry=%v", r.ID, r.Amount.Minor, r.Retry))
+	s.mu.Lock()
+	answer := s.refund
+	s.mu.Unlock()
+	if answer != nil {
+		return answer(ctx, r)
+	}
+	return s.giveBack(r), nil
 }
 
-func (s *scripted) QueryRefund(context.Context, wallet.Refund) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
+func (s *scripted) giveBack(r wallet.Refund) wallet.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.back == nil {
+		s.back = map[string]int64{}
+	}
+	s.back[r.ID] = r.Amount.Minor
+	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
 }
 
-func (s *scripted) Close(context.Context, wallet.Order) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
+// givenBack is the sum of what the wallet has given back.
+func (s *scripted) givenBack() (sum int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, minor := range s.back {
+		sum += minor
+	}
+	return sum
+}
+
+func (s *scripted) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
+	s.note("query refund " + r.ID)
+	s.mu.Lock()
+	answer := s.queryRefund
+	_, done := s.back[r.ID]
+	s.mu.Unlock()
+	switch {
+	case answer != nil:
+		return answer(ctx, r)
+	case done:
+		return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
+	}
+	return wallet.State{Outcome: wallet.NotFound}, nil
+}
+
+func (s *scripted) RefundGap() (string, time.Duration) { return "key", s.gap }
+
+func (s *scripted) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	s.note("close " + o.ID)
+	s.mu.Lock()
+	answer := s.close
+	s.mu.Unlock()
+	if answer != nil {
+		return answer(ctx, o)
+	}
+	return wallet.State{Outcome: wallet.Closed}, nil
 }
 
 // Notification takes a notice as JSON, in place of a wallet's signed form.
@@ -107,7 +161,8 @@ const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1
 
 // newBench opens a store in a temporary directory and a merchant with two
 // accounts: "main" of a wallet that needs no network to begin with, for 801107
-// in HKD and JPY, and "net" of one that does, for 801512 in HKD. (Its contract
+// in HKD and JPY, and "net" of one that does and can close orders, for 801512 in
+// HKD. (Its contract
 // names JPY as well, which that wallet cannot take.)
 func newBench(t *testing.T) *bench {
 	t.Helper()
@@ -141,10 +196,10 @@ func newBenchOver(t *testing.T, dsn string) *bench {
 // over makes one more gateway over the same store: another replica.
 func (b *bench) over(db *store.DB) *Gateway {
 	b.t.Helper()
-	driver := func(offline bool) wallet.Driver {
+	driver := func(offline bool, can ...wallet.Capability) wallet.Driver {
 		return wallet.Driver{
 			Info: wallet.Info{
-				Offline: offline, LateMax: 15 * 24 * time.Hour,
+				Offline: offline, Can: can, LateMax: 15 * 24 * time.Hour,
 				Currencies: map[pay.PayType][]pay.Currency{
 					pay.AlipayCrossBorder: {"HKD", "JPY"}, pay.AlipayHK: {"HKD"},
 				},
@@ -153,7 +208,10 @@ func (b *bench) over(db *store.DB) *Gateway {
 		}
 	}
 	g, err := New(Config{
-		Store: db, Wallets: map[string]wallet.Driver{"offline": driver(true), "online": driver(false)},
+		Store: db, Wallets: map[string]wallet.Driver{
+			"offline": driver(true, wallet.CanRefund, wallet.CanRefundQuery),
+			"online":  driver(false, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
+		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
 		Zone: time.FixedZone("", 8*60*60), Now: b.clock, Log: slog.New(slog.DiscardHandler),
 		Poll:               time.Hour, // the opening of a link is noticed without polling
@@ -250,6 +308,57 @@ func (b *bench) books(id string) ([]pay.Movement, []store.Delivery) {
 		b.t.Fatal(err)
 	}
 	return movements, deliveries
+}
+
+// paid is a payment of 12.30 HKD that the wallet has told of.
+func (b *bench) paid(orderNo string) pay.Payment {
+	b.t.Helper()
+	p := b.ordered(orderNo, true)
+	if _, err := b.notice(p.ID, paidBy("T-"+orderNo)); err != nil {
+		b.t.Fatal(err)
+	}
+	return b.stored(p.ID)
+}
+
+func (b *bench) refundRequest(p pay.Payment, orderNo string, minor int64) RefundRequest {
+	return RefundRequest{Credential: b.credential, PaymentID: p.ID, OrderNo: orderNo, Fingerprint: fmt.Sprint("f-", p.ID, minor), Minor: minor}
+}
+
+func (b *bench) storedRefund(id string) pay.Refund {
+	b.t.Helper()
+	r, err := b.Store.Refund(b.t.Context(), "123456", id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+func (b *bench) history(id string) string {
+	b.t.Helper()
+	events, err := b.Store.Events(b.t.Context(), "123456", id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var kinds []string
+	for _, e := range events {
+		kinds = append(kinds, e.Kind+" by "+e.Actor)
+	}
+	return fmt.Sprint(kinds)
+}
+
+// recoverDue does what Run would with all that is due now.
+func (b *bench) recoverDue() {
+	b.t.Helper()
+	for range 20 {
+		all := b.claim(b.t.Context(), &inHand{})
+		if len(all) == 0 {
+			return
+		}
+		for _, d := range all {
+			d.look(b.t.Context())
+		}
+	}
+	b.t.Error("something is due for ever")
 }
 
 // notice posts a success for a payment to the callback of account "main".

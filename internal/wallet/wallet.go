@@ -241,7 +241,7 @@ type Setting struct {
 
 // RefundDays is a setting that every account may have: its driver lists it, and
 // the gateway reads it.
-var RefundDays = Setting{Name: "refund_days", Help: "Days after the payment in which it can be refunded, by the contract; the deployment's refund_window if absent."}
+var RefundDays = Setting{Name: "refund_days", Help: "Days after the payment in which it can be refunded, by the contract; the deployment's refund_days if absent."}
 
 // Account is what Driver.Open is given.
 type Account struct {

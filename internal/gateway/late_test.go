@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
+	ends := map[pay.Status]func(b *bench, p pay.Payment){
+		pay.Expired: func(b *bench, p pay.Payment) {
+			if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+				b.t.Fatal(err)
+			}
+		},
+		pay.Closed: func(b *bench, p pay.Payment) {
+			if _, err := b.Close(b.t.Context(), b.closeRequest(p)); err != nil {
+				b.t.Fatal(err)
+			}
+		},
+	}
+	for _, c := range []struct {
+		name   string
+		status pay.Status
+		late   map[pay.Status]LatePolicy
+		want   LatePolicy
+	}{
+		{"expired", pay.Expired, nil, LateKeep},
+		{"closed", pay.Closed, nil, LateRefund},
+		{"expired, to be given back", pay.Expired, map[pay.Status]LatePolicy{pay.Expired: LateRefund}, LateRefund},
+		{"closed, to be kept", pay.Closed, map[pay.Status]LatePolicy{pay.Closed: LateKeep}, LateKeep},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, b *bench) {
+				var err error
+				if b.Late, err = latePolicies(c.late); err != nil {
+					t.Fatal(err)
+				}
+				p := b.ordered("A1", true)
+				ends[c.status](b, p)
+				for range 3 {
+					if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if after := b.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Refunding != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] {
+					t.Errorf("stored %+v", after)
+				}
+				b.pass(time.Second)
+				b.recoverDue()
+				refunds, err := b.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				movements, deliveries := b.books(p.ID)
+				if c.want == LateKeep {
+					if len(refunds) != 0 || len(movements) != 1 || len(deliveries) != 1 || deliveries[0].Kind != "payment" || b.wallet.givenBack() != 0 {
+						t.Errorf("%d refunds, movements %+v, deliveries %+v", len(refunds), movements, deliveries)
+					}
+					return
+				}
+				if len(refunds) != 1 || refunds[0].Status != pay.RefundSucceeded || refunds[0].OrderNo != refunds[0].ID || !refunds[0].Automatic() ||
+					b.wallet.givenBack() != 1230 || b.stored(p.ID).Refunded != 1230 {
+					t.Errorf("refunds %+v of %+v, given back %d", refunds, b.stored(p.ID), b.wallet.givenBack())
+				}
+				if len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
+					t.Errorf("movements %+v, deliveries %+v", movements, deliveries)
+				}
+				if c.status == pay.Closed {
+					if again, err := b.Close(t.Context(), b.closeRequest(p)); err != nil || again.ID != b.stored(p.ID).CloseID {
+						t.Errorf("closing again: %+v, %v", again, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestRunGivesLateMoneyBackAtOnce(t *testing.T) {
+	recovering(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if got := b.stored(p.ID); got.Refunded != 1230 {
+			t.Errorf("stored %+v", got)
+		}
+	})
+}
+
+func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+			t.Fatal(err)
+		}
+		b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
+			return wallet.State{}, &wallet.Rejection{Code: "BALANCE", Kind: wallet.RejectedFunds}
+		}
+		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		b.recoverDue()
+		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Surplus || got.Refunding != 0 || !strings.Contains(b.history(p.ID), "refund_failed") {
+			t.Errorf("stored %+v, history %s", got, b.history(p.ID))
+		}
+		b.wallet.refund = nil
+		if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230)); err != nil {
+			t.Errorf("the merchant cannot refund it: %v", err)
+		}
+	})
+}
+
+func TestSurplusMoneyIsNeverGivenBackByItself(t *testing.T) {
+	b := newBench(t)
+	p := b.ordered("A1", true)
+	if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+		t.Fatal(err)
+	}
+	wrong := paidBy("T1")
+	wrong.Amount.Minor = 1
+	if _, err := b.notice(p.ID, wrong); err != nil {
+		t.Fatal(err)
+	}
+	b.recoverDue()
+	if got := b.stored(p.ID); got.Status != pay.Closed || !got.Surplus || got.Refunding != 0 || b.wallet.givenBack() != 0 {
+		t.Errorf("stored %+v", got)
+	}
+}
+
+func TestAPolicyThatMeansNothingIsRefused(t *testing.T) {
+	for _, given := range []map[pay.Status]LatePolicy{{pay.Paid: LateKeep}, {pay.Expired: "lose"}} {
+		if _, err := latePolicies(given); err == nil {
+			t.Errorf("%v was taken", given)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+func TestARefundIsGivenBackOnceAndTheMerchantIsTold(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.paid("A1")
+		b.wallet.forget()
+		r, after, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+		if err != nil || r.Status != pay.RefundSucceeded || len(r.ID) != 26 || r.DoneAt.IsZero() || after.Refunded != 500 {
+			t.Fatalf("refund %+v of %+v, %v", r, after, err)
+		}
+		again, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+		if err != nil || again.ID != r.ID || again.Status != r.Status {
+			t.Errorf("the same request got %+v, %v; first %+v", again, err, r)
+		}
+		if n := b.wallet.count(); n != 1 {
+			t.Errorf("the wallet was asked %v", b.wallet.asked)
+		}
+		movements, deliveries := b.books(p.ID)
+		want := pay.Movement{
+			MerchantID: p.MerchantID, ID: movements[len(movements)-1].ID, PaymentID: p.ID, RefundID: r.ID, Kind: pay.MovementRefund,
+			Debit: "merchant", Credit: "wallet:main", Amount: pay.Amount{Minor: 500, Currency: "HKD"}, TradeNo: "T-A1", At: movements[len(movements)-1].At,
+		}
+		if len(movements) != 2 || movements[1] != want {
+			t.Errorf("money record: %+v", movements)
+		}
+		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID || string(deliveries[0].Body) != "told of refund "+r.ID+" of "+p.ID {
+			t.Errorf("deliveries: %+v", deliveries)
+		}
+		if got := b.history(p.ID); got != "[paid by wallet refund_asked by merchant refunded by merchant]" {
+			t.Errorf("history %s", got)
+		}
+	})
+}
+
+func TestARefusedRefundChangesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(b *bench, r *RefundRequest)
+		want   pay.Code
+	}{
+		"of a payment that never was": {func(_ *bench, r *RefundRequest) { r.PaymentID = "20260102123456000000000000" }, pay.NotFound},
+		"of another app code's": {func(b *bench, r *RefundRequest) {
+			other := b.credential
+			other.AppCode = "OTHER"
+			if err := b.Store.CreateCredential(b.t.Context(), other); err != nil {
+				b.t.Fatal(err)
+			}
+			r.Credential = other
+		}, pay.NotFound},
+		"of an order that is not paid":     {func(b *bench, r *RefundRequest) { r.PaymentID = b.ordered("A2", true).ID }, pay.NotPaid},
+		"of more than was paid":            {func(_ *bench, r *RefundRequest) { r.Minor = 1231 }, pay.RefundTooLarge},
+		"of nothing":                       {func(_ *bench, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
+		"of less than nothing":             {func(_ *bench, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
+		"after a year":                     {func(b *bench, _ *RefundRequest) { b.pass(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
+		"under a payment's number":         {func(_ *bench, r *RefundRequest) { r.OrderNo = "A1" }, pay.NumberUsed},
+		"under another refund's number":    {func(_ *bench, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
+		"with a store that does not exist": {func(_ *bench, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
+		"at a wallet that gives nothing back": {func(b *bench, _ *RefundRequest) {
+			b.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Offline: true}, Open: b.Wallets["offline"].Open}
+		}, pay.Forbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			p := b.paid("A1")
+			if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R0", 1)); err != nil {
+				t.Fatal(err)
+			}
+			b.wallet.forget()
+			r := b.refundRequest(p, "R1", 30)
+			c.change(b, &r)
+			got, _, err := b.Refund(t.Context(), r)
+			wantCode(t, err, c.want)
+			if after := b.stored(p.ID); got.ID != "" || after.Refunding != 1 || after.Refunded != 1 || b.wallet.count() != 0 && c.want != pay.NotPaid {
+				t.Errorf("refund %+v, payment %+v, wallet asked %v", got, after, b.wallet.asked)
+			}
+		})
+	}
+}
+
+func TestAnAccountsOwnWindowForRefundsWins(t *testing.T) {
+	b := newBench(t)
+	accounts, err := b.Store.WalletAccounts(t.Context(), "123456")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := accounts[0]
+	a.Settings = map[string]string{"refund_days": "30"}
+	if err := b.Store.PutWalletAccount(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	p := b.paid("A1")
+	b.pass(30*24*time.Hour - time.Hour)
+	if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1)); err != nil {
+		t.Error(err)
+	}
+	b.pass(2 * time.Hour)
+	_, _, err = b.Refund(t.Context(), b.refundRequest(p, "R2", 1))
+	wantCode(t, err, pay.RefundTooLate)
+}
+
+func TestWhatIsRefundedInFullIsRefundedNoMore(t *testing.T) {
+	b := newBench(t)
+	p := b.paid("A1")
+	for i, minor := range []int64{1000, 230} {
+		if _, _, err := b.Refund(t.Context(), b.refundRequest(p, fmt.Sprint("R", i), minor)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, after, err := b.Refund(t.Context(), b.refundRequest(p, "R3", 1))
+	wantCode(t, err, pay.AlreadyRefunded)
+	if after.Refunded != 1230 {
+		t.Errorf("payment %+v", after)
+	}
+}
+
+func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.paid("A1")
+		// The wallet pays them all back, whatever it answers.
+		b.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
+			if state := b.wallet.giveBack(r); r.ID[25]%2 == 0 {
+				return state, nil
+			}
+			return wallet.State{}, wallet.ErrUnknown
+		}
+		replicas := []*Gateway{b.Gateway, b.over(b.Store)}
+		codes := map[pay.Code]int{}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i := range 24 {
+			wg.Go(func() {
+				_, _, err := replicas[i%2].Refund(t.Context(), b.refundRequest(p, fmt.Sprint("R", i), 300))
+				mu.Lock()
+				defer mu.Unlock()
+				codes[pay.CodeOf(err)]++
+			})
+		}
+		wg.Wait()
+		if codes[""] != 4 || codes[pay.RefundTooLarge] != 20 {
+			t.Errorf("answers: %v", codes)
+		}
+		b.pass(time.Minute)
+		b.recoverDue()
+		movements, deliveries := b.books(p.ID)
+		if after := b.stored(p.ID); after.Refunding != 1200 || after.Refunded != 1200 || b.wallet.givenBack() != 1200 || len(movements) != 5 || len(deliveries) != 5 {
+			t.Errorf("payment %+v, wallet gave back %d, %d movements, %d deliveries", after, b.wallet.givenBack(), len(movements), len(deliveries))
+		}
+	})
+}
+
+func TestTheSameRefundAtOnceIsOneRefund(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.paid("A1")
+		replicas := []*Gateway{b.Gateway, b.over(b.Store)}
+		ids := map[string]bool{}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				r, _, err := replicas[i%2].Refund(t.Context(), b.refundRequest(p, "R1", 400))
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				ids[r.ID] = true
+			})
+		}
+		wg.Wait()
+		if len(ids) != 1 || b.wallet.givenBack() != 400 || b.stored(p.ID).Refunded != 400 {
+			t.Errorf("ids %v, given back %d, payment %+v", ids, b.wallet.givenBack(), b.stored(p.ID))
+		}
+	})
+}
+
+func TestAPaymentAndARefundNeverShareANumber(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.paid("A1")
+		const numbers = 60
+		refunded, paid := make([]error, numbers), make([]error, numbers)
+		var wg sync.WaitGroup
+		for i := range numbers {
+			number := fmt.Sprint("N", i)
+			wg.Go(func() { _, _, refunded[i] = b.Refund(t.Context(), b.refundRequest(p, number, 1)) })
+			wg.Go(func() { _, paid[i] = b.Pay(t.Context(), b.request(number)) })
+		}
+		wg.Wait()
+		refunds := 0
+		for i := range numbers {
+			codes := pay.CodeOf(refunded[i]) + "/" + pay.CodeOf(paid[i])
+			if codes != "/number_used" && codes != "number_used/" {
+				t.Errorf("number %d: %s", i, codes)
+			}
+			if refunded[i] == nil {
+				refunds++
+			}
+		}
+		if after := b.stored(p.ID); after.Refunded != int64(refunds) {
+			t.Errorf("%d refunds, payment %+v", refunds, after)
+		}
+	})
+}
+
+func TestAWalletsRefusalIsFinalAndSetsTheAmountFree(t *testing.T) {
+	for kind, want := range map[wallet.RejectionKind]pay.Code{
+		wallet.RejectedOrder: pay.RefundDenied, wallet.RejectedFunds: pay.FundsShort, wallet.RejectedWindow: pay.RefundTooLate,
+		wallet.RejectedAmount: pay.RefundTooLarge, wallet.RejectedAccount: pay.WalletTrouble, "": pay.RefundDenied,
+	} {
+		for answer, refuse := range map[string]func() (wallet.State, error){
+			"a rejection": func() (wallet.State, error) { return wallet.State{}, &wallet.Rejection{Code: "NO", Kind: kind} },
+			"a failure":   func() (wallet.State, error) { return wallet.State{Outcome: wallet.Failed, Code: "NO", Kind: kind}, nil },
+		} {
+			t.Run(string(kind)+" by "+answer, func(t *testing.T) {
+				b := newBench(t)
+				p := b.paid("A1")
+				b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return refuse() }
+				r, after, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230))
+				wantCode(t, err, want)
+				if r.ID == "" || r.Status != pay.RefundFailed || r.Failure != "NO" || after.Refunding != 0 {
+					t.Errorf("refund %+v of %+v", r, after)
+				}
+				b.wallet.refund = nil
+				again, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230))
+				wantCode(t, err, want)
+				if again.ID != r.ID || b.wallet.givenBack() != 0 {
+					t.Errorf("the same request got %+v", again)
+				}
+				if _, after, err := b.Refund(t.Context(), b.refundRequest(p, "R2", 1230)); err != nil || after.Refunded != 1230 {
+					t.Errorf("under a new number: %v", err)
+				}
+				movements, deliveries := b.books(p.ID)
+				if len(movements) != 2 || len(deliveries) != 2 {
+					t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
+				}
+			})
+		}
+	}
+}
+
+func TestANoticeSettlesARefundOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p, other := b.paid("A1"), b.paid("A2")
+		b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+		b.wallet.queryRefund = b.wallet.refund
+		r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+		if err != nil || r.Status != pay.RefundPending {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		post := func(orderID, refundID string, s wallet.State) error {
+			_, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(
+				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID, refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency)))
+			return err
+		}
+		done := wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
+		more := done
+		more.Amount.Minor++
+		wantCode(t, post(other.ID, r.ID, done), pay.BadSignature)
+		wantCode(t, post(p.ID, "20260102123456000000000000", done), pay.BadSignature)
+		wantCode(t, post(p.ID, r.ID, more), pay.BadSignature)
+		if err := post(p.ID, r.ID, wallet.State{Outcome: wallet.Unknown}); err != nil {
+			t.Error(err)
+		}
+		if got := b.storedRefund(r.ID); got.Status != pay.RefundPending {
+			t.Errorf("settled by a notice that says nothing: %+v", got)
+		}
+		for range 3 {
+			if err := post(p.ID, r.ID, done); err != nil {
+				t.Error(err)
+			}
+		}
+		b.pass(time.Hour)
+		b.recoverDue()
+		movements, deliveries := b.books(p.ID)
+		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || b.stored(p.ID).Refunded != 500 || len(movements) != 2 || len(deliveries) != 2 {
+			t.Errorf("refund %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
+		}
+		if err := post(p.ID, r.ID, wallet.State{Outcome: wallet.Failed}); err != nil {
+			t.Error(err)
+		}
+		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !strings.Contains(b.history(p.ID), "refund_contradicted") {
+			t.Errorf("a contradiction made it %+v, history %s", got, b.history(p.ID))
+		}
+	})
+}
