@@ -212,8 +212,8 @@ var refusals = map[pay.Code]struct {
 	status int
 	page   string
 }{
-	pay.BadParameter:   {http.StatusBadRequest, "link"},
-	pay.BadSignature:   {http.StatusForbidden, "link"},
+	pay.BadParameter:   {http.StatusBadRequest, "broken"},
+	pay.BadSignature:   {http.StatusForbidden, "broken"},
 	pay.NotFound:       {http.StatusForbidden, "stranger"},
 	pay.NumberUsed:     {http.StatusGone, "over"},
 	pay.AlreadyExpired: {http.StatusGone, "over"},

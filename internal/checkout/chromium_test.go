@@ -5,16 +5,20 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
@@ -131,9 +135,16 @@ func TestTheLinkCanBeCopied(t *testing.T) {
 func serve(p Payments) *httptest.Server {
 	mux := http.NewServeMux()
 	New(Config{
-		Payments: p, BaseURL: "https://pay.example.com", Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
+		Payments: p, Authorizations: nobody{}, BaseURL: "https://pay.example.com", Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
 	}).Register(mux)
 	return httptest.NewServer(mux)
+}
+
+// nobody is a gateway from which no buyer was sent to the wallet.
+type nobody struct{ Authorizations }
+
+func (nobody) Authorized(context.Context, string, string, url.Values) (gateway.Identified, error) {
+	return gateway.Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not begin here"}
 }
 
 // TestScreenshots writes pictures of the pages into the directory that
@@ -147,9 +158,11 @@ func TestScreenshots(t *testing.T) {
 	ctx := chromium(t)
 
 	for _, shot := range []struct {
-		name, agent, accept, path string
+		name, agent, accept, path string // without an agent: Alipay's
 		payments                  *payments
 		dark, desk, noScript      bool
+		bridge                    string        // run before the page's own script
+		settle                    time.Duration // before the picture is taken
 	}{
 		{name: "guide-wechat-ios", agent: "ios wechat", accept: "en", path: "/pay/" + trueToken, payments: pending()},
 		{name: "guide-wechat-android-hant", agent: "android wechat", accept: "zh-HK,zh", path: "/pay/" + trueToken, payments: pending()},
@@ -168,9 +181,26 @@ func TestScreenshots(t *testing.T) {
 		{name: "failed-dark", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Failed), dark: true},
 		{name: "missing-hant", agent: "ios -", accept: "zh-TW", path: "/pay/nope", payments: pending()},
 		{name: "trouble", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Pending)},
+		{name: "window-opening", accept: "en", path: "/pay/" + trueToken, payments: inWindow()},
+		{name: "window-cancelled-hans", accept: "zh-CN", path: "/pay/" + trueToken, payments: inWindow(), bridge: cancelling},
+		{name: "window-cancelled-dark", accept: "en", path: "/pay/" + trueToken, payments: inWindow(), bridge: cancelling, dark: true},
+		{name: "window-refused", accept: "en", path: "/pay/" + trueToken, payments: inWindow(), bridge: strings.ReplaceAll(cancelling, "6001", "4000")},
+		{name: "window-unopened-hant", accept: "zh-HK", path: "/pay/" + trueToken, payments: inWindow(), settle: 7 * time.Second},
+		{name: "outside-phone", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: inWindow()},
+		{name: "outside-phone-hans-dark", agent: "android -", accept: "zh-CN", path: "/pay/" + trueToken, payments: inWindow(), dark: true},
+		{name: "outside-desk-hant", agent: "desktop -", accept: "zh-TW", path: "/pay/" + trueToken, payments: inWindow(), desk: true},
+		{name: "outside-desk-dark", agent: "desktop -", accept: "en", path: "/pay/" + trueToken, payments: inWindow(), desk: true, dark: true},
+		{name: "authorize-link", accept: "en", path: "/authorize/alipay?app_code=A", payments: inWindow()},
+		{name: "authorize-stranger-hans-dark", accept: "zh-CN", path: "/authorized/alipay?state=x", payments: inWindow(), dark: true},
+		{name: "authorize-stranger-desk-hant", agent: "desktop -", accept: "zh-HK", path: "/authorized/alipay?state=x", payments: inWindow(), desk: true},
 		{name: "preview-desk-dark", agent: "preview", accept: "en", path: "/pay/" + trueToken, payments: pending(), desk: true, dark: true},
 	} {
 		server := serve(shot.payments)
+		var bridge page.ScriptIdentifier
+		userAgent := alipayApp(t)
+		if shot.agent != "" {
+			userAgent = agent(t, shot.agent)
+		}
 		scheme := "light"
 		if shot.dark {
 			scheme = "dark"
@@ -180,8 +210,15 @@ func TestScreenshots(t *testing.T) {
 			viewport = chromedp.EmulateViewport(1280, 800)
 		}
 		prepare := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-			if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent(t, shot.agent), AcceptLanguage: shot.accept}); err != nil {
+			if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: userAgent, AcceptLanguage: shot.accept}); err != nil {
 				return err
+			}
+			if shot.bridge != "" {
+				added, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: shot.bridge})
+				if err != nil {
+					return err
+				}
+				bridge = added.Identifier
 			}
 			if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: shot.noScript}); err != nil {
 				return err
@@ -191,7 +228,7 @@ func TestScreenshots(t *testing.T) {
 			}})
 			return err
 		})
-		if err := chromedp.Do(ctx, prepare, viewport, chromedp.Navigate(server.URL+shot.path)); err != nil {
+		if err := chromedp.Do(ctx, prepare, viewport, chromedp.Navigate(server.URL+shot.path), chromedp.Sleep(shot.settle)); err != nil {
 			t.Fatalf("%s: %v", shot.name, err)
 		}
 		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
@@ -201,6 +238,17 @@ func TestScreenshots(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "checkout-"+shot.name+".png"), png, 0o644); err != nil {
 			t.Fatal(err)
 		}
+		if shot.bridge != "" {
+			if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+				_, err := chromedp.Call(ctx, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: bridge})
+				return err
+			})); err != nil {
+				t.Fatal(err)
+			}
+		}
 		server.Close()
 	}
 }
+
+// cancelling is a bridge whose cashier the buyer has left.
+const cancelling = "window.AlipayJSBridge = {call: function (_, _, done) { done({resultCode: '6001'}); }};"
