@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -81,19 +80,18 @@ type connector struct {
 // open checks the account's settings. Errors name the setting and the rule, not
 // the value.
 func open(a wallet.Account) (wallet.Connector, error) {
-	s, err := settings(a)
+	s, err := a.Values(info.Settings, rules)
 	if err != nil {
 		return nil, fmt.Errorf("alipayglobal: %w", err)
 	}
-	if a.HTTP == nil {
-		return nil, errors.New("alipayglobal: no HTTP client")
+	client, err := a.Client()
+	if err != nil {
+		return nil, fmt.Errorf("alipayglobal: %w", err)
 	}
-	client := *a.HTTP
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 	c := &connector{
 		gateway:   s["gateway"],
-		http:      &client,
+		http:      client,
 		partner:   s["partner"],
 		confirm:   s["confirm"] == "yes",
 		secondary: s["secondary_merchant"] == "yes",
@@ -112,54 +110,17 @@ func open(a wallet.Account) (wallet.Connector, error) {
 }
 
 // rules say what each setting must look like when it is there.
-var rules = map[string]struct {
-	ok   func(string) bool
-	text string
-}{
-	"gateway":            {safeGateway, "must be an https address without query; http only on this machine"},
-	"partner":            {regexp.MustCompile(`^2088[0-9]{12}$`).MatchString, "must be 16 digits that begin with 2088"},
-	"sign_type":          {regexp.MustCompile(`^(MD5|RSA|RSA2)$`).MatchString, "must be MD5, RSA or RSA2"},
-	"product_code":       {regexp.MustCompile(`^[A-Z0-9_]{1,32}$`).MatchString, "must be capitals, digits and _, at most 32"},
-	"timeout_rule":       {validTimeout, "must be a number and m, h or d, from 1m to 15d"},
-	"secondary_merchant": {yesOrNo, "must be yes or no"},
-	"supplier":           {func(s string) bool { return clean(s, 64) == s && len([]rune(s)) <= 16 }, `must be at most 16 characters without & = / " < >`},
-	"refer_url":          {plainURL, "must be a web address of at most 200 characters without & and ="},
-	"app_pay":            {func(s string) bool { return s == "Y" }, "must be Y or absent"},
-	"confirm":            {yesOrNo, "must be yes or no"},
-}
-
-// settings merges the account's settings, secrets and defaults into one map,
-// surrounding space removed, and checks each against its rule.
-func settings(a wallet.Account) (map[string]string, error) {
-	s := map[string]string{}
-	known := map[string]wallet.Setting{}
-	for _, d := range info.Settings {
-		known[d.Name] = d
-		s[d.Name] = d.Default
-	}
-	for name, value := range a.Settings {
-		if d, ok := known[name]; !ok || d.Secret {
-			return nil, fmt.Errorf("setting %.64q: there is no such setting outside the secrets", name)
-		}
-		if value = strings.TrimSpace(value); value != "" {
-			s[name] = value
-		}
-	}
-	for name, value := range a.Secrets {
-		if d, ok := known[name]; !ok || !d.Secret {
-			return nil, fmt.Errorf("secret %.64q: there is no such secret", name)
-		}
-		s[name] = strings.TrimSpace(value.Reveal())
-	}
-	for _, d := range info.Settings {
-		if d.Required && s[d.Name] == "" {
-			return nil, fmt.Errorf("setting %s is missing: %s", d.Name, d.Help)
-		}
-		if rule, ok := rules[d.Name]; ok && s[d.Name] != "" && !rule.ok(s[d.Name]) {
-			return nil, fmt.Errorf("setting %s %s", d.Name, rule.text)
-		}
-	}
-	return s, nil
+var rules = map[string]wallet.Rule{
+	"gateway":            wallet.Gateway,
+	"partner":            {OK: regexp.MustCompile(`^2088[0-9]{12}$`).MatchString, Text: "must be 16 digits that begin with 2088"},
+	"sign_type":          {OK: regexp.MustCompile(`^(MD5|RSA|RSA2)$`).MatchString, Text: "must be MD5, RSA or RSA2"},
+	"product_code":       {OK: regexp.MustCompile(`^[A-Z0-9_]{1,32}$`).MatchString, Text: "must be capitals, digits and _, at most 32"},
+	"timeout_rule":       {OK: validTimeout, Text: "must be a number and m, h or d, from 1m to 15d"},
+	"secondary_merchant": {OK: yesOrNo, Text: "must be yes or no"},
+	"supplier":           {OK: func(s string) bool { return wallet.CleanText(s, 64) == s && len([]rune(s)) <= 16 }, Text: `must be at most 16 characters without & = / " < >`},
+	"refer_url":          {OK: plainURL, Text: "must be a web address of at most 200 characters without & and ="},
+	"app_pay":            {OK: func(s string) bool { return s == "Y" }, Text: "must be Y or absent"},
+	"confirm":            {OK: yesOrNo, Text: "must be yes or no"},
 }
 
 func keys(s map[string]string) (mapi.Keys, error) {
@@ -192,20 +153,6 @@ func keys(s map[string]string) (mapi.Keys, error) {
 
 func yesOrNo(s string) bool { return s == "yes" || s == "no" }
 
-// safeGateway wants TLS, without which notify_verify's unsigned answer would
-// prove nothing, unless the gateway is a simulator on this machine.
-func safeGateway(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(s, "?#") {
-		return false
-	}
-	if u.Scheme == "http" {
-		ip, err := netip.ParseAddr(u.Hostname())
-		return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
-	}
-	return u.Scheme == "https"
-}
-
 func validTimeout(s string) bool {
 	unit, ok := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[len(s)-1]]
 	n, err := strconv.ParseUint(s[:len(s)-1], 10, 16)
@@ -214,7 +161,7 @@ func validTimeout(s string) bool {
 
 // plainURL reports whether s is a web address that may stand in a signed
 // value: the wallet takes 200 characters, and with & or = in it the signature
-// would fit other fields too (see clean).
+// would fit other fields too (see wallet.CleanText).
 func plainURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&

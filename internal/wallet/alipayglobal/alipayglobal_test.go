@@ -63,7 +63,7 @@ func TestKeysMustFitTheSignType(t *testing.T) {
 		"private_key is missing: sign_type RSA2": md5,
 		"md5_key is missing":                     md5WithNone,
 		"must be Alipay's key":                   own,
-		"private_key: alipay: key is neither":      broken,
+		"private_key: alipay: key is neither":    broken,
 	} {
 		_, err := open(wallet.Account{WalletAccount: account, HTTP: http.DefaultClient})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
@@ -22,22 +19,22 @@ func (c *connector) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, err
 		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q", wallet.ErrNotSent, o.ID, o.PayType, o.Amount.Currency)
 	}
 	if !plainURL(o.NotifyURL) || !plainURL(o.ReturnURL) {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: the notify or return address %s", wallet.ErrNotSent, o.ID, rules["refer_url"].text)
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: the notify or return address %s", wallet.ErrNotSent, o.ID, rules["refer_url"].Text)
 	}
 	m := maps.Clone(c.order)
 	m["out_trade_no"] = o.ID
 	m["currency"] = string(o.Amount.Currency)
 	m["total_fee"] = o.Amount.Decimal()
-	m["subject"] = cmp.Or(clean(o.Subject, 255), o.ID)
+	m["subject"] = cmp.Or(wallet.CleanText(o.Subject, 255), o.ID)
 	m["notify_url"] = o.NotifyURL
 	m["return_url"] = o.ReturnURL
 	if o.PayType == pay.AlipayHK {
 		m["payment_inst"] = "ALIPAYHK"
 	}
 	if c.secondary {
-		m["secondary_merchant_id"] = clean(o.SubMerchant.ID, 64)
-		m["secondary_merchant_name"] = clean(o.SubMerchant.Name, 128)
-		m["secondary_merchant_industry"] = clean(o.SubMerchant.MCC, 4)
+		m["secondary_merchant_id"] = wallet.CleanText(o.SubMerchant.ID, 64)
+		m["secondary_merchant_name"] = wallet.CleanText(o.SubMerchant.Name, 128)
+		m["secondary_merchant_industry"] = wallet.CleanText(o.SubMerchant.MCC, 4)
 	}
 	if err := c.sign("create_forex_trade_wap", m); err != nil {
 		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %w", wallet.ErrNotSent, o.ID, err)
@@ -51,29 +48,4 @@ func (c *connector) sign(service string, m mapi.Message) error {
 	m["partner"] = c.partner
 	m["_input_charset"] = "UTF-8"
 	return m.Sign(c.keys)
-}
-
-// clean makes a merchant's text fit to stand in a signed value of at most max
-// bytes: what the wallet calls special characters, and all that cannot be
-// seen, become single spaces.
-//
-// It is more than manners. Values are signed joined by & and =, unescaped, and
-// with MD5 the same key signs Alipay's notices to us: a subject of
-// "x&trade_status=TRADE_FINISHED&…" would make our own signature that of a
-// notice that the order is paid.
-func clean(s string, max int) string {
-	s = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`&=/"<>`, r) || !unicode.IsGraphic(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > max {
-		for !utf8.RuneStart(s[max]) {
-			max--
-		}
-		s = strings.TrimSpace(s[:max])
-	}
-	return s
 }

@@ -2,20 +2,13 @@ package alipayglobal
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
-
-// maxAnswer bounds what is read of an answer; true ones have a few kilobytes.
-const maxAnswer = 1 << 20
 
 // beijing is the zone of all times on this wire.
 var beijing = time.FixedZone("+08:00", 8*60*60)
@@ -95,44 +88,14 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 	}, nil
 }
 
-// post signs and sends one request and gives the answer's body. It posts so
-// that no address, and with it no error and no log, holds a signature.
+// post signs and sends one request and gives the answer's body.
 func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([]byte, error) {
 	if err := c.sign(service, m); err != nil {
 		return nil, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
 	}
 	// The charset is needed to read the body, so the gateway wants it in the
 	// address too.
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.gateway+"?_input_charset=UTF-8", strings.NewReader(m.Encode()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
-	res, err := c.http.Do(r)
-	if err != nil {
-		return nil, sendError(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: read answer: %w", wallet.ErrUnknown, err)
-	case res.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%w: HTTP status %d", wallet.ErrUnknown, res.StatusCode)
-	case len(body) > maxAnswer:
-		return nil, fmt.Errorf("%w: answer of more than %d bytes", wallet.ErrUnknown, maxAnswer)
-	}
-	return body, nil
-}
-
-// sendError tells a request that cannot have left, because no connection came
-// about, from one that may have.
-func sendError(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
-	}
-	return fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+	return wallet.Post(ctx, c.http, c.gateway+"?_input_charset=UTF-8", m.Encode())
 }
 
 // buyer gives the masked account of the buyer if there is one, else the id with
@@ -141,10 +104,7 @@ func buyer(m mapi.Message) string {
 	if email := m["buyer_email"]; strings.Contains(email, "***") {
 		return email
 	}
-	if id := m["buyer_id"]; len(id) >= 12 {
-		return id[:4] + "***" + id[len(id)-4:]
-	}
-	return ""
+	return wallet.MaskID(m["buyer_id"])
 }
 
 // when reads the first of the named times that is there; zero if none is.

@@ -1,0 +1,89 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxAnswer bounds what is read of an answer; true ones have a few kilobytes.
+const maxAnswer = 1 << 20
+
+// Client is the account's HTTP client for calls to the wallet: it follows no
+// redirect, which could lead a signed request anywhere.
+func (a Account) Client() (*http.Client, error) {
+	if a.HTTP == nil {
+		return nil, errors.New("no HTTP client")
+	}
+	client := *a.HTTP
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client, nil
+}
+
+// Post sends a form and gives the body of an answer with status 200. Any other
+// outcome is ErrNotSent, where no connection came about, or ErrUnknown. It posts
+// so that no address, and with it no error and no log, holds a signature.
+func Post(ctx context.Context, client *http.Client, address, form string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
+	res, err := client.Do(r)
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: read answer: %w", ErrUnknown, err)
+	case res.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%w: HTTP status %d", ErrUnknown, res.StatusCode)
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("%w: answer of more than %d bytes", ErrUnknown, maxAnswer)
+	}
+	return body, nil
+}
+
+// CleanText makes a merchant's text fit to stand in a signed value of at most
+// max bytes: what wallets call special characters, and all that cannot be seen,
+// become single spaces.
+//
+// It is more than manners. Values are signed joined by & and =, unescaped: a
+// subject of "x&trade_status=TRADE_FINISHED&…" in one signed message could be
+// cut into the fields of another.
+func CleanText(s string, max int) string {
+	s = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`&=/"<>`, r) || !unicode.IsGraphic(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > max {
+		for !utf8.RuneStart(s[max]) {
+			max--
+		}
+		s = strings.TrimSpace(s[:max])
+	}
+	return s
+}
+
+// MaskID hides the middle of a buyer's id; "" if it is too short to be one.
+func MaskID(id string) string {
+	if len(id) < 12 {
+		return ""
+	}
+	return id[:4] + "***" + id[len(id)-4:]
+}
