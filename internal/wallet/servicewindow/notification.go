@@ -1,0 +1,80 @@
+package servicewindow
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/openapi"
+)
+
+// maxNotice bounds a notification; true ones have a few kilobytes.
+const maxNotice = 64 << 10
+
+// Notification reads a notice of a payment or of a refund. Its signature is
+// proof enough: Alipay signs an application's notices with a key that verifies
+// nobody else's.
+func (c *connector) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
+	n, err := c.notice(body)
+	if err != nil {
+		return wallet.Notice{}, fmt.Errorf("servicewindow: notification: %w", err)
+	}
+	return n, nil
+}
+
+func (c *connector) notice(body []byte) (wallet.Notice, error) {
+	if len(body) > maxNotice {
+		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxNotice)
+	}
+	m, err := openapi.Parse(string(body))
+	if err != nil {
+		return wallet.Notice{}, err
+	}
+	if err := m.VerifyNotification(c.keys); err != nil {
+		return wallet.Notice{}, err
+	}
+	if err := c.isNotice(m); err != nil {
+		return wallet.Notice{}, err
+	}
+	n := wallet.Notice{OrderID: m["out_trade_no"], ID: m["notify_id"], Reply: []byte("success")}
+	if m["out_biz_no"] != "" && m["gmt_refund"] != "" {
+		// Its refund_fee is the sum of all refunds so far, so no amount is taken.
+		n.RefundID = m["out_biz_no"]
+		n.State = wallet.State{Outcome: wallet.Succeeded, TradeNo: m["trade_no"], At: when(m, "gmt_refund"), Code: m["trade_status"]}
+		return n, nil
+	}
+	if n.State, err = tradeState(m, "gmt_payment"); err != nil {
+		return wallet.Notice{}, err
+	}
+	n.State.BuyerID = buyer(m)
+	return n, nil
+}
+
+// isNotice refuses correctly signed messages that are no notices of ours. The
+// signature covers values joined by & and =, unescaped: without & in any value
+// there is one way only to cut it into fields, the one that was signed.
+func (c *connector) isNotice(m openapi.Message) error {
+	for name, value := range m {
+		if strings.ContainsAny(name, "&=") || strings.Contains(value, "&") {
+			return fmt.Errorf("field %.64q holds a separator of the signed string", name)
+		}
+	}
+	for _, name := range []string{"notify_id", "out_trade_no", "trade_no"} {
+		if m[name] == "" {
+			return fmt.Errorf("it has no %s", name)
+		}
+	}
+	switch {
+	case m["notify_type"] != "trade_status_sync":
+		return fmt.Errorf("unlisted notify_type %.64q", m["notify_type"])
+	case m["method"] != "" || m["biz_content"] != "":
+		return errors.New("this is a request")
+	case m["app_id"] != c.appID && m["auth_app_id"] != c.appID:
+		return errors.New("it is about another application")
+	case c.sellerID != "" && m["seller_id"] != c.sellerID:
+		return errors.New("it is about another seller")
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package servicewindow
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/openapi"
+)
+
+// Query asks by alipay.trade.query.
+func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	s, err := c.query(ctx, o)
+	if err != nil {
+		return s, fmt.Errorf("servicewindow: query %s: %w", o.ID, err)
+	}
+	return s, nil
+}
+
+func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	a, err := c.trade(ctx, "alipay.trade.query", o, openapi.Message{}, map[string]any{})
+	if failedWith(err, "ACQ.TRADE_NOT_EXIST") {
+		return wallet.State{Outcome: wallet.NotFound, Code: "ACQ.TRADE_NOT_EXIST"}, nil
+	}
+	if err != nil {
+		return wallet.State{Outcome: wallet.Unknown}, sorted(err, nil)
+	}
+	s, err := tradeState(a.Fields, "send_pay_date")
+	if err != nil {
+		return wallet.State{Outcome: wallet.Unknown, Code: s.Code}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+	}
+	if s.Outcome == wallet.Unknown {
+		return s, fmt.Errorf("%w: unlisted trade_status %.64q", wallet.ErrUnknown, s.Code)
+	}
+	s.BuyerID = buyer(a.Fields)
+	return s, nil
+}
+
+// tradeState reads a trade's state; paidAt names the field that has the time of
+// payment. A trade that is closed is either over unpaid or paid and given back
+// in full: the second is money that came, and it has that time. An unlisted
+// status is Unknown, without an error.
+func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
+	s := wallet.State{Outcome: wallet.Unknown, TradeNo: fields["trade_no"], Code: fields["trade_status"]}
+	switch s.Code {
+	case "WAIT_BUYER_PAY":
+		s.Outcome = wallet.Waiting
+	case "TRADE_SUCCESS", "TRADE_FINISHED":
+		s.Outcome = wallet.Paid
+	case "TRADE_CLOSED":
+		s.Outcome = wallet.Closed
+		if fields[paidAt] != "" {
+			s.Outcome = wallet.Paid
+		}
+	}
+	if s.Outcome != wallet.Paid {
+		return s, nil
+	}
+	if s.TradeNo == "" {
+		return s, fmt.Errorf("paid without a trade_no")
+	}
+	amount, err := yuan(fields["total_amount"])
+	if err != nil {
+		return s, fmt.Errorf("paid, but %w", err)
+	}
+	s.Amount, s.At = amount, when(fields, paidAt)
+	return s, nil
+}
+
+// buyer gives the masked account of the buyer if there is one, else the id with
+// its middle masked.
+func buyer(fields map[string]string) string {
+	if id := fields["buyer_logon_id"]; id != "" {
+		return id
+	}
+	for _, name := range []string{"buyer_user_id", "buyer_id", "buyer_open_id"} {
+		if id := wallet.MaskID(fields[name]); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// Close closes a trade that is not paid. Where the wallet says that the trade's
+// state does not allow it, the state itself is the answer.
+func (c *connector) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
+	_, err := c.trade(ctx, "alipay.trade.close", o, openapi.Message{}, map[string]any{})
+	switch {
+	case err == nil:
+		return wallet.State{Outcome: wallet.Closed}, nil
+	case failedWith(err, "ACQ.TRADE_NOT_EXIST"):
+		return wallet.State{Outcome: wallet.NotFound, Code: "ACQ.TRADE_NOT_EXIST"}, nil
+	case failedWith(err, "ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_STATUS_INVALID", "ACQ.REASON_ILLEGAL_STATUS"):
+		s, err := c.Query(ctx, o)
+		if s.Outcome == wallet.Waiting {
+			s.Outcome = wallet.Unknown // the wallet contradicts itself
+		}
+		return s, err
+	}
+	return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("servicewindow: close %s: %w", o.ID, sorted(err, nil))
+}

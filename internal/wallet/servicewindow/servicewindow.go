@@ -1,0 +1,255 @@
+// Package servicewindow pays inside the Alipay app (800107): a page that is
+// open there has the app's own cashier pay a trade that was made beforehand, by
+// Alipay's OpenAPI.
+//
+// Sources: Alipay's open platform, alipay.trade.create, .query, .close, .refund,
+// alipay.trade.fastpay.refund.query, alipay.system.oauth.token, tradePay and
+// "Asynchronous notification".
+package servicewindow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/alipay"
+	"github.com/sampanpay/sampan/internal/wire/openapi"
+)
+
+// Driver opens accounts of this wallet.
+var Driver = wallet.Driver{Name: "servicewindow", Info: info, Open: open}
+
+var info = wallet.Info{
+	Title:    "Alipay, inside its app (Service Window)",
+	Maturity: "alpha",
+	PayTypes: []pay.PayType{pay.AlipayServiceWindow},
+	// The wallet's calls name no currency: it is the yuan.
+	Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}},
+	Can:        []wallet.Capability{wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose},
+	// The wallet itself closes a trade at its time_expire, and we close it
+	// before we give an order up.
+	LateMax: time.Hour,
+	Settings: []wallet.Setting{
+		{Name: "gateway", Help: "address of gateway.do", Default: "https://openapi.alipay.com/gateway.do"},
+		{Name: "authorize", Help: "address of the page that tells who the buyer is", Default: "https://openauth.alipay.com/oauth2/publicAppAuthorize.htm"},
+		{Name: "app_id", Help: "the application's id", Required: true},
+		{Name: "private_key", Help: "the application's private key, PEM or base64", Secret: true, Required: true},
+		{Name: "alipay_public_key", Help: "Alipay's public key for the application, PEM or base64; without it the three certificates"},
+		{Name: "app_cert", Help: "certificate mode: the application's certificate, PEM"},
+		{Name: "alipay_cert", Help: "certificate mode: Alipay's certificate, PEM"},
+		{Name: "root_cert", Help: "certificate mode: Alipay's root certificates, PEM"},
+		{Name: "seller_id", Help: "who is paid: 16 digits that begin with 2088; the application's owner if absent"},
+		{Name: "product_code", Help: "as in the contract: absent for a page in the app, JSAPI_PAY for a mini program"},
+		{Name: "op_app_id", Help: "with JSAPI_PAY: the app id of the mini program that opens the cashier"},
+		{Name: "app_auth_token", Help: "for payment companies: the merchant's authorisation", Secret: true},
+		wallet.RefundDays,
+	},
+}
+
+// rules say what each setting must look like when it is there.
+var rules = map[string]wallet.Rule{
+	"gateway":      wallet.Gateway,
+	"authorize":    wallet.Gateway,
+	"app_id":       {OK: appID, Text: "must be 16 digits"},
+	"seller_id":    {OK: userID, Text: "must be 16 digits that begin with 2088"},
+	"product_code": {OK: regexp.MustCompile(`^[A-Z0-9_]{1,64}$`).MatchString, Text: "must be capitals, digits and _"},
+	"op_app_id":    {OK: appID, Text: "must be 16 digits"},
+	"refund_days":  {OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days"},
+}
+
+var (
+	appID  = regexp.MustCompile(`^[0-9]{16}$`).MatchString
+	userID = regexp.MustCompile(`^2088[0-9]{12}$`).MatchString
+)
+
+// china is the zone of all times on this wire.
+var china = time.FixedZone("+08:00", 8*60*60)
+
+// connector is one account. It is immutable.
+type connector struct {
+	gateway, authorize string
+	keys               openapi.Keys
+	http               *http.Client
+	now                func() time.Time
+	appID, sellerID    string
+	productCode, opApp string
+	common             openapi.Message // what every request has
+}
+
+// open checks the account's settings. Errors name the setting and the rule, not
+// the value.
+func open(a wallet.Account) (wallet.Connector, error) {
+	c, err := newConnector(a)
+	if err != nil {
+		return nil, fmt.Errorf("servicewindow: %w", err)
+	}
+	return c, nil
+}
+
+func newConnector(a wallet.Account) (*connector, error) {
+	s, err := a.Values(info.Settings, rules)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.Client()
+	if err != nil {
+		return nil, err
+	}
+	c := &connector{
+		gateway: s["gateway"], authorize: s["authorize"], http: client, now: a.Now,
+		appID: s["app_id"], sellerID: s["seller_id"], productCode: s["product_code"], opApp: s["op_app_id"],
+		common: openapi.Message{
+			"app_id": s["app_id"], "format": "JSON", "charset": "utf-8", "version": "1.0", "app_auth_token": s["app_auth_token"],
+		},
+	}
+	c.keys.Type = alipay.RSA2
+	if c.keys.Private, err = alipay.ParsePrivateKey(s["private_key"]); err != nil {
+		return nil, fmt.Errorf("setting private_key: %w", err)
+	}
+	if key := s["alipay_public_key"]; key != "" {
+		if c.keys.Public, err = alipay.ParsePublicKey(key); err != nil {
+			return nil, fmt.Errorf("setting alipay_public_key: %w", err)
+		}
+	} else if err := c.certificates(s); err != nil {
+		return nil, err
+	}
+	if c.keys.Public.Equal(&c.keys.Private.PublicKey) {
+		return nil, errors.New("setting alipay_public_key must be Alipay's key, not the other half of private_key")
+	}
+	return c, nil
+}
+
+// certificates sets the account up for certificate mode, in which requests name
+// the certificates and Alipay's own holds its key.
+func (c *connector) certificates(s map[string]string) error {
+	for _, name := range []string{"app_cert", "alipay_cert", "root_cert"} {
+		if s[name] == "" {
+			return fmt.Errorf("setting alipay_public_key is missing, or for certificate mode %s", name)
+		}
+	}
+	app, err := openapi.ParseCertificate(s["app_cert"])
+	if err != nil {
+		return fmt.Errorf("setting app_cert: %w", err)
+	}
+	if !app.Key.Equal(&c.keys.Private.PublicKey) {
+		return errors.New("setting app_cert is not of private_key")
+	}
+	theirs, err := openapi.ParseCertificate(s["alipay_cert"])
+	if err != nil {
+		return fmt.Errorf("setting alipay_cert: %w", err)
+	}
+	root, err := openapi.RootSN(s["root_cert"])
+	if err != nil {
+		return fmt.Errorf("setting root_cert: %w", err)
+	}
+	c.keys.Public = theirs.Key
+	c.common["app_cert_sn"], c.common["alipay_root_cert_sn"] = app.SN, root
+	return nil
+}
+
+// trade asks for something about a trade: content becomes biz_content, and the
+// answer must be about the order.
+func (c *connector) trade(ctx context.Context, method string, o wallet.Order, m openapi.Message, content map[string]any) (openapi.Answer, error) {
+	content["out_trade_no"] = o.ID
+	text, err := json.Marshal(content)
+	if err != nil {
+		return openapi.Answer{}, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
+	}
+	m["biz_content"] = string(text)
+	a, err := c.call(ctx, method, m)
+	if err == nil && a.Fields["out_trade_no"] != o.ID {
+		return a, fmt.Errorf("%w: the answer is about another order", wallet.ErrUnknown)
+	}
+	return a, err
+}
+
+// failure is the wallet's signed no: what it means depends on the call.
+type failure struct{ code string }
+
+func (f *failure) Error() string { return "error " + f.code }
+
+// call signs and sends one request. A *failure is the wallet's signed refusal of
+// the business; any other error is one of the contract's.
+func (c *connector) call(ctx context.Context, method string, m openapi.Message) (openapi.Answer, error) {
+	for name, value := range c.common {
+		m[name] = value
+	}
+	m["method"], m["timestamp"] = method, c.now().In(china).Format(time.DateTime)
+	if err := m.Sign(c.keys); err != nil {
+		return openapi.Answer{}, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
+	}
+	// The charset is needed to read the body, so the gateway wants it in the
+	// address too.
+	doc, err := wallet.Post(ctx, c.http, c.gateway+"?charset=utf-8", m.Encode())
+	if err != nil {
+		return openapi.Answer{}, err
+	}
+	a, err := openapi.ParseAnswer(method, doc)
+	if err == nil {
+		err = a.Verify(c.keys)
+	}
+	if err != nil {
+		return openapi.Answer{}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+	}
+	if a.OK() {
+		return a, nil
+	}
+	return a, refusal(a)
+}
+
+// refusal sorts an answer that is no success by its gateway-level code. (Alipay,
+// "Common error codes".)
+func refusal(a openapi.Answer) error {
+	code, sub := a.Fields["code"], a.Fields["sub_code"]
+	switch {
+	case code == "40004" && sub != "" && a.Sign != "":
+		return &failure{sub}
+	case code == "40005": // too many calls: this one was not carried out
+		return fmt.Errorf("%w: error %.64q", wallet.ErrNotSent, sub)
+	case sub == "isv.code-invalid":
+		return &wallet.Rejection{Code: sub, Kind: wallet.RejectedOrder}
+	case slices.Contains([]string{"20001", "40001", "40002", "40003", "40006"}, code):
+		return &wallet.Rejection{Code: sub, Text: "code " + code, Kind: wallet.RejectedAccount}
+	}
+	return fmt.Errorf("%w: code %.16q, error %.64q", wallet.ErrUnknown, code, sub)
+}
+
+// sorted turns a *failure into the contract's error by the call's list of
+// definite refusals; what is not in it is unknown.
+func sorted(err error, refusals map[string]wallet.RejectionKind) error {
+	var f *failure
+	if !errors.As(err, &f) {
+		return err
+	}
+	if kind, listed := refusals[f.code]; listed {
+		return &wallet.Rejection{Code: f.code, Kind: kind}
+	}
+	return fmt.Errorf("%w: error %.64q", wallet.ErrUnknown, f.code)
+}
+
+// failedWith reports whether err is the wallet's refusal by one of the codes.
+func failedWith(err error, codes ...string) bool {
+	var f *failure
+	return errors.As(err, &f) && slices.Contains(codes, f.code)
+}
+
+// when reads the first of the named times that is there; zero if none is. Those
+// of refunds come with milliseconds, which the layout lets pass.
+func when(fields map[string]string, names ...string) time.Time {
+	for _, name := range names {
+		if at, err := time.ParseInLocation(time.DateTime, fields[name], china); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// yuan reads an amount.
+func yuan(s string) (pay.Amount, error) { return pay.ParseDecimal(s, "CNY") }
