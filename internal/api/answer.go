@@ -67,3 +67,11 @@ func (a *API) paidAt(p pay.Payment) string {
 	}
 	return a.print(p.PaidAt)
 }
+
+// doneAt is a refund's paydtm: until it is done, the time that it was made.
+func (a *API) doneAt(r pay.Refund) string {
+	if r.Status != pay.RefundSucceeded {
+		return a.print(r.CreatedAt)
+	}
+	return a.print(r.DoneAt)
+}

@@ -67,6 +67,10 @@ func New(c Config) *API {
 func (a *API) Register(mux *http.ServeMux) {
 	mux.Handle("/trade/v1/payment", a.trade(a.pay))
 	mux.Handle("/trade/v1/query", a.trade(a.query))
+	mux.Handle("/trade/v1/refund", a.trade(a.refund))
+	mux.Handle("/trade/v1/close", a.trade(a.close))
+	mux.Handle("/trade/v1/reversal", a.trade(a.close))
+	mux.Handle("/trade/v1/add_note", a.trade(a.addNote))
 	mux.Handle("/trade/", a.observed(a.broken, a.lost))
 	mux.Handle("/callback/{merchant}/{account}", a.observed(callbackBroken, a.callback))
 }

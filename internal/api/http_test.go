@@ -116,7 +116,7 @@ func (o *office) stored(t *testing.T) int {
 	for _, scope := range []pay.Scope{
 		{MerchantID: "100001", AppCode: "plain"}, {MerchantID: "100001", AppCode: "tight"}, {MerchantID: "100002", AppCode: "chain"}, {MerchantID: "100002", AppCode: "chain", StoreID: "M1"},
 	} {
-		found, err := o.Store.Payments(t.Context(), store.PaymentFilter{Scope: scope, Limit: 1000})
+		found, err := o.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 1000})
 		must(t, err)
 		n += len(found)
 	}
@@ -127,7 +127,7 @@ func (o *office) stored(t *testing.T) int {
 var paper = wallet.Driver{
 	Name: "paper",
 	Info: wallet.Info{
-		Title: "Paper", Offline: true, PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
+		Title: "Paper", Offline: true, Can: []wallet.Capability{wallet.CanRefund}, PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
 		Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD", "JPY", "USD"}, pay.AlipayHK: {"HKD"}},
 	},
 	Open: func(wallet.Account) (wallet.Connector, error) { return paperWallet{}, nil },
@@ -141,9 +141,19 @@ func (paperWallet) Pay(context.Context, wallet.Order) (wallet.Checkout, error) {
 func (paperWallet) Query(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{Outcome: wallet.NotFound}, nil
 }
-func (paperWallet) Refund(context.Context, wallet.Refund) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
+
+// Refund answers by the amount: of 1 nothing is known, 2 is more than the
+// merchant has, anything else goes back at once.
+func (paperWallet) Refund(_ context.Context, r wallet.Refund) (wallet.State, error) {
+	switch r.Amount.Minor {
+	case 1:
+		return wallet.State{}, wallet.ErrUnknown
+	case 2:
+		return wallet.State{}, &wallet.Rejection{Code: "POOR", Kind: wallet.RejectedFunds}
+	}
+	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
 }
+
 func (paperWallet) QueryRefund(context.Context, wallet.Refund) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }

@@ -36,7 +36,7 @@ func (a *API) pay(ctx context.Context, c call, rec *record) answer {
 // gateway's business, the currencies of a pay type included.
 func paymentRequest(c call) (gateway.PayRequest, error) {
 	v := values{params: c.params}
-	r := gateway.PayRequest{Credential: c.credential, Fingerprint: fingerprint(c.params)}
+	r := gateway.PayRequest{Credential: c.credential, Fingerprint: fingerprint(c.params, fingerprinted...)}
 
 	v.required("txamt", 11)
 	r.Amount.Minor = v.number("txamt", 1, 99_999_999_999)
@@ -96,12 +96,12 @@ var fingerprinted = []string{
 }
 
 // fingerprint tells requests apart by what they ask for: the SHA-256, in hex, of
-// each fingerprinted name and value that is not empty, each with its length in
+// each of the names and its value that is not empty, each with its length in
 // front. So "sent but empty" is the same as "not sent", and no value can pass
 // for another's.
-func fingerprint(params sign.Params) string {
+func fingerprint(params sign.Params, names ...string) string {
 	h := sha256.New()
-	for _, name := range fingerprinted {
+	for _, name := range names {
 		if value := params[name]; value != "" {
 			fmt.Fprintf(h, "%d:%s,%d:%s,", len(name), name, len(value), value)
 		}

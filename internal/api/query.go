@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,12 +25,37 @@ const (
 // standings is how a payment's status is told: the trade API's code of a
 // transaction and the words for people.
 var standings = map[pay.Status]meaning{
-	pay.Created: {"1145", "outcome not known yet"},
+	pay.Created: unknownYet,
 	pay.Pending: {"1143", "waiting for the buyer"},
 	pay.Paid:    {success, "success"},
-	pay.Failed:  {meanings[pay.WalletRejected].respcd, meanings[pay.WalletRejected].text},
+	pay.Failed:  meanings[pay.WalletRejected],
 	pay.Closed:  {"1142", "order closed"},
 	pay.Expired: {"1181", "order expired"},
+}
+
+var unknownYet = meaning{"1145", "outcome not known yet"}
+
+// standing is how a payment stands. One that is to be closed is neither open
+// nor closed.
+func standing(p pay.Payment) meaning {
+	if p.Status == pay.Pending && p.CloseID != "" {
+		return unknownYet
+	}
+	return standings[p.Status]
+}
+
+// refundStanding is how a refund stands.
+func refundStanding(r pay.Refund) meaning {
+	switch r.Status {
+	case pay.RefundPending:
+		return unknownYet
+	case pay.RefundSucceeded:
+		return standings[pay.Paid]
+	}
+	if told, ok := meanings[r.Cause]; ok {
+		return told
+	}
+	return meanings[pay.RefundDenied]
 }
 
 // queryAnswer is the body of a query that was carried out.
@@ -67,6 +91,7 @@ type transaction struct {
 	CashRefundFeeType string `json:"cash_refund_fee_type"`
 	ExchangeRate      string `json:"exchange_rate"`
 	CardCd            string `json:"cardcd"`
+	OrigSn            string `json:"origssn,omitempty"` // refunds only
 }
 
 // query serves /trade/v1/query.
@@ -75,7 +100,7 @@ func (a *API) query(ctx context.Context, c call, rec *record) answer {
 	if err != nil {
 		return a.refuse(err, "", rec)
 	}
-	payments, err := a.Gateway.Query(ctx, request)
+	found, err := a.Gateway.Query(ctx, request)
 	if err != nil {
 		return a.refuse(err, "", rec)
 	}
@@ -86,12 +111,16 @@ func (a *API) query(ctx context.Context, c call, rec *record) answer {
 		PageSize: strconv.Itoa(limit),
 		Data:     []transaction{}, // never null
 	}
-	wanted := request.Filter.Statuses
-	for _, p := range payments {
-		if len(wanted) > 0 && !slices.Contains(wanted, p.Status) {
-			continue // the wallet was asked just now, and it has moved on
+	wanted := c.params["respcd"]
+	for _, t := range found {
+		line := a.transaction(t.Payment)
+		if t.Refund != nil {
+			line = a.refundTransaction(*t.Refund, t.Payment)
 		}
-		body.Data = append(body.Data, a.transaction(p))
+		// What was read by its status may have moved on when the wallet was asked.
+		if wanted == "" || line.RespCd == wanted {
+			body.Data = append(body.Data, line)
+		}
 	}
 	return answer{status: statusOf(nil), json: body, respcd: body.RespCd}
 }
@@ -112,7 +141,7 @@ func queryRequest(c call, now time.Time) (gateway.QueryRequest, error) {
 		}
 		f.PayTypes = append(f.PayTypes, t)
 	}
-	f.Statuses = v.statuses("respcd")
+	f.Statuses, f.RefundStatuses = v.statuses("respcd")
 	if len(f.IDs)+len(f.OrderNos) == 0 {
 		f.From, f.To = v.timeRange(now)
 	}
@@ -141,21 +170,36 @@ func (v *values) numbers(name string) []string {
 	return numbers
 }
 
-// noStatus is a status that no payment has, for a filter that nothing matches.
-const noStatus pay.Status = "none"
+// Statuses that nothing has, for a filter that nothing matches.
+const (
+	noStatus       pay.Status       = "none"
+	noRefundStatus pay.RefundStatus = "none"
+)
 
-// statuses reads a filter by a transaction's respcd. Absent is nil.
-func (v *values) statuses(name string) []pay.Status {
-	code := v.text(name, 4)
-	if code == "" {
-		return nil
-	}
-	for status, told := range standings {
-		if told.respcd == code {
-			return []pay.Status{status}
+// statuses reads a filter by a transaction's respcd, as the statuses that may be
+// told so. Absent is nil.
+func (v *values) statuses(name string) ([]pay.Status, []pay.RefundStatus) {
+	payments, refunds := []pay.Status{noStatus}, []pay.RefundStatus{noRefundStatus}
+	switch code := v.text(name, 4); code {
+	case "":
+		return nil, nil
+	case success:
+		return []pay.Status{pay.Paid}, []pay.RefundStatus{pay.RefundSucceeded}
+	case unknownYet.respcd:
+		return []pay.Status{pay.Created, pay.Pending}, []pay.RefundStatus{pay.RefundPending}
+	default:
+		for status, told := range standings {
+			if told.respcd == code {
+				payments = []pay.Status{status}
+			}
+		}
+		for _, told := range meanings {
+			if told.respcd == code {
+				refunds = []pay.RefundStatus{pay.RefundFailed}
+			}
 		}
 	}
-	return []pay.Status{noStatus}
+	return payments, refunds
 }
 
 var zoneForm = regexp.MustCompile(`^[+-](0[0-9]|1[0-4])[0-5][0-9]$`)
@@ -210,7 +254,7 @@ func (v *values) timeRange(now time.Time) (from, to time.Time) {
 // transaction tells of a payment. Of what the buyer paid in their own currency
 // the wallets tell nothing.
 func (a *API) transaction(p pay.Payment) transaction {
-	told := standings[p.Status]
+	told := standing(p)
 	return transaction{
 		SysSn:         p.ID,
 		OutTradeNo:    p.OrderNo,
@@ -231,6 +275,16 @@ func (a *API) transaction(p pay.Payment) transaction {
 		CashRefundFee: "0",
 		CardCd:        p.BuyerID,
 	}
+}
+
+// refundTransaction tells of a refund of p.
+func (a *API) refundTransaction(r pay.Refund, p pay.Payment) transaction {
+	told := refundStanding(r)
+	t := a.transaction(p)
+	t.SysSn, t.OutTradeNo, t.OrigSn, t.OrderType = r.ID, r.OrderNo, p.ID, "refund"
+	t.TxAmt, t.RespCd, t.ErrMsg, t.Cancel = strconv.FormatInt(r.Amount.Minor, 10), told.respcd, told.text, "0"
+	t.TxDtm, t.SysDtm, t.PayDtm, t.UdID = r.ClientTime, a.print(r.CreatedAt), a.doneAt(r), r.DeviceID
+	return t
 }
 
 // cancelled is the flag that tells whether an order still stands.

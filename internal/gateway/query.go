@@ -20,23 +20,30 @@ const (
 type QueryRequest struct {
 	Credential pay.Credential
 	StoreID    string
-	Filter     store.PaymentFilter // its Scope is set by Query
+	Filter     store.Filter // its Scope is set by Query
 }
 
-// Query lists a merchant's own payments, newest first. Open ones are asked for
-// at the wallet first, at most once in three seconds each, and the answer comes
-// within two seconds whatever the wallets do: what is not known by then is
-// given as it stands.
-func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]pay.Payment, error) {
+// Query lists a merchant's own payments and refunds, newest first. The wallet is
+// asked about open payments first, at most once in three seconds each, and the
+// answer comes within two seconds whatever the wallets do: what is not known by
+// then is given as it stands. Refunds are as Recover last found them.
+func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transaction, error) {
 	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
 		return nil, err
 	}
 	r.Filter.Scope = pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
-	found, err := g.Store.Payments(ctx, r.Filter)
+	found, err := g.Store.Transactions(ctx, r.Filter)
 	if err != nil {
 		return nil, err
 	}
-	return g.askAll(ctx, found), nil
+	payments := make([]pay.Payment, len(found))
+	for i, t := range found {
+		payments[i] = t.Payment
+	}
+	for i, p := range g.askAll(ctx, payments) {
+		found[i].Payment = p
+	}
+	return found, nil
 }
 
 // askAll asks the wallets about those of the payments whose outcome is still to

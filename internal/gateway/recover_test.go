@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -147,7 +148,7 @@ func TestAMerchantsQueryAsksTheWalletAtMostOnceInThreeSeconds(t *testing.T) {
 		p := b.ordered("A1", true)
 		unopened := b.ordered("A2", false)
 		b.wallet.forget()
-		query := func() []pay.Payment {
+		query := func() []store.Transaction {
 			found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential})
 			if err != nil {
 				t.Fatal(err)

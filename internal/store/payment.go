@@ -32,7 +32,7 @@ func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Paym
 	}
 	switch _, err := db.RefundByOrderNo(ctx, p.Scope, p.OrderNo); {
 	case err == nil:
-		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Message: "the order number is a refund's"}
+		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the order number is a refund's"}
 	case !errors.Is(err, ErrNotFound):
 		return pay.Payment{}, false, err
 	}
@@ -51,46 +51,6 @@ func (db *DB) PaymentByOrderNo(ctx context.Context, s pay.Scope, orderNo string)
 		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
 	})
 	return toPayment(row), notFound(err)
-}
-
-// PaymentFilter chooses payments. Zero fields do not restrict; Scope does
-// always, all three fields exactly.
-type PaymentFilter struct {
-	pay.Scope
-	IDs, OrderNos []string // a payment matches if it is in either
-	PayTypes      []pay.PayType
-	Statuses      []pay.Status
-	From, To      time.Time // on CreatedAt, both included
-	Limit, Offset int
-}
-
-// Payments lists payments, newest first.
-func (db *DB) Payments(ctx context.Context, f PaymentFilter) ([]pay.Payment, error) {
-	var w where
-	w.and("merchant_id = ? AND app_code = ? AND store_id = ?", f.MerchantID, f.AppCode, f.StoreID)
-	switch {
-	case len(f.IDs) > 0 && len(f.OrderNos) > 0:
-		w.and("("+in("id", f.IDs)+" OR "+in("order_no", f.OrderNos)+")", anys(f.IDs, f.OrderNos)...)
-	case len(f.IDs) > 0:
-		w.and(in("id", f.IDs), anys(f.IDs)...)
-	case len(f.OrderNos) > 0:
-		w.and(in("order_no", f.OrderNos), anys(f.OrderNos)...)
-	}
-	if len(f.PayTypes) > 0 {
-		w.and(in("pay_type", f.PayTypes), anys(f.PayTypes)...)
-	}
-	if len(f.Statuses) > 0 {
-		w.and(in("status", f.Statuses), anys(f.Statuses)...)
-	}
-	if !f.From.IsZero() {
-		w.and("created_at >= ?", ms(f.From))
-	}
-	if !f.To.IsZero() {
-		w.and("created_at <= ?", ms(f.To))
-	}
-	text := "SELECT " + paymentColumns + " FROM payment" + w.page("created_at DESC, id DESC", f.Limit, f.Offset)
-	rows, err := db.pool().QueryContext(ctx, text, w.args...)
-	return list(toPayment)(collect(rows, err, paymentFields))
 }
 
 // MarkOpened records the first opening of a pay link and when the wallet is to

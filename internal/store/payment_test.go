@@ -369,20 +369,20 @@ func TestPaymentsAreListedByWhatIsAskedFor(t *testing.T) {
 		sec := func(n int) time.Time { return t0.Add(time.Duration(n) * time.Second) }
 		id := func(n int) string { return payment(n).ID }
 		for name, c := range map[string]struct {
-			f    store.PaymentFilter
+			f    store.Filter
 			want string
 		}{
-			"all of the scope":      {store.PaymentFilter{}, "54321"},
-			"another scope":         {store.PaymentFilter{Scope: pay.Scope{MerchantID: "100001", AppCode: "APP1", StoreID: "S1"}}, "6"},
-			"ids":                   {store.PaymentFilter{IDs: []string{id(2), id(4), id(6), "x"}}, "42"},
-			"numbers":               {store.PaymentFilter{OrderNos: []string{"order-1", "order-%"}}, "1"},
-			"either id or number":   {store.PaymentFilter{IDs: []string{id(2)}, OrderNos: []string{"order-5"}}, "52"},
-			"pay type":              {store.PaymentFilter{PayTypes: []pay.PayType{pay.AlipayHK}}, "531"},
-			"status":                {store.PaymentFilter{Statuses: []pay.Status{pay.Paid, pay.Closed}}, ""},
-			"time, both included":   {store.PaymentFilter{From: sec(2), To: sec(4)}, "432"},
-			"page":                  {store.PaymentFilter{Limit: 2, Offset: 1}, "43"},
-			"no limit, with offset": {store.PaymentFilter{Offset: 3}, "21"},
-			"all conditions": {store.PaymentFilter{IDs: []string{id(2), id(4)}, PayTypes: []pay.PayType{pay.AlipayCrossBorder},
+			"all of the scope":      {store.Filter{}, "54321"},
+			"another scope":         {store.Filter{Scope: pay.Scope{MerchantID: "100001", AppCode: "APP1", StoreID: "S1"}}, "6"},
+			"ids":                   {store.Filter{IDs: []string{id(2), id(4), id(6), "x"}}, "42"},
+			"numbers":               {store.Filter{OrderNos: []string{"order-1", "order-%"}}, "1"},
+			"either id or number":   {store.Filter{IDs: []string{id(2)}, OrderNos: []string{"order-5"}}, "52"},
+			"pay type":              {store.Filter{PayTypes: []pay.PayType{pay.AlipayHK}}, "531"},
+			"status":                {store.Filter{Statuses: []pay.Status{pay.Paid, pay.Closed}}, ""},
+			"time, both included":   {store.Filter{From: sec(2), To: sec(4)}, "432"},
+			"page":                  {store.Filter{Limit: 2, Offset: 1}, "43"},
+			"no limit, with offset": {store.Filter{Offset: 3}, "21"},
+			"all conditions": {store.Filter{IDs: []string{id(2), id(4)}, PayTypes: []pay.PayType{pay.AlipayCrossBorder},
 				Statuses: []pay.Status{pay.Created}, From: sec(3), To: sec(9), Limit: 5}, "4"},
 		} {
 			if c.f.Scope == (pay.Scope{}) {

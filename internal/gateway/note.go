@@ -1,0 +1,26 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// Note keeps a merchant's words among what happened to a payment, whose number
+// or one of whose refunds' numbers id is. Any other number is NotFound. App
+// codes that have stores cannot: Forbidden.
+func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) error {
+	if c.HasStores {
+		return &pay.Error{Code: pay.Forbidden, Message: "an app code that has stores keeps no notes"}
+	}
+	scope := pay.Scope{MerchantID: c.MerchantID, AppCode: c.AppCode}
+	if r, err := g.Store.Refund(ctx, c.MerchantID, id); err == nil {
+		id = r.PaymentID
+	}
+	p, err := g.own(ctx, scope, id)
+	if err != nil {
+		return err
+	}
+	return g.Store.Tx(ctx, func(tx *store.Tx) error { return g.record(tx, g.event(p, "note", "merchant", text)) })
+}
