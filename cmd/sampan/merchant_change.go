@@ -71,7 +71,8 @@ func (p merchantPart) set(e *env, disabled bool) error {
 		return errors.New("--store: belongs to an app code: name it with --app-code")
 	}
 	return p.with(e.ctx, func(o operator) error {
-		what, err := "merchant "+p.Merchant, error(nil)
+		what := "merchant " + p.Merchant
+		var err error
 		switch {
 		case p.AppCode == "":
 			err = o.SetMerchantDisabled(e.ctx, p.Merchant, disabled)

@@ -118,6 +118,9 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if err != nil {
 		return errors.Join(err, srv.store.Close())
 	}
+	if err := srv.store.SetReturnHosts(e.ctx, credential.AppCode, []string{listeners[3].Addr().String()}); err != nil {
+		return errors.Join(err, srv.store.Close())
+	}
 	info.AppCode, info.ClientKey = credential.AppCode, credential.ClientKey.Reveal()
 	shop := demo.New(demo.Config{
 		Client: &sampan.Client{BaseURL: info.Gateway, AppCode: info.AppCode, ClientKey: info.ClientKey, Log: log}, BaseURL: info.Shop, Log: log,

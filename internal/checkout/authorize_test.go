@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -367,7 +366,7 @@ func TestEveryRefusalIsSaidInEveryLanguage(t *testing.T) {
 	left := regexp.MustCompile(`\{[a-z]+\}|<h1></h1>|<p></p>`)
 	for _, l := range languages {
 		for code := range refusals {
-			c := New(Config{Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+			c := New(Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 			r := httptest.NewRequest("GET", "/authorize/alipay?lang="+l.Tag, nil)
 			w := httptest.NewRecorder()
 			c.refuse(w, r, c.authorizing(r), &pay.Error{Code: code, Message: "x"})

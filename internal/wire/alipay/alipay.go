@@ -28,7 +28,7 @@ const (
 	RSA2 SignType = "RSA2" // RSASSA-PKCS1-v1_5 with SHA-256, base64
 )
 
-// ErrBadSignature: the signature is not that of the text by that key.
+// ErrBadSignature means that the signature is not that of the text by that key.
 var ErrBadSignature = errors.New("alipay: signature does not match")
 
 // Join returns the text that is signed: the fields that keep chooses, sorted by
