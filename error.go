@@ -28,6 +28,14 @@ const (
 	CodeWalletBusy     Code = "1297" // with HTTP 429: too many requests
 	CodeOutcomeUnknown Code = "1298" // the order may exist: ask with a query
 	CodeNumberUsed     Code = "2011" // the order number stands for another order
+
+	CodeAlreadyRefunded Code = "1125" // nothing is left to give back
+	CodeRefundDenied    Code = "1155" // the wallet will not give this money back
+	CodeNotPaid         Code = "1261" // only what was paid can be refunded
+	CodeRefundTooLate   Code = "1265"
+	CodeAmountDiffers   Code = "1266" // an order is closed with its own amount
+	CodeFundsShort      Code = "1269" // the merchant's account at the wallet holds less than the refund
+	CodeRefundTooLarge  Code = "1272" // refunds together would exceed the payment
 )
 
 // Pending reports whether the outcome is still to come: ask again later.

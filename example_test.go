@@ -133,3 +133,25 @@ func ExampleClient_NotificationHandler() {
 	// heard before
 	// 200 SUCCESS
 }
+
+func ExampleClient_Refund() {
+	url, stop := serve(map[string]string{"/trade/v1/refund": `{"respcd": "1145", "resperr": "outcome not known yet", "syssn": "20260102000001000000000009",
+		"orig_syssn": "20260102000001123456789012", "out_trade_no": "TEA-1-R1", "txamt": "1200", "txcurrcd": "HKD"}`})
+	defer stop()
+
+	client := &sampan.Client{BaseURL: url, AppCode: "YOUR_APP_CODE", ClientKey: "YOUR_CLIENT_KEY"}
+	refund, err := client.Refund(context.Background(), sampan.RefundRequest{
+		PaymentID: "20260102000001123456789012",
+		OrderNo:   "TEA-1-R1", // the refund's own: sent again, it is the same refund
+		Amount:    1200,
+	})
+	switch {
+	case err != nil:
+		fmt.Println(err)
+	case refund.Code.Pending():
+		fmt.Println(refund.OrderNo, "is on its way: the notification tells when it is done")
+	default:
+		fmt.Println(refund.OrderNo, "is done")
+	}
+	// Output: TEA-1-R1 is on its way: the notification tells when it is done
+}

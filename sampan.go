@@ -101,8 +101,8 @@ func (c Client) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "sampan.Client("+c.AppCode+" at "+c.BaseURL+")")
 }
 
-// call signs p, sends it and returns the answer of a success. Any other answer
-// is an *Error.
+// call signs p, sends it and returns the answer. One that is not a success is an
+// *Error too.
 func (c *Client) call(ctx context.Context, path string, p sign.Params) (*answer, error) {
 	if c.BaseURL == "" || c.AppCode == "" || c.ClientKey == "" {
 		return nil, errors.New("sampan: the client needs BaseURL, AppCode and ClientKey")
@@ -113,7 +113,7 @@ func (c *Client) call(ctx context.Context, path string, p sign.Params) (*answer,
 			return a, err
 		}
 		if !c.pause(ctx, n, err) {
-			return nil, err
+			return a, err
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (c *Client) attempt(ctx context.Context, path string, p sign.Params) (*answ
 	if code == "" {
 		e.Message = "the answer is not one of the trade API's"
 	}
-	return nil, e
+	return a, e
 }
 
 // repeatable reports whether a later attempt may succeed where this one failed.

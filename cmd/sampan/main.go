@@ -29,9 +29,11 @@ type cli struct {
 	Wallet   walletCmd   `cmd:"" help:"Add, change and list merchants' wallet accounts."`
 	Delivery deliveryCmd `cmd:"" help:"Look at merchants' notifications and send them again."`
 
-	Pay   payCmd   `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`
-	Query queryCmd `cmd:"" help:"Ask for orders, as a merchant."`
-	Bench benchCmd `cmd:"" help:"Measure how many orders a second a server takes."`
+	Pay    payCmd    `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`
+	Query  queryCmd  `cmd:"" help:"Ask for orders, as a merchant."`
+	Refund refundCmd `cmd:"" help:"Give money back, in full or in part, as a merchant."`
+	Close  closeCmd  `cmd:"" help:"Call off an order that is not paid, as a merchant."`
+	Bench  benchCmd  `cmd:"" help:"Measure how many orders a second a server takes."`
 
 	Sign   signCmd   `cmd:"" help:"Show what is signed, and why a signature does not fit."`
 	Doctor doctorCmd `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sampanpay/sampan"
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// onOrder is a command that changes an order for good, and so asks first.
+type onOrder struct {
+	asMerchant
+	ID  string `arg:"" name:"syssn" help:"The order's syssn."`
+	Yes bool   `short:"y" help:"Do not ask."`
+}
+
+// order finds the order that the command is about.
+func (cmd onOrder) order(e *env, client *sampan.Client) (sampan.Transaction, pay.Amount, error) {
+	found, err := client.Query(e.ctx, sampan.QueryRequest{IDs: []string{cmd.ID}})
+	switch {
+	case err != nil:
+		return sampan.Transaction{}, pay.Amount{}, err
+	case len(found.Transactions) != 1:
+		return sampan.Transaction{}, pay.Amount{}, fmt.Errorf("%s: no such order", cmd.ID)
+	case found.Transactions[0].Refund:
+		return sampan.Transaction{}, pay.Amount{}, fmt.Errorf("%s: is a refund, of the order %s", cmd.ID, found.Transactions[0].OriginalID)
+	}
+	t := found.Transactions[0]
+	return t, pay.Amount{Minor: t.Amount, Currency: pay.Currency(t.Currency)}, nil
+}
+
+// agreed shows the order and asks whether to go on. Where nobody can be asked,
+// --yes is required.
+func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, question string) error {
+	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s with %s\nstate      %s %s\n",
+		t.OrderNo, t.ID, amount, pay.PayType(t.PayType).Name(), t.Code, t.Message)
+	if cmd.Yes {
+		return nil
+	}
+	if !isTerminal(e.stdin) {
+		return errors.New("this cannot be taken back: say --yes, or run it at a terminal")
+	}
+	fmt.Fprintf(e.stdout, "\n%s [y/N] ", question)
+	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return err
+	}
+	return errors.New("left as it is")
+}
+
+type refundCmd struct {
+	onOrder
+	Amount  string `arg:"" optional:"" help:"How much, in major units; the whole amount if absent."`
+	OrderNo string `help:"The refund's own number; drawn if absent. To try again after a broken connection, give the number that was printed." placeholder:"NUMBER"`
+}
+
+// Run gives money back.
+func (cmd refundCmd) Run(e *env) error {
+	client, err := cmd.client(e)
+	if err != nil {
+		return err
+	}
+	t, amount, err := cmd.order(e, client)
+	if err != nil {
+		return err
+	}
+	back := amount
+	if cmd.Amount != "" {
+		if back, err = pay.ParseDecimal(cmd.Amount, amount.Currency); err != nil {
+			return err
+		}
+	}
+	if err := cmd.agreed(e, t, amount, "Give back "+back.String()+"?"); err != nil {
+		return err
+	}
+	if cmd.OrderNo == "" {
+		cmd.OrderNo = "CLI-R" + time.Now().UTC().Format("20060102150405") + newCode(3)
+	}
+	fmt.Fprintf(e.stdout, "\nrefund     %s\n", cmd.OrderNo)
+	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "syssn      %s\namount     %s\n", r.ID, back)
+	return outcome(e, r.ID, r.Code)
+}
+
+type closeCmd struct{ onOrder }
+
+// Run calls an order off.
+func (cmd closeCmd) Run(e *env) error {
+	client, err := cmd.client(e)
+	if err != nil {
+		return err
+	}
+	t, amount, err := cmd.order(e, client)
+	if err != nil {
+		return err
+	}
+	if err := cmd.agreed(e, t, amount, "Call the order off?"); err != nil {
+		return err
+	}
+	c, err := client.Close(e.ctx, sampan.CloseRequest{PaymentID: cmd.ID, Amount: t.Amount})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "\nclosing    %s\n", c.ID)
+	return outcome(e, t.ID, c.Code)
+}
+
+// outcome tells whether what was asked for is done.
+func outcome(e *env, id string, code sampan.Code) error {
+	if code.Pending() {
+		_, err := fmt.Fprintf(e.stdout, "outcome    not known yet; the gateway goes on finding out\n           sampan query --id %s\n", id)
+		return err
+	}
+	_, err := fmt.Fprintln(e.stdout, "outcome    done")
+	return err
+}
