@@ -124,6 +124,22 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
+// SendDue sends what is due by now and returns when the outcomes are written
+// down: Run for those who keep their own time.
+func (s *Sender) SendDue(ctx context.Context) error {
+	for {
+		load := newLoad(s.Workers, s.PerReceiver)
+		var running sync.WaitGroup
+		_, err := s.claim(ctx, load, func(d store.Delivery) {
+			load.begin(d.Receiver)
+			running.Go(func() { s.attempt(ctx, d) })
+		})
+		if running.Wait(); err != nil || load.total == 0 {
+			return err
+		}
+	}
+}
+
 // claim takes what is due and may be sent now, starts it, and returns how long
 // there will be nothing to do unless an attempt ends or Wake is called.
 func (s *Sender) claim(ctx context.Context, l *load, start func(store.Delivery)) (time.Duration, error) {

@@ -14,16 +14,22 @@ import (
 // what SQLite spends most of a short statement's time on.
 type prepared struct {
 	db         queries.DBTX
+	before     func(text string) error // of Config; may be nil
 	mu         sync.RWMutex
 	statements map[string]*sql.Stmt
 }
 
-func newPrepared(db queries.DBTX) *prepared {
-	return &prepared{db: db, statements: map[string]*sql.Stmt{}}
+func newPrepared(db queries.DBTX, before func(string) error) *prepared {
+	return &prepared{db: db, before: before, statements: map[string]*sql.Stmt{}}
 }
 
 // PrepareContext returns the kept statement, which the caller must not close.
 func (p *prepared) PrepareContext(ctx context.Context, text string) (*sql.Stmt, error) {
+	if p.before != nil {
+		if err := p.before(text); err != nil {
+			return nil, err
+		}
+	}
 	p.mu.RLock()
 	s := p.statements[text]
 	p.mu.RUnlock()
@@ -64,6 +70,11 @@ func (p *prepared) QueryContext(ctx context.Context, text string, args ...any) (
 func (p *prepared) QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row {
 	s, err := p.PrepareContext(ctx, text)
 	if err != nil {
+		if p.before != nil { // the statement must not be run
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			ctx = ended
+		}
 		return p.db.QueryRowContext(ctx, text, args...) // only that can make a Row of the error
 	}
 	return s.QueryRowContext(ctx, args...)

@@ -90,7 +90,7 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 	}
 	e.readers.SetMaxOpenConns(sqliteReaders)
 	e.readers.SetMaxIdleConns(sqliteReaders)
-	e.write, e.read = newPrepared(e.conn), newPrepared(e.readers)
+	e.write, e.read = newPrepared(e.conn, c.Before), newPrepared(e.readers, c.Before)
 	e.jobs = newGroup(e.commit)
 	return e, nil
 }

@@ -30,6 +30,10 @@ type Config struct {
 	Log *slog.Logger
 	// NoSync trades durability for speed, for soak tests only.
 	NoSync bool
+	// Before is called before each statement of SQLite, and with an error the
+	// statement is not run: for tests that crash, or let others in, between any
+	// two statements. It may be called at the same time.
+	Before func(statement string) error
 }
 
 // Errors of this package, for errors.Is.
