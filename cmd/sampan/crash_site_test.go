@@ -40,9 +40,17 @@ type site struct {
 	gateway       *process
 	ledger        *ledger
 
-	mu    sync.Mutex
-	kills []time.Time
-	ready sync.WaitGroup // who waits for a gateway's port
+	strikes atomic.Int64 // faults so far
+	mu      sync.Mutex
+	spans   []*span
+	ready   sync.WaitGroup // who waits for a gateway's port
+}
+
+// A span is a time in which an acknowledgement could get lost: the moment of a
+// kill, or as long as the database or the network is not as it should be.
+type span struct {
+	began, ended time.Time // zero while it lasts
+	lossy        bool      // notifications get lost too, not only what is known of them
 }
 
 // newSite makes a deployment, and does not start its gateway.
@@ -115,22 +123,35 @@ func (s *site) up(t *testing.T) {
 // kill ends the gateway as a power cut would.
 func (s *site) kill(t *testing.T) {
 	t.Helper()
-	s.mu.Lock()
-	s.kills = append(s.kills, time.Now())
-	s.mu.Unlock()
+	s.trouble(false)()
 	s.gateway.kill(t)
 }
 
-// killed reports whether a gateway was killed between the two times.
-func (s *site) killed(from, to time.Time) bool {
+// trouble counts a fault that begins now and lasts until over is called.
+func (s *site) trouble(lossy bool) (over func()) {
+	s.strikes.Add(1)
+	x := &span{began: time.Now(), lossy: lossy}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, at := range s.kills {
-		if at.After(from) && at.Before(to) {
-			return true
+	s.spans = append(s.spans, x)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		x.ended = time.Now()
+	}
+}
+
+// troubled reports whether there was trouble between the two times, and whether
+// that lost notifications themselves.
+func (s *site) troubled(from, to time.Time) (was, lossy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.spans {
+		if x.began.Before(to) && (x.ended.IsZero() || x.ended.After(from)) {
+			was, lossy = true, lossy || x.lossy
 		}
 	}
-	return false
+	return was, lossy
 }
 
 // A front is an address that outlives what stands behind it, and that can stop

@@ -4,13 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sampanpay/sampan"
@@ -26,39 +21,20 @@ const noLooks = `"1h"`
 const lie = 300 * time.Millisecond
 
 // The gateway is killed, as by a power cut, at each step that matters and at
-// random. After each kind of kill it is started again over the same data, and
-// then the merchant, the wallet and the database must agree.
-func TestAKilledGatewayLosesNothing(t *testing.T) {
+// random; the wallet too. After each kind of kill all is started again over the
+// same data, and then the merchant, the wallet and the database must agree.
+func TestAKilledProcessLosesNothing(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		s := newSite(t, dsn)
-		var table strings.Builder
-		w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(w, "KILLED\tTIMES\tORDERS\tPAID\tNOTIFICATIONS\tREPEATS\tLOST OR WRONG")
-		for _, tt := range []struct {
-			when  string
-			looks string
-			kill  func(*testing.T, *site)
-		}{
-			{"while the wallet is asked to confirm its notice", noLooks, killAtTheQuestion},
-			{"in the middle of the transaction that settles", noLooks, killInTheTransaction},
-			{"when the answer to the wallet is on its way", noLooks, killAtTheAnswer},
-			{"before a group of orders is committed", noLooks, killBeforeAGroupIsCommitted},
-			{"among group commits", noLooks, killAmongGroupCommits},
-			{"while a receiver has a notification in hand", noLooks, killDuringADelivery},
-			{"at random, its start included", `"1s", "3s", "10s", "1m"`, killAtRandom},
-		} {
-			t.Run(tt.when, func(t *testing.T) {
-				before := len(s.kills)
-				s.configure(t, tt.looks)
-				s.ledger = newLedger(t, s)
-				tt.kill(t, s)
-				s.ledger.settled(t)
-				c := s.ledger.check(t)
-				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n", tt.when, len(s.kills)-before, c.orders, c.paid, c.told, c.repeats, c.wrong)
-			})
-		}
-		w.Flush()
-		t.Logf("\n%s", &table)
+		newSite(t, dsn).suffers(t,
+			ordeal{"gateway: while the wallet is asked to confirm its notice", noLooks, killAtTheQuestion},
+			ordeal{"gateway: in the middle of the transaction that settles", noLooks, killInTheTransaction},
+			ordeal{"gateway: when the answer to the wallet is on its way", noLooks, killAtTheAnswer},
+			ordeal{"gateway: before a group of orders is committed", noLooks, killBeforeAGroupIsCommitted},
+			ordeal{"gateway: among group commits", noLooks, killAmongGroupCommits},
+			ordeal{"gateway: while a receiver has a notification in hand", noLooks, killDuringADelivery},
+			ordeal{"gateway, at random, its start included", looks, killAtRandom},
+			ordeal{"gateway or wallet, at random", looks, killEither},
+		)
 	})
 }
 
@@ -161,7 +137,7 @@ func killBeforeAGroupIsCommitted(t *testing.T, s *site) {
 		sent.Go(func() {
 			if err := s.ledger.place(e); err == nil {
 				t.Errorf("%s was acknowledged, and cannot have been written", e.request.OrderNo)
-			} else if !transient(err) {
+			} else if !s.ledger.transient(err) {
 				t.Error(err)
 			}
 		})
@@ -211,7 +187,7 @@ func (s *site) order(t *testing.T, name string, acknowledgements int) (open []*e
 			for n := 0; ; n++ {
 				e := s.ledger.order(fmt.Sprintf("%s-%d-%d", name, i, n))
 				if err := s.ledger.place(e); err != nil {
-					if !transient(err) {
+					if !s.ledger.transient(err) {
 						t.Error(err)
 					}
 					unanswered <- e
@@ -267,89 +243,5 @@ func killDuringADelivery(t *testing.T, s *site) {
 	s.ledger.settled(t)
 	if told := len(e.told); told != 2 {
 		t.Errorf("told %d times, want the one that was cut off, and one repeat", told)
-	}
-}
-
-// crashes is how often the gateway is killed at random: SAMPAN_CRASHES times.
-func crashes(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("SAMPAN_CRASHES")
-	if text == "" {
-		return 12
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("SAMPAN_CRASHES is %q, want a number", text)
-	}
-	return n
-}
-
-// Merchants order, buyers pay or change their minds, again and again.
-func killAtRandom(t *testing.T, s *site) {
-	const buyers = 8
-	s.boot(t)
-	closing := make(chan struct{})
-	var shopping sync.WaitGroup
-	for i := range buyers {
-		shopping.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-closing:
-					return
-				default:
-					s.shop(t, fmt.Sprintf("BUYER-%d-%d", i, n), n%5 != 4)
-				}
-			}
-		})
-	}
-	for range crashes(t) {
-		if rand.N(3) > 0 { // the others may not even get ready
-			s.answers(t, s.Gateway+"/readyz")
-		}
-		time.Sleep(rand.N(time.Second))
-		s.kill(t)
-		s.boot(t)
-	}
-	close(closing)
-	shopping.Wait()
-}
-
-// shop is one order, from the merchant's request to the end of the buyer's
-// visit to the wallet. Where the gateway is away everybody tries again.
-func (s *site) shop(t *testing.T, number string, pays bool) {
-	again := func(what string, try func() bool) bool {
-		for deadline := time.Now().Add(patience); !try(); {
-			if time.Now().After(deadline) {
-				t.Errorf("%s of %s: tried for %v in vain", what, number, patience)
-				return false
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		return true
-	}
-	e := s.ledger.order(number)
-	placed := again("the order", func() bool {
-		err := s.ledger.place(e)
-		if err != nil && !transient(err) {
-			t.Errorf("%s: %v", number, err)
-		}
-		return err == nil
-	})
-	if !placed || !again("the opening", func() bool { return s.ledger.opens(e) }) {
-		return
-	}
-	act := "cancel"
-	if pays {
-		s.ledger.begins(e)
-		act = "pay"
-	}
-	res, err := http.Post(s.Control+"/trades/"+e.id+"/"+act, "", nil)
-	if err != nil {
-		t.Errorf("%s %s: %v", act, number, err)
-		return
-	}
-	res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		t.Errorf("%s %s: %s", act, number, res.Status)
 	}
 }

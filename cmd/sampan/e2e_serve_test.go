@@ -3,12 +3,14 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/sampanpay/sampan"
@@ -75,6 +77,7 @@ func TestReplicasShareOneDatabase(t *testing.T) {
 type deployment struct {
 	*sandbox
 	address, config string
+	simulator       *process
 }
 
 func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
@@ -95,8 +98,7 @@ func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
 		}
 	}
 
-	simulator := filepath.Join(d.dir, "simulator")
-	start(t, "simulator", "--data", simulator, "--wallet", wallet, "--control", control)
+	d.simulate(t)
 	d.answers(t, d.Control+"/healthz")
 
 	printed := d.run(t, append([]string{"merchant", "add", "--config", d.config, "--id", "100001", "--name", "Tea House"}, limits...)...)
@@ -105,7 +107,7 @@ func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
 	}
 	d.AppCode, d.ClientKey = word("app_code"), word("client_key")
 
-	text, err := os.ReadFile(filepath.Join(simulator, "wallet-keys.json"))
+	text, err := os.ReadFile(filepath.Join(d.dir, "simulator", "wallet-keys.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +125,13 @@ func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
 		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+d.Wallet+"/gateway.do",
 		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--secret", "md5_key=@"+secret)
 	return d
+}
+
+// simulate starts the wallet's side, over what it knew before if it was killed.
+func (d *deployment) simulate(t testing.TB) {
+	t.Helper()
+	d.simulator = start(t, "simulator", "--data", filepath.Join(d.dir, "simulator"),
+		"--wallet", strings.TrimPrefix(d.Wallet, "http://"), "--control", strings.TrimPrefix(d.Control, "http://"))
 }
 
 // serve starts a gateway at the address and waits until it is ready.
@@ -170,13 +179,18 @@ func (d *deployment) answers(t testing.TB, address string) {
 	})
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// freeAddress is a loopback address that nobody listens on. It is below the
+// ports that the system gives to those who only connect, which could take it
+// while its process is down.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.N(20000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("a hundred ports are taken")
+	return ""
 }

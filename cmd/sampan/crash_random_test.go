@@ -1,0 +1,186 @@
+package main_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// looks has the gateway ask the wallet by itself: what a lost notice did not
+// tell it, it must find out.
+const looks = `"1s", "3s", "5s"`
+
+// An ordeal is a kind of fault that a site goes through.
+type ordeal struct {
+	what   string
+	looks  string // the gateway's, at the wallet
+	strike func(*testing.T, *site)
+}
+
+// suffers takes the site through each ordeal and waits until all has settled.
+// Then nothing may be lost. It prints what there was.
+func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
+	t.Helper()
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "FAULT\tTIMES\tORDERS\tPAID\tNOTIFICATIONS\tREPEATS\tLOST OR WRONG")
+	for _, o := range ordeals {
+		t.Run(o.what, func(t *testing.T) {
+			before := s.strikes.Load()
+			s.configure(t, o.looks)
+			s.ledger = newLedger(t, s)
+			o.strike(t, s)
+			s.ledger.settled(t)
+			c := s.ledger.check(t)
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n", o.what, s.strikes.Load()-before, c.orders, c.paid, c.told, c.repeats, c.wrong)
+		})
+	}
+	w.Flush()
+	t.Logf("\n%s", &table)
+}
+
+// crashes is how often something is killed at random: SAMPAN_CRASHES times.
+func crashes(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("SAMPAN_CRASHES")
+	if text == "" {
+		return 8
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("SAMPAN_CRASHES is %q, want a number", text)
+	}
+	return n
+}
+
+func killAtRandom(t *testing.T, s *site) {
+	s.boot(t)
+	s.busy(t, func() {
+		for range crashes(t) {
+			s.work(t)
+			s.kill(t)
+			s.boot(t)
+		}
+	})
+}
+
+func killEither(t *testing.T, s *site) {
+	s.up(t)
+	s.busy(t, func() {
+		for range crashes(t) {
+			s.work(t)
+			if rand.N(2) == 0 {
+				s.kill(t)
+				s.boot(t)
+			} else {
+				s.killWallet(t)
+			}
+		}
+	})
+}
+
+// killWallet kills the wallet and starts it again: what it has answered it
+// knows, and what it was about to send it sends later or never.
+func (s *site) killWallet(t *testing.T) {
+	t.Helper()
+	s.strikes.Add(1)
+	s.simulator.kill(t)
+	s.simulate(t)
+}
+
+// work lets some work be done, or next to none: who was started last may not
+// even get ready.
+func (s *site) work(t *testing.T) {
+	t.Helper()
+	if rand.N(3) > 0 {
+		s.answers(t, s.Control+"/healthz")
+		s.answers(t, s.Gateway+"/readyz")
+	}
+	time.Sleep(rand.N(time.Second))
+}
+
+// busy has merchants order, and buyers pay or change their minds, again and
+// again until meanwhile returns. Then all finish what they have begun.
+func (s *site) busy(t *testing.T, meanwhile func()) {
+	t.Helper()
+	const buyers = 8
+	closing := make(chan struct{})
+	var shopping sync.WaitGroup
+	for i := range buyers {
+		shopping.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-closing:
+					return
+				default:
+					s.shop(t, fmt.Sprintf("BUYER-%d-%d", i, n), n%5 != 4)
+				}
+			}
+		})
+	}
+	meanwhile()
+	close(closing)
+	shopping.Wait()
+}
+
+// shop is one order, from the merchant's request to the end of the buyer's
+// visit to the wallet. Where somebody is away everybody tries again.
+func (s *site) shop(t *testing.T, number string, pays bool) {
+	e := s.ledger.order(number)
+	placed := again(t, "the order "+number, func() bool {
+		err := s.ledger.place(e)
+		if err != nil && !s.ledger.transient(err) {
+			t.Errorf("%s: %v", number, err)
+		}
+		return err == nil
+	})
+	if !placed || !again(t, "the opening of "+number, func() bool { return s.ledger.opens(e) }) {
+		return
+	}
+	if pays {
+		s.ledger.begins(e)
+		s.buyer(t, e, "pay", "TRADE_FINISHED")
+	} else {
+		s.buyer(t, e, "cancel", "NONE")
+	}
+}
+
+// again tries until it is done, as long as a person would.
+func again(t *testing.T, what string, try func() bool) bool {
+	for deadline := time.Now().Add(patience); !try(); {
+		if time.Now().After(deadline) {
+			t.Errorf("%s: tried for %v in vain", what, patience)
+			return false
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return true
+}
+
+// buyer does something at the cashier. Where the wallet dies on it the buyer
+// looks whether it is done, which the wallet's status tells, and if not does it
+// once more.
+func (s *site) buyer(t *testing.T, e *entry, act, done string) bool {
+	return again(t, act+" "+e.request.OrderNo, func() bool {
+		res, err := http.Post(s.Control+"/trades/"+e.id+"/"+act, "", nil)
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			return true
+		}
+		x, err := s.look(e.id)
+		if err == nil && x.Status != done {
+			t.Errorf("%s %s: %s, and the order is %s", act, e.request.OrderNo, res.Status, x.Status)
+		}
+		return err == nil
+	})
+}
