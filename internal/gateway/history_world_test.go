@@ -1,0 +1,284 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// world is everything outside of the gateway: the wallet with its own books, and
+// the merchant that is told. The books are the truth that the gateway's are
+// compared with.
+type world struct {
+	trades map[string]*trade // by the order's id
+	order  []string          // the same, by age
+	told   map[string][]byte // to the merchant: what, and the first body
+	heard  map[string]int    // how often the merchant has heard it
+	acked  map[string]int    // how often it has acknowledged it
+	false_ []string          // what was told and is not so
+	late   int               // trades paid so far, for their numbers
+}
+
+// trade is what the wallet knows of an order.
+type trade struct {
+	amount  pay.Amount
+	closed  bool
+	paid    []string         // trade numbers; more than one if the buyer paid twice
+	back    map[string]int64 // given back, by refund
+	notices []message        // of what has happened, in that order
+}
+
+func newWorld() *world {
+	return &world{trades: map[string]*trade{}, told: map[string][]byte{}, heard: map[string]int{}, acked: map[string]int{}}
+}
+
+// know has the wallet learn of an order: the buyer opened it there, or it was
+// registered.
+func (w *world) know(id string, amount pay.Amount) *trade {
+	if w.trades[id] == nil {
+		w.trades[id] = &trade{amount: amount, back: map[string]int64{}}
+		w.order = append(w.order, id)
+	}
+	return w.trades[id]
+}
+
+// buy has the buyer pay an order that the wallet knows of. What is closed there
+// is paid only by force, as by wallets that take money all the same.
+func (w *world) buy(id string, force bool) {
+	t := w.trades[id]
+	if t == nil || (t.closed || len(t.paid) > 0) && !force {
+		return
+	}
+	w.late++
+	number := fmt.Sprintf("T%d", w.late)
+	t.paid = append(t.paid, number)
+	t.notices = append(t.notices, message{OrderID: id, State: wallet.State{Outcome: wallet.Paid, TradeNo: number, Amount: t.amount}})
+}
+
+// Moods are how the wallet takes a call.
+const (
+	unsent = "unsent" // it is not reached
+	silent = "silent" // it is reached, does nothing and answers nothing
+	lost   = "lost"   // it does what is asked, and the answer is lost
+	stale  = "stale"  // it answers as if it did not know yet; to a wish, silent
+	refuse = "refuse" // it refuses a wish; to a question, silent
+	other  = "other"  // it names another amount of a refund; else silent
+)
+
+// teller is the connector of one replica to the world's wallet.
+type teller struct {
+	world *world
+	// call is told of each call before it is made, and says in what mood the
+	// wallet is; an error is the replica's end.
+	call func() (mood string, err error)
+}
+
+// ask makes a call: do is what the wallet does and answers when all is well,
+// blind what it answers while it does not know yet.
+func (c teller) ask(blind *wallet.State, do func() (wallet.State, error)) (wallet.State, error) {
+	mood, err := c.call()
+	if err != nil {
+		return wallet.State{}, err
+	}
+	switch mood {
+	case unsent:
+		return wallet.State{}, wallet.ErrNotSent
+	case lost:
+		_, _ = do()
+		return wallet.State{}, wallet.ErrUnknown
+	case stale:
+		if blind != nil {
+			return *blind, nil
+		}
+	case refuse:
+		if blind == nil {
+			return wallet.State{}, &wallet.Rejection{Code: "NO", Kind: wallet.RejectedFunds}
+		}
+	case "":
+		return do()
+	}
+	return wallet.State{}, wallet.ErrUnknown
+}
+
+func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
+	if o.PayType == pay.AlipayCrossBorder { // only makes an address: the wallet is not called
+		return wallet.Checkout{URL: "https://wallet.example/" + o.ID}, nil
+	}
+	_, err := c.ask(nil, func() (wallet.State, error) {
+		c.world.know(o.ID, o.Amount)
+		return wallet.State{}, nil
+	})
+	return wallet.Checkout{URL: "https://wallet.example/" + o.ID}, err
+}
+
+var unaware = &wallet.State{Outcome: wallet.NotFound}
+
+func (c teller) Query(_ context.Context, o wallet.Order) (wallet.State, error) {
+	return c.ask(unaware, func() (wallet.State, error) { return c.world.state(o.ID), nil })
+}
+
+// state is the truth about an order.
+func (w *world) state(id string) wallet.State {
+	t := w.trades[id]
+	switch {
+	case t == nil:
+		return *unaware
+	case len(t.paid) > 0:
+		return wallet.State{Outcome: wallet.Paid, TradeNo: t.paid[0], Amount: t.amount}
+	case t.closed:
+		return wallet.State{Outcome: wallet.Closed}
+	}
+	return wallet.State{Outcome: wallet.Waiting}
+}
+
+func (c teller) Close(_ context.Context, o wallet.Order) (wallet.State, error) {
+	return c.ask(nil, func() (wallet.State, error) {
+		s := c.world.state(o.ID)
+		if s.Outcome == wallet.Waiting {
+			c.world.trades[o.ID].closed, s.Outcome = true, wallet.Closed
+		}
+		return s, nil
+	})
+}
+
+func (c teller) Refund(_ context.Context, r wallet.Refund) (wallet.State, error) {
+	mood, err := "", error(nil)
+	s, failed := teller{c.world, func() (string, error) {
+		mood, err = c.call()
+		return mood, err
+	}}.ask(nil, func() (wallet.State, error) { return c.world.giveBack(r) })
+	if mood == other {
+		return elsewise(r), nil
+	}
+	return s, failed
+}
+
+func elsewise(r wallet.Refund) wallet.State {
+	r.Amount.Minor++
+	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
+}
+
+// giveBack pays a refund out, once for each number and never more than came.
+func (w *world) giveBack(r wallet.Refund) (wallet.State, error) {
+	t := w.trades[r.Order.ID]
+	if t == nil || len(t.paid) == 0 {
+		return wallet.State{}, &wallet.Rejection{Code: "NOT_PAID"}
+	}
+	if _, done := t.back[r.ID]; !done {
+		sum := r.Amount.Minor
+		for _, minor := range t.back {
+			sum += minor
+		}
+		if sum > t.amount.Minor {
+			return wallet.State{}, &wallet.Rejection{Code: "TOO_MUCH", Kind: wallet.RejectedAmount}
+		}
+		t.back[r.ID] = r.Amount.Minor
+		t.notices = append(t.notices, message{OrderID: r.Order.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}})
+	}
+	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
+}
+
+func (c teller) QueryRefund(_ context.Context, r wallet.Refund) (wallet.State, error) {
+	return c.ask(unaware, func() (wallet.State, error) {
+		if t := c.world.trades[r.Order.ID]; t != nil {
+			if minor, done := t.back[r.ID]; done {
+				return wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: minor, Currency: t.amount.Currency}}, nil
+			}
+		}
+		return *unaware, nil
+	})
+}
+
+func (c teller) RefundGap() (string, time.Duration) { return "partner", 3 * time.Second }
+
+// Notification reads a notice; it is confirmed by the wallet's books.
+func (c teller) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
+	var m message
+	if err := json.Unmarshal(body, &m); err != nil {
+		return wallet.Notice{}, errors.New("forged")
+	}
+	return wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: func(context.Context, wallet.Order) error {
+		_, err := c.ask(nil, func() (wallet.State, error) {
+			if t := c.world.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
+				return wallet.State{}, nil
+			}
+			return wallet.State{}, &wallet.Rejection{Code: "NOT_OURS"}
+		})
+		return err
+	}}, nil
+}
+
+// shop is the merchant's side of the notifications, as a transport: answers are
+// taken from the list, in turn, and then all is acknowledged.
+type shop struct {
+	world   *world
+	answers func() string
+}
+
+// RoundTrip takes a notification. What it says must be true at this moment.
+func (s shop) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer := s.answers()
+	if answer == "away" {
+		return nil, errors.New("connection refused")
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	what := s.world.hear(body)
+	status, text := http.StatusOK, "SUCCESS"
+	switch answer {
+	case "trouble":
+		status = http.StatusInternalServerError
+	case "cut":
+		return nil, errors.New("connection reset")
+	case "other":
+		text = "ok"
+	default:
+		s.world.acked[what]++
+	}
+	return &http.Response{StatusCode: status, Body: io.NopCloser(bytes.NewReader([]byte(text))), Header: http.Header{}, Request: r}, nil
+}
+
+// hear takes down what the merchant is told, which must be so at this moment.
+func (w *world) hear(body []byte) (what string) {
+	var n struct {
+		ID     string `json:"syssn"`
+		Kind   string `json:"notify_type"`
+		Minor  int64  `json:"txamt,string"`
+		Of     string `json:"orig_syssn"`
+		Number string `json:"chnlsn"`
+	}
+	if err := json.Unmarshal(body, &n); err != nil {
+		w.false_ = append(w.false_, "what is no notification: "+string(body))
+		return ""
+	}
+	true_ := false
+	switch n.Kind {
+	case "payment":
+		t := w.trades[n.ID]
+		true_ = t != nil && slices.Contains(t.paid, n.Number) && t.amount.Minor == n.Minor
+	case "refund":
+		t := w.trades[n.Of]
+		true_ = t != nil && t.back[n.ID] == n.Minor
+	}
+	what = n.Kind + " " + n.ID
+	if !true_ {
+		w.false_ = append(w.false_, "told of a "+what+" that is not so")
+	}
+	if first, again := w.told[what]; again && !bytes.Equal(first, body) {
+		w.false_ = append(w.false_, "told of the "+what+" in two ways")
+	}
+	w.told[what] = body
+	w.heard[what]++
+	return what
+}
