@@ -58,7 +58,7 @@ bench: deps build ## measure it beside what bounds it: about ten minutes on an o
 	SAMPAN_TEST_FSYNC=on scripts/with-postgres go run ./scripts/bench $(ARGS)
 
 crash: deps ## kill the gateway, CRASHES times at random on each database (default 100), and count what is lost
-	SAMPAN_CRASHES=$(CRASHES) scripts/with-postgres go test -count=1 -timeout 1h -v -run TestAKilledGateway ./cmd/sampan
+	SAMPAN_CRASHES=$(CRASHES) scripts/with-postgres go test -count=1 -timeout 1h -v -run LosesNothing ./cmd/sampan
 
 fuzz: ## fuzz every target for FUZZTIME each (default 1m)
 	scripts/fuzz $(FUZZTIME)

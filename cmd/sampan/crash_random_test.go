@@ -111,6 +111,7 @@ func (s *site) work(t *testing.T) {
 func (s *site) busy(t *testing.T, meanwhile func()) {
 	t.Helper()
 	const buyers = 8
+	first := s.strikes.Load() // numbers are not used twice
 	closing := make(chan struct{})
 	var shopping sync.WaitGroup
 	for i := range buyers {
@@ -120,7 +121,7 @@ func (s *site) busy(t *testing.T, meanwhile func()) {
 				case <-closing:
 					return
 				default:
-					s.shop(t, fmt.Sprintf("BUYER-%d-%d", i, n), n%5 != 4)
+					s.shop(t, fmt.Sprintf("BUYER-%d-%d-%d", first, i, n), n%5 != 4)
 				}
 			}
 		})
