@@ -70,6 +70,7 @@ var testLibs = []string{
 	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
 	"github.com/rogpeppe/go-internal", "github.com/chromedp", "golang.org/x",
 	"modernc.org/sqlite", "github.com/jackc/pgx/v5", // to look at the books from outside
+	"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog", // bad networks, and the logger that they want
 }
 
 // forTests are the packages that only tests, and each other, may import.

@@ -19,11 +19,14 @@ import (
 // While there is no room the gateway says so and acknowledges nothing, and when
 // there is room again it goes on, without being started anew.
 func TestAFullDiskLosesNothing(t *testing.T) {
+	t.Parallel()
 	t.Run("a disk", func(t *testing.T) {
+		t.Parallel()
 		d := newDisk(t)
 		newSite(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{"SQLite: the disk is full", looks, d.fillAtRandom})
 	})
 	t.Run("a limit", func(t *testing.T) {
+		t.Parallel()
 		l := limit{filepath.Join(t.TempDir(), "sampan.db")}
 		newSite(t, "sqlite:"+l.path).suffers(t, ordeal{"SQLite: its files may not grow", looks, l.limitAtRandom})
 	})

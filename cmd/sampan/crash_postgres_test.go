@@ -23,6 +23,7 @@ import (
 // The database's own server is shut down as if its power were cut, again and
 // again, in the middle of everything; the gateway is not started anew for it.
 func TestACrashedPostgreSQLLosesNothing(t *testing.T) {
+	t.Parallel()
 	pg := newCluster(t)
 	s := newSite(t, pg.dsn)
 	s.suffers(t,

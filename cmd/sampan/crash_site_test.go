@@ -25,8 +25,8 @@ import (
 // How long a killed gateway's work is left alone in these tests. Nothing is
 // sent twice before sendTimeout is over.
 const (
-	sendTimeout = 2 * time.Second
-	sendLease   = 5 * time.Second
+	sendTimeout = 3 * time.Second
+	sendLease   = 6 * time.Second
 	lookLease   = 11 * time.Second
 )
 
@@ -36,6 +36,7 @@ const (
 type site struct {
 	*deployment
 	dsn           string
+	delivery      string // more of its configuration
 	front, wallet *front
 	gateway       *process
 	ledger        *ledger
@@ -66,29 +67,36 @@ func newSite(t *testing.T, dsn string) *site {
 		t.Fatalf("no credential in %q", printed)
 	}
 	s.AppCode, s.ClientKey = m[1], m[2]
-	s.run(t, "wallet", "add", "--config", s.config, "--merchant", "100002", "--id", "alipay", "--kind", "alipayglobal",
-		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+s.wallet.URL+"/gateway.do",
-		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--secret", "md5_key=@"+filepath.Join(s.dir, "md5.key"))
-	t.Setenv("SAMPAN_LISTEN", "127.0.0.1:0")
+	s.connect(t, s.wallet.URL)
 	t.Cleanup(s.ready.Wait)
 	return s
+}
+
+// connect makes the address the one where the gateway finds the wallet.
+func (s *site) connect(t *testing.T, address string) {
+	t.Helper()
+	s.run(t, "wallet", "add", "--config", s.config, "--merchant", "100002", "--id", "alipay", "--kind", "alipayglobal",
+		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+address+"/gateway.do",
+		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--secret", "md5_key=@"+filepath.Join(s.dir, "md5.key"))
 }
 
 // configure writes the gateway's configuration: it asks the wallet by itself
 // after the gaps in looks.
 func (s *site) configure(t *testing.T, looks string) {
 	t.Helper()
-	text := fmt.Sprintf(`base_url = %q
+	text := fmt.Sprintf(`listen = "127.0.0.1:0"
+base_url = %q
 database = %q
 master_key_file = %q
 [delivery]
 allow = ["127.0.0.0/8:*"]
 timeout = %q
 lease = %q
+%s
 [recover]
 looks = [%s]
 lease = %q
-`, s.Gateway, s.dsn, filepath.Join(s.dir, "master.key"), sendTimeout, sendLease, looks, lookLease)
+`, s.Gateway, s.dsn, filepath.Join(s.dir, "master.key"), sendTimeout, sendLease, s.delivery, looks, lookLease)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,9 @@ const lie = 300 * time.Millisecond
 // random; the wallet too. After each kind of kill all is started again over the
 // same data, and then the merchant, the wallet and the database must agree.
 func TestAKilledProcessLosesNothing(t *testing.T) {
+	t.Parallel()
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		t.Parallel()
 		newSite(t, dsn).suffers(t,
 			ordeal{"gateway: while the wallet is asked to confirm its notice", noLooks, killAtTheQuestion},
 			ordeal{"gateway: in the middle of the transaction that settles", noLooks, killInTheTransaction},
