@@ -75,7 +75,7 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		case place:
 			st.Amount = rapid.SampledFrom([]int64{0, 0, 0, 0, 1}).Draw(t, "differs")
 		case refund:
-			st.N, st.Amount = rapid.IntRange(0, 3).Draw(t, "n"), rapid.SampledFrom([]int64{1, 300, 400, 500, price}).Draw(t, "amount")
+			st.N, st.Amount = rapid.IntRange(0, 3).Draw(t, "n"), rapid.SampledFrom([]int64{1, 300, 600, price}).Draw(t, "amount")
 		case notify:
 			st.N, st.Force = rapid.IntRange(0, 3).Draw(t, "n"), rapid.IntRange(0, 5).Draw(t, "lie") == 5
 		case buy:
@@ -92,9 +92,12 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		switch st.Do {
 		case place, open, notify, refund, shut, query, looking, deliver:
 			if rapid.IntRange(0, 2).Draw(t, "disturbed") == 2 {
-				st.At = rapid.IntRange(1, 30).Draw(t, "at")
+				st.At = rapid.IntRange(1, 24).Draw(t, "at")
 				if !nested && rapid.Bool().Draw(t, "by another") {
 					then := drawStep(true).Draw(t, "then")
+					if rapid.Bool().Draw(t, "by the like") {
+						then.Do, then.Order = st.Do, st.Order
+					}
 					st.Then = &then
 				}
 			}
