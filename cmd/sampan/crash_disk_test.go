@@ -23,12 +23,12 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	t.Run("a disk", func(t *testing.T) {
 		t.Parallel()
 		d := newDisk(t)
-		newSite(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{"SQLite: the disk is full", looks, d.fillAtRandom})
+		newSite(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{what: "SQLite: the disk is full", looks: looks, strike: d.fillAtRandom})
 	})
 	t.Run("a limit", func(t *testing.T) {
 		t.Parallel()
 		l := limit{filepath.Join(t.TempDir(), "sampan.db")}
-		newSite(t, "sqlite:"+l.path).suffers(t, ordeal{"SQLite: its files may not grow", looks, l.limitAtRandom})
+		newSite(t, "sqlite:"+l.path).suffers(t, ordeal{what: "SQLite: its files may not grow", looks: looks, strike: l.limitAtRandom})
 	})
 }
 

@@ -87,7 +87,7 @@ func newBadNetwork(t *testing.T) *badNetwork {
 
 // ordeal is a time with these toxics, in both directions of all ways.
 func (n *badNetwork) ordeal(what string, toxics ...toxic) ordeal {
-	return ordeal{what, `"1s"`, func(t *testing.T, s *site) {
+	return ordeal{what: what, looks: `"1s"`, strike: func(t *testing.T, s *site) {
 		l := s.ledger
 		n.merchant.upstream = l.server.Listener.Addr().String()
 		l.address = "http://" + n.merchant.address

@@ -6,6 +6,7 @@ import (
 	"errors"
 	mathrand "math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -27,8 +28,8 @@ func TestACrashedPostgreSQLLosesNothing(t *testing.T) {
 	pg := newCluster(t)
 	s := newSite(t, pg.dsn)
 	s.suffers(t,
-		ordeal{"PostgreSQL, at random", looks, pg.crashAtRandom},
-		ordeal{"PostgreSQL, gateway or wallet, at random", looks, pg.crashAny},
+		ordeal{what: "PostgreSQL, at random", looks: looks, strike: pg.crashAtRandom, long: true},
+		ordeal{what: "PostgreSQL, gateway or wallet, at random", looks: looks, strike: pg.crashAny},
 	)
 }
 
@@ -173,7 +174,9 @@ func (pg *cluster) stop(t *testing.T) {
 	}
 }
 
-// crash stops the server, leaves it so for a moment, and starts it again.
+// crash stops the server, leaves it so for a moment, and starts it again. A
+// gateway that was just starting has ended for want of it: it is started anew, as
+// whoever runs it would.
 func (pg *cluster) crash(t *testing.T, s *site) {
 	t.Helper()
 	defer s.trouble(false)()
@@ -181,6 +184,17 @@ func (pg *cluster) crash(t *testing.T, s *site) {
 	time.Sleep(mathrand.N(300 * time.Millisecond))
 	pg.start(t)
 	pg.answers(t)
+	eventually(t, "the gateway", func() bool {
+		if s.gateway.ended() {
+			s.boot(t)
+		}
+		res, err := http.Get(s.Gateway + "/readyz")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
 }
 
 func (pg *cluster) answers(t *testing.T) {

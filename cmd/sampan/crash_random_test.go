@@ -22,6 +22,7 @@ type ordeal struct {
 	what   string
 	looks  string // the gateway's, at the wallet
 	strike func(*testing.T, *site)
+	long   bool // only in a long run: others have it among theirs
 }
 
 // suffers takes the site through each ordeal and waits until all has settled.
@@ -32,6 +33,9 @@ func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
 	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "FAULT\tTIMES\tORDERS\tPAID\tNOTIFICATIONS\tREPEATS\tLOST OR WRONG")
 	for _, o := range ordeals {
+		if o.long && !long() {
+			continue
+		}
 		t.Run(o.what, func(t *testing.T) {
 			before := s.strikes.Load()
 			s.configure(t, o.looks)
@@ -46,16 +50,20 @@ func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
 	t.Logf("\n%s", &table)
 }
 
-// crashes is how often something is killed at random: SAMPAN_CRASHES times.
+// howOften is the variable with the number of faults of a long run.
+const howOften = "SAMPAN_CRASHES"
+
+func long() bool { return os.Getenv(howOften) != "" }
+
+// crashes is how often something is killed at random.
 func crashes(t *testing.T) int {
 	t.Helper()
-	text := os.Getenv("SAMPAN_CRASHES")
-	if text == "" {
+	if !long() {
 		return 5
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.Atoi(os.Getenv(howOften))
 	if err != nil || n < 1 {
-		t.Fatalf("SAMPAN_CRASHES is %q, want a number", text)
+		t.Fatalf("%s is %q, want a number", howOften, os.Getenv(howOften))
 	}
 	return n
 }

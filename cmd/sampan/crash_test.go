@@ -28,14 +28,14 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		t.Parallel()
 		newSite(t, dsn).suffers(t,
-			ordeal{"gateway: while the wallet is asked to confirm its notice", noLooks, killAtTheQuestion},
-			ordeal{"gateway: in the middle of the transaction that settles", noLooks, killInTheTransaction},
-			ordeal{"gateway: when the answer to the wallet is on its way", noLooks, killAtTheAnswer},
-			ordeal{"gateway: before a group of orders is committed", noLooks, killBeforeAGroupIsCommitted},
-			ordeal{"gateway: among group commits", noLooks, killAmongGroupCommits},
-			ordeal{"gateway: while a receiver has a notification in hand", noLooks, killDuringADelivery},
-			ordeal{"gateway, at random, its start included", looks, killAtRandom},
-			ordeal{"gateway or wallet, at random", looks, killEither},
+			ordeal{what: "gateway: while the wallet is asked to confirm its notice", looks: noLooks, strike: killAtTheQuestion},
+			ordeal{what: "gateway: in the middle of the transaction that settles", looks: noLooks, strike: killInTheTransaction},
+			ordeal{what: "gateway: when the answer to the wallet is on its way", looks: noLooks, strike: killAtTheAnswer},
+			ordeal{what: "gateway: before a group of orders is committed", looks: noLooks, strike: killBeforeAGroupIsCommitted},
+			ordeal{what: "gateway: among group commits", looks: noLooks, strike: killAmongGroupCommits},
+			ordeal{what: "gateway: while a receiver has a notification in hand", looks: noLooks, strike: killDuringADelivery},
+			ordeal{what: "gateway, at random, its start included", looks: looks, strike: killAtRandom, long: true},
+			ordeal{what: "gateway or wallet, at random", looks: looks, strike: killEither},
 		)
 	})
 }
