@@ -1,14 +1,14 @@
 // Package alipayglobal pays through Alipay's global gateway ("mapi"): the
 // mainland wallet for merchants abroad (801107) and AlipayHK (801512), by
-// create_forex_trade_wap, single_trade_query and signed notifications.
+// create_forex_trade_wap, single_trade_query, forex_refund and signed
+// notifications.
 //
 // Sources: Alipay's pages create_forex_trade_wap, single_trade_query,
-// notify_verify and "Asynchronous notification" of the global and the Hong
-// Kong documents.
+// forex_refund, alipay.acquire.refund.query, notify_verify and "Asynchronous
+// notification" of the global and the Hong Kong documents.
 package alipayglobal
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,6 +40,7 @@ var info = wallet.Info{
 	Maturity:   "alpha",
 	PayTypes:   []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
 	Currencies: currencies,
+	Can:        []wallet.Capability{wallet.CanRefund, wallet.CanRefundQuery},
 	Offline:    true,
 	// An order's life at the wallet begins when the buyer logs in, however old
 	// the link is, and lasts what timeout_rule says: 12 hours, or by contract up
@@ -61,6 +62,8 @@ var info = wallet.Info{
 		{Name: "app_pay", Help: "Y opens the Alipay app where there is one"},
 		{Name: "confirm", Help: "ask the wallet about each notice before it settles: yes or no. " +
 			"no is safe only if Alipay's public key is this partner's alone", Default: "yes"},
+		{Name: "refund_gap", Help: "the time that the wallet wants between two refunds of the partner, up to 1m", Default: "3s"},
+		wallet.RefundDays,
 	},
 }
 
@@ -74,6 +77,7 @@ type connector struct {
 	partner   string
 	confirm   bool
 	secondary bool
+	refundGap time.Duration
 	order     mapi.Message // the fields of every order that come from the settings
 }
 
@@ -103,6 +107,7 @@ func open(a wallet.Account) (wallet.Connector, error) {
 			"app_pay":      s["app_pay"],
 		},
 	}
+	c.refundGap, _ = time.ParseDuration(s["refund_gap"])
 	if c.keys, err = keys(s); err != nil {
 		return nil, fmt.Errorf("alipayglobal: %w", err)
 	}
@@ -121,6 +126,8 @@ var rules = map[string]wallet.Rule{
 	"refer_url":          {OK: plainURL, Text: "must be a web address of at most 200 characters without & and ="},
 	"app_pay":            {OK: func(s string) bool { return s == "Y" }, Text: "must be Y or absent"},
 	"confirm":            {OK: yesOrNo, Text: "must be yes or no"},
+	"refund_gap":         {OK: validGap, Text: "must be a duration such as 3s, from 0s to 1m"},
+	"refund_days":        {OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days"},
 }
 
 func keys(s map[string]string) (mapi.Keys, error) {
@@ -153,6 +160,11 @@ func keys(s map[string]string) (mapi.Keys, error) {
 
 func yesOrNo(s string) bool { return s == "yes" || s == "no" }
 
+func validGap(s string) bool {
+	d, err := time.ParseDuration(s)
+	return err == nil && d >= 0 && d <= time.Minute
+}
+
 func validTimeout(s string) bool {
 	unit, ok := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[len(s)-1]]
 	n, err := strconv.ParseUint(s[:len(s)-1], 10, 16)
@@ -166,19 +178,4 @@ func plainURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
 		len(s) <= 200 && !strings.ContainsAny(s, "&=")
-}
-
-// Refund is not supported yet.
-func (c *connector) Refund(context.Context, wallet.Refund) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
-}
-
-// QueryRefund is not supported yet.
-func (c *connector) QueryRefund(context.Context, wallet.Refund) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
-}
-
-// Close is not offered by the wallet: an order ends by its timeout_rule.
-func (c *connector) Close(context.Context, wallet.Order) (wallet.State, error) {
-	return wallet.State{}, wallet.ErrUnsupported
 }

@@ -170,7 +170,7 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 		}
 	}
 	if n.RefundID != "" {
-		return fmt.Errorf("%w: a refund's notice is not confirmed", wallet.ErrUnknown)
+		return c.confirmRefund(ctx, n, o)
 	}
 	s, err := c.query(ctx, o)
 	switch {

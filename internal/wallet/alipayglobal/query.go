@@ -57,14 +57,10 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 		return unknown("", "%w", err)
 	}
 	if !a.Success { // the gateway does not sign these
-		switch {
-		case a.Error == "TRADE_NOT_EXIST":
+		if a.Error == "TRADE_NOT_EXIST" {
 			return wallet.State{Outcome: wallet.NotFound, Code: a.Error}, nil
-		case accountErrors[a.Error]:
-			return wallet.State{Outcome: wallet.Unknown, Code: a.Error},
-				&wallet.Rejection{Code: a.Error, Kind: wallet.RejectedAccount}
 		}
-		return unknown(a.Error, "error %.64q", a.Error)
+		return wallet.State{Outcome: wallet.Unknown, Code: a.Error}, failure(a.Error)
 	}
 	if err := a.Verify(c.keys); err != nil {
 		return unknown("", "%w", err)
@@ -78,6 +74,9 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 		return unknown(status, "unlisted trade_status %.64q", status)
 	case outcome == wallet.Paid && a.Fields["trade_no"] == "":
 		return unknown(status, "paid without a trade_no")
+	}
+	if outcome == wallet.Closed && a.Fields["gmt_payment"] != "" {
+		outcome = wallet.Paid // and given back in full since: the refund is its own fact
 	}
 	return wallet.State{
 		Outcome: outcome,

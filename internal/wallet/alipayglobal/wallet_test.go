@@ -140,7 +140,10 @@ func (w wire) answer(file string, set map[string]string) string {
 
 // query is the answer to single_trade_query about o.
 func (w wire) query(o wallet.Order, status string, set map[string]string) string {
-	all := map[string]string{"out_trade_no": o.ID, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo, "trade_status": status}
+	all := map[string]string{"out_trade_no": o.ID, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo, "trade_status": status, "gmt_payment": ""}
+	if status == "TRADE_FINISHED" {
+		all["gmt_payment"] = "2026-01-02 03:04:05"
+	}
 	maps.Copy(all, set)
 	return w.answer("query.xml", all)
 }
