@@ -1,14 +1,10 @@
 package main_test
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,14 +12,11 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
-	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/store"
-	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
 // A ledger is what a merchant knows of its orders: what it asked for, what was
 // acknowledged, what it was told. It is the merchant's server too, and
-// acknowledges every notification of what the buyer has begun to pay.
+// acknowledges every notification of what can have happened.
 type ledger struct {
 	*sampan.Client
 	t      *testing.T
@@ -32,28 +25,53 @@ type ledger struct {
 	before func(*sampan.Notification) // an acknowledgement; set before anything is paid
 	// transient reports whether the request that brought err is to be sent again.
 	transient func(error) bool
-
-	address string // that is given for notifications
-	noisy   bool   // what arrives may be cut or changed
+	address   string // that is given for notifications
+	noisy     bool   // what is sent may be cut or changed on its way
 
 	faults  atomic.Int64 // found so far
 	refused atomic.Int64 // notifications that were not believed
 
-	mu     sync.Mutex
-	orders map[string]*entry
+	mu      sync.Mutex
+	orders  map[string]*entry
+	returns map[string]*giveback
 }
 
 // entry is one order.
 type entry struct {
 	request  sampan.PaymentRequest
-	id, link string      // as acknowledged; "" if never
-	buying   bool        // the buyer has begun to pay
-	told     []time.Time // notifications
-	body     string      // of them all
+	id, link string // as acknowledged; "" if never
+	buying   bool   // the buyer has begun to pay
+	closing  bool   // the merchant has begun to call it off
+	closed   bool   // and was told that it is closed
+	told     hearing
+	refunds  []*giveback
+}
+
+// giveback is one refund.
+type giveback struct {
+	request sampan.RefundRequest
+	id      string // as acknowledged; "" if never
+	refused bool   // for good
+	told    hearing
+}
+
+// hearing is when a merchant was told of one thing, and the body of them all.
+type hearing struct {
+	at   []time.Time
+	body string
+}
+
+// hear adds one time, and reports whether the body is that of the others.
+func (h *hearing) hear(at time.Time, body []byte) bool {
+	if len(h.at) > 0 && h.body != string(body) {
+		return false
+	}
+	h.at, h.body = append(h.at, at), string(body)
+	return true
 }
 
 func newLedger(t *testing.T, s *site) *ledger {
-	l := &ledger{t: t, site: s, orders: map[string]*entry{}, before: func(*sampan.Notification) {}, transient: away}
+	l := &ledger{t: t, site: s, orders: map[string]*entry{}, returns: map[string]*giveback{}, before: func(*sampan.Notification) {}, transient: away}
 	l.Client = &sampan.Client{
 		BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey, Attempts: 1,
 		HTTPClient: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
@@ -100,6 +118,60 @@ func (l *ledger) place(e *entry) error {
 	return nil
 }
 
+// errTooSoon: the gateway has yet to find out what the wallet knows.
+var errTooSoon = errors.New("too soon")
+
+// callOff closes an order, once. It is no error that the buyer was faster.
+func (l *ledger) callOff(e *entry) error {
+	l.mu.Lock()
+	e.closing = true
+	l.mu.Unlock()
+	c, err := l.Close(l.t.Context(), sampan.CloseRequest{PaymentID: e.id, Amount: e.request.Amount})
+	switch {
+	case isCode(err, sampan.CodeAlreadyPaid):
+		return nil
+	case err != nil:
+		return err
+	case c.Code != sampan.CodeSuccess:
+		return errTooSoon
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.closed = true
+	return nil
+}
+
+// refund is a new refund of that number.
+func (l *ledger) refund(e *entry, number string, amount int64) *giveback {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &giveback{request: sampan.RefundRequest{PaymentID: e.id, OrderNo: number, Amount: amount, Time: time.Now()}}
+	l.returns[number] = r
+	e.refunds = append(e.refunds, r)
+	return r
+}
+
+// giveBack sends a refund, once, and writes down the acknowledgement, or that it
+// is refused for good.
+func (l *ledger) giveBack(r *giveback) error {
+	got, err := l.Refund(l.t.Context(), r.request)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil && (r.refused || r.id != "" && r.id != got.ID):
+		l.wrong("refund %s was %+v, and now is %s", r.request.OrderNo, r, got.ID)
+	case err == nil:
+		r.id = got.ID
+	case isCode(err, sampan.CodeNotPaid):
+		return errTooSoon
+	case isCode(err, sampan.CodeRefundTooLarge), isCode(err, sampan.CodeAlreadyRefunded),
+		l.noisy && isCode(err, "1203"): // the wallet could not read what arrived, and said no
+		r.refused = true
+		return nil
+	}
+	return err
+}
+
 // away reports whether err is that of a gateway that was not there, or died
 // meanwhile.
 func away(err error) bool {
@@ -126,232 +198,43 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.mu.Lock()
-	e := l.orders[n.OrderNo]
-	switch {
-	case e == nil || !e.buying || n.Amount != e.request.Amount || n.Currency != e.request.Currency || n.ID != e.id:
+	if h := l.heard(n); h == nil {
 		l.wrong("a false notification: %s", n.Raw)
-	case len(e.told) > 0 && e.body != string(n.Raw):
-		l.wrong("told of %s first\n%s\nand then\n%s", n.OrderNo, e.body, n.Raw)
-	default:
-		e.told, e.body = append(e.told, at), string(n.Raw)
+	} else if !h.hear(at, n.Raw) {
+		l.wrong("told of %s first\n%s\nand then\n%s", n.OrderNo, h.body, n.Raw)
 	}
 	l.mu.Unlock()
 	l.before(n)
 	io.WriteString(w, "SUCCESS")
 }
 
-// tally is what a check has counted.
-type tally struct {
-	orders, paid, told, repeats int
-	wrong                       int64
-}
-
-// settled waits until the gateway has nothing left to tell.
-func (l *ledger) settled(t *testing.T) {
-	t.Helper()
-	db := storetest.Open(t, l.site.dsn)
-	eventually(t, "every notification to be acknowledged", func() bool {
-		due, err := db.Deliveries(t.Context(), store.DeliveryFilter{State: store.DeliveryDue, Limit: 1})
-		if err != nil {
-			t.Fatal(err)
+// heard is where a notification is to be written down, nil if what it says
+// cannot have happened. Money that comes for a closed order goes back by itself.
+func (l *ledger) heard(n *sampan.Notification) *hearing {
+	number := n.OrderNo
+	if n.Refund {
+		number = n.OriginalOrderNo
+	}
+	e := l.orders[number]
+	if e == nil || !e.buying || n.Currency != e.request.Currency {
+		return nil
+	}
+	if !n.Refund {
+		if n.Amount != e.request.Amount || n.ID != e.id {
+			return nil
 		}
-		return len(due) == 0 && !l.untold()
-	})
-}
-
-// untold reports whether a buyer has paid and nobody was told.
-func (l *ledger) untold() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.orders {
-		if e.buying && len(e.told) == 0 {
-			return true
-		}
+		return &e.told
 	}
-	return false
-}
-
-// check compares what the merchant and the wallet know with what the gateway
-// says and with what is in its database:
-//   - every acknowledged order is there, under its id;
-//   - it is paid if the wallet says so, and only then;
-//   - its money came in once;
-//   - the merchant was told of it, as one notification, and again only where
-//     the acknowledgement could get lost.
-func (l *ledger) check(t *testing.T) tally {
-	t.Helper()
-	db := storetest.Open(t, l.site.dsn)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	said := l.ask(t)
-	var c tally
-	for number, e := range l.orders {
-		if e.id == "" {
-			l.wrong("%s was never acknowledged", number)
-			continue
-		}
-		c.orders++
-		wallet := l.site.sale(t, e.id)
-		paid := wallet.Status == "TRADE_FINISHED"
-		if paid != e.buying {
-			l.wrong("%s: that the buyer pays is %t, and the wallet says %q", number, e.buying, wallet.Status)
-		}
-		want := sampan.Transaction{ID: e.id, Amount: e.request.Amount, Code: sampan.CodeNotPaidYet}
-		if paid {
-			c.paid++
-			want.Code, want.WalletNo = sampan.CodeSuccess, wallet.Trade.TradeNo
-		}
-		s := said[number]
-		if got := (sampan.Transaction{ID: s.ID, Amount: s.Amount, Code: s.Code, WalletNo: s.WalletNo}); got != want {
-			l.wrong("%s: the gateway says %+v, want %+v", number, got, want)
-		}
-		l.checkMoney(t, db, e, paid, wallet.Trade.TradeNo)
-		l.checkTold(t, db, e, paid)
-		c.told += len(e.told)
-		c.repeats += max(0, len(e.told)-1)
+	r := l.returns[n.OrderNo]
+	if r == nil && e.closing && n.OrderNo == n.ID {
+		r = &giveback{request: sampan.RefundRequest{PaymentID: e.id, OrderNo: n.ID, Amount: e.request.Amount}, id: n.ID}
+		l.returns[n.OrderNo] = r
+		e.refunds = append(e.refunds, r)
 	}
-	c.wrong = l.faults.Load()
-	return c
-}
-
-// ask queries every order, by number.
-func (l *ledger) ask(t *testing.T) map[string]sampan.Transaction {
-	t.Helper()
-	said := map[string]sampan.Transaction{}
-	for some := range slices.Chunk(slices.Collect(maps.Keys(l.orders)), 50) {
-		result, err := l.Query(t.Context(), sampan.QueryRequest{OrderNos: some, PageSize: 100})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, x := range result.Transactions {
-			if _, twice := said[x.OrderNo]; twice {
-				l.wrong("%s is there twice", x.OrderNo)
-			}
-			said[x.OrderNo] = x
-		}
+	if r == nil || r.refused || n.OriginalID != e.id || r.request.PaymentID != e.id || n.Amount != r.request.Amount {
+		return nil
 	}
-	return said
-}
-
-func (l *ledger) checkMoney(t *testing.T, db *store.DB, e *entry, paid bool, tradeNo string) {
-	t.Helper()
-	p, err := db.Payment(t.Context(), "100002", e.id)
-	if err != nil {
-		l.wrong("%s: %v", e.request.OrderNo, err)
-		return
-	}
-	lines, err := db.Movements(t.Context(), "100002", e.id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	events, err := db.Events(t.Context(), "100002", e.id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	moves := 0
-	for _, x := range events {
-		if x.Kind == "paid" {
-			moves++
-		}
-	}
-	switch {
-	case !paid && (p.Status != pay.Pending || len(lines)+moves > 0):
-		l.wrong("%s is not paid, and here it is %s, with money %+v and events %+v", e.request.OrderNo, p.Status, lines, events)
-	case paid && (p.Status != pay.Paid || p.Surplus || p.Late || len(lines) != 1 || moves != 1):
-		l.wrong("%s is paid once, and here it is %s (surplus %t, late %t), with money %+v and events %+v",
-			e.request.OrderNo, p.Status, p.Surplus, p.Late, lines, events)
-	case paid && (lines[0].Kind != pay.MovementPayment || lines[0].Amount != p.Amount || lines[0].TradeNo != tradeNo):
-		l.wrong("%s was paid by trade %s, and the money is %+v", e.request.OrderNo, tradeNo, lines[0])
-	}
-}
-
-func (l *ledger) checkTold(t *testing.T, db *store.DB, e *entry, paid bool) {
-	t.Helper()
-	number := e.request.OrderNo
-	deliveries, err := db.Deliveries(t.Context(), store.DeliveryFilter{MerchantID: "100002", PaymentID: e.id})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !paid {
-		if len(deliveries) > 0 || len(e.told) > 0 {
-			l.wrong("%s is not paid, and its merchant is told so: %+v", number, deliveries)
-		}
-		return
-	}
-	if len(deliveries) != 1 || deliveries[0].State != store.DeliveryDone {
-		l.wrong("%s has the notifications %+v, want one, acknowledged", number, deliveries)
-		return
-	}
-	// What was written down as acknowledged is never sent again.
-	attempts, err := db.Attempts(t.Context(), "100002", deliveries[0].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, a := range attempts {
-		if last := i == len(attempts)-1; (a.Error == "") != last {
-			l.wrong("%s: attempts %+v, want only the last acknowledged", number, attempts)
-		} else if _, lossy := l.site.troubled(a.StartedAt.Add(-time.Second), a.StartedAt.Add(a.Took)); !last && !lossy {
-			l.wrong("%s: attempt %+v failed, and everybody was there", number, a)
-		}
-	}
-	if len(e.told) == 0 || len(attempts) == 0 {
-		l.wrong("%s is paid, and nobody was told", number)
-	}
-	for i := 1; i < len(e.told); i++ {
-		before, again := e.told[i-1], e.told[i]
-		// What a process had sent is read within a second of its end.
-		switch was, lossy := l.site.troubled(before.Add(-time.Second), again); {
-		case !was:
-			l.wrong("%s: told at %s and again at %s, and there was no trouble between", number, before, again)
-		case !lossy && again.Sub(before) < sendTimeout:
-			l.wrong("%s: told again after %s, while the first attempt could have been under way", number, again.Sub(before))
-		}
-	}
-}
-
-// sale is what the wallet says of an order.
-type sale struct {
-	Status string `json:"status"`
-	Trade  struct {
-		TradeNo string `json:"trade_no"`
-	} `json:"trade"`
-	Notices []struct {
-		Answered time.Time `json:"answered_at"`
-	} `json:"notifications"`
-}
-
-// answered reports whether an answer to a notification has reached the wallet.
-func (x sale) answered() bool {
-	for _, n := range x.Notices {
-		if !n.Answered.IsZero() {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *site) sale(t *testing.T, id string) sale {
-	t.Helper()
-	x, err := s.look(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return x
-}
-
-func (s *site) look(id string) (x sale, err error) {
-	res, err := http.Get(s.Control + "/trades/" + id)
-	if err != nil {
-		return x, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode == http.StatusNotFound { // the cashier was never opened
-		return x, nil
-	}
-	if err := json.NewDecoder(res.Body).Decode(&x); err != nil || res.StatusCode != http.StatusOK {
-		return x, fmt.Errorf("the wallet's order %s: %s %w", id, res.Status, err)
-	}
-	return x, nil
+	return &r.told
 }
 
 // opens opens the pay link as the buyer does, and reports whether it led to the

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -31,7 +32,7 @@ func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
 	t.Helper()
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "FAULT\tTIMES\tORDERS\tPAID\tNOTIFICATIONS\tREPEATS\tLOST OR WRONG")
+	fmt.Fprintln(w, "FAULT\tTIMES\tORDERS\tPAID\tREFUNDS\tNOTIFICATIONS\tREPEATS\tLOST OR WRONG")
 	for _, o := range ordeals {
 		if o.long && !long() {
 			continue
@@ -43,7 +44,7 @@ func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
 			o.strike(t, s)
 			s.ledger.settled(t)
 			c := s.ledger.check(t)
-			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n", o.what, s.strikes.Load()-before, c.orders, c.paid, c.told, c.repeats, c.wrong)
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", o.what, s.strikes.Load()-before, c.orders, c.paid, c.refunds, c.told, c.repeats, c.wrong)
 		})
 	}
 	w.Flush()
@@ -114,8 +115,9 @@ func (s *site) work(t *testing.T) {
 	time.Sleep(rand.N(time.Second))
 }
 
-// busy has merchants order, and buyers pay or change their minds, again and
-// again until meanwhile returns. Then all finish what they have begun.
+// busy has merchants order, call off and give back, and buyers pay or change
+// their minds, again and again until meanwhile returns. Then all finish what they
+// have begun.
 func (s *site) busy(t *testing.T, meanwhile func()) {
 	t.Helper()
 	const buyers = 8
@@ -124,12 +126,12 @@ func (s *site) busy(t *testing.T, meanwhile func()) {
 	var shopping sync.WaitGroup
 	for i := range buyers {
 		shopping.Go(func() {
-			for n := 0; ; n++ {
+			for n := i; ; n++ {
 				select {
 				case <-closing:
 					return
 				default:
-					s.shop(t, fmt.Sprintf("BUYER-%d-%d-%d", first, i, n), n%5 != 4)
+					s.shop(t, fmt.Sprintf("BUYER-%d-%d-%d", first, i, n), stories[n%len(stories)])
 				}
 			}
 		})
@@ -139,26 +141,92 @@ func (s *site) busy(t *testing.T, meanwhile func()) {
 	shopping.Wait()
 }
 
-// shop is one order, from the merchant's request to the end of the buyer's
-// visit to the wallet. Where somebody is away everybody tries again.
-func (s *site) shop(t *testing.T, number string, pays bool) {
+// A story is what becomes of an order whose buyer is at the cashier.
+type story func(*site, *testing.T, *entry)
+
+var stories = []story{(*site).paid, (*site).cancelled, (*site).paid, (*site).calledOff}
+
+// moneyBack waits for the simulator to take refunds.
+var moneyBack = []story{(*site).paid, (*site).givenBack, (*site).calledOffTooLate, (*site).givenBackInParts, (*site).givenBackTwice}
+
+const walletGivesBack = false
+
+func init() {
+	if walletGivesBack {
+		stories = append(stories, moneyBack...)
+	}
+}
+
+// shop is one order, from the merchant's request to the end of its story. Where
+// somebody is away everybody tries again.
+func (s *site) shop(t *testing.T, number string, tell story) {
 	e := s.ledger.order(number)
-	placed := again(t, "the order "+number, func() bool {
-		err := s.ledger.place(e)
-		if err != nil && !s.ledger.transient(err) {
-			t.Errorf("%s: %v", number, err)
+	if s.request(t, "the order "+number, func() error { return s.ledger.place(e) }) &&
+		again(t, "the opening of "+number, func() bool { return s.ledger.opens(e) }) {
+		tell(s, t, e)
+	}
+}
+
+// request is something that a merchant asks for until it is answered.
+func (s *site) request(t *testing.T, what string, send func() error) bool {
+	return again(t, what, func() bool {
+		err := send()
+		if err != nil && !errors.Is(err, errTooSoon) && !s.ledger.transient(err) {
+			t.Errorf("%s: %v", what, err)
 		}
 		return err == nil
 	})
-	if !placed || !again(t, "the opening of "+number, func() bool { return s.ledger.opens(e) }) {
-		return
-	}
-	if pays {
-		s.ledger.begins(e)
-		s.buyer(t, e, "pay", "TRADE_FINISHED")
-	} else {
-		s.buyer(t, e, "cancel", "NONE")
-	}
+}
+
+func (s *site) paid(t *testing.T, e *entry) {
+	s.ledger.begins(e)
+	s.buyer(t, e, "pay", "TRADE_FINISHED")
+}
+
+func (s *site) cancelled(t *testing.T, e *entry) { s.buyer(t, e, "cancel", "NONE") }
+
+func (s *site) calledOff(t *testing.T, e *entry) {
+	s.request(t, "the closing of "+e.request.OrderNo, func() error { return s.ledger.callOff(e) })
+}
+
+// calledOffTooLate is called off while the buyer pays.
+func (s *site) calledOffTooLate(t *testing.T, e *entry) {
+	s.ledger.begins(e)
+	var both sync.WaitGroup
+	both.Go(func() { s.paid(t, e) })
+	both.Go(func() { s.calledOff(t, e) })
+	both.Wait()
+}
+
+// givenBack goes back as a whole.
+func (s *site) givenBack(t *testing.T, e *entry) {
+	s.paid(t, e)
+	s.givesBack(t, e, "A", e.request.Amount)
+}
+
+// givenBackInParts goes back in two parts, and a third one is too much.
+func (s *site) givenBackInParts(t *testing.T, e *entry) {
+	s.paid(t, e)
+	part := e.request.Amount / 2
+	s.givesBack(t, e, "A", part)
+	s.givesBack(t, e, "B", part)
+	s.givesBack(t, e, "C", part)
+}
+
+// givenBackTwice would go back twice, if both refunds at the same time were done.
+func (s *site) givenBackTwice(t *testing.T, e *entry) {
+	s.paid(t, e)
+	var both sync.WaitGroup
+	both.Go(func() { s.givesBack(t, e, "A", e.request.Amount*2/3) })
+	both.Go(func() { s.givesBack(t, e, "B", e.request.Amount*2/3) })
+	both.Wait()
+}
+
+// givesBack asks for a refund, as soon as the gateway knows that there is
+// something to be given back.
+func (s *site) givesBack(t *testing.T, e *entry, name string, amount int64) {
+	r := s.ledger.refund(e, e.request.OrderNo+"-"+name, amount)
+	s.request(t, "the refund "+r.request.OrderNo, func() error { return s.ledger.giveBack(r) })
 }
 
 // again tries until it is done, as long as a person would.

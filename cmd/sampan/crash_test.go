@@ -243,7 +243,7 @@ func killDuringADelivery(t *testing.T, s *site) {
 	close(goOn)
 	s.up(t)
 	s.ledger.settled(t)
-	if told := len(e.told); told != 2 {
+	if told := len(e.told.at); told != 2 {
 		t.Errorf("told %d times, want the one that was cut off, and one repeat", told)
 	}
 }
