@@ -81,7 +81,7 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		case buy:
 			st.Force = rapid.IntRange(0, 3).Draw(t, "force") == 3
 		case wait:
-			st.Minutes = rapid.SampledFrom([]int{1, 10, 40, 24 * 60}).Draw(t, "minutes")
+			st.Minutes = rapid.SampledFrom([]int{1, 1, 1, 10, 10, 40, 24 * 60}).Draw(t, "minutes")
 		}
 		switch st.Do {
 		case place, open, notify, refund, shut, query, looking:
@@ -92,7 +92,7 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		switch st.Do {
 		case place, open, notify, refund, shut, query, looking, deliver:
 			if rapid.IntRange(0, 2).Draw(t, "disturbed") == 2 {
-				st.At = rapid.IntRange(1, 24).Draw(t, "at")
+				st.At = rapid.SampledFrom([]int{1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20}).Draw(t, "at")
 				if !nested && rapid.Bool().Draw(t, "by another") {
 					then := drawStep(true).Draw(t, "then")
 					if rapid.Bool().Draw(t, "by the like") {
