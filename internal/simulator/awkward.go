@@ -17,6 +17,7 @@ const (
 	OnReturn Occasion = "return"        // a buyer who paid is to be sent back
 	OnQuery  Occasion = "query"         // single_trade_query is to be answered
 	OnVerify Occasion = "notify_verify" // notify_verify is to be answered
+	OnRefund Occasion = "refund"        // a refund, or a query of one, is to be answered
 )
 
 // Mishap is a fault that an awkward wallet drew for an order.
@@ -47,7 +48,7 @@ func (s *Simulator) befall(o *order, on Occasion) faultSet {
 // benign faults that fit, in Awkward of a hundred cases. Every fourth answer is
 // right, so that even at 100 % the truth comes out.
 func (s *Simulator) drawn(o *order, on Occasion, nth int) faultSet {
-	if answer := on == OnQuery || on == OnVerify; answer && nth%(badQueryLimit+1) == 0 {
+	if answer := on == OnQuery || on == OnVerify || on == OnRefund; answer && nth%(badQueryLimit+1) == 0 {
 		return nil
 	}
 	dice := s.dice(o, on, nth)

@@ -23,6 +23,7 @@ import (
 //	POST   /trades/{out_trade_no}/pay        buyer=…, fault=… (may repeat)
 //	POST   /trades/{out_trade_no}/fail       reason=insufficient (default) or wrong-password
 //	POST   /trades/{out_trade_no}/cancel
+//	POST   /trades/{out_trade_no}/late-pay   buyer=…: although it is over or closed
 //	POST   /trades/{out_trade_no}/resend     the notification, now
 //	GET    /faults
 //	POST   /faults                           fault=… with out_trade_no=…, scope=next or scope=all
@@ -37,17 +38,18 @@ func (s *Simulator) Control() http.Handler {
 	mux.HandleFunc("GET /{$}", s.showControl)
 	mux.HandleFunc("GET /style.css", style)
 	for pattern, h := range map[string]func(*http.Request, params) (any, error){
-		"GET /healthz":                       s.health,
-		"GET /buyers":                        func(*http.Request, params) (any, error) { return map[string]any{"buyers": Buyers}, nil },
-		"GET /trades":                        s.listTrades,
-		"GET /trades/{out_trade_no}":         s.showTrade,
-		"POST /trades/{out_trade_no}/pay":    s.payTrade,
-		"POST /trades/{out_trade_no}/fail":   s.failTrade,
-		"POST /trades/{out_trade_no}/cancel": s.cancelTrade,
-		"POST /trades/{out_trade_no}/resend": s.resendTrade,
-		"GET /faults":                        s.showFaults,
-		"POST /faults":                       s.setFaults,
-		"DELETE /faults":                     s.clearFaults,
+		"GET /healthz":                         s.health,
+		"GET /buyers":                          func(*http.Request, params) (any, error) { return map[string]any{"buyers": Buyers}, nil },
+		"GET /trades":                          s.listTrades,
+		"GET /trades/{out_trade_no}":           s.showTrade,
+		"POST /trades/{out_trade_no}/pay":      s.payTrade,
+		"POST /trades/{out_trade_no}/late-pay": s.payTradeLate,
+		"POST /trades/{out_trade_no}/fail":     s.failTrade,
+		"POST /trades/{out_trade_no}/cancel":   s.cancelTrade,
+		"POST /trades/{out_trade_no}/resend":   s.resendTrade,
+		"GET /faults":                          s.showFaults,
+		"POST /faults":                         s.setFaults,
+		"DELETE /faults":                       s.clearFaults,
 	} {
 		mux.Handle(pattern, s.asJSON(h))
 	}
@@ -305,6 +307,25 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 	}
 	if out != want {
 		return nil, conflict("%s", strings.TrimSpace(string(out)+" "+cashierCode[out]))
+	}
+	return s.encoded(o)
+}
+
+// payTradeLate has the buyer pay whatever stands against it, but for an order
+// that is paid.
+func (s *Simulator) payTradeLate(r *http.Request, p params) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, err := s.find(r, p)
+	if err != nil {
+		return nil, err
+	}
+	buyer, ok := pickBuyer(o.last().Terms.Wallet, p.get("buyer"))
+	if !ok {
+		return nil, badRequest("no buyer %q in %s", p.get("buyer"), o.last().Terms.Wallet)
+	}
+	if err := s.payLate(o, buyer); err != nil {
+		return nil, err
 	}
 	return s.encoded(o)
 }

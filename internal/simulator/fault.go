@@ -29,6 +29,12 @@ const (
 	QueryGBK     Fault = "query-gbk"
 	Underpaid    Fault = "underpaid"
 	SecondTrade  Fault = "second-trade"
+
+	Refund500     Fault = "refund-500"
+	RefundSlow    Fault = "refund-slow"
+	RefundCut     Fault = "refund-cut"
+	RefundPending Fault = "refund-pending"
+	RefundShort   Fault = "refund-short"
 )
 
 const (
@@ -63,6 +69,7 @@ var (
 	queries  = []Occasion{OnQuery}
 	messages = []Occasion{OnNotice, OnQuery}
 	answers  = []Occasion{OnQuery, OnVerify}
+	refunds  = []Occasion{OnRefund}
 )
 
 // Faults is the table of all faults: what the control page shows, what test
@@ -86,6 +93,11 @@ var Faults = []FaultInfo{
 	{QueryGBK, 910015, true, queries, "answers to queries are written in GBK"},
 	{Underpaid, 910016, false, messages, "the buyer pays half; notification and query, validly signed, say so"},
 	{SecondTrade, 910017, false, notices, "the buyer pays twice: a second trade number for the same order, notified 2 s later"},
+	{Refund500, 910018, true, refunds, "the first 3 refunds and queries of refunds are answered with status 500; the refund is done"},
+	{RefundSlow, 910019, true, refunds, "the first 3 refunds and queries of refunds are answered after 15 s; the refund is done"},
+	{RefundCut, 910020, true, refunds, "the first 3 answers to refunds and queries of refunds break off in the middle; the refund is done"},
+	{RefundPending, 910021, true, refunds, "a refund is answered with SYSTEM_ERROR, and is done 5 s later"},
+	{RefundShort, 910022, false, refunds, "the merchant's funds do not cover a refund"},
 }
 
 func faultNamed(name string) (Fault, error) {

@@ -25,6 +25,7 @@ const (
 // the vendor's that is not simulated: nobody's contract has it.
 type service struct {
 	page     bool     // a browser opens it: errors are HTML
+	special  bool     // only contracts that name it have it
 	unsigned bool     // a signature is checked only if there is one
 	charsets []string // accepted values of _input_charset
 	serve    func(*Simulator, http.ResponseWriter, *http.Request, Partner, mapi.Message) error
@@ -38,14 +39,15 @@ var services = map[string]service{
 	singleQuery:  {charsets: anyCharset, serve: (*Simulator).query},
 	notifyVerify: {charsets: anyCharset, unsigned: true, serve: (*Simulator).verifyNotice},
 
-	"forex_refund":                {charsets: anyCharset},
-	"alipay.acquire.refund.query": {charsets: anyCharset},
-	"alipay.acquire.query":        {charsets: anyCharset},
-	"alipay.acquire.cancel":       {charsets: anyCharset},
-	"close_trade":                 {charsets: anyCharset},
-	"forex_rate_file":             {charsets: anyCharset},
-	"forex_compare_file":          {charsets: anyCharset},
-	"forex_liquidation_file":      {charsets: anyCharset},
+	forexRefund: {charsets: []string{"UTF-8"}, serve: (*Simulator).refund},
+	refundQuery: {charsets: anyCharset, serve: (*Simulator).queryRefund},
+	closeTrade:  {charsets: anyCharset, special: true, serve: (*Simulator).close},
+
+	"alipay.acquire.query":   {charsets: anyCharset},
+	"alipay.acquire.cancel":  {charsets: anyCharset},
+	"forex_rate_file":        {charsets: anyCharset},
+	"forex_compare_file":     {charsets: anyCharset},
+	"forex_liquidation_file": {charsets: anyCharset},
 }
 
 // signTypes are the vendor's; a partner has a key for one of them.
@@ -100,7 +102,7 @@ func (s *Simulator) admit(m mapi.Message, svc service, known bool) (Partner, err
 			return p, err
 		}
 	}
-	if svc.serve == nil || !p.activated(m["service"]) {
+	if svc.serve == nil || !p.activated(m["service"], svc) {
 		return p, refuse("ILLEGAL_PARTNER_EXTERFACE", "%s is not in the partner's contract, or not simulated", m["service"])
 	}
 	return p, nil

@@ -64,7 +64,7 @@ type trouble struct {
 // fails holds an answer up if it is to be slow, and reports whether there will
 // be none but status 500.
 func (s *Simulator) fails(w http.ResponseWriter, r *http.Request, t trouble) bool {
-	if t.has(Query500) || t.has(QuerySlow) && !s.pause(r, t.slow) {
+	if t.has(Query500) || t.has(Refund500) || (t.has(QuerySlow) || t.has(RefundSlow)) && !s.pause(r, t.slow) {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 		return true
 	}
@@ -208,6 +208,9 @@ func (s *Simulator) tradeFields(p Partner, t *Trade) mapi.Message {
 	if !t.ClosedAt.IsZero() {
 		m["gmt_close"], m["gmt_last_modified_time"] = stamp(t.ClosedAt), stamp(t.ClosedAt)
 		m["additional_trade_status"] = "DAEMON_CONFIRM_CLOSE"
+		if !t.PaidAt.IsZero() { // all of it was given back
+			delete(m, "additional_trade_status")
+		}
 	}
 	return m
 }

@@ -29,7 +29,7 @@ func TestGatewayTakesSignaturesMadeElsewhere(t *testing.T) {
 	for _, c := range []struct{ name, form, sign, want string }{
 		{"A, create", wap, "bcb6021b0eaa1c2676cc278eefc860a6", "302"},
 		{"B, create in yen", jpy, "36e9c006fc666595289b389a7af02d90", "302"},
-		{"E, refund, not offered yet", refund, "75624c0bf17fcf535c3613e7c4d681c9", "ILLEGAL_PARTNER_EXTERFACE"},
+		{"E, refund", refund, "75624c0bf17fcf535c3613e7c4d681c9", "PURCHASE_TRADE_NOT_EXIST"},
 		{"F, query", query, "ba29b3e553fcc73ff20a73ac94c860b9", "TRADE_NOT_EXIST"},
 		{"A with B's signature", wap, "36e9c006fc666595289b389a7af02d90", "ILLEGAL_SIGN"},
 		{"A in capitals", wap, "BCB6021B0EAA1C2676CC278EEFC860A6", "ILLEGAL_SIGN"},

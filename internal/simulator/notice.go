@@ -25,12 +25,8 @@ const (
 // plan makes the notifications of a trade's state as of now, faults included;
 // none if the order gave no notify_url or there is nothing to tell.
 func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
-	if a.NotifyURL == "" {
-		return nil
-	}
 	fields := mapi.Message{
 		"notify_type":  "trade_status_sync",
-		"notify_id":    s.newID() + fmt.Sprintf("%02x", s.cfg.Rand.Uint32()&0xff),
 		"out_trade_no": t.OutTradeNo,
 		"trade_no":     t.TradeNo,
 		"trade_status": string(t.Status),
@@ -40,12 +36,22 @@ func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*No
 	if a.Terms.RMB.Minor > 0 {
 		fields["rmb_fee"] = a.Terms.RMB.Decimal()
 	}
+	return s.notify(t, a.NotifyURL, fields, fs, now)
+}
+
+// notify makes the notification with these fields, and what the faults make of
+// it.
+func (s *Simulator) notify(t *Trade, to string, fields mapi.Message, fs faultSet, now time.Time) []*Notice {
+	if to == "" {
+		return nil
+	}
+	fields["notify_id"] = s.newID() + fmt.Sprintf("%02x", s.cfg.Rand.Uint32()&0xff)
 	if fs.has(UnknownField) {
 		fields[unknownField] = unknownValue
 	}
 	plain := Notice{
 		ID: s.newID(), NotifyID: fields["notify_id"], Partner: t.Partner, OutTradeNo: t.OutTradeNo,
-		TradeNo: t.TradeNo, URL: a.NotifyURL, Fields: fields, Shuffled: fs.has(Shuffled),
+		TradeNo: t.TradeNo, URL: to, Fields: fields, Shuffled: fs.has(Shuffled),
 		DueAt: now.Add(fs.delay()),
 	}
 	if fs.has(Drop) {
@@ -72,7 +78,7 @@ func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*No
 	if fs.has(Duplicate) {
 		add(Twin, plain.DueAt, nil)
 	}
-	if fs.has(Reordered) {
+	if fs.has(Reordered) && fields["trade_status"] != "" {
 		add(Stale, now.Add(fs.delay()+staleLag), func(n *Notice) {
 			n.NotifyID = s.newID() + "01"
 			n.Fields["notify_id"] = n.NotifyID

@@ -23,6 +23,7 @@ type Partner struct {
 	Currencies     []string        // settlement currencies of the contract
 	Services       []string        // activated services; nil is all that the simulator offers
 	TimeoutRules   []string        // values of timeout_rule enabled besides 12h
+	RefundGap      time.Duration   // the least time between two refunds
 	Acquirer       bool            // sells for others: secondary_merchant_* are mandatory
 }
 
@@ -68,8 +69,8 @@ func (p Partner) keys() mapi.Keys {
 	return mapi.Keys{Type: p.SignType, Shared: p.MD5Key, Private: p.Private, Public: p.MerchantPublic}
 }
 
-func (p Partner) activated(service string) bool {
-	return p.Services == nil || slices.Contains(p.Services, service)
+func (p Partner) activated(name string, svc service) bool {
+	return p.Services == nil && !svc.special || slices.Contains(p.Services, name)
 }
 
 // defaultTimeout is what every contract allows. (Alipay, "timeout_rule".)

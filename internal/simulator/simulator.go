@@ -1,6 +1,6 @@
 // Package simulator is the wallet's side of a payment, for developing and
 // testing without the vendor: Alipay's global gateway ("mapi") with its
-// cashier, its notifications and its query, and a control API that plays the
+// cashier, its notifications, its query and its refunds, and a control API that plays the
 // buyer and plants faults.
 //
 // It is written from the vendor's documents, never from the connector; the two
@@ -171,9 +171,10 @@ func (s *Simulator) takeDue() (due []string, wait time.Duration) {
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
+	s.finishRefunds(now)
 	due = s.sends.take(now)
 	next := now.Add(time.Hour)
-	for _, q := range []*schedule{&s.sends, &s.closings} {
+	for _, q := range []*schedule{&s.sends, &s.closings, &s.refunds} {
 		if at, ok := q.next(); ok && at.Before(next) {
 			next = at
 		}

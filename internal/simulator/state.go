@@ -68,7 +68,71 @@ type Trade struct {
 	PaidAt     time.Time `json:"gmt_payment,omitzero"`
 	ClosedAt   time.Time `json:"gmt_close,omitzero"`
 	HiddenTill time.Time `json:"hidden_till,omitzero"` // the query does not see it before
+	Refunds    []Refund  `json:"refunds,omitempty"`    // in the order of asking
 }
+
+// left is what can still be given back.
+func (t *Trade) left() int64 {
+	left := t.Total.Minor
+	for _, r := range t.Refunds {
+		if r.Status != RefundFailed {
+			left -= r.Amount.Minor
+		}
+	}
+	return left
+}
+
+// closeIfEmpty closes a trade of which all was given back.
+func (t *Trade) closeIfEmpty(now time.Time) {
+	done := int64(0)
+	for _, r := range t.Refunds {
+		if r.Status == RefundDone {
+			done += r.Amount.Minor
+		}
+	}
+	if done == t.Total.Minor && t.Status == Finished {
+		t.Status, t.ClosedAt = Closed, now
+	}
+}
+
+// nextRefund is when the soonest of the refunds that wait is due; zero if none.
+func (t *Trade) nextRefund() (next time.Time) {
+	for _, r := range t.Refunds {
+		if !r.DueAt.IsZero() && (next.IsZero() || r.DueAt.Before(next)) {
+			next = r.DueAt
+		}
+	}
+	return next
+}
+
+// Refund is money of a trade that is given back, or is to be.
+type Refund struct {
+	Number    string       `json:"out_return_no"`
+	Partner   string       `json:"partner"`
+	Amount    Money        `json:"amount"`
+	Status    RefundStatus `json:"status"`
+	Error     string       `json:"error,omitempty"` // why it is not done
+	NotifyURL string       `json:"notify_url,omitempty"`
+	AskedAt   time.Time    `json:"asked_at"`
+	DoneAt    time.Time    `json:"done_at,omitzero"`
+	DueAt     time.Time    `json:"due_at,omitzero"` // when it is done, or tried again
+}
+
+// RefundStatus is a refund's refund_result_code.
+type RefundStatus string
+
+// The states of a refund. A failed one may be asked for again.
+const (
+	RefundDone       RefundStatus = "SUCCESS"
+	RefundProcessing RefundStatus = "PROCESSING"
+	RefundFailed     RefundStatus = "FAILED"
+)
+
+const (
+	refundWindow = 365 * 24 * time.Hour // by contract; figures between 360 and 365 days are published
+	refundLag    = 5 * time.Second      // until one is done that was only accepted
+	shortRetry   = 6 * time.Hour        // between tries of one for which there are no funds
+)
 
 // Notice is a notification and its sends.
 type Notice struct {
@@ -166,6 +230,10 @@ type state struct {
 	faults   faultBook
 	sends    schedule // of notices
 	closings schedule // of trades
+	refunds  schedule // of trades with refunds that wait
+
+	// Forgotten by a restart: when each partner asked for a refund last.
+	refunded map[string]time.Time
 }
 
 func newState() state {
@@ -178,6 +246,8 @@ func newState() state {
 		sent:     map[orderKey]sending{},
 		sends:    newSchedule(),
 		closings: newSchedule(),
+		refunds:  newSchedule(),
+		refunded: map[string]time.Time{},
 	}
 }
 
@@ -205,6 +275,7 @@ func (st *state) apply(c change) {
 			end = t.CloseAt
 		}
 		st.closings.set(t.TradeNo, end)
+		st.refunds.set(t.TradeNo, t.nextRefund())
 	}
 	for _, n := range c.Notices {
 		o, old := st.order(orderKey{n.Partner, n.OutTradeNo}), st.notices[n.ID]

@@ -81,7 +81,7 @@ func (s *Simulator) against(t *Trade, terms Terms) Outcome {
 	switch {
 	case t == nil:
 		return ""
-	case t.Status == Finished:
+	case !t.PaidAt.IsZero(): // also if it was given back since
 		return AlreadyPaid
 	case t.Status == Closed:
 		return AlreadyClosed
@@ -114,6 +114,22 @@ func (s *Simulator) act(a *Attempt, buyer Buyer, act Act) (Outcome, error) {
 	}
 	s.cfg.Log.Info("simulator: buyer", "out_trade_no", a.OutTradeNo, "act", act, "outcome", next.Outcome)
 	return next.Outcome, nil
+}
+
+// payLate has a buyer pay whose time was over or whose order was closed, as some
+// wallets let happen. s.mu is held.
+func (s *Simulator) payLate(o *order, buyer Buyer) error {
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	if t := o.trade(); t != nil && !t.PaidAt.IsZero() {
+		return conflict("it is paid: %s", t.Status)
+	}
+	next := *o.last()
+	next.Buyer, next.LoginAt, next.Outcome = buyer.ID, now, PaidNow
+	c := change{Attempt: &next}
+	s.settle(&c, o, now)
+	s.cfg.Log.Info("simulator: buyer pays late", "out_trade_no", next.OutTradeNo)
+	return s.commit(c)
 }
 
 // outcome is how an attempt stands now, which time or another attempt may have
@@ -181,7 +197,7 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	if made := o.trade(); made != nil {
 		*t = *made
 	}
-	t.Status, t.Attempt, t.PaidAt, t.CloseAt = Finished, a.ID, now, time.Time{}
+	t.Status, t.Attempt, t.PaidAt, t.CloseAt, t.ClosedAt = Finished, a.ID, now, time.Time{}, time.Time{}
 	if fs.has(Underpaid) {
 		t.Total.Minor = max(1, t.Total.Minor/2)
 	}
