@@ -12,8 +12,8 @@ import (
 // The command line reads like its manual: each file of testdata/script is a
 // session at a terminal, with what it prints. $SANDBOX is the directory of a
 // running sandbox. `buyer pay` does what the buyer does with the order that the
-// command before has printed, and `appcode` puts the app code that it has
-// printed into $APP_CODE.
+// command before has printed, `syssn NAME` puts that order's number into $NAME, and
+// `appcode` the app code that was printed into $APP_CODE.
 func TestScripts(t *testing.T) {
 	path, err := binary()
 	if err != nil {
@@ -43,6 +43,9 @@ func TestScripts(t *testing.T) {
 				}
 				openLink(t, link)
 				s.act(t, id, args[0])
+			},
+			"syssn": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], regexp.MustCompile(`\b[0-9]{26}\b`).FindString(ts.ReadFile("stdout")))
 			},
 			"appcode": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("APP_CODE", regexp.MustCompile(`\b[0-9A-F]{32}\b`).FindString(ts.ReadFile("stdout")))

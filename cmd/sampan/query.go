@@ -29,11 +29,19 @@ func (cmd queryCmd) Run(e *env) error {
 	for _, t := range found.Transactions {
 		amount := pay.Amount{Minor: t.Amount, Currency: pay.Currency(t.Currency)}
 		rows = append(rows, []string{t.ID, t.OrderNo, amount.String(), pay.PayType(t.PayType).Name(),
-			fmt.Sprintf("%s %s", t.Code, t.Message), t.CreatedAt.Format("2006-01-02 15:04:05"), t.GoodsName})
+			fmt.Sprintf("%s %s", t.Code, t.Message), t.CreatedAt.Format("2006-01-02 15:04:05"), about(t)})
 	}
 	if len(found.Transactions) == 0 {
 		_, err := fmt.Fprintln(e.stdout, "no orders")
 		return err
 	}
 	return table(e.stdout, rows)
+}
+
+// about says what a payment is for, or which payment a refund is of.
+func about(t sampan.Transaction) string {
+	if t.Refund {
+		return "refund of " + t.OriginalID
+	}
+	return t.GoodsName
 }

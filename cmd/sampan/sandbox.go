@@ -224,12 +224,12 @@ func seedSandbox(ctx context.Context, db *store.DB, walletURL string, k walletKe
 	for _, a := range []pay.WalletAccount{
 		{
 			ID: "alipay", PayTypes: []pay.PayType{pay.AlipayCrossBorder},
-			Settings: map[string]string{"gateway": gateway, "partner": md5Partner, "sign_type": "MD5"},
+			Settings: map[string]string{"gateway": gateway, "partner": md5Partner, "sign_type": "MD5", "refund_gap": "0s"},
 			Secrets:  map[string]pay.Secret{"md5_key": pay.Secret(k.MD5Key)},
 		},
 		{
 			ID: "alipayhk", PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
-			Settings: map[string]string{"gateway": gateway, "partner": rsaPartner, "sign_type": "RSA2", "alipay_public_key": k.AlipayPublic},
+			Settings: map[string]string{"gateway": gateway, "partner": rsaPartner, "sign_type": "RSA2", "alipay_public_key": k.AlipayPublic, "refund_gap": "0s"},
 			Secrets:  map[string]pay.Secret{"private_key": pay.Secret(k.MerchantPrivate)},
 		},
 	} {
