@@ -136,9 +136,9 @@ func (s *site) busy(t *testing.T, meanwhile func()) {
 			}
 		})
 	}
+	defer shopping.Wait()
+	defer close(closing)
 	meanwhile()
-	close(closing)
-	shopping.Wait()
 }
 
 // A story is what becomes of an order whose buyer is at the cashier.
