@@ -144,17 +144,9 @@ func (s *site) busy(t *testing.T, meanwhile func()) {
 // A story is what becomes of an order whose buyer is at the cashier.
 type story func(*site, *testing.T, *entry)
 
-var stories = []story{(*site).paid, (*site).cancelled, (*site).paid, (*site).calledOff}
-
-// moneyBack waits for the simulator to take refunds.
-var moneyBack = []story{(*site).paid, (*site).givenBack, (*site).calledOffTooLate, (*site).givenBackInParts, (*site).givenBackTwice}
-
-const walletGivesBack = false
-
-func init() {
-	if walletGivesBack {
-		stories = append(stories, moneyBack...)
-	}
+var stories = []story{
+	(*site).paid, (*site).cancelled, (*site).paid, (*site).calledOff,
+	(*site).paid, (*site).givenBack, (*site).calledOffTooLate, (*site).givenBackInParts, (*site).givenBackTwice,
 }
 
 // shop is one order, from the merchant's request to the end of its story. Where

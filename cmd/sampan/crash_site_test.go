@@ -77,7 +77,7 @@ func (s *site) connect(t *testing.T, address string) {
 	t.Helper()
 	s.run(t, "wallet", "add", "--config", s.config, "--merchant", "100002", "--id", "alipay", "--kind", "alipayglobal",
 		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+address+"/gateway.do",
-		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--secret", "md5_key=@"+filepath.Join(s.dir, "md5.key"))
+		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--set", "refund_gap=0s", "--secret", "md5_key=@"+filepath.Join(s.dir, "md5.key"))
 }
 
 // configure writes the gateway's configuration: it asks the wallet by itself
