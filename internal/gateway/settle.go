@@ -115,7 +115,9 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		return p, false, err
 	}
 	if p.Late && g.Late[from] == LateRefund {
-		return p, false, g.giveBack(tx, p)
+		err := g.giveBack(tx, p)
+		p.Refunding = p.Amount.Minor
+		return p, false, err
 	}
 	notify, err := g.addDelivery(tx, p, store.Delivery{Kind: "payment", Body: g.Notification(p)})
 	return p, notify, err
