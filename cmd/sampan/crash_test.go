@@ -35,6 +35,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 			ordeal{what: "gateway: among group commits", looks: noLooks, strike: killAmongGroupCommits},
 			ordeal{what: "gateway: while a receiver has a notification in hand", looks: noLooks, strike: killDuringADelivery},
 			ordeal{what: "gateway, at random, its start included", looks: looks, strike: killAtRandom, long: true},
+			ordeal{what: "gateway: while the wallet gives money back", looks: noLooks, strike: killDuringARefund},
 			ordeal{what: "gateway or wallet, at random", looks: looks, strike: killEither},
 		)
 	})
@@ -245,5 +246,32 @@ func killDuringADelivery(t *testing.T, s *site) {
 	s.ledger.settled(t)
 	if told := len(e.told.at); told != 2 {
 		t.Errorf("told %d times, want the one that was cut off, and one repeat", told)
+	}
+}
+
+// The wallet has given money back, and its answer finds nobody. The refund is
+// done nevertheless, once, and asked for again it is the same.
+func killDuringARefund(t *testing.T, s *site) {
+	e := s.opened(t, "GIVEN-BACK")
+	s.pays(t, e)
+	s.ledger.settled(t)
+	answered := s.wallet.stopAnswer(questions)
+	r := s.ledger.refund(e, "GIVEN-BACK-A", e.request.Amount)
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		if err := s.ledger.giveBack(r); err == nil || !s.ledger.transient(err) {
+			t.Errorf("the refund was answered with %v, and its outcome cannot be known", err)
+		}
+	})
+	answered.wait(t, "the wallet to be asked for the refund")
+	s.kill(t)
+	answered.goOn <- true
+	asking.Wait()
+	if back := s.sale(t, e.id).Trade.Refunds; len(back) != 1 {
+		t.Errorf("the wallet has given back %+v, want one refund", back)
+	}
+	s.up(t)
+	if err := s.ledger.giveBack(r); err != nil {
+		t.Errorf("asked for again, the refund is %v", err)
 	}
 }
