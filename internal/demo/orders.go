@@ -7,10 +7,12 @@ import (
 	"github.com/sampanpay/sampan"
 )
 
-const (
-	currency  = "HKD" // both wallets take it
-	maxOrders = 1000  // the oldest make room
-)
+const maxOrders = 1000 // the oldest make room
+
+// currencies are what each wallet takes, with their sign.
+var currencies = map[sampan.PayType][2]string{
+	sampan.Alipay: {"HKD", "HK$"}, sampan.AlipayHK: {"HKD", "HK$"}, sampan.AlipayServiceWindow: {"CNY", "CN¥"},
+}
 
 // tea is something that can be bought.
 type tea struct {
@@ -22,8 +24,10 @@ type tea struct {
 // Name is the tea's name in a language.
 func (t tea) Name(lang string) string { return t.names[lang] }
 
-// Cost is the price for people.
-func (t tea) Cost() string { return fmt.Sprintf("HK$%d.%02d", t.Price/100, t.Price%100) }
+// Cost is the price for people, with a wallet.
+func (t tea) Cost(wallet sampan.PayType) string {
+	return fmt.Sprintf("%s%d.%02d", currencies[wallet][1], t.Price/100, t.Price%100)
+}
 
 type menu []tea
 
@@ -46,18 +50,29 @@ type order struct {
 	Number       string
 	Tea          tea
 	Wallet       sampan.PayType
+	ID           string // the gateway's number
 	PayURL       string
 	Paid         bool
-	Notification string // what made it paid, as it came but indented
+	Back         sampan.Code // of the refund; "" while nobody wants one
+	Told         string      // what the latest notification was about, by the gateway's number
+	Notification string      // the same as it came, but indented
 }
 
 // State is the order's state as pages and scripts see it.
 func (o order) State() string {
-	if o.Paid {
+	switch {
+	case o.Back == sampan.CodeSuccess:
+		return "refunded"
+	case o.Back != "":
+		return "refunding"
+	case o.Paid:
 		return "paid"
 	}
 	return "waiting"
 }
+
+// Open reports whether the page may have something new to tell soon.
+func (o order) Open() bool { return !o.Paid || o.Back.Pending() }
 
 // orders are the last orders. The zero value is ready for use.
 type orders struct {

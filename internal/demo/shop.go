@@ -48,11 +48,13 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("POST /buy", s.buy)
 	mux.HandleFunc("GET /orders/{number}", s.order)
 	mux.HandleFunc("GET /orders/{number}/status", s.status)
+	mux.HandleFunc("POST /orders/{number}/refund", s.refund)
+	mux.HandleFunc("GET /alipay", s.authorized)
 	mux.Handle("/notify", c.Client.NotificationHandler(s.notified))
 	for _, name := range []string{"app.js", "style.css"} {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/"+name) })
 	}
-	return guard(mux)
+	return guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // guard sets what holds for every answer. There is no form-action: browsers
@@ -73,51 +75,123 @@ func (s *shop) front(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "front.html", teas)
 }
 
-// buy takes an order, has the gateway make a payment of it, and sends the
-// browser there. The order is kept first: the notification may be faster than
-// the gateway's answer.
+// buy takes an order. To pay inside the Alipay app, the gateway must first be
+// told who the buyer is: they go through its authorisation and come back to
+// authorized.
 func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	wallet, item := sampan.PayType(r.PostFormValue("wallet")), r.PostFormValue("item")
 	tea, ok := teas.find(item)
-	if !ok || wallet != sampan.Alipay && wallet != sampan.AlipayHK {
+	if _, known := currencies[wallet]; !ok || !known {
 		s.show(w, r, http.StatusBadRequest, "trouble.html", nil)
 		return
 	}
 	o := order{Number: s.Number(), Tea: tea, Wallet: wallet}
-	s.orders.add(o)
+	if wallet != sampan.AlipayServiceWindow {
+		s.sell(w, r, o, "")
+		return
+	}
+	link, err := s.Client.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: s.BaseURL + "/alipay?item=" + tea.ID, State: o.Number})
+	if err != nil {
+		s.Log.ErrorContext(r.Context(), "shop: no authorisation", "err", err)
+		s.show(w, r, http.StatusInternalServerError, "trouble.html", err)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: visit, Value: o.Number, Path: "/alipay", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, link, http.StatusSeeOther)
+}
+
+// visit is the cookie with the number of the order that a buyer has gone to be
+// authorised for: who comes back with another's is not sold anything.
+const visit = "visit"
+
+// authorized is where a buyer inside the Alipay app comes back to, known.
+func (s *shop) authorized(w http.ResponseWriter, r *http.Request) {
+	tea, ok := teas.find(r.FormValue("item"))
+	cookie, err := r.Cookie(visit)
+	if !ok || err != nil {
+		s.show(w, r, http.StatusBadRequest, "trouble.html", nil)
+		return
+	}
+	buyer, err := s.Client.VerifyAuthorization(r, cookie.Value)
+	if err != nil {
+		s.Log.WarnContext(r.Context(), "shop: not authorised", "err", err)
+		s.show(w, r, http.StatusBadRequest, "trouble.html", err)
+		return
+	}
+	s.sell(w, r, order{Number: cookie.Value, Tea: tea, Wallet: sampan.AlipayServiceWindow}, buyer.OpenID)
+}
+
+// sell has the gateway make a payment of an order, and sends the browser there.
+// The order is kept first: the notification may be faster than the gateway's
+// answer. Selling an order again is selling it once.
+func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID string) {
+	if _, again := s.orders.find(o.Number); !again {
+		s.orders.add(o)
+	}
 	payment, err := s.Client.Pay(r.Context(), sampan.PaymentRequest{
-		PayType:   wallet,
-		Amount:    tea.Price,
-		Currency:  currency,
+		PayType:   o.Wallet,
+		Amount:    o.Tea.Price,
+		Currency:  currencies[o.Wallet][0],
 		OrderNo:   o.Number,
-		GoodsName: tea.Name(wordsFor(r).Lang),
+		GoodsName: o.Tea.Name(wordsFor(r).Lang),
 		ReturnURL: s.BaseURL + "/orders/" + o.Number,
 		NotifyURL: s.BaseURL + "/notify",
+		OpenID:    openID,
 	})
 	if err != nil {
 		s.Log.ErrorContext(r.Context(), "shop: order not accepted", "order", o.Number, "err", err)
 		s.show(w, r, http.StatusBadGateway, "trouble.html", err)
 		return
 	}
-	_ = s.orders.change(o.Number, func(o *order) error { o.PayURL = payment.PayURL; return nil })
+	_ = s.orders.change(o.Number, func(o *order) error { o.ID, o.PayURL = payment.ID, payment.PayURL; return nil })
 	http.Redirect(w, r, payment.PayURL, http.StatusSeeOther)
 }
 
-// notified is what makes an order paid, and nothing else does. A repeat finds
-// it paid and changes nothing.
-func (s *shop) notified(ctx context.Context, n *sampan.Notification) error {
-	if n.Refund {
-		return nil // the shop gives no money back, so this was a person's decision
+// refund gives all of an order's money back. Pressed twice it is one refund,
+// since it goes under one number.
+func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
+	o, ok := s.orders.find(r.PathValue("number"))
+	if !ok {
+		s.show(w, r, http.StatusNotFound, "missing.html", nil)
+		return
 	}
-	return s.orders.change(n.OrderNo, func(o *order) error {
-		if n.Amount != o.Tea.Price || n.Currency != currency {
-			return fmt.Errorf("order %s costs %d %s, but %d %s were paid", o.Number, o.Tea.Price, currency, n.Amount, n.Currency)
+	back, err := s.Client.Refund(r.Context(), sampan.RefundRequest{PaymentID: o.ID, OrderNo: o.Number + "-R", Amount: o.Tea.Price})
+	if err != nil {
+		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", o.Number, "err", err)
+		s.show(w, r, http.StatusBadGateway, "kept.html", err)
+		return
+	}
+	_ = s.orders.change(o.Number, func(o *order) error {
+		if o.Back != sampan.CodeSuccess { // the notification may have been faster
+			o.Back = back.Code
 		}
-		if !o.Paid {
-			o.Paid, o.Notification = true, pretty(n.Raw)
-			s.Log.InfoContext(ctx, "shop: order paid", "order", o.Number, "syssn", n.ID)
+		return nil
+	})
+	http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
+}
+
+// notified is what makes an order paid, and nothing else does. A repeat changes
+// nothing.
+func (s *shop) notified(ctx context.Context, n *sampan.Notification) error {
+	number := n.OrderNo
+	if n.Refund {
+		number = n.OriginalOrderNo
+	}
+	return s.orders.change(number, func(o *order) error {
+		if currency := currencies[o.Wallet][0]; n.Amount != o.Tea.Price || n.Currency != currency {
+			return fmt.Errorf("order %s costs %d %s, but the notification is of %d %s", o.Number, o.Tea.Price, currency, n.Amount, n.Currency)
 		}
+		switch {
+		case !n.Refund && o.Paid, n.ID == o.Told:
+			return nil
+		case n.Refund:
+			o.Back = sampan.CodeSuccess
+		default:
+			o.Paid = true
+		}
+		o.Told, o.Notification = n.ID, pretty(n.Raw)
+		s.Log.InfoContext(ctx, "shop: order "+o.State(), "order", o.Number, "syssn", n.ID)
 		return nil
 	})
 }

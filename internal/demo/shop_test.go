@@ -187,7 +187,7 @@ func TestFalseNotificationsChangeNothing(t *testing.T) {
 		"another amount":   {notification(path, `"4800"`, `"4799"`), testKey, 500},
 		"another currency": {notification(path, `"HKD"`, `"JPY"`), testKey, 500},
 		"another order":    {notification("/orders/TEA-OTHER"), testKey, 500},
-		"of a refund":      {notification(path, `"payment"`, `"refund"`), testKey, 200},
+		"of a refund":      {notification(path, `"payment"`, `"refund"`), testKey, 500},
 	} {
 		if status, _ := s.notify(c.body, c.key); status != c.status {
 			t.Errorf("%s: answered %d, want %d", name, status, c.status)
@@ -228,7 +228,7 @@ func TestFailureToStartThePaymentIsExplained(t *testing.T) {
 
 func TestShopSellsOnlyWhatItHas(t *testing.T) {
 	s := newStreet(t)
-	for _, c := range [][2]string{{"801107", "coffee"}, {"800107", "milk"}, {"", "milk"}, {"801107", ""}, {"801107", strings.Repeat("x", 1<<16)}} {
+	for _, c := range [][2]string{{"801107", "coffee"}, {"800108", "milk"}, {"", "milk"}, {"801107", ""}, {"801107", strings.Repeat("x", 1<<16)}} {
 		if res, _ := s.buy(c[0], c[1]); res.StatusCode != http.StatusBadRequest || s.order != nil {
 			t.Errorf("%.20q: %d", c, res.StatusCode)
 		}

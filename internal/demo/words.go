@@ -12,12 +12,25 @@ type words struct {
 	Lang, Title, Lead, Choose, PayWith, Alipay, AlipayHK, Test         string
 	Order, Wallet, Waiting, WaitingWhy, Paid, PaidWhy, PayNow, Another string
 	Told, Trouble, TroubleWhy, Missing, MissingWhy                     string
+	InApp, GiveBack, Refunding, RefundingWhy, Refunded, RefundedWhy    string
+	Kept, KeptWhy                                                      string
+}
+
+// Of is what an order's page says of a state, and why.
+func (w words) Of(state string) [2]string {
+	return map[string][2]string{
+		"waiting": {w.Waiting, w.WaitingWhy}, "paid": {w.Paid, w.PaidWhy},
+		"refunding": {w.Refunding, w.RefundingWhy}, "refunded": {w.Refunded, w.RefundedWhy},
+	}[state]
 }
 
 // Name is a wallet's name.
 func (w words) Name(wallet sampan.PayType) string {
-	if wallet == sampan.AlipayHK {
+	switch wallet {
+	case sampan.AlipayHK:
 		return w.AlipayHK
+	case sampan.AlipayServiceWindow:
+		return w.InApp
 	}
 	return w.Alipay
 }
@@ -34,6 +47,10 @@ var (
 		Told:    "The notification that we received",
 		Trouble: "The payment could not be started", TroubleWhy: "Nothing was charged. Please try once more.",
 		Missing: "No such order", MissingWhy: "The shop remembers its last orders only, and none from before it was last opened.",
+		InApp: "Inside the Alipay app", GiveBack: "Return the tea, take the money back",
+		Refunding: "Your money is on its way back", RefundingWhy: "The wallet has not confirmed it yet. The gateway goes on asking, and tells us.",
+		Refunded: "Your money is back", RefundedWhy: "The wallet has given it back in full. Come again for another tea.",
+		Kept: "The money could not be given back", KeptWhy: "The gateway gave the reason below. Nothing has changed.",
 	}
 	traditional = words{
 		Lang: "zh-Hant", Title: "舢舨茶舖", Lead: "山上的茶葉，海旁沖泡。",
@@ -46,6 +63,10 @@ var (
 		Told:    "我們收到的通知",
 		Trouble: "未能開始付款", TroubleWhy: "沒有扣款，請再試一次。",
 		Missing: "找不到訂單", MissingWhy: "本店只記得最近的訂單；重新開店後，之前的訂單不再保留。",
+		InApp: "在支付寶 App 內付款", GiveBack: "退茶退款",
+		Refunding: "正在退款", RefundingWhy: "錢包尚未確認。支付網關會繼續查詢，並通知我們。",
+		Refunded: "已退款", RefundedWhy: "錢包已全數退回款項。歡迎再來飲茶。",
+		Kept: "未能退款", KeptWhy: "支付網關給出的原因如下，訂單沒有任何變動。",
 	}
 	simplified = words{
 		Lang: "zh-Hans", Title: "舢舨茶铺", Lead: "山上的茶叶，海边冲泡。",
@@ -58,6 +79,10 @@ var (
 		Told:    "我们收到的通知",
 		Trouble: "未能开始付款", TroubleWhy: "没有扣款，请再试一次。",
 		Missing: "找不到订单", MissingWhy: "本店只记得最近的订单；重新开店后，之前的订单不再保留。",
+		InApp: "在支付宝 App 内付款", GiveBack: "退茶退款",
+		Refunding: "正在退款", RefundingWhy: "钱包尚未确认。支付网关会继续查询，并通知我们。",
+		Refunded: "已退款", RefundedWhy: "钱包已全额退回款项。欢迎再来喝茶。",
+		Kept: "未能退款", KeptWhy: "支付网关给出的原因如下，订单没有任何变动。",
 	}
 )
 

@@ -1,9 +1,10 @@
-// Follows an order until it is paid, then shows it anew. Without this script the
-// page reloads itself.
+// Follows an order that is open until it is something else, then shows it anew.
+// Without this script the page reloads itself.
 (function () {
   'use strict';
   var state = document.getElementById('state');
-  if (!state || state.dataset.state !== 'waiting') return;
+  var now = state && state.dataset.state;
+  if (now !== 'waiting' && now !== 'refunding') return;
   var gap = 1000;
 
   function later() {
@@ -14,7 +15,7 @@
     fetch(state.dataset.status).then(function (answer) {
       return answer.json();
     }).then(function (order) {
-      if (order.state === 'paid') location.reload(); else later();
+      if (order.state !== now) location.reload(); else later();
     }).catch(later);
   }
 
