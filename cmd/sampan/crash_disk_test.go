@@ -22,6 +22,9 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("a disk", func(t *testing.T) {
 		t.Parallel()
+		if !long() {
+			t.Skip("the other one does as much in a short run")
+		}
 		d := newDisk(t)
 		newSite(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{what: "SQLite: the disk is full", looks: looks, strike: d.fillAtRandom})
 	})

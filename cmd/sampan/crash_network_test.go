@@ -33,11 +33,11 @@ func TestABadNetworkLosesNothing(t *testing.T) {
 		repeats = toxic{Type: "duplicate", Toxicity: 0.6}
 	)
 	n.suffers(t,
-		n.ordeal("network: slow", slow),
-		n.ordeal("network: in pieces", pieces),
-		n.ordeal("network: drops what is sent", drops),
-		n.ordeal("network: hangs up halfway", halves),
-		n.ordeal("network: resets connections", resets),
+		n.ordeal("network: slow", slow).inLongRuns(),
+		n.ordeal("network: in pieces", pieces).inLongRuns(),
+		n.ordeal("network: drops what is sent", drops).inLongRuns(),
+		n.ordeal("network: hangs up halfway", halves).inLongRuns(),
+		n.ordeal("network: resets connections", resets).inLongRuns(),
 		n.ordeal("network: changes bytes", changes),
 		n.ordeal("network: delivers twice", repeats),
 		n.ordeal("network: all of it", slow.rarely(), pieces.rarely(), drops.rarely(), halves.rarely(), resets.rarely(), changes, repeats),
@@ -99,7 +99,7 @@ func (n *badNetwork) ordeal(what string, toxics ...toxic) ordeal {
 		s.busy(t, func() {
 			defer s.trouble(true)()
 			n.open(t, toxics...)
-			time.Sleep(time.Duration(crashes(t)) * 400 * time.Millisecond)
+			time.Sleep(min(time.Duration(crashes(t))*400*time.Millisecond, 20*time.Second))
 			n.open(t)
 		})
 		t.Logf("%d notifications were not believed", l.refused.Load())

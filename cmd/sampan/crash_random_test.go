@@ -26,6 +26,11 @@ type ordeal struct {
 	long   bool // only in a long run: others have it among theirs
 }
 
+func (o ordeal) inLongRuns() ordeal {
+	o.long = true
+	return o
+}
+
 // suffers takes the site through each ordeal and waits until all has settled.
 // Then nothing may be lost. It prints what there was.
 func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
@@ -60,7 +65,7 @@ func long() bool { return os.Getenv(howOften) != "" }
 func crashes(t *testing.T) int {
 	t.Helper()
 	if !long() {
-		return 5
+		return 4
 	}
 	n, err := strconv.Atoi(os.Getenv(howOften))
 	if err != nil || n < 1 {
