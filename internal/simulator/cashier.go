@@ -14,6 +14,8 @@ func (s *Simulator) Wallet() http.Handler {
 	mux.HandleFunc("POST /gateway.do", s.gateway)
 	mux.HandleFunc("GET /cashier/{id}", s.showCashier)
 	mux.Handle("POST /cashier/{id}", sameOrigin.Handler(http.HandlerFunc(s.postCashier)))
+	mux.HandleFunc("GET /oauth2/publicAppAuthorize.htm", s.authorize)
+	mux.HandleFunc("GET /oauth2/grant", s.grantCode)
 	mux.HandleFunc("GET /style.css", style)
 	return mux
 }

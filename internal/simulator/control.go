@@ -289,6 +289,9 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 		buyerID = a.Buyer
 	}
 	buyer, ok := pickBuyer(a.Terms.Wallet, buyerID)
+	if app, isApp := s.apps[a.Partner]; isApp && buyerID == a.Buyer {
+		buyer, ok = s.knownBuyer(app, a.Buyer), true
+	}
 	if !ok {
 		return nil, badRequest("no buyer %q in %s", buyerID, a.Terms.Wallet)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/wire/mapi"
+	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
 // The services that are simulated.
@@ -74,6 +75,10 @@ func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 	m, err := readRequest(w, r)
 	if err != nil {
 		s.refused(w, r, wantsPage(r), nil, err)
+		return
+	}
+	if m["method"] != "" || m["service"] == "" && m["app_id"] != "" {
+		s.openAPI(w, r, openapi.Message(m))
 		return
 	}
 	svc, known := services[m["service"]]

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/wire/mapi"
+	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
 // The header that Alipay really sends: no valid media type.
@@ -25,6 +26,9 @@ const (
 // plan makes the notifications of a trade's state as of now, faults included;
 // none if the order gave no notify_url or there is nothing to tell.
 func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
+	if app, ok := s.apps[t.Partner]; ok {
+		return s.notify(t, a.NotifyURL, s.appFields(app, t, a), fs, now)
+	}
 	fields := mapi.Message{
 		"notify_type":  "trade_status_sync",
 		"out_trade_no": t.OutTradeNo,
@@ -144,17 +148,22 @@ func (s *Simulator) after(n *Notice, at time.Time) time.Time {
 			done++
 		}
 	}
-	if n.Extra != "" || done >= len(s.cfg.RetryGaps) {
+	gaps := s.cfg.RetryGaps
+	if _, app := s.apps[n.Partner]; app {
+		gaps = s.cfg.AppRetryGaps
+	}
+	if n.Extra != "" || done >= len(gaps) {
 		return time.Time{}
 	}
-	return at.Add(s.cfg.RetryGaps[done])
+	return at.Add(gaps[done])
 }
 
 // body writes and signs one send. (Alipay, "Asynchronous notification": same
 // notify_id on repeats, notify_time of the sending.)
 func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
-	p, ok := s.partners[n.Partner]
-	if !ok {
+	p, isPartner := s.partners[n.Partner]
+	app, isApp := s.apps[n.Partner]
+	if !isPartner && !isApp {
 		return "", fmt.Errorf("partner %s has no contract any more", n.Partner)
 	}
 	if !n.Time.IsZero() {
@@ -165,12 +174,18 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 	if n.Extra == ForgedSignature {
 		m["forged"] = "signed with a field that is then taken out"
 	}
-	if err := m.Sign(p.keys()); err != nil {
+	amount, err := "total_fee", error(nil)
+	if isApp {
+		amount, err = "total_amount", openapi.Message(m).SignNotification(app.keys())
+	} else {
+		err = m.Sign(p.keys())
+	}
+	if err != nil {
 		return "", err
 	}
 	delete(m, "forged")
 	if n.Extra == ForgedAmount {
-		m["total_fee"] = "1" + m["total_fee"]
+		m[amount] = "1" + m[amount]
 	}
 	if !n.Shuffled {
 		return m.Encode(), nil

@@ -1,6 +1,7 @@
 // Package simulator is the wallet's side of a payment, for developing and
 // testing without the vendor: Alipay's global gateway ("mapi") with its
-// cashier, its notifications, its query and its refunds, and a control API that plays the
+// cashier, its open platform with the page that tells who the buyer is and an
+// in-app browser, its notifications, its query and its refunds, and a control API that plays the
 // buyer and plants faults.
 //
 // It is written from the vendor's documents, never from the connector; the two
@@ -33,20 +34,31 @@ import (
 type Config struct {
 	Dir       string           // where the journal is kept; "" keeps nothing
 	BaseURL   string           // the wallet port as browsers reach it, without a final slash; "" makes links relative
-	Partners  []Partner        // the merchants under contract
+	Partners  []Partner        // the merchants under contract with the global gateway
+	Apps      []App            // the applications of the open platform
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default: none
 	HTTP      *http.Client     // sends notifications; its redirects are never followed
 	RetryGaps []time.Duration  // between sends of a notification; default RetryGaps
-	Rand      *rand.Rand       // draws ids; default seeded by the system
-	Awkward   int              // of a hundred occasions, how many go wrong: see Faults
-	Seed      uint64           // of what goes wrong and of the order of shuffled fields
+
+	AppRetryGaps []time.Duration // of the open platform's; default AppRetryGaps
+
+	Rand    *rand.Rand // draws ids; default seeded by the system
+	Awkward int        // of a hundred occasions, how many go wrong: see Faults
+	Seed    uint64     // of what goes wrong and of the order of shuffled fields
 }
 
 // RetryGaps is the vendor's sequence: eight sends within 25 hours. (Alipay,
 // "Asynchronous notification".)
 var RetryGaps = []time.Duration{
 	2 * time.Minute, 10 * time.Minute, 10 * time.Minute,
+	time.Hour, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
+}
+
+// AppRetryGaps is the open platform's sequence: eight sends within about 25
+// hours. (Alipay, open platform, "Asynchronous notification".)
+var AppRetryGaps = []time.Duration{
+	4 * time.Minute, 10 * time.Minute, 10 * time.Minute,
 	time.Hour, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
 }
 
@@ -59,6 +71,7 @@ const wireTime = "2006-01-02 15:04:05"
 type Simulator struct {
 	cfg      Config
 	partners map[string]Partner
+	apps     map[string]App
 	pages    pages
 
 	stopOnce sync.Once
@@ -86,6 +99,9 @@ func New(cfg Config) (*Simulator, error) {
 	if cfg.RetryGaps == nil {
 		cfg.RetryGaps = RetryGaps
 	}
+	if cfg.AppRetryGaps == nil {
+		cfg.AppRetryGaps = AppRetryGaps
+	}
 	if cfg.Rand == nil {
 		var seed [32]byte
 		crand.Read(seed[:])
@@ -101,6 +117,7 @@ func New(cfg Config) (*Simulator, error) {
 	s := &Simulator{
 		cfg:      cfg,
 		partners: map[string]Partner{},
+		apps:     map[string]App{},
 		stop:     make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 		state:    newState(),
@@ -113,6 +130,12 @@ func New(cfg Config) (*Simulator, error) {
 			return nil, fmt.Errorf("simulator: partner %s is there twice", p.ID)
 		}
 		s.partners[p.ID] = p
+	}
+	for _, a := range cfg.Apps {
+		if err := a.check(); err != nil {
+			return nil, err
+		}
+		s.apps[a.ID] = a
 	}
 	var err error
 	if s.pages, err = parsePages(); err != nil {

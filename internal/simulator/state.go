@@ -10,11 +10,12 @@ import (
 // trade yet.
 type Status string
 
-// The states: none, WAIT_BUYER_PAY, then TRADE_FINISHED or TRADE_CLOSED.
+// The states: none, WAIT_BUYER_PAY, then paid or TRADE_CLOSED.
 const (
 	None     Status = "NONE"
 	Waiting  Status = "WAIT_BUYER_PAY"
 	Finished Status = "TRADE_FINISHED"
+	Success  Status = "TRADE_SUCCESS" // paid and refundable, as the open platform has it
 	Closed   Status = "TRADE_CLOSED"
 )
 
@@ -51,6 +52,9 @@ type Terms struct {
 	SecondaryID      string `json:"secondary_merchant_id,omitempty"`
 	SecondaryName    string `json:"secondary_merchant_name,omitempty"`
 	SecondaryMCC     string `json:"secondary_merchant_industry,omitempty"`
+	TimeExpire       string `json:"time_expire,omitempty"`
+	Passback         string `json:"passback_params,omitempty"`
+	Channels         string `json:"channels,omitempty"` // disabled / enabled
 }
 
 // Trade is what the wallet counts: it exists from the moment that the vendor's
@@ -84,15 +88,30 @@ func (t *Trade) left() int64 {
 
 // closeIfEmpty closes a trade of which all was given back.
 func (t *Trade) closeIfEmpty(now time.Time) {
-	done := int64(0)
-	for _, r := range t.Refunds {
-		if r.Status == RefundDone {
-			done += r.Amount.Minor
-		}
-	}
-	if done == t.Total.Minor && t.Status == Finished {
+	if t.givenBack() == t.Total && t.Status != Closed {
 		t.Status, t.ClosedAt = Closed, now
 	}
+}
+
+// givenBack is the sum of the refunds that are done.
+func (t *Trade) givenBack() Money {
+	sum := Money{0, t.Total.Currency}
+	for _, r := range t.Refunds {
+		if r.Status == RefundDone {
+			sum.Minor += r.Amount.Minor
+		}
+	}
+	return sum
+}
+
+// lastRefund is when the latest of them was; zero if there is none.
+func (t *Trade) lastRefund() (last time.Time) {
+	for _, r := range t.Refunds {
+		if r.DoneAt.After(last) {
+			last = r.DoneAt
+		}
+	}
+	return last
 }
 
 // nextRefund is when the soonest of the refunds that wait is due; zero if none.
@@ -234,6 +253,8 @@ type state struct {
 
 	// Forgotten by a restart: when each partner asked for a refund last.
 	refunded map[string]time.Time
+	// And what auth_codes and tokens stand for.
+	grants map[string]grant
 }
 
 func newState() state {
@@ -248,6 +269,7 @@ func newState() state {
 		closings: newSchedule(),
 		refunds:  newSchedule(),
 		refunded: map[string]time.Time{},
+		grants:   map[string]grant{},
 	}
 }
 

@@ -20,6 +20,9 @@ var texts = map[string][3]string{
 	"return":     {"Back to the shop", "返回商店", "返回商店"},
 	"processing": {"One moment, please …", "請稍候……", "请稍候……"},
 	"error":      {"This payment cannot go on", "無法繼續付款", "无法继续付款"},
+	"authorize":  {"Authorisation", "授權", "授权"},
+	"asks":       {"asks who you are", "想知道您的身分", "想知道您的身份"},
+	"logged-in":  {"You are logged in as", "您的登入帳戶", "您的登录账户"},
 	"code":       {"Error code", "錯誤代碼", "错误代码"},
 
 	"outcome.paid":           {"Paid", "付款成功", "付款成功"},

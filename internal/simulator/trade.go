@@ -125,7 +125,10 @@ func (s *Simulator) payLate(o *order, buyer Buyer) error {
 		return conflict("it is paid: %s", t.Status)
 	}
 	next := *o.last()
-	next.Buyer, next.LoginAt, next.Outcome = buyer.ID, now, PaidNow
+	next.LoginAt, next.Outcome = now, PaidNow
+	if _, app := s.apps[next.Partner]; !app {
+		next.Buyer = buyer.ID
+	}
 	c := change{Attempt: &next}
 	s.settle(&c, o, now)
 	s.cfg.Log.Info("simulator: buyer pays late", "out_trade_no", next.OutTradeNo)
@@ -155,14 +158,18 @@ func (s *Simulator) decide(a *Attempt, t *Trade, buyer Buyer, act Act, now time.
 	case Leave:
 		return Left
 	}
-	if a.Buyer != buyer.ID {
+	if app, ok := s.apps[a.Partner]; ok { // the trade was there before its buyer
+		if s.knownBuyer(app, t.Buyer).ID != buyer.ID {
+			return OtherBuyer
+		}
+	} else if a.Buyer != buyer.ID {
 		a.Buyer, a.LoginAt = buyer.ID, now
 		// With less than a minute left the login is refused. (Alipay, "timeout_rule".)
 		if a.Terms.deadline(now).Sub(now) < time.Minute {
 			return Expired
 		}
 	}
-	if t != nil && t.Buyer != buyer.ID {
+	if _, app := s.apps[a.Partner]; !app && t != nil && t.Buyer != buyer.ID {
 		return OtherBuyer
 	}
 	switch {
@@ -197,7 +204,7 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	if made := o.trade(); made != nil {
 		*t = *made
 	}
-	t.Status, t.Attempt, t.PaidAt, t.CloseAt, t.ClosedAt = Finished, a.ID, now, time.Time{}, time.Time{}
+	t.Status, t.Attempt, t.PaidAt, t.CloseAt, t.ClosedAt = s.paidAs(a), a.ID, now, time.Time{}, time.Time{}
 	if fs.has(Underpaid) {
 		t.Total.Minor = max(1, t.Total.Minor/2)
 	}
@@ -214,6 +221,14 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	for i, t := range c.Trades {
 		c.Notices = append(c.Notices, s.plan(t, a, fs, now.Add(time.Duration(i)*secondLag))...)
 	}
+}
+
+// paidAs is how the wallet calls a trade that is paid.
+func (s *Simulator) paidAs(a *Attempt) Status {
+	if a.Service == tradeService {
+		return Success
+	}
+	return Finished
 }
 
 // closeOverdue closes the trades whose time is over. s.mu is held.
@@ -237,6 +252,10 @@ func (t Terms) deadline(login time.Time) time.Time {
 		from, _ := time.ParseInLocation(wireTime, t.CreatedByShop, beijing)
 		seconds, _ := strconv.Atoi(t.ValidSeconds)
 		return from.Add(time.Duration(seconds) * time.Second)
+	}
+	if t.TimeExpire != "" {
+		end, _ := time.ParseInLocation(wireTime, t.TimeExpire, beijing)
+		return end
 	}
 	rule := t.TimeoutRule
 	if rule == "" {

@@ -1,0 +1,118 @@
+package simulator
+
+import (
+	"slices"
+	"time"
+)
+
+// tradeRefund answers alipay.trade.refund. The same out_request_no with the same
+// amount gives money back once, and says so by fund_change N ever after.
+func (s *Simulator) tradeRefund(c *call) (content, error) {
+	amount, ok := parseFee(c.biz["refund_amount"], "CNY")
+	if !ok {
+		return nil, business("INVALID_PARAMETER", "refund_amount %q is no amount", c.biz["refund_amount"])
+	}
+	if err := c.biz.limited(map[string]int{"out_request_no": 64, "refund_reason": 256}); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	o, found, err := s.named(c)
+	if err != nil {
+		return nil, err
+	}
+	c.trouble = s.refundTrouble(o)
+	t, number := *found, c.biz["out_request_no"]
+	if number == "" { // the whole amount, once
+		if number = t.OutTradeNo; amount != t.Total {
+			return nil, business("INVALID_PARAMETER", "out_request_no is missing: a refund in part needs it")
+		}
+	}
+	i := slices.IndexFunc(t.Refunds, func(r Refund) bool { return r.Number == number })
+	switch {
+	case i >= 0 && t.Refunds[i].Amount != amount:
+		return nil, business("DISCORDANT_REPEAT_REQUEST", "%q is a refund of %s", number, t.Refunds[i].Amount)
+	case i >= 0 && t.Refunds[i].Status != RefundFailed:
+		return refundAnswer(&t, "N"), nil
+	case t.PaidAt.IsZero() && t.Status == Closed:
+		return nil, business("TRADE_HAS_CLOSE", "it was closed unpaid")
+	case t.PaidAt.IsZero():
+		return nil, business("TRADE_STATUS_ERROR", "it is %s", t.Status)
+	case now.After(t.PaidAt.Add(refundWindow)):
+		return nil, business("TRADE_HAS_FINISHED", "paid at %s", stamp(t.PaidAt))
+	case t.Status == Closed:
+		return nil, business("TRADE_HAS_CLOSE", "all of it was given back")
+	case amount.Minor > t.left():
+		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "%d is left", t.left())
+	}
+	r := Refund{Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL}
+	switch {
+	case c.has(RefundShort):
+		r.Status, r.Error, r.DoneAt = RefundFailed, "ACQ.SELLER_BALANCE_NOT_ENOUGH", time.Time{}
+	case c.has(RefundPending):
+		r.Status, r.DoneAt, r.DueAt = RefundProcessing, time.Time{}, now.Add(refundLag)
+	}
+	if t.Refunds = slices.Clone(t.Refunds); i < 0 {
+		t.Refunds = append(t.Refunds, r)
+	} else {
+		t.Refunds[i] = r
+	}
+	t.closeIfEmpty(now)
+	ch := change{Trades: []*Trade{&t}}
+	if r.Status == RefundDone {
+		ch.Notices = s.planRefund(&t, r, slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
+	}
+	if err := s.commit(ch); err != nil {
+		return nil, err
+	}
+	s.cfg.Log.Info("simulator: refund", "out_trade_no", t.OutTradeNo, "out_request_no", number, "amount", amount.String(), "status", r.Status)
+	switch r.Status {
+	case RefundFailed:
+		return nil, business("SELLER_BALANCE_NOT_ENOUGH", "as the fault %s wants it", RefundShort)
+	case RefundProcessing:
+		return nil, business("SYSTEM_ERROR", "as the fault %s wants it: the refund is done a little later", RefundPending)
+	}
+	return refundAnswer(&t, "Y"), nil
+}
+
+// refundAnswer tells of all that was given back so far.
+func refundAnswer(t *Trade, changed string) content {
+	answer := content{
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "fund_change": changed,
+		"refund_fee": t.givenBack().Decimal(),
+	}
+	putBuyer(answer, "buyer_user_id", t.Buyer)
+	if last := t.lastRefund(); !last.IsZero() {
+		answer["gmt_refund_pay"] = stamp(last)
+	}
+	return answer
+}
+
+// tradeRefundQuery answers alipay.trade.fastpay.refund.query: with the refund's
+// status if it is done, else with none.
+func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.finishRefunds(now)
+	o, t, err := s.named(c)
+	if err != nil {
+		return nil, err
+	}
+	c.trouble = s.refundTrouble(o)
+	number := c.biz["out_request_no"]
+	if number == "" {
+		return nil, business("INVALID_PARAMETER", "out_request_no is missing")
+	}
+	i := slices.IndexFunc(t.Refunds, func(r Refund) bool { return r.Number == number && r.Status == RefundDone })
+	if i < 0 {
+		return content{}, nil
+	}
+	r := t.Refunds[i]
+	return content{
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "out_request_no": r.Number, "total_amount": t.Total.Decimal(),
+		"refund_amount": r.Amount.Decimal(), "refund_status": "REFUND_SUCCESS", "gmt_refund_pay": stamp(r.DoneAt),
+	}, nil
+}

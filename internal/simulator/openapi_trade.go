@@ -1,0 +1,251 @@
+package simulator
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/wire/mapi"
+)
+
+// tradeService marks the attempts that alipay.trade.create made.
+const tradeService = "alipay.trade.create"
+
+var (
+	buyerID     = regexp.MustCompile(`^2088[0-9]{12}$`)
+	buyerOpenID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
+	tradeNumber = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+	badSubject  = regexp.MustCompile(`[/=&]`)
+)
+
+// tradeCreate answers alipay.trade.create: the trade exists, and waits for its
+// buyer, from then on.
+func (s *Simulator) tradeCreate(c *call) (content, error) {
+	a, err := c.attempt(s.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	if o := s.orders[orderKey{c.app.ID, a.OutTradeNo}]; o != nil {
+		t := o.trade()
+		switch first := s.attempts[t.Attempt]; {
+		case t.Buyer != a.Buyer:
+			return nil, business("TRADE_BUYER_NOT_MATCH", "the trade is another buyer's")
+		case !t.PaidAt.IsZero():
+			return nil, business("TRADE_HAS_SUCCESS", "the trade is paid")
+		case t.Status == Closed:
+			return nil, business("TRADE_HAS_CLOSE", "the trade is closed")
+		case first.Terms != a.Terms:
+			return nil, business("CONTEXT_INCONSISTENT", "the trade was made with other terms")
+		}
+		return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
+	}
+	if end := a.Terms.deadline(now); !end.After(now) {
+		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "it would have ended at %s", end.In(beijing).Format(wireTime))
+	}
+	a.ID, a.OpenedAt, a.LoginAt = s.newID(), now, now
+	t := s.newTrade(a, now)
+	change := change{Attempt: a, Trades: []*Trade{t}}
+	if len(s.faults.Next) > 0 {
+		book := s.faults.with(a.OutTradeNo, s.faults.Next)
+		book.Next, change.Faults = nil, nil
+		change.Faults = &book
+	}
+	if err := s.commit(change); err != nil {
+		return nil, err
+	}
+	s.cfg.Log.Info("simulator: trade created", "out_trade_no", a.OutTradeNo, "trade_no", t.TradeNo)
+	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
+}
+
+// attempt reads what is to be paid, and by whom.
+func (c *call) attempt(now time.Time) (*Attempt, error) {
+	b := c.biz
+	bad := func(format string, args ...any) (*Attempt, error) {
+		return nil, business("INVALID_PARAMETER", format, args...)
+	}
+	if err := b.limited(map[string]int{"subject": 256, "body": 128, "passback_params": 512, "timeout_express": 6}); err != nil {
+		return nil, err
+	}
+	total, ok := parseFee(b["total_amount"], "CNY")
+	buyer := b["buyer_id"]
+	if buyer == "" {
+		buyer = b["buyer_open_id"]
+	}
+	switch {
+	case !tradeNumber.MatchString(b["out_trade_no"]):
+		return bad("out_trade_no %q is not 1 to 64 letters, digits and _", b["out_trade_no"])
+	case !ok:
+		return bad("total_amount %q is not 0.01 to 1000000.00 with at most two decimals", b["total_amount"])
+	case b["subject"] == "" || badSubject.MatchString(b["subject"]):
+		return bad("subject is missing, or has one of / = &")
+	case b["buyer_id"] == "" && b["buyer_open_id"] == "":
+		return bad("neither buyer_id nor buyer_open_id is given")
+	case b["buyer_id"] != "" && !buyerID.MatchString(b["buyer_id"]):
+		return bad("buyer_id %q is not 2088 and twelve digits", b["buyer_id"])
+	case b["buyer_id"] == "" && !buyerOpenID.MatchString(b["buyer_open_id"]):
+		return bad("buyer_open_id is none")
+	case buyer == c.app.Seller:
+		return nil, business("BUYER_SELLER_EQUAL", "the buyer is the seller")
+	case b["seller_id"] != "" && b["seller_id"] != c.app.Seller:
+		return nil, business("INVALID_RECEIVE_ACCOUNT", "seller_id %q is not %s", b["seller_id"], c.app.Seller)
+	case b["disable_pay_channels"] != "" && b["enable_pay_channels"] != "":
+		return bad("disable_pay_channels and enable_pay_channels exclude each other")
+	}
+	switch b["product_code"] {
+	case "", "FACE_TO_FACE_PAYMENT":
+	case "JSAPI_PAY":
+		if b["op_app_id"] == "" {
+			return bad("op_app_id is missing: JSAPI_PAY needs it")
+		}
+		if b["op_app_id"] != c.app.ID && !slices.Contains(c.app.OpApps, b["op_app_id"]) {
+			return nil, business("UNBOUND_APPLICATION", "op_app_id %q is not bound to the merchant", b["op_app_id"])
+		}
+	default:
+		return bad("product_code %q is neither FACE_TO_FACE_PAYMENT nor JSAPI_PAY", b["product_code"])
+	}
+	rule := b["timeout_express"]
+	if _, ok := timeout(rule); rule != "" && rule != "1c" && !ok {
+		return bad("timeout_express %q is not within 1m and 15d", rule)
+	}
+	if _, err := time.ParseInLocation(wireTime, b["time_expire"], beijing); b["time_expire"] != "" && err != nil {
+		return bad("time_expire %q is no time", b["time_expire"])
+	}
+	expire := b["time_expire"]
+	if expire == "" && rule == "1c" { // until midnight
+		y, m, d := now.In(beijing).Date()
+		expire, rule = time.Date(y, m, d+1, 0, 0, 0, 0, beijing).Format(wireTime), ""
+	}
+	if expire == "" && rule == "" {
+		rule = "3h" // the product's default
+	}
+	return &Attempt{
+		Partner: c.app.ID, OutTradeNo: b["out_trade_no"], Service: tradeService, NotifyURL: c.m["notify_url"], Buyer: buyer,
+		Terms: Terms{
+			Subject: b["subject"], Body: b["body"], Total: total, Wallet: alipayCN, ProductCode: b["product_code"], TimeoutRule: rule, TimeExpire: expire,
+			Passback: b["passback_params"], Channels: b["disable_pay_channels"] + "/" + b["enable_pay_channels"],
+		},
+	}, nil
+}
+
+// named finds the trade that a call is about: trade_no wins. s.mu is held.
+func (s *Simulator) named(c *call) (*order, *Trade, error) {
+	if c.biz["trade_no"] == "" && c.biz["out_trade_no"] == "" {
+		return nil, nil, business("INVALID_PARAMETER", "neither trade_no nor out_trade_no is given")
+	}
+	o := s.orders[orderKey{c.app.ID, c.biz["out_trade_no"]}]
+	if no := c.biz["trade_no"]; no != "" {
+		if o = nil; s.trades[no] != nil && s.trades[no].Partner == c.app.ID {
+			o = s.orders[orderKey{c.app.ID, s.trades[no].OutTradeNo}]
+		}
+	}
+	if o == nil {
+		return nil, nil, business("TRADE_NOT_EXIST", "no trade of %q", c.biz["trade_no"]+c.biz["out_trade_no"])
+	}
+	return o, o.trade(), nil
+}
+
+// tradeQuery answers alipay.trade.query. A refusal has amounts too, all zero, as
+// captured of the real one.
+func (s *Simulator) tradeQuery(c *call) (content, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	nothing := content{"buyer_pay_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00", "receipt_amount": "0.00", "out_trade_no": c.biz["out_trade_no"]}
+	o, t, err := s.named(c)
+	if err != nil {
+		return nothing, err
+	}
+	c.trouble = s.queryTrouble(o)
+	if now.Before(t.HiddenTill) {
+		return nothing, business("TRADE_NOT_EXIST", "as the fault %s wants it", Early)
+	}
+	answer := content{
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "trade_status": string(t.Status),
+		"total_amount": t.Total.Decimal(), "buyer_pay_amount": "0.00", "receipt_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00",
+	}
+	putBuyer(answer, "buyer_user_id", t.Buyer)
+	if !t.PaidAt.IsZero() {
+		answer["send_pay_date"] = stamp(t.PaidAt)
+		answer["buyer_pay_amount"], answer["receipt_amount"], answer["invoice_amount"] = t.Total.Decimal(), t.Total.Decimal(), t.Total.Decimal()
+		answer["fund_bill_list"] = []content{{"fund_channel": "ALIPAYACCOUNT", "amount": t.Total.Decimal()}}
+	}
+	if c.has(QueryUnknown) {
+		answer["trade_status"] = "TRADE_SUSPENDED"
+	}
+	return answer, nil
+}
+
+// tradeClose answers alipay.trade.close, for what is not paid.
+func (s *Simulator) tradeClose(c *call) (content, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	s.closeOverdue(now)
+	o, found, err := s.named(c)
+	if err != nil {
+		return nil, err
+	}
+	if found.Status != Waiting {
+		return nil, business("TRADE_STATUS_ERROR", "it is %s", found.Status)
+	}
+	t := *found
+	t.Status, t.ClosedAt, t.CloseAt = Closed, now, time.Time{}
+	ch := change{Trades: []*Trade{&t}}
+	ch.Notices = s.plan(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
+	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, s.commit(ch)
+}
+
+// appFields are the fields of a notification about a trade of the open platform.
+// (Alipay, "Asynchronous notification".)
+func (s *Simulator) appFields(app App, t *Trade, a *Attempt) mapi.Message {
+	total := t.Total.Decimal()
+	m := mapi.Message{
+		"notify_type": "trade_status_sync", "app_id": app.ID, "auth_app_id": app.ID, "charset": "utf-8", "version": "1.0",
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "seller_id": app.Seller,
+		"trade_status": string(t.Status), "subject": a.Terms.Subject, "gmt_create": stamp(t.CreatedAt), "total_amount": total,
+	}
+	for name, value := range map[string]string{"body": a.Terms.Body, "passback_params": a.Terms.Passback} {
+		if value != "" {
+			m[name] = value
+		}
+	}
+	who := "buyer_id"
+	if !buyerID.MatchString(t.Buyer) {
+		who = "buyer_open_id"
+	}
+	m[who] = t.Buyer
+	if !t.PaidAt.IsZero() {
+		m["gmt_payment"], m["receipt_amount"], m["invoice_amount"], m["buyer_pay_amount"], m["point_amount"] = stamp(t.PaidAt), total, total, total, "0.00"
+		m["fund_bill_list"] = `[{"amount":` + strconv.Quote(total) + `,"fundChannel":"ALIPAYACCOUNT"}]`
+	}
+	if !t.ClosedAt.IsZero() {
+		m["gmt_close"] = stamp(t.ClosedAt)
+	}
+	return m
+}
+
+func stamp(at time.Time) string { return at.In(beijing).Format(wireTime) }
+
+// putBuyer names a buyer as the application knows them.
+func putBuyer(answer content, name, buyer string) {
+	if !buyerID.MatchString(buyer) {
+		name = "buyer_open_id"
+	}
+	answer[name] = buyer
+}
+
+// maskedLogin is a buyer's login name as merchants see it.
+func maskedLogin(buyer string) string {
+	for _, b := range Buyers {
+		if b.BuyerID == buyer {
+			return b.Email
+		}
+	}
+	return "abc***@mail.example"
+}
