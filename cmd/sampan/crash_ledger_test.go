@@ -165,7 +165,7 @@ func (l *ledger) giveBack(r *giveback) error {
 	case isCode(err, sampan.CodeNotPaid):
 		return errTooSoon
 	case isCode(err, sampan.CodeRefundTooLarge), isCode(err, sampan.CodeAlreadyRefunded),
-		l.noisy && isCode(err, "1203"): // the wallet could not read what arrived, and said no
+		l.noisy && (isCode(err, "1203") || isCode(err, sampan.CodeRefundDenied)): // the wallet could not read what arrived, and said no
 		r.refused = true
 		return nil
 	}

@@ -39,6 +39,7 @@ func (pg *cluster) crashAtRandom(t *testing.T, s *site) {
 	s.busy(t, func() {
 		for range crashes(t) {
 			s.work(t)
+			time.Sleep(mathrand.N(time.Second)) // it takes as long to come back
 			pg.crash(t, s)
 		}
 	})

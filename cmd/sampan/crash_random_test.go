@@ -166,13 +166,18 @@ func (s *site) shop(t *testing.T, number string, tell story) {
 
 // request is something that a merchant asks for until it is answered.
 func (s *site) request(t *testing.T, what string, send func() error) bool {
-	return again(t, what, func() bool {
-		err := send()
+	var err error
+	answered := again(t, what, func() bool {
+		err = send()
 		if err != nil && !errors.Is(err, errTooSoon) && !s.ledger.transient(err) {
 			t.Errorf("%s: %v", what, err)
 		}
 		return err == nil
 	})
+	if !answered {
+		t.Logf("%s: the last answer was %v", what, err)
+	}
+	return answered
 }
 
 func (s *site) paid(t *testing.T, e *entry) {
@@ -226,11 +231,13 @@ func (s *site) givesBack(t *testing.T, e *entry, name string, amount int64) {
 	s.request(t, "the refund "+r.request.OrderNo, func() error { return s.ledger.giveBack(r) })
 }
 
-// again tries until it is done, as long as a person would.
+// again tries until it is done. It has more patience than others: what the wallet
+// did may have to wait for a lease to end, and the next crash cut off who then
+// takes it up.
 func again(t *testing.T, what string, try func() bool) bool {
-	for deadline := time.Now().Add(patience); !try(); {
+	for deadline := time.Now().Add(3 * patience); !try(); {
 		if time.Now().After(deadline) {
-			t.Errorf("%s: tried for %v in vain", what, patience)
+			t.Errorf("%s: tried for %v in vain", what, 3*patience)
 			return false
 		}
 		time.Sleep(20 * time.Millisecond)
