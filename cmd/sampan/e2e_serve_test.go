@@ -131,7 +131,7 @@ func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
 func (d *deployment) simulate(t testing.TB) {
 	t.Helper()
 	d.simulator = start(t, "simulator", "--data", filepath.Join(d.dir, "simulator"),
-		"--wallet", strings.TrimPrefix(d.Wallet, "http://"), "--control", strings.TrimPrefix(d.Control, "http://"))
+		"--wallet", strings.TrimPrefix(d.Wallet, "http://"), "--control", strings.TrimPrefix(d.Control, "http://"), "--app", "127.0.0.1:0")
 }
 
 // serve starts a gateway at the address and waits until it is ready.

@@ -137,6 +137,7 @@ type sandbox struct {
 	Wallet    string `json:"wallet"`
 	Control   string `json:"control"`
 	Shop      string `json:"shop"`
+	App       string `json:"app"`
 	AppCode   string `json:"app_code"`
 	ClientKey string `json:"client_key"`
 }
@@ -167,7 +168,7 @@ func (s *sandbox) start(t *testing.T, flags ...string) *sandbox {
 	}
 	next := &sandbox{dir: s.dir}
 	next.process = start(t, append([]string{"sandbox", "--data", s.dir, "--gateway", address(s.Gateway),
-		"--wallet", address(s.Wallet), "--control", address(s.Control), "--shop", address(s.Shop)}, flags...)...)
+		"--wallet", address(s.Wallet), "--control", address(s.Control), "--shop", address(s.Shop), "--app", address(s.App)}, flags...)...)
 	eventually(t, "sandbox.json", func() bool {
 		if next.ended() {
 			t.Fatalf("the sandbox ended: %v", next.ProcessState)

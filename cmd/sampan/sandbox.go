@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +30,7 @@ type sandboxCmd struct {
 	Wallet  string `default:"127.0.0.1:7701" help:"Address of the wallet simulator."`
 	Control string `default:"127.0.0.1:7702" help:"Address of the simulator's control API."`
 	Shop    string `default:"127.0.0.1:7703" help:"Address of the demo shop."`
+	App     string `default:"127.0.0.1:7704" help:"Address of the simulator's browser inside the Alipay app."`
 	Data    string `default:"${sandbox_dir}" help:"Directory for its data." placeholder:"DIR"`
 	Fresh   bool   `help:"Forget what earlier runs left in the directory."`
 	Verbose bool   `short:"v" help:"Log every request and every move of a payment."`
@@ -49,8 +52,15 @@ type sandboxInfo struct {
 	Wallet    string `json:"wallet"`
 	Control   string `json:"control"`
 	Shop      string `json:"shop"`
+	App       string `json:"app"` // opens the shop inside the Alipay app
 	AppCode   string `json:"app_code"`
 	ClientKey string `json:"client_key"`
+
+	// For programs that speak to the wallet's open platform by themselves.
+	OpenAPI          string `json:"openapi"` // its gateway.do
+	OpenAPIApp       string `json:"openapi_app_id"`
+	OpenAPIPrivate   string `json:"openapi_app_private_key"`   // the application's, PKCS#8, base64
+	OpenAPIPublicKey string `json:"openapi_alipay_public_key"` // PKIX, base64
 }
 
 func defaultSandboxDir() string {
@@ -83,13 +93,15 @@ func (cmd sandboxCmd) Run(e *env) error {
 			return err
 		}
 	}
-	listeners, err := listenAll(e.ctx, cmd.Gateway, cmd.Wallet, cmd.Control, cmd.Shop)
+	listeners, err := listenAll(e.ctx, cmd.Gateway, cmd.Wallet, cmd.Control, cmd.Shop, cmd.App)
 	if err != nil {
 		return err
 	}
 	info := sandboxInfo{
 		Gateway: baseURL(listeners[0]), Wallet: baseURL(listeners[1]),
 		Control: baseURL(listeners[2]), Shop: baseURL(listeners[3]),
+		App:     baseURL(listeners[4]) + "/~app/go?url=" + url.QueryEscape(baseURL(listeners[3])+"/"),
+		OpenAPI: baseURL(listeners[1]) + "/gateway.do", OpenAPIApp: windowApp,
 	}
 	level := slog.LevelWarn
 	if cmd.Verbose {
@@ -101,6 +113,7 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	info.OpenAPIPrivate, info.OpenAPIPublicKey = keys.MerchantPrivate, keys.AlipayPublic
 	c, err := cmd.configure(info.Gateway)
 	if err != nil {
 		return err
@@ -133,7 +146,9 @@ func (cmd sandboxCmd) Run(e *env) error {
 	// The wallet goes last, so that callbacks of its own making still find us.
 	err = together(e.ctx,
 		func(ctx context.Context) error { return srv.run(ctx, listeners[0]) },
-		func(ctx context.Context) error { return runSimulator(ctx, sim, listeners[1], listeners[2], log) },
+		func(ctx context.Context) error {
+			return runSimulator(ctx, sim, [3]net.Listener{listeners[1], listeners[2], listeners[4]}, log)
+		},
 		func(ctx context.Context) error { return serveHTTP(ctx, listeners[3], shop, log) },
 	)
 	fmt.Fprintln(e.stdout, "\nBye. The data stays in", cmd.Data)
@@ -213,7 +228,7 @@ func (cmd sandboxCmd) configure(gatewayURL string) (config, error) {
 }
 
 // seedSandbox makes sure of the demo merchant, its app code without stores, and
-// its two wallet accounts at the simulator.
+// its wallet accounts at the simulator.
 func seedSandbox(ctx context.Context, db *store.DB, walletURL string, k walletKeys) (pay.Credential, error) {
 	now := time.Now()
 	err := db.CreateMerchant(ctx, pay.Merchant{ID: sandboxOwner, Name: "Sampan Tea House", MCC: "5812", CreatedAt: now})
@@ -232,8 +247,19 @@ func seedSandbox(ctx context.Context, db *store.DB, walletURL string, k walletKe
 			Settings: map[string]string{"gateway": gateway, "partner": rsaPartner, "sign_type": "RSA2", "alipay_public_key": k.AlipayPublic, "refund_gap": "0s"},
 			Secrets:  map[string]pay.Secret{"private_key": pay.Secret(k.MerchantPrivate)},
 		},
+		{
+			ID: "window", Wallet: "servicewindow", PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"},
+			Settings: map[string]string{
+				"gateway": gateway, "authorize": walletURL + "/oauth2/publicAppAuthorize.htm", "app_id": windowApp, "seller_id": windowSeller,
+				"alipay_public_key": k.AlipayPublic,
+			},
+			Secrets: map[string]pay.Secret{"private_key": pay.Secret(k.MerchantPrivate)},
+		},
 	} {
-		a.MerchantID, a.Wallet, a.CreatedAt, a.UpdatedAt = sandboxOwner, "alipayglobal", now, now
+		a.MerchantID, a.CreatedAt, a.UpdatedAt = sandboxOwner, now, now
+		if a.Wallet == "" {
+			a.Wallet = "alipayglobal"
+		}
 		if a.Currencies == nil {
 			for _, c := range sandboxCurrencies {
 				a.Currencies = append(a.Currencies, pay.Currency(c))
@@ -263,6 +289,8 @@ func (cmd sandboxCmd) welcome(w io.Writer, info sandboxInfo, now time.Time) {
   Sampan sandbox — play money only
 
   Shop       %s    buy tea, pay with Alipay or AlipayHK
+             the same inside the Alipay app:
+             %s
   Control    %s    the wallet's side: trades, buyers, faults
   Gateway    %s    POST /trade/v1/payment
   Wallet     %s    the simulator's gateway.do and cashier
@@ -278,7 +306,7 @@ func (cmd sandboxCmd) welcome(w io.Writer, info sandboxInfo, now time.Time) {
   Operate it: sampan delivery list --config %s
   Ctrl-C ends it.
 
-`, info.Shop, info.Control, info.Gateway, info.Wallet, info.AppCode, info.ClientKey,
+`, info.Shop, info.App, info.Control, info.Gateway, info.Wallet, info.AppCode, info.ClientKey,
 		filepath.Join(cmd.Data, sandboxFile), cmd.awkwardness, sampleCurl(info, now), filepath.Join(cmd.Data, sandboxConfig))
 }
 

@@ -30,9 +30,16 @@ const (
 	rsaPartner = "2088000000000002"
 )
 
+// The application of the open platform, and who is paid through it.
+const (
+	windowApp    = "2021000000000001"
+	windowSeller = "2088000000000003"
+)
+
 type simulatorCmd struct {
 	Wallet  string `default:"127.0.0.1:7701" help:"Address of the wallet: gateway.do and the cashier."`
 	Control string `default:"127.0.0.1:7702" help:"Address of the control API."`
+	App     string `default:"127.0.0.1:7704" help:"Address of the browser inside the Alipay app."`
 	Data    string `required:"" help:"Directory for its journal and its keys." placeholder:"DIR"`
 	awkwardness
 }
@@ -70,7 +77,7 @@ func (cmd simulatorCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := listenAll(e.ctx, cmd.Wallet, cmd.Control)
+	listeners, err := listenAll(e.ctx, cmd.Wallet, cmd.Control, cmd.App)
 	if err != nil {
 		return err
 	}
@@ -80,10 +87,11 @@ func (cmd simulatorCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\n\n", baseURL(listeners[0]), baseURL(listeners[1]))
-	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\nfaults   %s\n\nCtrl-C ends it.\n",
-		md5Partner, filepath.Join(cmd.Data, walletKeysFile), rsaPartner, filepath.Join(cmd.Data, walletKeysFile), awkward)
-	return runSimulator(e.ctx, sim, listeners[0], listeners[1], log)
+	keysFile := filepath.Join(cmd.Data, walletKeysFile)
+	fmt.Fprintf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\napp      %s/~app/go?url=…\n\n", baseURL(listeners[0]), baseURL(listeners[1]), baseURL(listeners[2]))
+	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\napp id   %s  RSA2  keys in %s\nfaults   %s\n\nCtrl-C ends it.\n",
+		md5Partner, keysFile, rsaPartner, keysFile, windowApp, keysFile, awkward)
+	return runSimulator(e.ctx, sim, [3]net.Listener(listeners), log)
 }
 
 // walletKeys is both sides' key material, made once for a data directory: what
@@ -148,7 +156,8 @@ func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logge
 		return nil, err
 	}
 	return simulator.New(simulator.Config{
-		Dir: filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
+		Apps: []simulator.App{{ID: windowApp, Seller: windowSeller, Name: "Sampan Tea House", Private: private, MerchantPublic: public}},
+		Dir:  filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
 		HTTP: &http.Client{Timeout: 30 * time.Second},
 		Partners: []simulator.Partner{
 			{ID: md5Partner, Name: "Sampan Tea House", SignType: mapi.MD5, MD5Key: k.MD5Key, Currencies: sandboxCurrencies},
@@ -160,11 +169,13 @@ func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logge
 // sandboxCurrencies is what the mainland wallet's demo contract settles in.
 var sandboxCurrencies = []string{"AUD", "CAD", "EUR", "HKD", "JPY", "SGD", "THB", "USD"}
 
-// runSimulator serves both ports until ctx ends.
-func runSimulator(ctx context.Context, sim *simulator.Simulator, wallet, control net.Listener, log *slog.Logger) error {
+// runSimulator serves the wallet's, the control API's and the app's port until
+// ctx ends.
+func runSimulator(ctx context.Context, sim *simulator.Simulator, ports [3]net.Listener, log *slog.Logger) error {
 	err := together(ctx,
-		func(ctx context.Context) error { return serveHTTP(ctx, wallet, sim.Wallet(), log) },
-		func(ctx context.Context) error { return serveHTTP(ctx, control, sim.Control(), log) },
+		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], sim.Wallet(), log) },
+		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], sim.Control(), log) },
+		func(ctx context.Context) error { return serveHTTP(ctx, ports[2], sim.App(), log) },
 		sim.Run,
 	)
 	return errors.Join(err, sim.Close())

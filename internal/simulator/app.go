@@ -1,0 +1,228 @@
+package simulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The parts of the in-app browser that are its own, beside the pages of others.
+const (
+	appPath      = "/~app/"
+	targetCookie = "simulator-page" // the origin of the page that is open
+	appPageLimit = 4 << 20
+	appAgent     = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 " +
+		"AlipayDefined(nt:WIFI,ws:390|780|3.0) AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
+)
+
+// App serves the browser inside the Alipay app, as far as a page can tell: it
+// shows the pages of this machine as Alipay's browser would, with its User-Agent
+// and its AlipayJSBridge, whose tradePay opens the cashier over the page.
+//
+// GET /~app/go?url=… opens a page; everything else is that page's own origin, and
+// addresses in it that lead elsewhere on this machine lead back here. It opens
+// nothing but http pages of loopback addresses.
+func (s *Simulator) App() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+appPath+"go", s.openPage)
+	mux.HandleFunc("GET "+appPath+"bridge.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/bridge.js") })
+	mux.HandleFunc("GET "+appPath+"style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/bridge.css") })
+	mux.HandleFunc("GET "+appPath+"trade", s.showAppCashier)
+	mux.HandleFunc("POST "+appPath+"trade", s.actInApp)
+	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.asTheApp, ModifyResponse: forTheApp, ErrorHandler: s.noPage})
+	sameOrigin := http.NewCrossOriginProtection()
+	return sameOrigin.Handler(mux)
+}
+
+// openPage goes to a page of this machine.
+func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
+	to, ok := ownAddress(r.FormValue("url"))
+	if !ok {
+		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"url", "only http pages of this machine can be opened here"})
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: targetCookie, Value: to.Host, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, to.RequestURI(), http.StatusSeeOther)
+}
+
+// ownAddress reads an http address of a loopback IP.
+func ownAddress(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" || u.User != nil {
+		return nil, false
+	}
+	return u, ownHost(u.Host)
+}
+
+func ownHost(host string) bool {
+	name, port, err := net.SplitHostPort(host)
+	_, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && net.ParseIP(name).IsLoopback()
+}
+
+var errNoPage = errors.New("no page is open")
+
+// asTheApp asks the page's origin for what the browser asked for, as Alipay's
+// browser would.
+func (s *Simulator) asTheApp(r *httputil.ProxyRequest) {
+	host := ""
+	if cookie, err := r.In.Cookie(targetCookie); err == nil && ownHost(cookie.Value) {
+		host = cookie.Value
+	}
+	// Without a page, an address that cannot be connected to: noPage explains.
+	r.SetURL(&url.URL{Scheme: "http", Host: host})
+	r.Out.Host = host
+	r.Out.Header.Set("User-Agent", appAgent)
+	r.Out.Header.Del("Accept-Encoding")
+	if r.Out.Header.Get("Origin") != "" {
+		r.Out.Header.Set("Origin", "http://"+host)
+	}
+}
+
+func (s *Simulator) noPage(w http.ResponseWriter, r *http.Request, err error) {
+	if cookie, _ := r.Cookie(targetCookie); cookie == nil {
+		err = errNoPage
+	}
+	s.pages.write(w, r, http.StatusBadGateway, "error", errorView{"page", err.Error() + ": open one with " + appPath + "go?url=http://127.0.0.1:…"})
+}
+
+var (
+	head   = regexp.MustCompile(`(?i)<head[^>]*>`)
+	leads  = regexp.MustCompile(`(href|action|content|data-[a-z]+)="([^"]*)"`)
+	inText = regexp.MustCompile(`http://[0-9.]+:[0-9]+[^\s"'<>]*`)
+)
+
+// forTheApp gives a page the bridge, and has its ways to other pages of this
+// machine lead back here.
+func forTheApp(resp *http.Response) error {
+	if to := resp.Header.Get("Location"); to != "" {
+		resp.Header.Set("Location", inApp(to))
+	}
+	kind := resp.Header.Get("Content-Type")
+	if !strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(kind, "application/json") {
+		return nil
+	}
+	page, err := io.ReadAll(io.LimitReader(resp.Body, appPageLimit))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return err
+	}
+	if strings.HasPrefix(kind, "text/html") {
+		// A page that runs no scripts has no use for the bridge.
+		if policy := resp.Header.Get("Content-Security-Policy"); policy == "" || strings.Contains(policy, "script-src 'self'") {
+			page = withBridge(page)
+		}
+		page = leads.ReplaceAllFunc(page, func(attribute []byte) []byte {
+			return inText.ReplaceAllFunc(attribute, func(to []byte) []byte {
+				return []byte(strings.ReplaceAll(inApp(strings.ReplaceAll(string(to), "&amp;", "&")), "&", "&amp;"))
+			})
+		})
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(page))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(page)))
+	return nil
+}
+
+func withBridge(page []byte) []byte {
+	return head.ReplaceAllFunc(page, func(tag []byte) []byte { return append(tag, `<script src="`+appPath+`bridge.js"></script>`...) })
+}
+
+// inApp is the address by which a page of this machine is opened here; others
+// stay as they are.
+func inApp(to string) string {
+	if _, ok := ownAddress(to); !ok {
+		return to
+	}
+	return appPath + "go?url=" + url.QueryEscape(to)
+}
+
+// appCashier is what the cashier shows over the page.
+type appCashier struct {
+	Payee   string `json:"payee"`
+	Subject string `json:"subject"`
+	Total   string `json:"total"`
+	Buyer   string `json:"buyer"`
+	Why     string `json:"why,omitempty"` // it will not take the payment
+}
+
+// showAppCashier tells what is to be paid.
+func (s *Simulator) showAppCashier(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeOverdue(s.cfg.Now())
+	t, v := s.appTrade(r)
+	if t != nil {
+		a := s.attempts[t.Attempt]
+		v.Payee, v.Subject, v.Total = s.apps[t.Partner].Name, a.Terms.Subject, t.Total.String()
+	}
+	writeJSON(w, v)
+}
+
+// appTrade finds the trade that the page wants paid, and who is logged in: as
+// whom the buyer was authorised, else the trade's own. s.mu is held.
+func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
+	t := s.trades[r.FormValue("tradeNO")]
+	app, ok := App{}, false
+	if t != nil {
+		app, ok = s.apps[t.Partner]
+	}
+	if !ok {
+		return nil, appCashier{Why: "ALI40247: no such trade"}
+	}
+	user := s.knownBuyer(app, t.Buyer)
+	if cookie, err := r.Cookie(userCookie); err == nil {
+		if chosen, known := pickBuyer(alipayCN, cookie.Value); known {
+			user = chosen
+		}
+	}
+	v := appCashier{Buyer: user.ID}
+	switch {
+	case s.knownBuyer(app, t.Buyer).ID != user.ID:
+		v.Why = "ALI38110: the trade is another buyer's"
+	case t.Status != Waiting:
+		v.Why = "ALI40247: the trade is " + string(t.Status)
+	}
+	return t, v
+}
+
+// actInApp does what the buyer chose in the cashier and answers with the result
+// code that the page is told: 9000 paid, 8000 in process (it is paid, and not
+// said), 6001 left, 6002 the network failed (though it is paid), 4000 refused.
+func (s *Simulator) actInApp(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	code := r.FormValue("outcome")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeOverdue(s.cfg.Now())
+	t, v := s.appTrade(r)
+	switch code {
+	case "9000", "8000", "6002":
+		if v.Why != "" {
+			code = "4000"
+			break
+		}
+		a := s.attempts[t.Attempt]
+		out, err := s.act(a, Buyer{ID: v.Buyer, Balance: s.knownBuyer(s.apps[t.Partner], t.Buyer).Balance}, Pay)
+		if err != nil || out != PaidNow {
+			code = "4000"
+		}
+	case "6001", "4000":
+	default:
+		http.Error(w, "outcome is none of 9000, 8000, 6001, 6002 and 4000", http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, map[string]string{"resultCode": code, "memo": v.Why, "result": ""})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(v)
+}
