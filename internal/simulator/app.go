@@ -131,7 +131,7 @@ func forTheApp(resp *http.Response) error {
 }
 
 func withBridge(page []byte) []byte {
-	return head.ReplaceAllFunc(page, func(tag []byte) []byte { return append(tag, `<script src="`+appPath+`bridge.js"></script>`...) })
+	return head.ReplaceAll(page, []byte(`$0<script src="`+appPath+`bridge.js"></script>`))
 }
 
 // inApp is the address by which a page of this machine is opened here; others

@@ -1,0 +1,93 @@
+package simulator
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// inTheApp is a browser that opens its pages through the app.
+func inTheApp(t *testing.T, w *world) (browser *http.Client, app string) {
+	t.Helper()
+	server := httptest.NewServer(w.sim.App())
+	t.Cleanup(server.Close)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar}, server.URL
+}
+
+func body(t *testing.T, res *http.Response, err error) string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T) {
+	const text = `<p title="http://127.0.0.1:9/"> http://127.0.0.1:9/ stays</p>`
+	var agent, host, policy string
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		agent, host = r.UserAgent(), r.Host
+		if r.URL.Path == "/away" {
+			http.Redirect(w, r, "http://"+r.Host+"/there?a=1&b=2", http.StatusFound)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if policy != "" {
+			w.Header().Set("Content-Security-Policy", policy)
+		}
+		fmt.Fprintf(w, `<!doctype html><html><head lang="en"><title>%s</title></head><body>%s<a href="http://127.0.0.1:9/x?a=1&amp;b=2">x</a><a href="https://example.com/">y</a><a href="/z">z</a></body></html>`, r.URL, text)
+	}))
+	defer page.Close()
+	w := newWorld(t, nil)
+	browser, app := inTheApp(t, w)
+	open := func(path string) string {
+		res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(page.URL+path))
+		return body(t, res, err)
+	}
+	const script = `<script src="/~app/bridge.js"></script>`
+	want := `<!doctype html><html><head lang="en">` + script + `<title>/there?a=1&b=2</title></head><body>` + text +
+		`<a href="/~app/go?url=http%3A%2F%2F127.0.0.1%3A9%2Fx%3Fa%3D1%26b%3D2">x</a><a href="https://example.com/">y</a><a href="/z">z</a></body></html>`
+	for _, path := range []string{"/there?a=1&b=2", "/away"} {
+		if got := open(path); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", path, got, want)
+		}
+	}
+	if !strings.Contains(agent, "AlipayClient/") || "http://"+host != page.URL {
+		t.Errorf("asked as %q for %q", agent, host)
+	}
+	policy = "default-src 'none'"
+	if got := open("/there?a=1&b=2"); got != strings.Replace(want, script, "", 1) {
+		t.Errorf("without scripts: %s", got)
+	}
+}
+
+func TestTheAppOpensNothingButThisMachine(t *testing.T) {
+	w := newWorld(t, nil)
+	browser, app := inTheApp(t, w)
+	for _, to := range []string{"https://127.0.0.1:1/", "http://10.0.0.1:80/", "http://example.com:80/", "http://127.0.0.1/", "file:///etc/passwd", "http://u:p@127.0.0.1:1/", "http://127.0.0.1:99999/", "", "%"} {
+		if res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(to)); err != nil || res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %v, %v", to, res.StatusCode, err)
+		}
+	}
+	r := httptest.NewRequest("GET", "/x", nil)
+	r.AddCookie(&http.Cookie{Name: targetCookie, Value: "10.0.0.1:80"})
+	rec := httptest.NewRecorder()
+	w.sim.App().ServeHTTP(rec, r)
+	if rec.Code != http.StatusBadGateway {
+		t.Errorf("a cookie of somebody's making: %d", rec.Code)
+	}
+}
