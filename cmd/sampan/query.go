@@ -9,7 +9,7 @@ import (
 
 type queryCmd struct {
 	asMerchant
-	ID       []string `help:"By syssn, one or several." placeholder:"SYSSN"`
+	ID       []string `arg:"" optional:"" name:"syssn" help:"One or several; this month's if absent."`
 	OrderNo  []string `help:"By the merchant's own number, one or several." placeholder:"NUMBER"`
 	Page     int      `default:"1" help:"Page, from 1."`
 	PageSize int      `default:"20" help:"At most 100."`
@@ -29,13 +29,31 @@ func (cmd queryCmd) Run(e *env) error {
 	for _, t := range found.Transactions {
 		amount := pay.Amount{Minor: t.Amount, Currency: pay.Currency(t.Currency)}
 		rows = append(rows, []string{t.ID, t.OrderNo, amount.String(), pay.PayType(t.PayType).Name(),
-			fmt.Sprintf("%s %s", t.Code, t.Message), t.CreatedAt.Format("2006-01-02 15:04:05"), about(t)})
+			standing(t), t.CreatedAt.Format("2006-01-02 15:04:05"), about(t)})
 	}
 	if len(found.Transactions) == 0 {
 		_, err := fmt.Fprintln(e.stdout, "no orders")
 		return err
 	}
 	return table(e.stdout, rows)
+}
+
+// standing says how a transaction stands: its code, and in words what the code
+// leaves open.
+func standing(t sampan.Transaction) string {
+	words := t.Message
+	switch {
+	case t.Code != sampan.CodeSuccess:
+	case t.Refund:
+		words = "refund done"
+	case t.Cancel == "3":
+		words = "paid, and refunded"
+	case t.Cancel == "5":
+		words = "paid, refunded in part"
+	default:
+		words = "paid"
+	}
+	return string(t.Code) + " " + words
 }
 
 // about says what a payment is for, or which payment a refund is of.

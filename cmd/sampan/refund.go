@@ -36,8 +36,8 @@ func (cmd onOrder) order(e *env, client *sampan.Client) (sampan.Transaction, pay
 // agreed shows the order and asks whether to go on. Where nobody can be asked,
 // --yes is required.
 func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, question string) error {
-	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s with %s\nstate      %s %s\n",
-		t.OrderNo, t.ID, amount, pay.PayType(t.PayType).Name(), t.Code, t.Message)
+	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s with %s\nstate      %s\n",
+		t.OrderNo, t.ID, amount, pay.PayType(t.PayType).Name(), standing(t))
 	if cmd.Yes {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (cmd closeCmd) Run(e *env) error {
 // outcome tells whether what was asked for is done.
 func outcome(e *env, id string, code sampan.Code) error {
 	if code.Pending() {
-		_, err := fmt.Fprintf(e.stdout, "outcome    not known yet; the gateway goes on finding out\n           sampan query --id %s\n", id)
+		_, err := fmt.Fprintf(e.stdout, "outcome    not known yet; the gateway goes on finding out\n           sampan query %s\n", id)
 		return err
 	}
 	_, err := fmt.Fprintln(e.stdout, "outcome    done")
