@@ -6,10 +6,11 @@ LDFLAGS   := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?=
 FUZZTIME  ?= 1m
 CRASHES   ?= 100
+HISTORIES ?= 100000
 TOOL      := go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deps test check format tidy vet lint lint-all vuln generated generate bench crash fuzz clean
+.PHONY: help run build deps test check format tidy vet lint lint-all vuln generated generate bench crash soak fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,9 +27,10 @@ test: deps ## run every test, on both databases and in a real browser (TESTFLAGS
 deps: ## install what the tests need from Debian's packages, or, without root, say what to install
 	@scripts/test-deps
 
-check: deps format tidy vet lint lint-all generated ## what continuous integration runs: the checks of the source, make test, a little fuzzing
+check: deps format tidy vet lint lint-all generated ## what continuous integration runs: the checks of the source, make test, a little fuzzing, some random histories
 	$(MAKE) test TESTFLAGS='-count=1 -v'
 	scripts/fuzz 3s
+	scripts/soak 3000
 
 format: ## fail if a file is not formatted
 	@test -z "$$(gofmt -l *.go cmd internal | tee /dev/stderr)"
@@ -57,8 +59,11 @@ generated: ## fail if the generated code is not what its SQL gives
 bench: deps build ## measure it beside what bounds it: about ten minutes on an otherwise idle machine (ARGS='-rounds 1' is quicker)
 	SAMPAN_TEST_FSYNC=on scripts/with-postgres go run ./scripts/bench $(ARGS)
 
-crash: deps ## kill the gateway, CRASHES times at random on each database (default 100), and count what is lost
+crash: deps ## kill gateway, wallet and PostgreSQL, fill the disk, break the network, CRASHES times each (default 100), and count what is lost
 	SAMPAN_CRASHES=$(CRASHES) scripts/with-postgres go test -count=1 -timeout 1h -v -run LosesNothing ./cmd/sampan
+
+soak: ## drive the gateway through HISTORIES random ones (default 100000), and compare its books with the wallet's: half an hour
+	scripts/soak $(HISTORIES)
 
 fuzz: ## fuzz every target for FUZZTIME each (default 1m)
 	scripts/fuzz $(FUZZTIME)
