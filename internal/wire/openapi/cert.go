@@ -4,6 +4,8 @@ import (
 	"crypto/md5"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -64,9 +66,15 @@ func signedWithRSA(c *x509.Certificate) bool {
 	return false
 }
 
-// serial numbers a certificate: the MD5, in lower-case hex, of its issuer's name
-// and its serial number in decimal. (Alipay, "Certificate mode".)
+// serial numbers a certificate: the MD5, in lower-case hex, of its issuer's name,
+// last part first, and its serial number in decimal. (Alipay, "Certificate
+// mode".) The parts are taken as they are encoded: c.Issuer has an order of its
+// own.
 func serial(c *x509.Certificate) string {
-	sum := md5.Sum([]byte(c.Issuer.String() + c.SerialNumber.String()))
+	var issuer pkix.RDNSequence
+	if _, err := asn1.Unmarshal(c.RawIssuer, &issuer); err != nil {
+		issuer = c.Issuer.ToRDNSequence() // cannot be: it was read from there
+	}
+	sum := md5.Sum([]byte(issuer.String() + c.SerialNumber.String()))
 	return hex.EncodeToString(sum[:])
 }

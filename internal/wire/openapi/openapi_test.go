@@ -207,6 +207,9 @@ func TestCertificatesAreNumberedAsAlipaysSDKNumbersThem(t *testing.T) {
 	if err != nil || c.SN != "7513daaaa48aa3ba2e4018d84402479c" {
 		t.Errorf("%s, %v", c.SN, err)
 	}
+	if c, err := ParseCertificate(read(t, "made-cert.crt")); err != nil || c.SN != "9c535fc7e0b2b7e3ee116654928d53f3" {
+		t.Errorf("the parts of the issuer's name in another order: %s, %v", c.SN, err)
+	}
 	sn, err := RootSN(read(t, "made-bundle.crt"))
 	if want := "85bb54423b496f58dce895834d4b535e"; err != nil || sn != want+"_"+want {
 		t.Errorf("%s, %v", sn, err)
