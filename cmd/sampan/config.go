@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
@@ -31,9 +32,11 @@ type config struct {
 	TrustedProxies []string `toml:"trusted_proxies,omitempty"`
 	LogFormat      string   `toml:"log_format,omitempty"`
 	LogLevel       string   `toml:"log_level,omitempty"`
+	RefundDays     int      `toml:"refund_days,omitempty"`
 
-	Delivery deliveryConfig `toml:"delivery,omitempty"`
-	Recover  recoverConfig  `toml:"recover,omitempty"`
+	Late     map[pay.Status]gateway.LatePolicy `toml:"late,omitempty"`
+	Delivery deliveryConfig                    `toml:"delivery,omitempty"`
+	Recover  recoverConfig                     `toml:"recover,omitempty"`
 
 	masterKey pay.Secret
 	zone      *time.Location
@@ -152,6 +155,12 @@ func (c *config) complete() error {
 	case "link", "direct":
 	default:
 		return fmt.Errorf("pay_url: %q is neither \"link\" nor \"direct\"", c.PayURL)
+	}
+	if c.RefundDays < 0 || c.RefundDays > 9999 {
+		return errors.New("refund_days: must be a number of days from 1 to 9999")
+	}
+	if err := gateway.CheckLate(c.Late); err != nil {
+		return fmt.Errorf("late: %w", err)
 	}
 	c.proxies = nil
 	for _, text := range c.TrustedProxies {

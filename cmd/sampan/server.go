@@ -58,6 +58,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		Wake:               s.sender.Wake,
 		DirectPayURL:       c.PayURL == "direct",
 		Looks:              durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
+		Late: c.Late, RefundWindow: time.Duration(c.RefundDays) * 24 * time.Hour,
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

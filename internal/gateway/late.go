@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -23,21 +24,26 @@ const (
 // would have been welcome a moment before.
 var DefaultLate = map[pay.Status]LatePolicy{pay.Expired: LateKeep, pay.Failed: LateKeep, pay.Closed: LateRefund}
 
-// latePolicies fills in the defaults of Config.Late.
-func latePolicies(given map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, error) {
-	all := map[pay.Status]LatePolicy{}
-	for status, policy := range DefaultLate {
-		all[status] = policy
-	}
-	for status, policy := range given {
+// CheckLate reports what is wrong with policies as Config.Late takes them.
+func CheckLate(policies map[pay.Status]LatePolicy) error {
+	for status, policy := range policies {
 		if _, ok := DefaultLate[status]; !ok {
-			return nil, fmt.Errorf("gateway: no late money can arrive for a payment that is %q", status)
+			return fmt.Errorf("%q is none of expired, failed and closed, the states in which money can come late", status)
 		}
 		if policy != LateKeep && policy != LateRefund {
-			return nil, fmt.Errorf("gateway: late money of a payment that is %s: %q is neither %q nor %q", status, policy, LateKeep, LateRefund)
+			return fmt.Errorf("%s: %q is neither %q nor %q", status, policy, LateKeep, LateRefund)
 		}
-		all[status] = policy
 	}
+	return nil
+}
+
+// latePolicies fills in the defaults of Config.Late.
+func latePolicies(given map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, error) {
+	if err := CheckLate(given); err != nil {
+		return nil, fmt.Errorf("gateway: late money: %w", err)
+	}
+	all := maps.Clone(DefaultLate)
+	maps.Copy(all, given)
 	return all, nil
 }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/gateway"
+)
+
+// The example says of itself that it shows every key: those that are commented
+// out are read here as if they were not.
+func TestTheExampleShowsEveryKeyAndCanBeRead(t *testing.T) {
+	text, err := os.ReadFile("../../sampan.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	key := filepath.Join(dir, "master.key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("0f", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`(?m)^#([a-z_]+ = )`).ReplaceAllString(string(text), "$1")
+	for _, name := range tomlKeys(reflect.TypeFor[config]()) {
+		if !regexp.MustCompile(`(?m)^(` + name + ` = |\[` + name + `\]$)`).MatchString(shown) {
+			t.Errorf("%s is not shown", name)
+		}
+	}
+	path := filepath.Join(dir, "sampan.toml")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(shown, "/etc/sampan/master.key", key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := readConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What it gives as defaults are the defaults.
+	for status, policy := range gateway.DefaultLate {
+		if c.Late[status] != policy {
+			t.Errorf("late money of an order that is %s: the example says %q, the default is %q", status, c.Late[status], policy)
+		}
+	}
+	if len(c.Late) != len(gateway.DefaultLate) {
+		t.Errorf("late: %v", c.Late)
+	}
+	if window := time.Duration(c.RefundDays) * 24 * time.Hour; window != gateway.DefaultRefundWindow {
+		t.Errorf("refund_days: the example says %s, the default is %s", window, gateway.DefaultRefundWindow)
+	}
+}
+
+// tomlKeys lists the keys of a configuration, those of its tables too.
+func tomlKeys(of reflect.Type) (keys []string) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		if name == "" {
+			continue
+		}
+		keys = append(keys, name)
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, tomlKeys(f.Type)...)
+		}
+	}
+	return keys
+}
