@@ -34,14 +34,18 @@ func (cmd deliveryListCmd) Run(e *env) error {
 		}
 		rows := [][]string{{"MERCHANT", "DELIVERY", "SYSSN", "STATE", "TRIES", "NEXT", "SINCE", "URL"}}
 		for _, d := range list {
-			next := "-"
-			if d.State == store.DeliveryDue {
-				next = when(d.DueAt, o.zone)
-			}
-			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), next, when(d.CreatedAt, o.zone), d.URL})
+			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), o.nextAttempt(d), when(d.CreatedAt, o.zone), d.URL})
 		}
 		return table(e.stdout, rows)
 	})
+}
+
+// nextAttempt tells when a notification is sent again.
+func (o operator) nextAttempt(d store.Delivery) string {
+	if d.State != store.DeliveryDue {
+		return "-"
+	}
+	return when(d.DueAt, o.zone)
 }
 
 // deliveryRef names one delivery.
