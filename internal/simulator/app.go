@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The parts of the in-app browser that are its own, beside the pages of others.
@@ -49,8 +50,10 @@ func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
 		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"url", "only http pages of this machine can be opened here"})
 		return
 	}
+	//nolint:gosec // the simulator speaks plain HTTP, on loopback
 	http.SetCookie(w, &http.Cookie{Name: targetCookie, Value: to.Host, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	http.Redirect(w, r, to.RequestURI(), http.StatusSeeOther)
+	// With one slash only: a second one would make a host of what follows.
+	http.Redirect(w, r, "/"+strings.TrimLeft(to.RequestURI(), "/"), http.StatusSeeOther) //nolint:gosec // it is a path of our own
 }
 
 // ownAddress reads an http address of a loopback IP.
@@ -197,28 +200,49 @@ func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
 // said), 6001 left, 6002 the network failed (though it is paid), 4000 refused.
 func (s *Simulator) actInApp(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-	code := r.FormValue("outcome")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closeOverdue(s.cfg.Now())
-	t, v := s.appTrade(r)
+	code, why := r.FormValue("outcome"), ""
 	switch code {
 	case "9000", "8000", "6002":
-		if v.Why != "" {
+		var paid *Trade
+		if paid, why = s.payInApp(r); paid == nil {
 			code = "4000"
 			break
 		}
-		a := s.attempts[t.Attempt]
-		out, err := s.act(a, Buyer{ID: v.Buyer, Balance: s.knownBuyer(s.apps[t.Partner], t.Buyer).Balance}, Pay)
-		if err != nil || out != PaidNow {
-			code = "4000"
+		for s.heldNow(paid) && s.pause(r, 100*time.Millisecond) {
 		}
 	case "6001", "4000":
 	default:
 		http.Error(w, "outcome is none of 9000, 8000, 6001, 6002 and 4000", http.StatusBadRequest)
 		return
 	}
-	writeJSON(w, map[string]string{"resultCode": code, "memo": v.Why, "result": ""})
+	writeJSON(w, map[string]string{"resultCode": code, "memo": why, "result": ""})
+}
+
+// payInApp has the buyer who is logged in pay; without a trade, it tells why they
+// could not.
+func (s *Simulator) payInApp(r *http.Request) (paid *Trade, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeOverdue(s.cfg.Now())
+	t, v := s.appTrade(r)
+	if v.Why != "" {
+		return nil, v.Why
+	}
+	out, err := s.act(s.attempts[t.Attempt], Buyer{ID: v.Buyer, Balance: s.knownBuyer(s.apps[t.Partner], t.Buyer).Balance}, Pay)
+	switch {
+	case err != nil:
+		return nil, err.Error()
+	case out != PaidNow:
+		return nil, string(out)
+	}
+	return t, ""
+}
+
+// heldNow is held, for those who do not hold s.mu.
+func (s *Simulator) heldNow(t *Trade) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held(t, s.cfg.Now())
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

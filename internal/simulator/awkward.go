@@ -15,9 +15,11 @@ type Occasion string
 const (
 	OnNotice Occasion = "notification"  // a notification is to be sent
 	OnReturn Occasion = "return"        // a buyer who paid is to be sent back
-	OnQuery  Occasion = "query"         // single_trade_query is to be answered
+	OnQuery  Occasion = "query"         // single_trade_query or alipay.trade.query is to be answered
 	OnVerify Occasion = "notify_verify" // notify_verify is to be answered
 	OnRefund Occasion = "refund"        // a refund, or a query of one, is to be answered
+	OnCreate Occasion = "create"        // alipay.trade.create is to be answered
+	OnClose  Occasion = "close"         // alipay.trade.close is to be answered
 )
 
 // Mishap is a fault that an awkward wallet drew for an order.
@@ -48,16 +50,17 @@ func (s *Simulator) befall(o *order, on Occasion) faultSet {
 // benign faults that fit, in Awkward of a hundred cases. Every fourth answer is
 // right, so that even at 100 % the truth comes out.
 func (s *Simulator) drawn(o *order, on Occasion, nth int) faultSet {
-	if answer := on == OnQuery || on == OnVerify || on == OnRefund; answer && nth%(badQueryLimit+1) == 0 {
+	if answer := on != OnNotice && on != OnReturn; answer && nth%(badQueryLimit+1) == 0 {
 		return nil
 	}
 	dice := s.dice(o, on, nth)
 	if dice.IntN(100) >= s.cfg.Awkward {
 		return nil
 	}
+	_, app := s.apps[o.key.partner]
 	var fit faultSet
 	for _, f := range Faults {
-		if f.Benign && slices.Contains(f.On, on) {
+		if f.Benign && slices.Contains(f.On, on) && f.fits(app) {
 			fit = append(fit, f.Fault)
 		}
 	}

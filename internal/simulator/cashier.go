@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -57,16 +58,11 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 	}
 	now := s.cfg.Now()
 	s.closeOverdue(now)
-	v = cashierView{Attempt: *a, Payee: a.Terms.Supplier, Buyers: buyersOf(a.Terms.Wallet)}
+	v = cashierView{Attempt: *a, Buyers: buyersOf(a.Terms.Wallet)}
 	v.Outcome = s.outcome(a, now)
 	v.Open = !v.Outcome.final()
 	v.Code = cashierCode[v.Outcome]
-	if v.Payee == "" {
-		v.Payee = s.partners[a.Partner].Name
-	}
-	if v.Payee == "" {
-		v.Payee = a.Partner
-	}
+	v.Payee = cmp.Or(a.Terms.Supplier, s.partners[a.Partner].Name, s.apps[a.Partner].Name, a.Partner)
 	if v.Buyer == "" {
 		v.Buyer = v.Buyers[0].ID
 	}

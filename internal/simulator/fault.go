@@ -35,6 +35,11 @@ const (
 	RefundCut     Fault = "refund-cut"
 	RefundPending Fault = "refund-pending"
 	RefundShort   Fault = "refund-short"
+
+	CallLost   Fault = "call-lost"
+	CallDown   Fault = "call-down"
+	CallError  Fault = "call-error"
+	CallForged Fault = "call-forged"
 )
 
 const (
@@ -44,7 +49,7 @@ const (
 	staleLag      = time.Second      // Reordered
 	secondLag     = 2 * time.Second  // SecondTrade
 	notifyLead    = 10 * time.Second // NotifyFirst: the longest that the browser waits
-	slowAnswer    = 15 * time.Second // QuerySlow
+	slowAnswer    = 15 * time.Second // QuerySlow, RefundSlow, CallLost
 	badQueryLimit = 3                // faulty answers to queries of one order, then they are right
 )
 
@@ -70,7 +75,26 @@ var (
 	messages = []Occasion{OnNotice, OnQuery}
 	answers  = []Occasion{OnQuery, OnVerify}
 	refunds  = []Occasion{OnRefund}
+	calls    = []Occasion{OnCreate, OnQuery, OnClose, OnRefund}
 )
+
+// passing are the faults of answers that strike an order's first badQueryLimit
+// on each kind of occasion only.
+var passing = faultSet{
+	Query500, QuerySlow, QueryCut, QueryUnknown, Refund500, RefundSlow, RefundCut, RefundPending, CallLost, CallDown, CallError, CallForged,
+}
+
+// fits reports whether the fault is one of the gateway that an order is at: the
+// open platform's, or the global one.
+func (f FaultInfo) fits(openPlatform bool) bool {
+	switch f.Fault {
+	case QueryGBK: // the open platform answers in the charset that it was asked in
+		return !openPlatform
+	case CallLost, CallDown, CallError, CallForged:
+		return openPlatform
+	}
+	return true
+}
 
 // Faults is the table of all faults: what the control page shows, what test
 // amounts choose from, and what an awkward wallet draws from (the benign ones).
@@ -78,7 +102,7 @@ var (
 var Faults = []FaultInfo{
 	{Duplicate, 910001, true, notices, "the notification is sent twice at the same time"},
 	{Late, 910002, true, notices, "the notification is sent 30 s after the payment"},
-	{Early, 910003, true, notices, "the notification is sent at once, and for 5 s the query still knows no trade"},
+	{Early, 910003, true, notices, "the notification is sent at once, and for 5 s the query knows of no payment"},
 	{NotifyFirst, 910004, true, returns, "the browser is sent back only when the notification has been answered, or after 10 s"},
 	{ReturnFirst, 910005, true, returns, "the notification is sent 5 s after the payment, when the browser is back already"},
 	{Reordered, 910006, true, notices, "a notification of the earlier state (WAIT_BUYER_PAY) arrives after the one of the payment"},
@@ -98,6 +122,10 @@ var Faults = []FaultInfo{
 	{RefundCut, 910020, true, refunds, "the first 3 answers to refunds and queries of refunds break off in the middle; the refund is done"},
 	{RefundPending, 910021, true, refunds, "a refund is answered with SYSTEM_ERROR, and is done 5 s later"},
 	{RefundShort, 910022, false, refunds, "the merchant's funds do not cover a refund"},
+	{CallLost, 910023, true, calls, "open platform: of each kind of call the first 3 are carried out, and the connection breaks off after 15 s without an answer"},
+	{CallDown, 910024, true, calls, "open platform: of each kind of call the first 3 are carried out, and answered with code 20000"},
+	{CallError, 910025, true, calls, "open platform: of each kind of call the first 3 are carried out, and answered with ACQ.SYSTEM_ERROR"},
+	{CallForged, 910026, true, calls, "open platform: of each kind of call the first 3 answers are forged: they say that all is well, under a wrong signature"},
 }
 
 func faultNamed(name string) (Fault, error) {

@@ -57,7 +57,7 @@ func (s *Simulator) sentLately(partner, notifyID string) (bool, trouble) {
 // trouble is what goes wrong with an answer.
 type trouble struct {
 	faultSet
-	slow time.Duration // with QuerySlow
+	slow time.Duration // with QuerySlow, RefundSlow or CallLost
 	dice *rand.Rand    // with Shuffled
 }
 
@@ -158,28 +158,27 @@ func (s *Simulator) lookUp(p Partner, tradeNo, number string) (mapi.Message, tro
 	if o == nil {
 		return nil, trouble{}
 	}
-	wrong := s.queryTrouble(o)
+	wrong := s.troubleOn(o, OnQuery)
 	if t == nil || now.Before(t.HiddenTill) {
 		return nil, wrong
 	}
 	return s.tradeFields(p, t), wrong
 }
 
-// queryTrouble is what goes wrong with an order's next answer to a query: what
+// troubleOn is what goes wrong with an order's next answer on an occasion: what
 // was set for it, and what is drawn.
-func (s *Simulator) queryTrouble(o *order) trouble {
-	drawn := s.befall(o, OnQuery)
-	nth := o.occasions[OnQuery]
-	t := trouble{faultSet: drawn, slow: drawnSlow, dice: s.dice(o, shuffling, nth)}
-	for _, f := range s.faultsOf(o) {
-		switch f {
-		case Query500, QuerySlow, QueryCut, QueryUnknown:
-			if nth > badQueryLimit {
-				continue
-			}
+func (s *Simulator) troubleOn(o *order, on Occasion) trouble {
+	t := trouble{faultSet: s.befall(o, on), slow: drawnSlow}
+	nth := o.occasions[on]
+	t.dice = s.dice(o, shuffling, nth)
+	set := s.faultsOf(o)
+	for _, f := range Faults {
+		if !set.has(f.Fault) || !slices.Contains(f.On, on) || passing.has(f.Fault) && nth > badQueryLimit {
+			continue
 		}
-		t.faultSet = append(t.faultSet, f)
-		if f == QuerySlow {
+		t.faultSet = append(t.faultSet, f.Fault)
+		switch f.Fault {
+		case QuerySlow, RefundSlow, CallLost:
 			t.slow = slowAnswer
 		}
 	}

@@ -76,7 +76,7 @@ func (s *Simulator) takeRefund(p Partner, m mapi.Message) (trouble, error) {
 	if o == nil || o.trade() == nil || o.trade().PaidAt.IsZero() {
 		return trouble{}, refuse("PURCHASE_TRADE_NOT_EXIST", "nothing was paid for %q", m["out_trade_no"])
 	}
-	wrong := s.refundTrouble(o)
+	wrong := s.troubleOn(o, OnRefund)
 	t, number := *o.trade(), m["out_return_no"]
 	amount, err := s.refundAmount(&t, m)
 	if err != nil {
@@ -142,29 +142,6 @@ func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 		amount = amount.in(t.Total.Currency)
 	}
 	return amount, nil
-}
-
-// refundTrouble is what goes wrong with a refund's next answer, or with the
-// refund: what was set for its order, and what is drawn. Answers come through
-// after the first three.
-func (s *Simulator) refundTrouble(o *order) trouble {
-	t := trouble{faultSet: s.befall(o, OnRefund), slow: drawnSlow}
-	for _, f := range s.faultsOf(o) {
-		switch f {
-		case RefundShort:
-		case Refund500, RefundSlow, RefundCut, RefundPending:
-			if o.occasions[OnRefund] > badQueryLimit {
-				continue
-			}
-		default:
-			continue
-		}
-		t.faultSet = append(t.faultSet, f)
-		if f == RefundSlow {
-			t.slow = slowAnswer
-		}
-	}
-	return t
 }
 
 // finishRefunds does the refunds whose time has come, and tells the shop. Those
@@ -241,7 +218,7 @@ func (s *Simulator) lookUpRefund(p Partner, number, returnNo string) (mapi.Messa
 	if o == nil || o.trade() == nil {
 		return mapi.Message{"response_code": "TRADE_NOT_EXIST"}, trouble{}
 	}
-	wrong := s.refundTrouble(o)
+	wrong := s.troubleOn(o, OnRefund)
 	for _, r := range o.trade().Refunds {
 		if r.Number != returnNo {
 			continue

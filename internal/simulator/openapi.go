@@ -32,9 +32,6 @@ type App struct {
 	Certificates   *Certificates   // certificate mode; nil is key mode
 }
 
-// Certificates are the numbers by which both sides name theirs.
-type Certificates struct{ App, Alipay, Root string }
-
 // String leaves the keys out.
 func (a App) String() string { return "app " + a.ID }
 
@@ -76,7 +73,8 @@ func business(subCode, format string, args ...any) error {
 }
 
 var faultTexts = map[string]string{
-	"40001": "Missing Required Arguments", "40002": "Invalid Arguments", "40004": "Business Failed", "20000": "Service Currently Unavailable",
+	"20000": "Service Currently Unavailable", "20001": "Insufficient Token Permissions", "40001": "Missing Required Arguments",
+	"40002": "Invalid Arguments", "40004": "Business Failed", "40006": "Insufficient Permissions",
 }
 
 // content is the members of an answer.
@@ -91,18 +89,19 @@ type call struct {
 	trouble
 }
 
-// methods are the calls that are simulated. Those without biz take their
-// parameters as the common ones.
+// methods are the calls that are simulated.
 var methods = map[string]struct {
-	plain bool
-	serve func(*Simulator, *call) (content, error)
+	plain    bool // it takes its parameters as the common ones
+	unsigned bool // its answer is, as the real one
+	serve    func(*Simulator, *call) (content, error)
 }{
-	"alipay.system.oauth.token":         {true, (*Simulator).oauthToken},
-	"alipay.trade.create":               {false, (*Simulator).tradeCreate},
-	"alipay.trade.query":                {false, (*Simulator).tradeQuery},
-	"alipay.trade.close":                {false, (*Simulator).tradeClose},
-	"alipay.trade.refund":               {false, (*Simulator).tradeRefund},
-	"alipay.trade.fastpay.refund.query": {false, (*Simulator).tradeRefundQuery},
+	"alipay.system.oauth.token":           {plain: true, serve: (*Simulator).oauthToken},
+	"alipay.trade.create":                 {serve: (*Simulator).tradeCreate},
+	"alipay.trade.query":                  {serve: (*Simulator).tradeQuery},
+	"alipay.trade.close":                  {serve: (*Simulator).tradeClose},
+	"alipay.trade.refund":                 {serve: (*Simulator).tradeRefund},
+	"alipay.trade.fastpay.refund.query":   {serve: (*Simulator).tradeRefundQuery},
+	"alipay.open.app.alipaycert.download": {unsigned: true, serve: (*Simulator).downloadCertificate},
 }
 
 // openAPI is gateway.do for the open platform: who names a method speaks to it.
@@ -111,6 +110,13 @@ func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Me
 	answer, err := s.callOpenAPI(c)
 	if s.fails(w, r, c.trouble) {
 		return
+	}
+	if c.has(CallLost) {
+		s.pause(r, c.slow)
+		panic(http.ErrAbortHandler)
+	}
+	if no := c.unanswered(); no != nil {
+		answer, err = nil, no
 	}
 	name := openapi.ContentName(m["method"])
 	if no := new(fault); errors.As(err, &no) {
@@ -136,30 +142,87 @@ func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Me
 }
 
 func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, answer content) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(answer); err != nil {
-		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
-		return
-	}
-	certSN := ""
+	keys, certSN := c.app.keys(), ""
 	if c.app.Certificates != nil {
 		certSN = c.app.Certificates.Alipay
 	}
-	doc, err := openapi.WriteAnswer(name, bytes.TrimSpace(b.Bytes()), certSN, c.app.keys())
+	if methods[c.m["method"]].unsigned {
+		keys.Private = nil
+	}
+	text, err := c.encode(answer)
+	var doc []byte
+	if err == nil {
+		doc, err = openapi.WriteAnswer(name, text, certSN, keys)
+	}
+	if err == nil && c.has(CallForged) {
+		var forgery []byte
+		forgery, err = c.encode(forged(answer))
+		doc = bytes.Replace(doc, text, forgery, 1)
+	}
 	if err != nil {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html;charset=utf-8") // as the real one has it
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Trace_id", s.drawID())
 	if c.has(QueryCut) || c.has(RefundCut) {
 		cut(w, string(doc))
 	}
-	w.Write(doc)
+	w.Write(doc) //nolint:gosec // it is JSON, and what a browser takes for a page may run nothing
+}
+
+// encode writes an answer's members, in the order of their names unless they
+// are shuffled. What is signed is the very text, so nothing is escaped that need
+// not be.
+func (c *call) encode(answer content) ([]byte, error) {
+	names := slices.Sorted(maps.Keys(answer))
+	if c.has(Shuffled) {
+		c.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	b.WriteByte('{')
+	for i, name := range names {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:", name)
+		if err := e.Encode(answer[name]); err != nil {
+			return nil, err
+		}
+		b.Truncate(b.Len() - 1) // the encoder's line break
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// unanswered is what a fault answers in place of what came of a call; nil if none
+// does.
+func (c *call) unanswered() error {
+	switch {
+	case c.has(CallDown):
+		return &fault{"20000", "isp.unknow-error", "as the fault " + string(CallDown) + " wants it: the call was carried out"}
+	case c.has(CallError):
+		return business("SYSTEM_ERROR", "as the fault %s wants it: the call was carried out", CallError)
+	}
+	return nil
+}
+
+// forged is an answer that says that all went as it was wanted.
+func forged(answer content) content {
+	f := maps.Clone(answer)
+	delete(f, "sub_code")
+	delete(f, "sub_msg")
+	f["code"], f["msg"] = openapi.CodeSuccess, "Success"
+	f["trade_status"], f["refund_status"], f["fund_change"] = string(Success), "REFUND_SUCCESS", "Y"
+	if no, ok := f["trade_no"].(string); ok {
+		f["trade_no"] = no[:len(no)-1] + "X"
+	}
+	return f
 }
 
 func (s *Simulator) drawID() string {
@@ -169,8 +232,8 @@ func (s *Simulator) drawID() string {
 }
 
 // callOpenAPI checks what every call needs, in this order: application, method,
-// sign type, charset, version, time, certificates, signature, content. (The
-// vendor's own order is not published.)
+// sign type, charset, version, time, certificates, signature, tokens, content.
+// (The vendor's own order is not published.)
 func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	app, ok := s.apps[c.m["app_id"]]
 	switch {
@@ -181,7 +244,10 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	}
 	c.app = app
 	method, known := methods[c.m["method"]]
-	if !known {
+	switch {
+	case c.m["method"] == "":
+		return nil, missing("method")
+	case !known:
 		return nil, invalid("method", "no method %q, or it is not simulated", c.m["method"])
 	}
 	if err := c.common(); err != nil {
@@ -193,6 +259,9 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	if err := c.m.Verify(app.keys()); err != nil {
 		// The text tells what was to be signed, with & written as &amp;.
 		return nil, invalid("signature", "%v; the string to sign is %s", err, html.EscapeString(c.m.Canonical()))
+	}
+	if err := s.checkTokens(c); err != nil {
+		return nil, err
 	}
 	if !method.plain {
 		var err error
@@ -213,8 +282,10 @@ func (c *call) common() error {
 		return invalid("signature-type", "sign_type %q: the application has a key for RSA2", t)
 	}
 	switch charset := strings.ToLower(c.m["charset"]); {
-	case charset != "" && charset != "utf-8" && charset != "utf8":
+	case charset != "utf-8" && charset != "utf8":
 		return invalid("charset", "charset %q: only utf-8 is simulated", charset)
+	case c.m["encrypt_type"] != "":
+		return invalid("encrypt", "encrypt_type %q: encryption is not simulated", c.m["encrypt_type"])
 	case c.m["version"] == "":
 		return missing("version")
 	case c.m["version"] != "1.0":
@@ -227,12 +298,7 @@ func (c *call) common() error {
 	if _, err := time.ParseInLocation(wireTime, c.m["timestamp"], beijing); err != nil {
 		return invalid("timestamp", "timestamp %q is no time", c.m["timestamp"])
 	}
-	if cert := c.app.Certificates; cert != nil {
-		if c.m["app_cert_sn"] != cert.App || c.m["alipay_root_cert_sn"] != cert.Root {
-			return invalid("app-cert-sn", "the certificates are %s and %s", cert.App, cert.Root)
-		}
-	}
-	return nil
+	return c.checkCertificates()
 }
 
 // bizContent is a call's own parameters. Members that are no text are kept for

@@ -17,12 +17,21 @@ const (
 	userCookie  = "simulator-user" // who is logged in to the app
 )
 
-// grant is what an auth_code or a refresh_token stands for. They are forgotten
-// by a restart.
+// grant is what an auth_code or a token stands for. They are forgotten by a
+// restart, and a day after their end.
 type grant struct {
+	kind       grantKind
 	app, buyer string
 	until      time.Time
 }
+
+type grantKind int
+
+const (
+	authCode grantKind = iota
+	accessToken
+	refreshToken
+)
 
 // authorizeView is the page that chooses who is logged in.
 type authorizeView struct {
@@ -40,9 +49,9 @@ type authorizeBuyer struct {
 // sends the browser on at once, since the app knows its user; here the user is
 // chosen.
 func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request) {
-	app, err := s.authorizing(r)
-	if err != nil {
-		s.pages.write(w, r, http.StatusBadRequest, "error", err.(*refusal).view())
+	app, _, no := s.authorizing(r)
+	if no != nil {
+		s.pages.write(w, r, http.StatusBadRequest, "error", no.view())
 		return
 	}
 	v := authorizeView{Name: app.Name, Scope: r.FormValue("scope")}
@@ -54,29 +63,30 @@ func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request) {
 	s.pages.write(w, r, http.StatusOK, "authorize", v)
 }
 
-// authorizing checks an authorisation's address.
-func (s *Simulator) authorizing(r *http.Request) (App, error) {
+// authorizing checks an authorisation's address, and reads for whom it is and
+// where it leads back.
+func (s *Simulator) authorizing(r *http.Request) (app App, back *url.URL, no *refusal) {
 	q := r.URL.Query()
 	app, ok := s.apps[q.Get("app_id")]
 	back, err := url.Parse(q.Get("redirect_uri"))
 	switch {
 	case !ok:
-		return app, &refusal{code: "INVALID_APP_ID", why: "app_id is unknown"}
+		return app, nil, &refusal{code: "INVALID_APP_ID", why: "app_id is unknown"}
 	case q.Get("scope") != "auth_base" && q.Get("scope") != "auth_user":
-		return app, &refusal{code: "INVALID_SCOPE", why: "scope is neither auth_base nor auth_user"}
+		return app, nil, &refusal{code: "INVALID_SCOPE", why: "scope is neither auth_base nor auth_user"}
 	case err != nil || back.Host == "" || back.Scheme != "http" && back.Scheme != "https":
-		return app, &refusal{code: "INVALID_REDIRECT_URI", why: "redirect_uri is no web address"}
+		return app, nil, &refusal{code: "INVALID_REDIRECT_URI", why: "redirect_uri is no web address"}
 	case len(q.Get("state")) > 100:
-		return app, &refusal{code: "INVALID_STATE", why: "state is longer than 100 characters"}
+		return app, nil, &refusal{code: "INVALID_STATE", why: "state is longer than 100 characters"}
 	}
-	return app, nil
+	return app, back, nil
 }
 
-// grant sends the browser back with an auth_code for the buyer that was chosen.
+// grantCode sends the browser back with an auth_code for the buyer that was chosen.
 func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
-	app, err := s.authorizing(r)
-	if err != nil {
-		s.pages.write(w, r, http.StatusBadRequest, "error", err.(*refusal).view())
+	app, back, no := s.authorizing(r)
+	if no != nil {
+		s.pages.write(w, r, http.StatusBadRequest, "error", no.view())
 		return
 	}
 	q := r.URL.Query()
@@ -85,9 +95,9 @@ func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
 		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"ILLEGAL_USER", "no such buyer"})
 		return
 	}
-	code := s.newGrant(grant{app.ID, app.idOf(buyer), s.cfg.Now().Add(codeLife)})
+	code := s.newGrant("", grant{authCode, app.ID, app.idOf(buyer), s.cfg.Now().Add(codeLife)})
+	//nolint:gosec // the simulator speaks plain HTTP, on loopback
 	http.SetCookie(w, &http.Cookie{Name: userCookie, Value: buyer.ID, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	back, _ := url.Parse(q.Get("redirect_uri"))
 	answer := back.Query()
 	answer.Set("app_id", app.ID)
 	answer.Set("source", "alipay_wallet")
@@ -97,7 +107,7 @@ func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
 		answer.Set("state", q.Get("state"))
 	}
 	back.RawQuery = answer.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound)
+	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // where the shop wants its buyer back is the point of the page
 }
 
 // idOf is what an application knows a buyer by. An open_id is the application's
@@ -110,39 +120,65 @@ func (a App) idOf(b Buyer) string {
 	return "0" + strings.ToUpper(hex.EncodeToString(sum[:15]))
 }
 
-// newGrant keeps a grant under a new name, and forgets those that are over.
-func (s *Simulator) newGrant(g grant) string {
+// newGrant keeps a grant under a new name that begins with prefix, and forgets
+// those that are long over.
+func (s *Simulator) newGrant(prefix string, g grant) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	for name, old := range s.grants {
-		if now.After(old.until) {
+		if now.After(old.until.Add(24 * time.Hour)) {
 			delete(s.grants, name)
 		}
 	}
-	name := s.newID()
+	name := prefix + s.newID()
 	s.grants[name] = g
 	return name
 }
 
-// oauthToken answers alipay.system.oauth.token. A code serves once.
+// checkTokens checks those that a call names. An app_auth_token is never right:
+// payment companies that act for other applications are not simulated.
+func (s *Simulator) checkTokens(c *call) error {
+	if c.m["app_auth_token"] != "" {
+		return &fault{"20001", "aop.invalid-app-auth-token", "no application has authorised another"}
+	}
+	if c.m["auth_token"] == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch g, ok := s.grants[c.m["auth_token"]]; {
+	case !ok || g.kind != accessToken || g.app != c.app.ID:
+		return &fault{"20001", "aop.invalid-auth-token", "it is no access_token of the application's"}
+	case s.cfg.Now().After(g.until):
+		return &fault{"20001", "aop.auth-token-time-out", "it is over"}
+	}
+	return nil
+}
+
+// oauthToken answers alipay.system.oauth.token. A code serves once, and so does
+// a refresh_token.
 func (s *Simulator) oauthToken(c *call) (content, error) {
-	name, bad := c.m["code"], "isv.code-invalid"
+	name, kind, bad, over := c.m["code"], authCode, "isv.code-invalid", "isv.code-invalid"
 	switch c.m["grant_type"] {
 	case "authorization_code":
 	case "refresh_token":
-		name, bad = c.m["refresh_token"], "isv.refresh-token-invalid"
+		name, kind, bad, over = c.m["refresh_token"], refreshToken, "isv.refresh-token-invalid", "isv.refresh-token-time-out"
 	default:
 		return nil, &fault{"40002", "isv.grant-type-invalid", "grant_type is neither authorization_code nor refresh_token"}
 	}
 	s.mu.Lock()
 	g, ok := s.grants[name]
-	delete(s.grants, name)
+	if ok = ok && g.kind == kind; ok {
+		delete(s.grants, name)
+	}
 	s.mu.Unlock()
 	now := s.cfg.Now()
 	switch {
-	case !ok || now.After(g.until):
-		return nil, &fault{"40002", bad, "it was used, it is over, or it never was"}
+	case !ok:
+		return nil, &fault{"40002", bad, "it was used, or it never was"}
+	case now.After(g.until):
+		return nil, &fault{"40002", over, "it is over"}
 	case g.app != c.app.ID:
 		return nil, &fault{"40002", "isv.unmatched-app-id", "it is another application's"}
 	}
@@ -151,10 +187,27 @@ func (s *Simulator) oauthToken(c *call) (content, error) {
 		who = "open_id"
 	}
 	return content{
-		who: g.buyer, "access_token": "authbseB" + s.newGrant(grant{g.app, g.buyer, now.Add(tokenLife)}), "expires_in": int(tokenLife / time.Second),
-		"refresh_token": s.newGrant(grant{g.app, g.buyer, now.Add(refreshLife)}), "re_expires_in": int(refreshLife / time.Second),
-		"auth_start": stamp(now),
+		who:             g.buyer,
+		"access_token":  s.newGrant("authbseB", grant{accessToken, g.app, g.buyer, now.Add(tokenLife)}),
+		"expires_in":    int(tokenLife / time.Second),
+		"refresh_token": s.newGrant("authbseB", grant{refreshToken, g.app, g.buyer, now.Add(refreshLife)}),
+		"re_expires_in": int(refreshLife / time.Second),
+		"auth_start":    stamp(now),
 	}, nil
+}
+
+// isOthers reports whether an id is a test buyer's open_id for an application
+// that app does not open the cashier with.
+func (s *Simulator) isOthers(app App, id string) bool {
+	for _, other := range s.apps {
+		if !other.OpenIDs || other.ID == app.ID || slices.Contains(app.OpApps, other.ID) {
+			continue
+		}
+		if slices.ContainsFunc(Buyers, func(b Buyer) bool { return other.idOf(b) == id }) {
+			return true
+		}
+	}
+	return false
 }
 
 // knownBuyer is a test account by the id that an application knows it by; any

@@ -8,7 +8,7 @@ import (
 // tradeRefund answers alipay.trade.refund. The same out_request_no with the same
 // amount gives money back once, and says so by fund_change N ever after.
 func (s *Simulator) tradeRefund(c *call) (content, error) {
-	amount, ok := parseFee(c.biz["refund_amount"], "CNY")
+	amount, ok := parseYuan(c.biz["refund_amount"])
 	if !ok {
 		return nil, business("INVALID_PARAMETER", "refund_amount %q is no amount", c.biz["refund_amount"])
 	}
@@ -23,7 +23,7 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.trouble = s.refundTrouble(o)
+	c.trouble = s.troubleOn(o, OnRefund)
 	t, number := *found, c.biz["out_request_no"]
 	if number == "" { // the whole amount, once
 		if number = t.OutTradeNo; amount != t.Total {
@@ -40,14 +40,14 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 		return nil, business("TRADE_HAS_CLOSE", "it was closed unpaid")
 	case t.PaidAt.IsZero():
 		return nil, business("TRADE_STATUS_ERROR", "it is %s", t.Status)
-	case now.After(t.PaidAt.Add(refundWindow)):
+	case t.Status == Finished:
 		return nil, business("TRADE_HAS_FINISHED", "paid at %s", stamp(t.PaidAt))
 	case t.Status == Closed:
 		return nil, business("TRADE_HAS_CLOSE", "all of it was given back")
 	case amount.Minor > t.left():
 		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "%d is left", t.left())
 	}
-	r := Refund{Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL}
+	r := Refund{Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, Reason: c.biz["refund_reason"], AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL}
 	switch {
 	case c.has(RefundShort):
 		r.Status, r.Error, r.DoneAt = RefundFailed, "ACQ.SELLER_BALANCE_NOT_ENOUGH", time.Time{}
@@ -101,7 +101,7 @@ func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.trouble = s.refundTrouble(o)
+	c.trouble = s.troubleOn(o, OnRefund)
 	number := c.biz["out_request_no"]
 	if number == "" {
 		return nil, business("INVALID_PARAMETER", "out_request_no is missing")
@@ -111,8 +111,12 @@ func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 		return content{}, nil
 	}
 	r := t.Refunds[i]
-	return content{
+	answer := content{
 		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "out_request_no": r.Number, "total_amount": t.Total.Decimal(),
 		"refund_amount": r.Amount.Decimal(), "refund_status": "REFUND_SUCCESS", "gmt_refund_pay": stamp(r.DoneAt),
-	}, nil
+	}
+	if r.Reason != "" {
+		answer["refund_reason"] = r.Reason
+	}
+	return answer, nil
 }

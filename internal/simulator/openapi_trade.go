@@ -1,9 +1,11 @@
 package simulator
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/wire/mapi"
@@ -17,7 +19,22 @@ var (
 	buyerOpenID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
 	tradeNumber = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 	badSubject  = regexp.MustCompile(`[/=&]`)
+	wireTradeNo = regexp.MustCompile(`^[0-9]{16,64}$`)
+	yuanShape   = regexp.MustCompile(`^(0|[1-9][0-9]{0,11})(\.[0-9]{1,2})?$`)
 )
+
+// mostYuan is the most that a trade can be about, in fen.
+const mostYuan = 100_000_000_00
+
+// parseYuan reads an amount of more than nothing, with at most two decimals.
+func parseYuan(s string) (Money, bool) {
+	if !yuanShape.MatchString(s) {
+		return Money{}, false
+	}
+	whole, frac, _ := strings.Cut(s, ".")
+	minor, err := strconv.ParseInt(whole+(frac + "00")[:2], 10, 64)
+	return Money{minor, "CNY"}, err == nil && minor > 0
+}
 
 // tradeCreate answers alipay.trade.create: the trade exists, and waits for its
 // buyer, from then on.
@@ -26,11 +43,15 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.isOthers(c.app, a.Buyer) {
+		return nil, business("BUYER_NOT_EXIST", "the open_id is another application's")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	if o := s.orders[orderKey{c.app.ID, a.OutTradeNo}]; o != nil {
+		c.trouble = s.troubleOn(o, OnCreate)
 		t := o.trade()
 		switch first := s.attempts[t.Attempt]; {
 		case t.Buyer != a.Buyer:
@@ -52,12 +73,13 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 	change := change{Attempt: a, Trades: []*Trade{t}}
 	if len(s.faults.Next) > 0 {
 		book := s.faults.with(a.OutTradeNo, s.faults.Next)
-		book.Next, change.Faults = nil, nil
+		book.Next = nil
 		change.Faults = &book
 	}
 	if err := s.commit(change); err != nil {
 		return nil, err
 	}
+	c.trouble = s.troubleOn(s.orders[orderKey{c.app.ID, a.OutTradeNo}], OnCreate)
 	s.cfg.Log.Info("simulator: trade created", "out_trade_no", a.OutTradeNo, "trade_no", t.TradeNo)
 	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 }
@@ -71,23 +93,26 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	if err := b.limited(map[string]int{"subject": 256, "body": 128, "passback_params": 512, "timeout_express": 6}); err != nil {
 		return nil, err
 	}
-	total, ok := parseFee(b["total_amount"], "CNY")
-	buyer := b["buyer_id"]
-	if buyer == "" {
-		buyer = b["buyer_open_id"]
+	total, ok := parseYuan(b["total_amount"])
+	openID := b["buyer_open_id"]
+	if openID == "" && b["op_app_id"] != "" {
+		openID = b["op_buyer_open_id"] // of the mini program that opens the cashier
 	}
+	buyer := cmp.Or(b["buyer_id"], openID)
 	switch {
 	case !tradeNumber.MatchString(b["out_trade_no"]):
 		return bad("out_trade_no %q is not 1 to 64 letters, digits and _", b["out_trade_no"])
 	case !ok:
-		return bad("total_amount %q is not 0.01 to 1000000.00 with at most two decimals", b["total_amount"])
+		return bad("total_amount %q is no amount with at most two decimals", b["total_amount"])
+	case total.Minor > mostYuan:
+		return nil, business("TOTAL_FEE_EXCEED", "total_amount %q is more than 100000000.00", b["total_amount"])
 	case b["subject"] == "" || badSubject.MatchString(b["subject"]):
 		return bad("subject is missing, or has one of / = &")
-	case b["buyer_id"] == "" && b["buyer_open_id"] == "":
+	case buyer == "":
 		return bad("neither buyer_id nor buyer_open_id is given")
 	case b["buyer_id"] != "" && !buyerID.MatchString(b["buyer_id"]):
 		return bad("buyer_id %q is not 2088 and twelve digits", b["buyer_id"])
-	case b["buyer_id"] == "" && !buyerOpenID.MatchString(b["buyer_open_id"]):
+	case b["buyer_id"] == "" && (!buyerOpenID.MatchString(openID) || buyerID.MatchString(openID)):
 		return bad("buyer_open_id is none")
 	case buyer == c.app.Seller:
 		return nil, business("BUYER_SELLER_EQUAL", "the buyer is the seller")
@@ -137,6 +162,12 @@ func (s *Simulator) named(c *call) (*order, *Trade, error) {
 	if c.biz["trade_no"] == "" && c.biz["out_trade_no"] == "" {
 		return nil, nil, business("INVALID_PARAMETER", "neither trade_no nor out_trade_no is given")
 	}
+	if no := c.biz["trade_no"]; no != "" && !wireTradeNo.MatchString(no) {
+		return nil, nil, business("INVALID_PARAMETER", "trade_no %q is not 16 to 64 digits", no)
+	}
+	if no := c.biz["out_trade_no"]; no != "" && !tradeNumber.MatchString(no) {
+		return nil, nil, business("INVALID_PARAMETER", "out_trade_no %q is not 1 to 64 letters, digits and _", no)
+	}
 	o := s.orders[orderKey{c.app.ID, c.biz["out_trade_no"]}]
 	if no := c.biz["trade_no"]; no != "" {
 		if o = nil; s.trades[no] != nil && s.trades[no].Partner == c.app.ID {
@@ -161,9 +192,11 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 	if err != nil {
 		return nothing, err
 	}
-	c.trouble = s.queryTrouble(o)
-	if now.Before(t.HiddenTill) {
-		return nothing, business("TRADE_NOT_EXIST", "as the fault %s wants it", Early)
+	c.trouble = s.troubleOn(o, OnQuery)
+	if now.Before(t.HiddenTill) { // as the fault Early wants it
+		before := *t
+		before.Status, before.PaidAt = Waiting, time.Time{}
+		t = &before
 	}
 	answer := content{
 		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "trade_status": string(t.Status),
@@ -191,6 +224,7 @@ func (s *Simulator) tradeClose(c *call) (content, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.trouble = s.troubleOn(o, OnClose)
 	if found.Status != Waiting {
 		return nil, business("TRADE_STATUS_ERROR", "it is %s", found.Status)
 	}

@@ -135,6 +135,9 @@ func New(cfg Config) (*Simulator, error) {
 		if err := a.check(); err != nil {
 			return nil, err
 		}
+		if _, twice := s.apps[a.ID]; twice {
+			return nil, fmt.Errorf("simulator: app %s is there twice", a.ID)
+		}
 		s.apps[a.ID] = a
 	}
 	var err error

@@ -68,7 +68,7 @@ type Trade struct {
 	Total      Money     `json:"total"`
 	Buyer      string    `json:"buyer"`
 	CreatedAt  time.Time `json:"gmt_create"`
-	CloseAt    time.Time `json:"close_at,omitzero"` // when a waiting trade ends
+	CloseAt    time.Time `json:"close_at,omitzero"` // when a waiting trade ends, or a TRADE_SUCCESS is finished
 	PaidAt     time.Time `json:"gmt_payment,omitzero"`
 	ClosedAt   time.Time `json:"gmt_close,omitzero"`
 	HiddenTill time.Time `json:"hidden_till,omitzero"` // the query does not see it before
@@ -131,6 +131,7 @@ type Refund struct {
 	Amount    Money        `json:"amount"`
 	Status    RefundStatus `json:"status"`
 	Error     string       `json:"error,omitempty"` // why it is not done
+	Reason    string       `json:"reason,omitempty"`
 	NotifyURL string       `json:"notify_url,omitempty"`
 	AskedAt   time.Time    `json:"asked_at"`
 	DoneAt    time.Time    `json:"done_at,omitzero"`
@@ -149,6 +150,7 @@ const (
 
 const (
 	refundWindow = 365 * 24 * time.Hour // by contract; figures between 360 and 365 days are published
+	finishAfter  = 90 * 24 * time.Hour  // the open platform's window: three months unless the contract has another
 	refundLag    = 5 * time.Second      // until one is done that was only accepted
 	shortRetry   = 6 * time.Hour        // between tries of one for which there are no funds
 )
@@ -293,7 +295,7 @@ func (st *state) apply(c change) {
 			o.trades = append(o.trades, t)
 		}
 		end := time.Time{}
-		if t.Status == Waiting {
+		if t.Status == Waiting || t.Status == Success {
 			end = t.CloseAt
 		}
 		st.closings.set(t.TradeNo, end)

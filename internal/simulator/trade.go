@@ -204,7 +204,10 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	if made := o.trade(); made != nil {
 		*t = *made
 	}
-	t.Status, t.Attempt, t.PaidAt, t.CloseAt, t.ClosedAt = s.paidAs(a), a.ID, now, time.Time{}, time.Time{}
+	t.Status, t.Attempt, t.PaidAt, t.CloseAt, t.ClosedAt = Finished, a.ID, now, time.Time{}, time.Time{}
+	if a.Service == tradeService { // it can be given back until it is finished
+		t.Status, t.CloseAt = Success, now.Add(finishAfter)
+	}
 	if fs.has(Underpaid) {
 		t.Total.Minor = max(1, t.Total.Minor/2)
 	}
@@ -223,24 +226,21 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	}
 }
 
-// paidAs is how the wallet calls a trade that is paid.
-func (s *Simulator) paidAs(a *Attempt) Status {
-	if a.Service == tradeService {
-		return Success
-	}
-	return Finished
-}
-
-// closeOverdue closes the trades whose time is over. s.mu is held.
+// closeOverdue closes the trades whose time is over, and finishes those that can
+// no longer be given back. s.mu is held.
 func (s *Simulator) closeOverdue(now time.Time) {
 	for _, no := range s.closings.take(now) {
 		t := *s.trades[no]
-		t.Status, t.ClosedAt = Closed, t.CloseAt
+		if t.Status == Success {
+			t.Status, t.CloseAt = Finished, time.Time{}
+		} else {
+			t.Status, t.ClosedAt = Closed, t.CloseAt
+		}
 		o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
 		c := change{Trades: []*Trade{&t}}
 		c.Notices = s.plan(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
 		if s.commit(c) == nil {
-			s.cfg.Log.Info("simulator: trade closed unpaid", "out_trade_no", t.OutTradeNo)
+			s.cfg.Log.Info("simulator: a trade's time is over", "out_trade_no", t.OutTradeNo, "trade_status", t.Status)
 		}
 	}
 }

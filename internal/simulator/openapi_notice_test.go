@@ -1,0 +1,478 @@
+package simulator
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// liveApps is live with the applications, and an awkward wallet.
+func liveApps(t *testing.T, percent int, seed uint64, f func(w *world)) {
+	t.Helper()
+	platformKeys() // outside of the bubble
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *Config) {
+			withApps(c)
+			c.Now, c.Awkward, c.Seed = time.Now, percent, seed
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.sim.Run(ctx) }()
+		f(w)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// askHere makes a call without a network, which has no place in a bubble.
+func (w *world) askHere(method string, biz any) (r reply) {
+	w.t.Helper()
+	f := common(method).with("biz_content", asJSON(biz), "notify_url", shopNotify).signed(w.t)
+	rec := httptest.NewRecorder()
+	func() {
+		defer func() {
+			if recover() != nil {
+				rec.Code = 0 // the connection broke off
+			}
+		}()
+		req := httptest.NewRequest("POST", "/gateway.do?"+f.form(), nil)
+		w.sim.Wallet().ServeHTTP(rec, req)
+	}()
+	return readReply(w.t, method, rec.Result(), nil)
+}
+
+// told are the notifications so far, and how many were Alipay's.
+func (w *world) told() (all []fields, genuine int) {
+	for _, r := range w.shop.all() {
+		f := fields(r.body)
+		if isAlipays(f.joined("sign", "sign_type"), f["sign"]) {
+			genuine++
+		}
+		all = append(all, f)
+	}
+	return all, genuine
+}
+
+func TestTheOpenPlatformsNotificationIsRepeatedByItsSequenceUntilExactlySuccess(t *testing.T) {
+	m, h := time.Minute, time.Hour
+	want := []time.Duration{0, 4 * m, 14 * m, 24 * m, 84 * m, 204 * m, 564 * m, 24*h + 24*m}
+	for answer, sends := range map[string]int{"success": 1, "SUCCESS": 8, "success\n": 8, "fail": 8, `"success"`: 8} {
+		liveApps(t, 0, 0, func(w *world) {
+			w.shop.answer = says(200, answer)
+			w.askHere("alipay.trade.create", trade("T1"))
+			began := time.Now()
+			w.pays("T1")
+			settleFor(48 * time.Hour)
+			var at []time.Duration
+			ids := map[string]bool{}
+			for _, r := range w.shop.all() {
+				at = append(at, r.at.Sub(began))
+				ids[r.body["notify_id"]] = true
+				if got := r.at.In(beijing).Format(wireTime); r.body["notify_time"] != got {
+					w.t.Errorf("notify_time %s at %s", r.body["notify_time"], got)
+				}
+			}
+			if !slices.Equal(at, want[:sends]) || len(ids) != 1 {
+				w.t.Errorf("%q: sent at %v under %d ids", answer, at, len(ids))
+			}
+			if _, genuine := w.told(); genuine != sends {
+				w.t.Errorf("%q: %d of %d are signed", answer, genuine, sends)
+			}
+		})
+	}
+}
+
+func TestEveryChangeOfATradeIsNotified(t *testing.T) {
+	liveApps(t, 0, 0, func(w *world) {
+		w.askHere("alipay.trade.create", trade("T1").with("passback_params", "a%3D1", "body", "two cups"))
+		settleFor(time.Second)
+		w.pays("T1")
+		settleFor(time.Second)
+		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"})
+		settleFor(time.Second)
+		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"}) // tells nothing new
+		settleFor(time.Second)
+		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R2", "refund_amount": "10.00"})
+		w.askHere("alipay.trade.create", trade("T2"))
+		w.askHere("alipay.trade.close", fields{"out_trade_no": "T2"})
+		settleFor(time.Second)
+		w.askHere("alipay.trade.create", trade("T3").with("timeout_express", "1m"))
+		w.askHere("alipay.trade.create", trade("T4"))
+		w.pays("T4")
+		settleFor(finishAfter)
+		type one struct{ number, status, total, request, sum, refunded, paid, closed string }
+		var got []one
+		all, genuine := w.told()
+		for _, f := range all {
+			has := func(name string) string { return map[bool]string{true: name}[f[name] != ""] }
+			got = append(got, one{f["out_trade_no"], f["trade_status"], f["total_amount"], f["out_biz_no"], f["refund_fee"], has("gmt_refund"), has("gmt_payment"), has("gmt_close")})
+		}
+		want := []one{
+			{"T1", "TRADE_SUCCESS", "12.34", "", "", "", "gmt_payment", ""},
+			{"T1", "TRADE_SUCCESS", "12.34", "R1", "2.34", "gmt_refund", "gmt_payment", ""},
+			{"T1", "TRADE_CLOSED", "12.34", "R2", "12.34", "gmt_refund", "gmt_payment", "gmt_close"},
+			{"T2", "TRADE_CLOSED", "12.34", "", "", "", "", "gmt_close"},
+			{"T4", "TRADE_SUCCESS", "12.34", "", "", "", "gmt_payment", ""},
+			{"T3", "TRADE_CLOSED", "12.34", "", "", "", "", "gmt_close"},
+			{"T4", "TRADE_FINISHED", "12.34", "", "", "", "gmt_payment", ""},
+		}
+		if !slices.Equal(got, want) || genuine != len(want) {
+			w.t.Errorf("%d are signed of\n%v, want\n%v", genuine, got, want)
+		}
+		for name, value := range map[string]string{
+			"app_id": testApp, "auth_app_id": testApp, "seller_id": seller, "buyer_id": mei, "buyer_logon_id": "mei***@mail.example", "subject": "Tea 茶",
+			"body": "two cups", "passback_params": "a%3D1", "charset": "utf-8", "version": "1.0", "sign_type": "RSA2", "notify_type": "trade_status_sync",
+			"receipt_amount": "12.34", "buyer_pay_amount": "12.34", "fund_bill_list": `[{"amount":"12.34","fundChannel":"ALIPAYACCOUNT"}]`,
+		} {
+			if all[0][name] != value {
+				w.t.Errorf("%s is %q, want %q", name, all[0][name], value)
+			}
+		}
+		for _, f := range all {
+			for name, value := range f {
+				if value == "" {
+					w.t.Errorf("%s of %s is empty, and implementations part ways", name, f["out_trade_no"])
+				}
+			}
+		}
+	})
+}
+
+func TestFaultsOfTheOpenPlatformsNotifications(t *testing.T) {
+	type sent struct {
+		after          time.Duration
+		status, amount string
+		genuine        bool
+	}
+	plain := sent{0, "TRADE_SUCCESS", "12.34", true}
+	after := func(d time.Duration) sent { s := plain; s.after = d; return s }
+	for fault, want := range map[Fault][]sent{
+		Duplicate:    {plain, plain},
+		Late:         {after(30 * time.Second)},
+		ReturnFirst:  {after(5 * time.Second)},
+		Reordered:    {plain, {time.Second, "WAIT_BUYER_PAY", "12.34", true}},
+		Forged:       {plain, {0, "TRADE_SUCCESS", "12.34", false}, {0, "TRADE_SUCCESS", "112.34", false}},
+		Drop:         nil,
+		UnknownField: {plain},
+		Shuffled:     {plain},
+		Underpaid:    {{0, "TRADE_SUCCESS", "6.17", true}},
+		SecondTrade:  {plain, after(2 * time.Second)},
+	} {
+		liveApps(t, 0, 0, func(w *world) {
+			w.askHere("alipay.trade.create", trade("T1"))
+			w.control("POST", "/faults?out_trade_no=T1&fault="+string(fault), "", "")
+			began := time.Now()
+			w.pays("T1")
+			settleFor(time.Hour)
+			var got []sent
+			for _, r := range w.shop.all() {
+				f := fields(r.body)
+				got = append(got, sent{r.at.Sub(began), f["trade_status"], f["total_amount"], isAlipays(f.joined("sign", "sign_type"), f["sign"])})
+				if f["trade_status"] == "WAIT_BUYER_PAY" && (f["gmt_payment"] != "" || f["fund_bill_list"] != "") {
+					w.t.Errorf("%s: what waits is paid: %v", fault, f)
+				}
+			}
+			slices.SortFunc(got, func(a, b sent) int {
+				switch {
+				case a.after != b.after:
+					return int(a.after - b.after)
+				case a.genuine != b.genuine:
+					return map[bool]int{true: -1, false: 1}[a.genuine]
+				}
+				return len(a.amount) - len(b.amount)
+			})
+			if !slices.Equal(got, want) {
+				w.t.Errorf("%s: got %v, want %v", fault, got, want)
+			}
+		})
+	}
+}
+
+// A refund's notification out of order tells of the trade before, and of no refund.
+func TestAStaleNotificationOfARefundTellsOfNone(t *testing.T) {
+	liveApps(t, 0, 0, func(w *world) {
+		w.askHere("alipay.trade.create", trade("T1"))
+		w.pays("T1")
+		w.control("POST", "/faults?out_trade_no=T1&fault=reordered", "", "")
+		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"})
+		settleFor(time.Minute)
+		all, _ := w.told()
+		if last := all[len(all)-1]; len(all) != 3 || last["trade_status"] != "WAIT_BUYER_PAY" || last["out_biz_no"] != "" || last["refund_fee"] != "" || last["gmt_close"] != "" {
+			w.t.Errorf("told %v", all)
+		}
+	})
+}
+
+// Of each kind of call, the first three go wrong; what they asked for is done.
+func TestFaultsOfCallsLeaveTheCallDone(t *testing.T) {
+	steps := []struct {
+		method string
+		biz    fields
+		done   func(reply) bool // when the answers are right again
+	}{
+		{"alipay.trade.create", trade("T1"), func(r reply) bool { return r.fields["trade_no"] != "" }},
+		{"alipay.trade.query", fields{"out_trade_no": "T1"}, func(r reply) bool { return r.fields["trade_status"] == "WAIT_BUYER_PAY" }},
+		{"pay", nil, nil},
+		{"alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "1.00"}, func(r reply) bool { return r.fields["fund_change"] == "N" }},
+		{"alipay.trade.create", trade("T2"), nil},
+		{"alipay.trade.close", fields{"out_trade_no": "T2"}, func(r reply) bool { return r.says() == "ACQ.TRADE_STATUS_ERROR" }},
+	}
+	for fault, bad := range map[Fault]func(reply, time.Duration) bool{
+		CallLost:  func(r reply, took time.Duration) bool { return !r.whole && took == slowAnswer },
+		CallDown:  func(r reply, _ time.Duration) bool { return r.genuine && r.fields["code"] == "20000" },
+		CallError: func(r reply, _ time.Duration) bool { return r.genuine && r.says() == "ACQ.SYSTEM_ERROR" },
+		CallForged: func(r reply, _ time.Duration) bool {
+			return r.whole && !r.genuine && r.fields["trade_status"] == "TRADE_SUCCESS"
+		},
+	} {
+		liveApps(t, 0, 0, func(w *world) {
+			w.control("POST", "/faults?scope=all&fault="+string(fault), "", "")
+			for _, step := range steps {
+				if step.method == "pay" {
+					w.pays("T1")
+					continue
+				}
+				for range badQueryLimit {
+					began := time.Now()
+					if r := w.askHere(step.method, step.biz); !bad(r, time.Since(began)) {
+						w.t.Errorf("%s: %s %v: %q after %s", fault, step.method, step.biz, r.raw, time.Since(began))
+					}
+				}
+				if r := w.askHere(step.method, step.biz); step.done != nil && (!r.genuine || !step.done(r)) {
+					w.t.Errorf("%s: then %s: %s", fault, step.method, r.raw)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsOfQueriesAndRefundsStrikeTheOpenPlatformToo(t *testing.T) {
+	query, refund := fields{"out_trade_no": "T1"}, fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "1.00"}
+	for fault, x := range map[Fault]struct {
+		method  string
+		biz     fields
+		first   string
+		took    time.Duration
+		forever bool
+	}{
+		Query500:      {"alipay.trade.query", query, "nothing", 0, false},
+		QuerySlow:     {"alipay.trade.query", query, "10000", slowAnswer, false},
+		QueryCut:      {"alipay.trade.query", query, "nothing", 0, false},
+		Refund500:     {"alipay.trade.refund", refund, "nothing", 0, false},
+		RefundSlow:    {"alipay.trade.refund", refund, "10000", slowAnswer, false},
+		RefundCut:     {"alipay.trade.refund", refund, "nothing", 0, false},
+		RefundPending: {"alipay.trade.refund", refund, "ACQ.SYSTEM_ERROR", 0, false},
+		RefundShort:   {"alipay.trade.refund", refund, "ACQ.SELLER_BALANCE_NOT_ENOUGH", 0, true},
+	} {
+		liveApps(t, 0, 0, func(w *world) {
+			w.askHere("alipay.trade.create", trade("T1"))
+			w.pays("T1")
+			w.control("POST", "/faults?scope=all&fault="+string(fault), "", "")
+			began := time.Now()
+			if r := w.askHere(x.method, x.biz); r.says() != x.first || time.Since(began) != x.took {
+				w.t.Errorf("%s: %q after %s", fault, r.raw, time.Since(began))
+			}
+			settleFor(time.Minute)
+			for range badQueryLimit {
+				w.askHere(x.method, x.biz)
+			}
+			if r := w.askHere(x.method, x.biz); (r.says() == "10000") == x.forever {
+				w.t.Errorf("%s: in the end %q", fault, r.raw)
+			}
+			// A fault of one kind of call is none of the other.
+			other := map[string]string{"alipay.trade.query": "alipay.trade.refund", "alipay.trade.refund": "alipay.trade.query"}[x.method]
+			if r := w.askHere(other, refund.with("out_request_no", "R2")); r.says() != "10000" {
+				w.t.Errorf("%s: %s: %q", fault, other, r.raw)
+			}
+		})
+	}
+	liveApps(t, 0, 0, func(w *world) {
+		w.askHere("alipay.trade.create", trade("T1"))
+		w.pays("T1")
+		w.control("POST", "/faults?scope=all&fault=query-unknown&fault=unknown-field&fault=shuffled", "", "")
+		if r := w.askHere("alipay.trade.query", query); r.fields["trade_status"] != "TRADE_SUSPENDED" || r.fields[unknownField] == "" || !r.genuine {
+			w.t.Errorf("%s", r.raw)
+		}
+		w.askHere("alipay.trade.create", trade("T2"))
+		w.control("POST", "/faults?scope=all&fault=early", "", "")
+		w.pays("T2")
+		if r := w.askHere("alipay.trade.query", fields{"out_trade_no": "T2"}); r.fields["trade_status"] != "WAIT_BUYER_PAY" || r.fields["send_pay_date"] != "" {
+			w.t.Errorf("early: %s", r.raw)
+		}
+		settleFor(hiddenFor)
+		if r := w.askHere("alipay.trade.query", fields{"out_trade_no": "T2"}); r.fields["trade_status"] != "TRADE_SUCCESS" {
+			w.t.Errorf("later: %s", r.raw)
+		}
+	})
+}
+
+func TestTheFaultForTheNextOrderStrikesItsCreation(t *testing.T) {
+	liveApps(t, 0, 0, func(w *world) {
+		w.control("POST", "/faults?scope=next&fault=call-error", "", "")
+		if r := w.askHere("alipay.trade.create", trade("T1")); r.says() != "ACQ.SYSTEM_ERROR" {
+			w.t.Errorf("%s", r.raw)
+		}
+		if r := w.askHere("alipay.trade.create", trade("T2")); r.says() != "10000" {
+			w.t.Errorf("the one after: %s", r.raw)
+		}
+		if r := w.askHere("alipay.trade.create", trade("T3").with("total_amount", "9100.24")); r.fields["code"] != "20000" {
+			w.t.Errorf("by its amount: %s", r.raw)
+		}
+	})
+}
+
+func TestAnAwkwardOpenPlatformDrawsWhatItCanDo(t *testing.T) {
+	w := newWorld(t, func(c *Config) { withApps(c); c.Awkward = 100 })
+	for on, want := range map[Occasion][]Fault{
+		OnCreate: {CallDown, CallError, CallForged, CallLost},
+		OnClose:  {CallDown, CallError, CallForged, CallLost},
+		OnQuery:  {CallDown, CallError, CallForged, CallLost, Query500, QueryCut, QuerySlow, QueryUnknown, Shuffled, UnknownField},
+		OnRefund: {CallDown, CallError, CallForged, CallLost, Refund500, RefundCut, RefundPending, RefundSlow},
+		OnNotice: {Duplicate, Early, Forged, Late, Reordered, Shuffled, UnknownField},
+		OnReturn: {NotifyFirst, ReturnFirst},
+	} {
+		var drawn []Fault
+		for place := range 500 {
+			drawn = append(drawn, w.sim.drawn(&order{key: orderKey{testApp, "T1"}, place: place}, on, 1)...)
+		}
+		slices.Sort(drawn)
+		if got := slices.Compact(drawn); !slices.Equal(got, want) {
+			t.Errorf("%s: drew %v, want %v", on, got, want)
+		}
+		if fourth := w.sim.drawn(&order{key: orderKey{testApp, "T1"}}, on, 4); (len(fourth) == 0) != (on != OnNotice && on != OnReturn) {
+			t.Errorf("%s: the fourth draws %v", on, fourth)
+		}
+	}
+}
+
+// However awkward it is, whoever asks four times and believes only what is signed
+// comes to the truth.
+func TestEvenAWhollyAwkwardOpenPlatformIsHonest(t *testing.T) {
+	for seed := range uint64(20) {
+		liveApps(t, 100, seed, func(w *world) {
+			made := map[string]bool{}
+			four := func(method string, biz fields, right func(reply) bool) {
+				n := 0
+				for range badQueryLimit + 1 {
+					r := w.askHere(method, biz)
+					if r.genuine && right(r) {
+						n++
+					}
+					if r.genuine && r.fields["trade_no"] != "" {
+						made[r.fields["trade_no"]] = true
+					}
+				}
+				if n == 0 {
+					w.t.Errorf("seed %d: %s: four answers and no truth", seed, method)
+				}
+			}
+			four("alipay.trade.create", trade("T1"), func(r reply) bool { return r.says() == "10000" })
+			w.pays("T1")
+			settleFor(59 * time.Second)
+			four("alipay.trade.query", fields{"out_trade_no": "T1"}, func(r reply) bool { return r.fields["trade_status"] == "TRADE_SUCCESS" })
+			refund := fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"}
+			four("alipay.trade.refund", refund, func(r reply) bool { return r.fields["refund_fee"] != "" })
+			settleFor(time.Minute)
+			if tr := w.sim.orders[orderKey{testApp, "T1"}].trade(); tr.Status != Closed || tr.givenBack() != tr.Total || len(tr.Refunds) != 1 || len(made) != 1 {
+				w.t.Errorf("seed %d: %+v, under the numbers %v", seed, tr, made)
+			}
+			all, genuine := w.told()
+			if genuine == 0 {
+				w.t.Errorf("seed %d: nobody was told of %v", seed, all)
+			}
+		})
+	}
+}
+
+func TestTheAppsCashierTellsThePageAndTheShopAsTheBuyerChose(t *testing.T) {
+	for _, x := range []struct {
+		what, outcome, user string
+		change              []string // to what is asked for
+		want, status        string
+	}{
+		{"paid", "9000", "", nil, "9000", "TRADE_SUCCESS"},
+		{"in process", "8000", "", nil, "8000", "TRADE_SUCCESS"},
+		{"without a network", "6002", "", nil, "6002", "TRADE_SUCCESS"},
+		{"left", "6001", "", nil, "6001", "WAIT_BUYER_PAY"},
+		{"failed", "4000", "", nil, "4000", "WAIT_BUYER_PAY"},
+		{"as the right user", "9000", "mei", nil, "9000", "TRADE_SUCCESS"},
+		{"as another", "9000", "bo", nil, "4000", "WAIT_BUYER_PAY"},
+		{"as somebody", "9000", "", []string{"buyer_id", somebody}, "9000", "TRADE_SUCCESS"},
+		{"without the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.01"}, "4000", "WAIT_BUYER_PAY"},
+		{"with just the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.00"}, "9000", "TRADE_SUCCESS"},
+		{"in a way that is none", "9999", "", nil, "", "WAIT_BUYER_PAY"},
+	} {
+		w := newWorld(t, withApps)
+		made := w.create("T1", x.change...)
+		got := w.inTheCashier(made.fields["trade_no"], x.outcome, x.user)
+		if got["resultCode"] != x.want {
+			t.Errorf("%s: the page is told %v", x.what, got)
+		}
+		if status := w.trade("T1").fields["trade_status"]; status != x.status {
+			t.Errorf("%s: it is %s", x.what, status)
+		}
+		if x.user == "bo" && got["memo"] != "ALI38110: the trade is another buyer's" {
+			t.Errorf("%s: %v", x.what, got)
+		}
+	}
+	w := newWorld(t, withApps)
+	made := w.create("T1")
+	shown := func() fields {
+		return readFields(t, w.get(w.sim.App(), "/~app/trade?tradeNO="+made.fields["trade_no"]))
+	}
+	if got, want := asJSON(shown()), asJSON(fields{"payee": "Tea House", "subject": "Tea 茶", "total": "CNY 12.34", "buyer": "mei"}); got != want {
+		t.Errorf("the cashier shows %s, want %s", got, want)
+	}
+	w.closes("T1")
+	if got := shown(); got["why"] != "ALI40247: the trade is TRADE_CLOSED" {
+		t.Errorf("of a closed trade it shows %v", got)
+	}
+	for no, code := range map[string]string{made.fields["trade_no"]: "4000", "2026010200000000000000000000": "4000", "": "4000"} {
+		if got := w.inTheCashier(no, "9000", ""); got["resultCode"] != code || got["memo"] == "" {
+			t.Errorf("%q: %v", no, got)
+		}
+	}
+}
+
+// inTheCashier does in the app what its buyer does, and returns what the page is
+// told; nothing if it is no act.
+func (w *world) inTheCashier(tradeNo, outcome, user string) fields {
+	w.t.Helper()
+	header := []string{}
+	if user != "" {
+		header = []string{"Cookie", userCookie + "=" + user}
+	}
+	rec := post(w.sim.App(), "/~app/trade", url.Values{"tradeNO": {tradeNo}, "outcome": {outcome}}.Encode(), header...)
+	if rec.Code != http.StatusOK {
+		return nil
+	}
+	return readFields(w.t, rec)
+}
+
+func TestThePageInTheAppMayHaveToWaitForTheNotification(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		liveApps(t, 0, 0, func(w *world) {
+			w.shop.answer = func(r *http.Request) (*http.Response, error) {
+				if answered {
+					time.Sleep(2 * time.Second)
+					return says(200, "success")(r)
+				}
+				return says(500, "")(r)
+			}
+			made := w.askHere("alipay.trade.create", trade("T1").with("total_amount", "9100.04")) // by its amount
+			began := time.Now()
+			got := w.inTheCashier(made.fields["trade_no"], "9000", "")
+			took := time.Since(began)
+			if early, late := 2*time.Second, notifyLead; got["resultCode"] != "9000" || answered && (took < early || took > early+time.Second) || !answered && took != late {
+				w.t.Errorf("answered: %t: %v after %s", answered, got, took)
+			}
+		})
+	}
+}
