@@ -2,8 +2,12 @@ package main_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -19,5 +23,25 @@ func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 	s := startSandbox(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // installs it the first time
 	defer cancel()
-	t.Logf("\n%s", run(t, exec.CommandContext(ctx, "../../scripts/alipay-sdk/run", filepath.Join(s.dir, "sandbox.json"))))
+	info := filepath.Join(s.dir, "sandbox.json")
+	t.Logf("\n%s", run(t, exec.CommandContext(ctx, "../../scripts/alipay-sdk/run", info)))
+
+	// And the manual's own program does what it is there to show.
+	manual, err := os.ReadFile("../../docs/simulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := regexp.MustCompile("(?s)```js\n(.*?)```").FindSubmatch(manual)
+	modules, err := filepath.Abs("../../scripts/alipay-sdk/node_modules")
+	if program == nil || err != nil {
+		t.Fatalf("no program in the manual, or no modules: %v", err)
+	}
+	dir := t.TempDir()
+	try := filepath.Join(dir, "try.mjs")
+	if err := errors.Join(os.WriteFile(try, program[1], 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules"))); err != nil {
+		t.Fatal(err)
+	}
+	if printed := run(t, exec.CommandContext(ctx, "node", try, info)); !strings.Contains(printed, "TRADE_SUCCESS") {
+		t.Errorf("the manual's program prints %s", printed)
+	}
 }

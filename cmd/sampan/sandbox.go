@@ -61,6 +61,14 @@ type sandboxInfo struct {
 	OpenAPIApp       string `json:"openapi_app_id"`
 	OpenAPIPrivate   string `json:"openapi_app_private_key"`   // the application's, PKCS#8, base64
 	OpenAPIPublicKey string `json:"openapi_alipay_public_key"` // PKIX, base64
+
+	// The same in certificate mode, with the same private key: paths of PEM files.
+	OpenAPICertApp    string `json:"openapi_cert_app_id"`
+	OpenAPIAppCert    string `json:"openapi_app_cert"`
+	OpenAPIAlipayCert string `json:"openapi_alipay_cert"`
+	OpenAPIRootCert   string `json:"openapi_root_cert"`
+
+	OpenAPIOpenIDApp string `json:"openapi_open_id_app_id"` // knows buyers by an open_id; with the same keys
 }
 
 func defaultSandboxDir() string {
@@ -101,7 +109,7 @@ func (cmd sandboxCmd) Run(e *env) error {
 		Gateway: baseURL(listeners[0]), Wallet: baseURL(listeners[1]),
 		Control: baseURL(listeners[2]), Shop: baseURL(listeners[3]),
 		App:     baseURL(listeners[4]) + "/~app/go?url=" + url.QueryEscape(baseURL(listeners[3])+"/"),
-		OpenAPI: baseURL(listeners[1]) + "/gateway.do", OpenAPIApp: windowApp,
+		OpenAPI: baseURL(listeners[1]) + "/gateway.do", OpenAPIApp: windowApp, OpenAPICertApp: certApp, OpenAPIOpenIDApp: openIDApp,
 	}
 	level := slog.LevelWarn
 	if cmd.Verbose {
@@ -113,7 +121,9 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	info.OpenAPIPrivate, info.OpenAPIPublicKey = keys.MerchantPrivate, keys.AlipayPublic
+	if err := info.openAPI(keys, cmd.Data); err != nil {
+		return err
+	}
 	c, err := cmd.configure(info.Gateway)
 	if err != nil {
 		return err
@@ -155,6 +165,18 @@ func (cmd sandboxCmd) Run(e *env) error {
 	return err
 }
 
+// openAPI fills in what foreign programs need to be one of the applications.
+func (info *sandboxInfo) openAPI(k walletKeys, data string) error {
+	dir, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	info.OpenAPIPrivate, info.OpenAPIPublicKey = k.MerchantPrivate, k.AlipayPublic
+	info.OpenAPIAppCert, info.OpenAPIAlipayCert, info.OpenAPIRootCert =
+		filepath.Join(dir, appCertFile), filepath.Join(dir, alipayCertFile), filepath.Join(dir, rootCertsFile)
+	return nil
+}
+
 // lockDir makes sure that a data directory has one user, until the process ends.
 func lockDir(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -168,7 +190,7 @@ func lockDir(dir string) (unlock func(), err error) {
 }
 
 // sandboxFiles is what a sandbox writes and --fresh removes.
-var sandboxFiles = []string{sandboxConfig, sandboxKey, walletKeysFile, "wallet", sandboxDB, sandboxDB + "-wal", sandboxDB + "-shm"}
+var sandboxFiles = []string{sandboxConfig, sandboxKey, walletKeysFile, appCertFile, alipayCertFile, rootCertsFile, "wallet", sandboxDB, sandboxDB + "-wal", sandboxDB + "-shm"}
 
 // claimSandbox marks a directory as a sandbox's. One that holds files of the
 // names above but no mark is somebody's deployment: its database and its master

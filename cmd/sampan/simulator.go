@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/simulator"
@@ -30,9 +25,12 @@ const (
 	rsaPartner = "2088000000000002"
 )
 
-// The application of the open platform, and who is paid through it.
+// The applications of the open platform, and who is paid through them: one as
+// most are, one in certificate mode, and one that knows buyers by an open_id.
 const (
 	windowApp    = "2021000000000001"
+	certApp      = "2021000000000002"
+	openIDApp    = "2021000000000003"
 	windowSeller = "2088000000000003"
 )
 
@@ -89,63 +87,13 @@ func (cmd simulatorCmd) Run(e *env) error {
 	}
 	keysFile := filepath.Join(cmd.Data, walletKeysFile)
 	fmt.Fprintf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\napp      %s/~app/go?url=…\n\n", baseURL(listeners[0]), baseURL(listeners[1]), baseURL(listeners[2]))
-	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\napp id   %s  RSA2  keys in %s\nfaults   %s\n\nCtrl-C ends it.\n",
-		md5Partner, keysFile, rsaPartner, keysFile, windowApp, keysFile, awkward)
+	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\n", md5Partner, keysFile, rsaPartner, keysFile)
+	fmt.Fprintf(e.stdout, "app id   %s  RSA2  keys in %s\napp id   %s  RSA2  with certificates: %s\napp id   %s  RSA2  with open_id\nfaults   %s\n\nCtrl-C ends it.\n",
+		windowApp, keysFile, certApp, filepath.Join(cmd.Data, "*.crt"), openIDApp, awkward)
 	return runSimulator(e.ctx, sim, [3]net.Listener(listeners), log)
 }
 
-// walletKeys is both sides' key material, made once for a data directory: what
-// Alipay and a merchant would have exchanged. It guards play money.
-type walletKeys struct {
-	MD5Key          string `json:"md5_key"`
-	MerchantPrivate string `json:"merchant_private_key"` // PKCS#8, base64
-	MerchantPublic  string `json:"merchant_public_key"`  // PKIX, base64
-	AlipayPrivate   string `json:"alipay_private_key"`
-	AlipayPublic    string `json:"alipay_public_key"`
-}
-
-const walletKeysFile = "wallet-keys.json"
-
-// loadWalletKeys reads the keys of a data directory, and makes them the first time.
-func loadWalletKeys(dir string) (walletKeys, error) {
-	path := filepath.Join(dir, walletKeysFile)
-	var k walletKeys
-	text, err := os.ReadFile(path)
-	if err == nil {
-		if err := json.Unmarshal(text, &k); err != nil {
-			return k, fmt.Errorf("%s: %w", path, err)
-		}
-		return k, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return k, err
-	}
-	k.MD5Key = strings.ToLower(newCode(16))
-	for _, pair := range [][2]*string{{&k.MerchantPrivate, &k.MerchantPublic}, {&k.AlipayPrivate, &k.AlipayPublic}} {
-		if *pair[0], *pair[1], err = newKeyPair(); err != nil {
-			return k, err
-		}
-	}
-	return k, writeJSON(path, k)
-}
-
-func newKeyPair() (private, public string, err error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return "", "", err
-	}
-	privateDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return "", "", err
-	}
-	publicDER, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return "", "", err
-	}
-	return base64.StdEncoding.EncodeToString(privateDER), base64.StdEncoding.EncodeToString(publicDER), nil
-}
-
-// newSimulator makes a wallet with the two partners.
+// newSimulator makes a wallet with the two partners and the three applications.
 func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logger) (*simulator.Simulator, error) {
 	private, err := alipay.ParsePrivateKey(k.AlipayPrivate)
 	if err != nil {
@@ -155,8 +103,16 @@ func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := k.certificates()
+	if err != nil {
+		return nil, err
+	}
+	app := simulator.App{ID: windowApp, Seller: windowSeller, Name: "Sampan Tea House", Private: private, MerchantPublic: public}
+	withCertificates, withOpenIDs := app, app
+	withCertificates.ID, withCertificates.Certificates = certApp, &certificates
+	withOpenIDs.ID, withOpenIDs.OpenIDs = openIDApp, true
 	return simulator.New(simulator.Config{
-		Apps: []simulator.App{{ID: windowApp, Seller: windowSeller, Name: "Sampan Tea House", Private: private, MerchantPublic: public}},
+		Apps: []simulator.App{app, withCertificates, withOpenIDs},
 		Dir:  filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
 		HTTP: &http.Client{Timeout: 30 * time.Second},
 		Partners: []simulator.Partner{
