@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,7 +31,7 @@ type walletAddCmd struct {
 	Kind       string            `required:"" help:"Which wallet; see: sampan wallet kinds." placeholder:"WALLET"`
 	PayTypes   []string          `required:"" help:"Pay types that it takes, for example 801107,801512." placeholder:"TYPES"`
 	Currencies []string          `required:"" help:"Currencies that the contract settles in, for example HKD,USD." placeholder:"CODES"`
-	Set        map[string]string `help:"A setting: --set partner=2088000000000001." placeholder:"NAME=VALUE" mapsep:"none"`
+	Set        map[string]string `help:"A setting: --set partner=2088000000000001, or the text of a file: --set app_cert=@FILE." placeholder:"NAME=VALUE" mapsep:"none"`
 	Secret     map[string]string `help:"A secret, never on the command line: --secret md5_key=@FILE, =- or =env:NAME." placeholder:"NAME=SOURCE" mapsep:"none"`
 }
 
@@ -45,7 +48,17 @@ func (cmd walletAddCmd) Run(e *env) error {
 	}
 	a := pay.WalletAccount{
 		MerchantID: cmd.Merchant, ID: cmd.ID, Wallet: cmd.Kind,
-		Settings: cmd.Set, Secrets: map[string]pay.Secret{},
+		Settings: map[string]string{}, Secrets: map[string]pay.Secret{},
+	}
+	for name, value := range cmd.Set {
+		if file, ok := strings.CutPrefix(value, "@"); ok {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("--set %s: %w", name, err)
+			}
+			value = strings.TrimSpace(string(text))
+		}
+		a.Settings[name] = value
 	}
 	for name, source := range cmd.Secret {
 		secret, err := readSecret(source, e.stdin)
@@ -154,11 +167,14 @@ func (cmd walletListCmd) Run(e *env) error {
 	})
 }
 
-// shortened leaves of a long value, such as a public key, what tells it from
-// another one.
+// shortened leaves of a long value, such as a public key or a certificate, what
+// tells it from another one: of PEM, none of the armour.
 func shortened(s string) string {
 	if len(s) <= 64 {
 		return s
+	}
+	if block, _ := pem.Decode([]byte(s)); block != nil {
+		s = base64.StdEncoding.EncodeToString(block.Bytes)
 	}
 	return s[:8] + "…" + s[len(s)-16:]
 }
