@@ -58,13 +58,21 @@ func RootSN(bundle string) (string, error) {
 	return strings.Join(all, "_"), nil
 }
 
+// signedWithRSA goes by the algorithm's number, as Alipay's SDKs do: Go has names
+// for some of the family only.
 func signedWithRSA(c *x509.Certificate) bool {
-	switch c.SignatureAlgorithm {
-	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA:
-		return true
+	var signed struct {
+		Content   asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
 	}
-	return false
+	_, err := asn1.Unmarshal(c.Raw, &signed)
+	id := signed.Algorithm.Algorithm
+	return err == nil && len(id) == len(pkcs1)+1 && id[:len(pkcs1)].Equal(pkcs1)
 }
+
+// pkcs1 is what the numbers of RSA's algorithms begin with.
+var pkcs1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1}
 
 // serial numbers a certificate: the MD5, in lower-case hex, of its issuer's name,
 // last part first, and its serial number in decimal. (Alipay, "Certificate

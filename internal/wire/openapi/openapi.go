@@ -12,6 +12,7 @@ package openapi
 import (
 	"crypto/rsa"
 	"errors"
+	"slices"
 
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
@@ -44,12 +45,12 @@ func (m Message) Encode() string { return alipay.EncodeForm(m) }
 
 // Canonical returns the string that a request's signature covers: every field
 // but sign. sign_type is among them, other than in a notification's.
-func (m Message) Canonical() string { return m.join("sign", "", true) }
+func (m Message) Canonical() string { return m.join(true, "sign") }
 
-// join leaves out two names, and empty values unless they are kept.
-func (m Message) join(without, andWithout string, empty bool) string {
+// join leaves out the names, and empty values unless they are kept.
+func (m Message) join(empty bool, without ...string) string {
 	return alipay.Join(m, func(name, value string) bool {
-		return name != without && name != andWithout && (value != "" || empty)
+		return !slices.Contains(without, name) && (value != "" || empty)
 	})
 }
 
@@ -79,7 +80,7 @@ func (m Message) Verify(k Keys) error {
 // SignNotification sets sign and sign_type of a notification, whose signature
 // covers neither.
 func (m Message) SignNotification(k Keys) error {
-	sig, err := alipay.Sign(k.Type, k.Private, m.join("sign", "sign_type", true))
+	sig, err := alipay.Sign(k.Type, k.Private, m.join(true, "sign", "sign_type"))
 	if err != nil {
 		return err
 	}
@@ -90,11 +91,15 @@ func (m Message) SignNotification(k Keys) error {
 // VerifyNotification checks a notification's signature. There are three ways to
 // join the fields that Alipay's own SDKs check: without sign_type and with
 // empty values; the same without these; and, for notifications of other
-// products, with sign_type. None of them lets a field go unsigned that has a
-// value, but sign and, in the first two, sign_type.
+// products, with sign_type. Of alipay_cert_sn, which names the key in certificate
+// mode, there is no word on whether it is signed: others' libraries leave it out,
+// so both are taken. None of the ways lets a field go unsigned that has a value,
+// but these three, which say nothing of the trade.
 func (m Message) VerifyNotification(k Keys) error {
-	err := m.verify(k, m.join("sign", "sign_type", true))
-	for _, text := range []string{m.join("sign", "sign_type", false), m.Canonical()} {
+	err := m.verify(k, m.join(true, "sign", "sign_type"))
+	for _, text := range []string{
+		m.join(false, "sign", "sign_type"), m.Canonical(), m.join(true, "sign", "sign_type", "alipay_cert_sn"),
+	} {
 		if !errors.Is(err, ErrBadSignature) {
 			break
 		}
