@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -41,6 +42,21 @@ func newWire(t *testing.T) wire {
 		ours:    openapi.Keys{Type: alipay.RSA2, Private: a, Public: &b.PublicKey},
 		alipays: openapi.Keys{Type: alipay.RSA2, Private: b, Public: &a.PublicKey},
 	}
+}
+
+// knownWire is for fuzzing, which takes several processes: the same keys in each.
+func knownWire(f *testing.F) wire {
+	f.Helper()
+	text, err := os.ReadFile("../../wire/openapi/testdata/made.key")
+	if err != nil {
+		f.Fatal(err)
+	}
+	k, err := alipay.ParsePrivateKey(string(text))
+	if err != nil {
+		f.Fatal(err)
+	}
+	both := openapi.Keys{Type: alipay.RSA2, Private: k, Public: &k.PublicKey}
+	return wire{ours: both, alipays: both}
 }
 
 func (w wire) account(address string) pay.WalletAccount {

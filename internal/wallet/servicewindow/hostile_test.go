@@ -1,0 +1,332 @@
+package servicewindow
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wire/openapi"
+)
+
+// shop is a true gateway and store over this connector, whose wallet makes every
+// trade, gives back what it is asked to, and tells who came with a code, once.
+type shop struct {
+	*gateway.Gateway
+	t     *testing.T
+	wire  wire
+	db    *store.DB
+	url   string // of the wallet
+	mu    sync.Mutex
+	asked []string // methods
+	used  map[string]bool
+}
+
+const (
+	ourSeller = "2088000000000001"
+	ourCode   = "4b203fe6c11548bcabd8da5bb087a83b"
+)
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	s := &shop{t: t, wire: newWire(t), used: map[string]bool{}}
+	server := httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	clock := func() time.Time { return now }
+	var err error
+	if s.db, err = store.Open(t.Context(), store.Config{
+		DSN: "sqlite:" + filepath.Join(t.TempDir(), "shop.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: clock,
+		Log: slog.New(slog.DiscardHandler), NoSync: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.db.Close() })
+	for _, err := range []error{
+		s.db.CreateMerchant(t.Context(), pay.Merchant{ID: "100001", Name: "Tea", CreatedAt: now}),
+		s.db.CreateCredential(t.Context(), credential()),
+		s.db.CreateMerchant(t.Context(), pay.Merchant{ID: "100002", Name: "Cake", CreatedAt: now}),
+		s.account("100001", "window", ourApp, pay.AlipayServiceWindow),
+		s.account("100001", "unused", "2021000000000003"),
+		s.account("100002", "window", ourApp, pay.AlipayServiceWindow),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Gateway, err = gateway.New(gateway.Config{
+		Store: s.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(), Zone: time.UTC, Now: clock,
+		Log: slog.New(slog.DiscardHandler), Wallets: map[string]wallet.Driver{Driver.Name: Driver},
+		Notification:       func(pay.Payment) []byte { return nil },
+		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Wait)
+	return s
+}
+
+func credential() pay.Credential {
+	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234", ReturnHosts: []string{"shop.example"}, PerSecond: 100, PerMinute: 100, CreatedAt: now}
+}
+
+func (s *shop) account(merchant, id, app string, types ...pay.PayType) error {
+	a := s.wire.account(s.url)
+	a.MerchantID, a.ID, a.PayTypes, a.Currencies, a.CreatedAt, a.UpdatedAt = merchant, id, types, []pay.Currency{"CNY"}, now, now
+	a.Settings["app_id"], a.Settings["seller_id"] = app, ourSeller
+	return s.db.PutWalletAccount(s.t.Context(), a)
+}
+
+// serve is the wallet.
+func (s *shop) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, content := r.PostFormValue("method"), r.PostFormValue("biz_content")
+	s.asked = append(s.asked, m)
+	_, id, _ := strings.Cut(content, `"out_trade_no":"`)
+	id, _, _ = strings.Cut(id, `"`)
+	f := map[string]string{"code": "10000", "out_trade_no": id, "trade_no": tradeOf(id)}
+	switch code := r.PostFormValue("code"); {
+	case m == "alipay.trade.refund":
+		f["fund_change"] = "Y"
+	case m == "alipay.system.oauth.token" && (code != ourCode || s.used[code]):
+		f = refusedWith("40002", "isv.code-invalid")
+	case m == "alipay.system.oauth.token":
+		s.used[code], f = true, map[string]string{"access_token": "t", "user_id": ourBuyer}
+	}
+	w.Write(s.wire.answer(m, f))
+}
+
+// tradeOf is the wallet's number for an order's trade.
+func tradeOf(id string) string { return "T" + id }
+
+// requests are the wallet's calls since it was last asked.
+func (s *shop) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked
+	s.asked = nil
+	return asked
+}
+
+// sells takes an order of 12.34 yuan, and gives it as the wallet knows it.
+func (s *shop) sells(number string) wallet.Order {
+	s.t.Helper()
+	o, err := s.Pay(s.t.Context(), gateway.PayRequest{
+		Credential: credential(), OrderNo: number, Fingerprint: number, PayType: pay.AlipayServiceWindow,
+		Amount: pay.Amount{Minor: 1234, Currency: "CNY"}, Goods: "Tea", OpenID: ourBuyer, Life: 30 * time.Minute,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return wallet.Order{ID: o.ID, Amount: o.Amount}
+}
+
+// notice is the wallet's notification that an order was paid, with changes.
+func (s *shop) notice(o wallet.Order, changes map[string]string) openapi.Message {
+	return with(with(payment(o), map[string]string{"trade_no": tradeOf(o.ID)}), changes)
+}
+
+// posted is what came of a body that was posted to the account of an order.
+func (s *shop) posted(body []byte) (reply string, code pay.Code) {
+	b, err := s.Callback(s.t.Context(), "100001", "window", nil, body)
+	return string(b), pay.CodeOf(err)
+}
+
+// stands fails unless the order has this state and so much money moved for it.
+func (s *shop) stands(what string, o wallet.Order, status pay.Status, moved ...int64) {
+	s.t.Helper()
+	p, err := s.db.Payment(s.t.Context(), "100001", o.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	lines, err := s.db.Movements(s.t.Context(), "100001", o.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var sums []int64
+	for _, l := range lines {
+		sums = append(sums, l.Amount.Minor)
+	}
+	if p.Status != status || fmt.Sprint(sums) != fmt.Sprint(moved) {
+		s.t.Errorf("%s: %s, money moved: %v, want %s, %v", what, p.Status, sums, status, moved)
+	}
+}
+
+func TestHostileNoticesChangeNothing(t *testing.T) {
+	s := newShop(t)
+	o, other := s.sells("A1"), s.sells("A2")
+	paid := s.notice(o, nil)
+	stranger := newWire(t)
+	altered := func(field, from, to string) []byte {
+		genuine := string(s.wire.notice(maps.Clone(paid)))
+		forged := strings.Replace(genuine, field+"="+from, field+"="+to, 1)
+		if forged == genuine {
+			t.Fatalf("%s is not altered", field)
+		}
+		return []byte(forged)
+	}
+	signed := func(changes map[string]string) []byte { return s.wire.notice(s.notice(o, changes)) }
+	sha1 := s.wire
+	sha1.alipays.Type = "RSA"
+	ours := maps.Clone(paid)
+	if err := ours.Sign(s.wire.ours); err != nil {
+		t.Fatal(err)
+	}
+	if reply, code := s.posted(s.wire.notice(s.notice(other, nil))); reply != "success" || code != "" {
+		t.Fatalf("%q, %s", reply, code)
+	}
+	for what, body := range map[string][]byte{
+		"of another application, rightly signed": signed(map[string]string{"app_id": "2021000000000002", "auth_app_id": "2021000000000002"}),
+		"of no application":                      signed(map[string]string{"app_id": "", "auth_app_id": ""}),
+		"of another seller, rightly signed":      signed(map[string]string{"seller_id": "2088000000000002"}),
+		"of no seller":                           signed(map[string]string{"seller_id": ""}),
+		"the amount altered":                     altered("total_amount", "12.34", "12.35"),
+		"the amount altered to nothing":          altered("total_amount", "12.34", ""),
+		"the order altered":                      altered("out_trade_no", o.ID, other.ID),
+		"the state altered":                      altered("trade_status", "TRADE_SUCCESS", "TRADE_FINISHED"),
+		"the amount twice":                       append(altered("total_amount", "12.34", "12.34&total_amount=99.99"), ""...),
+		"unsigned":                               []byte(paid.Encode()),
+		"with an empty signature":                []byte(paid.Encode() + "&sign=&sign_type=RSA2"),
+		"by a stranger's key":                    stranger.notice(maps.Clone(paid)),
+		"by our own key":                         []byte(ours.Encode()),
+		"under SHA-1":                            sha1.notice(maps.Clone(paid)),
+		"an answer posted as a notice":           s.wire.answer("alipay.trade.query", trade(o, "TRADE_SUCCESS")),
+		"of an order that never was":             signed(map[string]string{"out_trade_no": "20260102100001000000000000"}),
+		"of the trade that paid another order":   signed(map[string]string{"trade_no": tradeOf(other.ID)}),
+		"of a refund that was never asked for":   signed(map[string]string{"out_biz_no": "20260102100001000000000001", "gmt_refund": "2026-01-02 11:05:04"}),
+		"of another order's payment as a refund": signed(map[string]string{"out_biz_no": other.ID, "gmt_refund": "2026-01-02 11:05:04"}),
+		"of an amount that cannot be read":       signed(map[string]string{"total_amount": "12,34"}),
+		"of more than there can be":              signed(map[string]string{"total_amount": "99999999999999999999.00"}),
+		"of less than nothing":                   signed(map[string]string{"total_amount": "-12.34"}),
+		"under no trade number":                  signed(map[string]string{"trade_no": ""}),
+		"nothing":                                nil,
+		"noise":                                  []byte("%00%ff\x00&&&===%"),
+	} {
+		if reply, code := s.posted(body); code != pay.BadSignature || reply != "" {
+			t.Errorf("%s: answered %q, code %q", what, reply, code)
+		}
+		s.stands(what, o, pay.Pending)
+	}
+	for what, to := range map[string][2]string{"another account": {"100001", "unused"}, "another merchant": {"100002", "window"}} {
+		if _, err := s.Callback(t.Context(), to[0], to[1], nil, signed(nil)); pay.CodeOf(err) != pay.BadSignature {
+			t.Errorf("to %s: %v", what, err)
+		}
+		s.stands(what, o, pay.Pending)
+	}
+	s.stands("the other order", other, pay.Paid, 1234)
+
+	// The wallet's true word on another amount is money, but not the order's.
+	for _, amount := range []string{"12.33", "0.01", "1234"} {
+		if reply, code := s.posted(signed(map[string]string{"total_amount": amount, "trade_no": "T" + amount})); reply != "success" || code != "" {
+			t.Errorf("%s: answered %q, code %q", amount, reply, code)
+		}
+	}
+	s.stands("another amount", o, pay.Pending, 1233, 1, 123400)
+	if reply, code := s.posted(signed(nil)); reply != "success" || code != "" {
+		t.Errorf("the true one is answered %q, code %q", reply, code)
+	}
+	s.stands("the true one", o, pay.Paid, 1233, 1, 123400, 1234)
+}
+
+func TestReplayedNoticesChangeNothing(t *testing.T) {
+	s := newShop(t)
+	o := s.sells("A1")
+	waiting := s.wire.notice(s.notice(o, map[string]string{"trade_status": "WAIT_BUYER_PAY", "gmt_payment": ""}))
+	paid, finished := s.wire.notice(s.notice(o, nil)), s.wire.notice(s.notice(o, map[string]string{"trade_status": "TRADE_FINISHED", "notify_id": "2"}))
+	closed := s.wire.notice(s.notice(o, map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": ""}))
+	replay := func(what string, status pay.Status, moved []int64, bodies ...[]byte) {
+		t.Helper()
+		for i, body := range bodies {
+			if reply, code := s.posted(body); reply != "success" || code != "" {
+				t.Errorf("%s, %d: answered %q, code %q", what, i, reply, code)
+			}
+			s.stands(fmt.Sprint(what, ", ", i), o, status, moved...)
+		}
+	}
+	replay("before it is paid", pay.Pending, nil, waiting, waiting)
+	replay("paid", pay.Paid, []int64{1234}, paid, paid, finished, waiting, closed, paid)
+
+	refund := func(number string, minor int64) []byte {
+		r, _, err := s.Refund(t.Context(), gateway.RefundRequest{Credential: credential(), PaymentID: o.ID, OrderNo: number, Fingerprint: number, Minor: minor})
+		if err != nil || r.Status != pay.RefundSucceeded {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		return s.wire.notice(s.notice(o, map[string]string{
+			"out_biz_no": r.ID, "gmt_refund": "2026-01-02 11:05:04.123", "refund_fee": "12.34", "trade_status": "TRADE_CLOSED", "notify_id": r.ID,
+		}))
+	}
+	one := refund("R1", 234)
+	replay("a part given back", pay.Paid, []int64{1234, 234}, one, one, paid, waiting, closed)
+	two := refund("R2", 1000)
+	given := s.wire.notice(s.notice(o, map[string]string{"trade_status": "TRADE_CLOSED", "refund_fee": "12.34", "gmt_refund": "2026-01-02 11:05:04"}))
+	replay("all of it given back", pay.Paid, []int64{1234, 234, 1000}, two, one, two, given, paid, closed, waiting, finished)
+}
+
+func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
+	s := newShop(t)
+	goes := func(nonce string) (gateway.Ticket, url.Values) {
+		ticket, err := s.Authorize(t.Context(), gateway.AuthorizeRequest{
+			Credential: credential(), ReturnURL: "https://shop.example/in", State: "visit", Nonce: nonce, ExpiresAt: now.Add(time.Minute),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(ticket.WalletURL)
+		if err != nil || u.Query().Get("state") != ticket.ID || u.Query().Get("redirect_uri") != "https://pay.example/authorized/alipay" {
+			t.Fatalf("sent to %s", ticket.WalletURL)
+		}
+		return ticket, url.Values{"app_id": {ourApp}, "auth_code": {ourCode}, "scope": {"auth_base"}, "source": {"alipay_wallet"}, "state": {ticket.ID}}
+	}
+	mine, back := goes("nonce-1")
+	theirs, _ := goes("nonce-2")
+	for what, x := range map[string]struct{ id, proof string }{
+		"a foreign state": {theirs.ID, mine.Proof}, "a state that is nobody's": {"100001" + strings.Repeat("0", 32), mine.Proof}, "no state": {"", mine.Proof},
+		"another browser": {mine.ID, theirs.Proof}, "no browser": {mine.ID, ""},
+	} {
+		if who, err := s.Authorized(t.Context(), x.id, x.proof, back); pay.CodeOf(err) != pay.NotFound || who.OpenID != "" {
+			t.Errorf("%s: %+v, %v", what, who, err)
+		}
+	}
+	if asked := s.requests(); len(asked) != 0 {
+		t.Errorf("for strangers the wallet was asked %v", asked)
+	}
+
+	for what, change := range map[string]url.Values{
+		"another application's code": {"app_id": {"2021000000000002"}}, "a code of no application": {"app_id": nil},
+		"no code": {"auth_code": nil}, "an endless code": {"auth_code": {strings.Repeat("a", 129)}},
+	} {
+		ticket, back := goes("nonce of " + what)
+		maps.Copy(back, change)
+		if who, err := s.Authorized(t.Context(), ticket.ID, ticket.Proof, back); pay.CodeOf(err) != pay.WalletRejected || who.OpenID != "" {
+			t.Errorf("%s: %+v, %v", what, who, err)
+		}
+	}
+	if asked := s.requests(); len(asked) != 0 {
+		t.Errorf("for what is no code of ours the wallet was asked %v", asked)
+	}
+
+	if who, err := s.Authorized(t.Context(), mine.ID, mine.Proof, back); err != nil || who.OpenID != ourBuyer {
+		t.Fatalf("%+v, %v", who, err)
+	}
+	if who, err := s.Authorized(t.Context(), mine.ID, mine.Proof, back); pay.CodeOf(err) != pay.AlreadyExpired || who.OpenID != "" {
+		t.Errorf("the return a second time: %+v, %v", who, err)
+	}
+	if asked := s.requests(); len(asked) != 1 {
+		t.Errorf("the wallet was asked %v", asked)
+	}
+	if who, err := s.Authorized(t.Context(), theirs.ID, theirs.Proof, back); pay.CodeOf(err) != pay.WalletRejected || who.OpenID != "" {
+		t.Errorf("the code a second time: %+v, %v", who, err)
+	}
+}
