@@ -3,6 +3,7 @@ package alipayglobal
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -331,6 +332,45 @@ func TestWithASharedKeyATrueNoticesIDConfirmsNothing(t *testing.T) {
 					return
 				}
 				rw.Write([]byte(x.query))
+			}, nil)
+			n, err := c.Notification(nil, w.form(payment(o)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Confirm(context.Background(), o); !x.want(err) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// By the order's number the wallet tells of one trade only, while a buyer may
+// have paid twice.
+func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
+	w := newWire(mapi.MD5)
+	o := testOrder()
+	for name, x := range map[string]struct {
+		own  string // what the wallet answers about the notice's own trade
+		want func(error) bool
+	}{
+		"the wallet has it":         {w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
+		"the wallet has no such":    {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
+		"it is not paid":            {w.query(o, "WAIT_BUYER_PAY", nil), rejected},
+		"it is of another order":    {w.query(o, "TRADE_FINISHED", map[string]string{"out_trade_no": "20260102100001999999999999"}), unknown},
+		"the wallet is silent then": {"", unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				m, err := mapi.Parse(string(body))
+				switch {
+				case err == nil && m["trade_no"] == wallettest.TradeNo && m["out_trade_no"] == "":
+					io.WriteString(rw, x.own)
+				case err == nil && m["out_trade_no"] == o.ID:
+					io.WriteString(rw, w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "2026010222001300000000000009"}))
+				default:
+					t.Errorf("asked for %v (%v)", m, err)
+				}
 			}, nil)
 			n, err := c.Notification(nil, w.form(payment(o)))
 			if err != nil {

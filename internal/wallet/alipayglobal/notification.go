@@ -158,7 +158,9 @@ func refundState(m mapi.Message) wallet.State {
 // An MD5 key is ours as well as Alipay's: whoever has it, or finds a way to have
 // us sign, could put the id of a true notice into a false one. notify_verify
 // knows ids and not what was said under them, so there the order is asked for at
-// once, and only the same outcome of the same trade confirms the notice.
+// once, and only the same outcome of the same trade confirms the notice. Where
+// that is another trade, as when the buyer has paid twice, the notice's own is
+// asked for too.
 func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) error {
 	if n.OrderID != o.ID {
 		return &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
@@ -173,6 +175,9 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 		return c.confirmRefund(ctx, n, o)
 	}
 	s, err := c.query(ctx, o)
+	if err == nil && s.TradeNo != "" && s.TradeNo != n.State.TradeNo {
+		s, err = c.queryBy(ctx, o, mapi.Message{"trade_no": n.State.TradeNo})
+	}
 	switch {
 	case err != nil:
 		var rejected *wallet.Rejection

@@ -44,7 +44,14 @@ func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, er
 }
 
 func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, error) {
-	doc, err := c.post(ctx, "single_trade_query", mapi.Message{"out_trade_no": o.ID})
+	return c.queryBy(ctx, o, mapi.Message{"out_trade_no": o.ID})
+}
+
+// queryBy asks for a trade of the order by the order's number, or by the
+// trade's: an order may have several, and by its own number the wallet tells of
+// one.
+func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message) (wallet.State, error) {
+	doc, err := c.post(ctx, "single_trade_query", by)
 	if err != nil {
 		return wallet.State{Outcome: wallet.Unknown}, err
 	}
