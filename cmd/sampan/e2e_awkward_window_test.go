@@ -68,6 +68,9 @@ func (b *bookkeeper) sellInTheApp(t *testing.T, prefix string, orders int) {
 				b.sold[order.OrderNo] = sold
 				b.mu.Unlock()
 				placed = append(placed, sold)
+				if _, text := fetch(t, b.sandbox.Control+"/trades/"+p.ID); !strings.Contains(text, `"trade_no": "`+p.TradeNo+`"`) {
+					t.Errorf("the buyer's app is to pay %q, the wallet has %s", p.TradeNo, text)
+				}
 			case errors.As(err, &no) && (no.Code == sampan.CodeOutcomeUnknown || no.Code == sampan.CodeInProgress || no.Code == sampan.CodeWalletBusy || no.Code == sampan.CodeWalletSlow):
 				again = append(again, order)
 			default:
@@ -78,6 +81,9 @@ func (b *bookkeeper) sellInTheApp(t *testing.T, prefix string, orders int) {
 		return len(waiting) == 0
 	})
 	for _, sold := range placed {
+		if found, err := b.Query(t.Context(), sampan.QueryRequest{IDs: []string{sold.ID}}); err != nil || len(found.Transactions) != 1 || found.Transactions[0].Code != sampan.CodeNotPaidYet {
+			t.Errorf("before its buyer has paid, an order is %+v (%v)", found, err)
+		}
 		b.sandbox.act(t, sold.ID, "pay")
 		found, err := b.Query(t.Context(), sampan.QueryRequest{IDs: []string{sold.ID}})
 		if err != nil || len(found.Transactions) != 1 {
