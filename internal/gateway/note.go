@@ -22,5 +22,10 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 	if err != nil {
 		return err
 	}
-	return g.Store.Tx(ctx, func(tx *store.Tx) error { return g.record(tx, g.event(p, "note", "merchant", text)) })
+	return g.Store.Tx(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Payment(p.MerchantID, p.ID); err != nil { // locked, as for every event
+			return err
+		}
+		return g.record(tx, g.event(p, "note", "merchant", text))
+	})
 }

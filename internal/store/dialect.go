@@ -15,6 +15,9 @@ type engine interface {
 	reader() queries.DBTX
 	// pool is for texts made at run time.
 	pool() *sql.DB
+	// snapshot is of a transaction for reading in which all statements see the
+	// same.
+	snapshot() *sql.TxOptions
 
 	// run runs fn in a transaction, under the contract of DB.Tx.
 	run(ctx context.Context, fn func(*Tx) error) error

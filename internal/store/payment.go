@@ -131,12 +131,7 @@ func (db *DB) NextDuePayment(ctx context.Context) (time.Time, error) {
 
 // Events lists what happened to a payment, oldest first.
 func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
-	return list(func(e queries.Event) pay.Event {
-		return pay.Event{
-			MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID,
-			At: at(e.At), Kind: e.Kind, Actor: e.Actor, Detail: e.Detail,
-		}
-	})(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
 // Movements lists a payment's lines of the money record, oldest first.
@@ -151,13 +146,22 @@ func (tx *Tx) Movements(merchantID, paymentID string) ([]pay.Movement, error) {
 }
 
 func movements(ctx context.Context, q *queries.Queries, merchantID, paymentID string) ([]pay.Movement, error) {
-	return list(func(m queries.Movement) pay.Movement {
-		return pay.Movement{
-			MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
-			Kind: pay.MovementKind(m.Kind), Debit: m.Debit, Credit: m.Credit,
-			Amount: pay.Amount{Minor: m.Amount, Currency: pay.Currency(m.Currency)}, TradeNo: m.TradeNo, At: at(m.At),
-		}
-	})(q.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toMovement)(q.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
+func toEvent(e queries.Event) pay.Event {
+	return pay.Event{
+		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID, Seq: int(e.Seq),
+		At: at(e.At), Kind: e.Kind, Actor: e.Actor, Detail: e.Detail,
+	}
+}
+
+func toMovement(m queries.Movement) pay.Movement {
+	return pay.Movement{
+		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
+		Kind: pay.MovementKind(m.Kind), Debit: m.Debit, Credit: m.Credit,
+		Amount: pay.Amount{Minor: m.Amount, Currency: pay.Currency(m.Currency)}, TradeNo: m.TradeNo, At: at(m.At),
+	}
 }
 
 // changed runs one statement and reports whether it changed a row.

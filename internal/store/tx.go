@@ -76,7 +76,8 @@ func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
 	return n > 0, wrap("add movement to payment "+m.PaymentID, err)
 }
 
-// AddEvent writes what happened to a payment.
+// AddEvent writes what happened to a payment, with the payment's next Seq. The
+// payment must be locked, lest two events get the same.
 func (tx *Tx) AddEvent(e pay.Event) error {
 	err := tx.q.AddEvent(tx.ctx, queries.AddEventParams{
 		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID,

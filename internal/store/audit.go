@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// Dossier is all that is stored of one payment, as it stood at one moment.
+type Dossier struct {
+	MerchantID string
+	PaymentID  string
+	Payment    *pay.Payment // nil if there is none: the other rows name one that is not there
+	Refunds    []pay.Refund
+	Movements  []pay.Movement
+	Events     []pay.Event // in the order in which they were written
+	Deliveries []Delivery
+
+	// Acknowledged has the ids of those Done deliveries that a merchant has acknowledged.
+	Acknowledged map[string]bool
+}
+
+// dossiersAtOnce is how many payments are read in one transaction: few enough
+// that it is short, and that they take little room.
+const dossiersAtOnce = 200
+
+// MerchantIDs goes through the ids of all merchants that any row names, in the
+// database's order, beginning with "" whether or not a row names that.
+func (db *DB) MerchantIDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for id := ""; yield(id, nil); {
+			next, err := db.read.NextMerchant(ctx, id)
+			if err != nil {
+				yield("", wrap("read the merchants", err))
+				return
+			}
+			if id = next; id == "" {
+				return
+			}
+		}
+	}
+}
+
+// Dossiers goes through a merchant's payments, and through what names a payment
+// that is not there, in the database's order. Each dossier is true of a single
+// moment, while others write: those of a page are read in one transaction that
+// sees nothing but what was committed when it began. It ends with the first error.
+func (db *DB) Dossiers(ctx context.Context, merchantID string) iter.Seq2[Dossier, error] {
+	return func(yield func(Dossier, error) bool) {
+		// Rows that name no payment at all come before the first page.
+		page, err := db.dossiers(ctx, merchantID, func(*queries.Queries) ([]string, error) { return []string{""}, nil })
+		for first := true; ; first = false {
+			if err != nil {
+				yield(Dossier{}, wrap("read the payments of merchant "+merchantID, err))
+				return
+			}
+			for _, d := range page {
+				if d.empty() {
+					continue
+				}
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if !first && len(page) < dossiersAtOnce {
+				return
+			}
+			after := page[len(page)-1].PaymentID
+			page, err = db.dossiers(ctx, merchantID, func(q *queries.Queries) ([]string, error) {
+				return q.PageOfPayments(ctx, queries.PageOfPaymentsParams{MerchantID: merchantID, After: after, Most: dossiersAtOnce})
+			})
+		}
+	}
+}
+
+func (d Dossier) empty() bool {
+	return d.Payment == nil && len(d.Refunds)+len(d.Movements)+len(d.Events)+len(d.Deliveries) == 0
+}
+
+// dossiers reads one page, of the payments that choose names, in order.
+func (db *DB) dossiers(ctx context.Context, merchantID string, choose func(*queries.Queries) ([]string, error)) (page []Dossier, err error) {
+	tx, err := db.pool().BeginTx(ctx, db.snapshot())
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback() // nothing was changed
+	q := queries.New(tx)
+	ids, err := choose(q)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	index := map[string]int{}
+	for i, id := range ids {
+		index[id] = i
+		page = append(page, Dossier{MerchantID: merchantID, PaymentID: id, Acknowledged: map[string]bool{}})
+	}
+	// Only the ids of the page lie in its range, since they were read in the
+	// same transaction and in the same order.
+	of := func(id string) *Dossier { return &page[index[id]] }
+	span := queries.PaymentsFromToParams{MerchantID: merchantID, Low: ids[0], High: ids[len(ids)-1]}
+
+	payments, err := q.PaymentsFromTo(ctx, span)
+	for _, row := range payments {
+		p := toPayment(row)
+		of(row.ID).Payment = &p
+	}
+	if err != nil {
+		return nil, err
+	}
+	refunds, err := q.RefundsFromTo(ctx, queries.RefundsFromToParams(span))
+	for _, row := range refunds {
+		d := of(row.PaymentID)
+		d.Refunds = append(d.Refunds, toRefund(row))
+	}
+	if err != nil {
+		return nil, err
+	}
+	movements, err := q.MovementsFromTo(ctx, queries.MovementsFromToParams(span))
+	for _, row := range movements {
+		d := of(row.PaymentID)
+		d.Movements = append(d.Movements, toMovement(row))
+	}
+	if err != nil {
+		return nil, err
+	}
+	events, err := q.EventsFromTo(ctx, queries.EventsFromToParams(span))
+	for _, row := range events {
+		d := of(row.PaymentID)
+		d.Events = append(d.Events, toEvent(row))
+	}
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := q.DeliveriesFromTo(ctx, queries.DeliveriesFromToParams(span))
+	if err != nil {
+		return nil, err
+	}
+	acknowledged, err := q.AcknowledgedFromTo(ctx, queries.AcknowledgedFromToParams(span))
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, id := range acknowledged {
+		known[id] = true
+	}
+	for _, row := range deliveries {
+		d := of(row.PaymentID)
+		d.Deliveries = append(d.Deliveries, toDelivery(row))
+		if known[row.ID] {
+			d.Acknowledged[row.ID] = true
+		}
+	}
+	return page, nil
+}
+
+// RepeatedTrade is a wallet's trade that brought money in more than once.
+type RepeatedTrade struct {
+	PaymentID string
+	TradeNo   string
+}
+
+// RepeatedTrades lists, by trade, the payments that a trade number brought money
+// in for which has also done so elsewhere with the same merchant: through
+// another wallet account, since AddMovement sees to those of one.
+func (db *DB) RepeatedTrades(ctx context.Context, merchantID string) ([]RepeatedTrade, error) {
+	return list(func(r queries.RepeatedTradesRow) RepeatedTrade { return RepeatedTrade(r) })(db.read.RepeatedTrades(ctx, merchantID))
+}
+
+// Read-only transactions in which every statement sees the same.
+
+func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+func (e *postgresEngine) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+}

@@ -1,0 +1,139 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+func dossiers(t *testing.T, db *store.DB, merchantID string) map[string]store.Dossier {
+	t.Helper()
+	found := map[string]store.Dossier{}
+	for d, err := range db.Dossiers(t.Context(), merchantID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := found[d.PaymentID]; twice {
+			t.Errorf("%s comes twice", d.PaymentID)
+		}
+		found[d.PaymentID] = d
+	}
+	return found
+}
+
+func TestDossiersHaveEveryRowOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const payments = 405 // three pages with the others
+		rows := func(paymentID string, n int) func(*store.Tx) error {
+			return func(tx *store.Tx) error {
+				id := fmt.Sprintf("%s-%d", paymentID, n)
+				_, err := tx.AddMovement(pay.Movement{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID, Kind: pay.MovementPayment,
+					Debit: "wallet:main", Credit: "merchant", Amount: pay.Amount{Minor: 1, Currency: "HKD"}, TradeNo: "T" + id, At: t0})
+				if err != nil {
+					return err
+				}
+				if err := tx.AddEvent(pay.Event{MerchantID: scope.MerchantID, PaymentID: paymentID, ID: id, At: t0.Add(-time.Duration(n) * time.Second), Kind: "paid"}); err != nil {
+					return err
+				}
+				return tx.AddDelivery(store.Delivery{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID, Receiver: "r", Body: []byte("{}"), CreatedAt: t0})
+			}
+		}
+		var names []string
+		for n := range payments {
+			names = append(names, create(t, db, payment(n)).ID)
+		}
+		// What names no payment that is there comes before, between and after them.
+		names = append(names, "", "1", payment(7).ID+"x", "9")
+		for _, name := range names {
+			for n := range 2 {
+				if err := db.Tx(t.Context(), rows(name, n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		other := payment(1)
+		other.MerchantID, other.ID = "100002", strings.ReplaceAll(other.ID, "100001", "100002")
+		create(t, db, other)
+
+		found := dossiers(t, db, scope.MerchantID)
+		if len(found) != len(names) {
+			t.Errorf("%d dossiers of %d", len(found), len(names))
+		}
+		for _, name := range names {
+			d := found[name]
+			if (d.Payment != nil) != (len(name) == 26) || len(d.Movements) != 2 || len(d.Events) != 2 || len(d.Deliveries) != 2 {
+				t.Errorf("%q: %+v", name, d)
+			}
+			if len(d.Events) == 2 && (d.Events[0].Seq != 1 || d.Events[1].Seq != 2) {
+				t.Errorf("%q: events by another order than that of writing: %+v", name, d.Events)
+			}
+		}
+		if found := dossiers(t, db, "100002"); len(found) != 1 || found[other.ID].Payment == nil {
+			t.Errorf("the other merchant's are %+v", found)
+		}
+		if found := dossiers(t, db, ""); len(found) != 0 {
+			t.Errorf("nobody's are %+v", found)
+		}
+		var merchants []string
+		for id, err := range db.MerchantIDs(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			merchants = append(merchants, id)
+		}
+		if !slices.Equal(merchants, []string{"", "100001", "100002"}) {
+			t.Errorf("merchants %q", merchants)
+		}
+	})
+}
+
+// A dossier is of one moment: what is written while its page is read is not in it.
+func TestADossierIsOfOneMoment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		done := make(chan error)
+		go func() {
+			for n := range 300 {
+				err := db.Tx(t.Context(), func(tx *store.Tx) error {
+					current, err := tx.Payment(p.MerchantID, p.ID)
+					if err != nil {
+						return err
+					}
+					current.TradeNo = fmt.Sprint(n + 1)
+					if _, err := tx.MovePayment(current, current.Status); err != nil {
+						return err
+					}
+					return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: fmt.Sprintf("%05d", n), At: t0})
+				})
+				if err != nil {
+					done <- err
+					return
+				}
+			}
+			close(done)
+		}()
+		for reads := 0; ; reads++ {
+			d := dossiers(t, db, p.MerchantID)[p.ID]
+			if n := len(d.Events); n > 0 && d.Payment.TradeNo != fmt.Sprint(n) {
+				t.Fatalf("%d events of a payment that has seen %s", n, d.Payment.TradeNo)
+			}
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Fatal(err)
+				}
+				if reads < 10 {
+					t.Errorf("only %d readings meanwhile", reads)
+				}
+				return
+			default:
+			}
+		}
+	})
+}
