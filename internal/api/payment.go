@@ -2,16 +2,12 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/sign"
 )
 
 // defaultLife is how long an order can be paid if expired_time does not say.
@@ -86,27 +82,6 @@ func joined[S ~string](all []S) string {
 		names[i] = string(s)
 	}
 	return strings.Join(names, ", ")
-}
-
-// fingerprinted are the parameters that two requests of one order number must
-// have in common: all that the payment knows but txdtm, which a repeat may set anew.
-var fingerprinted = []string{
-	"txamt", "txcurrcd", "pay_type", "out_trade_no", "goods_name", "return_url", "notify_url",
-	"openid", "expired_time", "limit_pay", "mchid", "udid",
-}
-
-// fingerprint tells requests apart by what they ask for: the SHA-256, in hex, of
-// each of the names and its value that is not empty, each with its length in
-// front. So "sent but empty" is the same as "not sent", and no value can pass
-// for another's.
-func fingerprint(params sign.Params, names ...string) string {
-	h := sha256.New()
-	for _, name := range names {
-		if value := params[name]; value != "" {
-			fmt.Fprintf(h, "%d:%s,%d:%s,", len(name), name, len(value), value)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // paymentAnswer is the body that tells of an order. The keys' order is the

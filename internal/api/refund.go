@@ -66,7 +66,7 @@ func refundRequest(c call) (gateway.RefundRequest, error) {
 		Credential:  c.credential,
 		PaymentID:   v.required("syssn", 128),
 		OrderNo:     v.required("out_trade_no", 128),
-		Fingerprint: fingerprint(c.params, "syssn", "out_trade_no", "txamt", "mchid", "udid"),
+		Fingerprint: fingerprint(c.params, fingerprintedOfRefunds...),
 	}
 	v.required("txamt", 11)
 	r.Minor = v.number("txamt", 1, 99_999_999_999)
