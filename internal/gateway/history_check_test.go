@@ -135,6 +135,20 @@ func (s *site) check() {
 	for _, what := range s.world.false_ {
 		s.problem("the merchant was %s", what)
 	}
+	s.audit("at the end")
+}
+
+// audit has the gateway's own audit look at its books.
+func (s *site) audit(when string) {
+	r := s.replicas[0]
+	report, err := Audit{
+		Store: r.Store, Notification: r.Notification, RefundNotification: r.RefundNotification,
+		Found: func(d Difference) { s.problem("audit, %s: %+v", when, d) },
+	}.Run(r.ctx)
+	if err != nil {
+		s.problem("audit, %s: %v", when, err)
+	}
+	s.seen["movements audited"] += report.Movements
 }
 
 func (s *site) checkPayment(p pay.Payment) {

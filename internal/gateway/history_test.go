@@ -170,6 +170,7 @@ func happen(t *testing.T, empty string, history []step, seen tally) []string {
 			return append(s.problems, fmt.Sprint("after step ", n+1))
 		}
 	}
+	s.audit("in the middle")
 	s.settleAll()
 	s.compare(before, s.stored())
 	s.check()
