@@ -11,6 +11,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
 )
 
 // Bounds of a query.
@@ -141,7 +142,7 @@ func queryRequest(c call, now time.Time) (gateway.QueryRequest, error) {
 		}
 		f.PayTypes = append(f.PayTypes, t)
 	}
-	f.Statuses, f.RefundStatuses = v.statuses("respcd")
+	v.standingAs("respcd", f)
 	if len(f.IDs)+len(f.OrderNos) == 0 {
 		f.From, f.To = v.timeRange(now)
 	}
@@ -176,30 +177,32 @@ const (
 	noRefundStatus pay.RefundStatus = "none"
 )
 
-// statuses reads a filter by a transaction's respcd, as the statuses that may be
-// told so. Absent is nil.
-func (v *values) statuses(name string) ([]pay.Status, []pay.RefundStatus) {
-	payments, refunds := []pay.Status{noStatus}, []pay.RefundStatus{noRefundStatus}
-	switch code := v.text(name, 4); code {
-	case "":
-		return nil, nil
+// standingAs reads a filter by a transaction's respcd, as what is told so: it
+// undoes standing and refundStanding. Absent does not restrict.
+func (v *values) standingAs(name string, f *store.Filter) {
+	code := v.text(name, 4)
+	if code == "" {
+		return
+	}
+	f.Statuses, f.RefundStatuses = []pay.Status{noStatus}, []pay.RefundStatus{noRefundStatus}
+	switch code {
 	case success:
-		return []pay.Status{pay.Paid}, []pay.RefundStatus{pay.RefundSucceeded}
+		f.Statuses, f.RefundStatuses = []pay.Status{pay.Paid}, []pay.RefundStatus{pay.RefundSucceeded}
 	case unknownYet.respcd:
-		return []pay.Status{pay.Created, pay.Pending}, []pay.RefundStatus{pay.RefundPending}
+		f.Statuses, f.Closing = []pay.Status{pay.Created, pay.Pending}, store.ToBeClosed
+		f.RefundStatuses = []pay.RefundStatus{pay.RefundPending}
 	default:
 		for status, told := range standings {
 			if told.respcd == code {
-				payments = []pay.Status{status}
+				f.Statuses, f.Closing = []pay.Status{status}, store.NotToBeClosed
 			}
 		}
-		for _, told := range meanings {
+		for cause, told := range meanings {
 			if told.respcd == code {
-				refunds = []pay.RefundStatus{pay.RefundFailed}
+				f.RefundStatuses, f.RefundCauses = []pay.RefundStatus{pay.RefundFailed}, append(f.RefundCauses, cause)
 			}
 		}
 	}
-	return payments, refunds
 }
 
 var zoneForm = regexp.MustCompile(`^[+-](0[0-9]|1[0-4])[0-5][0-9]$`)
@@ -287,15 +290,17 @@ func (a *API) refundTransaction(r pay.Refund, p pay.Payment) transaction {
 	return t
 }
 
-// cancelled is the flag that tells whether an order still stands.
+// cancelled is the flag that tells whether an order still stands. Late money
+// that goes back by itself is as good as gone from the start: nobody may take
+// the order for a paid one meanwhile.
 func cancelled(p pay.Payment) string {
 	switch {
 	case p.Status == pay.Closed:
 		return "2"
+	case p.GoesBack():
+		return "3"
 	case p.Refunded == 0:
 		return "0"
-	case p.Refunded >= p.Amount.Minor:
-		return "3"
 	}
 	return "5"
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,33 @@ func TestMoneyIsGivenBackInPartsAndNeverMoreThanCame(t *testing.T) {
 	wantCode(t, o.refund(t, whole, "R-8", "1"), 200, "1125", "")
 	if lines := query("syssn", whole); field(lines[0], "cancel") != "3" || field(lines[0], "respcd") != "0000" {
 		t.Errorf("refunded in full: %v", lines)
+	}
+}
+
+// Who asks for what is in process must find it on the first page, however many
+// orders have come since.
+func TestAPageOfOneCodeIsFullOfIt(t *testing.T) {
+	o := newOffice(t)
+	order := o.paid(t, "A-1")
+	pending := o.refund(t, order, "R-1", "1")
+	wantCode(t, pending, 200, "1145", "")
+	wantCode(t, o.refund(t, order, "R-2", "2"), 200, "1269", "")
+	for i := range 3 {
+		o.pass(time.Second)
+		o.pay(t, "out_trade_no", fmt.Sprint("B-", i))
+	}
+	for code, want := range map[string]string{"1145": "R-1", "1269": "R-2", "1143": "B-2", "1155": ""} {
+		r := o.send(t, "/trade/v1/query", "plain", map[string]string{"respcd": code, "page_size": "1"})
+		lines := r.fields["data"].([]any)
+		if want == "" {
+			if len(lines) != 0 {
+				t.Errorf("%s: %v", code, lines)
+			}
+			continue
+		}
+		if len(lines) != 1 || lines[0].(map[string]any)["out_trade_no"] != want {
+			t.Errorf("%s: the first page is %v, want %s", code, lines, want)
+		}
 	}
 }
 

@@ -126,7 +126,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 func (c *Checkout) ending(p pay.Payment) string {
 	switch {
 	case !p.Status.Open():
-		return string(p.Status)
+		return known(p)
 	case p.CloseID != "":
 		return string(pay.Closed)
 	case !c.Now().Before(p.ExpiresAt):
@@ -156,7 +156,7 @@ func (c *Checkout) logTrouble(r *http.Request, p pay.Payment, err error) {
 // asked too if the script has reason to: once its cashier has failed.
 func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
 	type answer struct {
-		Status    string `json:"status"` // waiting, paid, failed, closed, expired; or missing, trouble
+		Status    string `json:"status"` // waiting, paid, returned, failed, closed, expired; or missing, trouble
 		Amount    string `json:"amount,omitempty"`
 		Currency  string `json:"currency,omitempty"`
 		ReturnURL string `json:"return_url,omitempty"`
@@ -173,19 +173,23 @@ func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
 		c.logTrouble(r, p, err)
 		code, a.Status = http.StatusServiceUnavailable, "trouble"
 	default:
-		a = answer{Status: known(p.Status), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency), ReturnURL: returnURL(p)}
+		a = answer{Status: known(p), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency), ReturnURL: returnURL(p)}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(a) // the browser may be gone
 }
 
-// known is a status in the buyer's terms: to a buyer, all that is open waits.
-func known(s pay.Status) string {
-	if s.Open() {
+// known is how a payment stands in the buyer's terms: to a buyer, all that is
+// open waits, and what is paid may be on its way back.
+func known(p pay.Payment) string {
+	switch {
+	case p.Status.Open():
 		return "waiting"
+	case p.GoesBack():
+		return "returned"
 	}
-	return string(s)
+	return string(p.Status)
 }
 
 // returnURL is where the merchant wants the buyer in the end, "" if nowhere. It

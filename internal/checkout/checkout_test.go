@@ -346,6 +346,38 @@ func TestTheStatusIsPlainAndFresh(t *testing.T) {
 	}
 }
 
+// goingBack is money that came when nobody wanted it any more.
+func goingBack() *payments {
+	f := ended(pay.Paid)
+	f.Late, f.Refunding = true, f.Amount.Minor
+	return f
+}
+
+// A buyer whose money is on its way back must not be told that all is well, nor
+// be sent away before they have read it.
+func TestMoneyThatGoesBackIsNoPaymentToTheBuyer(t *testing.T) {
+	done := goingBack()
+	done.Refunded = done.Amount.Minor
+	asked := ended(pay.Paid)
+	asked.Refunding, asked.Refunded = asked.Amount.Minor, asked.Amount.Minor // by the merchant
+	for name, f := range map[string]*payments{"on its way": goingBack(), "back": done, "given back by the merchant": asked} {
+		for _, path := range []string{"/pay/tok", "/return/tok"} {
+			w := get(t, f, path)
+			shows(t, w, "Payment returned")
+			hides(t, w, "Payment complete")
+			shows(t, w, `id="leave"`)
+			hides(t, w, "refresh")
+			hides(t, w, `id="leaving"`)
+		}
+		if w := get(t, f, "/pay/tok/status"); !strings.Contains(w.Body.String(), `"status":"returned"`) {
+			t.Errorf("%s: the status is %s", name, w.Body)
+		}
+	}
+	part := ended(pay.Paid)
+	part.Refunding, part.Refunded = 5, 5
+	shows(t, get(t, part, "/return/tok"), "Payment complete")
+}
+
 func TestPricesAreWrittenForBuyers(t *testing.T) {
 	for _, tt := range []struct {
 		minor    int64

@@ -176,6 +176,8 @@ func TestScreenshots(t *testing.T) {
 		{name: "paid", agent: "ios -", accept: "en", path: "/return/tok", payments: ended(pay.Paid)},
 		{name: "paid-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: ended(pay.Paid), dark: true},
 		{name: "paid-desk", agent: "desktop -", accept: "en", path: "/return/tok", payments: ended(pay.Paid), desk: true},
+		{name: "returned", agent: "ios -", accept: "en", path: "/return/tok", payments: goingBack()},
+		{name: "returned-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: goingBack(), dark: true},
 		{name: "expired", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Expired)},
 		{name: "closed-hans", agent: "ios -", accept: "zh-CN", path: "/pay/" + trueToken, payments: ended(pay.Closed)},
 		{name: "failed-dark", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Failed), dark: true},

@@ -43,9 +43,9 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request) {
 		if p.Status.Open() {
 			v.follow(token, again, c.ending(p) == "")
 		} else {
-			v.Leaving = v.ReturnURL != ""
+			v.Leaving = v.ReturnURL != "" && !p.GoesBack() // which is to be read
 		}
-		v.show(w, http.StatusOK, known(p.Status))
+		v.show(w, http.StatusOK, known(p))
 	}
 }
 

@@ -67,7 +67,7 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 		}
 	}
 	c := Closing{ID: p.CloseID, At: p.CloseAskedAt, Payment: p}
-	if p.Status.Open() || p.Status == pay.Closed || p.CloseID != "" && p.Late && p.Refunding == p.Amount.Minor {
+	if p.Status.Open() || p.Status == pay.Closed || p.CloseID != "" && p.Late && p.GoesBack() {
 		return c, nil
 	}
 	return c, g.ended(p)

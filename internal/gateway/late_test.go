@@ -47,7 +47,7 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if after := b.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Refunding != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] {
+				if after := b.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Refunding != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] || after.GoesBack() != (c.want == LateRefund) {
 					t.Errorf("stored %+v", after)
 				}
 				b.pass(time.Second)

@@ -38,6 +38,13 @@ func (s Status) CanBecome(next Status) bool {
 // Open reports whether the payment's outcome is still to come.
 func (s Status) Open() bool { return s == Created || s == Pending }
 
+// GoesBack reports whether all of a payment's money goes back to the buyer, or
+// has gone: it was refunded in full; or it came late, and all of it is set aside
+// for a refund, as it is from the moment that unwanted money arrives.
+func (p Payment) GoesBack() bool {
+	return p.Status == Paid && (p.Refunded == p.Amount.Minor || p.Late && p.Refunding == p.Amount.Minor)
+}
+
 // Known reports whether s is one of the states above.
 func (s Status) Known() bool {
 	switch s {

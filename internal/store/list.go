@@ -17,9 +17,20 @@ type Filter struct {
 	PayTypes       []pay.PayType
 	Statuses       []pay.Status
 	RefundStatuses []pay.RefundStatus
-	From, To       time.Time // on CreatedAt, both included
+	Closing        Closing    // which of the payments that are pending
+	RefundCauses   []pay.Code // which of the refunds that have failed
+	From, To       time.Time  // on CreatedAt, both included
 	Limit, Offset  int
 }
+
+// Closing tells payments that a merchant wants closed from others.
+type Closing string
+
+// The values of a filter's Closing; "" does not restrict.
+const (
+	ToBeClosed    Closing = "yes"
+	NotToBeClosed Closing = "no"
+)
 
 // Transaction is a payment or, if Refund is not nil, a refund of it.
 type Transaction struct {
@@ -54,10 +65,19 @@ func (db *DB) Transactions(ctx context.Context, f Filter) ([]Transaction, error)
 	}
 	if !byStatus || len(f.Statuses) > 0 {
 		restrict(&w, f, "", "pay_type", f.Statuses)
+		switch f.Closing {
+		case ToBeClosed:
+			w.and("(status <> ? OR close_id <> '')", string(pay.Pending))
+		case NotToBeClosed:
+			w.and("(status <> ? OR close_id = '')", string(pay.Pending))
+		}
 		arm("payments", "id, id AS payment_id, created_at FROM payment", "created_at DESC, id DESC")
 	}
 	if !byStatus || len(f.RefundStatuses) > 0 {
 		restrict(&w, f, "r.", "p.pay_type", f.RefundStatuses)
+		if len(f.RefundCauses) > 0 {
+			w.and("(r.status <> ? OR "+in("r.cause", f.RefundCauses)+")", append([]any{string(pay.RefundFailed)}, anys(f.RefundCauses)...)...)
+		}
 		arm("refunds", "r.id, r.payment_id, r.created_at FROM refund r JOIN payment p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id",
 			"r.created_at DESC, r.id DESC")
 	}
