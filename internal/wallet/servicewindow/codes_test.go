@@ -106,6 +106,22 @@ func TestEachCodeProvesWhatTheWalletSaysOfIt(t *testing.T) {
 	}
 }
 
+// A code that is no success is none however much of one stands beside it.
+func TestNoOtherCodeIsASuccess(t *testing.T) {
+	w, answers := newWire(t), map[string]map[string]string{}
+	c, _ := w.open(t, nil, answers)
+	for _, code := range []string{"10003", "1000", "20000", ""} {
+		for call, m := range methods {
+			answers[m] = with(trade(order(), "TRADE_SUCCESS"), map[string]string{
+				"code": code, "fund_change": "Y", "refund_status": "REFUND_SUCCESS", "refund_amount": "2.34", "out_request_no": refund().ID,
+			})
+			if err := c.ask(t.Context(), call); !errors.Is(err, wallet.ErrUnknown) {
+				t.Errorf("%s: code %q: %v", call, code, err)
+			}
+		}
+	}
+}
+
 // Whoever can answer in the wallet's place can say no in its name only where it
 // says so unsigned itself: to a call that it could not read.
 func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {

@@ -216,7 +216,7 @@ func TestBuyerIsIdentifiedByTheCodeOfOurApplication(t *testing.T) {
 		{"a user id", back, map[string]string{"access_token": "t", "user_id": ourBuyer}, ourBuyer},
 		{"an open id", back, map[string]string{"access_token": "t", "open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}, "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
 		{"both ids", back, map[string]string{"access_token": "t", "user_id": ourBuyer, "open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}, ourBuyer},
-		{"an id that is out of use", back, map[string]string{"access_token": "t", "alipay_user_id": "20881000000000000000000000000009"}, ""},
+		{"an id that is out of use", back, map[string]string{"access_token": "t", "alipay_user_id": ourBuyer}, ""},
 		{"an id that no order can have", back, map[string]string{"access_token": "t", "user_id": "1&sig="}, ""},
 		{"a code of no application", url.Values{"auth_code": {"1"}}, map[string]string{"access_token": "t", "user_id": ourBuyer}, ""},
 		{"a code of no end", url.Values{"app_id": {ourApp}, "auth_code": {strings.Repeat("a", 129)}}, map[string]string{"access_token": "t", "user_id": ourBuyer}, ""},

@@ -41,6 +41,7 @@ func TestKeysAreReadHoweverTheyWereCopied(t *testing.T) {
 		"PEM with space around":             func(s string) string { return "\n  " + s + "\n\n" },
 		"base64 in lines":                   body,
 		"base64 in lines of Windows":        func(s string) string { return strings.ReplaceAll(body(s), "\n", "\r\n") },
+		"base64 in words":                   func(s string) string { return strings.ReplaceAll(body(s), "\n", " \t") },
 		"base64 in one line":                func(s string) string { return strings.ReplaceAll(body(s), "\n", "") },
 		"base64 with space around":          func(s string) string { return " \t" + strings.ReplaceAll(body(s), "\n", "") + "\n" },
 	} {
@@ -107,6 +108,11 @@ func TestFormsAreCutWhereTheyWereJoined(t *testing.T) {
 		}
 		if got := Join(fields, func(string, string) bool { return true }); got != want {
 			t.Errorf("%q is read as %q, want %q", form, got, want)
+		}
+		for name := range fields {
+			if strings.Contains(name, "=") {
+				t.Errorf("%q has a field %q", form, name)
+			}
 		}
 	}
 	for _, form := range []string{"a=1&a=1", "a=1&%61=2", "=1", "%=1", "a=%", "a=%ff", "%ff=1", "a=%e8%8c"} {
