@@ -97,7 +97,7 @@ func (c *Client) Close(ctx context.Context, r CloseRequest) (*Closing, error) {
 }
 
 // undo makes a call that is answered CodeSuccess or, of what the gateway has
-// taken on, CodeProcessing. Anything else is an error.
+// taken on, by a code that is Pending. Anything else is an error.
 func (c *Client) undo(ctx context.Context, path string, p sign.Params, minor int64, at time.Time, store, device string) (*answer, Code, error) {
 	if at.IsZero() {
 		at = c.now()
@@ -107,7 +107,7 @@ func (c *Client) undo(ctx context.Context, path string, p sign.Params, minor int
 	set(p, "mchid", c.store(store))
 	set(p, "udid", device)
 	a, err := c.call(ctx, path, p)
-	if e := (*Error)(nil); errors.As(err, &e) && e.Code == CodeProcessing && a.text("syssn") != "" {
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code.Pending() && a.text("syssn") != "" {
 		return a, e.Code, nil
 	}
 	return a, CodeSuccess, err

@@ -18,7 +18,7 @@ var refund = sampan.RefundRequest{
 
 func TestRefundSendsTheDocumentedFormAndReadsWhatBecameOfIt(t *testing.T) {
 	at := func(s int) time.Time { return time.Date(2026, 1, 1, 19, 4, s, 0, time.UTC) }
-	for code, done := range map[sampan.Code]bool{sampan.CodeSuccess: true, sampan.CodeProcessing: false} {
+	for code, done := range map[sampan.Code]bool{sampan.CodeSuccess: true, sampan.CodeProcessing: false, sampan.CodeNotPaidYet: false} {
 		g := newGateway(t, cut, answer(200, givenBack+string(code)+`"}`))
 		r, err := g.Refund(t.Context(), refund)
 		if err != nil {
@@ -59,7 +59,7 @@ func TestRefundAndCloseThatAreRefusedAreErrorsEvenIfTheyAreOnRecord(t *testing.T
 }
 
 func TestCloseNamesTheOrderAndReadsTheClosing(t *testing.T) {
-	for _, code := range []sampan.Code{sampan.CodeSuccess, sampan.CodeProcessing} {
+	for _, code := range []sampan.Code{sampan.CodeSuccess, sampan.CodeProcessing, sampan.CodeNotPaidYet} {
 		g := newGateway(t, answer(200, givenBack+string(code)+`"}`))
 		c, err := g.Close(t.Context(), sampan.CloseRequest{OrderNo: "R1", Amount: 100, Time: refund.Time})
 		if err != nil {

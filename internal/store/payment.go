@@ -64,10 +64,11 @@ func (db *DB) MarkOpened(ctx context.Context, merchantID, id string, at, due tim
 }
 
 // MarkAsked sets AskedAt to at if it is older than at minus gap, and reports
-// whether it did: of several callers at once one wins.
+// whether it did: of several callers at once one wins. One that is later than at
+// plus gap is of a clock that was ahead, and does not count.
 func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
 	return db.changed(ctx, "mark asked payment "+id, func(tx *Tx) (int64, error) {
-		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap))})
+		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)), NewerThan: ms(at.Add(gap))})
 	})
 }
 

@@ -95,7 +95,8 @@ UPDATE payment SET opened_at = @at, due_at = @due, lease = '', claimable_at = @d
 WHERE merchant_id = @merchant_id AND id = @id AND opened_at = 0 AND status IN ('created', 'pending');
 
 -- name: MarkAsked :execrows
-UPDATE payment SET asked_at = @at WHERE merchant_id = @merchant_id AND id = @id AND asked_at < @older_than;
+UPDATE payment SET asked_at = @at
+WHERE merchant_id = @merchant_id AND id = @id AND (asked_at < @older_than OR asked_at > @newer_than);
 
 -- name: ClaimPayments :many
 UPDATE payment SET lease = @lease, claimable_at = @until

@@ -1007,7 +1007,8 @@ func (q *Queries) LockRate(ctx context.Context, appCode string) error {
 }
 
 const markAsked = `-- name: MarkAsked :execrows
-UPDATE payment SET asked_at = $1 WHERE merchant_id = $2 AND id = $3 AND asked_at < $4
+UPDATE payment SET asked_at = $1
+WHERE merchant_id = $2 AND id = $3 AND (asked_at < $4 OR asked_at > $5)
 `
 
 type MarkAskedParams struct {
@@ -1015,6 +1016,7 @@ type MarkAskedParams struct {
 	MerchantID string
 	ID         string
 	OlderThan  int64
+	NewerThan  int64
 }
 
 func (q *Queries) MarkAsked(ctx context.Context, arg MarkAskedParams) (int64, error) {
@@ -1023,6 +1025,7 @@ func (q *Queries) MarkAsked(ctx context.Context, arg MarkAskedParams) (int64, er
 		arg.MerchantID,
 		arg.ID,
 		arg.OlderThan,
+		arg.NewerThan,
 	)
 	if err != nil {
 		return 0, err
