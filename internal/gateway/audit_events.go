@@ -13,7 +13,7 @@ import (
 type tale struct {
 	status   pay.Status // "" while no event has moved it: created or pending, as it began
 	late     bool
-	flagged  bool // money that is not the order's own, or that could not be given back
+	flagged  bool // a person must look: at money that is not the order's own, or went back otherwise than we know
 	closeID  string
 	closing  bool // called off, while it was open
 	ref      string
@@ -94,7 +94,7 @@ func (t *tale) happens(e pay.Event) (want string) {
 		return t.isPaid(e)
 	case "surplus":
 		t.flagged = true
-		if strings.HasPrefix(e.Detail, "trade ") { // one trade, two amounts: nothing is recorded
+		if strings.HasPrefix(e.Detail, "trade ") { // a trade that is no payment, or of two amounts: nothing is recorded
 			return ""
 		}
 		m, ok := readMoney(e.Detail)
@@ -104,7 +104,9 @@ func (t *tale) happens(e pay.Event) (want string) {
 		t.surplus = append(t.surplus, m)
 	case "refund_asked", "refunded", "refund_failed":
 		return t.refund(e)
-	case "refund_contradicted", "note":
+	case "refund_contradicted", "refund_foreign":
+		t.flagged = true
+	case "note":
 	default:
 		return "an event of a known kind"
 	}

@@ -39,13 +39,16 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 		return nil, refused("the order belongs to another wallet account", nil)
 	}
 	var r pay.Refund
+	ours := true
 	if n.RefundID != "" {
 		r, err = g.Store.Refund(ctx, merchantID, n.RefundID)
-		if errors.Is(err, store.ErrNotFound) || err == nil && r.PaymentID != p.ID {
-			return nil, refused("the order has no such refund: "+n.RefundID, nil)
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			ours = false
+		case err != nil:
 			return nil, err
+		case r.PaymentID != p.ID:
+			return nil, refused("the refund is another order's: "+n.RefundID, nil)
 		}
 	}
 	if n.Confirm != nil && n.State.Outcome != wallet.Unknown {
@@ -53,9 +56,12 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 			return nil, err
 		}
 	}
-	if n.RefundID != "" {
+	switch {
+	case !ours:
+		err = g.foreignRefund(ctx, p, n)
+	case n.RefundID != "":
 		_, err = g.settleRefund(ctx, r, n.State, "wallet")
-	} else {
+	default:
 		_, err = g.settle(ctx, merchantID, p.ID, n.State, "wallet")
 	}
 	switch {
@@ -67,6 +73,26 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 		return nil, err
 	}
 	return n.Reply, nil
+}
+
+// foreignRefund takes the wallet's true word that money of p went back under a
+// number that is none of p's refunds: somebody gave it back at the wallet itself.
+// It is not ours to count; the payment is flagged for a person to look at.
+func (g *Gateway) foreignRefund(ctx context.Context, p pay.Payment, n wallet.Notice) error {
+	if n.State.Outcome != wallet.Succeeded {
+		return nil
+	}
+	before, flagged := p, p
+	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		if before, err = tx.Payment(p.MerchantID, p.ID); err == nil {
+			flagged, err = g.flag(tx, before, "refund_foreign", "wallet", "given back at the wallet itself, as "+n.RefundID)
+		}
+		return err
+	})
+	if err == nil {
+		g.logMove(ctx, before, flagged, "wallet")
+	}
+	return err
 }
 
 // confirm asks the wallet whether it stands by a notice whose signature is not

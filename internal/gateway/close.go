@@ -11,7 +11,7 @@ import (
 )
 
 // CloseRequest is a merchant's wish to call an order off before it is paid. The
-// order is named by PaymentID or by OrderNo.
+// order is named by PaymentID or by OrderNo; by both if they agree.
 type CloseRequest struct {
 	Credential pay.Credential
 	StoreID    string
@@ -35,8 +35,9 @@ type Closing struct {
 // finishes it. Otherwise the order is closed. Closing again gives the same
 // Closing, also when money has arrived since and was given back.
 //
-// Other errors are *pay.Error of NotFound, AmountMismatch, AlreadyExpired,
-// WalletRejected (the order had failed) and CheckStore's.
+// Other errors are *pay.Error of NotFound, BadParameter, AmountMismatch,
+// AlreadyExpired, WalletRejected (the order had failed), OutcomeUnknown and
+// CheckStore's.
 func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
 		return Closing{}, err
@@ -51,6 +52,9 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	// The merchant may hang up; what was begun goes on.
 	ctx = context.WithoutCancel(ctx)
 	p, isNew, err := g.markClosing(ctx, p)
+	if errors.Is(err, store.ErrOutcomeUnknown) {
+		return Closing{}, &pay.Error{Code: pay.OutcomeUnknown, Message: "the order may have been closed; send the same request again", Err: err}
+	}
 	if err != nil {
 		return Closing{}, err
 	}
@@ -77,7 +81,11 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 func (g *Gateway) named(ctx context.Context, r CloseRequest) (pay.Payment, error) {
 	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
 	if r.PaymentID != "" {
-		return g.own(ctx, scope, r.PaymentID)
+		p, err := g.own(ctx, scope, r.PaymentID)
+		if err == nil && r.OrderNo != "" && r.OrderNo != p.OrderNo {
+			return p, &pay.Error{Code: pay.BadParameter, Field: "order_no", Message: "is another order's than the syssn"}
+		}
+		return p, err
 	}
 	p, err := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
 	if errors.Is(err, store.ErrNotFound) {

@@ -15,6 +15,25 @@ func (b *bench) closeRequest(p pay.Payment) CloseRequest {
 }
 
 // atNet is a payment of 12.30 HKD through the account whose wallet can close.
+// Two numbers that are two orders' name neither: a closing cannot be taken back.
+func TestAClosingWhoseNumbersDisagreeClosesNothing(t *testing.T) {
+	b := newBench(t)
+	p, other := b.ordered("A1", true), b.ordered("A2", true)
+	r := b.closeRequest(p)
+	r.OrderNo = other.OrderNo
+	_, err := b.Close(t.Context(), r)
+	wantCode(t, err, pay.BadParameter)
+	for _, id := range []string{p.ID, other.ID} {
+		if got := b.stored(id); got.Status != pay.Pending || got.CloseID != "" {
+			t.Errorf("stored %+v", got)
+		}
+	}
+	r.OrderNo = p.OrderNo
+	if _, err := b.Close(t.Context(), r); err != nil || b.stored(p.ID).Status != pay.Closed {
+		t.Errorf("with both of its numbers: %v", err)
+	}
+}
+
 func (b *bench) atNet(orderNo string) pay.Payment {
 	b.t.Helper()
 	r := b.request(orderNo)

@@ -35,6 +35,7 @@ type trade struct {
 	paid    []string         // trade numbers; more than one if the buyer paid twice
 	back    map[string]int64 // given back, by refund
 	notices []message        // of what has happened, in that order
+	doubted bool             // another amount was named for a refund
 }
 
 func newWorld() *world {
@@ -157,6 +158,9 @@ func (c teller) Refund(_ context.Context, r wallet.Refund) (wallet.State, error)
 		return mood, err
 	}}.ask(nil, func() (wallet.State, error) { return c.world.giveBack(r) })
 	if mood == other {
+		if t := c.world.trades[r.Order.ID]; t != nil {
+			t.doubted = true
+		}
 		return elsewise(r), nil
 	}
 	return s, failed

@@ -104,7 +104,7 @@ func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
-			return wallet.State{}, &wallet.Rejection{Code: "BALANCE", Kind: wallet.RejectedFunds}
+			return wallet.State{}, &wallet.Rejection{Code: "FROZEN", Kind: wallet.RejectedOrder}
 		}
 		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
@@ -118,6 +118,47 @@ func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
 			t.Errorf("the merchant cannot refund it: %v", err)
 		}
 	})
+}
+
+// Nobody asked for the refund of late money, so nobody would ask again: what an
+// operator can put right is tried until it works, under the same number.
+func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
+	for _, kind := range []wallet.RejectionKind{wallet.RejectedFunds, wallet.RejectedAccount} {
+		t.Run(string(kind), func(t *testing.T) {
+			onEach(t, func(t *testing.T, b *bench) {
+				p := b.ordered("A1", true)
+				if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+					t.Fatal(err)
+				}
+				asked := map[string]int{}
+				b.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
+					asked[r.ID]++
+					return wallet.State{}, &wallet.Rejection{Code: "NOT_NOW", Kind: kind}
+				}
+				if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+					t.Fatal(err)
+				}
+				for range 10 {
+					b.recoverDue()
+					b.pass(time.Hour)
+				}
+				if got := b.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Refunding != 1230 || strings.Contains(b.history(p.ID), "refund_failed") {
+					t.Errorf("stored %+v, history %s", got, b.history(p.ID))
+				}
+				for id, times := range asked {
+					if len(asked) != 1 || times != 10 {
+						t.Errorf("%s was asked for %d times, of %d", id, times, len(asked))
+					}
+				}
+				b.wallet.refund = nil
+				b.recoverDue()
+				movements, deliveries := b.books(p.ID)
+				if got := b.stored(p.ID); got.Refunded != 1230 || len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
+					t.Errorf("stored %+v, movements %v, deliveries %v", got, movements, deliveries)
+				}
+			})
+		})
+	}
 }
 
 func TestSurplusMoneyIsNeverGivenBackByItself(t *testing.T) {

@@ -170,15 +170,18 @@ func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay
 	defer cancel()
 	checkout, err := conn.Pay(ctx, order)
 	var no *wallet.Rejection
-	if err != nil && !errors.As(err, &no) {
+	again := !p.AskedAt.IsZero()
+	if err != nil && (!errors.As(err, &no) || again && ofAccount(err)) {
 		g.Log.WarnContext(ctx, "wallet did not take the order", "syssn", p.ID, "error", err)
 		return p, walletError(err)
 	}
-	return g.registered(ctx, p, checkout, no)
+	return g.registered(ctx, p, checkout, no, again)
 }
 
-// registered keeps the wallet's answer: its reference, or its refusal.
-func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection) (pay.Payment, error) {
+// registered keeps the wallet's answer: its reference, or its refusal. One that
+// was asked before may have taken the order then: it is asked about it later, as
+// about all that was given up.
+func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection, again bool) (pay.Payment, error) {
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Payment(p.MerchantID, p.ID)
 		if err != nil {
@@ -193,6 +196,9 @@ func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checko
 			return g.move(tx, p, pay.Created, g.event(p, "registered", "merchant", c.Ref))
 		}
 		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, g.Now(), time.Time{}
+		if again {
+			p.DueAt = p.ClosedAt.Add(lateLooks[0])
+		}
 		return g.move(tx, p, pay.Created, g.event(p, "failed", "wallet", no.Code))
 	})
 	if err != nil {

@@ -184,6 +184,37 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 	})
 }
 
+// The first request may have reached the wallet: its refusal of the second fails
+// the order, but money may come all the same.
+func TestAnOrderThatTheWalletRefusesAtItsSecondAskingIsLookedAtAgain(t *testing.T) {
+	for kind, want := range map[wallet.RejectionKind]pay.Status{wallet.RejectedOrder: pay.Failed, wallet.RejectedAccount: pay.Created} {
+		t.Run(string(kind), func(t *testing.T) {
+			b := newBench(t)
+			r := b.request("A1")
+			r.PayType = pay.AlipayHK
+			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+			o, err := b.Pay(t.Context(), r)
+			wantCode(t, err, pay.OutcomeUnknown)
+			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+				return wallet.Checkout{}, &wallet.Rejection{Code: "NO", Kind: kind}
+			}
+			b.pass(time.Minute)
+			if _, err = b.Pay(t.Context(), r); err == nil {
+				t.Error("taken")
+			}
+			if p := b.stored(o.ID); p.Status != want {
+				t.Fatalf("stored %+v", p)
+			}
+			b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its notification is lost
+			b.pass(2 * time.Hour)
+			b.recoverDue()
+			if p := b.stored(o.ID); p.Status != pay.Paid || p.Late != (want == pay.Failed) {
+				t.Errorf("stored %+v", p)
+			}
+		})
+	}
+}
+
 func TestDirectPayURLIsTheWalletsOwnAndCountsAsOpened(t *testing.T) {
 	b := newBench(t)
 	b.DirectPayURL = true

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -15,7 +17,11 @@ import (
 func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, actor string) pay.Refund {
 	r, next, err := g.step(ctx, c, actor)
 	if err != nil {
-		g.Log.WarnContext(ctx, "refund's outcome is not known", "refund", c.ID, "syssn", c.PaymentID,
+		level, what := slog.LevelWarn, "refund's outcome is not known"
+		if errors.Is(err, errLateMoneyStays) {
+			level, what = slog.LevelError, "late money cannot be given back yet: needs a look"
+		}
+		g.Log.Log(ctx, level, what, "refund", c.ID, "syssn", c.PaymentID,
 			"looks", c.Looks, "age", g.Now().Sub(c.CreatedAt).Round(time.Second), "error", err)
 		r = c.Refund
 	}
@@ -59,12 +65,12 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	defer cancel()
 	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
 		state, err := conn.QueryRefund(asked, back)
-		if err != nil {
-			return c.Refund, next, walletError(err)
-		}
-		if state.Outcome != wallet.NotFound {
+		switch {
+		case err == nil && state.Outcome != wallet.NotFound:
 			r, err = g.settleRefund(ctx, c.Refund, state, actor)
 			return r, next, err
+		case err != nil && !ofAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
+			return c.Refund, next, walletError(err)
 		}
 	}
 	if next, err = g.release(ctx, c, conn); err != nil || !next.IsZero() {
@@ -74,8 +80,26 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	if err != nil {
 		return c.Refund, next, walletError(err)
 	}
+	if state.Outcome == wallet.Failed && c.Automatic() && passing[state.Kind] {
+		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
+	}
 	r, err = g.settleRefund(ctx, c.Refund, state, actor)
 	return r, next, err
+}
+
+// errLateMoneyStays: late money cannot be given back for now. Nobody asked for
+// it, so nobody would ask again.
+var errLateMoneyStays = errors.New("gateway: late money cannot be given back yet")
+
+// passing are the refusals of a refund that an operator can do something about:
+// fill up the funds, put the account right.
+var passing = map[wallet.RejectionKind]bool{wallet.RejectedFunds: true, wallet.RejectedAccount: true}
+
+// ofAccount reports whether err is the wallet's refusal of the account, which
+// says nothing of what was asked.
+func ofAccount(err error) bool {
+	var no *wallet.Rejection
+	return errors.As(err, &no) && no.Kind == wallet.RejectedAccount
 }
 
 // release marks a refund as sent, in its turn where its wallet wants time
@@ -108,7 +132,7 @@ func (g *Gateway) send(ctx context.Context, conn opened, r wallet.Refund) (walle
 	switch {
 	case !r.Retry:
 		return failed, nil
-	case no.Kind == wallet.RejectedAccount: // says nothing of the refund
+	case ofAccount(err): // says nothing of the refund
 		return wallet.State{}, err
 	case !conn.info.Supports(wallet.CanRefundQuery):
 		return failed, nil
@@ -127,32 +151,35 @@ var errOtherAmount = errors.New("gateway: the wallet names another amount than t
 // transaction: the refund's state moves by compare-and-set, and a success is
 // counted, written to the money record and told to the merchant, while a failure
 // gives back what was reserved. Repeats change nothing, nor do outcomes that are
-// not final.
+// not final. Where the wallet contradicts itself, or names another amount, the
+// refund stays what it is, and its payment is flagged for a person to look at.
 func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State, actor string) (pay.Refund, error) {
 	var before pay.Refund
+	var p, flagged pay.Payment
+	var wrong error
 	notify := false
-	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
-		notify = false
-		p, err := tx.Payment(r.MerchantID, r.PaymentID)
-		if err != nil {
+	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		notify, wrong = false, nil
+		if p, err = tx.Payment(r.MerchantID, r.PaymentID); err != nil {
 			return err
 		}
+		flagged = p
 		if before, err = tx.Refund(r.MerchantID, r.ID); err != nil {
 			return err
 		}
 		r = before
 		switch {
 		case s.Outcome == wallet.Succeeded && s.Amount.Currency != "" && s.Amount != r.Amount:
-			return errOtherAmount
+			wrong = errOtherAmount
+			flagged, err = g.flag(tx, p, "refund_contradicted", actor, s.Amount.String()+" by the wallet's word: "+r.ID)
 		case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed, s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
-			g.Log.ErrorContext(ctx, "the wallet contradicts itself about a refund: needs a look", "refund", r.ID, "syssn", p.ID, "status", r.Status, "now", s.Outcome)
-			return g.record(tx, g.event(p, "refund_contradicted", actor, string(r.Status)+", now "+string(s.Outcome)+": "+r.ID))
+			flagged, err = g.flag(tx, p, "refund_contradicted", actor, string(r.Status)+", now "+string(s.Outcome)+": "+r.ID)
 		case r.Status != pay.RefundPending:
 			return nil
 		case s.Outcome == wallet.Succeeded:
 			r, notify, err = g.refundSucceeded(tx, p, r, s, actor)
 		case s.Outcome == wallet.Failed:
-			r, err = g.refundFailed(tx, p, r, s, actor)
+			r, flagged, err = g.refundFailed(tx, p, r, s, actor)
 		}
 		return err
 	})
@@ -162,10 +189,11 @@ func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State
 	if notify {
 		g.Wake()
 	}
+	g.logMove(ctx, p, flagged, actor)
 	if r.Status != before.Status {
 		g.Log.InfoContext(ctx, "refund "+string(r.Status), "refund", r.ID, "syssn", r.PaymentID, "amount", r.Amount.String(), "failure", r.Failure, "by", actor)
 	}
-	return r, nil
+	return r, wrong
 }
 
 // refundSucceeded settles a success within its transaction, and reports whether
@@ -202,24 +230,23 @@ func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s w
 // refundFailed settles the wallet's final no within its transaction. Nobody asked
 // for an automatic refund, so nobody would learn that it failed: its payment is
 // flagged.
-func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, actor string) (pay.Refund, error) {
+func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, actor string) (pay.Refund, pay.Payment, error) {
 	r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = pay.RefundFailed, s.Code, causeOf(s.Kind), g.Now(), time.Time{}
 	if err := g.moveRefund(tx, r); err != nil {
-		return r, err
+		return r, p, err
 	}
 	switch released, err := tx.ReleaseRefund(p.MerchantID, p.ID, r.Amount.Minor); {
 	case err != nil:
-		return r, err
+		return r, p, err
 	case !released:
-		return r, errors.New("gateway: refund " + r.ID + " was not reserved")
+		return r, p, errors.New("gateway: refund " + r.ID + " was not reserved")
 	}
 	failed := g.event(p, "refund_failed", actor, r.Failure+": "+r.ID)
 	if !r.Automatic() {
-		return r, g.record(tx, failed)
+		return r, p, g.record(tx, failed)
 	}
 	p.Surplus = true
-	g.Log.Error("late money cannot be given back: needs a look", "syssn", p.ID, "refund", r.ID, "failure", r.Failure)
-	return r, g.move(tx, p, p.Status, failed)
+	return r, p, g.move(tx, p, p.Status, failed)
 }
 
 // moveRefund writes a pending refund's final state.

@@ -40,7 +40,7 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 		"the wallet stays silent":        {nil, unknown, pay.RefundPending, 1},
 		"the wallet names another amount": {nil, says(wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: 1, Currency: "HKD"}}, nil),
 			pay.RefundPending, 1},
-		"the account is in trouble": {nil, says(wallet.State{}, &wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}), pay.RefundPending, 1},
+		"the account may not ask, so the same is sent again": {nil, says(wallet.State{}, &wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}), pay.RefundSucceeded, 2},
 		"it was accepted, to be done later": {func(*bench) func(context.Context, wallet.Refund) (wallet.State, error) {
 			return says(wallet.State{Outcome: wallet.Unknown}, nil)
 		}, says(wallet.State{Outcome: wallet.Succeeded}, nil), pay.RefundSucceeded, 1},

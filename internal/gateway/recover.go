@@ -166,6 +166,12 @@ func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Pa
 		return p, err
 	}
 	definite := state.Outcome == wallet.Waiting || state.Outcome == wallet.NotFound
+	if settled.Status.Open() && state.Outcome == wallet.Paid { // not as was ordered: what came is recorded, and the order cannot wait for it
+		if settled.CloseID != "" || !g.Now().Before(p.ExpiresAt.Add(g.Margin)) {
+			return g.giveUp(ctx, settled, actor, "the wallet's payment is not the order's")
+		}
+		return settled, nil
+	}
 	switch {
 	case !settled.Status.Open() || !definite:
 		return settled, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,80 @@ func TestALostNotificationIsMadeUpFor(t *testing.T) {
 		time.Sleep(48 * time.Hour)
 		if n := b.wallet.count() - before; n != 0 {
 			t.Errorf("a paid order was asked about %d times more", n)
+		}
+	})
+}
+
+// Money of another amount is recorded, and does not keep its order open for ever.
+func TestAnOrderThatWasPaidInAnotherAmountEndsAsAnyOther(t *testing.T) {
+	wrong := wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}}
+	for name, c := range map[string]struct {
+		end  func(b *bench, p pay.Payment)
+		want pay.Status
+	}{
+		"its life is over": {func(b *bench, p pay.Payment) { b.pass(2 * time.Hour); b.recoverDue() }, pay.Expired},
+		"it is called off": {func(b *bench, p pay.Payment) {
+			c, err := b.Close(b.t.Context(), b.closeRequest(p))
+			if err != nil || c.Payment.Status != pay.Closed {
+				b.t.Errorf("closing %+v, %v", c, err)
+			}
+		}, pay.Closed},
+		"it is given back at the wallet, and its life is over": {func(b *bench, p pay.Payment) {
+			b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
+			b.pass(2 * time.Hour)
+			b.recoverDue()
+		}, pay.Expired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, b *bench) {
+				p := b.ordered("A1", true)
+				if _, err := b.notice(p.ID, wrong); err != nil {
+					t.Fatal(err)
+				}
+				b.says(wrong, nil)
+				b.pass(time.Minute)
+				b.recoverDue()
+				if got := b.stored(p.ID); got.Status != pay.Pending || !got.Surplus {
+					t.Fatalf("within its life it is %+v", got)
+				}
+				c.end(b, p)
+				movements, deliveries := b.books(p.ID)
+				if got := b.stored(p.ID); got.Status != c.want || !got.Surplus || len(movements) != 1 || len(deliveries) != 0 {
+					t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
+				}
+				if _, err := b.notice(p.ID, paidBy("T2")); err != nil { // its own, late
+					t.Fatal(err)
+				}
+				if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || got.TradeNo != "T2" {
+					t.Errorf("stored %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// What was paid, and given back at the wallet itself before we knew of it, is no
+// payment: nobody may deliver for it.
+func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
+		for range 3 {
+			b.pass(11 * time.Minute)
+			b.recoverDue()
+		}
+		movements, deliveries := b.books(p.ID)
+		got := b.stored(p.ID)
+		if got.Status == pay.Paid || !got.Surplus || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
+			t.Errorf("stored %+v, %v, %v, history %s", got, movements, deliveries, b.history(p.ID))
+		}
+		// One that is paid here was given back by us, or a notice will tell.
+		paid := b.paid("A2")
+		if _, err := b.notice(paid.ID, wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo, GivenBack: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.stored(paid.ID); got.Status != pay.Paid || got.Surplus {
+			t.Errorf("stored %+v", got)
 		}
 	})
 }

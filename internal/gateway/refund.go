@@ -53,8 +53,8 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 		// The merchant may hang up; what the wallet was asked must still be kept.
 		refund = g.pursue(context.WithoutCancel(ctx), claim, "merchant")
 	}
-	if p, err = g.own(ctx, scope, refund.PaymentID); err != nil {
-		return refund, p, err
+	if now, err := g.own(ctx, scope, refund.PaymentID); err == nil { // else what was read before is as good
+		p = now
 	}
 	return refund, p, refusal(refund)
 }

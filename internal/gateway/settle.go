@@ -24,8 +24,9 @@ var errForeignTrade = errors.New("gateway: the trade number belongs to another p
 // A success by the order's own trade makes it paid, late if it had been given
 // up. A success under another trade number, or of another amount, is money too:
 // it is recorded as surplus, the payment is flagged for a person to look at,
-// and it is never taken for the order's own. Repeats change nothing. Outcomes
-// that are not final change nothing.
+// and it is never taken for the order's own. What was paid and given back before
+// we knew of it is no payment any more: the payment is flagged. Repeats change
+// nothing. Outcomes that are not final change nothing.
 func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wallet.State, actor string) (pay.Payment, error) {
 	var before, p pay.Payment
 	notify := false
@@ -77,12 +78,13 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		if s.Amount.Currency == "" || s.Amount == l.Amount {
 			return p, false, nil // a repeat
 		}
-		if p.Surplus {
-			return p, false, nil
-		}
-		p.Surplus = true // one trade, two amounts: somebody must ask the wallet
-		return p, false, g.move(tx, p, p.Status, g.event(p, "surplus", actor,
-			fmt.Sprintf("trade %s was %s before, now %s", s.TradeNo, l.Amount, s.Amount)))
+		// One trade, two amounts: somebody must ask the wallet.
+		p, err = g.flag(tx, p, "surplus", actor, fmt.Sprintf("trade %s was %s before, now %s", s.TradeNo, l.Amount, s.Amount))
+		return p, false, err
+	}
+	if s.GivenBack {
+		p, err = g.flag(tx, p, "surplus", actor, fmt.Sprintf("trade %s was paid, and given back in full at the wallet itself", s.TradeNo))
+		return p, false, err
 	}
 	amount := s.Amount
 	if amount.Currency == "" {
@@ -150,6 +152,16 @@ func (g *Gateway) end(tx *store.Tx, p *pay.Payment, actor, why string) error {
 		p.DueAt = p.ClosedAt.Add(lateLooks[0])
 	}
 	return g.move(tx, *p, from, g.event(*p, string(p.Status), actor, why))
+}
+
+// flag marks a payment for a person to look at, and says why among its events:
+// once, as a payment that is flagged is looked at anyway.
+func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pay.Payment, error) {
+	if p.Surplus {
+		return p, nil
+	}
+	p.Surplus = true
+	return p, g.move(tx, p, p.Status, g.event(p, kind, actor, why))
 }
 
 // record writes an event.

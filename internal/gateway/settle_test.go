@@ -238,9 +238,14 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 			_, err := b.notice("20260102123456000000000000", paidBy("T1"))
 			return err
 		}, pay.BadSignature},
-		"a refund that was never asked for": {func(b *bench, p pay.Payment) error {
-			body := fmt.Sprintf(`{"OrderID":%q,"RefundID":"R","State":{"Outcome":"succeeded"}}`, p.ID)
-			_, err := b.Callback(b.t.Context(), "123456", "main", nil, []byte(body))
+		"another order's refund": {func(b *bench, p pay.Payment) error {
+			other := b.paid("A2")
+			r, _, err := b.Refund(b.t.Context(), b.refundRequest(other, "R1", 1))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			body := fmt.Sprintf(`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"succeeded"}}`, p.ID, r.ID)
+			_, err = b.Callback(b.t.Context(), "123456", "main", nil, []byte(body))
 			return err
 		}, pay.BadSignature},
 		"one that the wallet does not stand by": {func(b *bench, p pay.Payment) error {

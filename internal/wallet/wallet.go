@@ -135,6 +135,9 @@ type State struct {
 	At      time.Time  // when, by the wallet's clock; zero if not told
 	Code    string     // the wallet's own code behind the outcome, for the record
 
+	// GivenBack: what was Paid has been given back in full since.
+	GivenBack bool
+
 	// Kind says whose trouble a Failed refund is, as a Rejection's would; "" is
 	// RejectedOrder.
 	Kind RejectionKind

@@ -197,6 +197,22 @@ func TestQueryAsksBySignedPost(t *testing.T) {
 	}
 }
 
+// A trade that is closed and has the time of a payment was paid, and given back.
+func TestATradeThatWasGivenBackInFullWasPaid(t *testing.T) {
+	w, o := newWire(mapi.RSA2), testOrder()
+	for paidAt, want := range map[string]wallet.State{
+		"":                    {Outcome: wallet.Closed},
+		"2026-01-02 03:04:05": {Outcome: wallet.Paid, GivenBack: true},
+	} {
+		c := w.open(t, func(rw http.ResponseWriter, _ *http.Request) {
+			io.WriteString(rw, w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": paidAt}))
+		}, nil)
+		if got, err := c.Query(context.Background(), o); err != nil || got.Outcome != want.Outcome || got.GivenBack != want.GivenBack {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+	}
+}
+
 // The answer and the key are Alipay's own; see wire/mapi/testdata/answers.txt.
 func TestAnswerOfAlipaysSandboxIsUnderstood(t *testing.T) {
 	read := func(name string) string {

@@ -82,11 +82,12 @@ func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message
 	case outcome == wallet.Paid && a.Fields["trade_no"] == "":
 		return unknown(status, "paid without a trade_no")
 	}
-	if outcome == wallet.Closed && a.Fields["gmt_payment"] != "" {
-		outcome = wallet.Paid // and given back in full since: the refund is its own fact
+	givenBack := outcome == wallet.Closed && a.Fields["gmt_payment"] != ""
+	if givenBack {
+		outcome = wallet.Paid // the refund is its own fact
 	}
 	return wallet.State{
-		Outcome: outcome,
+		Outcome: outcome, GivenBack: givenBack,
 		TradeNo: a.Fields["trade_no"],
 		BuyerID: buyer(a.Fields),
 		At:      when(a.Fields, "gmt_payment", "gmt_close"),

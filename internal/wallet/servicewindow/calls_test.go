@@ -144,7 +144,7 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		is(x.what, s, err, x.want)
 	}
 	answers["alipay.trade.query"] = with(paid, map[string]string{"trade_status": "TRADE_CLOSED"})
-	if s, err := c.Query(t.Context(), o); err != nil || s.Outcome != wallet.Paid || s.Amount != o.Amount || !s.At.Equal(at) || s.TradeNo != wallettest.TradeNo {
+	if s, err := c.Query(t.Context(), o); err != nil || s.Outcome != wallet.Paid || !s.GivenBack || s.Amount != o.Amount || !s.At.Equal(at) || s.TradeNo != wallettest.TradeNo {
 		t.Errorf("given back in full: %+v, %v", s, err)
 	}
 	for what, change := range map[string]map[string]string{

@@ -24,6 +24,10 @@ func TestNotices(t *testing.T) {
 		{"finished", map[string]string{"trade_status": "TRADE_FINISHED"}, wallet.Paid, ""},
 		{"closed unpaid", map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": ""}, wallet.Closed, ""},
 		{"closed, all of it given back", map[string]string{"trade_status": "TRADE_CLOSED"}, wallet.Paid, ""},
+		{"closed, with a refund, yet no time of a payment", map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": "", "refund_fee": "12.34"}, wallet.Unknown, ""},
+		{"closed, with the time of a refund, yet none of a payment", map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": "", "gmt_refund": "2026-01-02 11:05:04.123"}, wallet.Unknown, ""},
+		{"closed, with a refund that cannot be read", map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": "", "refund_fee": "x"}, wallet.Unknown, ""},
+		{"closed unpaid, with a refund of nothing", map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": "", "refund_fee": "0.00"}, wallet.Closed, ""},
 		{"waiting", map[string]string{"trade_status": "WAIT_BUYER_PAY", "gmt_payment": ""}, wallet.Waiting, ""},
 		{"waiting, with the time of a payment", map[string]string{"trade_status": "WAIT_BUYER_PAY"}, wallet.Waiting, ""},
 		{"of a status of tomorrow, with the time of a payment", map[string]string{"trade_status": "TRADE_PENDING"}, wallet.Unknown, ""},
@@ -55,6 +59,9 @@ func TestNotices(t *testing.T) {
 		{"of no end", map[string]string{"body": strings.Repeat("x", maxNotice)}, "", ""},
 	} {
 		n, err := c.Notification(nil, w.notice(with(payment(o), x.change)))
+		if back := x.want == wallet.Paid && x.change["trade_status"] == "TRADE_CLOSED"; n.State.GivenBack != back {
+			t.Errorf("%s: given back: %v", x.what, n.State.GivenBack)
+		}
 		if n.State.Outcome != x.want || (err == nil) != (x.want != "") || n.RefundID != x.refund {
 			t.Errorf("%s: %+v, %v", x.what, n, err)
 		}

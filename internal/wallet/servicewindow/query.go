@@ -38,8 +38,9 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 
 // tradeState reads a trade's state; paidAt names the field that has the time of
 // payment. A trade that is closed is either over unpaid or paid and given back
-// in full: the second is money that came, and it has that time. An unlisted
-// status is Unknown, without an error.
+// in full: the second is money that came, and it has that time. One that speaks
+// of a refund and has no such time is neither: Unknown, as is an unlisted status,
+// without an error.
 func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	s := wallet.State{Outcome: wallet.Unknown, TradeNo: fields["trade_no"], Code: fields["trade_status"]}
 	switch s.Code {
@@ -48,9 +49,12 @@ func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	case "TRADE_SUCCESS", "TRADE_FINISHED":
 		s.Outcome = wallet.Paid
 	case "TRADE_CLOSED":
-		s.Outcome = wallet.Closed
-		if fields[paidAt] != "" {
-			s.Outcome = wallet.Paid
+		refunded, err := yuan(fields["refund_fee"])
+		switch {
+		case fields[paidAt] != "":
+			s.Outcome, s.GivenBack = wallet.Paid, true
+		case fields["gmt_refund"] == "" && (fields["refund_fee"] == "" || err == nil && refunded.Minor == 0):
+			s.Outcome = wallet.Closed
 		}
 	}
 	if s.Outcome != wallet.Paid {
