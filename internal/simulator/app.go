@@ -153,6 +153,19 @@ type appCashier struct {
 	Total   string `json:"total"`
 	Buyer   string `json:"buyer"`
 	Why     string `json:"why,omitempty"` // it will not take the payment
+
+	Words map[string]string `json:"words"` // in the reader's language; the ways out by their result code
+}
+
+// appWords are the texts of the app's cashier in a language.
+func appWords(language int) map[string]string {
+	words := map[string]string{"simulator": texts["simulator"][language]}
+	for key, text := range texts {
+		if name, ok := strings.CutPrefix(key, "app."); ok {
+			words[name] = text[language]
+		}
+	}
+	return words
 }
 
 // showAppCashier tells what is to be paid.
@@ -161,6 +174,7 @@ func (s *Simulator) showAppCashier(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.closeOverdue(s.cfg.Now())
 	t, v := s.appTrade(r)
+	v.Words = appWords(choose(r))
 	if t != nil {
 		a := s.attempts[t.Attempt]
 		v.Payee, v.Subject, v.Total = s.apps[t.Partner].Name, a.Terms.Subject, t.Total.String()

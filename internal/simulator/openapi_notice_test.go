@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -424,14 +425,22 @@ func TestTheAppsCashierTellsThePageAndTheShopAsTheBuyerChose(t *testing.T) {
 	}
 	w := newWorld(t, withApps)
 	made := w.create("T1")
-	shown := func() fields {
-		return readFields(t, w.get(w.sim.App(), "/~app/trade?tradeNO="+made.fields["trade_no"]))
+	shown := func() (v appCashier) {
+		rec := w.get(w.sim.App(), "/~app/trade?tradeNO="+made.fields["trade_no"])
+		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
+			t.Fatalf("%s: %v", rec.Body, err)
+		}
+		if v.Words["9000"] != "Pay" || v.Words["simulator"] != texts["simulator"][0] {
+			t.Errorf("its words are %v", v.Words)
+		}
+		v.Words = nil
+		return v
 	}
-	if got, want := asJSON(shown()), asJSON(fields{"payee": "Tea House", "subject": "Tea 茶", "total": "CNY 12.34", "buyer": "mei"}); got != want {
+	if got, want := asJSON(shown()), asJSON(appCashier{Payee: "Tea House", Subject: "Tea 茶", Total: "CNY 12.34", Buyer: "mei"}); got != want {
 		t.Errorf("the cashier shows %s, want %s", got, want)
 	}
 	w.closes("T1")
-	if got := shown(); got["why"] != "ALI40247: the trade is TRADE_CLOSED" {
+	if got := shown(); got.Why != "ALI40247: the trade is TRADE_CLOSED" {
 		t.Errorf("of a closed trade it shows %v", got)
 	}
 	for no, code := range map[string]string{made.fields["trade_no"]: "4000", "2026010200000000000000000000": "4000", "": "4000"} {

@@ -25,6 +25,13 @@ var texts = map[string][3]string{
 	"logged-in":  {"You are logged in as", "您的登入帳戶", "您的登录账户"},
 	"code":       {"Error code", "錯誤代碼", "错误代码"},
 
+	"app.as":   {"as", "付款人：", "付款人："},
+	"app.9000": {"Pay", "付款", "付款"},
+	"app.8000": {"Pay, and say “in process”", "付款，並回報「處理中」", "付款，并回报“处理中”"},
+	"app.6002": {"Pay, and lose the network", "付款，然後斷網", "付款，然后断网"},
+	"app.4000": {"Fail", "付款失敗", "付款失败"},
+	"app.6001": {"Leave", "離開", "离开"},
+
 	"outcome.paid":           {"Paid", "付款成功", "付款成功"},
 	"outcome.wrong-password": {"Wrong password. Try again.", "密碼錯誤，請重試。", "密码错误，请重试。"},
 	"outcome.insufficient":   {"The balance is not enough. Choose another way to pay.", "餘額不足，請選擇其他付款方式。", "余额不足，请选择其他付款方式。"},

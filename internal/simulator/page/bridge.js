@@ -17,19 +17,19 @@
       back.id = 'alipay-cashier';
       var sheet = element('section', '', back);
       sheet.setAttribute('role', 'dialog');
-      element('p', 'Simulator: no real money', sheet).className = 'banner';
+      element('p', trade.words.simulator, sheet).className = 'banner';
       element('h2', trade.total || 'Alipay', sheet);
       element('p', [trade.payee, trade.subject].filter(Boolean).join(' · '), sheet);
       if (trade.why) element('p', trade.why, sheet).className = 'why';
-      else element('p', 'as ' + trade.buyer, sheet);
-      [['9000', 'Pay'], ['8000', 'Pay, and say “in process”'], ['6002', 'Pay, and lose the network'], ['4000', 'Fail'], ['6001', 'Leave']].forEach(function (way) {
-        if (trade.why && way[0] !== '4000' && way[0] !== '6001') return;
-        var button = element('button', way[1], sheet);
-        button.id = 'outcome-' + way[0];
+      else element('p', trade.words.as + ' ' + trade.buyer, sheet);
+      ['9000', '8000', '6002', '4000', '6001'].forEach(function (code) {
+        if (trade.why && code !== '4000' && code !== '6001') return;
+        var button = element('button', trade.words[code], sheet);
+        button.id = 'outcome-' + code;
         button.type = 'button';
         button.addEventListener('click', function () {
           button.disabled = true;
-          fetch(own + 'trade', { method: 'POST', body: new URLSearchParams({ tradeNO: tradeNO, outcome: way[0] }) })
+          fetch(own + 'trade', { method: 'POST', body: new URLSearchParams({ tradeNO: tradeNO, outcome: code }) })
             .then(function (answer) { return answer.json(); })
             .then(function (result) { back.remove(); done(result); });
         });
