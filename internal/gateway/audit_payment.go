@@ -193,12 +193,9 @@ func (v *verdict) told(p pay.Payment) {
 }
 
 func (v *verdict) delivery(name string, d store.Delivery, p pay.Payment, refunds map[string]pay.Refund) {
-	kind, body := "payment", []byte(nil)
-	if d.RefundID == "" {
-		body = v.Notification(p)
-	} else {
-		kind = "refund"
-		body = v.RefundNotification(refunds[d.RefundID], p)
+	kind, body := "payment", v.Notification(p)
+	if d.RefundID != "" {
+		kind, body = "refund", v.RefundNotification(refunds[d.RefundID], p)
 	}
 	receiver, _ := receiverOf(p.NotifyURL)
 	v.same(name+": kind", d.Kind, kind)

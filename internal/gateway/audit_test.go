@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,7 +145,7 @@ func (a *audited) live() {
 	a.hears(a.order("failed-paid", false, online), paidBy("T-failed-paid"))
 	a.wallet.pay = nil
 
-	for _, no := range []string{"paid", "refunded", "in-parts", "refund-pending", "refund-failed", "refund-contradicted", "noted", "second-trade", "two-amounts"} {
+	for _, no := range []string{"paid", "refunded", "in-parts", "refund-pending", "refund-failed", "refund-contradicted", "noted", "second-trade", "two-amounts", "refunded-elsewhere"} {
 		a.hears(a.order(no, true, nil), paidBy("T-"+no))
 	}
 	a.hears(a.order("untold", true, func(r *PayRequest) { r.NotifyURL = "" }), paidBy("T-untold"))
@@ -152,6 +153,13 @@ func (a *audited) live() {
 	a.hears(a.ids["two-amounts"], wallet.State{Outcome: wallet.Paid, TradeNo: "T-two-amounts", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
 	a.hears(a.order("other-amount", true, nil), wallet.State{Outcome: wallet.Paid, TradeNo: "T-other", Amount: pay.Amount{Minor: 500, Currency: "JPY"}})
 	if err := a.Note(a.t.Context(), a.credential, a.ids["noted"], "12.30 HKD under trade T-mine"); err != nil {
+		a.t.Fatal(err)
+	}
+	elsewhere, err := json.Marshal(message{OrderID: a.ids["refunded-elsewhere"], RefundID: "9", State: wallet.State{Outcome: wallet.Succeeded}})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if _, err := a.Callback(a.t.Context(), "123456", "main", nil, elsewhere); err != nil {
 		a.t.Fatal(err)
 	}
 	a.refund("refunded", 1230)
@@ -215,10 +223,10 @@ func TestBooksOfEveryKindOfPaymentAreInOrder(t *testing.T) {
 		for _, b := range report.Balances {
 			balances[b.Account] += b.Recorded.String() + " "
 		}
-		// Fifteen were paid by their own trades, 12.30 each, one of them through the other
+		// Sixteen were paid by their own trades, 12.30 each, one of them through the other
 		// account; 12.30 + 7.30 + 1 + 12.30 went back; 12.30 and 500 are nobody's.
 		if want := fmt.Sprint(map[string]string{
-			"wallet:main": "151.60 HKD 500 JPY ", "wallet:net": "12.30 HKD ", "merchant": "151.60 HKD ", "surplus": "12.30 HKD 500 JPY ",
+			"wallet:main": "163.90 HKD 500 JPY ", "wallet:net": "12.30 HKD ", "merchant": "163.90 HKD ", "surplus": "12.30 HKD 500 JPY ",
 		}); fmt.Sprint(balances) != want {
 			t.Errorf("got %v, want %s", balances, want)
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,43 +98,89 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 func TestADossierIsOfOneMoment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := create(t, db, payment(1))
-		done := make(chan error)
+		stop, ended := make(chan struct{}), make(chan error)
 		go func() {
-			for n := range 300 {
+			for n := 1; ; n++ {
+				select {
+				case <-stop:
+					ended <- nil
+					return
+				default:
+				}
 				err := db.Tx(t.Context(), func(tx *store.Tx) error {
 					current, err := tx.Payment(p.MerchantID, p.ID)
 					if err != nil {
 						return err
 					}
-					current.TradeNo = fmt.Sprint(n + 1)
+					current.TradeNo = fmt.Sprint(n)
 					if _, err := tx.MovePayment(current, current.Status); err != nil {
 						return err
 					}
 					return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: fmt.Sprintf("%05d", n), At: t0})
 				})
 				if err != nil {
-					done <- err
+					ended <- err
 					return
 				}
 			}
-			close(done)
 		}()
-		for reads := 0; ; reads++ {
+		for most, reads := 0, 0; most < 20 || reads < 20; reads++ {
 			d := dossiers(t, db, p.MerchantID)[p.ID]
-			if n := len(d.Events); n > 0 && d.Payment.TradeNo != fmt.Sprint(n) {
-				t.Fatalf("%d events of a payment that has seen %s", n, d.Payment.TradeNo)
+			if most = len(d.Events); most > 0 && d.Payment.TradeNo != fmt.Sprint(most) {
+				t.Errorf("%d events of a payment that has seen %s", most, d.Payment.TradeNo)
+				break
 			}
 			select {
-			case err := <-done:
-				if err != nil {
-					t.Fatal(err)
-				}
-				if reads < 10 {
-					t.Errorf("only %d readings meanwhile", reads)
-				}
-				return
+			case err := <-ended:
+				t.Fatal(err)
 			default:
 			}
+		}
+		close(stop)
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Rows of the money record, and of what happened, are only ever added: the
+// database itself sees to it.
+func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db := storetest.Open(t, dsn)
+		p := create(t, db, payment(1))
+		err := db.Tx(t.Context(), func(tx *store.Tx) error {
+			line := pay.Movement{MerchantID: p.MerchantID, ID: "m", PaymentID: p.ID, Kind: pay.MovementPayment,
+				Debit: "wallet:main", Credit: "merchant", Amount: p.Amount, TradeNo: "T", At: t0}
+			for range 2 { // the second is known already
+				if _, err := tx.AddMovement(line); err != nil {
+					return err
+				}
+			}
+			return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: "e", At: t0, Kind: "paid"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		driver, address := "pgx", dsn
+		texts := []string{"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET detail = 'x'", "DELETE FROM event"}
+		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+			driver, address = "sqlite", path
+		} else {
+			texts = append(texts, "TRUNCATE movement", "TRUNCATE event")
+		}
+		shell, err := sql.Open(driver, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer shell.Close()
+		for _, text := range texts {
+			if _, err := shell.ExecContext(t.Context(), text); err == nil || !strings.Contains(err.Error(), "are only ever added") {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 || d.Movements[0].Amount != p.Amount || len(d.Events) != 1 || d.Events[0].Detail != "" {
+			t.Errorf("got %+v", d)
 		}
 	})
 }

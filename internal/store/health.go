@@ -13,19 +13,21 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-
-	"github.com/sampanpay/sampan/internal/store/migrations"
 )
 
 // SchemaVersion returns the version of the schema that a database has, 0 if
 // there is none yet, and the one that this program brings it to. Unlike Open it
 // changes nothing, and needs no master key.
 func SchemaVersion(ctx context.Context, dsn string) (have, want int64, err error) {
-	steps, err := fs.Glob(migrations.Files, "*.sql")
+	dialect := goose.DialectPostgres
+	if strings.HasPrefix(dsn, "sqlite:") {
+		dialect = goose.DialectSQLite3
+	}
+	names, err := fs.Glob(steps(dialect), "*.sql")
 	if err != nil {
 		return 0, 0, fmt.Errorf("store: %w", err)
 	}
-	for _, step := range steps {
+	for _, step := range names {
 		version, err := goose.NumericComponent(step)
 		if err != nil {
 			return 0, 0, fmt.Errorf("store: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 
 	"github.com/pressly/goose/v3"
 
@@ -14,7 +15,7 @@ import (
 // PostgreSQL the options have one.
 func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, options ...goose.ProviderOption) error {
 	options = append(options, goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(d, db, migrations.Files, options...)
+	provider, err := goose.NewProvider(d, db, steps(d), options...)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -26,4 +27,12 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, options ...goose.
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+// steps are those of a database's kind.
+func steps(d goose.Dialect) fs.FS {
+	if d == goose.DialectSQLite3 {
+		return migrations.SQLite
+	}
+	return migrations.Postgres
 }

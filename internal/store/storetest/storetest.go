@@ -171,12 +171,12 @@ func makeDatabase(t testing.TB, server, template string) string {
 // share it.
 func makeTemplate(ctx context.Context, server string) (name string, err error) {
 	schema := crc32.NewIEEE()
-	steps, err := fs.Glob(migrations.Files, "*")
+	steps, err := fs.Glob(migrations.Postgres, "*.sql")
 	if err != nil {
 		return "", err
 	}
 	for _, step := range steps {
-		text, err := migrations.Files.ReadFile(step)
+		text, err := fs.ReadFile(migrations.Postgres, step)
 		if err != nil {
 			return "", err
 		}
