@@ -37,6 +37,7 @@ type cli struct {
 	Bench  benchCmd  `cmd:"" help:"Measure how many orders a second a server takes."`
 
 	Sign   signCmd   `cmd:"" help:"Show what is signed, and why a signature does not fit."`
+	Audit  auditCmd  `cmd:"" help:"Recompute every balance and state from the money record, and report any difference."`
 	Doctor doctorCmd `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
 
 	Version versionCmd `cmd:"" help:"Print the version."`

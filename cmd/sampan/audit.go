@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/api"
+	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+type auditCmd struct {
+	configFlag
+	Merchant string `help:"Only this merchant's books." placeholder:"NNNNNN"`
+	JSON     bool   `name:"json" help:"Print a JSON object a line: each difference as it is found, each balance, and in the end what was looked at."`
+}
+
+// auditShown is how many differences are shown to people; the others are counted.
+const auditShown = 1000
+
+// Run audits the books, while the gateway may be serving, and is an error if
+// they are not in order.
+func (cmd auditCmd) Run(e *env) error {
+	return cmd.with(e.ctx, func(o operator) error {
+		var shown []gateway.Difference
+		out := json.NewEncoder(e.stdout)
+		audit := gateway.Audit{
+			Store: o.DB, MerchantID: cmd.Merchant,
+			Notification:       func(p pay.Payment) []byte { return delivery.Body(p, o.zone) },
+			RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, o.zone) },
+			Differ:             delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
+			Found: func(d gateway.Difference) {
+				switch {
+				case cmd.JSON:
+					out.Encode(map[string]any{"difference": d})
+				case len(shown) < auditShown:
+					shown = append(shown, d)
+				}
+			},
+		}
+		progress := auditProgress{out: e.stderr, began: time.Now()}
+		if isTerminal(e.stderr) {
+			audit.Progress = progress.show
+		}
+		report, err := audit.Run(e.ctx)
+		progress.clear()
+		switch {
+		case err != nil:
+			return err
+		case cmd.Merchant != "" && report.Merchants == 0 && report.Differences == 0:
+			return fmt.Errorf("merchant %s: %w", cmd.Merchant, store.ErrNotFound)
+		}
+		if cmd.JSON {
+			for _, b := range report.Balances {
+				out.Encode(map[string]any{"balance": map[string]any{
+					"merchant": b.MerchantID, "account": b.Account, "currency": b.Recorded.Currency,
+					"movements": b.Lines, "recorded": b.Recorded.Minor, "stated": b.Stated.Minor,
+				}})
+			}
+			out.Encode(map[string]any{"audited": report.AuditCounts})
+		} else if err := printAudit(e.stdout, report, shown); err != nil {
+			return err
+		}
+		if report.Differences > 0 {
+			return errReported
+		}
+		return nil
+	})
+}
+
+// printAudit writes what an audit has seen, for people.
+func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) error {
+	if len(r.Balances) > 0 {
+		rows := [][]string{{"MERCHANT", "ACCOUNT", "CURRENCY", "MOVEMENTS", "BALANCE", "BY THE ORDERS"}}
+		for _, b := range r.Balances {
+			stated := "the same"
+			if b.Stated != b.Recorded {
+				stated = b.Stated.Decimal()
+			}
+			rows = append(rows, []string{b.MerchantID, b.Account, string(b.Recorded.Currency), strconv.Itoa(b.Lines), b.Recorded.Decimal(), stated})
+		}
+		if err := table(w, rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "looked at %s of %s: %s, %s, %s, %s\n", several(r.Payments, "payment"), several(r.Merchants, "merchant"),
+		several(r.Refunds, "refund"), several(r.Movements, "movement"), several(r.Events, "event"), several(r.Deliveries, "notification"))
+	if r.Differences == 0 {
+		fmt.Fprintln(w, "✔ the books are in order")
+		return nil
+	}
+	fmt.Fprintf(w, "✘ the books are not in order: %s\n", several(r.Differences, "difference"))
+	for _, d := range shown {
+		fmt.Fprintf(w, "\nmerchant %s%s, %s\n  is         %s\n  should be  %s\n", orDash(d.MerchantID), ifAny(", payment ", d.PaymentID), d.What, d.Stored, d.Want)
+	}
+	if more := r.Differences - len(shown); more > 0 {
+		fmt.Fprintf(w, "\nand %d more; --json prints all\n", more)
+	}
+	return nil
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// auditProgress rewrites one line of a terminal, ten times a second at most.
+type auditProgress struct {
+	out          io.Writer
+	began, shown time.Time
+}
+
+func (p *auditProgress) show(c gateway.AuditCounts) {
+	now := time.Now()
+	if now.Sub(p.shown) < 100*time.Millisecond {
+		return
+	}
+	p.shown = now
+	fmt.Fprintf(p.out, "\r\x1b[K%d payments  %d movements  %d differences  %.0f s", c.Payments, c.Movements, c.Differences, now.Sub(p.began).Seconds())
+}
+
+// clear removes the line.
+func (p *auditProgress) clear() {
+	if !p.shown.IsZero() {
+		io.WriteString(p.out, "\r\x1b[K")
+	}
+}
