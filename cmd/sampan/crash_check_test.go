@@ -75,7 +75,8 @@ type dossier struct {
 //     what we say, once each and never more than was paid;
 //   - what was closed is not paid, or its money went back;
 //   - the merchant was told of each payment and refund, in the same bytes, and
-//     again only where the acknowledgement could get lost.
+//     again only where the acknowledgement could get lost;
+//   - sampan audit finds the books in order.
 func (l *ledger) check(t *testing.T) tally {
 	t.Helper()
 	db := storetest.Open(t, l.site.dsn)
@@ -107,6 +108,9 @@ func (l *ledger) check(t *testing.T) tally {
 			c.told += len(h.at)
 			c.repeats += max(0, len(h.at)-1)
 		}
+	}
+	if printed, inOrder := audit(t, l.site.config); !inOrder {
+		l.wrong("the audit says\n%s", printed)
 	}
 	c.wrong = l.faults.Load()
 	return c
