@@ -278,7 +278,7 @@ func (d *doctor) backlog(o operator) {
 	}
 	if b.Surplus > 0 {
 		waits = true
-		d.doubt(what, fmt.Sprintf("%d orders have money beyond the order", b.Surplus), "ask the wallet and give it back; the log has: money beyond the order")
+		d.doubt(what, fmt.Sprintf("%d orders need a look: money that is not their own, or that contradicts itself", b.Surplus), "sampan payment show tells why; the log has their syssn: payment needs a look")
 	}
 	if !waits {
 		d.good(what, "nothing waits")

@@ -184,7 +184,7 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 			t.Error("a backlog is not a fault of the configuration")
 		}
 		wants(t, said, "! backlog         1 notifications are overdue, the oldest for 1h0m", "! backlog         1 orders were to be asked about at the wallet, the oldest 1h0m",
-			"! backlog         1 notifications were given up", "! backlog         1 orders have money beyond the order")
+			"! backlog         1 notifications were given up", "! backlog         1 orders need a look")
 	})
 }
 

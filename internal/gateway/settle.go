@@ -239,7 +239,7 @@ func receiverOf(address string) (string, bool) {
 func (g *Gateway) logMove(ctx context.Context, before, p pay.Payment, actor string) {
 	switch {
 	case p.Surplus && !before.Surplus:
-		g.Log.ErrorContext(ctx, "money beyond the order: needs a look", "syssn", p.ID, "status", p.Status, "by", actor)
+		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", actor)
 	case p.Status != before.Status:
 		g.Log.InfoContext(ctx, "payment "+string(p.Status), "syssn", p.ID, "from", before.Status, "late", p.Late, "trade_no", p.TradeNo, "by", actor)
 	}
