@@ -34,6 +34,7 @@ type cli struct {
 	Query  queryCmd  `cmd:"" help:"Ask for orders, as a merchant."`
 	Refund refundCmd `cmd:"" help:"Give money back, in full or in part, as a merchant."`
 	Close  closeCmd  `cmd:"" help:"Call off an order that is not paid, as a merchant."`
+	Note   noteCmd   `cmd:"" help:"Keep a note with an order, as a merchant."`
 	Bench  benchCmd  `cmd:"" help:"Measure how many orders a second a server takes."`
 
 	Sign   signCmd   `cmd:"" help:"Show what is signed, and why a signature does not fit."`
