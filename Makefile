@@ -22,7 +22,7 @@ build: ## build the static binary bin/sampan
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/sampan ./cmd/sampan
 
 test: deps ## run every test, on both databases and in a real browser (TESTFLAGS=-v shows each)
-	scripts/with-postgres go test -race -timeout 15m $(TESTFLAGS) ./...
+	scripts/with-postgres go test -race -timeout 30m $(TESTFLAGS) ./...
 
 deps: ## install what the tests need from Debian's packages, or, without root, say what to install
 	@scripts/test-deps
