@@ -171,6 +171,8 @@ func TestTheAuditFindsWhatWasTamperedWith(t *testing.T) {
 		{"a notification's amount", []string{"UPDATE delivery SET body = replace(CAST(body AS TEXT), '\"1230\"', '\"123000\"')" + of + "{paid}"}, ": body: txamt 123000, should be txamt 1230"},
 		{"a notification's address", []string{"UPDATE delivery SET url = 'https://thief.example/', receiver = 'https://thief.example:443'" + of + "{paid}"}, ": url: https://thief.example/, should be https://Shop.example/notify"},
 		{"a notification's time", []string{"UPDATE delivery SET created_at = created_at - 1000" + of + "{paid}"}, "an id that begins with its time"},
+		{"a notification's kind", []string{"UPDATE delivery SET kind = 'refund'" + of + "{paid}"}, ": kind: refund, should be payment"},
+		{"a notification's receiver", []string{"UPDATE delivery SET receiver = 'https://slow.example:443'" + of + "{paid}"}, ": receiver: https://slow.example:443, should be https://shop.example:443"},
 		{"whose key signs a notification", []string{"UPDATE delivery SET app_code = 'OTHER'" + of + "{paid}"}, ": app_code: OTHER, should be APP"},
 		{"a notification that was never acknowledged", []string{"UPDATE delivery SET state = 'done'" + of + "{paid}"}, ": state: done, should be due or dead"},
 		{"a notification of what is not paid", []string{"UPDATE delivery SET payment_id = {opened}" + of + "{paid}"}, "opened: notification "},
