@@ -25,7 +25,7 @@ type tally struct {
 func (l *ledger) settled(t *testing.T) {
 	t.Helper()
 	db := storetest.Open(t, l.site.dsn)
-	eventually(t, "every refund to be done and every notification to be acknowledged", func() bool {
+	settled := again(t, "all to be given back that must be, and every notification to be acknowledged", func() bool {
 		due, err := db.Deliveries(t.Context(), store.DeliveryFilter{State: store.DeliveryDue, Limit: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -36,6 +36,9 @@ func (l *ledger) settled(t *testing.T) {
 		}
 		return len(due) == 0 && at.IsZero() && !l.untold()
 	})
+	if !settled {
+		t.FailNow()
+	}
 }
 
 // untold reports whether somebody has paid, or the gateway has taken on a

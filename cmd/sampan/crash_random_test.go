@@ -233,7 +233,8 @@ func (s *site) givesBack(t *testing.T, e *entry, name string, amount int64) {
 
 // again tries until it is done. It has more patience than others: what the wallet
 // did may have to wait for a lease to end, and the next crash cut off who then
-// takes it up.
+// takes it up; and what it told about an order that was closed by then, and got
+// lost, it tells again after two minutes.
 func again(t *testing.T, what string, try func() bool) bool {
 	for deadline := time.Now().Add(3 * patience); !try(); {
 		if time.Now().After(deadline) {
