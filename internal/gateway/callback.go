@@ -14,7 +14,7 @@ import (
 // once everything that follows from it is durable. With an error nothing has
 // changed and the wallet must be answered so that it sends again: NotFound for
 // an address that leads nowhere, BadSignature for a message that is refused,
-// anything else for trouble of our own.
+// anything else for trouble of our own. (What is refused may flag the payment.)
 func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, header http.Header, body []byte) (reply []byte, err error) {
 	account, err := g.accountOf(ctx, merchantID, accountID)
 	if err != nil {
@@ -82,17 +82,7 @@ func (g *Gateway) foreignRefund(ctx context.Context, p pay.Payment, n wallet.Not
 	if n.State.Outcome != wallet.Succeeded {
 		return nil
 	}
-	before, flagged := p, p
-	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		if before, err = tx.Payment(p.MerchantID, p.ID); err == nil {
-			flagged, err = g.flag(tx, before, "refund_foreign", "wallet", "given back at the wallet itself, as "+n.RefundID)
-		}
-		return err
-	})
-	if err == nil {
-		g.logMove(ctx, before, flagged, "wallet")
-	}
-	return err
+	return g.needsLook(ctx, p, "refund_foreign", "wallet", "given back at the wallet itself, as "+n.RefundID)
 }
 
 // confirm asks the wallet whether it stands by a notice whose signature is not

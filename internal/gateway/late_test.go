@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -123,9 +124,22 @@ func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
 // Nobody asked for the refund of late money, so nobody would ask again: what an
 // operator can put right is tried until it works, under the same number.
 func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
-	for _, kind := range []wallet.RejectionKind{wallet.RejectedFunds, wallet.RejectedAccount} {
-		t.Run(string(kind), func(t *testing.T) {
+	type answer = func(context.Context, wallet.Refund) (wallet.State, error)
+	failed := func(_ context.Context, r wallet.Refund) (wallet.State, error) {
+		return wallet.State{Outcome: wallet.Failed, Code: "NOT_NOW", Kind: wallet.RejectedFunds}, nil
+	}
+	for name, c := range map[string]struct {
+		kind  wallet.RejectionKind
+		query answer // nil: by the wallet's books, which have no such refund
+	}{
+		"the funds":   {wallet.RejectedFunds, nil},
+		"the account": {wallet.RejectedAccount, nil},
+		"the funds, and the query says that it failed": {wallet.RejectedFunds, failed},
+	} {
+		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, b *bench) {
+				kind := c.kind
+				b.wallet.queryRefund = c.query
 				p := b.ordered("A1", true)
 				if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
 					t.Fatal(err)
@@ -148,6 +162,12 @@ func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
 				for id, times := range asked {
 					if len(asked) != 1 || times != 10 {
 						t.Errorf("%s was asked for %d times, of %d", id, times, len(asked))
+					}
+				}
+				for id := range asked { // a notice of the failure settles nothing either
+					if _, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(
+						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID, id))); err != nil {
+						t.Error(err)
 					}
 				}
 				b.wallet.refund = nil

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
@@ -15,8 +16,11 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 		return &pay.Error{Code: pay.Forbidden, Message: "an app code that has stores keeps no notes"}
 	}
 	scope := pay.Scope{MerchantID: c.MerchantID, AppCode: c.AppCode}
-	if r, err := g.Store.Refund(ctx, c.MerchantID, id); err == nil {
+	switch r, err := g.Store.Refund(ctx, c.MerchantID, id); {
+	case err == nil:
 		id = r.PaymentID
+	case !errors.Is(err, store.ErrNotFound):
+		return err
 	}
 	p, err := g.own(ctx, scope, id)
 	if err != nil {

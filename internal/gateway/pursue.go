@@ -66,6 +66,7 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
 		state, err := conn.QueryRefund(asked, back)
 		switch {
+		case err == nil && g.stays(c.Refund, state): // it is tried once more
 		case err == nil && state.Outcome != wallet.NotFound:
 			r, err = g.settleRefund(ctx, c.Refund, state, actor)
 			return r, next, err
@@ -77,10 +78,12 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 		return c.Refund, next, err
 	}
 	state, err := g.send(asked, conn, back)
-	if err != nil {
+	switch {
+	case err != nil && c.Automatic() && ofAccount(err):
+		return c.Refund, next, fmt.Errorf("%w: %w", errLateMoneyStays, err)
+	case err != nil:
 		return c.Refund, next, walletError(err)
-	}
-	if state.Outcome == wallet.Failed && c.Automatic() && passing[state.Kind] {
+	case g.stays(c.Refund, state):
 		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
 	}
 	r, err = g.settleRefund(ctx, c.Refund, state, actor)
@@ -91,9 +94,12 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 // it, so nobody would ask again.
 var errLateMoneyStays = errors.New("gateway: late money cannot be given back yet")
 
-// passing are the refusals of a refund that an operator can do something about:
-// fill up the funds, put the account right.
-var passing = map[wallet.RejectionKind]bool{wallet.RejectedFunds: true, wallet.RejectedAccount: true}
+// stays reports whether a refund is to stay pending although the wallet has
+// refused it: late money, and for a reason that an operator can do something
+// about. The funds can be filled up, the account be put right.
+func (g *Gateway) stays(r pay.Refund, s wallet.State) bool {
+	return s.Outcome == wallet.Failed && r.Automatic() && (s.Kind == wallet.RejectedFunds || s.Kind == wallet.RejectedAccount)
+}
 
 // ofAccount reports whether err is the wallet's refusal of the account, which
 // says nothing of what was asked.
@@ -138,8 +144,8 @@ func (g *Gateway) send(ctx context.Context, conn opened, r wallet.Refund) (walle
 		return failed, nil
 	}
 	state, err = conn.QueryRefund(ctx, r)
-	if err == nil && state.Outcome == wallet.NotFound {
-		return failed, nil
+	if err == nil && (state.Outcome == wallet.NotFound || state.Outcome == wallet.Failed) {
+		return failed, nil // for the reason that it gave last
 	}
 	return state, err
 }
@@ -174,7 +180,7 @@ func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State
 			flagged, err = g.flag(tx, p, "refund_contradicted", actor, s.Amount.String()+" by the wallet's word: "+r.ID)
 		case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed, s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
 			flagged, err = g.flag(tx, p, "refund_contradicted", actor, string(r.Status)+", now "+string(s.Outcome)+": "+r.ID)
-		case r.Status != pay.RefundPending:
+		case r.Status != pay.RefundPending, g.stays(r, s):
 			return nil
 		case s.Outcome == wallet.Succeeded:
 			r, notify, err = g.refundSucceeded(tx, p, r, s, actor)

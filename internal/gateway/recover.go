@@ -162,6 +162,9 @@ func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Pa
 		return p, walletError(err)
 	}
 	settled, err := g.settle(ctx, p.MerchantID, p.ID, state, actor)
+	if errors.Is(err, errForeignTrade) {
+		settled, err = p, g.needsLook(ctx, p, "surplus", actor, "trade "+state.TradeNo+" has paid another order")
+	}
 	if err != nil {
 		return p, err
 	}

@@ -105,6 +105,22 @@ func TestAnOrderThatWasPaidInAnotherAmountEndsAsAnyOther(t *testing.T) {
 	}
 }
 
+// A trade that has paid another order pays no second one, and keeps none open.
+func TestAnOrderOfWhichTheWalletNamesAnothersTradeEndsAndIsFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		paid, p := b.paid("A1"), b.ordered("A2", true)
+		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo}, nil)
+		for range 3 {
+			b.pass(30 * time.Minute)
+			b.recoverDue()
+		}
+		movements, _ := b.books(p.ID)
+		if got := b.stored(p.ID); got.Status != pay.Expired || !got.Surplus || len(movements) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
+			t.Errorf("stored %+v, %v, history %s", got, movements, b.history(p.ID))
+		}
+	})
+}
+
 // What was paid, and given back at the wallet itself before we knew of it, is no
 // payment: nobody may deliver for it.
 func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *testing.T) {
@@ -120,12 +136,37 @@ func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *tes
 		if got.Status == pay.Paid || !got.Surplus || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
 			t.Errorf("stored %+v, %v, %v, history %s", got, movements, deliveries, b.history(p.ID))
 		}
-		// One that is paid here was given back by us, or a notice will tell.
+		// The wallet's notice of the payment comes only now.
+		for range 2 {
+			if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		movements, deliveries = b.books(p.ID)
+		if got := b.stored(p.ID); got.Status == pay.Paid || len(movements)+len(deliveries) != 0 {
+			t.Errorf("after its notice it is %+v, %v, %v", got, movements, deliveries)
+		}
+		// One that is paid here, and that we have not given back.
 		paid := b.paid("A2")
-		if _, err := b.notice(paid.ID, wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo, GivenBack: true}); err != nil {
+		again := wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo, GivenBack: true}
+		for range 2 {
+			if _, err := b.notice(paid.ID, again); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := b.stored(paid.ID); got.Status != pay.Paid || !got.Surplus || strings.Count(b.history(paid.ID), "surplus") != 1 {
+			t.Errorf("stored %+v, history %s", got, b.history(paid.ID))
+		}
+		// And one that we have.
+		ours := b.paid("A3")
+		if _, _, err := b.Refund(t.Context(), b.refundRequest(ours, "R1", 1230)); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.stored(paid.ID); got.Status != pay.Paid || got.Surplus {
+		again.TradeNo = ours.TradeNo
+		if _, err := b.notice(ours.ID, again); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.stored(ours.ID); got.Surplus || got.Refunded != 1230 {
 			t.Errorf("stored %+v", got)
 		}
 	})

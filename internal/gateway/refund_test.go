@@ -287,8 +287,8 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 		if err := post(p.ID, r.ID, wallet.State{Outcome: wallet.Failed}); err != nil {
 			t.Error(err)
 		}
-		// Two contradictions, the amount's and the failure's: it is flagged once.
-		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !b.stored(p.ID).Surplus || strings.Count(b.history(p.ID), "refund_contradicted") != 1 {
+		// Two contradictions, the amount's and the failure's.
+		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !b.stored(p.ID).Surplus || strings.Count(b.history(p.ID), "refund_contradicted") != 2 {
 			t.Errorf("a contradiction made it %+v, history %s", got, b.history(p.ID))
 		}
 	})
@@ -315,9 +315,17 @@ func TestARefundThatWasMadeAtTheWalletItselfIsFlagged(t *testing.T) {
 				t.Errorf("movements %v, deliveries %v", movements, deliveries)
 			}
 		}
-		if _, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(
-			`{"OrderID":%q,"RefundID":"PORTAL-8","State":{"Outcome":"failed"}}`, b.paid("A3").ID))); err != nil {
-			t.Error(err)
+		p := b.paid("A3")
+		for _, body := range []string{
+			`{"OrderID":%q,"RefundID":"PORTAL-8","State":{"Outcome":"failed"}}`,
+			`{"OrderID":%q,"RefundID":"PORTAL-9","State":{"Outcome":"succeeded"}}`, `{"OrderID":%q,"RefundID":"PORTAL-10","State":{"Outcome":"succeeded"}}`,
+		} {
+			if _, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(body, p.ID))); err != nil {
+				t.Error(err)
+			}
+		}
+		if history := b.history(p.ID); strings.Count(history, "refund_foreign") != 2 {
+			t.Errorf("history %s", history)
 		}
 	})
 }

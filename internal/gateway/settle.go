@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,10 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		if l.RefundID != "" || l.TradeNo != s.TradeNo {
 			continue
 		}
+		if s.GivenBack && p.Refunding < p.Amount.Minor {
+			p, err = g.flag(tx, p, "surplus", actor, givenBackPastUs(s.TradeNo))
+			return p, false, err
+		}
 		if s.Amount.Currency == "" || s.Amount == l.Amount {
 			return p, false, nil // a repeat
 		}
@@ -83,8 +88,13 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		return p, false, err
 	}
 	if s.GivenBack {
-		p, err = g.flag(tx, p, "surplus", actor, fmt.Sprintf("trade %s was paid, and given back in full at the wallet itself", s.TradeNo))
+		p, err = g.flag(tx, p, "surplus", actor, givenBackPastUs(s.TradeNo))
 		return p, false, err
+	}
+	if p.Surplus { // a notice that comes after that
+		if gone, err := happened(tx, p, "surplus", givenBackPastUs(s.TradeNo)); err != nil || gone {
+			return p, false, err
+		}
 	}
 	amount := s.Amount
 	if amount.Currency == "" {
@@ -155,13 +165,44 @@ func (g *Gateway) end(tx *store.Tx, p *pay.Payment, actor, why string) error {
 }
 
 // flag marks a payment for a person to look at, and says why among its events:
-// once, as a payment that is flagged is looked at anyway.
+// once, however often the wallet tells of it.
 func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pay.Payment, error) {
 	if p.Surplus {
-		return p, nil
+		known, err := happened(tx, p, kind, why)
+		if err != nil || known {
+			return p, err
+		}
+		return p, g.record(tx, g.event(p, kind, actor, why))
 	}
 	p.Surplus = true
 	return p, g.move(tx, p, p.Status, g.event(p, kind, actor, why))
+}
+
+// needsLook is flag in a transaction of its own.
+func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why string) error {
+	var before, flagged pay.Payment
+	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		if before, err = tx.Payment(p.MerchantID, p.ID); err == nil {
+			flagged, err = g.flag(tx, before, kind, actor, why)
+		}
+		return err
+	})
+	if err == nil {
+		g.logMove(ctx, before, flagged, actor)
+	}
+	return err
+}
+
+// happened reports whether something is among a payment's events.
+func happened(tx *store.Tx, p pay.Payment, kind, detail string) (bool, error) {
+	events, err := tx.Events(p.MerchantID, p.ID)
+	return slices.ContainsFunc(events, func(e pay.Event) bool { return e.Kind == kind && e.Detail == detail }), err
+}
+
+// givenBackPastUs is what is kept of a trade that was paid and given back before
+// we knew of it.
+func givenBackPastUs(tradeNo string) string {
+	return "trade " + tradeNo + " was paid, and given back in full at the wallet itself"
 }
 
 // record writes an event.

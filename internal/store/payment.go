@@ -64,13 +64,16 @@ func (db *DB) MarkOpened(ctx context.Context, merchantID, id string, at, due tim
 }
 
 // MarkAsked sets AskedAt to at if it is older than at minus gap, and reports
-// whether it did: of several callers at once one wins. One that is later than at
-// plus gap is of a clock that was ahead, and does not count.
+// whether it did: of several callers at once one wins. One that is later by
+// more than clocks may differ is of one that was ahead, and does not count.
 func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
 	return db.changed(ctx, "mark asked payment "+id, func(tx *Tx) (int64, error) {
-		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)), NewerThan: ms(at.Add(gap))})
+		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)), NewerThan: ms(at.Add(gap + clocksDiffer))})
 	})
 }
+
+// clocksDiffer is how much the replicas' clocks may differ.
+const clocksDiffer = 30 * time.Second
 
 // PaymentClaim is a payment that is due and is ours until the lease ends.
 type PaymentClaim struct {
@@ -133,6 +136,12 @@ func (db *DB) NextDuePayment(ctx context.Context) (time.Time, error) {
 // Events lists what happened to a payment, oldest first.
 func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
 	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
+// Events lists what happened to a payment, oldest first, what this transaction
+// has written included.
+func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
+	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
 // Movements lists a payment's lines of the money record, oldest first.

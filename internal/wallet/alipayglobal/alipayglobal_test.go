@@ -272,6 +272,7 @@ func TestNotices(t *testing.T) {
 		"with fields that nobody knew": {set: map[string]string{"zzz": "1", "rmb_fee": "80.00"}, outcome: wallet.Paid, amount: usd(1234)},
 		"of 2013, with a charset":      {set: map[string]string{"_input_charset": "utf-8"}, outcome: wallet.Paid, amount: usd(1234)},
 		"closed":                       {set: map[string]string{"trade_status": "TRADE_CLOSED"}, outcome: wallet.Closed, amount: usd(1234)},
+		"paid nothing":                 {set: map[string]string{"total_fee": "0.00"}, refused: true},
 		"closed without an amount":     {set: map[string]string{"trade_status": "TRADE_CLOSED", "total_fee": ""}, outcome: wallet.Closed},
 		"waiting is never notified":    {set: map[string]string{"trade_status": "WAIT_BUYER_PAY"}, outcome: wallet.Unknown, amount: usd(1234)},
 		"without a status":             {set: map[string]string{"trade_status": ""}, outcome: wallet.Unknown, amount: usd(1234)},
@@ -396,6 +397,44 @@ func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// That one trade of an order is closed says nothing of the order where another
+// is paid, whatever key signs.
+func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
+	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
+		w, o := newWire(signType), testOrder()
+		for name, x := range map[string]struct {
+			order string
+			want  func(error) bool
+		}{
+			"it is closed":          {w.query(o, "TRADE_CLOSED", nil), func(err error) bool { return err == nil }},
+			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), rejected},
+			"it was given back":     {w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}), rejected},
+		} {
+			c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				m, _ := mapi.Parse(string(body))
+				switch {
+				case m["service"] == "notify_verify":
+					io.WriteString(rw, "true")
+				case m["trade_no"] != "":
+					io.WriteString(rw, w.query(o, "TRADE_CLOSED", nil))
+				default:
+					io.WriteString(rw, x.order)
+				}
+			}, nil)
+			closed := payment(o)
+			closed["trade_status"] = "TRADE_CLOSED"
+			n, err := c.Notification(nil, w.form(closed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Confirm(context.Background(), o); !x.want(err) {
+				t.Errorf("%s, %s: %v", signType, name, err)
+			}
+		}
 	}
 }
 

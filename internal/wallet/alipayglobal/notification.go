@@ -116,6 +116,8 @@ func paymentState(m mapi.Message) (wallet.State, error) {
 	}
 	amount, err := pay.ParseDecimal(m["total_fee"], pay.Currency(m["currency"]))
 	switch {
+	case err == nil && amount.Minor == 0 && s.Outcome == wallet.Paid:
+		return wallet.State{}, errors.New("paid, but nothing")
 	case err == nil:
 		s.Amount = amount
 	case s.Outcome == wallet.Paid:
@@ -137,7 +139,7 @@ func refundState(m mapi.Message) wallet.State {
 	case "REFUND_SUCCESS":
 		s.Outcome = wallet.Succeeded
 	case "REFUND_FAIL":
-		s.Outcome = wallet.Failed
+		s.Outcome, s.Kind = wallet.Failed, refusedRefunds[m["error_code"]]
 	}
 	if amount, err := pay.ParseDecimal(m["return_amount"], pay.Currency(m["currency"])); err == nil {
 		s.Amount = amount
@@ -160,12 +162,14 @@ func refundState(m mapi.Message) wallet.State {
 // knows ids and not what was said under them, so there the order is asked for at
 // once, and only the same outcome of the same trade confirms the notice. Where
 // that is another trade, as when the buyer has paid twice, the notice's own is
-// asked for too.
+// asked for too. That a trade is closed, by whatever key, is confirmed by the
+// order alone: another of its trades may be paid.
 func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) error {
 	if n.OrderID != o.ID {
 		return &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
 	}
-	if c.keys.Type != mapi.MD5 {
+	closed := n.State.Outcome == wallet.Closed
+	if c.keys.Type != mapi.MD5 && !closed {
 		body, err := c.post(ctx, "notify_verify", mapi.Message{"notify_id": n.ID})
 		if err == nil && string(bytes.TrimSpace(body)) == "true" {
 			return nil
@@ -175,7 +179,7 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 		return c.confirmRefund(ctx, n, o)
 	}
 	s, err := c.query(ctx, o)
-	if err == nil && s.TradeNo != "" && s.TradeNo != n.State.TradeNo {
+	if err == nil && s.TradeNo != "" && s.TradeNo != n.State.TradeNo && !closed {
 		s, err = c.queryBy(ctx, o, mapi.Message{"trade_no": n.State.TradeNo})
 	}
 	switch {
@@ -185,7 +189,7 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 			return fmt.Errorf("%w: %s", wallet.ErrUnknown, err.Error())
 		}
 		return err
-	case s.Outcome != n.State.Outcome || s.TradeNo != n.State.TradeNo:
+	case s.Outcome != n.State.Outcome || s.TradeNo != n.State.TradeNo || s.GivenBack:
 		return &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
 	}
 	return nil

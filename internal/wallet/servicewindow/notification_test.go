@@ -48,6 +48,7 @@ func TestNotices(t *testing.T) {
 		{"without a number of its own", map[string]string{"notify_id": ""}, "", ""},
 		{"without the order's number", map[string]string{"out_trade_no": ""}, "", ""},
 		{"waiting, without the trade's number", map[string]string{"trade_status": "WAIT_BUYER_PAY", "trade_no": ""}, "", ""},
+		{"of nothing", map[string]string{"total_amount": "0.00"}, "", ""},
 		{"without an amount", map[string]string{"total_amount": ""}, "", ""},
 		{"of a tenth of a fen", map[string]string{"total_amount": "12.345"}, "", ""},
 		{"of an amount with a sign", map[string]string{"total_amount": "+12.34"}, "", ""},

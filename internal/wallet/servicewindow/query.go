@@ -67,6 +67,9 @@ func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	if err != nil {
 		return s, fmt.Errorf("paid, but %w", err)
 	}
+	if amount.Minor == 0 {
+		return s, fmt.Errorf("paid, but nothing")
+	}
 	s.Amount, s.At = amount, when(fields, paidAt)
 	return s, nil
 }
