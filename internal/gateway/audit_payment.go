@@ -208,4 +208,7 @@ func (v *verdict) delivery(name string, d store.Delivery, p pay.Payment, refunds
 	if d.State == store.DeliveryDone && !v.Acknowledged[d.ID] {
 		v.wrong(name+": state", string(d.State), "due or dead: no attempt was acknowledged")
 	}
+	if d.State == store.DeliveryDead && d.Attempts == 0 {
+		v.wrong(name+": state", string(d.State), "due: nobody has tried to send it")
+	}
 }

@@ -175,6 +175,7 @@ func TestTheAuditFindsWhatWasTamperedWith(t *testing.T) {
 		{"a notification's receiver", []string{"UPDATE delivery SET receiver = 'https://slow.example:443'" + of + "{paid}"}, ": receiver: https://slow.example:443, should be https://shop.example:443"},
 		{"whose key signs a notification", []string{"UPDATE delivery SET app_code = 'OTHER'" + of + "{paid}"}, ": app_code: OTHER, should be APP"},
 		{"a notification that was never acknowledged", []string{"UPDATE delivery SET state = 'done'" + of + "{paid}"}, ": state: done, should be due or dead"},
+		{"a notification given up before it was tried", []string{"UPDATE delivery SET state = 'dead'" + of + "{paid}"}, ": state: dead, should be due"},
 		{"a notification of what is not paid", []string{"UPDATE delivery SET payment_id = {opened}" + of + "{paid}"}, "opened: notification "},
 		{"a notification of late money that went back", []string{"INSERT INTO delivery SELECT merchant_id, 'x', payment_id, '', app_code, 'payment', url, receiver, body, state, attempts, manual, created_at, due_at, done_at, lease, claimable_at FROM delivery" + of + "{late-back}"}, "late-back: notification x: of payment, should be none"},
 	}
