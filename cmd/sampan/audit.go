@@ -10,7 +10,6 @@ import (
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
-	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -31,9 +30,8 @@ func (cmd auditCmd) Run(e *env) error {
 		out := json.NewEncoder(e.stdout)
 		audit := gateway.Audit{
 			Store: o.DB, MerchantID: cmd.Merchant,
-			Notification:       func(p pay.Payment) []byte { return delivery.Body(p, o.zone) },
-			RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, o.zone) },
-			Differ:             delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
+			Notification: o.notification, RefundNotification: o.refundNotification,
+			Differ: delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
 			Found: func(d gateway.Difference) {
 				switch {
 				case cmd.JSON:

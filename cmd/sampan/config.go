@@ -176,6 +176,14 @@ func (c *config) complete() error {
 	return nil
 }
 
+// notification writes the body that tells a merchant of a payment.
+func (c *config) notification(p pay.Payment) []byte { return delivery.Body(p, c.zone) }
+
+// refundNotification is notification for a refund.
+func (c *config) refundNotification(r pay.Refund, p pay.Payment) []byte {
+	return delivery.RefundBody(r, p, c.zone)
+}
+
 func (c *config) logLevel() (slog.Level, error) {
 	var level slog.Level
 	if c.LogLevel == "" {

@@ -15,7 +15,6 @@ import (
 	"github.com/sampanpay/sampan/internal/checkout"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
-	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -53,8 +52,8 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.zone, Log: log,
 		HTTP:               walletClient(),
-		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, c.zone) },
-		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, c.zone) },
+		Notification:       c.notification,
+		RefundNotification: c.refundNotification,
 		Wake:               s.sender.Wake,
 		DirectPayURL:       c.PayURL == "direct",
 		Looks:              durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),

@@ -39,12 +39,10 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 		return nil, refused("the order belongs to another wallet account", nil)
 	}
 	var r pay.Refund
-	ours := true
 	if n.RefundID != "" {
 		r, err = g.Store.Refund(ctx, merchantID, n.RefundID)
 		switch {
-		case errors.Is(err, store.ErrNotFound):
-			ours = false
+		case errors.Is(err, store.ErrNotFound): // r stays empty: the refund is none of ours
 		case err != nil:
 			return nil, err
 		case r.PaymentID != p.ID:
@@ -57,12 +55,12 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 		}
 	}
 	switch {
-	case !ours:
-		err = g.foreignRefund(ctx, p, n)
-	case n.RefundID != "":
-		_, err = g.settleRefund(ctx, r, n.State, "wallet")
-	default:
+	case n.RefundID == "":
 		_, err = g.settle(ctx, merchantID, p.ID, n.State, "wallet")
+	case r.ID == "":
+		err = g.foreignRefund(ctx, p, n)
+	default:
+		_, err = g.settleRefund(ctx, r, n.State, "wallet")
 	}
 	switch {
 	case errors.Is(err, errForeignTrade):

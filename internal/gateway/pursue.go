@@ -66,7 +66,7 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
 		state, err := conn.QueryRefund(asked, back)
 		switch {
-		case err == nil && g.stays(c.Refund, state): // it is tried once more
+		case err == nil && stays(c.Refund, state): // it is tried once more
 		case err == nil && state.Outcome != wallet.NotFound:
 			r, err = g.settleRefund(ctx, c.Refund, state, actor)
 			return r, next, err
@@ -83,7 +83,7 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 		return c.Refund, next, fmt.Errorf("%w: %w", errLateMoneyStays, err)
 	case err != nil:
 		return c.Refund, next, walletError(err)
-	case g.stays(c.Refund, state):
+	case stays(c.Refund, state):
 		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
 	}
 	r, err = g.settleRefund(ctx, c.Refund, state, actor)
@@ -97,7 +97,7 @@ var errLateMoneyStays = errors.New("gateway: late money cannot be given back yet
 // stays reports whether a refund is to stay pending although the wallet has
 // refused it: late money, and for a reason that an operator can do something
 // about. The funds can be filled up, the account be put right.
-func (g *Gateway) stays(r pay.Refund, s wallet.State) bool {
+func stays(r pay.Refund, s wallet.State) bool {
 	return s.Outcome == wallet.Failed && r.Automatic() && (s.Kind == wallet.RejectedFunds || s.Kind == wallet.RejectedAccount)
 }
 
@@ -180,7 +180,7 @@ func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State
 			flagged, err = g.flag(tx, p, "refund_contradicted", actor, s.Amount.String()+" by the wallet's word: "+r.ID)
 		case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed, s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
 			flagged, err = g.flag(tx, p, "refund_contradicted", actor, string(r.Status)+", now "+string(s.Outcome)+": "+r.ID)
-		case r.Status != pay.RefundPending, g.stays(r, s):
+		case r.Status != pay.RefundPending, stays(r, s):
 			return nil
 		case s.Outcome == wallet.Succeeded:
 			r, notify, err = g.refundSucceeded(tx, p, r, s, actor)

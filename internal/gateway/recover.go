@@ -168,20 +168,21 @@ func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Pa
 	if err != nil {
 		return p, err
 	}
-	definite := state.Outcome == wallet.Waiting || state.Outcome == wallet.NotFound
-	if settled.Status.Open() && state.Outcome == wallet.Paid { // not as was ordered: what came is recorded, and the order cannot wait for it
-		if settled.CloseID != "" || !g.Now().Before(p.ExpiresAt.Add(g.Margin)) {
-			return g.giveUp(ctx, settled, actor, "the wallet's payment is not the order's")
-		}
+	end := ""
+	switch {
+	case settled.CloseID != "":
+		end = "called off"
+	case !g.Now().Before(p.ExpiresAt.Add(g.Margin)):
+		end = "not paid within its life"
+	}
+	if end == "" || !settled.Status.Open() {
 		return settled, nil
 	}
-	switch {
-	case !settled.Status.Open() || !definite:
-		return settled, nil
-	case settled.CloseID != "":
-		return g.shut(ctx, conn, order, settled, actor, "called off; the wallet says "+string(state.Outcome))
-	case !g.Now().Before(p.ExpiresAt.Add(g.Margin)):
-		return g.shut(ctx, conn, order, settled, actor, "not paid within its life; the wallet says "+string(state.Outcome))
+	switch state.Outcome {
+	case wallet.Waiting, wallet.NotFound:
+		return g.shut(ctx, conn, order, settled, actor, end+"; the wallet says "+string(state.Outcome))
+	case wallet.Paid: // not as was ordered: what came is recorded, and the order cannot wait for it
+		return g.giveUp(ctx, settled, actor, "the wallet's payment is not the order's")
 	}
 	return settled, nil
 }
