@@ -44,6 +44,9 @@ var (
 	ErrIDClash = errors.New("store: id is taken")
 	// ErrLeaseLost: somebody else has the row now; what was done may be done again.
 	ErrLeaseLost = errors.New("store: lease lost")
+	// ErrUnavailable: nothing of the change was or will be written, because the
+	// database could not be reached or cannot write now. The caller can come again.
+	ErrUnavailable = errors.New("store: database is not available")
 	// ErrOutcomeUnknown: the connection was lost during COMMIT; the change may
 	// or may not be there.
 	ErrOutcomeUnknown = errors.New("store: outcome of the commit is unknown")
