@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -73,10 +74,15 @@ func formType(contentType string) bool {
 	return mediaType == "" || strings.EqualFold(mediaType, "application/x-www-form-urlencoded")
 }
 
-// DecodeForm decodes name=value pairs joined by &, as every request is read. Raw spaces are taken as they
-// are, since the vendor's PHP samples send them; a ; is a character like any
-// other. Percent errors, invalid UTF-8, a pair without = and a name that comes
-// twice are pay.BadRequest naming the parameter.
+// names are what parameters may be called. The signature of a notification is over its body, and that of a
+// request over the joined parameters, under the same key: no name can hold what a JSON object begins with, so
+// neither can be taken for the other.
+var names = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+
+// DecodeForm decodes name=value pairs joined by &, as every request is read. Raw spaces in values are taken
+// as they are, since the vendor's PHP samples send them; a ; is a character like any
+// other. Percent errors, invalid UTF-8, a pair without =, a name that comes
+// twice or has other characters than names are pay.BadRequest naming the parameter.
 func DecodeForm(raw string) (sign.Params, error) {
 	if strings.Count(raw, "&") >= maxParams {
 		return nil, unreadable("", fmt.Sprintf("more than %d parameters", maxParams))
@@ -95,6 +101,9 @@ func DecodeForm(raw string) (sign.Params, error) {
 			return nil, unreadable(clip(name, 64), "has no =; a & within a value must be sent as %26")
 		case name == "":
 			return nil, unreadable("", "a parameter has no name")
+		case !names.MatchString(name):
+			return nil, unreadable("", fmt.Sprintf("the parameter name %q must be 1 to 64 letters, digits and _; "+
+				"a & within a value must be sent as %%26", clip(name, 64)))
 		}
 		value, wrong := unescape(rawValue)
 		if wrong != "" {

@@ -25,6 +25,7 @@ func TestFormIsDecoded(t *testing.T) {
 		{"only the first = separates", "a=b=c", sign.Params{"a": "b=c"}},
 		{"empty pairs", "&a=1&&b=2&", sign.Params{"a": "1", "b": "2"}},
 		{"names differ by case", "a=1&A=2", sign.Params{"a": "1", "A": "2"}},
+		{"a name of 64 characters, encoded in part", "%61" + strings.Repeat("_", 62) + "9=1", sign.Params{"a" + strings.Repeat("_", 62) + "9": "1"}},
 		{"nothing", "", sign.Params{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -49,6 +50,19 @@ func TestFormIsRefusedNamingTheParameter(t *testing.T) {
 		{"twice, once encoded", "txamt=1&tx%61mt=2", "txamt", "more than once"},
 		{"no =", "goods_name=Tea & cake", " cake", "%26"},
 		{"no name", "=1", "", "no name"},
+		{"a space in a name", "goods_name=Tea & Co=1", "", `" Co"`},
+		{"a notification cut at an =", "%7B%22status%22%3A+%221%22%2C+%22goods_name%22%3A+%22a=b%22%7D", "", `must be 1 to 64 letters`},
+		{"the same, sent raw", `{"status": "1", "goods_name": "a=b"}`, "", `must be 1 to 64 letters`},
+		{"a quote in a name, encoded", "a%22=1", "", `"a\""`},
+		{"an & in a name, encoded", "a%26b=1", "", `"a&b"`},
+		{"an = in a name, encoded", "a%3Db=1", "", `"a=b"`},
+		{"a dash", "goods-name=1", "", `"goods-name"`},
+		{"brackets", "a[]=1", "", `"a[]"`},
+		{"letters of another script", "ａ=1", "", `"ａ"`},
+		{"a line feed behind a name", "txamt%0A=1", "", `"txamt\n"`},
+		{"a NUL", "txamt%00=1", "", `"txamt\x00"`},
+		{"a bad name without a value", "a%22=", "", `"a\""`},
+		{"65 characters", strings.Repeat("n", 65) + "=1", "", "must be 1 to 64 letters"},
 		{"too many", strings.Repeat("&", maxParams), "", "more than 100"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -117,8 +131,8 @@ func FuzzForm(f *testing.F) {
 		}
 		values := url.Values{}
 		for name, value := range params {
-			if !utf8.ValidString(name) || !utf8.ValidString(value) {
-				t.Errorf("%q: %q=%q is not UTF-8", raw, name, value)
+			if !utf8.ValidString(value) || len(name) > 64 || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+				t.Errorf("%q: %q=%q was taken", raw, name, value)
 			}
 			values.Set(name, value)
 		}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -163,6 +164,30 @@ func TestUnreadableRequestsAreRefusedAndNothingIsStored(t *testing.T) {
 	}
 	if n := o.stored(t); n != 0 {
 		t.Errorf("%d payments are stored", n)
+	}
+}
+
+// The body of a notification and the string of a request are signed alike: hash(text + key). A name that holds what
+// a JSON object begins with would let a notification's signature open a call.
+func TestANotificationsSignatureOpensNoCall(t *testing.T) {
+	o := newOffice(t)
+	body := `{"status": "1", "out_trade_no": "N1", "goods_name": "a=b", "txamt": "100"}`
+	name, value, _ := strings.Cut(body, "=")
+	for _, at := range []string{"query", "payment", "refund", "close", "reversal", "add_note"} {
+		for _, method := range []string{"POST", "GET"} {
+			for _, sent := range []string{url.QueryEscape(name) + "=" + url.QueryEscape(value), body} {
+				r := o.request(t, "/trade/v1/"+at, sent, "plain", md5Hex(body+clientKey))
+				if method == "GET" {
+					r = o.request(t, "/trade/v1/"+at+"?"+strings.ReplaceAll(sent, " ", "%20"), "", "plain", md5Hex(body+clientKey))
+					r.Method, r.Body = "GET", nil
+				}
+				got := o.do(t, r)
+				wantCode(t, got, 200, "1103", "must be 1 to 64 letters")
+				if strings.Contains(got.raw, "data") {
+					t.Errorf("%s /%s tells of orders: %s", method, at, got.raw)
+				}
+			}
+		}
 	}
 }
 
