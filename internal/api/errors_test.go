@@ -84,7 +84,7 @@ func TestFieldsOfInnerRoomsAreSpeltTheApisWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := append(slices.Clone(fingerprinted), "", "expires", "nonce") // the last two are the authorisation link's
+	known := append(slices.Clone(fingerprinted), "", "expires", "nonce", "note") // those of the link of authorisation, and of add_note
 	for _, file := range source {
 		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
 			continue

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -213,4 +214,8 @@ func TestANoteIsKeptWithThePayment(t *testing.T) {
 	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order}), 200, "1104", "note: ")
 	wantCode(t, note("tight", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200, "1136", "")
 	wantCode(t, note("chain", map[string]string{"code": "chain", "syssn": order, "note": "x"}), 200, "1250", "")
+	for n := range 99 {
+		wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strconv.Itoa(n)}), 200, "0000", "")
+	}
+	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": "x"}), 200, "1104", "note: the order has 100 notes, and keeps no more")
 }

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,17 +162,41 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		driver, address := "pgx", dsn
-		texts := []string{"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET detail = 'x'", "DELETE FROM event"}
+		texts := []string{
+			"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET detail = 'x'", "DELETE FROM event",
+			// An INSERT that would take a row's place.
+			"INSERT INTO movement SELECT * FROM movement WHERE true ON CONFLICT (merchant_id, id) DO UPDATE SET amount = 1",
+			"INSERT INTO event SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET detail = 'x'",
+		}
 		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 			driver, address = "sqlite", path
+			texts = append(texts, // as the sqlite3 shell does it, with no pragma set
+				"INSERT OR REPLACE INTO movement SELECT merchant_id, id, payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+				"REPLACE INTO movement SELECT merchant_id, 'other', payment_id, refund_id, kind, debit, credit, 1, currency, trade_no, at FROM movement",
+				"REPLACE INTO movement (rowid, merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) "+
+					"SELECT rowid, merchant_id, 'other', payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+				"UPDATE OR REPLACE movement SET amount = 1",
+				"INSERT OR REPLACE INTO event SELECT merchant_id, payment_id, id, 7, at, kind, actor, 'x' FROM event",
+				"REPLACE INTO event SELECT merchant_id, payment_id, 'other', seq, at, kind, actor, 'x' FROM event",
+				"REPLACE INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, detail) "+
+					"SELECT rowid, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
+			)
+			for table, text := range map[string]string{ // a row that would refuse all later ones
+				"movement": "INSERT INTO movement (rowid, merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) " +
+					"SELECT -1, merchant_id, 'other', payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, detail) " +
+					"SELECT -1, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
+			} {
+				if _, err := open(t, driver, address).ExecContext(t.Context(), text); err == nil || !strings.Contains(err.Error(), table+" are numbered from 1") {
+					t.Errorf("%s: %v", text, err)
+				}
+			}
 		} else {
-			texts = append(texts, "TRUNCATE movement", "TRUNCATE event")
+			texts = append(texts, "TRUNCATE movement", "TRUNCATE event",
+				"MERGE INTO movement m USING movement n ON m.id = n.id WHEN MATCHED THEN UPDATE SET amount = 1",
+				"MERGE INTO event m USING event n ON m.id = n.id WHEN MATCHED THEN DELETE")
 		}
-		shell, err := sql.Open(driver, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer shell.Close()
+		shell := open(t, driver, address)
 		for _, text := range texts {
 			if _, err := shell.ExecContext(t.Context(), text); err == nil || !strings.Contains(err.Error(), "are only ever added") {
 				t.Errorf("%s: %v", text, err)

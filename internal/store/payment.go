@@ -138,25 +138,9 @@ func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.E
 	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
-// Events lists what happened to a payment, oldest first, what this transaction
-// has written included.
-func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
-	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
-}
-
 // Movements lists a payment's lines of the money record, oldest first.
 func (db *DB) Movements(ctx context.Context, merchantID, paymentID string) ([]pay.Movement, error) {
-	return movements(ctx, db.read, merchantID, paymentID)
-}
-
-// Movements lists a payment's lines of the money record, oldest first, those of
-// this transaction included.
-func (tx *Tx) Movements(merchantID, paymentID string) ([]pay.Movement, error) {
-	return movements(tx.ctx, tx.q, merchantID, paymentID)
-}
-
-func movements(ctx context.Context, q *queries.Queries, merchantID, paymentID string) ([]pay.Movement, error) {
-	return list(toMovement)(q.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toMovement)(db.read.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
 func toEvent(e queries.Event) pay.Event {

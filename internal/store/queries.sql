@@ -205,16 +205,26 @@ UPDATE pace SET free_at = @free_at, queued_at = @queued_at WHERE name = @name;
 
 -- name: AddMovement :execrows
 INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+WHERE NOT EXISTS (SELECT 1 FROM movement m WHERE m.merchant_id = $1 AND m.debit = $6 AND m.trade_no = $10 AND m.refund_id = $4)
 ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING;
+
+-- name: Movement :one
+SELECT * FROM movement WHERE merchant_id = @merchant_id AND debit = @debit AND trade_no = @trade_no AND refund_id = @refund_id;
 
 -- name: Movements :many
 SELECT * FROM movement WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, id;
 
 -- name: AddEvent :exec
 INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, detail)
-SELECT $1, $2, $3, COALESCE(MAX(e.seq), 0) + 1, $4, $5, $6, $7
-FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2;
+VALUES ($1, $2, $3, COALESCE((
+    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7);
+
+-- name: CountEvents :one
+SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @payment_id AND kind = @kind;
+
+-- name: CountEventsSaying :one
+SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @payment_id AND kind = @kind AND detail = @detail;
 
 -- name: Events :many
 SELECT * FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id;
@@ -232,8 +242,9 @@ WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> ''
 
 -- name: AddAttempt :exec
 INSERT INTO delivery_attempt (merchant_id, delivery_id, number, started_at, took, status, answer, error, manual)
-SELECT $1, $2, COALESCE(MAX(a.number), 0) + 1, $3, $4, $5, $6, $7, $8
-FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2;
+VALUES ($1, $2, COALESCE((
+    SELECT a.number FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2 ORDER BY a.number DESC LIMIT 1), 0) + 1,
+    $3, $4, $5, $6, $7, $8);
 
 -- name: Attempts :many
 SELECT * FROM delivery_attempt WHERE merchant_id = $1 AND delivery_id = $2 ORDER BY number;

@@ -76,14 +76,37 @@ func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
 	return n > 0, wrap("add movement to payment "+m.PaymentID, err)
 }
 
+// Movement returns the line of the money record with the debited account, trade
+// number and refund, whichever payment's it is, or ErrNotFound.
+func (tx *Tx) Movement(merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
+	row, err := tx.q.Movement(tx.ctx, queries.MovementParams{
+		MerchantID: merchantID, Debit: debit, TradeNo: clean(tradeNo), RefundID: refundID,
+	})
+	return toMovement(row), notFound(err)
+}
+
 // AddEvent writes what happened to a payment, with the payment's next Seq. The
-// payment must be locked, lest two events get the same.
+// payment must be locked: two events at once would want the same Seq.
 func (tx *Tx) AddEvent(e pay.Event) error {
 	err := tx.q.AddEvent(tx.ctx, queries.AddEventParams{
 		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID,
 		At: ms(e.At), Kind: e.Kind, Actor: e.Actor, Detail: clean(e.Detail),
 	})
 	return wrap("add event to payment "+e.PaymentID, err)
+}
+
+// CountEvents returns how many events of a kind a payment has.
+func (tx *Tx) CountEvents(merchantID, paymentID, kind string) (int, error) {
+	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: kind})
+	return int(n), wrap("count events of payment "+paymentID, err)
+}
+
+// HasEvent reports whether a payment has an event of a kind with a detail.
+func (tx *Tx) HasEvent(merchantID, paymentID, kind, detail string) (bool, error) {
+	n, err := tx.q.CountEventsSaying(tx.ctx, queries.CountEventsSayingParams{
+		MerchantID: merchantID, PaymentID: paymentID, Kind: kind, Detail: clean(detail),
+	})
+	return n > 0, wrap("look for an event of payment "+paymentID, err)
 }
 
 // AddDelivery writes a notification to be sent, due at once: d's CreatedAt, or

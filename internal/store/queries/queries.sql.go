@@ -11,8 +11,9 @@ import (
 
 const addAttempt = `-- name: AddAttempt :exec
 INSERT INTO delivery_attempt (merchant_id, delivery_id, number, started_at, took, status, answer, error, manual)
-SELECT $1, $2, COALESCE(MAX(a.number), 0) + 1, $3, $4, $5, $6, $7, $8
-FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2
+VALUES ($1, $2, COALESCE((
+    SELECT a.number FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2 ORDER BY a.number DESC LIMIT 1), 0) + 1,
+    $3, $4, $5, $6, $7, $8)
 `
 
 type AddAttemptParams struct {
@@ -78,8 +79,8 @@ func (q *Queries) AddDelivery(ctx context.Context, arg AddDeliveryParams) error 
 
 const addEvent = `-- name: AddEvent :exec
 INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, detail)
-SELECT $1, $2, $3, COALESCE(MAX(e.seq), 0) + 1, $4, $5, $6, $7
-FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2
+VALUES ($1, $2, $3, COALESCE((
+    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7)
 `
 
 type AddEventParams struct {
@@ -107,7 +108,8 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 
 const addMovement = `-- name: AddMovement :execrows
 INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+WHERE NOT EXISTS (SELECT 1 FROM movement m WHERE m.merchant_id = $1 AND m.debit = $6 AND m.trade_no = $10 AND m.refund_id = $4)
 ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING
 `
 
@@ -577,6 +579,46 @@ func (q *Queries) ClaimRefundsLocking(ctx context.Context, arg ClaimRefundsLocki
 		return nil, err
 	}
 	return items, nil
+}
+
+const countEvents = `-- name: CountEvents :one
+SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind = $3
+`
+
+type CountEventsParams struct {
+	MerchantID string
+	PaymentID  string
+	Kind       string
+}
+
+func (q *Queries) CountEvents(ctx context.Context, arg CountEventsParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countEvents, arg.MerchantID, arg.PaymentID, arg.Kind)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countEventsSaying = `-- name: CountEventsSaying :one
+SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind = $3 AND detail = $4
+`
+
+type CountEventsSayingParams struct {
+	MerchantID string
+	PaymentID  string
+	Kind       string
+	Detail     string
+}
+
+func (q *Queries) CountEventsSaying(ctx context.Context, arg CountEventsSayingParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countEventsSaying,
+		arg.MerchantID,
+		arg.PaymentID,
+		arg.Kind,
+		arg.Detail,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const countRefund = `-- name: CountRefund :execrows
@@ -1229,6 +1271,41 @@ func (q *Queries) MoveRefund(ctx context.Context, arg MoveRefundParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const movement = `-- name: Movement :one
+SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement WHERE merchant_id = $1 AND debit = $2 AND trade_no = $3 AND refund_id = $4
+`
+
+type MovementParams struct {
+	MerchantID string
+	Debit      string
+	TradeNo    string
+	RefundID   string
+}
+
+func (q *Queries) Movement(ctx context.Context, arg MovementParams) (Movement, error) {
+	row := q.db.QueryRowContext(ctx, movement,
+		arg.MerchantID,
+		arg.Debit,
+		arg.TradeNo,
+		arg.RefundID,
+	)
+	var i Movement
+	err := row.Scan(
+		&i.MerchantID,
+		&i.ID,
+		&i.PaymentID,
+		&i.RefundID,
+		&i.Kind,
+		&i.Debit,
+		&i.Credit,
+		&i.Amount,
+		&i.Currency,
+		&i.TradeNo,
+		&i.At,
+	)
+	return i, err
 }
 
 const movements = `-- name: Movements :many

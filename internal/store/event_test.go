@@ -1,0 +1,170 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+// Clocks are set back, and ids begin with the time: the numbers go on all the same.
+func TestEventsAreNumberedWithoutAGapWhateverTheClockSays(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		p := create(t, db, payment(1))
+		for n := range 5 {
+			err := db.Tx(t.Context(), func(tx *store.Tx) error {
+				if _, err := tx.Payment(p.MerchantID, p.ID); err != nil {
+					return err
+				}
+				at := t0.Add(-time.Duration(n) * time.Hour)
+				return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: fmt.Sprint(9 - n), At: at, Kind: "note"})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		events, err := db.Events(t.Context(), p.MerchantID, p.ID)
+		if err != nil || len(events) != 5 {
+			t.Fatalf("got %v, %v", events, err)
+		}
+		for i, e := range events { // oldest first, which is the last one written
+			if e.Seq != 5-i {
+				t.Errorf("the event of %v has number %d", e.At, e.Seq)
+			}
+		}
+	})
+}
+
+// What the single writer does about one event reads as many rows with ten
+// thousand events as with ten: SQLite's plans enter each table by a key that
+// leads to the row, or to those of the kind, and sort nothing. PostgreSQL
+// counts the rows.
+func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
+	var mu sync.Mutex
+	texts := map[string]string{}
+	path := filepath.Join(t.TempDir(), "sampan.db")
+	db := storetest.Open(t, "sqlite:"+path, func(c *store.Config) {
+		c.Before = func(text string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if name, ok := strings.CutPrefix(text, "-- name: "); ok {
+				texts[strings.Fields(name)[0]] = text
+			}
+			return nil
+		}
+	})
+	p := create(t, db, payment(1))
+	err := db.Tx(t.Context(), func(tx *store.Tx) error {
+		if err := tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: "e", At: t0, Kind: "note"}); err != nil {
+			return err
+		}
+		if n, err := tx.CountEvents(p.MerchantID, p.ID, "note"); err != nil || n != 1 {
+			t.Errorf("%d notes, %v", n, err)
+		}
+		if has, err := tx.HasEvent(p.MerchantID, p.ID, "note", "x"); err != nil || has {
+			t.Errorf("an event that nobody wrote: %v, %v", has, err)
+		}
+		if _, err := tx.Movement(p.MerchantID, "wallet:main", "T", ""); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a line that nobody wrote: %v", err)
+		}
+		return tx.AddDelivery(delivery(1, "http://a:80"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.FinishAttempt(t.Context(), store.Delivery{MerchantID: p.MerchantID, ID: "none"}, store.DeliveryAttempt{StartedAt: t0}); !errors.Is(err, store.ErrLeaseLost) {
+		t.Fatal(err)
+	}
+
+	t.Run("sqlite", func(t *testing.T) {
+		shell := open(t, "sqlite", path)
+		for name, key := range map[string]string{
+			"AddEvent":          "event_seq (merchant_id=? AND payment_id=?)",
+			"CountEvents":       "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
+			"CountEventsSaying": "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
+			"Movement":          "sqlite_autoindex_movement_2 (merchant_id=? AND debit=? AND trade_no=? AND refund_id=?)",
+			"AddAttempt":        "sqlite_autoindex_delivery_attempt_1 (merchant_id=? AND delivery_id=?)",
+		} {
+			plan := explained(t, shell, "EXPLAIN QUERY PLAN "+texts[name], make([]any, 11)...)
+			if !strings.Contains(plan, key) || strings.Contains(plan, "SCAN e") || strings.Contains(plan, "B-TREE") {
+				t.Errorf("%s goes by\n%s", name, plan)
+			}
+		}
+	})
+	t.Run("postgres", func(t *testing.T) {
+		shell := open(t, "pgx", storetest.PostgresDSN(t))
+		for _, text := range []string{
+			`INSERT INTO event SELECT 'm', 'p', n::text, n, n, CASE WHEN n % 200 = 0 THEN 'note' ELSE 'refunded' END, '', '' FROM generate_series(1, 10000) n`,
+			`INSERT INTO movement SELECT 'm', n::text, 'p', n::text, 'refund', 'merchant', 'wallet', 1, 'HKD', 'T', n FROM generate_series(1, 10000) n`,
+			`INSERT INTO delivery_attempt SELECT 'm', 'p', n, n, n, 200, '', '', 0 FROM generate_series(1, 10000) n`,
+			`ANALYZE`,
+		} {
+			if _, err := shell.ExecContext(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, args := range map[string][]any{
+			"AddEvent":          {"m", "p", "x", 1, "note", "", ""}, // the 51st
+			"CountEvents":       {"m", "p", "note"},
+			"CountEventsSaying": {"m", "p", "note", "x"},
+			"Movement":          {"m", "merchant", "T", "7"},
+			"AddAttempt":        {"m", "p", 1, 1, 1, "", "", 0},
+		} {
+			plan := explained(t, shell, "EXPLAIN (ANALYZE, TIMING off) "+texts[name], args...)
+			for _, rows := range regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`).FindAllStringSubmatch(plan, -1) {
+				if n, err := strconv.Atoi(rows[1]); err != nil || n > 60 {
+					t.Errorf("%s reads %s rows, %v:\n%s", name, rows[1], err, plan)
+				}
+			}
+			if !strings.Contains(plan, "Index") {
+				t.Errorf("%s goes by\n%s", name, plan)
+			}
+		}
+	})
+}
+
+func open(t *testing.T, driver, address string) *sql.DB {
+	t.Helper()
+	shell, err := sql.Open(driver, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shell.Close() })
+	return shell
+}
+
+// explained is the text of a plan, the last column of each row.
+func explained(t *testing.T, shell *sql.DB, text string, args ...any) string {
+	t.Helper()
+	rows, err := shell.QueryContext(t.Context(), text, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan strings.Builder
+	for rows.Next() {
+		fields := make([]any, len(columns))
+		for i := range fields {
+			fields[i] = new(any)
+		}
+		if err := rows.Scan(fields...); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&plan, *fields[len(fields)-1].(*any))
+	}
+	return plan.String()
+}
