@@ -27,7 +27,7 @@ const auditShown = 1000
 func (cmd auditCmd) Run(e *env) error {
 	return cmd.with(e.ctx, func(o operator) error {
 		var shown []gateway.Difference
-		out := json.NewEncoder(e.stdout)
+		out := json.NewEncoder(forMachines(e.stdout))
 		audit := gateway.Audit{
 			Store: o.DB, MerchantID: cmd.Merchant,
 			Notification: o.notification, RefundNotification: o.refundNotification,
@@ -95,7 +95,7 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 	}
 	fmt.Fprintf(w, "✘ the books are not in order: %s\n", several(r.Differences, "difference"))
 	for _, d := range shown {
-		fmt.Fprintf(w, "\nmerchant %s%s, %s\n  is         %s\n  should be  %s\n", orDash(d.MerchantID), ifAny(", payment ", d.PaymentID), d.What, d.Stored, d.Want)
+		printf(w, "\nmerchant %s%s, %s\n  is         %s\n  should be  %s\n", orDash(d.MerchantID), ifAny(", payment ", d.PaymentID), d.What, d.Stored, d.Want)
 	}
 	if more := r.Differences - len(shown); more > 0 {
 		fmt.Fprintf(w, "\nand %d more; --json prints all\n", more)
@@ -122,12 +122,12 @@ func (p *auditProgress) show(c gateway.AuditCounts) {
 		return
 	}
 	p.shown = now
-	fmt.Fprintf(p.out, "\r\x1b[K%d payments  %d movements  %d differences  %.0f s", c.Payments, c.Movements, c.Differences, now.Sub(p.began).Seconds())
+	rewrite(p.out, "%d payments  %d movements  %d differences  %.0f s", c.Payments, c.Movements, c.Differences, now.Sub(p.began).Seconds())
 }
 
 // clear removes the line.
 func (p *auditProgress) clear() {
 	if !p.shown.IsZero() {
-		io.WriteString(p.out, "\r\x1b[K")
+		rewrite(p.out, "")
 	}
 }

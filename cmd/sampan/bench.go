@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -144,12 +143,12 @@ func (cmd benchCmd) progress(e *env, connections int, start time.Time, answered 
 		for before := int64(0); ; {
 			select {
 			case <-ctx.Done():
-				io.WriteString(e.stdout, "\r\x1b[K")
+				rewrite(e.stdout, "")
 				return
 			case <-tick.C:
 			}
 			now := answered.Load()
-			fmt.Fprintf(e.stdout, "\r\x1b[K%d connections  %3.0f s of %s  %d orders  %d/s",
+			rewrite(e.stdout, "%d connections  %3.0f s of %s  %d orders  %d/s",
 				connections, time.Since(start).Seconds(), cmd.Duration, now, (now-before)*5)
 			before = now
 		}

@@ -68,14 +68,14 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 			return fmt.Errorf("delivery %s: %w", cmd.Delivery, store.ErrNotFound)
 		}
 		d := found[0]
-		fmt.Fprintf(e.stdout, "to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
+		printf(e.stdout, "to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
 		switch d.State {
 		case store.DeliveryDue:
-			fmt.Fprintf(e.stdout, ", next attempt at %s", when(d.DueAt, o.zone))
+			printf(e.stdout, ", next attempt at %s", when(d.DueAt, o.zone))
 		default:
-			fmt.Fprintf(e.stdout, " since %s", when(d.DoneAt, o.zone))
+			printf(e.stdout, " since %s", when(d.DoneAt, o.zone))
 		}
-		fmt.Fprintf(e.stdout, "\nbody   %s\n\n", d.Body)
+		printf(e.stdout, "\nbody   %s\n\n", d.Body)
 		attempts, err := o.Attempts(e.ctx, cmd.Merchant, cmd.Delivery)
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func (cmd deliveryResendCmd) Run(e *env) error {
 		case err != nil:
 			return fmt.Errorf("delivery %s: %w", cmd.Delivery, err)
 		}
-		fmt.Fprintf(e.stdout, "delivery %s is due now\n", cmd.Delivery)
+		printf(e.stdout, "delivery %s is due now\n", cmd.Delivery)
 		return nil
 	})
 }

@@ -66,9 +66,9 @@ func (d *doctor) bad(what, finding, advice string) {
 }
 
 func (d *doctor) line(mark, what, finding, advice string) {
-	fmt.Fprintf(d.stdout, "%s %-14s  %s\n", mark, what, strings.ReplaceAll(finding, "\n", "; "))
+	printf(d.stdout, "%s %-14s  %s\n", mark, what, strings.ReplaceAll(finding, "\n", "; "))
 	if advice != "" {
-		fmt.Fprintf(d.stdout, "  %-14s  → %s\n", "", advice)
+		printf(d.stdout, "  %-14s  → %s\n", "", advice)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -63,7 +62,7 @@ func main() {
 	stop()
 	if err != nil {
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "sampan:", strings.TrimPrefix(err.Error(), "sampan: ")) // the client's errors say it too
+			fmt.Fprintln(forPeople(os.Stderr), complaint(err))
 		}
 		os.Exit(1)
 	}
@@ -71,6 +70,7 @@ func main() {
 
 // run is the program, so that tests run the true one.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	stdout, stderr = forPeople(stdout), forPeople(stderr)
 	var c cli
 	exited := false
 	parser, err := kong.New(&c,

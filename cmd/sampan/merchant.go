@@ -90,7 +90,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 		if err := o.CreateCredential(e.ctx, c); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "merchant    %s  %s\napp_code    %s\nclient_key  %s\n\n", m.ID, m.Name, c.AppCode, c.ClientKey.Reveal())
+		printf(e.stdout, "merchant    %s  %s\napp_code    %s\nclient_key  %s\n\n", m.ID, m.Name, c.AppCode, c.ClientKey.Reveal())
 		fmt.Fprintln(e.stdout, "The client key is not shown again. Next: sampan wallet add --merchant", m.ID)
 		return nil
 	})
@@ -124,7 +124,7 @@ func (cmd merchantAddStoreCmd) Run(e *env) error {
 		if err != nil {
 			return fmt.Errorf("store %s: %w", cmd.ID, err)
 		}
-		fmt.Fprintf(e.stdout, "store %s of merchant %s\n", cmd.ID, c.MerchantID)
+		printf(e.stdout, "store %s of merchant %s\n", cmd.ID, c.MerchantID)
 		return nil
 	})
 }

@@ -25,7 +25,7 @@ func (cmd merchantSetCmd) Run(e *env) error {
 		if err := o.SetReturnHosts(e.ctx, cmd.AppCode, hosts); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "app code %s returns buyers to: %s\n%s\n", cmd.AppCode, orDash(join(hosts)), soon)
+		printf(e.stdout, "app code %s returns buyers to: %s\n%s\n", cmd.AppCode, orDash(join(hosts)), soon)
 		return nil
 	})
 }
@@ -89,7 +89,7 @@ func (p merchantPart) set(e *env, disabled bool) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "%s is %s\n%s\n", what, state(disabled), soon)
+		printf(e.stdout, "%s is %s\n%s\n", what, state(disabled), soon)
 		return nil
 	})
 }
@@ -113,7 +113,7 @@ func (cmd merchantRotateKeyCmd) Run(e *env) error {
 		if err := o.SetClientKey(e.ctx, cmd.AppCode, key); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "app_code    %s\nclient_key  %s\n\n", cmd.AppCode, key.Reveal())
+		printf(e.stdout, "app_code    %s\nclient_key  %s\n\n", cmd.AppCode, key.Reveal())
 		fmt.Fprintln(e.stdout, "The client key is not shown again. The old one signs nothing any more, and notifications are signed with this one.", soon)
 		return nil
 	})

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -48,15 +47,6 @@ func (f configFlag) with(ctx context.Context, fn func(operator) error) error {
 		return err
 	}
 	return errors.Join(fn(o), o.Close())
-}
-
-// table writes aligned rows; the first is the heading.
-func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintln(t, strings.Join(r, "\t"))
-	}
-	return t.Flush()
 }
 
 // when prints a time for people, in the deployment's zone.

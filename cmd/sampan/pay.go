@@ -109,9 +109,9 @@ func (cmd payCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
+	printf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
 	if inApp {
-		fmt.Fprintf(e.stdout, "tradeNO    %s\n", p.TradeNo)
+		printf(e.stdout, "tradeNO    %s\n", p.TradeNo)
 	}
 	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && isTerminal(e.stdout) {
 		fmt.Fprint(e.stdout, "\n"+code.ToSmallString(false))
@@ -124,6 +124,9 @@ func (cmd payCmd) Run(e *env) error {
 
 // isTerminal reports whether an input or an output is a terminal.
 func isTerminal(stream any) bool {
+	if s, ok := stream.(screen); ok {
+		stream = s.w
+	}
 	f, ok := stream.(*os.File)
 	if !ok {
 		return false
@@ -148,7 +151,7 @@ func waitPaid(e *env, client *sampan.Client, id string) error {
 				fmt.Fprintln(e.stdout, " paid")
 				return nil
 			case !t.Code.Pending():
-				fmt.Fprintln(e.stdout, "", t.Code, t.Message)
+				printf(e.stdout, " %s %s\n", t.Code, t.Message)
 				return errReported
 			}
 		}

@@ -138,10 +138,10 @@ func (o operator) show(ctx context.Context, w io.Writer, p pay.Payment) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "order     %s\nsyssn     %s\nmerchant  %s, app code %s%s\namount    %s by %s, through the account %s\nstate     %s\nmade      %s, to be paid until %s, opened %s, paid %s\n",
+	printf(w, "order     %s\nsyssn     %s\nmerchant  %s, app code %s%s\namount    %s by %s, through the account %s\nstate     %s\nmade      %s, to be paid until %s, opened %s, paid %s\n",
 		p.OrderNo, p.ID, p.MerchantID, p.AppCode, ifAny(", store ", p.StoreID), p.Amount, p.PayType.Name(), p.AccountID, stands(p),
 		when(p.CreatedAt, o.zone), when(p.ExpiresAt, o.zone), when(p.OpenedAt, o.zone), when(p.PaidAt, o.zone))
-	fmt.Fprintf(w, "trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), when(p.DueAt, o.zone))
+	printf(w, "trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), when(p.DueAt, o.zone))
 
 	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {when(p.CreatedAt, o.zone), "created", "merchant", p.Goods}}
 	for _, v := range events {
@@ -202,15 +202,6 @@ func stands(p pay.Payment) string {
 		words = append(words, "needs a look")
 	}
 	return strings.Join(words, ", ")
-}
-
-// section prints a table after an empty line, if there is more than its heading.
-func section(w io.Writer, rows [][]string) error {
-	if len(rows) == 1 {
-		return nil
-	}
-	fmt.Fprintln(w)
-	return table(w, rows)
 }
 
 func ifAny(before, text string) string {

@@ -36,7 +36,7 @@ func (cmd onOrder) order(e *env, client *sampan.Client) (sampan.Transaction, pay
 // agreed shows the order and asks whether to go on. Where nobody can be asked,
 // --yes is required.
 func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, question string) error {
-	fmt.Fprintf(e.stdout, "order      %s\nsyssn      %s\namount     %s with %s\nstate      %s\n",
+	printf(e.stdout, "order      %s\nsyssn      %s\namount     %s with %s\nstate      %s\n",
 		t.OrderNo, t.ID, amount, pay.PayType(t.PayType).Name(), standing(t))
 	if cmd.Yes {
 		return nil
@@ -44,7 +44,7 @@ func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, quest
 	if !isTerminal(e.stdin) {
 		return errors.New("this cannot be taken back: say --yes, or run it at a terminal")
 	}
-	fmt.Fprintf(e.stdout, "\n%s [y/N] ", question)
+	printf(e.stdout, "\n%s [y/N] ", question)
 	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
@@ -81,12 +81,12 @@ func (cmd refundCmd) Run(e *env) error {
 	if cmd.OrderNo == "" {
 		cmd.OrderNo = "CLI-R" + time.Now().UTC().Format("20060102150405") + newCode(3)
 	}
-	fmt.Fprintf(e.stdout, "\nrefund     %s\n", cmd.OrderNo)
+	printf(e.stdout, "\nrefund     %s\n", cmd.OrderNo)
 	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "syssn      %s\namount     %s\n", r.ID, back)
+	printf(e.stdout, "syssn      %s\namount     %s\n", r.ID, back)
 	return outcome(e, r.ID, r.Code)
 }
 
@@ -109,15 +109,15 @@ func (cmd closeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "\nclosing    %s\n", c.ID)
+	printf(e.stdout, "\nclosing    %s\n", c.ID)
 	return outcome(e, t.ID, c.Code)
 }
 
 // outcome tells whether what was asked for is done.
 func outcome(e *env, id string, code sampan.Code) error {
 	if code.Pending() {
-		_, err := fmt.Fprintf(e.stdout, "outcome    not known yet; the gateway goes on finding out\n           sampan query %s\n", id)
-		return err
+		printf(e.stdout, "outcome    not known yet; the gateway goes on finding out\n           sampan query %s\n", id)
+		return nil
 	}
 	_, err := fmt.Fprintln(e.stdout, "outcome    done")
 	return err

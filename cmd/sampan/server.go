@@ -157,5 +157,5 @@ func logger(c config, w io.Writer) *slog.Logger {
 	if c.LogFormat == "text" {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(slog.NewJSONHandler(forMachines(w), options))
 }

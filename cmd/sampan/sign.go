@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -206,18 +205,4 @@ func (o signOutput) explain(right signing, usual []mistake, m message, signature
 		o.line("→", f.fix)
 	}
 	return errReported
-}
-
-// visible writes the characters that do not show, such as a line feed, by their
-// number.
-func visible(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "‹%U›", r)
-		}
-	}
-	return b.String()
 }

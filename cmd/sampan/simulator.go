@@ -86,9 +86,9 @@ func (cmd simulatorCmd) Run(e *env) error {
 		return err
 	}
 	keysFile := filepath.Join(cmd.Data, walletKeysFile)
-	fmt.Fprintf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\napp      %s/~app/go?url=…\n\n", baseURL(listeners[0]), baseURL(listeners[1]), baseURL(listeners[2]))
-	fmt.Fprintf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\n", md5Partner, keysFile, rsaPartner, keysFile)
-	fmt.Fprintf(e.stdout, "app id   %s  RSA2  keys in %s\napp id   %s  RSA2  with certificates: %s\napp id   %s  RSA2  with open_id\nfaults   %s\n\nCtrl-C ends it.\n",
+	printf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\napp      %s/~app/go?url=…\n\n", baseURL(listeners[0]), baseURL(listeners[1]), baseURL(listeners[2]))
+	printf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\n", md5Partner, keysFile, rsaPartner, keysFile)
+	printf(e.stdout, "app id   %s  RSA2  keys in %s\napp id   %s  RSA2  with certificates: %s\napp id   %s  RSA2  with open_id\nfaults   %s\n\nCtrl-C ends it.\n",
 		windowApp, keysFile, certApp, filepath.Join(cmd.Data, "*.crt"), openIDApp, awkward)
 	return runSimulator(e.ctx, sim, [3]net.Listener(listeners), log)
 }

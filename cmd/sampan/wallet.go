@@ -91,7 +91,7 @@ func (cmd walletAddCmd) Run(e *env) error {
 		if err := o.PutWalletAccount(e.ctx, a); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "wallet account %s of merchant %s: %s for %s\n", a.ID, a.MerchantID, a.Wallet, join(a.PayTypes))
+		printf(e.stdout, "wallet account %s of merchant %s: %s for %s\n", a.ID, a.MerchantID, a.Wallet, join(a.PayTypes))
 		accounts, err := o.WalletAccounts(e.ctx, cmd.Merchant)
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func (cmd walletAddCmd) Run(e *env) error {
 			fmt.Fprintln(e.stdout, "It was disabled and still is; see: sampan wallet enable")
 		}
 		if o.BaseURL != "" {
-			fmt.Fprintf(e.stdout, "callbacks come to %s/callback/%s/%s\n", strings.TrimRight(o.BaseURL, "/"), a.MerchantID, a.ID)
+			printf(e.stdout, "callbacks come to %s/callback/%s/%s\n", strings.TrimRight(o.BaseURL, "/"), a.MerchantID, a.ID)
 		}
 		return nil
 	})
@@ -137,7 +137,7 @@ func (p walletPart) set(e *env, disabled bool) error {
 		if err := o.SetWalletAccountDisabled(e.ctx, p.Merchant, p.ID, disabled); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "wallet account %s of merchant %s is %s\n%s\n", p.ID, p.Merchant, state(disabled), soon)
+		printf(e.stdout, "wallet account %s of merchant %s is %s\n%s\n", p.ID, p.Merchant, state(disabled), soon)
 		return nil
 	})
 }
@@ -186,9 +186,9 @@ func (walletKindsCmd) Run(e *env) error {
 	var errs []error
 	for _, name := range walletNames() {
 		info := wallets[name].Info
-		fmt.Fprintf(e.stdout, "%s — %s (%s)\n", name, info.Title, info.Maturity)
+		printf(e.stdout, "%s — %s (%s)\n", name, info.Title, info.Maturity)
 		for _, t := range info.PayTypes {
-			fmt.Fprintf(e.stdout, "  %s  %s: %s\n", t, t.Name(), join(info.Currencies[t]))
+			printf(e.stdout, "  %s  %s: %s\n", t, t.Name(), join(info.Currencies[t]))
 		}
 		rows := [][]string{}
 		for _, s := range info.Settings {

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+// hostile is what strangers can put into a text: a title and a colour for the
+// terminal, the same by C1 controls, a bell and a backspace, what turns the text,
+// what does not show, line and paragraph ends, a byte that is no UTF-8; and a
+// line that looks like one of ours.
+const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x\u2069\u200e\u200f\u061c\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\u3164\xff\r\n✔ FORGED\t\v\f"
+
+// honest is what must come through.
+const honest = "烏龍茶 crème brûlée ﷼ नमस्ते 🍵 ☕️ €"
+
+// obeyed lists the characters of a text that a terminal obeys or that do not
+// show. It is written apart from hidden, from the standard's names.
+func obeyed(text string) (found []string) {
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+			found = append(found, fmt.Sprintf("byte %#x", text[i]))
+			continue
+		}
+		switch {
+		case r == '\n':
+		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x61c,
+			r >= 0x200b && r <= 0x200d, r == 0xfeff, r == 0x2028, r == 0x2029, r == 0xad, r == 0x2060, unicode.Is(unicode.Cf, r):
+			found = append(found, fmt.Sprintf("%U", r))
+		}
+	}
+	return found
+}
+
+// prints runs a command of the true program and returns all that it prints.
+func prints(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if err := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); err != nil && !errors.Is(err, errReported) {
+		fmt.Fprintln(forPeople(&stderr), complaint(err))
+	}
+	return stdout.String() + stderr.String()
+}
+
+func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
+	dir := t.TempDir()
+	file, dsn := filepath.Join(dir, "sampan.toml"), "sqlite:"+filepath.Join(dir, "sampan.db")
+	text := fmt.Sprintf("database = %q\nmaster_key_file = %q\n", dsn, filepath.Join(dir, "master.key"))
+	for name, text := range map[string]string{"sampan.toml": text, "master.key": storetest.MasterKey.Reveal()} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := storetest.Open(t, dsn)
+	m, c := storetest.Merchant(t, db)
+	now := time.Now()
+	words := hostile + honest
+	evil := pay.Merchant{ID: "666666", Name: words, MCC: words, CreatedAt: now}
+	account := pay.WalletAccount{
+		MerchantID: m.ID, ID: words, Wallet: words, PayTypes: []pay.PayType{pay.PayType(words)}, Currencies: []pay.Currency{"HKD"},
+		Settings: map[string]string{words: words}, Secrets: map[string]pay.Secret{words: "x"}, CreatedAt: now,
+	}
+	p := pay.Payment{
+		Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20261129100001000000000001", OrderNo: "A-1" + words, Fingerprint: "f",
+		PayType: pay.PayType(words), AccountID: words, Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Goods: words, ClientTime: words,
+		NotifyURL: words, ReturnURL: words, OpenID: words, Status: pay.Created, Failure: words, CreatedAt: now, ExpiresAt: now,
+	}
+	failed := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed(db.CreateMerchant(t.Context(), evil))
+	failed(db.CreateCredential(t.Context(), pay.Credential{MerchantID: evil.ID, AppCode: "EVIL" + words, ClientKey: "K", ReturnHosts: []string{words}, HasStores: true, CreatedAt: now}))
+	failed(db.CreateStore(t.Context(), pay.Store{MerchantID: evil.ID, AppCode: "EVIL" + words, ID: words, Name: words, CreatedAt: now}))
+	failed(db.PutWalletAccount(t.Context(), account))
+	_, _, err := db.CreatePayment(t.Context(), p)
+	failed(err)
+	failed(db.Tx(t.Context(), func(tx *store.Tx) error {
+		paid := p
+		paid.Status, paid.TradeNo, paid.BuyerID, paid.PaidAt = pay.Paid, words, words, now
+		_, err := tx.MovePayment(paid, pay.Created)
+		failed(err)
+		_, err = tx.ReserveRefund(p.MerchantID, p.ID, 100)
+		failed(err)
+		_, err = tx.AddRefund(pay.Refund{Scope: p.Scope, ID: "20261129100001000000000002", OrderNo: words, PaymentID: p.ID, Amount: p.Amount,
+			Status: pay.RefundPending, Failure: words, CreatedAt: now}, now.Add(time.Hour))
+		failed(err)
+		_, err = tx.AddMovement(pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID, Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now})
+		failed(err)
+		failed(tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: words, At: now, Kind: words, Actor: words, Detail: words}))
+		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: c.AppCode, Kind: words, URL: words,
+			Receiver: words, Body: []byte(words), CreatedAt: now})
+	}))
+	claims, err := db.ClaimDeliveries(t.Context(), store.DeliveryClaim{Now: now.Add(time.Minute), Lease: time.Minute, Limit: 1, PerReceiver: 1})
+	failed(err)
+	claims[0].State, claims[0].DueAt = store.DeliveryDue, now.Add(time.Hour)
+	failed(db.FinishAttempt(t.Context(), claims[0], store.DeliveryAttempt{StartedAt: now, Status: 500, Answer: words, Error: words}))
+
+	// The commands of merchants talk to a server of somebody's choice.
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/trade/v1/query":
+			line := map[string]any{
+				"syssn": words, "out_trade_no": words, "txamt": "100", "txcurrcd": words, "pay_type": words, "respcd": "1143", "errmsg": words,
+				"respmsg": words, "goods_name": words, "txdtm": "2026-11-29 01:02:03", "sysdtm": "2026-11-29 01:02:03", "cancel": "0", "order_type": "payment",
+			}
+			json.NewEncoder(w).Encode(map[string]any{"respcd": "0000", "resperr": words, "respmsg": words, "data": []any{line}})
+		default:
+			json.NewEncoder(w).Encode(map[string]any{"respcd": "1205", "resperr": words, "respmsg": words})
+		}
+	}))
+	defer server.Close()
+	t.Setenv("SAMPAN_CLIENT_KEY", "KEY")
+	asMerchant := []string{"--server", server.URL, "--app-code", "APP"}
+
+	for _, command := range [][]string{
+		{"merchant", "list", "--config", file},
+		{"wallet", "list", "--config", file, "--merchant", m.ID},
+		{"wallet", "kinds"},
+		{"payment", "show", "--config", file, p.ID},
+		{"payment", "show", "--config", file, words},
+		{"delivery", "list", "--config", file},
+		{"delivery", "show", "--config", file, "--merchant", m.ID, "D1"},
+		{"delivery", "show", "--config", file, "--merchant", m.ID, words},
+		{"delivery", "resend", "--config", file, "--merchant", m.ID, words},
+		{"merchant", "set", "--config", file, "--app-code", words, "--return-hosts", "shop.example"},
+		{"audit", "--config", file},
+		{"audit", "--config", file, "--json"},
+		{"doctor", "--config", file, "--offline"},
+		{"sign", "a=" + words, "--client-key", "env:SAMPAN_CLIENT_KEY"},
+		append([]string{"query"}, asMerchant...),
+		append([]string{"query", words}, asMerchant...),
+		append([]string{"pay", "1.00", "--goods", words}, asMerchant...),
+		append([]string{"refund", "--yes", "20261129100001000000000001"}, asMerchant...),
+		append([]string{"close", "--yes", "20261129100001000000000001"}, asMerchant...),
+		append([]string{"note", "20261129100001000000000001", words}, asMerchant...),
+		{"no such command " + words},
+	} {
+		printed := prints(t, command...)
+		name := strings.Join(command[:min(2, len(command))], " ")
+		if found := obeyed(printed); len(found) > 0 {
+			t.Errorf("%.40q prints %v:\n%q", name, found, printed)
+		}
+		for line := range strings.Lines(printed) {
+			if strings.HasPrefix(line, "✔ FORGED") {
+				t.Errorf("%.40q: a stranger has written the line %q", name, line)
+			}
+		}
+		if len(printed) == 0 {
+			t.Errorf("%.40q prints nothing", name)
+		}
+		if len(command) > 1 && command[1] == "show" && !strings.Contains(printed, honest) {
+			t.Errorf("%.40q does not print %s:\n%s", name, honest, printed)
+		}
+	}
+	printed := prints(t, "audit", "--config", file, "--json")
+	for line := range strings.Lines(printed) {
+		var difference struct{ Difference struct{ Stored string } }
+		if err := json.Unmarshal([]byte(line), &difference); err != nil {
+			t.Errorf("%v: %q", err, line)
+		}
+	}
+	if !strings.Contains(printed, `\u202egnp.exe`) {
+		t.Errorf("a reader of the JSON does not get what is stored:\n%s", printed)
+	}
+}
+
+// What a stream does to a text holds for every character that there is.
+func TestAStreamLetsOnlyThroughWhatShows(t *testing.T) {
+	for r := range rune(unicode.MaxRune + 1) {
+		if !utf8.ValidRune(r) || r >= ' ' && r <= '~' {
+			continue
+		}
+		in := "a" + string(r) + "b"
+		var people, machines bytes.Buffer
+		fmt.Fprint(forPeople(&people), in)
+		fmt.Fprint(forMachines(&machines), `"`+in+`"`)
+		if r == '\n' {
+			continue
+		}
+		if found := obeyed(people.String() + machines.String()); len(found) > 0 && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
+			t.Fatalf("%U comes through", r)
+		}
+		var back string
+		if err := json.Unmarshal(machines.Bytes(), &back); err != nil || back != in {
+			t.Fatalf("%U: a reader of the JSON gets %q, %v", r, back, err)
+		}
+		if people.String() != in && (unicode.IsPrint(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.IsMark(r) && r < 0xe0000 && r != 0x34f && r != 0x17b4 && r != 0x17b5) {
+			t.Fatalf("%U does not come through: %q", r, people.String())
+		}
+	}
+	var people bytes.Buffer
+	if n, err := forPeople(&people).Write([]byte("a\xffb")); n != 3 || err != nil || people.String() != "a‹FF›b" {
+		t.Errorf("%d, %v, %q", n, err, people.String())
+	}
+	people.Reset()
+	printf(forPeople(forPeople(&people)), "%-6s|%5d|%v\n", "a\nb", 7, errors.New("c\td"))
+	if people.String() != "a‹U+000A›b   |    7|c‹U+0009›d\n" {
+		t.Errorf("got %q", people.String())
+	}
+}
+
+func TestTheLastErrorIsOneOfOurs(t *testing.T) {
+	got := complaint(errors.Join(errors.New("sampan: a"), errors.New("sampan: b")))
+	if got != "sampan: a\n  sampan: b" {
+		t.Errorf("got %q", got)
+	}
+}
