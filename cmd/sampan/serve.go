@@ -22,6 +22,7 @@ func (cmd serveCmd) Run(e *env) error {
 		return fmt.Errorf("%s: base_url: missing; it is how buyers and wallets reach this server", cmd.Config)
 	}
 	log := logger(c, e.stderr)
+	takeStray(log)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // the heap is so small that the default collects many times a second under load
 	}

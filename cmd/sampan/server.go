@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	golog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -115,7 +116,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    128 << 10, // a GET may carry a query of 64 KiB
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          golog.New(newStray(log), "", 0),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()

@@ -80,6 +80,7 @@ func (cmd simulatorCmd) Run(e *env) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
+	takeStray(log)
 	awkward := cmd.drawn()
 	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, awkward, log)
 	if err != nil {
