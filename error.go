@@ -1,6 +1,7 @@
 package sampan
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -22,10 +23,11 @@ const (
 	CodeProcessing     Code = "1145" // state: the outcome is not known yet
 	CodeExpired        Code = "1181"
 	CodeForbidden      Code = "1250" // pay type or currency not enabled
+	CodeSystemError    Code = "1252" // the order may exist: ask with a query
 	CodeAlreadyPaid    Code = "1260"
 	CodeAlreadyClosed  Code = "1264"
 	CodeWalletSlow     Code = "1296"
-	CodeWalletBusy     Code = "1297" // with HTTP 429: too many requests
+	CodeWalletBusy     Code = "1297" // come again; with HTTP 429: too many requests, with 503: the gateway's own trouble
 	CodeOutcomeUnknown Code = "1298" // the order may exist: ask with a query
 	CodeNumberUsed     Code = "2011" // the order number stands for another order
 
@@ -41,10 +43,42 @@ const (
 // Pending reports whether the outcome is still to come: ask again later.
 func (c Code) Pending() bool { return c == CodeNotPaidYet || c == CodeProcessing }
 
+// Repeat reports whether err, which a call returned, leaves open what became of
+// the call, or says that it can be made in a moment: send the same request again,
+// above all under the same OrderNo, or ask with Query. After any other error the
+// call has surely failed.
+//
+// Open are a broken connection, an answer that cannot be read or has no Code, and
+// the codes that Code.Pending, CodeSystemError, CodeOutcomeUnknown and
+// CodeWalletSlow name. CodeMaintenance, CodeInProgress and CodeWalletBusy say to
+// come again; a call that was tried several times may still have been carried out.
+func Repeat(err error) bool {
+	if err == nil || errors.As(err, new(*unsentError)) {
+		return false
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	switch e.Code {
+	case "", CodeSystemError, CodeOutcomeUnknown, CodeWalletSlow, CodeMaintenance, CodeInProgress, CodeWalletBusy:
+		return true
+	}
+	return e.Code.Pending()
+}
+
+// unsentError is a call that cannot be made: nothing was sent.
+type unsentError struct{ err error }
+
+func unsent(format string, args ...any) error {
+	return &unsentError{fmt.Errorf("sampan: "+format, args...)}
+}
+
+func (e *unsentError) Error() string { return e.err.Error() }
+func (e *unsentError) Unwrap() error { return e.err }
+
 // Error is an answer of the gateway that is not a success. Get at it with
-// errors.As. A failure that is not an *Error, such as a broken connection, and
-// one without a Code leave open whether the gateway took the request: repeat it
-// unchanged.
+// errors.As. Repeat tells whether it is final.
 type Error struct {
 	Code       Code          // "" if the answer did not come from the trade API, e.g. from a proxy
 	Message    string        // resperr: for people

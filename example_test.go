@@ -83,10 +83,10 @@ func ExampleError() {
 	switch {
 	case errors.As(err, &e) && e.Code == sampan.CodeAlreadyPaid:
 		fmt.Println("nothing to do")
-	case errors.As(err, &e) && e.Code != "":
-		fmt.Println("refused:", e.Message)
+	case sampan.Repeat(err):
+		fmt.Println("not known yet: call Pay again with the same request")
 	case err != nil:
-		fmt.Println("no answer: call Pay again with the same request")
+		fmt.Println("refused:", err)
 	}
 	// Output: nothing to do
 }

@@ -2,7 +2,6 @@ package sampan
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -40,12 +39,12 @@ type Payment struct {
 }
 
 // Pay creates an order. Calling it again with the same request gives the same
-// order, whatever Time says, so a call that failed without an answer is
-// repeated unchanged; with the same OrderNo and anything else different the
+// order, whatever Time says, so a call of whose outcome nothing is known (Repeat)
+// is repeated unchanged; with the same OrderNo and anything else different the
 // gateway answers CodeNumberUsed.
 func (c *Client) Pay(ctx context.Context, r PaymentRequest) (*Payment, error) {
 	if r.ExpiresIn%time.Minute != 0 {
-		return nil, errors.New("sampan: ExpiresIn is not a whole number of minutes")
+		return nil, unsent("ExpiresIn is not a whole number of minutes")
 	}
 	if r.Time.IsZero() {
 		r.Time = c.now()

@@ -38,7 +38,9 @@ type Refund struct {
 // same request gives the same refund, never a second one.
 //
 // Errors that are final for the number are CodeRefundDenied, CodeFundsShort,
-// CodeRefundTooLate and CodeRefundTooLarge.
+// CodeRefundTooLate and CodeRefundTooLarge. After an error that Repeat reports,
+// never give the money back in another way, nor under another OrderNo: the refund
+// may be under way.
 func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 	p := sign.Params{"syssn": r.PaymentID, "out_trade_no": r.OrderNo}
 	a, code, err := c.undo(ctx, "/trade/v1/refund", p, r.Amount, r.Time, r.StoreID, r.DeviceID)

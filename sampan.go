@@ -63,7 +63,7 @@ type Client struct {
 
 	// Attempts is how often a call is tried in all; 3 if 0, and 1 turns retries
 	// off. Every call of this client is safe to repeat, since the gateway knows
-	// an order by its number. Tried again are transport errors, the statuses
+	// an order by its number; a note may be kept twice. Tried again are transport errors, the statuses
 	// 429, 502, 503 and 504, and the codes CodeInProgress, CodeWalletSlow and
 	// CodeWalletBusy; not when the gateway asks for more than ten seconds'
 	// pause, nor when the context would end first.
@@ -105,7 +105,7 @@ func (c Client) Format(f fmt.State, _ rune) {
 // *Error too.
 func (c *Client) call(ctx context.Context, path string, p sign.Params) (*answer, error) {
 	if c.BaseURL == "" || c.AppCode == "" || c.ClientKey == "" {
-		return nil, errors.New("sampan: the client needs BaseURL, AppCode and ClientKey")
+		return nil, unsent("the client needs BaseURL, AppCode and ClientKey")
 	}
 	for n := 1; ; n++ {
 		a, err := c.attempt(ctx, path, p)
@@ -126,11 +126,11 @@ func (c *Client) attempt(ctx context.Context, path string, p sign.Params) (*answ
 	target := strings.TrimRight(c.BaseURL, "/") + path
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, fmt.Errorf("sampan: %w", err)
+		return nil, unsent("%w", err)
 	}
 	algorithm, err := sign.ParseAlgorithm(string(c.signType()))
 	if err != nil {
-		return nil, fmt.Errorf("sampan: %w", err)
+		return nil, unsent("%w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("X-QF-APPCODE", c.AppCode)

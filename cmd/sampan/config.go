@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -33,6 +34,7 @@ type config struct {
 	LogFormat      string   `toml:"log_format,omitempty"`
 	LogLevel       string   `toml:"log_level,omitempty"`
 	RefundDays     int      `toml:"refund_days,omitempty"`
+	TroubleStatus  int      `toml:"trouble_status,omitempty"`
 
 	Late     map[pay.Status]gateway.LatePolicy `toml:"late,omitempty"`
 	Delivery deliveryConfig                    `toml:"delivery,omitempty"`
@@ -158,6 +160,13 @@ func (c *config) complete() error {
 	}
 	if c.RefundDays < 0 || c.RefundDays > 9999 {
 		return errors.New("refund_days: must be a number of days from 1 to 9999")
+	}
+	switch c.TroubleStatus {
+	case 0:
+		c.TroubleStatus = http.StatusServiceUnavailable
+	case http.StatusOK, http.StatusServiceUnavailable:
+	default:
+		return fmt.Errorf("trouble_status: %d is neither 200 nor 503", c.TroubleStatus)
 	}
 	if err := gateway.CheckLate(c.Late); err != nil {
 		return fmt.Errorf("late: %w", err)

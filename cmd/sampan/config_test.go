@@ -67,3 +67,18 @@ func tomlKeys(of reflect.Type) (keys []string) {
 	}
 	return keys
 }
+
+func TestTheStatusOfTroubleIsOneOfTwo(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("SAMPAN_MASTER_KEY", strings.Repeat("0f", 32))
+	for line, want := range map[string]int{"": 503, "trouble_status = 503": 503, "trouble_status = 200": 200, "trouble_status = 500": 0} {
+		path := filepath.Join(dir, "sampan.toml")
+		if err := os.WriteFile(path, []byte("database = \"sqlite:x.db\"\n"+line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := readConfig(path)
+		if want == 0 && (err == nil || !strings.Contains(err.Error(), "trouble_status: 500 is neither 200 nor 503")) || want != 0 && (err != nil || c.TroubleStatus != want) {
+			t.Errorf("%q: got %d, %v", line, c.TroubleStatus, err)
+		}
+	}
+}

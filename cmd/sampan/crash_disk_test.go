@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,7 +108,7 @@ func (s *site) runsOut(t *testing.T, fill, empty func() error) {
 	var refused atomic.Int64
 	s.ledger.transient = func(err error) bool {
 		var e *sampan.Error
-		if !errors.As(err, &e) || e.Code != "1252" && e.Code != sampan.CodeOutcomeUnknown {
+		if !errors.As(err, &e) || (e.HTTPStatus != http.StatusServiceUnavailable || !sampan.Repeat(err)) && e.Code != sampan.CodeOutcomeUnknown {
 			return false // it is there, and answers
 		}
 		refused.Add(1)

@@ -68,7 +68,7 @@ func (pg *cluster) crashAny(t *testing.T, s *site) {
 // database that is: it says that it does not know, and never that it is done.
 func inTrouble(err error) bool {
 	var e *sampan.Error
-	return away(err) || errors.As(err, &e) && (e.Code == "1252" || e.Code == sampan.CodeOutcomeUnknown)
+	return away(err) || errors.As(err, &e) && (e.HTTPStatus == http.StatusServiceUnavailable && sampan.Repeat(err) || e.Code == sampan.CodeOutcomeUnknown)
 }
 
 // A cluster is a PostgreSQL server of the test's own.

@@ -15,7 +15,7 @@ func (cmd noteCmd) Run(e *env) error {
 		return err
 	}
 	if err := client.AddNote(e.ctx, cmd.ID, cmd.Text); err != nil {
-		return err
+		return open(err, "the same command keeps the note, perhaps a second time")
 	}
 	_, err = fmt.Fprintln(e.stdout, "noted")
 	return err

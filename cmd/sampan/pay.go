@@ -107,7 +107,7 @@ func (cmd payCmd) Run(e *env) error {
 	}
 	p, err := client.Pay(e.ctx, r)
 	if err != nil {
-		return err
+		return open(err, "the same command with --order-no "+r.OrderNo+" makes no second order", "sampan query --order-no "+r.OrderNo+" tells whether there is one")
 	}
 	printf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
 	if inApp {
@@ -120,6 +120,14 @@ func (cmd payCmd) Run(e *env) error {
 		return nil
 	}
 	return waitPaid(e, client, p.ID)
+}
+
+// open adds to an error that leaves open what became of a call how to go on.
+func open(err error, ways ...string) error {
+	if !sampan.Repeat(err) {
+		return err
+	}
+	return fmt.Errorf("%w\nIt is not known what became of it:\n  %s", err, strings.Join(ways, "\n  "))
 }
 
 // isTerminal reports whether an input or an output is a terminal.

@@ -56,7 +56,7 @@ func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, quest
 type refundCmd struct {
 	onOrder
 	Amount  string `arg:"" optional:"" help:"How much, in major units; the whole amount if absent."`
-	OrderNo string `help:"The refund's own number; drawn if absent. To try again after a broken connection, give the number that was printed." placeholder:"NUMBER"`
+	OrderNo string `help:"The refund's own number; drawn if absent. To try again where the outcome is not known, give the number that was printed." placeholder:"NUMBER"`
 }
 
 // Run gives money back.
@@ -84,7 +84,7 @@ func (cmd refundCmd) Run(e *env) error {
 	printf(e.stdout, "\nrefund     %s\n", cmd.OrderNo)
 	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})
 	if err != nil {
-		return err
+		return open(err, "the same command with --order-no "+cmd.OrderNo+" gives nothing back twice", "sampan query --order-no "+cmd.OrderNo+" tells whether there is a refund")
 	}
 	printf(e.stdout, "syssn      %s\namount     %s\n", r.ID, back)
 	return outcome(e, r.ID, r.Code)
@@ -107,7 +107,7 @@ func (cmd closeCmd) Run(e *env) error {
 	}
 	c, err := client.Close(e.ctx, sampan.CloseRequest{PaymentID: cmd.ID, Amount: t.Amount})
 	if err != nil {
-		return err
+		return open(err, "the same command closes it if it is open", "sampan query "+t.ID+" tells how it stands")
 	}
 	printf(e.stdout, "\nclosing    %s\n", c.ID)
 	return outcome(e, t.ID, c.Code)

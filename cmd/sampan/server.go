@@ -64,7 +64,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		return nil, errors.Join(err, db.Close())
 	}
 	mux := http.NewServeMux()
-	api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies}).Register(mux)
+	api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies, TroubleStatus: c.TroubleStatus}).Register(mux)
 	checkout.New(checkout.Config{
 		Payments: s.gateway, Authorizations: s.gateway, Credential: db.Credential, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
 	}).Register(mux)

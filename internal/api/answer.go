@@ -30,7 +30,7 @@ type refusal struct {
 // refuse answers a merchant's request that came to nothing.
 func (a *API) refuse(err error, outTradeNo string, rec *record) answer {
 	o := outcomeOf(err, rec.id)
-	return answer{status: statusOf(err), json: refusal{o, outTradeNo}, respcd: o.RespCd, err: err}
+	return answer{status: a.status(err), json: refusal{o, outTradeNo}, respcd: o.RespCd, err: err}
 }
 
 // send writes the answer. Nothing can go wrong with it but the connection.

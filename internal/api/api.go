@@ -27,6 +27,8 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Behind
 	// a proxy that is not among them all requests seem to come from the proxy.
 	TrustedProxies []netip.Prefix
+	// TroubleStatus is the HTTP status of merchants' answers where the trouble is ours; 503 if 0.
+	TroubleStatus int
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 	// Random is where request ids come from; crypto/rand if nil.

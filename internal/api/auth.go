@@ -33,7 +33,11 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 	if err != nil {
 		return call{}, err
 	}
-	if err := a.rates.admit(r.Context(), credential); err != nil {
+	err = a.rates.admit(r.Context(), credential)
+	if errors.Is(err, store.ErrOutcomeUnknown) { // of the reservation: of the request itself nothing is stored
+		err = &pay.Error{Code: pay.Unavailable, Message: "the request was not begun: send it again", Err: err}
+	}
+	if err != nil {
 		return call{}, err
 	}
 	return call{credential, params}, nil

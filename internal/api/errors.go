@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
 )
 
 // success is the respcd of a call that was carried out.
@@ -21,6 +22,8 @@ type meaning struct{ respcd, text string }
 // codes). docs/errors.md says the same with causes and cures.
 var meanings = map[pay.Code]meaning{
 	pay.Internal:        {"1252", "system error"},
+	pay.Unavailable:     {"1297", "gateway not available"},
+	pay.Unconfirmed:     {"1298", "outcome unknown"},
 	pay.Maintenance:     {"1100", "under maintenance"},
 	pay.BadRequest:      {"1103", "request format error"},
 	pay.BadParameter:    {"1104", "parameter error"},
@@ -72,14 +75,14 @@ func outcomeOf(err error, requestID string) outcome {
 	if err == nil {
 		return outcome{success, "success", ""}
 	}
-	var coded *pay.Error
-	if !errors.As(err, &coded) || coded.Code == pay.Internal {
-		m := meanings[pay.Internal]
-		return outcome{m.respcd, m.text, "an error of ours: ask its operator about request " + requestID}
-	}
-	m, ok := meanings[coded.Code]
+	code := codeOf(err)
+	m, ok := meanings[code]
 	if !ok {
 		m = meanings[pay.Internal]
+	}
+	var coded *pay.Error
+	if !errors.As(err, &coded) || coded.Code != code || code == pay.Internal {
+		return outcome{m.respcd, m.text, troubles[code] + requestID}
 	}
 	detail, field := coded.Message, coded.Field
 	if spelt, ok := spellings[field]; ok {
@@ -91,8 +94,36 @@ func outcomeOf(err error, requestID string) outcome {
 	return outcome{m.respcd, m.text, detail}
 }
 
-// statusOf is the HTTP status of an answer with err: 200 but for the few that
-// the trade API's transport section names.
+// codeOf is pay.CodeOf of an error that may be the store's own, as those are that come before a call's first
+// durable step. What comes behind that step is coded by the gateway, and never pay.Unavailable.
+func codeOf(err error) pay.Code {
+	code := pay.CodeOf(err)
+	switch {
+	case code != pay.Internal:
+		return code
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		return pay.Unconfirmed
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed):
+		return pay.Unavailable
+	}
+	return pay.Internal
+}
+
+// troubles are the details of trouble of our own, up to the request's id.
+var troubles = map[pay.Code]string{
+	pay.Internal:    "an error of ours: ask its operator about request ",
+	pay.Unavailable: "the gateway cannot store anything now, and nothing of this was stored: send the same request again; request ",
+	pay.Unconfirmed: "the gateway's database did not say whether this is stored: send the same request again, or query; request ",
+}
+
+// ours reports whether err is trouble of our own, and neither the request's fault nor a wallet's.
+func ours(err error) bool {
+	_, is := troubles[codeOf(err)]
+	return is
+}
+
+// statusOf is the HTTP status of an answer with err: 200 but for trouble of our own, which is 503, since proxies
+// put pages of their own in place of every other 5xx, and the few that the trade API's transport section names.
 func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errNoPath):
@@ -103,15 +134,25 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case pay.CodeOf(err) == pay.RateLimited:
 		return http.StatusTooManyRequests
+	case ours(err):
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK
 }
 
+// status is statusOf for merchants: the configuration may ask for another one where the trouble is ours.
+func (a *API) status(err error) int {
+	if a.TroubleStatus != 0 && ours(err) {
+		return a.TroubleStatus
+	}
+	return statusOf(err)
+}
+
 // setRetryAfter writes the header for an error that says when to come again, in
-// whole seconds, at least one.
+// whole seconds, at least one, and for trouble of our own.
 func setRetryAfter(h http.Header, err error) {
 	var after retryAfter
-	if errors.As(err, &after) {
+	if errors.As(err, &after) || ours(err) {
 		seconds := math.Ceil(time.Duration(after).Seconds())
 		h.Set("Retry-After", strconv.Itoa(max(1, int(seconds))))
 	}

@@ -111,7 +111,11 @@ func TestRetryAfterIsWholeSecondsAndNeverNone(t *testing.T) {
 		}
 	}
 	h := http.Header{}
-	if setRetryAfter(h, errors.New("other")); len(h) != 0 {
+	if setRetryAfter(h, errors.New("ours")); h.Get("Retry-After") != "1" {
+		t.Errorf("trouble of ours gives %v", h)
+	}
+	h = http.Header{}
+	if setRetryAfter(h, &pay.Error{Code: pay.WalletBusy}); len(h) != 0 {
 		t.Error("set without need")
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -43,17 +44,16 @@ type office struct {
 
 const clientKey = "abcd1234"
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T, options ...storetest.Option) *office {
+	t.Helper()
+	return newOfficeOn(t, "sqlite:"+filepath.Join(t.TempDir(), "api.db"), options...)
+}
+
+func newOfficeOn(t *testing.T, dsn string, options ...storetest.Option) *office {
 	t.Helper()
 	o := &office{log: &logbook{}, window: &windowWallet{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	log := slog.New(slog.NewJSONHandler(o.log, nil))
-	db, err := store.Open(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "api.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: o.clock, Log: log, NoSync: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.Open(t, dsn, append(options, storetest.Now(o.clock), func(c *store.Config) { c.Log, c.NoSync = log, true })...)
 	for _, id := range []string{"100001", "100002"} {
 		must(t, db.CreateMerchant(t.Context(), pay.Merchant{ID: id, Name: "Tea " + id, CreatedAt: o.now}))
 		must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{

@@ -73,13 +73,14 @@ func gravity(err error) (slog.Level, []slog.Attr) {
 	if err == nil {
 		return slog.LevelInfo, nil
 	}
-	var coded *pay.Error
-	if !errors.As(err, &coded) || coded.Code == pay.Internal {
+	if ours(err) {
 		if errors.Is(err, context.Canceled) {
 			return slog.LevelInfo, []slog.Attr{slog.String("error", "the client went away")}
 		}
-		return slog.LevelError, []slog.Attr{slog.String("error", err.Error())}
+		return slog.LevelError, []slog.Attr{slog.String("code", string(codeOf(err))), slog.String("error", err.Error())}
 	}
+	var coded *pay.Error
+	errors.As(err, &coded) // what is not ours has a code
 	attrs := []slog.Attr{slog.String("code", string(coded.Code))}
 	if coded.Field != "" {
 		attrs = append(attrs, slog.String("field", coded.Field))

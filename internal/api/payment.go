@@ -24,7 +24,7 @@ func (a *API) pay(ctx context.Context, c call, rec *record) answer {
 		return a.refuse(err, request.OrderNo, rec)
 	}
 	told := outcomeOf(err, rec.id)
-	return answer{status: statusOf(err), json: a.paymentAnswer(order, told), respcd: told.RespCd, syssn: order.ID, err: err}
+	return answer{status: a.status(err), json: a.paymentAnswer(order, told), respcd: told.RespCd, syssn: order.ID, err: err}
 }
 
 // paymentRequest checks the values of an order, in the order in which they are

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -123,7 +124,7 @@ func (a *API) query(ctx context.Context, c call, rec *record) answer {
 			body.Data = append(body.Data, line)
 		}
 	}
-	return answer{status: statusOf(nil), json: body, respcd: body.RespCd}
+	return answer{status: http.StatusOK, json: body, respcd: body.RespCd}
 }
 
 // queryRequest checks the values of a query. Without numbers it asks for a

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -51,7 +52,7 @@ func (a *API) refund(ctx context.Context, c call, rec *record) answer {
 		err = processing("refund")
 	}
 	told := outcomeOf(err, rec.id)
-	return answer{status: statusOf(err), respcd: told.RespCd, syssn: r.ID, err: err, json: reversalAnswer{
+	return answer{status: a.status(err), respcd: told.RespCd, syssn: r.ID, err: err, json: reversalAnswer{
 		SysSn: r.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(r.Amount.Minor, 10), TxCurrCd: string(r.Amount.Currency),
 		TxDtm: r.ClientTime, SysDtm: a.print(r.CreatedAt), PayDtm: a.doneAt(r), UdID: r.DeviceID, OutTradeNo: r.OrderNo,
@@ -91,7 +92,7 @@ func (a *API) close(ctx context.Context, c call, rec *record) answer {
 		err = processing("closing")
 	}
 	told := outcomeOf(err, rec.id)
-	return answer{status: statusOf(err), respcd: told.RespCd, syssn: closing.ID, err: err, json: reversalAnswer{
+	return answer{status: a.status(err), respcd: told.RespCd, syssn: closing.ID, err: err, json: reversalAnswer{
 		SysSn: closing.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(p.Amount.Minor, 10), TxCurrCd: string(p.Amount.Currency),
 		TxDtm: request.ClientTime, SysDtm: a.print(closing.At), PayDtm: a.print(closing.At), UdID: request.DeviceID, OutTradeNo: p.OrderNo,
@@ -137,5 +138,5 @@ func (a *API) addNote(ctx context.Context, c call, rec *record) answer {
 	}
 	body := noteAnswer{outcome: outcomeOf(nil, rec.id)}
 	body.Data.SysSn = id
-	return answer{status: statusOf(nil), json: body, respcd: body.RespCd, syssn: id}
+	return answer{status: http.StatusOK, json: body, respcd: body.RespCd, syssn: id}
 }

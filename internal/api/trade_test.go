@@ -374,7 +374,7 @@ func TestAPanicIsOursAndTellsNothing(t *testing.T) {
 	r := o.request(t, "/", encode(order()), "plain", signature(order(), false))
 	r.URL.Host = strings.TrimPrefix(server.URL, "http://")
 	got := o.do(t, r)
-	wantCode(t, got, 200, "1252", got.header.Get("X-Request-Id"))
+	wantCode(t, got, 503, "1252", got.header.Get("X-Request-Id"))
 	if strings.Contains(got.raw, "secret") {
 		t.Errorf("got %s", got.raw)
 	}

@@ -36,8 +36,9 @@ type Closing struct {
 // Closing, also when money has arrived since and was given back.
 //
 // Other errors are *pay.Error of NotFound, BadParameter, AmountMismatch,
-// AlreadyExpired, WalletRejected (the order had failed), OutcomeUnknown and
-// CheckStore's.
+// AlreadyExpired, WalletRejected (the order had failed), Unconfirmed and
+// CheckStore's; an error of the store's comes as it is where nothing of the closing
+// is stored.
 func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
 		return Closing{}, err
@@ -52,11 +53,8 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	// The merchant may hang up; what was begun goes on.
 	ctx = context.WithoutCancel(ctx)
 	p, isNew, err := g.markClosing(ctx, p)
-	if errors.Is(err, store.ErrOutcomeUnknown) {
-		return Closing{}, &pay.Error{Code: pay.OutcomeUnknown, Message: "the order may have been closed; send the same request again", Err: err}
-	}
 	if err != nil {
-		return Closing{}, err
+		return Closing{}, maybeStored("closing", err)
 	}
 	if p.Status.Open() {
 		follow := g.ask // under Query's limits

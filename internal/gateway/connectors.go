@@ -67,11 +67,20 @@ func (g *Gateway) accountOf(ctx context.Context, merchantID, accountID string) (
 
 // connectorOf returns the connector that a payment goes through.
 func (g *Gateway) connectorOf(ctx context.Context, p pay.Payment) (opened, error) {
-	a, err := g.accountOf(ctx, p.MerchantID, p.AccountID)
+	a, err := g.accountOfPayment(ctx, p)
 	if err != nil {
 		return opened{}, err
 	}
 	return g.connector(a)
+}
+
+// accountOfPayment is accountOf where there must be one: the merchant would take NotFound for the payment's.
+func (g *Gateway) accountOfPayment(ctx context.Context, p pay.Payment) (pay.WalletAccount, error) {
+	a, err := g.accountOf(ctx, p.MerchantID, p.AccountID)
+	if pay.CodeOf(err) == pay.NotFound {
+		err = fmt.Errorf("gateway: payment %s: its wallet account %s is not there", p.ID, p.AccountID)
+	}
+	return a, err
 }
 
 // chooseAccount picks the account that takes an order: the first, by id, that

@@ -15,7 +15,7 @@ const MaxNotes = 100
 // Note keeps a merchant's words among what happened to a payment, whose number
 // or one of whose refunds' numbers id is. Any other number is NotFound. App
 // codes that have stores cannot: Forbidden. One note more than MaxNotes is
-// BadParameter.
+// BadParameter. Unconfirmed if the note may be stored.
 func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) error {
 	if c.HasStores {
 		return &pay.Error{Code: pay.Forbidden, Message: "an app code that has stores keeps no notes"}
@@ -31,7 +31,7 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 	if err != nil {
 		return err
 	}
-	return g.Store.Tx(ctx, func(tx *store.Tx) error {
+	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Payment(p.MerchantID, p.ID); err != nil { // locked, as for every event
 			return err
 		}
@@ -43,4 +43,5 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 		}
 		return g.record(tx, g.event(p, "note", "merchant", text))
 	})
+	return maybeStored("note", err)
 }

@@ -34,7 +34,9 @@ type PayRequest struct {
 // repeat with the same fingerprint gives the same order back, with the error
 // AlreadyPaid, AlreadyClosed, AlreadyExpired or what it failed with if it is no
 // longer open. Other errors are *pay.Error of StoreUnknown, StoreNotSetUp,
-// StoreDisabled, Forbidden, NumberUsed, InProgress, OutcomeUnknown, Wallet….
+// StoreDisabled, Forbidden, NumberUsed, InProgress, Unconfirmed, OutcomeUnknown, Wallet….
+// An error of the store's comes as it is where nothing of the order is stored, and
+// is Unconfirmed where it may be.
 func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
 		return Order{}, err
@@ -53,6 +55,12 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	} else {
 		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
 	}
+	order, err := g.lead(ctx, p)
+	return order, stored("order", err)
+}
+
+// lead finds where the buyer of a stored order is to be sent.
+func (g *Gateway) lead(ctx context.Context, p pay.Payment) (Order, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return Order{Payment: p}, err
@@ -80,8 +88,12 @@ func (g *Gateway) take(ctx context.Context, r PayRequest) (p pay.Payment, isNew 
 	}
 	if err != nil {
 		scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
-		if taken, notTaken := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo); notTaken == nil {
+		taken, notTaken := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
+		switch {
+		case notTaken == nil:
 			return taken, false, nil
+		case !errors.Is(notTaken, store.ErrNotFound): // it may be taken, so the merchant must not read that it failed
+			err = notTaken
 		}
 		return pay.Payment{}, false, err
 	}
@@ -122,10 +134,8 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 		switch {
 		case errors.Is(err, store.ErrIDClash):
 			continue
-		case errors.Is(err, store.ErrOutcomeUnknown):
-			return pay.Payment{}, false, &pay.Error{Code: pay.OutcomeUnknown, Message: "the order may have been stored; send the same request again", Err: err}
 		case err != nil:
-			return pay.Payment{}, false, err
+			return pay.Payment{}, false, maybeStored("order", err)
 		}
 		return stored, isNew, nil
 	}
@@ -166,13 +176,18 @@ func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay
 		return p, err
 	}
 	// The merchant may hang up; what the wallet was asked must still be kept.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.WalletTimeout)
+	ctx = context.WithoutCancel(ctx)
+	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
-	checkout, err := conn.Pay(ctx, order)
+	checkout, err := conn.Pay(asked, order)
 	var no *wallet.Rejection
 	again := !p.AskedAt.IsZero()
 	if err != nil && (!errors.As(err, &no) || again && ofAccount(err)) {
 		g.Log.WarnContext(ctx, "wallet did not take the order", "syssn", p.ID, "error", err)
+		if no != nil {
+			return p, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
+				Message: "the wallet refuses the merchant's account now (" + no.Code + "), and may have taken the order before; ask with a query"}
+		}
 		return p, walletError(err)
 	}
 	return g.registered(ctx, p, checkout, no, again)

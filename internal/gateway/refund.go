@@ -31,7 +31,8 @@ type RefundRequest struct {
 // what became of it: RefundDenied, FundsShort, RefundTooLate, RefundTooLarge or
 // WalletTrouble. Other errors are *pay.Error of NotFound, NotPaid,
 // AlreadyRefunded, RefundTooLarge, RefundTooLate, NumberUsed, Forbidden,
-// BadParameter, OutcomeUnknown and CheckStore's.
+// BadParameter, Unconfirmed and CheckStore's; an error of the store's comes as it is
+// where nothing of the refund is stored.
 func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.Payment, error) {
 	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
 		return pay.Refund{}, pay.Payment{}, err
@@ -113,10 +114,7 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 			break
 		}
 	}
-	if errors.Is(err, store.ErrOutcomeUnknown) {
-		return claim, &pay.Error{Code: pay.OutcomeUnknown, Message: "the refund may have been stored; send the same request again", Err: err}
-	}
-	return claim, err
+	return claim, maybeStored("refund", err)
 }
 
 // numberOf finds the refund that has r's number, if one has. NumberUsed if it is
@@ -146,7 +144,7 @@ func numberOf(tx *store.Tx, s pay.Scope, r pay.Refund) (pay.Refund, error) {
 // refundWindow is how long after it was paid a payment can be refunded: the
 // deployment's, or its account's own. Forbidden if its wallet cannot refund.
 func (g *Gateway) refundWindow(ctx context.Context, p pay.Payment) (time.Duration, error) {
-	a, err := g.accountOf(ctx, p.MerchantID, p.AccountID)
+	a, err := g.accountOfPayment(ctx, p)
 	if err != nil {
 		return 0, err
 	}

@@ -8,7 +8,9 @@ type Code string
 
 // The codes. An error without one is Internal to the outside.
 const (
-	Internal        Code = "internal"
+	Internal        Code = "internal"    // trouble of our own that nobody understands: it may have happened
+	Unavailable     Code = "unavailable" // trouble of our own, and nothing was or will be stored: come again
+	Unconfirmed     Code = "unconfirmed" // trouble of our own: it may be stored, or is and what follows is not done
 	Maintenance     Code = "maintenance"
 	BadRequest      Code = "bad_request"      // the request cannot be read
 	BadParameter    Code = "bad_parameter"    // a value is missing or malformed
@@ -28,7 +30,7 @@ const (
 	WalletTrouble   Code = "wallet_trouble"   // the merchant's contract with the wallet is in trouble
 	WalletBusy      Code = "wallet_busy"      // nothing was sent, or the wallet asks to come again
 	WalletSlow      Code = "wallet_slow"      //
-	OutcomeUnknown  Code = "outcome_unknown"  // it may have happened: ask with a query
+	OutcomeUnknown  Code = "outcome_unknown"  // the wallet may have done it: ask with a query
 	Processing      Code = "processing"       // it was taken on and its outcome will be known
 	NotPaid         Code = "not_paid"         //
 	AlreadyRefunded Code = "already_refunded" //

@@ -1,0 +1,95 @@
+package sampan_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sampanpay/sampan"
+)
+
+// The manual's list "sure it failed" is all codes that its other two lists do not name.
+func TestRepeatSaysWhatTheManualSays(t *testing.T) {
+	manual, err := os.ReadFile("docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := map[string]bool{}
+	for _, list := range []string{"Not known yet", "Come again"} {
+		line := regexp.MustCompile(`(?m)^- \*\*` + list + `\*\*: (.*)$`).FindSubmatch(manual)
+		if line == nil {
+			t.Fatalf("the manual has no list %q", list)
+		}
+		codes, _, _ := strings.Cut(string(line[1]), ". ")
+		for _, code := range regexp.MustCompile("`(\\d{4})`").FindAllStringSubmatch(codes, -1) {
+			again[code[1]] = true
+		}
+	}
+	if len(again) < 8 {
+		t.Fatalf("only %v are listed", again)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `(\\d{4})` \\|").FindAllSubmatch(manual, -1)
+	if len(rows) < 25 {
+		t.Fatalf("only %d codes", len(rows))
+	}
+	for _, row := range rows {
+		code := string(row[1])
+		err := error(&sampan.Error{Code: sampan.Code(code), HTTPStatus: 200})
+		if got := sampan.Repeat(err); code != "0000" && got != again[code] {
+			t.Errorf("%s: Repeat is %v, the manual says %v", code, got, again[code])
+		}
+	}
+}
+
+func TestRepeatTellsWhatSurelyFailed(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		change func(*gateway)
+		want   bool
+	}{
+		"trouble of the gateway's, nothing stored":   {answer(503, `{"respcd":"1297"}`), nil, true},
+		"trouble of the gateway's, perhaps stored":   {answer(503, `{"respcd":"1298"}`), nil, true},
+		"trouble of the gateway's, under status 200": {answer(200, `{"respcd":"1252"}`), nil, true},
+		"a proxy's page":                {answer(503, "<html>"), nil, true},
+		"a redirect":                    {answer(307, "", "Location", "/elsewhere"), nil, true},
+		"an amount that cannot be read": {answer(200, `{"respcd":"0000","txamt":"3.00"}`), nil, true},
+		"more than is read":             {answer(200, accepted+strings.Repeat(" ", 1<<20)), nil, true},
+		"a broken connection":           {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, true},
+		"a wrong value":                 {answer(200, `{"respcd":"1104"}`), nil, false},
+		"a disabled merchant":           {answer(200, `{"respcd":"1243"}`), nil, false},
+		"no key":                        {answer(200, accepted), func(g *gateway) { g.ClientKey = "" }, false},
+		"an address that is none":       {answer(200, accepted), func(g *gateway) { g.BaseURL = "http://a b" }, false},
+		"another hash":                  {answer(200, accepted), func(g *gateway) { g.SignType = "SHA1" }, false},
+		"success":                       {answer(200, accepted), nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, c.answer)
+			g.Attempts = 1
+			if c.change != nil {
+				c.change(g)
+			}
+			_, err := g.Pay(t.Context(), order)
+			if got := sampan.Repeat(err); got != c.want {
+				t.Errorf("%v: Repeat is %v", err, got)
+			}
+		})
+	}
+	if !sampan.Repeat(context.Canceled) || !sampan.Repeat(errors.New("other")) {
+		t.Error("what nobody understands counts as failed")
+	}
+}
+
+// The gateway's own trouble comes under 503, and its body counts all the same.
+func TestAnAnswerUnder503IsRead(t *testing.T) {
+	g := newGateway(t, answer(503, `{"respcd":"1298","resperr":"outcome unknown","respmsg":"send it again"}`, "Retry-After", "1"))
+	g.Attempts = 1
+	_, err := g.Pay(t.Context(), order)
+	var e *sampan.Error
+	if !errors.As(err, &e) || e.Code != sampan.CodeOutcomeUnknown || e.Detail != "send it again" || e.HTTPStatus != 503 || e.RetryAfter.Seconds() != 1 {
+		t.Errorf("got %#v", err)
+	}
+}
