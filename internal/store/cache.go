@@ -12,7 +12,8 @@ const CacheFor = 2 * time.Second
 // cache keeps what was read for CacheFor. Its values are shared: whoever gets
 // one must not change it.
 type cache[K comparable, V any] struct {
-	now func() time.Time
+	now    func() time.Time
+	usable func() error // is an error if the database must not be used
 
 	mu      sync.Mutex
 	entries map[K]cached[V]
@@ -27,6 +28,10 @@ type cached[V any] struct {
 // get returns what is kept for k, or loads it. What load is in doubt about
 // (keep is false) is not kept, nor is what was read before a drop.
 func (c *cache[K, V]) get(k K, load func() (v V, keep bool, err error)) (V, error) {
+	if err := c.usable(); err != nil {
+		var none V
+		return none, err
+	}
 	c.mu.Lock()
 	e, ok := c.entries[k]
 	drops := c.drops

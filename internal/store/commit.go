@@ -80,9 +80,13 @@ func (e *sqliteEngine) together(batch []*job) error {
 	}
 	err := e.exec("COMMIT")
 	if err == nil {
+		e.checkpoint()
 		return nil
 	}
 	_ = e.exec("ROLLBACK") // COMMIT may have left it open
+	if errors.Is(err, ErrStopped) {
+		return fmt.Errorf("store: commit: %w", err) // whose outcome is that of each job
+	}
 	if alone && !undone(err) {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
@@ -131,4 +135,23 @@ func (e *sqliteEngine) call(j *job) {
 func (e *sqliteEngine) exec(text string) error {
 	_, err := e.write.ExecContext(context.Background(), text)
 	return err
+}
+
+// checkpointAfter is how many pages the log has before it is written into the
+// database file. SQLite's own 1000, 4 MiB, would be more often than is good:
+// each checkpoint is two more syncs, and writes pages that the next creations
+// change again.
+const checkpointAfter = 4000
+
+// checkpoint writes the log into the database file once it is long enough. If
+// readers are in the way the rest waits for the next one, and so it does if the
+// disk is full. SQLite would do the same by itself, but say nothing of a sync
+// that failed, and sync again: the second time with success.
+func (e *sqliteEngine) checkpoint() {
+	var busy, pages, done int
+	const length, write = "PRAGMA wal_checkpoint(NOOP)", "PRAGMA wal_checkpoint(PASSIVE)"
+	err := e.conn.QueryRowContext(context.Background(), length).Scan(&busy, &pages, &done)
+	if err == nil && pages >= checkpointAfter {
+		_ = e.conn.QueryRowContext(context.Background(), write).Scan(&busy, &pages, &done)
+	}
 }

@@ -42,6 +42,8 @@ type engine interface {
 	// texts is the argument for a list of texts.
 	texts(list []string) any
 
+	// usable is an error once the database must not be used any more.
+	usable() error
 	close() error
 }
 

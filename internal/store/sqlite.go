@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,6 +33,9 @@ type sqliteEngine struct {
 	write            *prepared
 	read             *prepared
 	jobs             *group[*job]
+	stop             *stopper
+	watch            sync.WaitGroup // that the files stay at their path
+	unwatch          context.CancelFunc
 }
 
 func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, err error) {
@@ -66,16 +71,16 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 		}
 		return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 	}
-	e := &sqliteEngine{}
+	e := &sqliteEngine{stop: &stopper{log: c.Log}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
 		}
 	}()
-	// Fewer checkpoints than every 4 MiB of log, since each is two more syncs
-	// and writes pages that the next creations change again; and room for the
-	// indexes' leaves, which random ids touch all over.
-	if e.writers, err = sql.Open("sqlite", address("journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-6000)")); err != nil {
+	// SQLite's own checkpoints hide their errors: see checkpoint. The cache has
+	// room for the indexes' leaves, which random ids touch all over.
+	writer := address("journal_mode(WAL)", "wal_autocheckpoint(0)", "cache_size(-6000)")
+	if e.writers, err = openGuarded(writer, e.stop); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	e.writers.SetMaxOpenConns(1)
@@ -85,12 +90,19 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 	if e.conn, err = e.writers.Conn(ctx); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	if e.readers, err = sql.Open("sqlite", address("query_only(1)")); err != nil {
+	if e.readers, err = openGuarded(address("query_only(1)"), e.stop); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	e.readers.SetMaxOpenConns(sqliteReaders)
 	e.readers.SetMaxIdleConns(sqliteReaders)
 	e.write, e.read = newPrepared(e.conn, c.Before), newPrepared(e.readers, c.Before)
+	files, err := statFiles(path)
+	if err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	var watching context.Context
+	watching, e.unwatch = context.WithCancel(context.WithoutCancel(ctx))
+	e.watch.Go(func() { files.watch(watching, e.stop, cmp.Or(c.LookEvery, lookEvery)) })
 	e.jobs = newGroup(e.commit)
 	return e, nil
 }
@@ -124,6 +136,10 @@ func (e *sqliteEngine) pool() *sql.DB        { return e.readers }
 func (e *sqliteEngine) close() error {
 	if e.jobs != nil {
 		e.jobs.close()
+	}
+	if e.unwatch != nil {
+		e.unwatch()
+		e.watch.Wait()
 	}
 	var errs []error
 	if e.conn != nil {
@@ -215,6 +231,9 @@ func refused(err error) bool {
 
 // undone reports whether err, from COMMIT, means that nothing was written.
 func undone(err error) bool {
+	if errors.Is(err, ErrUnavailable) {
+		return true // it was not sent
+	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return false

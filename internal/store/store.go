@@ -28,6 +28,9 @@ type Config struct {
 	Token func() string
 	// Log takes what goes wrong behind the callers' backs; slog.Default() if nil.
 	Log *slog.Logger
+	// LookEvery is how often SQLite's files are looked at, whether they are those
+	// that are open; 5 s if zero.
+	LookEvery time.Duration
 	// NoSync trades durability for speed, for soak tests only.
 	NoSync bool
 	// Before is called before each statement of SQLite, and with an error the
@@ -90,6 +93,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	}
 	db := &DB{config: c, engine: e, read: queries.New(e.reader()), seal: seal, shut: sync.OnceValue(e.close)}
 	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
+	db.merchants.usable, db.stores.usable, db.credentials.usable, db.accounts.usable = e.usable, e.usable, e.usable, e.usable
 	if err := db.checkMasterKey(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
