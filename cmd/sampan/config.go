@@ -28,6 +28,7 @@ type config struct {
 	BaseURL        string   `toml:"base_url,omitempty"`
 	Database       string   `toml:"database,omitempty"`
 	MasterKeyFile  string   `toml:"master_key_file,omitempty"`
+	KeyReadable    bool     `toml:"master_key_readable,omitempty"`
 	Zone           string   `toml:"zone,omitempty"`
 	PayURL         string   `toml:"pay_url,omitempty"`
 	TrustedProxies []string `toml:"trusted_proxies,omitempty"`
@@ -41,6 +42,7 @@ type config struct {
 	Recover  recoverConfig                     `toml:"recover,omitempty"`
 
 	masterKey pay.Secret
+	keyFile   keyFile // zero if the key came from the environment
 	zone      *time.Location
 	proxies   []netip.Prefix
 }
@@ -133,13 +135,12 @@ func (c *config) complete() error {
 	}
 	if c.masterKey == "" {
 		if c.MasterKeyFile == "" {
-			return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: openssl rand -hex 32 > master.key")
+			return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: " + makeKey)
 		}
-		key, err := os.ReadFile(c.MasterKeyFile)
-		if err != nil {
+		var err error
+		if c.masterKey, c.keyFile, err = readKeyFile(c.MasterKeyFile); err != nil {
 			return fmt.Errorf("master_key_file: %w", err)
 		}
-		c.masterKey = pay.Secret(strings.TrimSpace(string(key)))
 	}
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:7700"

@@ -123,21 +123,21 @@ func private(host string) bool {
 	return host == "localhost" || err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified())
 }
 
-// masterKeyFile checks who can read the key.
+// masterKeyFile checks who can read the key, and who could change it, as serve
+// does.
 func (d *doctor) masterKeyFile() {
 	const what = "master key"
-	if os.Getenv("SAMPAN_MASTER_KEY") != "" {
+	if d.keyFile.info == nil {
 		d.good(what, "comes from the environment")
 		return
 	}
-	info, err := os.Stat(d.MasterKeyFile)
+	f := d.keyFile.fault(d.KeyReadable)
+	mode := d.keyFile.info.Mode().Perm()
 	switch {
-	case err != nil:
-		d.bad(what, err.Error(), "")
-	case info.Mode().Perm()&0o007 != 0:
-		d.bad(what, d.MasterKeyFile+" can be read by every user of this machine", "chmod 600 "+d.MasterKeyFile)
-	case info.Mode().Perm()&0o070 != 0:
-		d.doubt(what, d.MasterKeyFile+" can be read by its group", "chmod 600 "+d.MasterKeyFile+", unless the group is sampan's own")
+	case f != (keyFault{}):
+		d.bad(what, f.finding, f.cure)
+	case mode&0o044 != 0:
+		d.doubt(what, d.MasterKeyFile+" can be read by "+others(mode, 0o040, 0o004), "as it must be where that is the group or the mount of sampan alone")
 	default:
 		d.good(what, "only its owner can read %s", d.MasterKeyFile)
 	}

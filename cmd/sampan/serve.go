@@ -21,6 +21,9 @@ func (cmd serveCmd) Run(e *env) error {
 	if c.BaseURL == "" {
 		return fmt.Errorf("%s: base_url: missing; it is how buyers and wallets reach this server", cmd.Config)
 	}
+	if err := c.keyFile.check(c.KeyReadable); err != nil {
+		return fmt.Errorf("%s: %w", cmd.Config, err)
+	}
 	log := logger(c, e.stderr)
 	takeStray(log)
 	if os.Getenv("GOGC") == "" {

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestServeRefusesAKeyThatOthersMayChangeOrRead(t *testing.T) {
+	for _, c := range []struct {
+		mode, directory os.FileMode
+		readable        bool
+		want            string // "" if serve takes it
+	}{
+		{mode: 0o600}, {mode: 0o400}, {mode: 0o600, readable: true}, {mode: 0o700},
+		{mode: 0o444, readable: true}, {mode: 0o644, readable: true}, {mode: 0o440, readable: true},
+		{mode: 0o444, want: "can be read by every user of this machine (-r--r--r--); chmod 600 "},
+		{mode: 0o644, want: "can be read by every user of this machine"},
+		{mode: 0o604, want: "can be read by every user of this machine"},
+		{mode: 0o640, want: "can be read by its group (-rw-r-----); chmod 600 "},
+		{mode: 0o620, want: "can be changed by its group (-rw--w----); chmod 600 "},
+		{mode: 0o602, want: "can be changed by every user of this machine"},
+		{mode: 0o666, want: "can be changed by every user of this machine"},
+		{mode: 0o666, readable: true, want: "can be changed by every user of this machine (-rw-rw-rw-); chmod go-w "},
+		{mode: 0o664, readable: true, want: "can be changed by its group"},
+		{mode: 0o600, directory: 0o777, want: "can be replaced by every user of this machine"},
+		{mode: 0o600, directory: 0o777, readable: true, want: "can be replaced by every user of this machine"},
+		{mode: 0o600, directory: 0o777 | os.ModeSticky},
+		{mode: 0o600, directory: 0o775},
+	} {
+		dir := t.TempDir()
+		// As Kubernetes mounts it: the name is a link into another directory.
+		kept, key := filepath.Join(dir, "kept"), filepath.Join(dir, "master.key")
+		if err := os.Mkdir(kept, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		target := filepath.Join(kept, "master.key")
+		if err := os.WriteFile(target, []byte(strings.Repeat("0f", 32)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("kept/master.key", key); err != nil {
+			t.Fatal(err)
+		}
+		if c.directory == 0 {
+			c.directory = 0o700
+		}
+		if err := os.Chmod(kept, c.directory); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(target, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		config := config{Database: "sqlite:x.db", MasterKeyFile: key, KeyReadable: c.readable}
+		if err := config.complete(); err != nil || len(config.masterKey.Reveal()) != 64 {
+			t.Fatal(err)
+		}
+		err := config.keyFile.check(config.KeyReadable)
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), "master_key_file: "+key+" "+c.want)):
+			t.Errorf("%v in %v, readable %v: %v, want %q", c.mode, c.directory, c.readable, err, c.want)
+		}
+	}
+	if err := (keyFile{}).check(false); err != nil {
+		t.Errorf("a key from the environment: %v", err)
+	}
+}
