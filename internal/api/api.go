@@ -5,6 +5,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -67,12 +68,11 @@ func New(c Config) *API {
 
 // Register adds the API's paths to mux.
 func (a *API) Register(mux *http.ServeMux) {
-	mux.Handle("/trade/v1/payment", a.trade(a.pay))
-	mux.Handle("/trade/v1/query", a.trade(a.query))
-	mux.Handle("/trade/v1/refund", a.trade(a.refund))
-	mux.Handle("/trade/v1/close", a.trade(a.close))
-	mux.Handle("/trade/v1/reversal", a.trade(a.close))
-	mux.Handle("/trade/v1/add_note", a.trade(a.addNote))
+	for path, serve := range map[string]func(context.Context, call, *record) answer{
+		"payment": a.pay, "query": a.query, "refund": a.refund, "close": a.close, "reversal": a.close, "add_note": a.addNote,
+	} {
+		mux.Handle("/trade/v1/"+path, a.trade(callsByPath[path], serve))
+	}
 	mux.Handle("/trade/", a.observed(a.broken, a.lost))
 	mux.Handle("/callback/{merchant}/{account}", a.observed(callbackBroken, a.callback))
 }

@@ -20,10 +20,13 @@ type record struct {
 }
 
 // trade serves one of the trade API's calls.
-func (a *API) trade(serve func(context.Context, call, *record) answer) http.Handler {
+func (a *API) trade(p purpose, serve func(context.Context, call, *record) answer) http.Handler {
 	return a.observed(a.broken, func(w http.ResponseWriter, r *http.Request, rec *record) answer {
 		rec.appCode = clip(r.Header.Get("X-QF-APPCODE"), 64)
 		c, err := a.admit(w, r)
+		if err == nil {
+			err = p.check(c.params)
+		}
 		if err != nil {
 			return a.refuse(err, "", rec)
 		}

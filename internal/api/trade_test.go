@@ -368,7 +368,7 @@ func TestWhatIsNotEnabledIsForbidden(t *testing.T) {
 
 func TestAPanicIsOursAndTellsNothing(t *testing.T) {
 	o := newOffice(t)
-	h := o.trade(func(context.Context, call, *record) answer { panic("the secret " + clientKey) })
+	h := o.trade(purpose{}, func(context.Context, call, *record) answer { panic("the secret " + clientKey) })
 	server := httptest.NewServer(h)
 	defer server.Close()
 	r := o.request(t, "/", encode(order()), "plain", signature(order(), false))

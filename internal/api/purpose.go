@@ -1,0 +1,66 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sign"
+)
+
+// purpose is what can be told of a call from its parameters. Nothing that is signed names the call, so that a
+// captured request is a rightly signed one at every other path too.
+type purpose struct {
+	reads   []string   // the parameters that the call reads
+	foreign [][]string // those by which a request is another call's, all of one entry together
+}
+
+// callsByPath are the trade API's calls, by the last part of their paths. What they neither read nor know as
+// foreign is signed and ignored: clients have one builder for all calls.
+var callsByPath = map[string]purpose{
+	"payment":  {append([]string{"txdtm", "txzone"}, fingerprinted...), ofNotes},
+	"refund":   {append([]string{"txdtm", "txzone"}, fingerprintedOfRefunds...), ofNotes},
+	"close":    closing,
+	"reversal": closing,
+	"add_note": {[]string{"code", "syssn", "note"}, [][]string{{"txamt"}}},
+	"query": {[]string{
+		"mchid", "syssn", "out_trade_no", "pay_type", "respcd", "txzone", "start_time", "end_time", "page_size", "page",
+	}, nil},
+}
+
+var (
+	ofNotes = [][]string{{"note"}, {"code"}}
+	closing = purpose{
+		append([]string{"txdtm", "txzone"}, fingerprintedOfRefunds...),
+		append([][]string{{"pay_type", "txcurrcd"}}, ofNotes...), // a whole payment is no closing
+	}
+)
+
+// check refuses a request that is another call's, or in which a parameter is hidden in the value of its neighbour:
+// signed are the joined parameters, and "a=1&b=2" is a and b, or an a of "1&b=2". Errors are pay.BadParameter.
+func (p purpose) check(params sign.Params) error {
+	known := slices.Clone(p.reads)
+	for _, names := range p.foreign {
+		if !slices.ContainsFunc(names, func(name string) bool { return params[name] == "" }) {
+			return misfit(names[0], fmt.Sprintf("belongs to another call; a request with %s is not taken here", strings.Join(names, " and ")))
+		}
+		known = append(known, names...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if name == "return_url" || name == "notify_url" || !strings.Contains(params[name], "&") {
+			continue // the queries of addresses may have such names rightly
+		}
+		for _, hidden := range known {
+			if text := "&" + hidden + "="; strings.Contains(params[name], text) {
+				return misfit(name, fmt.Sprintf("must not hold %q, in which a parameter of this call could be hidden", text))
+			}
+		}
+	}
+	return nil
+}
+
+func misfit(name, message string) error {
+	return &pay.Error{Code: pay.BadParameter, Field: clip(name, 64), Message: message}
+}
