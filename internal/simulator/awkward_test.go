@@ -72,7 +72,7 @@ func TestTheSameSeedBringsTheSameMishaps(t *testing.T) {
 func TestMishapsComeAsOftenAsAskedForAndAreAllBenign(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Awkward = 20 })
 	for on, want := range map[Occasion][]Fault{
-		OnNotice: {Duplicate, Early, Forged, Late, Reordered, Shuffled, UnknownField},
+		OnNotice: {Duplicate, Early, Forged, Late, NoticeGBK, Reordered, Shuffled, UnknownField},
 		OnReturn: {NotifyFirst, ReturnFirst},
 		OnQuery:  {Query500, QueryCut, QueryGBK, QuerySlow, QueryUnknown, Shuffled, UnknownField},
 		OnVerify: {Query500, QueryCut, QuerySlow},

@@ -40,6 +40,8 @@ const (
 	CallDown   Fault = "call-down"
 	CallError  Fault = "call-error"
 	CallForged Fault = "call-forged"
+
+	NoticeGBK Fault = "notice-gbk"
 )
 
 const (
@@ -52,6 +54,10 @@ const (
 	slowAnswer    = 15 * time.Second // QuerySlow, RefundSlow, CallLost
 	badQueryLimit = 3                // faulty answers to queries of one order, then they are right
 )
+
+// gbkText is in what is written in GBK: the last bytes of its characters are those
+// of \ | { and } there.
+const gbkText = "茶, 誠亅亄亇"
 
 // The field of UnknownField.
 const (
@@ -88,8 +94,6 @@ var passing = faultSet{
 // open platform's, or the global one.
 func (f FaultInfo) fits(openPlatform bool) bool {
 	switch f.Fault {
-	case QueryGBK: // the open platform answers in the charset that it was asked in
-		return !openPlatform
 	case CallLost, CallDown, CallError, CallForged:
 		return openPlatform
 	}
@@ -114,7 +118,7 @@ var Faults = []FaultInfo{
 	{QuerySlow, 910012, true, answers, "the first 3 queries are answered after 15 s"},
 	{QueryCut, 910013, true, answers, "the first 3 answers to queries break off in the middle"},
 	{QueryUnknown, 910014, true, queries, "the first 3 answers to queries, validly signed, have a trade_status that no document lists"},
-	{QueryGBK, 910015, true, queries, "answers to queries are written in GBK"},
+	{QueryGBK, 910015, true, queries, "answers to queries are written in GBK, and signed so"},
 	{Underpaid, 910016, false, messages, "the buyer pays half; notification and query, validly signed, say so"},
 	{SecondTrade, 910017, false, notices, "the buyer pays twice: a second trade number for the same order, notified 2 s later"},
 	{Refund500, 910018, true, refunds, "the first 3 refunds and queries of refunds are answered with status 500; the refund is done"},
@@ -126,6 +130,7 @@ var Faults = []FaultInfo{
 	{CallDown, 910024, true, calls, "open platform: of each kind of call the first 3 are carried out, and answered with code 20000"},
 	{CallError, 910025, true, calls, "open platform: of each kind of call the first 3 are carried out, and answered with ACQ.SYSTEM_ERROR"},
 	{CallForged, 910026, true, calls, "open platform: of each kind of call the first 3 answers are forged: they say that all is well, under a wrong signature"},
+	{NoticeGBK, 910027, true, notices, "the notification is written in GBK, and signed so, with a text that UTF-8 readers cannot read"},
 }
 
 func faultNamed(name string) (Fault, error) {

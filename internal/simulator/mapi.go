@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
@@ -31,6 +33,9 @@ type service struct {
 	charsets []string // accepted values of _input_charset
 	serve    func(*Simulator, http.ResponseWriter, *http.Request, Partner, mapi.Message) error
 }
+
+// assumedCharset is what the vendor assumes of a request that names none.
+const assumedCharset = "GBK"
 
 var anyCharset = []string{"UTF-8", "GBK", "GB2312"}
 
@@ -84,6 +89,9 @@ func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 	svc, known := services[m["service"]]
 	p, err := s.admit(m, svc, known)
 	if err == nil {
+		m, err = decoded(m)
+	}
+	if err == nil {
 		err = svc.serve(s, w, r, p, m)
 	}
 	if err != nil {
@@ -120,10 +128,7 @@ func checkSignature(m mapi.Message, svc service, p Partner) error {
 	if m["sign_type"] != string(p.SignType) {
 		return refuse("ILLEGAL_SECURITY_PROFILE", "the partner has no key for %s", m["sign_type"])
 	}
-	charset := m["_input_charset"]
-	if charset == "" {
-		charset = "GBK" // what the vendor assumes
-	}
+	charset := cmp.Or(m["_input_charset"], assumedCharset)
 	if !slices.ContainsFunc(svc.charsets, func(c string) bool { return strings.EqualFold(c, charset) }) {
 		return refuse("ILLEGAL_CHARSET", "_input_charset %q is none of %v", m["_input_charset"], svc.charsets)
 	}
@@ -133,10 +138,24 @@ func checkSignature(m mapi.Message, svc service, p Partner) error {
 	return nil
 }
 
-// readRequest takes the parameters from the query and, for a POST, the body. A
-// name may stand in both (the vendor wants _input_charset in the query of a
-// POST) if the value is the same. Text must be UTF-8: parameters in another
-// charset are read only as far as they are ASCII.
+// decoded reads the text of a request whose signature, which covers the bytes, has been
+// checked.
+func decoded(m mapi.Message) (mapi.Message, error) {
+	c, err := alipay.ParseCharset(cmp.Or(m["_input_charset"], assumedCharset))
+	if err != nil {
+		return nil, refuse("ILLEGAL_CHARSET", "%v", err)
+	}
+	for name, value := range m {
+		if text := c.Decode(value); c.Encode(text) != value {
+			return nil, refuse("INVALID_CHARACTER_SET", "%q is not in %s", name, c)
+		}
+	}
+	return alipay.Text(m, c), nil
+}
+
+// readRequest takes the parameters from the query and, for a POST, the body, as
+// the bytes that were sent. A name may stand in both (the vendor wants
+// _input_charset in the query of a POST) if the value is the same.
 func readRequest(w http.ResponseWriter, r *http.Request) (mapi.Message, error) {
 	if len(r.URL.RawQuery) > requestLimit {
 		return nil, tooLong()
@@ -199,14 +218,15 @@ func writeXML(w http.ResponseWriter, status int, doc string) {
 }
 
 // xmlAnswer writes a successful answer on one line: the request's parameters
-// as sent, and the fields of one element in the order of names, signed.
-func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names []string, k mapi.Keys) (string, error) {
-	signed := maps.Clone(fields)
+// as sent, and the fields of one element in the order of names, signed as they are
+// written in the charset.
+func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names []string, k mapi.Keys, c alipay.Charset) (string, error) {
+	signed := fields.In(c)
 	if err := signed.Sign(k); err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n<alipay><is_success>T</is_success><request>")
+	b.WriteString(`<?xml version="1.0" encoding="` + declared(c) + `"?>` + "\n<alipay><is_success>T</is_success><request>")
 	for _, name := range slices.Sorted(maps.Keys(request)) {
 		if name == "sign" || name == "sign_type" {
 			continue
@@ -218,7 +238,15 @@ func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names 
 		b.WriteString("<" + name + ">" + escape(fields[name]) + "</" + name + ">")
 	}
 	b.WriteString("</" + element + "></response><sign>" + escape(signed["sign"]) + "</sign><sign_type>" + signed["sign_type"] + "</sign_type></alipay>")
-	return b.String(), nil
+	return c.Encode(b.String()), nil
+}
+
+// declared is the charset as the vendor's answers have it.
+func declared(c alipay.Charset) string {
+	if c == alipay.UTF8 {
+		return "utf-8"
+	}
+	return string(c)
 }
 
 func escape(text string) string {

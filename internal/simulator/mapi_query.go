@@ -7,12 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/simplifiedchinese"
-
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
@@ -103,19 +100,17 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	if t.has(UnknownField) {
 		fields[unknownField] = unknownValue
 	}
+	charset := alipay.UTF8
+	if t.has(QueryGBK) {
+		charset, fields["body"] = alipay.GBK, gbkText
+	}
 	names := slices.Sorted(maps.Keys(fields))
 	if t.has(Shuffled) {
 		t.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	}
-	doc, err := xmlAnswer(m, "trade", fields, names, p.keys())
+	doc, err := xmlAnswer(m, "trade", fields, names, p.keys(), charset)
 	if err != nil {
 		return err
-	}
-	if t.has(QueryGBK) {
-		doc = strings.Replace(doc, `encoding="utf-8"`, `encoding="GBK"`, 1)
-		if doc, err = encoding.ReplaceUnsupported(simplifiedchinese.GBK.NewEncoder()).String(doc); err != nil {
-			return err
-		}
 	}
 	if t.has(QueryCut) {
 		w.Header().Set("Content-Type", "text/xml")

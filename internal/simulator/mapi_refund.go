@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
@@ -198,7 +199,7 @@ func (s *Simulator) queryRefund(w http.ResponseWriter, r *http.Request, p Partne
 	if s.fails(w, r, t) {
 		return nil
 	}
-	doc, err := xmlAnswer(m, "alipay", fields, slices.Sorted(maps.Keys(fields)), p.keys())
+	doc, err := xmlAnswer(m, "alipay", fields, slices.Sorted(maps.Keys(fields)), p.keys(), alipay.UTF8)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
@@ -58,6 +59,11 @@ func (s *Simulator) notify(t *Trade, to string, fields mapi.Message, fs faultSet
 	fields["notify_id"] = s.newID() + fmt.Sprintf("%02x", s.cfg.Rand.Uint32()&0xff)
 	if fs.has(UnknownField) {
 		fields[unknownField] = unknownValue
+	}
+	_, isApp := s.apps[t.Partner]
+	if fs.has(NoticeGBK) {
+		fields[charsetField(isApp)] = string(alipay.GBK)
+		fields["subject"], fields["body"] = s.attempts[t.Attempt].Terms.Subject, gbkText
 	}
 	plain := Notice{
 		ID: s.newID(), NotifyID: fields["notify_id"], Partner: t.Partner, OutTradeNo: t.OutTradeNo,
@@ -168,6 +174,14 @@ func (s *Simulator) after(n *Notice, at time.Time) time.Time {
 	return at.Add(gaps[done])
 }
 
+// charsetField is the field that says what a message is written in.
+func charsetField(openPlatform bool) string {
+	if openPlatform {
+		return "charset"
+	}
+	return "_input_charset"
+}
+
 // body writes and signs one send. (Alipay, "Asynchronous notification": same
 // notify_id on repeats, notify_time of the sending.)
 func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
@@ -179,7 +193,11 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 	if !n.Time.IsZero() {
 		at = n.Time
 	}
-	m := maps.Clone(n.Fields)
+	charset, err := alipay.ParseCharset(n.Fields[charsetField(isApp)])
+	if err != nil {
+		return "", err
+	}
+	m := n.Fields.In(charset)
 	m["notify_time"] = at.In(beijing).Format(wireTime)
 	if n.Extra == ForgedSignature {
 		m["forged"] = "signed with a field that is then taken out"
@@ -188,8 +206,7 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 	if isApp {
 		amount, sign = "total_amount", func() error { return openapi.Message(m).SignNotification(app.keys()) }
 	}
-	err := sign()
-	if err != nil {
+	if err := sign(); err != nil {
 		return "", err
 	}
 	delete(m, "forged")

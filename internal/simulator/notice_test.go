@@ -208,6 +208,7 @@ func TestFaultsOfNotifications(t *testing.T) {
 		{Drop, nil},
 		{UnknownField, []sent{plain}},
 		{Shuffled, []sent{plain}},
+		{NoticeGBK, []sent{plain}},
 		{Underpaid, []sent{{0, "TRADE_FINISHED", "6.17", true}}},
 		{SecondTrade, []sent{plain, after(2 * time.Second)}},
 	} {
@@ -244,6 +245,10 @@ func TestFaultsOfNotifications(t *testing.T) {
 				}
 				if c.fault == SecondTrade && len(trades) != 2 {
 					w.t.Error("the second payment has the same trade number")
+				}
+				if first := func() mapi.Message { return w.shop.all()[0].body }; c.fault == NoticeGBK &&
+					(first()["_input_charset"] != "GBK" || first()["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}" || !strings.Contains(first()["subject"], "\xb2\xe8")) {
+					w.t.Errorf("not in GBK: %q", first())
 				}
 				if c.fault == UnknownField && w.shop.all()[0].body["x_new_field"] == "" {
 					w.t.Error("no unknown field")
@@ -377,6 +382,8 @@ func TestFaultsOfTheQueryPass(t *testing.T) {
 		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"})
 		if body := rec.Body.String(); !strings.Contains(body, `encoding="GBK"`) || !strings.Contains(body, "\xb2\xe8") || strings.Contains(body, "茶") {
 			t.Errorf("not in GBK: %q", body)
+		} else if a, err := mapi.ParseAnswer([]byte(body)); err != nil || a.Verify(testKeys) != nil || a.Fields["body"] != gbkText {
+			t.Errorf("%+v, %v", a, err)
 		}
 	})
 }

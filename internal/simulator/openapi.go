@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
@@ -138,6 +139,9 @@ func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Me
 	if c.has(UnknownField) {
 		answer[unknownField] = unknownValue
 	}
+	if c.has(QueryGBK) {
+		answer["store_name"] = gbkText
+	}
 	s.answerOpenAPI(w, c, name, answer)
 }
 
@@ -149,14 +153,18 @@ func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, a
 	if methods[c.m["method"]].unsigned {
 		keys.Private = nil
 	}
-	text, err := c.encode(answer)
+	charset := alipay.UTF8
+	if c.has(QueryGBK) {
+		charset = alipay.GBK
+	}
+	text, err := c.encode(answer, charset)
 	var doc []byte
 	if err == nil {
 		doc, err = openapi.WriteAnswer(name, text, certSN, keys)
 	}
 	if err == nil && c.has(CallForged) {
 		var forgery []byte
-		forgery, err = c.encode(forged(answer))
+		forgery, err = c.encode(forged(answer), charset)
 		doc = bytes.Replace(doc, text, forgery, 1)
 	}
 	if err != nil {
@@ -164,7 +172,7 @@ func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, a
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/html;charset=utf-8") // as the real one has it
+	h.Set("Content-Type", "text/html;charset="+declared(charset)) // as the real one has it
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Trace_id", s.drawID())
@@ -177,7 +185,7 @@ func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, a
 // encode writes an answer's members, in the order of their names unless they
 // are shuffled. What is signed is the very text, so nothing is escaped that need
 // not be.
-func (c *call) encode(answer content) ([]byte, error) {
+func (c *call) encode(answer content, charset alipay.Charset) ([]byte, error) {
 	names := slices.Sorted(maps.Keys(answer))
 	if c.has(Shuffled) {
 		c.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
@@ -197,7 +205,7 @@ func (c *call) encode(answer content) ([]byte, error) {
 		b.Truncate(b.Len() - 1) // the encoder's line break
 	}
 	b.WriteByte('}')
-	return b.Bytes(), nil
+	return []byte(charset.Encode(b.String())), nil
 }
 
 // unanswered is what a fault answers in place of what came of a call; nil if none
@@ -259,6 +267,11 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	if err := c.m.Verify(app.keys()); err != nil {
 		// The text tells what was to be signed, with & written as &amp;.
 		return nil, invalid("signature", "%v; the string to sign is %s", err, html.EscapeString(c.m.Canonical()))
+	}
+	for name, value := range c.m {
+		if !utf8.ValidString(name + value) {
+			return nil, invalid("parameter", "%q is not in UTF-8", name)
+		}
 	}
 	if err := s.checkTokens(c); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +102,7 @@ func TestEveryChangeOfATradeIsNotified(t *testing.T) {
 		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"}) // tells nothing new
 		settleFor(time.Second)
 		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R2", "refund_amount": "10.00"})
+		settleFor(time.Second)
 		w.askHere("alipay.trade.create", trade("T2"))
 		w.askHere("alipay.trade.close", fields{"out_trade_no": "T2"})
 		settleFor(time.Second)
@@ -163,6 +165,7 @@ func TestFaultsOfTheOpenPlatformsNotifications(t *testing.T) {
 		Drop:         nil,
 		UnknownField: {plain},
 		Shuffled:     {plain},
+		NoticeGBK:    {plain},
 		Underpaid:    {{0, "TRADE_SUCCESS", "6.17", true}},
 		SecondTrade:  {plain, after(2 * time.Second)},
 	} {
@@ -176,6 +179,9 @@ func TestFaultsOfTheOpenPlatformsNotifications(t *testing.T) {
 			for _, r := range w.shop.all() {
 				f := fields(r.body)
 				got = append(got, sent{r.at.Sub(began), f["trade_status"], f["total_amount"], isAlipays(f.joined("sign", "sign_type"), f["sign"])})
+				if fault == NoticeGBK && (f["charset"] != "GBK" || f["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}") {
+					w.t.Errorf("not in GBK: %q", f)
+				}
 				if f["trade_status"] == "WAIT_BUYER_PAY" && (f["gmt_payment"] != "" || f["fund_bill_list"] != "") {
 					w.t.Errorf("%s: what waits is paid: %v", fault, f)
 				}
@@ -314,6 +320,20 @@ func TestFaultsOfQueriesAndRefundsStrikeTheOpenPlatformToo(t *testing.T) {
 	})
 }
 
+func TestTheOpenPlatformSignsAnAnswerInGBKAsItIsWritten(t *testing.T) {
+	liveApps(t, 0, 0, func(w *world) {
+		w.askHere("alipay.trade.create", trade("T1"))
+		w.pays("T1")
+		w.control("POST", "/faults?scope=all&fault=query-gbk", "", "")
+		raw := string(w.askHere("alipay.trade.query", fields{"out_trade_no": "T1"}).raw)
+		_, content, _ := strings.Cut(raw, `"alipay_trade_query_response":`)
+		content, sign, _ := strings.Cut(content, `,"sign":"`)
+		if !strings.Contains(content, "\xb2\xe8, \xd5\\\x81|\x81{\x81}") || !isAlipays(content, strings.TrimSuffix(sign, `"}`)) {
+			w.t.Errorf("not in GBK, or not signed so: %q", raw)
+		}
+	})
+}
+
 func TestTheFaultForTheNextOrderStrikesItsCreation(t *testing.T) {
 	liveApps(t, 0, 0, func(w *world) {
 		w.control("POST", "/faults?scope=next&fault=call-error", "", "")
@@ -334,9 +354,9 @@ func TestAnAwkwardOpenPlatformDrawsWhatItCanDo(t *testing.T) {
 	for on, want := range map[Occasion][]Fault{
 		OnCreate: {CallDown, CallError, CallForged, CallLost},
 		OnClose:  {CallDown, CallError, CallForged, CallLost},
-		OnQuery:  {CallDown, CallError, CallForged, CallLost, Query500, QueryCut, QuerySlow, QueryUnknown, Shuffled, UnknownField},
+		OnQuery:  {CallDown, CallError, CallForged, CallLost, Query500, QueryCut, QueryGBK, QuerySlow, QueryUnknown, Shuffled, UnknownField},
 		OnRefund: {CallDown, CallError, CallForged, CallLost, Refund500, RefundCut, RefundPending, RefundSlow},
-		OnNotice: {Duplicate, Early, Forged, Late, Reordered, Shuffled, UnknownField},
+		OnNotice: {Duplicate, Early, Forged, Late, NoticeGBK, Reordered, Shuffled, UnknownField},
 		OnReturn: {NotifyFirst, ReturnFirst},
 	} {
 		var drawn []Fault

@@ -80,6 +80,18 @@ func CleanText(s string, max int) string {
 	return s
 }
 
+// Plain refuses a message in which one of the named fields, on which money
+// depends, is not of ASCII that can be seen. What bytes of another charset become
+// must never decide which trade is meant, or how much of what was paid.
+func Plain(fields map[string]string, names ...string) error {
+	for _, name := range names {
+		if strings.ContainsFunc(fields[name], func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("field %s is not plain ASCII", name)
+		}
+	}
+	return nil
+}
+
 // MaskID hides the middle of a buyer's id; "" if it is too short to be one.
 func MaskID(id string) string {
 	if len(id) < 12 {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
@@ -31,11 +30,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	if len(body) > maxNotice {
 		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxNotice)
 	}
-	m, err := mapi.Parse(string(body))
+	m, err := mapi.ReadNotification(body, c.keys)
 	if err != nil {
-		return wallet.Notice{}, err
-	}
-	if err := m.Verify(c.keys); err != nil {
 		return wallet.Notice{}, err
 	}
 	if err := c.isNotice(m); err != nil {
@@ -66,17 +62,11 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 
 // isNotice refuses correctly signed messages that are not notices: with MD5 our
 // own requests are signed with the same key, and returns and answers of Alipay
-// with every sign type.
-//
-// A signature covers values joined by & and =, unescaped, so that a message
-// could be cut into other fields and keep it. Without & in names and values,
-// and without = in names, there is one way only to cut it: the fields are the
-// ones that were signed.
+// with every sign type. What decides must be plain, in whatever charset the rest is.
 func (c *connector) isNotice(m mapi.Message) error {
-	for name, value := range m {
-		if strings.ContainsAny(name, "&=") || strings.Contains(value, "&") {
-			return fmt.Errorf("field %.64q holds a separator of the signed string", name)
-		}
+	if err := wallet.Plain(m, "notify_id", "notify_type", "seller_id", "out_trade_no", "trade_no", "trade_status", "total_fee",
+		"currency", "out_return_no", "return_amount", "refund_status", "error_code"); err != nil {
+		return err
 	}
 	for _, name := range []string{"service", "partner", "notify_url"} {
 		if _, there := m[name]; there {

@@ -72,6 +72,9 @@ func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message
 	if err := a.Verify(c.keys); err != nil {
 		return unknown("", "%w", err)
 	}
+	if err := wallet.Plain(a.Fields, "trade_no", "trade_status"); err != nil {
+		return unknown("", "%w", err)
+	}
 	status := a.Fields["trade_status"]
 	outcome, listed := outcomes[status]
 	switch {
@@ -108,7 +111,7 @@ func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([
 // buyer gives the masked account of the buyer if there is one, else the id with
 // its middle masked.
 func buyer(m mapi.Message) string {
-	if email := m["buyer_email"]; strings.Contains(email, "***") {
+	if email := wallet.CleanText(m["buyer_email"], 100); strings.Contains(email, "***") {
 		return email
 	}
 	return wallet.MaskID(m["buyer_id"])

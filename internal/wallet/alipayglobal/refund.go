@@ -121,6 +121,9 @@ func refundResult(m mapi.Message, r wallet.Refund) (wallet.State, error) {
 	if m["out_return_no"] != r.ID || m["out_trade_no"] != r.Order.ID {
 		return wallet.State{}, fmt.Errorf("%w: the answer is about another refund", wallet.ErrUnknown)
 	}
+	if err := wallet.Plain(m, "trade_no", "refund_result_code", "refund_error_code"); err != nil {
+		return wallet.State{}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+	}
 	result := m["refund_result_code"]
 	s := wallet.State{TradeNo: m["trade_no"], Code: cmp.Or(m["refund_error_code"], result)}
 	switch result {

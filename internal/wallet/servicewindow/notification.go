@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
@@ -28,11 +27,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	if len(body) > maxNotice {
 		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxNotice)
 	}
-	m, err := openapi.Parse(string(body))
+	m, err := openapi.ReadNotification(body, c.keys)
 	if err != nil {
-		return wallet.Notice{}, err
-	}
-	if err := m.VerifyNotification(c.keys); err != nil {
 		return wallet.Notice{}, err
 	}
 	if err := c.isNotice(m); err != nil {
@@ -52,14 +48,12 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	return n, nil
 }
 
-// isNotice refuses correctly signed messages that are no notices of ours. The
-// signature covers values joined by & and =, unescaped: without & in any value
-// there is one way only to cut it into fields, the one that was signed.
+// isNotice refuses correctly signed messages that are no notices of ours. What
+// decides must be plain, in whatever charset the rest is.
 func (c *connector) isNotice(m openapi.Message) error {
-	for name, value := range m {
-		if strings.ContainsAny(name, "&=") || strings.Contains(value, "&") {
-			return fmt.Errorf("field %.64q holds a separator of the signed string", name)
-		}
+	if err := wallet.Plain(m, "notify_id", "notify_type", "app_id", "auth_app_id", "seller_id", "out_trade_no", "out_biz_no", "trade_no",
+		"trade_status", "total_amount", "refund_fee"); err != nil {
+		return err
 	}
 	for _, name := range []string{"notify_id", "out_trade_no", "trade_no"} {
 		if m[name] == "" {

@@ -43,6 +43,9 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 // without an error.
 func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	s := wallet.State{Outcome: wallet.Unknown, TradeNo: fields["trade_no"], Code: fields["trade_status"]}
+	if err := wallet.Plain(fields, "trade_no", "trade_status"); err != nil {
+		return wallet.State{Outcome: wallet.Unknown}, err
+	}
 	switch s.Code {
 	case "WAIT_BUYER_PAY":
 		s.Outcome = wallet.Waiting
@@ -77,7 +80,7 @@ func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 // buyer gives the masked account of the buyer if there is one, else the id with
 // its middle masked.
 func buyer(fields map[string]string) string {
-	if id := fields["buyer_logon_id"]; id != "" {
+	if id := wallet.CleanText(fields["buyer_logon_id"], 100); id != "" {
 		return id
 	}
 	for _, name := range []string{"buyer_user_id", "buyer_id", "buyer_open_id"} {

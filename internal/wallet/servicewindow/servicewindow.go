@@ -195,6 +195,9 @@ func (c *connector) call(ctx context.Context, method string, m openapi.Message) 
 	if err == nil {
 		err = a.Verify(c.keys)
 	}
+	if err == nil {
+		err = wallet.Plain(a.Fields, "code", "sub_code", "trade_no", "out_trade_no")
+	}
 	if err != nil {
 		return openapi.Answer{}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}

@@ -6,17 +6,15 @@ package alipay
 import (
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha1"
-	"crypto/sha256"
+	_ "crypto/sha1" // for hashOf
+	_ "crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/url"
-	"sort"
+	"io"
 	"strings"
-	"unicode/utf8"
 )
 
 // SignType is the value of the field sign_type.
@@ -31,79 +29,16 @@ const (
 // ErrBadSignature means that the signature is not that of the text by that key.
 var ErrBadSignature = errors.New("alipay: signature does not match")
 
-// Join returns the text that is signed: the fields that keep chooses, sorted by
-// name in byte order, joined as name=value with &, nothing escaped.
-func Join(fields map[string]string, keep func(name, value string) bool) string {
-	names := make([]string, 0, len(fields))
-	for name, value := range fields {
-		if keep(name, value) {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	var b strings.Builder
-	for i, name := range names {
-		if i > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(name)
-		b.WriteByte('=')
-		b.WriteString(fields[name])
-	}
-	return b.String()
-}
-
-// ParseForm decodes a form-encoded message: a request's query or body, or a
-// notification's body. It is done by hand rather than by http.Request because
-// Alipay posts notifications with a malformed media type
-// ("application/x-www-form-urlencoded; text/html; charset=UTF-8"), and because
-// a name that comes twice must be refused: two readers could each see another
-// of its values. Errors name the field, never its value.
-func ParseForm(form string) (map[string]string, error) {
-	fields := map[string]string{}
-	for pair := range strings.SplitSeq(form, "&") {
-		if pair == "" {
-			continue
-		}
-		rawName, rawValue, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(rawName)
-		if err != nil || !utf8.ValidString(name) || name == "" {
-			return nil, errors.New("alipay: a field's name cannot be decoded")
-		}
-		value, err := url.QueryUnescape(rawValue)
-		if err != nil || !utf8.ValidString(value) {
-			return nil, fmt.Errorf("alipay: field %.64q cannot be decoded", name)
-		}
-		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("alipay: field %.64q is there twice", name)
-		}
-		fields[name] = value
-	}
-	return fields, nil
-}
-
-// EncodeForm writes fields as application/x-www-form-urlencoded, sorted by
-// name. Empty values are left out: what is not sent is read alike by everybody.
-func EncodeForm(fields map[string]string) string {
-	v := make(url.Values, len(fields))
-	for name, value := range fields {
-		if value != "" {
-			v.Set(name, value)
-		}
-	}
-	return v.Encode()
-}
-
 // Sign signs a text, as base64.
 func Sign(t SignType, key *rsa.PrivateKey, text string) (string, error) {
 	if key == nil {
 		return "", errors.New("alipay: no private key")
 	}
-	hash, sum, err := digest(t, text)
+	hash, err := hashOf(t)
 	if err != nil {
 		return "", err
 	}
-	sig, err := rsa.SignPKCS1v15(nil, key, hash, sum) // the scheme draws no random numbers
+	sig, err := rsa.SignPKCS1v15(nil, key, hash, digest(hash, text)) // the scheme draws no random numbers
 	if err != nil {
 		return "", fmt.Errorf("alipay: sign: %w", err)
 	}
@@ -115,28 +50,32 @@ func Verify(t SignType, key *rsa.PublicKey, text, sig string) error {
 	if key == nil {
 		return errors.New("alipay: no public key")
 	}
-	hash, sum, err := digest(t, text)
+	hash, err := hashOf(t)
 	if err != nil {
 		return err
 	}
 	// Some hop on the way may have turned + into a space (seen in the field).
 	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(sig, " ", "+"))
-	if err != nil || rsa.VerifyPKCS1v15(key, hash, sum, raw) != nil {
+	if err != nil || len(raw) != key.Size() || rsa.VerifyPKCS1v15(key, hash, digest(hash, text), raw) != nil {
 		return ErrBadSignature
 	}
 	return nil
 }
 
-func digest(t SignType, text string) (crypto.Hash, []byte, error) {
+func hashOf(t SignType) (crypto.Hash, error) {
 	switch t {
 	case RSA:
-		sum := sha1.Sum([]byte(text))
-		return crypto.SHA1, sum[:], nil
+		return crypto.SHA1, nil
 	case RSA2:
-		sum := sha256.Sum256([]byte(text))
-		return crypto.SHA256, sum[:], nil
+		return crypto.SHA256, nil
 	}
-	return 0, nil, fmt.Errorf("alipay: unknown sign type %q", t)
+	return 0, fmt.Errorf("alipay: unknown sign type %q", t)
+}
+
+func digest(hash crypto.Hash, text string) []byte {
+	h := hash.New()
+	io.WriteString(h, text)
+	return h.Sum(nil)
 }
 
 // ParsePrivateKey reads an RSA private key: PKCS#8 or PKCS#1, as PEM or as the

@@ -1,14 +1,15 @@
 package mapi
 
 import (
-	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
-	"golang.org/x/text/encoding/simplifiedchinese"
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
 // Answer is the gateway's XML answer to a call: single_trade_query,
@@ -26,9 +27,14 @@ type Answer struct {
 	Fields   Message // its children
 	Sign     string
 	SignType string
+
+	charset alipay.Charset
+	raw     Message // Fields before they were decoded
 }
 
-// Verify checks the signature over Fields, as Message.Verify does.
+// Verify checks the signature over the bytes of Fields as they came, entities
+// resolved. Some of Alipay's servers sign in UTF-8 what they send in GBK, so that
+// is tried next: the fields are the same.
 func (a Answer) Verify(k Keys) error {
 	if a.Sign == "" {
 		return ErrNoSignature
@@ -36,7 +42,11 @@ func (a Answer) Verify(k Keys) error {
 	if a.SignType != string(k.Type) {
 		return ErrSignType
 	}
-	return k.verify(a.Fields.Canonical(), a.Sign)
+	err := k.verify(a.raw.Canonical(), a.Sign)
+	if errors.Is(err, ErrBadSignature) && a.charset != alipay.UTF8 {
+		err = k.verify(a.Fields.Canonical(), a.Sign)
+	}
+	return err
 }
 
 // maxDepth bounds how deeply elements may nest. Answers need four levels, and
@@ -48,9 +58,18 @@ const maxDepth = 8
 // holds elements instead of text is left out. A document that is cut off, that
 // has a field twice, or that is no <alipay> is an error.
 func ParseAnswer(doc []byte) (Answer, error) {
-	d := xml.NewDecoder(bytes.NewReader(doc))
-	d.CharsetReader = charsetReader
-	a := Answer{Fields: Message{}}
+	charset, err := declared(doc)
+	if err != nil {
+		return Answer{}, err
+	}
+	d := xml.NewDecoder(strings.NewReader(hide(doc, charset)))
+	d.CharsetReader = func(name string, in io.Reader) (io.Reader, error) {
+		if c, err := alipay.ParseCharset(name); err != nil || c != charset { // it is hidden from declared
+			return nil, fmt.Errorf("mapi: answer: charset %.32q is not where it belongs", name)
+		}
+		return in, nil
+	}
+	a := Answer{charset: charset, raw: Message{}}
 	var (
 		path []string        // names of the open elements
 		text strings.Builder // of the innermost one, as long as it is a leaf
@@ -86,7 +105,7 @@ func ParseAnswer(doc []byte) (Answer, error) {
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
-			if leaf && a.take(path, text.String()) {
+			if leaf && a.take(path, show(text.String(), charset)) {
 				name := strings.Join(path, "/")
 				if seen[name] {
 					return Answer{}, fmt.Errorf("mapi: answer has %.64q twice", name)
@@ -101,6 +120,7 @@ func ParseAnswer(doc []byte) (Answer, error) {
 	if !done || !seen["alipay/is_success"] {
 		return Answer{}, errors.New("mapi: answer is incomplete")
 	}
+	a.Fields = alipay.Text(a.raw, charset)
 	return a, nil
 }
 
@@ -123,18 +143,61 @@ func (a *Answer) take(path []string, text string) bool {
 		}
 		return true
 	case len(path) == 4 && path[1] == "response":
-		a.Fields[path[3]] = text
+		a.raw[path[3]] = text
 		return true
 	}
 	return false
 }
 
-// charsetReader lets encoding/xml read what Alipay declares: errors come with
-// the header encoding="GBK".
-func charsetReader(charset string, in io.Reader) (io.Reader, error) {
-	switch strings.ToUpper(charset) {
-	case "GBK", "GB2312", "GB18030":
-		return simplifiedchinese.GB18030.NewDecoder().Reader(in), nil
+// declaration is that of a document in another charset than UTF-8, perhaps.
+var declaration = regexp.MustCompile(`^<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']`)
+
+// declared is the charset that a document says it is in: Alipay's errors come
+// with the header encoding="GBK".
+func declared(doc []byte) (alipay.Charset, error) {
+	found := declaration.FindSubmatch(doc)
+	if found == nil {
+		return alipay.UTF8, nil
 	}
-	return nil, fmt.Errorf("mapi: answer in unknown charset %.64q", charset)
+	c, err := alipay.ParseCharset(string(found[1]))
+	if err != nil {
+		return "", fmt.Errorf("mapi: answer: %w", err)
+	}
+	return c, nil
+}
+
+// hidden is where the bytes of longer characters are hidden from the reader of
+// XML: no character of any charset here, in a plane for private use.
+const hidden = 0x10FD00
+
+// hide writes each byte of a character that is not ASCII as a character of its
+// own. So the document is cut by characters, of which one of GBK may end in the
+// byte of an ASCII sign, and the bytes, which are signed, are kept: also those
+// that are no character.
+func hide(doc []byte, c alipay.Charset) string {
+	var b strings.Builder
+	for char := range c.Characters(string(doc)) {
+		if char[0] < utf8.RuneSelf {
+			b.WriteString(char)
+			continue
+		}
+		for i := range len(char) {
+			b.WriteRune(hidden + rune(char[i]))
+		}
+	}
+	return b.String()
+}
+
+// show gives the bytes of a text that was hidden. A character that the document
+// wrote as a reference (&#33590;) is in its charset.
+func show(text string, c alipay.Charset) string {
+	var b strings.Builder
+	for _, r := range text {
+		if hidden <= r && r <= hidden+0xFF {
+			b.WriteByte(byte(r - hidden))
+			continue
+		}
+		b.WriteString(c.Encode(string(r)))
+	}
+	return b.String()
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func FuzzParseKeepsWhatEncodeWrites(f *testing.F) {
-	for _, file := range []string{"published-md5.txt", "made-md5.txt", "refused.txt"} {
+	for _, file := range []string{"published-md5.txt", "made-md5.txt", "refused.txt", "gbk.txt"} {
 		for _, v := range load(f, file) {
 			f.Add(v.form)
 		}
@@ -32,7 +32,7 @@ func FuzzParseKeepsWhatEncodeWrites(f *testing.F) {
 }
 
 func FuzzAnswerIsReadOrRefused(f *testing.F) {
-	for _, file := range []string{"answer-published.xml", "answer-made.xml", "answer-made-gbk.xml", "answer-error-gbk.xml"} {
+	for _, file := range []string{"answer-published.xml", "answer-made.xml", "answer-made-gbk.xml", "answer-error-gbk.xml", "answer-signed-gbk.xml", "answer-cut-gbk.xml"} {
 		f.Add([]byte(read(f, file)))
 	}
 	for _, v := range load(f, "refused.txt") {

@@ -10,8 +10,9 @@ package mapi
 
 import "github.com/sampanpay/sampan/internal/wire/alipay"
 
-// Message is the fields of a request, an answer or a notification, decoded.
-// A name stands for one value: Parse refuses repeats.
+// Message is the fields of a request, an answer or a notification: as the bytes
+// that were sent, which signatures cover, or decoded by Text. A name stands for
+// one value: Parse refuses repeats.
 type Message map[string]string
 
 // Canonical returns the string that is signed: every field but sign and

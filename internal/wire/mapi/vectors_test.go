@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/simplifiedchinese"
+
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
@@ -22,7 +25,8 @@ type vector struct {
 	xml       string // or an answer
 	canonical string
 	sign      string
-	refused   string // "", or the step that must refuse it: parse, unsigned, sign_type, signature
+	refused   string // "", or the step that must refuse it: parse, unsigned, sign_type, signature, charset, separator
+	notice    bool   // read as a notification is
 }
 
 // load reads the vectors of one file.
@@ -34,6 +38,7 @@ func load(t testing.TB, file string) []vector {
 	}
 	defer f.Close()
 	var all []vector
+	var charset *encoding.Encoder // of what the line canonical says
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
@@ -45,7 +50,8 @@ func load(t testing.TB, file string) []vector {
 			t.Fatalf("%s:%d: no colon", file, n)
 		}
 		if key == "case" {
-			all = append(all, vector{file: file, name: value})
+			charset = encoding.Nop.NewEncoder()
+			all = append(all, vector{file: file, name: value, notice: strings.HasPrefix(value, "notification")})
 			continue
 		}
 		v := &all[len(all)-1]
@@ -66,8 +72,10 @@ func load(t testing.TB, file string) []vector {
 			v.xml = value
 		case "answer":
 			v.xml = read(t, value)
+		case "charset":
+			charset = simplifiedchinese.GB18030.NewEncoder()
 		case "canonical":
-			v.canonical = value
+			v.canonical, err = charset.String(value)
 		case "sign":
 			v.sign = value
 		case "refused":
@@ -102,7 +110,7 @@ func read(t testing.TB, name string) string {
 // accepted are the vectors that must verify.
 func accepted(t testing.TB) []vector {
 	var all []vector
-	for _, file := range []string{"published-md5.txt", "made-md5.txt", "rsa.txt", "answers.txt"} {
+	for _, file := range []string{"published-md5.txt", "made-md5.txt", "rsa.txt", "gbk.txt", "answers.txt"} {
 		all = append(all, load(t, file)...)
 	}
 	return all
@@ -142,7 +150,7 @@ func TestMessagesOfOthersAreReadAndVerified(t *testing.T) {
 }
 
 func TestMessagesThatProveNothingAreRefused(t *testing.T) {
-	for _, v := range load(t, "refused.txt") {
+	for _, v := range append(load(t, "refused.txt"), load(t, "refused-gbk.txt")...) {
 		t.Run(v.name, func(t *testing.T) {
 			err := v.verify()
 			step := "parse"
@@ -155,6 +163,10 @@ func TestMessagesThatProveNothingAreRefused(t *testing.T) {
 				step = "sign_type"
 			case errors.Is(err, ErrBadSignature):
 				step = "signature"
+			case errors.Is(err, ErrCharset):
+				step = "charset"
+			case errors.Is(err, ErrSeparator):
+				step = "separator"
 			}
 			if step != v.refused {
 				t.Errorf("refused at %s (%v), want %s", step, err, v.refused)
@@ -170,7 +182,10 @@ func (v vector) fields() (Message, error) {
 	switch {
 	case v.xml != "":
 		a, err := ParseAnswer([]byte(v.xml))
-		return a.Fields, err
+		if strings.HasSuffix(v.name, "signed as UTF-8") {
+			return a.Fields, err
+		}
+		return a.raw, err
 	case v.form != "":
 		return Parse(v.form)
 	}
@@ -184,6 +199,10 @@ func (v vector) verify() error {
 			return err
 		}
 		return a.Verify(v.keys)
+	}
+	if v.notice {
+		_, err := ReadNotification([]byte(v.form), v.keys)
+		return err
 	}
 	m, err := Parse(v.form)
 	if err != nil {

@@ -42,14 +42,17 @@ func (a Answer) OK() bool {
 // would let one reader see another answer than the next: names that come twice,
 // anything behind the end, or neither or both of the two members that an answer
 // can have are errors.
+//
+// An answer is in the charset that the call asked for, UTF-8, and one that is no
+// UTF-8 is in GBK or GB18030. Nothing else tells: what a header says is not signed.
 func ParseAnswer(method string, doc []byte) (Answer, error) {
 	var a Answer
-	outer, err := members(doc)
+	outer, err := cut(doc)
 	if err != nil {
 		return a, err
 	}
-	content, ok := outer[ContentName(method)]
-	refused, isRefused := outer["error_response"]
+	content, ok := outer.members[ContentName(method)]
+	refused, isRefused := outer.members["error_response"]
 	switch {
 	case ok == isRefused:
 		return a, errors.New("openapi: the answer is not one to the call")
@@ -57,23 +60,23 @@ func ParseAnswer(method string, doc []byte) (Answer, error) {
 		a.Refused, content = true, refused
 	}
 	a.Content = content
-	if err := text(outer, "sign", &a.Sign); err != nil {
+	if err := outer.text("sign", &a.Sign); err != nil {
 		return a, err
 	}
-	if err := text(outer, "alipay_cert_sn", &a.CertSN); err != nil {
+	if err := outer.text("alipay_cert_sn", &a.CertSN); err != nil {
 		return a, err
 	}
-	inner, err := members(content)
+	inner, err := cut(content)
 	if err != nil {
 		return a, err
 	}
-	a.Fields = make(map[string]string, len(inner))
-	for name, raw := range inner {
+	a.Fields = make(map[string]string, len(inner.members))
+	for name, raw := range inner.members {
 		switch c := raw[0]; {
 		case c == '"':
 			var s string
-			if err := json.Unmarshal(raw, &s); err != nil {
-				return a, fmt.Errorf("openapi: field %.64q: %w", name, err)
+			if err := inner.text(name, &s); err != nil {
+				return a, err
 			}
 			a.Fields[name] = s
 		case c == '-' || '0' <= c && c <= '9' || c == 't' || c == 'f':
@@ -88,49 +91,84 @@ func ContentName(method string) string {
 	return strings.ReplaceAll(method, ".", "_") + "_response"
 }
 
-// members reads an object without deciding anything about its values.
-func members(doc []byte) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(doc) {
-		return nil, errors.New("openapi: the answer is not UTF-8")
+// object is a JSON object cut into its members, whose values are as they were
+// sent.
+type object struct {
+	charset alipay.Charset
+	members map[string]json.RawMessage
+}
+
+// charsetOf is UTF-8 for what is UTF-8, and GB18030, which holds GBK, for the rest.
+func charsetOf(doc []byte) alipay.Charset {
+	if utf8.Valid(doc) {
+		return alipay.UTF8
 	}
-	d := json.NewDecoder(bytes.NewReader(doc))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("openapi: the answer is not an object")
-	}
-	all := map[string]json.RawMessage{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, fmt.Errorf("openapi: %w", err)
+	return alipay.GB18030
+}
+
+// cut reads an object without deciding anything about its values. It cuts by
+// characters: one of GBK may end in the byte of \ or of a brace. So the JSON is
+// read of a copy in which the bytes of every longer character are those of a
+// letter, and whose parts are where they are in doc.
+func cut(doc []byte) (object, error) {
+	o := object{charset: charsetOf(doc), members: map[string]json.RawMessage{}}
+	plain := make([]byte, 0, len(doc))
+	for char := range o.charset.Characters(string(doc)) {
+		if char[0] < utf8.RuneSelf {
+			plain = append(plain, char[0])
+			continue
 		}
-		name := t.(string) // of a member: anything else is a syntax error
-		if _, twice := all[name]; twice {
-			return nil, fmt.Errorf("openapi: member %.64q is there twice", name)
+		plain = append(plain, bytes.Repeat([]byte{'x'}, len(char))...)
+	}
+	d := json.NewDecoder(bytes.NewReader(plain))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return o, errors.New("openapi: the answer is not an object")
+	}
+	for d.More() {
+		before := d.InputOffset()
+		if _, err := d.Token(); err != nil { // a name: anything else is a syntax error
+			return o, fmt.Errorf("openapi: %w", err)
+		}
+		name, err := o.decode(doc[before+int64(bytes.IndexByte(plain[before:], '"')) : d.InputOffset()])
+		if err != nil {
+			return o, fmt.Errorf("openapi: a member's name: %w", err)
+		}
+		if _, twice := o.members[name]; twice {
+			return o, fmt.Errorf("openapi: member %.64q is there twice", name)
 		}
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err != nil {
-			return nil, fmt.Errorf("openapi: member %.64q: %w", name, err)
+			return o, fmt.Errorf("openapi: member %.64q: %w", name, err)
 		}
-		all[name] = raw
+		end := d.InputOffset()
+		o.members[name] = doc[end-int64(len(raw)) : end]
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("openapi: %w", err)
+		return o, fmt.Errorf("openapi: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("openapi: there is more behind the answer's end")
+		return o, errors.New("openapi: there is more behind the answer's end")
 	}
-	return all, nil
+	return o, nil
+}
+
+// decode reads a JSON string in the object's charset.
+func (o object) decode(raw []byte) (s string, err error) {
+	err = json.Unmarshal([]byte(o.charset.Decode(string(raw))), &s)
+	return s, err
 }
 
 // text reads a member that is a text, if it is there.
-func text(outer map[string]json.RawMessage, name string, into *string) error {
-	raw, ok := outer[name]
+func (o object) text(name string, into *string) error {
+	raw, ok := o.members[name]
 	if !ok {
 		return nil
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("openapi: member %q: %w", name, err)
+	s, err := o.decode(raw)
+	if err != nil {
+		return fmt.Errorf("openapi: member %.64q: %w", name, err)
 	}
+	*into = s
 	return nil
 }
 
@@ -147,11 +185,30 @@ func (a Answer) Verify(k Keys) error {
 		}
 		return nil
 	}
-	err := alipay.Verify(k.Type, k.Public, string(a.Content), a.Sign)
-	if errors.Is(err, ErrBadSignature) && bytes.Contains(a.Content, []byte(`\/`)) {
-		err = alipay.Verify(k.Type, k.Public, strings.ReplaceAll(string(a.Content), `\/`, `/`), a.Sign)
+	text := string(a.Content)
+	err := alipay.Verify(k.Type, k.Public, text, a.Sign)
+	if plain := unescapeSlashes(text, charsetOf(a.Content)); errors.Is(err, ErrBadSignature) && plain != text {
+		err = alipay.Verify(k.Type, k.Public, plain, a.Sign)
 	}
 	return err
+}
+
+// unescapeSlashes replaces \/ by /, where \ is a character of its own.
+func unescapeSlashes(text string, c alipay.Charset) string {
+	var b strings.Builder
+	escaped := false // a \ is not written yet
+	for char := range c.Characters(text) {
+		if escaped && char != "/" {
+			b.WriteByte('\\')
+		}
+		if escaped = char == `\`; !escaped {
+			b.WriteString(char)
+		}
+	}
+	if escaped {
+		b.WriteByte('\\')
+	}
+	return b.String()
 }
 
 // WriteAnswer wraps and signs content, a JSON object, as the member called name;

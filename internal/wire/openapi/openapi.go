@@ -17,8 +17,9 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// Message is the fields of a request or a notification, decoded. A name stands
-// for one value: Parse refuses repeats.
+// Message is the fields of a request or a notification: as the bytes that were
+// sent, which signatures cover, or decoded by Text. A name stands for one value:
+// Parse refuses repeats.
 type Message map[string]string
 
 // Errors of the Verify methods. None of them holds any part of a key.
@@ -45,10 +46,12 @@ func (m Message) Encode() string { return alipay.EncodeForm(m) }
 
 // Canonical returns the string that a request's signature covers: every field
 // but sign. sign_type is among them, other than in a notification's.
-func (m Message) Canonical() string { return m.join(true, "sign") }
+func (m Message) Canonical() string { return m.join("sign") }
 
-// join leaves out the names, and empty values unless they are kept.
-func (m Message) join(empty bool, without ...string) string {
+// join leaves out the fields of the names, and with "" among these the ones that
+// have no value.
+func (m Message) join(without ...string) string {
+	empty := !slices.Contains(without, "")
 	return alipay.Join(m, func(name, value string) bool {
 		return !slices.Contains(without, name) && (value != "" || empty)
 	})
@@ -74,46 +77,20 @@ func (m Message) Sign(k Keys) error {
 // Verify checks a request's signature over all fields received. Only k.Type is
 // accepted, whatever the message says, so that nobody can choose a weaker one.
 func (m Message) Verify(k Keys) error {
-	return m.verify(k, m.Canonical())
-}
-
-// SignNotification sets sign and sign_type of a notification, whose signature
-// covers neither.
-func (m Message) SignNotification(k Keys) error {
-	sig, err := alipay.Sign(k.Type, k.Private, m.join(true, "sign", "sign_type"))
-	if err != nil {
+	if err := m.signed(k); err != nil {
 		return err
 	}
-	m["sign"], m["sign_type"] = sig, string(k.Type)
-	return nil
+	return alipay.Verify(k.Type, k.Public, m.Canonical(), m["sign"])
 }
 
-// VerifyNotification checks a notification's signature. There are three ways to
-// join the fields that Alipay's own SDKs check: without sign_type and with
-// empty values; the same without these; and, for notifications of other
-// products, with sign_type. Of alipay_cert_sn, which names the key in certificate
-// mode, there is no word on whether it is signed: others' libraries leave it out,
-// so both are taken. None of the ways lets a field go unsigned that has a value,
-// but these three, which say nothing of the trade.
-func (m Message) VerifyNotification(k Keys) error {
-	err := m.verify(k, m.join(true, "sign", "sign_type"))
-	for _, text := range []string{
-		m.join(false, "sign", "sign_type"), m.Canonical(), m.join(true, "sign", "sign_type", "alipay_cert_sn"),
-	} {
-		if !errors.Is(err, ErrBadSignature) {
-			break
-		}
-		err = m.verify(k, text)
-	}
-	return err
-}
-
-func (m Message) verify(k Keys, text string) error {
+// signed refuses a message that has no signature, or one of another type than
+// agreed on, before anything is computed.
+func (m Message) signed(k Keys) error {
 	if m["sign"] == "" {
 		return ErrNoSignature
 	}
 	if m["sign_type"] != string(k.Type) {
 		return ErrSignType
 	}
-	return alipay.Verify(k.Type, k.Public, text, m["sign"])
+	return nil
 }

@@ -245,7 +245,7 @@ func TestPlantedBugsTurnAVectorRed(t *testing.T) {
 	}
 	join := func(r rule, m Message, notice bool) string {
 		var pairs []string
-		for pair := range strings.SplitSeq(m.join(true), "&") {
+		for pair := range strings.SplitSeq(m.join(), "&") {
 			name, value, _ := strings.Cut(pair, "=")
 			switch {
 			case name == "sign" && !r.withSign, name == "sign_type" && (notice != r.noticeSignType || !notice && r.noSignType), value == "" && r.dropEmpty:

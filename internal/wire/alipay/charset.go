@@ -1,0 +1,115 @@
+package alipay
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
+)
+
+// ErrCharset means that a message names a charset which its text is not read in.
+var ErrCharset = errors.New("alipay: charset is not UTF-8, GBK, GB2312 or GB18030")
+
+// Charset is how text is written in bytes. Signatures cover the bytes, so a
+// message is verified first and decoded afterwards, by the charset that was
+// signed with it.
+type Charset string
+
+// The charsets of both gateways. GB2312 is a part of GBK, and GBK one of GB18030,
+// so all three are read as the last.
+const (
+	UTF8    Charset = "UTF-8"
+	GBK     Charset = "GBK"
+	GB2312  Charset = "GB2312"
+	GB18030 Charset = "GB18030"
+)
+
+// ParseCharset finds a charset by its name, in any letter case. Without a name it
+// is UTF-8.
+func ParseCharset(name string) (Charset, error) {
+	if name == "" {
+		return UTF8, nil
+	}
+	for _, c := range []Charset{UTF8, GBK, GB2312, GB18030} {
+		if strings.EqualFold(name, string(c)) {
+			return c, nil
+		}
+	}
+	return "", fmt.Errorf("%w: it is %.32q", ErrCharset, name)
+}
+
+// Decode reads raw as text. Bytes that are no character become U+FFFD: a text
+// that nobody needs, cut off within a character, must not make the message that
+// it stands in unreadable. No byte above 0x7F ever becomes a character of ASCII.
+func (c Charset) Decode(raw string) string {
+	if c == UTF8 {
+		return strings.ToValidUTF8(raw, "\uFFFD")
+	}
+	decoder := simplifiedchinese.GB18030.NewDecoder()
+	var b strings.Builder
+	for char := range c.Characters(raw) {
+		text, err := decoder.String(char)
+		if err != nil { // it replaces, and fails never
+			text = "\uFFFD"
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// Encode writes text. Characters that the charset has not become ?.
+func (c Charset) Encode(text string) string {
+	if c == UTF8 {
+		return text
+	}
+	encoding := simplifiedchinese.GBK
+	if c == GB18030 {
+		encoding = simplifiedchinese.GB18030
+	}
+	var b strings.Builder
+	for _, r := range text {
+		raw, err := encoding.NewEncoder().String(string(r))
+		if err != nil {
+			raw = "?"
+		}
+		b.WriteString(raw)
+	}
+	return b.String()
+}
+
+// Characters cuts raw into its characters, each as its bytes. A byte of ASCII is
+// a character of its own only where it stands alone: in GBK and GB18030 the later
+// bytes of a character may be those of \ | { } and digits. A byte that begins no
+// character is yielded alone, as Decode takes it.
+func (c Charset) Characters(raw string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for raw != "" {
+			n := c.width(raw)
+			if !yield(raw[:n]) {
+				return
+			}
+			raw = raw[n:]
+		}
+	}
+}
+
+// width is the length of the first character of raw.
+func (c Charset) width(raw string) int {
+	if c == UTF8 {
+		_, n := utf8.DecodeRuneInString(raw)
+		return n
+	}
+	within := func(i int, low, high byte) bool { return i < len(raw) && low <= raw[i] && raw[i] <= high }
+	switch {
+	case !within(0, 0x81, 0xFE):
+		return 1
+	case within(1, 0x40, 0x7E), within(1, 0x80, 0xFE):
+		return 2
+	case within(1, 0x30, 0x39) && within(2, 0x81, 0xFE) && within(3, 0x30, 0x39):
+		return 4
+	}
+	return 1
+}

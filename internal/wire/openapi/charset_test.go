@@ -1,0 +1,154 @@
+package openapi
+
+import (
+	"bytes"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/sampanpay/sampan/internal/wire/alipay"
+)
+
+// gbkAnswers are answers in charsets of China (.json) and what OpenSSL has signed
+// of each (.txt).
+var gbkAnswers = []string{"gbk-answer", "gbk-answer-refusal", "gbk-answer-4", "gbk-answer-slash", "gbk-answer-cut"}
+
+func TestAnswersInGBKAreCutByCharactersAndVerifiedAsTheyWereSent(t *testing.T) {
+	for _, x := range []struct {
+		name, field, want string
+		ok                bool
+	}{
+		{"gbk-answer", "subject", `誠"誠`, true},
+		{"gbk-answer", "body", "誠", true},
+		{"gbk-answer", "subject2", "x誠亅亄亇", true},
+		{"gbk-answer", "trade_status", "TRADE_SUCCESS", true},
+		{"gbk-answer-refusal", "sub_msg", "交易不存在誠", false},
+		{"gbk-answer-4", "subject", "🍵誠", true},
+		{"gbk-answer-slash", "subject", "誠/", true},
+		{"gbk-answer-slash", "url", "https://shop.example/誠", true},
+		{"gbk-answer-cut", "subject", "茶\uFFFD", true},
+		{"gbk-answer-cut", "trade_no", "2026010222001300000000000001", true},
+	} {
+		a, err := ParseAnswer("alipay.trade.query", []byte(read(t, x.name+".json")))
+		if err != nil {
+			t.Errorf("%s: %v", x.name, err)
+			continue
+		}
+		if err := a.Verify(made(t)); err != nil || a.OK() != x.ok {
+			t.Errorf("%s: %v, success %t, of %q", x.name, err, a.OK(), a.Content)
+		}
+		if want := read(t, x.name+".txt"); string(a.Content) != want && unescapeSlashes(string(a.Content), alipay.GBK) != want {
+			t.Errorf("%s: taken for signed: %q", x.name, a.Content)
+		}
+		if a.Fields[x.field] != x.want {
+			t.Errorf("%s: %s is %q, want %q", x.name, x.field, a.Fields[x.field], x.want)
+		}
+	}
+}
+
+// A byte that is no UTF-8, put where nothing is signed, makes a reader take the
+// answer for one in GBK. What is signed must be read as it was signed.
+func TestNothingOutsideWhatIsSignedChoosesTheCharset(t *testing.T) {
+	for _, content := range []string{
+		// In GBK the last byte of 茶 takes the \ of \" with it, and the string ends there.
+		`{"code":"10000","subject":"茶\",\"trade_status\":\"TRADE_SUCCESS","trade_no":"1"}`,
+		`{"code":"10000","subject":"茶","trade_no":"1"}`,
+	} {
+		doc, err := WriteAnswer("alipay_trade_query_response", []byte(content), "", made(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := ParseAnswer("alipay.trade.query", doc)
+		if err != nil || want.Verify(made(t)) != nil || want.Fields["trade_status"] != "" || !strings.HasPrefix(want.Fields["subject"], "茶") {
+			t.Fatalf("%v, %v", want.Fields, err)
+		}
+		for _, more := range []string{`{"x":"` + "\xff" + `",`, "{\"\xb2\xe8\":1,", "{\"\xb2\xe8\":\"\xd5\\\","} {
+			a, err := ParseAnswer("alipay.trade.query", append([]byte(more), doc[1:]...))
+			if err != nil {
+				continue // cut elsewhere, and so no answer
+			}
+			if a.Verify(made(t)) == nil && !maps.Equal(a.Fields, want.Fields) {
+				t.Errorf("%q: read as %q", more, a.Fields)
+			}
+		}
+	}
+}
+
+func TestANotificationIsVerifiedBeforeItIsDecoded(t *testing.T) {
+	for _, v := range load(t, "gbk-messages.txt") {
+		m, err := ReadNotification([]byte(v.form), made(t))
+		if err != nil {
+			t.Errorf("%s: %v", v.name, err)
+			continue
+		}
+		if !strings.HasSuffix(v.name, "lower case") && !strings.HasPrefix(m["subject"], "誠亅亄亇 茶") || strings.Contains(m["subject"], "\uFFFD") {
+			t.Errorf("%s: subject is %q", v.name, m["subject"])
+		}
+		if m["total_amount"] != "12.34" || m["trade_status"] != "TRADE_SUCCESS" {
+			t.Errorf("%s: %q", v.name, m)
+		}
+	}
+	// Texts that nobody needs: not of the charset, or under a name that is not ASCII.
+	raw := Message{"charset": "GBK", "trade_status": "TRADE_SUCCESS", "subject": "\xb2\xe8\xb2", "\xb2\xe8": "\xff"}
+	if err := raw.SignNotification(made(t)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := ReadNotification([]byte(raw.Encode()), made(t))
+	if err != nil || m["subject"] != "茶\uFFFD" || m["trade_status"] != "TRADE_SUCCESS" || len(m) != 5 {
+		t.Errorf("%q, %v", m, err)
+	}
+	raw = Message{"trade_status": "TRADE_SUCCESS", "subject": "\xe8\x8c\xb6\xe8"} // no charset: UTF-8
+	if err := raw.SignNotification(made(t)); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := ReadNotification([]byte(raw.Encode()), made(t)); err != nil || m["subject"] != "茶\uFFFD" {
+		t.Errorf("%q, %v", m, err)
+	}
+}
+
+func TestSlashesAreUnescapedByCharacters(t *testing.T) {
+	for _, x := range []struct {
+		text, want string
+		c          alipay.Charset
+	}{
+		{`a\/b\\/c\`, `a/b\/c\`, alipay.UTF8},
+		{"\xd5\\/\\/\xd5\\", "\xd5\\//\xd5\\", alipay.GBK},
+		{"\\\\\\//\xff\\/", "\\\\//\xff/", alipay.GBK},
+		{`\/`, `/`, alipay.GB18030},
+	} {
+		if got := unescapeSlashes(x.text, x.c); got != x.want {
+			t.Errorf("%q in %s: %q, want %q", x.text, x.c, got, x.want)
+		}
+	}
+}
+
+// Only VerifyNotification's cheap checks may be done for a message that gives no
+// signature of this kind.
+func BenchmarkForgedNotification(b *testing.B) {
+	keys := made(b)
+	names := bytes.NewBufferString("sign=AAAA&sign_type=RSA2")
+	for i := range 98 {
+		names.WriteString("&" + strings.Repeat(string(rune('a'+i%26)), 2) + strings.Repeat("0", i%9) + string(rune('A'+i/26)) + "=" + strings.Repeat("x", 600))
+	}
+	var many strings.Builder
+	many.WriteString("sign=AAAA&sign_type=RSA2")
+	for i := 0; many.Len() < 63<<10; i++ {
+		many.WriteString("&" + string(rune('a'+i%26)) + strings.Repeat(string(rune('a'+i/26%26)), 1+i/676%4) + string(rune('0'+i%10)) + "=")
+	}
+	long := strings.Repeat("A", 342) + "==" // base64 of 256 bytes
+	for name, form := range map[string]string{
+		"64KiBOfNames":               many.String(),
+		"100Fields":                  names.String(),
+		"100FieldsSignatureOfLength": strings.Replace(names.String(), "AAAA", long, 1),
+		"OtherSignType":              strings.Replace(many.String(), "RSA2", "MD5", 1),
+		"100FieldsOtherSignType":     strings.Replace(names.String(), "RSA2", "MD5", 1),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := ReadNotification([]byte(form), keys); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}
