@@ -64,8 +64,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 // own requests are signed with the same key, and returns and answers of Alipay
 // with every sign type. What decides must be plain, in whatever charset the rest is.
 func (c *connector) isNotice(m mapi.Message) error {
-	if err := wallet.Plain(m, "notify_id", "notify_type", "seller_id", "out_trade_no", "trade_no", "trade_status", "total_fee",
-		"currency", "out_return_no", "return_amount", "refund_status", "error_code"); err != nil {
+	if err := wallet.Plain(m, "notify_id", "notify_type", "seller_id", "out_trade_no", "trade_no", "trade_status",
+		"total_fee", "currency", "out_return_no", "return_amount", "refund_status", "error_code"); err != nil {
 		return err
 	}
 	for _, name := range []string{"service", "partner", "notify_url"} {

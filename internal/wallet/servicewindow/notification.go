@@ -48,11 +48,11 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	return n, nil
 }
 
-// isNotice refuses correctly signed messages that are no notices of ours. What
+// isNotice refuses correctly signed messages that are not notices of ours. What
 // decides must be plain, in whatever charset the rest is.
 func (c *connector) isNotice(m openapi.Message) error {
-	if err := wallet.Plain(m, "notify_id", "notify_type", "app_id", "auth_app_id", "seller_id", "out_trade_no", "out_biz_no", "trade_no",
-		"trade_status", "total_amount", "refund_fee"); err != nil {
+	if err := wallet.Plain(m, "notify_id", "notify_type", "app_id", "auth_app_id", "seller_id", "out_trade_no",
+		"out_biz_no", "trade_no", "trade_status", "total_amount", "refund_fee"); err != nil {
 		return err
 	}
 	for _, name := range []string{"notify_id", "out_trade_no", "trade_no"} {

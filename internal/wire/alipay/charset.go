@@ -41,7 +41,7 @@ func ParseCharset(name string) (Charset, error) {
 	return "", fmt.Errorf("%w: it is %.32q", ErrCharset, name)
 }
 
-// Decode reads raw as text. Bytes that are no character become U+FFFD: a text
+// Decode reads raw as text. Bytes that do not decode become U+FFFD: a text
 // that nobody needs, cut off within a character, must not make the message that
 // it stands in unreadable. No byte above 0x7F ever becomes a character of ASCII.
 func (c Charset) Decode(raw string) string {

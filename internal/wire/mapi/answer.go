@@ -173,7 +173,7 @@ const hidden = 0x10FD00
 // hide writes each byte of a character that is not ASCII as a character of its
 // own. So the document is cut by characters, of which one of GBK may end in the
 // byte of an ASCII sign, and the bytes, which are signed, are kept: also those
-// that are no character.
+// that do not decode.
 func hide(doc []byte, c alipay.Charset) string {
 	var b strings.Builder
 	for char := range c.Characters(string(doc)) {
