@@ -82,7 +82,7 @@ func (d Dossier) empty() bool {
 
 // dossiers reads one page, of the payments that choose names, in order.
 func (db *DB) dossiers(ctx context.Context, merchantID string, choose func(*queries.Queries) ([]string, error)) (page []Dossier, err error) {
-	tx, err := db.pool().BeginTx(ctx, db.snapshot())
+	tx, err := db.engine.pool().BeginTx(ctx, db.snapshot())
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +164,10 @@ type RepeatedTrade struct {
 
 // RepeatedTrades lists, by trade, the payments that a trade number brought money
 // in for which has also done so elsewhere with the same merchant: through
-// another wallet account, since AddMovement sees to those of one.
+// another wallet account, since AddMovement sees to those of one. It reads the
+// whole record: only ctx bounds it.
 func (db *DB) RepeatedTrades(ctx context.Context, merchantID string) ([]RepeatedTrade, error) {
-	return list(func(r queries.RepeatedTradesRow) RepeatedTrade { return RepeatedTrade(r) })(db.read.RepeatedTrades(ctx, merchantID))
+	return list(func(r queries.RepeatedTradesRow) RepeatedTrade { return RepeatedTrade(r) })(queries.New(db.engine.reader()).RepeatedTrades(ctx, merchantID))
 }
 
 // Read-only transactions in which every statement sees the same.

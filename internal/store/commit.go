@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -14,24 +15,61 @@ type job struct {
 	fn     func(*Tx) error
 	single bool // one statement, which undoes itself if it fails
 
+	hold     hold
 	err      error
 	panicked any
+	left     chan struct{} // closed when the function has ended whose caller is leaving
 	done     chan struct{}
 }
 
-// do hands j to the writer and waits for the outcome. A caller whose context
-// ends before its turn leaves no trace; in its turn it waits to the end, which
-// is a matter of one commit.
-func (e *sqliteEngine) do(ctx context.Context, j *job) error {
-	j.ctx, j.done = ctx, make(chan struct{})
-	if err := e.jobs.hand(ctx, j); err != nil {
-		return err
+// do hands a change to the writer and waits for the outcome. A caller whose
+// context or deadline ends before its turn leaves no trace. In its turn it waits
+// to its deadline: a commit that is not answered by then is ErrOutcomeUnknown,
+// and not tried again. Its function is always waited for, since it writes what
+// the caller reads; its next statement fails then.
+func (e *sqliteEngine) do(ctx context.Context, single bool, fn func(*Tx) error) error {
+	bound, cancel := context.WithTimeout(ctx, e.deadline)
+	defer cancel()
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
+	defer cancel()
+	j := &job{ctx: ctx, fn: fn, single: single, left: make(chan struct{}), done: make(chan struct{})}
+	if err := e.jobs.hand(bound, j); err != nil {
+		return unavailable(err)
 	}
-	<-j.done
+	select {
+	case <-j.done:
+		return j.outcome()
+	case <-bound.Done():
+		if j.hold.giveUp() {
+			return tooLate(bound.Err())
+		}
+	}
+	select {
+	case <-j.done:
+		return j.outcome()
+	case <-whole.Done():
+	}
+	switch j.hold.leave() {
+	case waiting:
+		return tooLate(whole.Err())
+	case running:
+		<-j.left
+		return j.outcome()
+	}
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, whole.Err())
+}
+
+// tooLate is why a change was given up before anything of it could be written.
+func tooLate(err error) error {
+	return fmt.Errorf("%w: its turn did not come: %w", ErrUnavailable, err)
+}
+
+// outcome is what the caller is told.
+func (j *job) outcome() error {
 	if j.panicked != nil {
 		panic(j.panicked)
 	}
-	return j.err
+	return unavailable(j.err)
 }
 
 // commit runs the jobs in one transaction. Each that fails undoes only itself;
@@ -50,8 +88,12 @@ func (e *sqliteEngine) commit(batch []*job) {
 	}
 }
 
-// answer tells the caller: err is of the transaction, j.err its own.
+// answer tells the caller, if it is there: err is of the transaction, j.err its
+// own.
 func (j *job) answer(err error) {
+	if j.hold.Load() == gone {
+		return
+	}
 	if j.err == nil {
 		j.err = err
 	}
@@ -95,8 +137,10 @@ func (e *sqliteEngine) together(batch []*job) error {
 
 // turn runs one job. Its error is of the transaction as a whole.
 func (e *sqliteEngine) turn(j *job, alone bool) error {
-	j.err, j.panicked = j.ctx.Err(), nil
-	if j.err != nil {
+	if j.hold.Load() == gone {
+		return nil
+	}
+	if j.err, j.panicked = j.ctx.Err(), nil; j.err != nil {
 		return nil
 	}
 	point := !alone && !j.single
@@ -105,7 +149,12 @@ func (e *sqliteEngine) turn(j *job, alone bool) error {
 			return err
 		}
 	}
-	e.call(j)
+	if j.hold.begin() {
+		e.call(j)
+		if !j.hold.end() {
+			j.part(point || alone)
+		}
+	}
 	switch {
 	case j.err != nil && !refused(j.err) && !alone:
 		return j.err
@@ -120,6 +169,20 @@ func (e *sqliteEngine) turn(j *job, alone bool) error {
 	return nil
 }
 
+// part lets a caller go who has waited for the function only. What the function
+// did is undone, where that can be done without the others.
+func (j *job) part(undo bool) {
+	switch {
+	case j.err != nil:
+	case undo:
+		j.err = errLeft
+	default:
+		j.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, context.DeadlineExceeded)
+	}
+	j.hold.Store(gone)
+	close(j.left)
+}
+
 // call runs the job's function; a panic is its caller's.
 func (e *sqliteEngine) call(j *job) {
 	defer func() {
@@ -129,7 +192,43 @@ func (e *sqliteEngine) call(j *job) {
 	}()
 	// Without the caller's context: SQLite would answer its end by undoing
 	// everybody's work.
-	j.err = j.fn(&Tx{ctx: context.WithoutCancel(j.ctx), db: e.write, q: queries.New(e.write), engine: e})
+	db := attended{e.write, &j.hold}
+	j.err = j.fn(&Tx{ctx: context.WithoutCancel(j.ctx), db: db, q: queries.New(db), engine: e})
+}
+
+// attended runs the statements of a change as long as its caller waits for it.
+type attended struct {
+	*prepared
+	hold *hold
+}
+
+// errLeft: the caller had no more time.
+var errLeft = tooLate(context.DeadlineExceeded)
+
+func (a attended) left() bool { return a.hold.Load() == leaving }
+
+// ExecContext implements queries.DBTX.
+func (a attended) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	if a.left() {
+		return nil, errLeft
+	}
+	return a.prepared.ExecContext(ctx, text, args...)
+}
+
+// QueryContext implements queries.DBTX.
+func (a attended) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	if a.left() {
+		return nil, errLeft
+	}
+	return a.prepared.QueryContext(ctx, text, args...)
+}
+
+// QueryRowContext implements queries.DBTX.
+func (a attended) QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row {
+	if a.left() {
+		return a.prepared.failed(ctx, errLeft, text, args...)
+	}
+	return a.prepared.QueryRowContext(ctx, text, args...)
 }
 
 func (e *sqliteEngine) exec(text string) error {

@@ -120,8 +120,8 @@ func TestAFullDiskFailsCleanly(t *testing.T) {
 	for _, j := range batch {
 		if j.err == nil {
 			stored++
-		} else if errors.Is(j.err, ErrOutcomeUnknown) {
-			t.Errorf("in doubt: %v", j.err)
+		} else if err := j.outcome(); errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("not called what it is: %v", err)
 		}
 	}
 	events, err := db.Events(t.Context(), "m", "p")

@@ -65,12 +65,14 @@ func notFound(err error) error {
 	return wrap("read", err)
 }
 
-// wrap says what failed. Errors of this package stay as they are.
+// wrap says what failed, and marks what is an outage. What the caller may ask
+// for by name stays as it is. It is not for the error of a statement that is its
+// own transaction, as long as unknown has not judged that.
 func wrap(what string, err error) error {
 	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) {
 		return err
 	}
-	return fmt.Errorf("store: %s: %w", what, err)
+	return fmt.Errorf("store: %s: %w", what, unavailable(err))
 }
 
 // list makes a function that converts the rows of a query.

@@ -9,18 +9,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-const (
-	postgresConns = 24
-	// patience bounds a transaction whose callers may have gone.
-	patience = 15 * time.Second
-)
+// DefaultConnections is what Config's Connections is if it is zero.
+const DefaultConnections = 24
 
 // postgresEngine commits creations and finished attempts in groups; everything
 // else is a transaction of its caller's.
@@ -28,20 +24,14 @@ type postgresEngine struct {
 	db       *sql.DB
 	payments *group[*insertion]
 	finishes *group[*finishing]
+	deadline time.Duration // of Config
 }
 
 func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
-	config, err := pgx.ParseConfig(c.DSN)
+	db, err := postgresPool(c, true)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err) // which masks the password
+		return nil, fmt.Errorf("store: %w", err)
 	}
-	if c.NoSync {
-		config.RuntimeParams["synchronous_commit"] = "off"
-	}
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(postgresConns)
-	db.SetMaxIdleConns(postgresConns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // each second, two minutes
 	if err == nil {
 		err = migrate(ctx, db, goose.DialectPostgres, goose.WithSessionLocker(locker))
@@ -49,7 +39,7 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open PostgreSQL: %w", err), db.Close())
 	}
-	e := &postgresEngine{db: db}
+	e := &postgresEngine{db: db, deadline: c.Deadline}
 	e.payments = newGroup(func(batch []*insertion) { together(e, batch, insertPayments) })
 	e.finishes = newGroup(func(batch []*finishing) { together(e, batch, finishAttempts) })
 	return e, nil
@@ -65,56 +55,62 @@ func (e *postgresEngine) close() error {
 }
 
 func (e *postgresEngine) run(ctx context.Context, fn func(*Tx) error) error {
+	// The caller's end may undo what was done. It must not cut off COMMIT, whose
+	// outcome would then be unknown.
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
+	defer cancel()
+	bound, cancel := context.WithTimeout(ctx, e.deadline)
+	defer cancel()
 	const tries = 5
 	for try := 1; ; try++ {
-		err := e.try(ctx, fn)
+		err := e.try(bound, whole, fn)
 		var e *pgconn.PgError
 		again := errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
 		if !again || try == tries {
-			return err
+			return unavailable(err)
 		}
 	}
 }
 
-func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) error {
-	// Its end must not cut off COMMIT, whose outcome would then be unknown.
-	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	tx, err := e.db.BeginTx(whole, nil)
-	if err != nil {
-		return fmt.Errorf("store: begin: %w", err)
-	}
-	defer tx.Rollback()
-	if err := fn(&Tx{ctx: ctx, db: tx, q: queries.New(tx), engine: e}); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return unknown(err)
-	}
-	return nil
-}
-
-func (e *postgresEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return e.alone(ctx, func(conn *sql.Conn) error {
-		return fn(&Tx{ctx: ctx, db: conn, q: queries.New(conn), engine: e})
-	})
-}
-
-// alone runs a statement that is its own transaction. Nothing is in doubt
-// before there is a connection.
-func (e *postgresEngine) alone(ctx context.Context, statement func(*sql.Conn) error) error {
-	conn, err := e.db.Conn(ctx)
+func (e *postgresEngine) try(bound, whole context.Context, fn func(*Tx) error) error {
+	conn, err := e.db.Conn(bound)
 	if err != nil {
 		return fmt.Errorf("store: connect: %w", err)
 	}
 	defer conn.Close()
-	return unknown(statement(conn))
+	tx, err := conn.BeginTx(whole, nil)
+	if err != nil {
+		return fmt.Errorf("store: begin: %w", err)
+	}
+	defer tx.Rollback()
+	if err := fn(&Tx{ctx: bound, db: tx, q: queries.New(tx), engine: e}); err != nil {
+		return err
+	}
+	if err := whole.Err(); err != nil {
+		return fmt.Errorf("store: before the commit: %w", err)
+	}
+	return unknown(tx.Commit())
+}
+
+func (e *postgresEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
+	bound, cancel := context.WithTimeout(ctx, e.deadline)
+	defer cancel()
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
+	defer cancel()
+	return e.alone(bound, func(conn *sql.Conn) error {
+		return fn(&Tx{ctx: whole, db: conn, q: queries.New(conn), engine: e})
+	})
+}
+
+// alone runs a statement that is its own transaction. Nothing is in doubt
+// before there is a connection, for which ctx waits.
+func (e *postgresEngine) alone(ctx context.Context, statement func(*sql.Conn) error) error {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return unavailable(fmt.Errorf("store: connect: %w", err))
+	}
+	defer conn.Close()
+	return unavailable(unknown(statement(conn)))
 }
 
 func (e *postgresEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error) {

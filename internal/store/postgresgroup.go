@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -18,31 +19,86 @@ import (
 
 // answer is what the member of a group waits for.
 type answer struct {
+	hold hold
 	yes  bool
 	err  error
 	done chan struct{}
 }
+
+func newAnswer() answer { return answer{done: make(chan struct{})} }
+
+func (a *answer) begin() bool { return a.hold.begin() }
 
 func (a *answer) give(err error) {
 	a.err = err
 	close(a.done)
 }
 
-// together commits a batch as one statement. If the server refuses it, each
-// member is tried alone, so that a bad one fails by itself.
-func together[T interface{ give(error) }](e *postgresEngine, batch []T, commit func(context.Context, *sql.Conn, []T) error) {
-	try := func(batch []T) error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		return e.alone(ctx, func(conn *sql.Conn) error { return commit(ctx, conn, batch) })
+// member is what a group is made of.
+type member interface {
+	begin() bool // reports false if it must not be begun
+	give(error)
+}
+
+// put hands m to a group, and waits for its answer a to the deadline. What was
+// not begun by then, or by the end of ctx, never is.
+func put[T member](ctx context.Context, deadline time.Duration, g *group[T], m T, a *answer) (bool, error) {
+	bound, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	if err := g.hand(bound, m); err != nil {
+		return false, unavailable(err)
 	}
-	err := try(batch)
-	alone := err != nil && len(batch) > 1 && refusedByServer(err)
-	for _, t := range batch {
-		if alone {
-			err = try([]T{t})
+	select {
+	case <-a.done:
+		return a.yes, a.err
+	case <-bound.Done():
+		if a.hold.giveUp() {
+			return false, tooLate(bound.Err())
 		}
-		t.give(err)
+	}
+	select {
+	case <-a.done:
+		return a.yes, a.err
+	case <-whole.Done():
+	}
+	if a.hold.leave() == waiting {
+		return false, tooLate(whole.Err())
+	}
+	return false, fmt.Errorf("%w: %w", ErrOutcomeUnknown, whole.Err())
+}
+
+// together commits a batch as one statement. If the server refuses it, each
+// member is tried alone, so that a bad one fails by itself. All that together has
+// one deadline: those who wait for the next group wait no longer.
+func together[T member](e *postgresEngine, batch []T, commit func(context.Context, *sql.Conn, []T) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), e.deadline)
+	defer cancel()
+	try := func(some []T) error {
+		return e.alone(ctx, func(conn *sql.Conn) error { return commit(ctx, conn, some) })
+	}
+	var begun []T
+	err := e.alone(ctx, func(conn *sql.Conn) error {
+		for _, m := range batch {
+			if m.begin() {
+				begun = append(begun, m)
+			}
+		}
+		if len(begun) == 0 {
+			return nil
+		}
+		return commit(ctx, conn, begun)
+	})
+	if len(begun) == 0 {
+		begun = batch // none was: there is no connection, or nobody waits for an answer
+	}
+	alone := err != nil && len(begun) > 1 && refusedByServer(err)
+	for _, m := range begun {
+		if alone {
+			err = try([]T{m})
+		}
+		m.give(err)
 	}
 }
 
@@ -56,12 +112,8 @@ func (e *postgresEngine) insertPayment(ctx context.Context, p queries.Payment) (
 	if err := checkText(paymentFields(&p)); err != nil {
 		return false, err
 	}
-	i := &insertion{row: p, answer: answer{done: make(chan struct{})}}
-	if err := e.payments.hand(ctx, i); err != nil {
-		return false, err
-	}
-	<-i.done
-	return i.yes, i.err
+	i := &insertion{row: p, answer: newAnswer()}
+	return put(ctx, e.deadline, e.payments, i, &i.answer)
 }
 
 // insertPayments stores those whose ids and order numbers are free.
@@ -132,12 +184,8 @@ type finishing struct {
 }
 
 func (e *postgresEngine) finishAttempt(ctx context.Context, f finish) (bool, error) {
-	w := &finishing{finish: f, answer: answer{done: make(chan struct{})}}
-	if err := e.finishes.hand(ctx, w); err != nil {
-		return false, err
-	}
-	<-w.done
-	return w.yes, w.err
+	w := &finishing{finish: f, answer: newAnswer()}
+	return put(ctx, e.deadline, e.finishes, w, &w.answer)
 }
 
 // finishAttempts stores all the attempts, and ends the leases that are ours.

@@ -70,15 +70,37 @@ func (p *prepared) QueryContext(ctx context.Context, text string, args ...any) (
 func (p *prepared) QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row {
 	s, err := p.PrepareContext(ctx, text)
 	if err != nil {
-		if p.before != nil { // the statement must not be run
-			ended, cancel := context.WithCancel(ctx)
-			cancel()
-			ctx = ended
+		if p.before != nil {
+			return p.failed(ctx, err, text, args...)
 		}
 		return p.db.QueryRowContext(ctx, text, args...) // only that can make a Row of the error
 	}
 	return s.QueryRowContext(ctx, args...)
 }
+
+// failed makes the Row of a statement that must not be run, and of the reason.
+func (p *prepared) failed(ctx context.Context, reason error, text string, args ...any) *sql.Row {
+	return p.db.QueryRowContext(ended{ctx, reason}, text, args...)
+}
+
+// ended is a context that has ended for a reason of ours: only package sql can
+// make a Row, and only of a context's error without running the statement.
+type ended struct {
+	context.Context
+	reason error
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// Done implements context.Context.
+func (ended) Done() <-chan struct{} { return closed }
+
+// Err implements context.Context.
+func (e ended) Err() error { return e.reason }
 
 func (p *prepared) close() error {
 	p.mu.Lock()

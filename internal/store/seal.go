@@ -118,7 +118,7 @@ func (db *DB) checkMasterKey(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("store: check the master key: %w", err)
+		return wrap("check the master key", err)
 	}
 	if plain, err := db.seal.open("setting", masterKeySetting, value); err != nil || plain != known {
 		return errors.Join(errors.New("store: the master key is not the one that this database was made with"), err)

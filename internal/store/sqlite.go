@@ -36,6 +36,7 @@ type sqliteEngine struct {
 	stop             *stopper
 	watch            sync.WaitGroup // that the files stay at their path
 	unwatch          context.CancelFunc
+	deadline         time.Duration // of Config
 }
 
 func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, err error) {
@@ -71,7 +72,7 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 		}
 		return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 	}
-	e := &sqliteEngine{stop: &stopper{log: c.Log}}
+	e := &sqliteEngine{stop: &stopper{log: c.Log}, deadline: c.Deadline}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
@@ -154,11 +155,11 @@ func (e *sqliteEngine) close() error {
 }
 
 func (e *sqliteEngine) run(ctx context.Context, fn func(*Tx) error) error {
-	return e.do(ctx, &job{fn: fn})
+	return e.do(ctx, false, fn)
 }
 
 func (e *sqliteEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
-	return e.do(ctx, &job{fn: fn, single: true})
+	return e.do(ctx, true, fn)
 }
 
 func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment) (bool, error) {

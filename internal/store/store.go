@@ -31,6 +31,13 @@ type Config struct {
 	// LookEvery is how often SQLite's files are looked at, whether they are those
 	// that are open; 5 s if zero.
 	LookEvery time.Duration
+	// Deadline bounds each call: the wait for a connection or for the writer, the
+	// statements and the reading of their rows together; DefaultDeadline if zero.
+	// Opening, and the iterators for an audit, are bounded by their contexts alone.
+	Deadline time.Duration
+	// Connections is how many this process has to PostgreSQL at most;
+	// DefaultConnections if zero.
+	Connections int
 	// NoSync trades durability for speed, for soak tests only.
 	NoSync bool
 	// Before is called before each statement of SQLite, and with an error the
@@ -50,11 +57,12 @@ var (
 	// ErrUnavailable: nothing of the change was or will be written, because the
 	// database could not be reached or cannot write now. The caller can come again.
 	ErrUnavailable = errors.New("store: database is not available")
-	// ErrOutcomeUnknown: the connection was lost during COMMIT; the change may
-	// or may not be there.
+	// ErrOutcomeUnknown: COMMIT, or a statement that is its own transaction, was
+	// sent and not answered; the change may or may not be there.
 	ErrOutcomeUnknown = errors.New("store: outcome of the commit is unknown")
-	// ErrClosed: the database was closed before the change was begun.
-	ErrClosed = errors.New("store: closed")
+	// ErrClosed: the database was closed before the change was begun. It is
+	// ErrUnavailable too.
+	ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 )
 
 // DB is the database. Its methods may be called at the same time.
@@ -83,6 +91,12 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.Deadline == 0 {
+		c.Deadline = DefaultDeadline
+	}
+	if c.Connections == 0 {
+		c.Connections = DefaultConnections
+	}
 	seal, err := newSealer(c.MasterKey)
 	if err != nil {
 		return nil, err
@@ -91,7 +105,8 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{config: c, engine: e, read: queries.New(e.reader()), seal: seal, shut: sync.OnceValue(e.close)}
+	db := &DB{config: c, engine: e, seal: seal, shut: sync.OnceValue(e.close)}
+	db.read = queries.New(db.reader())
 	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
 	db.merchants.usable, db.stores.usable, db.credentials.usable, db.accounts.usable = e.usable, e.usable, e.usable, e.usable
 	if err := db.checkMasterKey(ctx); err != nil {
@@ -107,7 +122,7 @@ func (db *DB) Close() error { return db.shut() }
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
 	if _, err := db.read.Setting(ctx, masterKeySetting); err != nil {
-		return fmt.Errorf("store: ping: %w", err)
+		return wrap("ping", err)
 	}
 	return nil
 }

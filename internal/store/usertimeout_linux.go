@@ -1,0 +1,12 @@
+package store
+
+import (
+	"syscall"
+	"time"
+)
+
+// setUserTimeout bounds how long what was sent may stay unacknowledged.
+func setUserTimeout(fd int, d time.Duration) error {
+	const userTimeout = 18 // TCP_USER_TIMEOUT, which package syscall does not have
+	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, userTimeout, int(d.Milliseconds()))
+}
