@@ -35,6 +35,7 @@ type config struct {
 	LogFormat      string   `toml:"log_format,omitempty"`
 	LogLevel       string   `toml:"log_level,omitempty"`
 	RefundDays     int      `toml:"refund_days,omitempty"`
+	MaxConnections int      `toml:"max_connections,omitempty"`
 	TroubleStatus  int      `toml:"trouble_status,omitempty"`
 
 	Late     map[pay.Status]gateway.LatePolicy `toml:"late,omitempty"`
@@ -168,6 +169,9 @@ func (c *config) complete() error {
 	case http.StatusOK, http.StatusServiceUnavailable:
 	default:
 		return fmt.Errorf("trouble_status: %d is neither 200 nor 503", c.TroubleStatus)
+	}
+	if c.MaxConnections < 0 {
+		return errors.New("max_connections: must be a number above 0; leave it out for the default")
 	}
 	if err := gateway.CheckLate(c.Late); err != nil {
 		return fmt.Errorf("late: %w", err)

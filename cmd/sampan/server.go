@@ -22,12 +22,17 @@ import (
 // drainWithin is how long a shutdown waits for requests that are being answered.
 const drainWithin = 15 * time.Second
 
+// maxHeader bounds a request's line and header: a GET may carry a query of 64 KiB.
+const maxHeader = 128 << 10
+
 // server is the gateway put together: the same for serve and for the sandbox.
 type server struct {
 	store   *store.DB
 	gateway *gateway.Gateway
 	sender  *delivery.Sender
 	handler http.Handler
+	crowded http.HandlerFunc // answers who comes over one connection more than most
+	most    int
 	log     *slog.Logger
 }
 
@@ -38,6 +43,9 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		return nil, err
 	}
 	s := &server{store: db, log: log}
+	if s.most, err = connectionsOf(c); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	guard := delivery.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
 	s.sender, err = delivery.New(delivery.Config{
 		Store: db, Client: delivery.NewClient(guard), Now: time.Now, Log: log,
@@ -64,7 +72,9 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		return nil, errors.Join(err, db.Close())
 	}
 	mux := http.NewServeMux()
-	api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies, TroubleStatus: c.TroubleStatus}).Register(mux)
+	calls := api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies, TroubleStatus: c.TroubleStatus})
+	calls.Register(mux)
+	s.crowded = calls.Crowded
 	checkout.New(checkout.Config{
 		Payments: s.gateway, Authorizations: s.gateway, Credential: db.Credential, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
 	}).Register(mux)
@@ -99,7 +109,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 			}
 		})
 	}
-	err := serveHTTP(ctx, l, s.handler, s.log)
+	err := serveCrowd(ctx, l, s.most, s.handler, s.crowded, s.log)
 	stop()
 	workers.Wait()
 	s.gateway.Wait()
@@ -115,7 +125,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       75 * time.Second,
-		MaxHeaderBytes:    128 << 10, // a GET may carry a query of 64 KiB
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          golog.New(newStray(log), "", 0),
 	}
 	failed := make(chan error, 1)
