@@ -10,7 +10,7 @@ HISTORIES ?= 100000
 TOOL      := go tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deps test check format tidy vet lint lint-all vuln generated generate bench crash soak fuzz clean
+.PHONY: help run build deps test check format tidy vet lint lint-all vuln generated generate notices bench crash soak fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,14 +47,18 @@ lint: ## staticcheck, at the version pinned in tools/go.mod
 lint-all: ## golangci-lint with .golangci.yml, at the version pinned in tools/lint/go.mod (the first time it takes minutes to build)
 	go tool -modfile=tools/lint/go.mod golangci-lint run ./...
 
-vuln: ## govulncheck, at its newest; says so where its database is out of reach
+vuln: ## govulncheck, at its newest; fails where its database is out of reach, unless told VULN=skip
 	scripts/vuln
 
 generate: ## write the code that is generated from SQL
 	$(TOOL) sqlc generate
 
-generated: ## fail if the generated code is not what its SQL gives
+generated: ## fail if the generated code is not what its SQL gives, or the notices not what the binary holds
 	$(TOOL) sqlc diff
+	go run ./scripts/notices -check
+
+notices: ## write the licences of what is linked into the binary, after a change of go.mod
+	go run ./scripts/notices
 
 bench: deps build ## measure it beside what bounds it: about ten minutes on an otherwise idle machine (ARGS='-rounds 1' is quicker)
 	SAMPAN_TEST_FSYNC=on scripts/with-postgres go run ./scripts/bench $(ARGS)

@@ -2,6 +2,7 @@ package internal_test
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,6 +44,22 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	for module := range explained {
 		if !needed[module] {
 			t.Errorf("%s has a row in docs/dependencies.md and is not required directly", module)
+		}
+	}
+}
+
+// A check for vulnerabilities that could not look is no success, unless somebody
+// has said that it may be left out.
+func TestACheckThatCouldNotLookFails(t *testing.T) {
+	for _, c := range []struct {
+		told string
+		ok   bool
+	}{{"VULN=", false}, {"VULN=yes", false}, {"VULN=skip", true}} {
+		cmd := exec.CommandContext(t.Context(), "../scripts/vuln")
+		cmd.Env = append(os.Environ(), "GOVULNDB=http://127.0.0.1:1", c.told)
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != c.ok || !strings.Contains(string(out), "NOBODY LOOKED") {
+			t.Errorf("%s: %v, %s", c.told, err, out)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,8 @@ type cli struct {
 	Audit  auditCmd  `cmd:"" help:"Recompute every balance and state from the money record, and report any difference."`
 	Doctor doctorCmd `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
 
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Licences licencesCmd `cmd:"" help:"Print the licences of all that is in this program."`
 }
 
 // env is what a subcommand may touch of the world.
@@ -95,6 +97,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return fmt.Errorf("%w\nSee: sampan --help", err)
 	}
 	return command.Run(&env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr})
+}
+
+//go:embed notices.txt
+var notices string
+
+type licencesCmd struct{}
+
+// Run prints the licences.
+func (licencesCmd) Run(e *env) error {
+	_, err := io.WriteString(e.stdout, notices)
+	return err
 }
 
 type versionCmd struct{}
