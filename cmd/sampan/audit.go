@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -25,7 +26,7 @@ const auditShown = 1000
 // Run audits the books, while the gateway may be serving, and is an error if
 // they are not in order.
 func (cmd auditCmd) Run(e *env) error {
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o operator) error {
 		var shown []gateway.Difference
 		out := json.NewEncoder(forMachines(e.stdout))
 		audit := gateway.Audit{
@@ -50,8 +51,12 @@ func (cmd auditCmd) Run(e *env) error {
 		switch {
 		case err != nil:
 			return err
+		case o.Unchanged() != nil:
+			return nil // there is no verdict, and closing says why
 		case cmd.Merchant != "" && report.Merchants == 0 && report.Differences == 0:
 			return fmt.Errorf("merchant %s: %w", cmd.Merchant, store.ErrNotFound)
+		case report.Merchants == 0 && report.Differences == 0:
+			return errors.New("there are no books to look at: no merchant is in this database; is its address right?")
 		}
 		if cmd.JSON {
 			for _, b := range report.Balances {

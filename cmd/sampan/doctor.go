@@ -17,12 +17,13 @@ import (
 type doctorCmd struct {
 	configFlag
 	Offline bool `help:"Leave out what needs the network."`
+	Write   bool `help:"Also make a change to the database that leaves nothing behind, and measure it."`
 }
 
 // Run looks at a deployment from its configuration to its callback address. It
-// changes nothing, and is an error if something is wrong.
+// only looks, and is an error if something is wrong.
 func (cmd doctorCmd) Run(e *env) error {
-	d := &doctor{env: e, now: time.Now}
+	d := &doctor{env: e, now: time.Now, write: cmd.Write}
 	if !d.configuration(cmd.Config) {
 		return errReported
 	}
@@ -45,6 +46,7 @@ type doctor struct {
 	*env
 	config
 	now    func() time.Time
+	write  bool // may try to write to the database
 	failed bool // something is wrong
 
 	gateways  []string // wallets' addresses in use

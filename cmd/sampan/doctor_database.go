@@ -30,8 +30,8 @@ func (d *doctor) within() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(d.ctx, checkWithin)
 }
 
-// database goes from the database's address to what is stored in it. It opens
-// it as serve does only if that changes nothing.
+// database goes from the database's address to what is stored in it. It only
+// looks: it makes no database and no schema.
 func (d *doctor) database() {
 	const what = "database"
 	place := "the PostgreSQL server"
@@ -43,32 +43,35 @@ func (d *doctor) database() {
 	}
 	ctx, cancel := d.within()
 	defer cancel()
-	have, want, err := store.SchemaVersion(ctx, d.Database)
+	s, err := store.ReadSchema(ctx, d.Database)
 	switch {
 	case err != nil:
 		d.bad(what, fmt.Sprintf("%s: %v", place, err), "is it running, is the address right, does the user exist?")
 		return
-	case have == 0:
-		d.doubt("schema", place+" has none yet", "sampan serve makes it when it starts; then run doctor again")
+	case s.Missing:
+		d.doubt("schema", place+" has none yet", "sampan serve makes it when it starts, or sampan migrate; is the address right? There is no such file")
 		return
-	case have < want:
-		d.doubt("schema", fmt.Sprintf("%s has version %d, this program needs %d", place, have, want),
-			"back it up: sampan serve brings it up to date when it starts; then run doctor again")
+	case s.Have == 0:
+		d.doubt("schema", place+" has none yet", "sampan serve makes it when it starts, or sampan migrate; is the address right? Then run doctor again")
 		return
-	case have > want:
-		d.bad("schema", fmt.Sprintf("%s has version %d, this program knows %d", place, have, want), "use the newer program that has been here")
+	case s.Have > s.Want:
+		d.bad("schema", fmt.Sprintf("%s has version %d, this program knows %d", place, s.Have, s.Want), "use the newer program that has been here")
+		return
+	case s.Check() != nil:
+		d.doubt("schema", fmt.Sprintf("%s has version %d, this program needs %d", place, s.Have, s.Want),
+			"back it up: sampan serve brings it up to date when it starts, or sampan migrate; then run doctor again")
 		return
 	}
-	d.good("schema", "version %d, up to date", have)
+	d.good("schema", "version %d, up to date", s.Have)
 	d.open()
 }
 
-// open opens the database with the whole program around it, as serve does, and
-// looks at what is in it.
+// open opens the database to look only, looks at what is in it, and puts the
+// whole program around it as serve does.
 func (d *doctor) open() {
 	ctx, cancel := context.WithTimeout(d.ctx, openWithin)
 	defer cancel()
-	o, err := openOperator(ctx, d.config)
+	o, err := openOperator(ctx, d.config, store.OpenReadOnly)
 	if err != nil {
 		d.bad("database", err.Error(), "if it is the master key: find the one that this database was made with; without it its secrets are lost")
 		return
@@ -78,41 +81,38 @@ func (d *doctor) open() {
 	d.clock(o)
 	d.merchants(o)
 	d.backlog(o)
+	if !d.failed { // otherwise serve's own complaint would repeat one of those above
+		if _, err := wire(d.config, o.DB, slog.New(slog.DiscardHandler)); err != nil {
+			d.bad("serve", "would not start: "+err.Error(), "")
+		}
+	}
 	if err := o.Close(); err != nil {
-		d.bad("database", err.Error(), "")
-		return
-	}
-	if d.failed {
-		return // serve's own complaint would repeat one of those above
-	}
-	ctx, cancel = context.WithTimeout(d.ctx, openWithin)
-	defer cancel()
-	s, err := newServer(ctx, d.config, slog.New(slog.DiscardHandler))
-	if err != nil {
-		d.bad("serve", "would not start: "+err.Error(), "")
-		return
-	}
-	if err := s.store.Close(); err != nil {
 		d.bad("database", err.Error(), "")
 	}
 }
 
-// speed measures a read and a durable write.
+// speed measures a read and, if it may, a durable write.
 func (d *doctor) speed(o operator) {
 	ctx, cancel := d.within()
 	defer cancel()
-	took := func(fn func(context.Context) error) (time.Duration, error) {
-		from := d.now()
-		err := fn(ctx)
-		return d.now().Sub(from).Round(10 * time.Microsecond), err
-	}
-	read, err := took(o.Ping)
-	if err != nil {
+	from := d.now()
+	if err := o.Ping(ctx); err != nil {
 		d.bad("database", err.Error(), "it could be opened, and then did not answer")
 		return
 	}
-	write, err := took(o.TryWrite)
-	switch {
+	read := d.now().Sub(from).Round(10 * time.Microsecond)
+	if !d.write {
+		switch why, err := o.Unwritable(ctx); {
+		case err != nil:
+			d.bad("database", err.Error(), "")
+		case why != "":
+			d.bad("database", "it can be read and not written: "+why, "commands that only look work with it; serve does not")
+		default:
+			d.good("database", "a read takes %v; --write measures a durable write too", read)
+		}
+		return
+	}
+	switch write, err := d.tryWrite(ctx); {
 	case err != nil:
 		d.bad("database", err.Error(), "it can be read and not written: is it a replica, is the disk full, whose are the files?")
 	case write > 100*time.Millisecond:
@@ -120,6 +120,18 @@ func (d *doctor) speed(o operator) {
 	default:
 		d.good("database", "a read takes %v, a durable write %v", read, write)
 	}
+}
+
+// tryWrite returns how long a durable write takes.
+func (d *doctor) tryWrite(ctx context.Context) (time.Duration, error) {
+	db, err := store.Open(ctx, d.storeConfig(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return 0, err
+	}
+	from := d.now()
+	err = db.TryWrite(ctx)
+	took := d.now().Sub(from).Round(10 * time.Microsecond)
+	return took, errors.Join(err, db.Close())
 }
 
 // clock compares this machine's with the database's: leases are times, and

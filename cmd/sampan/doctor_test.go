@@ -205,7 +205,9 @@ func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
 		dsn := storetest.PostgresDSN(t)
 		sound(t, storetest.Open(t, dsn), "")
 		said, _ := examine(t, configOf(dsn+"&default_transaction_read_only=on"), "--offline")
-		wants(t, said, "✘ database        store: try to write", "can be read and not written")
+		wants(t, said, "✘ database        it can be read and not written: ")
+		said, _ = examine(t, configOf(dsn+"&default_transaction_read_only=on"), "--offline", "--write")
+		wants(t, said, "✘ database        ", "can be read and not written: is it a replica")
 	})
 }
 

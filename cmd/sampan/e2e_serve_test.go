@@ -101,6 +101,7 @@ func newDeployment(t testing.TB, dsn string, limits ...string) *deployment {
 	d.simulate(t)
 	d.answers(t, d.Control+"/healthz")
 
+	d.run(t, "migrate", "--config", d.config)
 	printed := d.run(t, append([]string{"merchant", "add", "--config", d.config, "--id", "100001", "--name", "Tea House"}, limits...)...)
 	word := func(name string) string {
 		return regexp.MustCompile(name + ` +(\S+)`).FindStringSubmatch(printed)[1]

@@ -25,6 +25,7 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Run the gateway."`
 	Simulator simulatorCmd `cmd:"" help:"Run the wallet's side alone."`
 
+	Migrate  migrateCmd  `cmd:"" help:"Create the database, or bring its schema up to date."`
 	Merchant merchantCmd `cmd:"" help:"Add, change and list merchants."`
 	Wallet   walletCmd   `cmd:"" help:"Add, change and list merchants' wallet accounts."`
 	Payment  paymentCmd  `cmd:"" help:"Look at an order and all that has happened to it."`

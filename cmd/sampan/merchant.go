@@ -62,7 +62,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o operator) error {
 		if cmd.NotifyURL != "" {
 			guard := delivery.GuardConfig{Ports: o.Delivery.Ports, Allow: o.Delivery.Allow}
 			if err := guard.CheckURL(cmd.NotifyURL); err != nil {
@@ -112,7 +112,7 @@ func (cmd merchantAddStoreCmd) Run(e *env) error {
 	if !fourDigits.MatchString(cmd.MCC) {
 		return fmt.Errorf("--mcc %q: must be four digits", cmd.MCC)
 	}
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o operator) error {
 		c, err := o.Credential(e.ctx, cmd.AppCode)
 		if err != nil {
 			return fmt.Errorf("--app-code: %w", err)
@@ -133,7 +133,7 @@ type merchantListCmd struct{ configFlag }
 
 // Run lists all merchants.
 func (cmd merchantListCmd) Run(e *env) error {
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o operator) error {
 		merchants, err := o.Merchants(e.ctx)
 		if err != nil {
 			return err

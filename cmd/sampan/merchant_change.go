@@ -21,7 +21,7 @@ func (cmd merchantSetCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o operator) error {
 		if err := o.SetReturnHosts(e.ctx, cmd.AppCode, hosts); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (p merchantPart) set(e *env, disabled bool) error {
 	if p.Store != "" && p.AppCode == "" {
 		return errors.New("--store: belongs to an app code: name it with --app-code")
 	}
-	return p.with(e.ctx, func(o operator) error {
+	return p.change(e.ctx, func(o operator) error {
 		what := "merchant " + p.Merchant
 		var err error
 		switch {
@@ -108,7 +108,7 @@ type merchantRotateKeyCmd struct {
 
 // Run draws a new client key and prints it once.
 func (cmd merchantRotateKeyCmd) Run(e *env) error {
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o operator) error {
 		key := pay.Secret(newCode(16))
 		if err := o.SetClientKey(e.ctx, cmd.AppCode, key); err != nil {
 			return err

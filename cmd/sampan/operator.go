@@ -28,21 +28,40 @@ type configFlag struct {
 	Config string `required:"" type:"existingfile" help:"Configuration file, as for serve." placeholder:"FILE"`
 }
 
-func openOperator(ctx context.Context, c config) (operator, error) {
-	db, err := store.Open(ctx, store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: slog.New(slog.DiscardHandler)})
+// openDatabase is store.Open or store.OpenReadOnly.
+type openDatabase func(context.Context, store.Config) (*store.DB, error)
+
+func openOperator(ctx context.Context, c config, open openDatabase) (operator, error) {
+	db, err := open(ctx, c.storeConfig(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return operator{}, err
 	}
 	return operator{DB: db, config: c}, nil
 }
 
-// with runs fn on the database of the configuration file.
-func (f configFlag) with(ctx context.Context, fn func(operator) error) error {
+// storeConfig is what the database is opened with.
+func (c *config) storeConfig(log *slog.Logger) store.Config {
+	return store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: log}
+}
+
+// look runs fn, which only reads, on the database of the configuration file. It
+// creates, changes and locks nothing.
+func (f configFlag) look(ctx context.Context, fn func(operator) error) error {
+	return f.open(ctx, store.OpenReadOnly, fn)
+}
+
+// change runs fn on the database of the configuration file, which must have the
+// schema that this program knows.
+func (f configFlag) change(ctx context.Context, fn func(operator) error) error {
+	return f.open(ctx, store.Open, fn)
+}
+
+func (f configFlag) open(ctx context.Context, open openDatabase, fn func(operator) error) error {
 	c, err := readConfig(f.Config)
 	if err != nil {
 		return err
 	}
-	o, err := openOperator(ctx, c)
+	o, err := openOperator(ctx, c, open)
 	if err != nil {
 		return err
 	}

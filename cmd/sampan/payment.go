@@ -24,7 +24,7 @@ type paymentShowCmd struct {
 // Run shows every payment that has the number: merchants choose their numbers by
 // themselves, so several may have the same.
 func (cmd paymentShowCmd) Run(e *env) error {
-	return cmd.with(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o operator) error {
 		found, err := o.find(e.ctx, cmd.Number, cmd.Merchant)
 		if err != nil {
 			return err

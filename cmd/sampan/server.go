@@ -36,12 +36,29 @@ type server struct {
 	log     *slog.Logger
 }
 
-// newServer opens the database and wires the rooms. The caller closes it.
+// newServer brings the database's schema up to date, opens it and wires the
+// rooms. The caller closes it.
 func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error) {
-	db, err := store.Open(ctx, store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: log})
+	was, err := store.Migrate(ctx, c.storeConfig(log))
 	if err != nil {
 		return nil, err
 	}
+	if len(was.Pending) > 0 {
+		log.InfoContext(ctx, "schema raised", "database", was.Place, "from", was.Have, "to", was.Want)
+	}
+	db, err := store.Open(ctx, c.storeConfig(log))
+	if err != nil {
+		return nil, err
+	}
+	s, err := wire(c, db, log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// wire puts the rooms together over an open database.
+func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 	s := &server{store: db, log: log}
 	if s.most, err = connectionsOf(c); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -52,11 +69,11 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		Gaps: durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
 	})
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	linkKey, err := db.DeriveKey("sampan pay link v1")
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.zone, Log: log,
@@ -69,7 +86,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 		Late: c.Late, RefundWindow: time.Duration(c.RefundDays) * 24 * time.Hour,
 	})
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	calls := api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies, TroubleStatus: c.TroubleStatus})

@@ -21,6 +21,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -62,7 +63,7 @@ func newLobby(t *testing.T, baseURL string) *lobby {
 	l := &lobby{t: t, mux: http.NewServeMux(), now: noon}
 	l.Client = &sampan.Client{BaseURL: baseURL, AppCode: "APP1", ClientKey: "abcd1234", Now: func() time.Time { return l.now }}
 	log := slog.New(slog.NewTextHandler(&l.log, nil))
-	db, err := store.Open(t.Context(), store.Config{
+	db, err := storetest.Create(t.Context(), store.Config{
 		DSN: "sqlite:" + filepath.Join(t.TempDir(), "lobby.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: l.Now, Log: log, NoSync: true,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func openStore(t *testing.T) *store.DB {
 func openStoreToClose(t *testing.T) (*store.DB, func()) {
 	t.Helper()
 	ctx := context.Background()
-	db, err := store.Open(ctx, store.Config{
+	db, err := storetest.Create(ctx, store.Config{
 		DSN: "sqlite:" + t.TempDir() + "/sampan.db", MasterKey: pay.Secret(strings.Repeat("5a", 32)),
 		Now: time.Now, Log: slog.New(slog.DiscardHandler), NoSync: true,
 	})

@@ -178,7 +178,7 @@ func onEach(t *testing.T, test func(t *testing.T, b *bench)) {
 func newBenchOver(t *testing.T, dsn string) *bench {
 	t.Helper()
 	b := &bench{t: t, wallet: &scripted{}}
-	db, err := store.Open(t.Context(), store.Config{
+	db, err := storetest.Create(t.Context(), store.Config{
 		DSN: dsn, MasterKey: masterKey, Now: b.clock, NoSync: true, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

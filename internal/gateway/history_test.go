@@ -21,6 +21,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
 // step is something that happens. A history is a list of them; it decides
@@ -227,7 +228,7 @@ func seededDatabase(t *testing.T) string {
 	t.Helper()
 	dir, now := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	ctx := context.Background()
-	db, err := store.Open(ctx, store.Config{
+	db, err := storetest.Create(ctx, store.Config{
 		DSN: "sqlite:" + filepath.Join(dir, "sampan.db"), MasterKey: masterKey, NoSync: true, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -13,10 +13,19 @@ import (
 
 const testKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
+// createForTest is storetest.Create for the tests inside this package.
+func createForTest(t testing.TB, c Config) (*DB, error) {
+	t.Helper()
+	if _, err := Migrate(t.Context(), c); err != nil {
+		return nil, err
+	}
+	return Open(t.Context(), c)
+}
+
 // openForCommit opens SQLite such that an event of kind "late" makes COMMIT
 // fail, and one of kind "gone" ends the transaction.
 func openForCommit(t *testing.T) (*DB, *sqliteEngine) {
-	db, err := Open(t.Context(), Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: testKey})
+	db, err := createForTest(t, Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestWhatWasAcknowledgedOutlivesAKilledProcess(t *testing.T) {
 // createUntilKilled is what the child process does: it makes payments and
 // prints the id of each that is acknowledged.
 func createUntilKilled(dsn string) {
-	db, err := store.Open(context.Background(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+	db, err := storetest.Create(context.Background(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
 	if err != nil {
 		panic(err)
 	}

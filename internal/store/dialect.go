@@ -51,10 +51,16 @@ func openEngine(ctx context.Context, c Config) (engine, error) {
 	if path, ok := strings.CutPrefix(c.DSN, "sqlite:"); ok {
 		return openSQLite(ctx, c, path)
 	}
-	if strings.HasPrefix(c.DSN, "postgres://") || strings.HasPrefix(c.DSN, "postgresql://") {
+	if isPostgres(c.DSN) {
 		return openPostgres(ctx, c)
 	}
-	return nil, errors.New("store: the database's address must be sqlite:PATH or postgres://…")
+	return nil, errAddress
+}
+
+var errAddress = errors.New("store: the database's address must be sqlite:PATH or postgres://…")
+
+func isPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
 // receivers lists who has deliveries to come, by stepping from one to the next

@@ -2,68 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
-
-// SchemaVersion returns the version of the schema that a database has, 0 if
-// there is none yet, and the one that this program brings it to. Unlike Open it
-// changes nothing, and needs no master key.
-func SchemaVersion(ctx context.Context, dsn string) (have, want int64, err error) {
-	dialect := goose.DialectPostgres
-	if strings.HasPrefix(dsn, "sqlite:") {
-		dialect = goose.DialectSQLite3
-	}
-	names, err := fs.Glob(steps(dialect), "*.sql")
-	if err != nil {
-		return 0, 0, fmt.Errorf("store: %w", err)
-	}
-	for _, step := range names {
-		version, err := goose.NumericComponent(step)
-		if err != nil {
-			return 0, 0, fmt.Errorf("store: %w", err)
-		}
-		want = max(want, version)
-	}
-	have, err = schemaVersion(ctx, dsn)
-	return have, want, wrap("read the schema's version", err)
-}
-
-func schemaVersion(ctx context.Context, dsn string) (version int64, err error) {
-	driver, address := "pgx", dsn
-	table := "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'goose_db_version'"
-	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		if path, err = filepath.Abs(path); err != nil {
-			return 0, err
-		}
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return 0, nil
-		}
-		q := url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(2000)", "query_only(1)"}}
-		driver, address = "sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
-		table = "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'"
-	}
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	var tables int64
-	if err := db.QueryRowContext(ctx, table).Scan(&tables); err != nil || tables == 0 {
-		return 0, err
-	}
-	err = db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version)
-	return version, err
-}
 
 // TryWrite makes a change that leaves nothing behind and returns once it is
 // durable, as an order's would be.
@@ -82,7 +23,7 @@ func (db *DB) TryWrite(ctx context.Context) error {
 // machine's.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
 	text := "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-	if _, ok := db.engine.(*sqliteEngine); ok {
+	if strings.HasPrefix(db.config.DSN, "sqlite:") {
 		text = "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 	}
 	var now int64

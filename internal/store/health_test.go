@@ -16,11 +16,11 @@ import (
 func TestSchemaVersionIsReadWithoutMakingASchema(t *testing.T) {
 	read := func(dsn string) int64 {
 		t.Helper()
-		have, want, err := store.SchemaVersion(t.Context(), dsn)
-		if err != nil || want < 1 {
-			t.Fatalf("%d of %d, %v", have, want, err)
+		s, err := store.ReadSchema(t.Context(), dsn)
+		if err != nil || s.Want < 1 {
+			t.Fatalf("%+v, %v", s, err)
 		}
-		return want - have
+		return s.Want - s.Have
 	}
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		storetest.Open(t, dsn)

@@ -3,36 +3,110 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
-	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
-	"github.com/sampanpay/sampan/internal/store/migrations"
+	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// migrate brings the schema up to date. On SQLite the caller holds a lock; on
-// PostgreSQL the options have one.
-func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, options ...goose.ProviderOption) error {
-	options = append(options, goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(d, db, steps(d), options...)
+// Migrate brings a database's schema up to date, under a lock, and returns the
+// schema as it was. It makes SQLite's file if there is none. A schema that this
+// program does not know yet is a *SchemaError, and another master key than the
+// database's is an error too: nothing is changed then.
+func Migrate(ctx context.Context, c Config) (Schema, error) {
+	c = c.complete()
+	seal, err := newSealer(c.MasterKey)
 	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return Schema{}, err
 	}
 	// Looking first spares the lock, and so a wait, where there is nothing to do.
-	if pending, err := provider.HasPending(ctx); err == nil && !pending {
-		return nil
+	was, err := withLook(ctx, c, func(l *look) (Schema, error) {
+		s, err := l.schema(ctx)
+		if err != nil || s.Have == 0 || s.Have > s.Want {
+			return s, errors.Join(err, s.newer())
+		}
+		_, err = seal.proved(ctx, queries.New(l.reader()))
+		return s, err
+	})
+	different := (*SchemaError)(nil)
+	switch {
+	case errors.As(err, &different) && different.Missing:
+		was = different.Schema
+	case err != nil:
+		return was, err
+	case len(was.Pending) == 0:
+		return was, nil
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	if strings.HasPrefix(c.DSN, "sqlite:") {
+		err = migrateSQLite(ctx, was.Place)
+	} else {
+		err = migratePostgres(ctx, c)
 	}
-	return nil
+	if err != nil {
+		return was, err
+	}
+	db, err := Open(ctx, c) // which leaves proof of the master key
+	if err != nil {
+		return was, err
+	}
+	return was, db.Close()
 }
 
-// steps are those of a database's kind.
-func steps(d goose.Dialect) fs.FS {
-	if d == goose.DialectSQLite3 {
-		return migrations.SQLite
+func migrateSQLite(ctx context.Context, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
-	return migrations.Postgres
+	unlock, err := lockFile(ctx, path+".lock")
+	if err != nil {
+		return fmt.Errorf("store: lock %s: %w", path, err)
+	}
+	defer unlock()
+	// Made here so that nobody else can read it; SQLite gives its other files
+	// the same mode. A file that is there must not be opened and closed: that
+	// would end this process's own locks on it.
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)"}}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	return errors.Join(raise(ctx, db, goose.DialectSQLite3, path), db.Close())
+}
+
+func migratePostgres(ctx context.Context, c Config) error {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // each second, two minutes
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	db, err := postgresPool(c, true)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return errors.Join(raise(ctx, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker)), db.Close())
+}
+
+// raise runs the steps that a database has not had. On SQLite the caller holds
+// a lock; on PostgreSQL the options have one.
+func raise(ctx context.Context, db *sql.DB, d goose.Dialect, place string, options ...goose.ProviderOption) error {
+	options = append(options, goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
+	provider, err := goose.NewProvider(d, db, steps(d), options...)
+	if err != nil {
+		return fmt.Errorf("store: migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("store: migrate %s: %w", place, err)
+	}
+	return nil
 }

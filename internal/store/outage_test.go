@@ -176,7 +176,7 @@ func TestACallerThatGoesAwayLeavesNothingInDoubt(t *testing.T) {
 
 func TestAClosedDatabaseIsNotAvailable(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+		db, err := storetest.Create(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
 		if err != nil {
 			t.Fatal(err)
 		}

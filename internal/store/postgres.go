@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
@@ -32,12 +32,8 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // each second, two minutes
-	if err == nil {
-		err = migrate(ctx, db, goose.DialectPostgres, goose.WithSessionLocker(locker))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open PostgreSQL: %w", err), db.Close())
+	if err := need(ctx, db, goose.DialectPostgres, placeOf(c.DSN)); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	e := &postgresEngine{db: db, deadline: c.Deadline}
 	e.payments = newGroup(func(batch []*insertion) { together(e, batch, insertPayments) })
@@ -183,6 +179,12 @@ func unknown(err error) error {
 func refusedByServer(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && !errors.Is(err, ErrOutcomeUnknown)
+}
+
+// isMissingTable reports whether a statement names a table that is not there.
+func isMissingTable(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "42P01" || err != nil && strings.Contains(err.Error(), "no such table")
 }
 
 // isBadText reports whether PostgreSQL refused text that is not UTF-8 or has a NUL.

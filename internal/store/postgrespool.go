@@ -31,11 +31,15 @@ const (
 )
 
 // postgresPool opens connections to PostgreSQL. With write they lead to a server
-// that can be written to, unless the address says which it wants.
-func postgresPool(c Config, write bool) (*sql.DB, error) {
+// that can be written to, unless the address says which it wants. What adapt
+// does to the configuration comes first.
+func postgresPool(c Config, write bool, adapt ...func(*pgx.ConnConfig)) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
 		return nil, err // which masks the password
+	}
+	for _, a := range adapt {
+		a(config)
 	}
 	if c.NoSync {
 		config.RuntimeParams["synchronous_commit"] = "off"

@@ -103,25 +103,37 @@ func (s sealer) bound(table, row string) []byte { return []byte(s.keyID + "/" + 
 // masterKeySetting is the row that holds a known value, sealed.
 const masterKeySetting = "master_key"
 
-// checkMasterKey compares the master key with the one that the database was
-// made with, which the first Open leaves proof of.
-func (db *DB) checkMasterKey(ctx context.Context) error {
-	const known = "sampan"
-	value, err := db.read.Setting(ctx, masterKeySetting)
-	if errors.Is(notFound(err), ErrNotFound) {
-		sealed := db.seal.seal("setting", masterKeySetting, known)
-		err = db.Tx(ctx, func(tx *Tx) error {
-			return tx.q.PutSetting(tx.ctx, queries.PutSettingParams{Name: masterKeySetting, Value: sealed})
-		})
-		if err == nil {
-			value, err = db.read.Setting(ctx, masterKeySetting)
-		}
+// proofOfMasterKey is the value, before it is sealed.
+const proofOfMasterKey = "sampan"
+
+// proved reports whether the database has proof of the master key that it was
+// made with. Proof of another one is an error.
+func (s sealer) proved(ctx context.Context, q *queries.Queries) (bool, error) {
+	value, err := q.Setting(ctx, masterKeySetting)
+	switch {
+	case errors.Is(notFound(err), ErrNotFound):
+		return false, nil
+	case isMissingTable(err):
+		return false, fmt.Errorf("store: the database has a schema's number and not its tables: was it restored in part? %w", err)
+	case err != nil:
+		return false, wrap("check the master key", err)
 	}
+	if plain, err := s.open("setting", masterKeySetting, value); err != nil || plain != proofOfMasterKey {
+		return false, errors.Join(errors.New("store: the master key is not the one that this database was made with"), err)
+	}
+	return true, nil
+}
+
+// proveMasterKey leaves proof of the master key in a database that has none,
+// unless somebody else has done so meanwhile.
+func (db *DB) proveMasterKey(ctx context.Context) error {
+	sealed := db.seal.seal("setting", masterKeySetting, proofOfMasterKey)
+	err := db.Tx(ctx, func(tx *Tx) error {
+		return tx.q.PutSetting(tx.ctx, queries.PutSettingParams{Name: masterKeySetting, Value: sealed})
+	})
 	if err != nil {
-		return wrap("check the master key", err)
+		return wrap("leave proof of the master key", err)
 	}
-	if plain, err := db.seal.open("setting", masterKeySetting, value); err != nil || plain != known {
-		return errors.Join(errors.New("store: the master key is not the one that this database was made with"), err)
-	}
-	return nil
+	_, err = db.seal.proved(ctx, db.read)
+	return err
 }

@@ -9,15 +9,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
@@ -40,26 +37,20 @@ type sqliteEngine struct {
 }
 
 func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, err error) {
-	path, err = filepath.Abs(path)
+	// Looked at first, so that a file that is not ours stays as it is.
+	was, err := withLook(ctx, c, func(l *look) (Schema, error) { return l.schema(ctx) })
+	if err == nil {
+		err = was.Check()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
+	path = was.Place
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("store: lock %s: %w", path, err)
 	}
 	defer unlock()
-	// Made here so that nobody else can read it; SQLite gives its other files
-	// the same mode. A file that is there must not be opened and closed: that
-	// would end this process's own locks on it.
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
-		}
-	}
 
 	sync := "synchronous(FULL)"
 	if c.NoSync {
@@ -67,6 +58,7 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 	}
 	address := func(pragmas ...string) string {
 		q := url.Values{
+			"mode":    {"rw"}, // a file that is gone by now is not made
 			"_txlock": {"immediate"},
 			"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)", sync}, pragmas...),
 		}
@@ -85,9 +77,6 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	e.writers.SetMaxOpenConns(1)
-	if err := migrate(ctx, e.writers, goose.DialectSQLite3); err != nil {
-		return nil, fmt.Errorf("store: open %s: %w", path, err)
-	}
 	if e.conn, err = e.writers.Conn(ctx); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}

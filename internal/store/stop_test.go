@@ -45,7 +45,7 @@ func (l *errorLog) errors() int {
 func openLogged(t testing.TB, dir string) (*DB, *sqliteEngine, *errorLog) {
 	t.Helper()
 	log := &errorLog{}
-	db, err := Open(t.Context(), Config{
+	db, err := createForTest(t, Config{
 		DSN: "sqlite:" + filepath.Join(dir, "s.db"), MasterKey: testKey,
 		Log: slog.New(slog.NewTextHandler(log, nil)), LookEvery: 10 * time.Millisecond,
 	})

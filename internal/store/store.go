@@ -4,8 +4,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +48,22 @@ type Config struct {
 	Before func(statement string) error
 }
 
+// complete fills in the defaults.
+func (c Config) complete() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Token == nil {
+		c.Token = rand.Text
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	c.Deadline = cmp.Or(c.Deadline, DefaultDeadline)
+	c.Connections = cmp.Or(c.Connections, DefaultConnections)
+	return c
+}
+
 // Errors of this package, for errors.Is.
 var (
 	ErrNotFound = errors.New("store: not found")
@@ -79,49 +97,85 @@ type DB struct {
 	accounts    cache[string, []pay.WalletAccount]
 }
 
-// Open opens the database and brings its schema up to date, under a lock.
-// A master key that is not the one that the database was made with is an error.
+// Open opens a database for changes. It makes none and raises no schema: another
+// one than this program's is a *SchemaError, and a master key that is not the one
+// that the database was made with is an error. See Migrate.
 func Open(ctx context.Context, c Config) (*DB, error) {
-	if c.Now == nil {
-		c.Now = time.Now
+	db, proved, err := open(ctx, c, openEngine)
+	if err == nil && !proved {
+		err = db.proveMasterKey(ctx)
 	}
-	if c.Token == nil {
-		c.Token = rand.Text
-	}
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
-	if c.Deadline == 0 {
-		c.Deadline = DefaultDeadline
-	}
-	if c.Connections == 0 {
-		c.Connections = DefaultConnections
-	}
+	return whole(db, err)
+}
+
+// OpenReadOnly opens a database to look only. It creates, changes and locks
+// nothing, and so works on a file system that is read-only, with a role that may
+// only read, and on a hot standby. What is an error of Open is one of
+// OpenReadOnly; a change that is asked for fails with ErrReadOnly.
+func OpenReadOnly(ctx context.Context, c Config) (*DB, error) {
+	c.Deadline = cmp.Or(c.Deadline, lookDeadline)
+	db, _, err := open(ctx, c, func(ctx context.Context, c Config) (engine, error) {
+		l, err := openLook(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		s, err := l.schema(ctx)
+		if err == nil {
+			err = s.Check()
+		}
+		if err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+		return l, nil
+	})
+	return whole(db, err)
+}
+
+// open reports also whether the database has proof of the master key, which is
+// the right one then.
+func open(ctx context.Context, c Config, begin func(context.Context, Config) (engine, error)) (db *DB, proved bool, err error) {
+	c = c.complete()
 	seal, err := newSealer(c.MasterKey)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	e, err := openEngine(ctx, c)
+	e, err := begin(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	db := &DB{config: c, engine: e, seal: seal, shut: sync.OnceValue(e.close)}
+	db = &DB{config: c, engine: e, seal: seal, shut: sync.OnceValue(e.close)}
 	db.read = queries.New(db.reader())
 	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
 	db.merchants.usable, db.stores.usable, db.credentials.usable, db.accounts.usable = e.usable, e.usable, e.usable, e.usable
-	if err := db.checkMasterKey(ctx); err != nil {
+	proved, err = seal.proved(ctx, db.read)
+	return db, proved, err
+}
+
+// whole is a database that was opened without an error, or none.
+func whole(db *DB, err error) (*DB, error) {
+	if err != nil && db != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return db, err
 }
 
 // Close waits for what is being written and closes the database. Changes that
 // are asked for later fail with ErrClosed. Closing again does nothing more.
 func (db *DB) Close() error { return db.shut() }
 
+// Unchanged is an error if a server opened the database since OpenReadOnly had
+// found none, so that what was read may be of several states, or wrong. Close
+// says so too.
+func (db *DB) Unchanged() error {
+	if l, ok := db.engine.(*look); ok {
+		return l.still()
+	}
+	return nil
+}
+
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
-	if _, err := db.read.Setting(ctx, masterKeySetting); err != nil {
+	if _, err := db.read.Setting(ctx, masterKeySetting); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return wrap("ping", err)
 	}
 	return nil

@@ -74,7 +74,7 @@ func TestFourOpenersAtOnceMigrateOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+				db, err := storetest.Create(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
 				if err != nil {
 					t.Error(err)
 					return
@@ -260,7 +260,7 @@ func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
 
 func TestSecretsAreNotInTheFiles(t *testing.T) {
 	dir := t.TempDir()
-	db, err := store.Open(t.Context(), store.Config{DSN: "sqlite:" + dir + "/s.db", MasterKey: storetest.MasterKey})
+	db, err := storetest.Create(t.Context(), store.Config{DSN: "sqlite:" + dir + "/s.db", MasterKey: storetest.MasterKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestSecretsAreNotInTheFiles(t *testing.T) {
 
 func TestCloseAnswersEveryCaller(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+		db, err := storetest.Create(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
 		if err != nil {
 			t.Fatal(err)
 		}

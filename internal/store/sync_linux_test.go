@@ -62,7 +62,7 @@ func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 				}
 			}
 			// What had been acknowledged is there, and nothing that was refused.
-			db, err := Open(t.Context(), Config{DSN: "sqlite:" + filepath.Join(dir, "s.db"), MasterKey: testKey})
+			db, err := createForTest(t, Config{DSN: "sqlite:" + filepath.Join(dir, "s.db"), MasterKey: testKey})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 func failSyncs(t *testing.T, dir, what string) {
 	path := filepath.Join(dir, "s.db")
 	log := &errorLog{}
-	db, err := Open(t.Context(), Config{
+	db, err := createForTest(t, Config{
 		DSN: "sqlite:" + path, MasterKey: testKey, Log: slog.New(slog.NewTextHandler(log, nil)), LookEvery: time.Hour,
 	})
 	if err != nil {

@@ -61,6 +61,9 @@ func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployme
 	if err := errors.Join(os.WriteFile(key, []byte(masterKey), 0o600), os.WriteFile(d.config, []byte(text), 0o600)); err != nil {
 		return nil, err
 	}
+	if _, err := d.operate(ctx, "migrate"); err != nil {
+		return nil, err
+	}
 	printed, err := d.operate(ctx, "merchant", "add", "--id", "100001", "--name", "Tea House", "--per-second", "1000000", "--per-minute", "60000000")
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployme
 func (d *deployment) operate(ctx context.Context, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, d.binary, append(args, "--config", d.config)...).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("sampan %s: %w\n%s", strings.Join(args[:2], " "), err, out)
+		return "", fmt.Errorf("sampan %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out), nil
 }

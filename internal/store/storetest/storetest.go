@@ -55,7 +55,7 @@ func Open(t testing.TB, dsn string, options ...Option) *store.DB {
 	for _, o := range options {
 		o(&c)
 	}
-	db, err := store.Open(t.Context(), c)
+	db, err := Create(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,15 @@ func Open(t testing.TB, dsn string, options ...Option) *store.DB {
 		}
 	})
 	return db
+}
+
+// Create opens a database for changes as serve does: with its schema brought up
+// to date first.
+func Create(ctx context.Context, c store.Config) (*store.DB, error) {
+	if _, err := store.Migrate(ctx, c); err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, c)
 }
 
 // Each runs f on an empty database of each kind, as subtests.
@@ -198,7 +207,7 @@ func makeTemplate(ctx context.Context, server string) (name string, err error) {
 			return "", err
 		}
 	}
-	db, err := store.Open(ctx, store.Config{DSN: database(server, half), MasterKey: MasterKey})
+	db, err := Create(ctx, store.Config{DSN: database(server, half), MasterKey: MasterKey})
 	if err != nil {
 		return "", err
 	}

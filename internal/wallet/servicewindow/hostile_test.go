@@ -16,6 +16,7 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
@@ -46,7 +47,7 @@ func newShop(t *testing.T) *shop {
 	s.url = server.URL
 	clock := func() time.Time { return now }
 	var err error
-	if s.db, err = store.Open(t.Context(), store.Config{
+	if s.db, err = storetest.Create(t.Context(), store.Config{
 		DSN: "sqlite:" + filepath.Join(t.TempDir(), "shop.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: clock,
 		Log: slog.New(slog.DiscardHandler), NoSync: true,
 	}); err != nil {

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+type migrateCmd struct {
+	configFlag
+	Check bool `help:"Change nothing: say what there is to do, and end with status 1 if there is something."`
+}
+
+// Run brings the schema up to date, as serve does when it starts.
+func (cmd migrateCmd) Run(e *env) error {
+	c, err := readConfig(cmd.Config)
+	if err != nil {
+		return err
+	}
+	if cmd.Check {
+		return checkSchema(e, c)
+	}
+	was, err := store.Migrate(e.ctx, c.storeConfig(slog.New(slog.DiscardHandler)))
+	switch {
+	case err != nil:
+		return err
+	case len(was.Pending) == 0:
+		fmt.Fprintf(e.stdout, "%s has schema %d: nothing to do\n", was.Place, was.Have)
+	case was.Have == 0:
+		fmt.Fprintf(e.stdout, "%s has schema %d now; it had none\n", was.Place, was.Want)
+	default:
+		fmt.Fprintf(e.stdout, "%s has schema %d now; it had schema %d\n", was.Place, was.Want, was.Have)
+	}
+	return nil
+}
+
+// checkSchema says what migrate would do, and is an error if that is something.
+func checkSchema(e *env, c config) error {
+	s, err := store.ReadSchema(e.ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "%s has %s, this program knows schema %d\n", s.Place, schemaName(s), s.Want)
+	for _, step := range s.Pending {
+		fmt.Fprintf(e.stdout, "to do: %s\n", step)
+	}
+	if s.Check() != nil {
+		return errReported
+	}
+	fmt.Fprintln(e.stdout, "nothing to do")
+	return nil
+}
+
+func schemaName(s store.Schema) string {
+	if s.Have == 0 {
+		return "no schema yet"
+	}
+	return fmt.Sprintf("schema %d", s.Have)
+}

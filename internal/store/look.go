@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// ErrReadOnly: the database was opened by OpenReadOnly, and a change was asked for.
+var ErrReadOnly = errors.New("store: the database was opened to look only")
+
+// look is an engine that only reads: it has no way to change anything.
+type look struct {
+	engine
+	dialect goose.Dialect
+	place   string       // the database's name for people
+	still   func() error // an error if what was read may be of several states
+	end     func() error
+}
+
+func (l *look) run(context.Context, func(*Tx) error) error    { return ErrReadOnly }
+func (l *look) runOne(context.Context, func(*Tx) error) error { return ErrReadOnly }
+func (l *look) insertPayment(context.Context, queries.Payment) (bool, error) {
+	return false, ErrReadOnly
+}
+func (l *look) finishAttempt(context.Context, finish) (bool, error) { return false, ErrReadOnly }
+
+// usable is for what lives on after an error.
+func (l *look) usable() error { return nil }
+
+// close says once more if what was read may be wrong.
+func (l *look) close() error { return errors.Join(l.still(), l.end()) }
+
+func (l *look) schema(ctx context.Context) (Schema, error) {
+	return schemaOf(ctx, l.pool(), l.dialect, l.place)
+}
+
+// openLook opens a database that is there, whatever its schema. A SQLite file
+// that is not there is a *SchemaError.
+func openLook(ctx context.Context, c Config) (*look, error) {
+	if path, ok := strings.CutPrefix(c.DSN, "sqlite:"); ok {
+		return lookSQLite(path, c)
+	}
+	if isPostgres(c.DSN) {
+		return lookPostgres(ctx, c)
+	}
+	return nil, errAddress
+}
+
+// withLook runs fn on a database that is opened to look only, once more if a
+// server opened it meanwhile.
+func withLook[T any](ctx context.Context, c Config, fn func(*look) (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		l, err := openLook(ctx, c)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		v, err := fn(l)
+		moved := l.still()
+		if closed := l.end(); moved == nil || try == 3 {
+			return v, errors.Join(err, closed, moved)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+)
+
+// lookConns is how many connections a command that looks takes.
+const lookConns = 4
+
+// lookDeadline is longer than a server's: an audit adds up whole tables.
+const lookDeadline = 10 * time.Minute
+
+// lookPostgres reads whichever server answers, a hot standby too; where the
+// address names several hosts, it prefers the primary, which knows most.
+func lookPostgres(ctx context.Context, c Config) (*look, error) {
+	c.Connections = lookConns
+	guard, primary := true, true
+	for {
+		several := false
+		db, err := postgresPool(c, false, func(config *pgx.ConnConfig) {
+			if guard { // a second one: every text that look's engine runs only reads
+				config.RuntimeParams["default_transaction_read_only"] = "on"
+			}
+			several = severalHosts(config)
+			switch wanted(c.DSN) {
+			case "", "any", "read-write", "primary":
+				config.ValidateConnect = nil
+				if several && primary {
+					config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+				}
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		if err = db.PingContext(ctx); err == nil {
+			return &look{
+				engine: &postgresEngine{db: db, deadline: c.Deadline}, dialect: goose.DialectPostgres, place: placeOf(c.DSN),
+				still: func() error { return nil }, end: db.Close,
+			}, nil
+		}
+		err = errors.Join(err, db.Close())
+		switch {
+		case guard && isUnknownParameter(err):
+			guard = false // PgBouncer knows but a few
+		case several && primary && ctx.Err() == nil:
+			primary = false // there is none
+		default:
+			return nil, unavailable(fmt.Errorf("store: open %s: %w", placeOf(c.DSN), err))
+		}
+	}
+}
+
+// isUnknownParameter reports whether a proxy refuses a parameter that a
+// connection starts with.
+func isUnknownParameter(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && strings.Contains(e.Message, "startup parameter")
+}
+
+// wanted is what a server must be by the address.
+func wanted(dsn string) string {
+	const name = "target_session_attrs"
+	if u, err := url.Parse(dsn); err == nil && u.Query().Has(name) {
+		return u.Query().Get(name)
+	}
+	return os.Getenv("PGTARGETSESSIONATTRS")
+}
+
+func severalHosts(c *pgx.ConnConfig) bool {
+	for _, f := range c.Fallbacks { // sslmode=prefer has one of the same host
+		if f.Host != c.Host || f.Port != c.Port {
+			return true
+		}
+	}
+	return false
+}
+
+// placeOf names server and database, and no password.
+func placeOf(dsn string) string {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return "PostgreSQL"
+	}
+	return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/pressly/goose/v3"
+)
+
+// lookSQLite reads a file without a trace. A file with a log (-wal) is shared
+// with its server, by SQLite's own locks for readers. A file without one has no
+// server, and is read as a file that does not change, since SQLite would leave
+// a log behind; still says whether it has changed all the same.
+func lookSQLite(path string, c Config) (*look, error) {
+	path, err := existing(path)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "query_only(1)"}}
+	still := func() error { return nil }
+	log, size := path+"-wal", int64(0)
+	info, err := os.Stat(log)
+	if err == nil {
+		size = info.Size()
+	}
+	switch shared := err == nil && canShare(path); {
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("store: %w", err)
+	case size > 0 && !shared:
+		return nil, fmt.Errorf("store: %s cannot be read where it is: changes that belong to it are in %s, and nothing can be written beside it. "+
+			"Copy both files to a directory of your own while no server runs, and look there", path, log)
+	case !shared:
+		q.Set("immutable", "1")
+		before, err := stamp(path)
+		if err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		still = func() error {
+			if after, err := stamp(path); err != nil || after != before {
+				return errors.Join(fmt.Errorf("store: %s was opened by a server while it was read, so what was read may be wrong: run it again", path), err)
+			}
+			return nil
+		}
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(sqliteReaders)
+	db.SetMaxIdleConns(sqliteReaders)
+	e := &sqliteEngine{readers: db, read: newPrepared(db, c.Before)}
+	return &look{engine: e, dialect: goose.DialectSQLite3, place: path, still: still, end: func() error {
+		return errors.Join(e.read.close(), db.Close())
+	}}, nil
+}
+
+// existing is the true path of a database file, which SQLite keeps its log
+// beside. What SQLite would only call a file that cannot be opened is named.
+func existing(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("store: %w", err)
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, os.ErrNotExist) {
+		s, err := schemaKnown(goose.DialectSQLite3)
+		if err != nil {
+			return "", err
+		}
+		s.Place, s.Missing = path, true
+		return "", &SchemaError{s}
+	}
+	if err != nil {
+		return "", fmt.Errorf("store: %w", err)
+	}
+	info, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("store: %w", err)
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("store: %s is not a file", path)
+	}
+	if err := syscall.Access(real, accessRead); err != nil {
+		return "", fmt.Errorf("store: read %s: %w", path, err)
+	}
+	return real, nil
+}
+
+const (
+	accessWrite = 2
+	accessRead  = 4
+)
+
+// canShare reports whether a reader can have a log's index (-shm), which it
+// notes in how far it reads.
+func canShare(path string) bool {
+	err := syscall.Access(path+"-shm", accessRead|accessWrite)
+	if errors.Is(err, os.ErrNotExist) {
+		err = syscall.Access(filepath.Dir(path), accessWrite)
+	}
+	return err == nil
+}
+
+// stamp tells a database file's states apart. It does not open the file: that
+// would end this process's locks on it. A server that opens it makes a log,
+// and a change that is not in a log changes the file.
+func stamp(path string) (s [2]fileState, err error) {
+	for i, name := range []string{path, path + "-wal"} {
+		info, err := os.Stat(name)
+		switch {
+		case err == nil:
+			s[i] = fileState{true, info.Size(), info.ModTime().UnixNano()}
+		case !errors.Is(err, os.ErrNotExist):
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+type fileState struct {
+	there    bool
+	size     int64
+	modified int64
+}

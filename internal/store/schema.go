@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/sampanpay/sampan/internal/store/migrations"
+)
+
+// Schema says which of the schema's steps a database has had.
+type Schema struct {
+	Place   string   // SQLite's file, or server and database
+	Missing bool     // there is no such file
+	Have    int64    // the newest step that the database has had; 0 for none
+	Want    int64    // the newest step that this program knows
+	Pending []string // the steps that this program knows and the database has not had
+}
+
+// ReadSchema looks which schema a database has. It creates and changes nothing,
+// and needs no master key.
+func ReadSchema(ctx context.Context, dsn string) (Schema, error) {
+	s, err := withLook(ctx, Config{DSN: dsn}.complete(), func(l *look) (Schema, error) { return l.schema(ctx) })
+	if different := (*SchemaError)(nil); errors.As(err, &different) {
+		return different.Schema, nil // that of a file that is not there
+	}
+	return s, err
+}
+
+// Check returns a *SchemaError if the schema is not the one that this program
+// knows.
+func (s Schema) Check() error {
+	if s.Have == s.Want && len(s.Pending) == 0 {
+		return nil
+	}
+	return &SchemaError{s}
+}
+
+// newer is Check for those who can raise an older schema.
+func (s Schema) newer() error {
+	if s.Have > s.Want {
+		return s.Check()
+	}
+	return nil
+}
+
+// need is Check of a database that is to be changed.
+func need(ctx context.Context, db *sql.DB, d goose.Dialect, place string) error {
+	s, err := schemaOf(ctx, db, d, place)
+	if err != nil {
+		return err
+	}
+	return s.Check()
+}
+
+// SchemaError is the error of opening a database whose schema is not the one
+// that this program knows.
+type SchemaError struct{ Schema }
+
+// Error names the schema found, the schema known, and what to do.
+func (e *SchemaError) Error() string {
+	switch {
+	case e.Missing:
+		return fmt.Sprintf("store: there is no database %s: is the address right? sampan migrate creates it, with schema %d", e.Place, e.Want)
+	case e.Have == 0:
+		return fmt.Sprintf("store: %s has no schema yet: is the address right? sampan migrate makes schema %d, which this program knows", e.Place, e.Want)
+	case e.Have > e.Want:
+		return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d: use the newer program", e.Place, e.Have, e.Want)
+	}
+	return fmt.Sprintf("store: %s has schema %d without %d of its steps, and this program knows schema %d: "+
+		"use the program of that schema, or back the database up and run sampan migrate", e.Place, e.Have, len(e.Pending), e.Want)
+}
+
+// schemaOf reads which steps a database has had.
+func schemaOf(ctx context.Context, db *sql.DB, d goose.Dialect, place string) (Schema, error) {
+	s, err := schemaKnown(d)
+	if err != nil {
+		return s, err
+	}
+	s.Place = place
+	had, err := stepsOf(ctx, db, d)
+	if err != nil {
+		return s, fmt.Errorf("store: read the schema's version of %s: %w", place, err)
+	}
+	for _, version := range had {
+		s.Have = max(s.Have, version)
+	}
+	s.Pending = slices.DeleteFunc(s.Pending, func(name string) bool {
+		version, _ := goose.NumericComponent(name) // schemaKnown has read it
+		return slices.Contains(had, version)
+	})
+	return s, nil
+}
+
+// schemaKnown is the schema of a database that has had no step yet.
+func schemaKnown(d goose.Dialect) (s Schema, err error) {
+	if s.Pending, err = fs.Glob(steps(d), "*.sql"); err != nil {
+		return s, fmt.Errorf("store: %w", err)
+	}
+	slices.Sort(s.Pending)
+	for _, name := range s.Pending {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return s, fmt.Errorf("store: %w", err)
+		}
+		s.Want = max(s.Want, version)
+	}
+	return s, nil
+}
+
+// stepsOf are the numbers in goose's table, which a new database does not have.
+func stepsOf(ctx context.Context, db *sql.DB, d goose.Dialect) (had []int64, err error) {
+	table := "SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')"
+	if d == goose.DialectSQLite3 {
+		table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
+	}
+	var tables int64
+	if err := db.QueryRowContext(ctx, table).Scan(&tables); err != nil || tables == 0 {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
+	return collect(rows, err, func(version *int64) []any { return []any{version} })
+}
+
+// steps are those of a database's kind.
+func steps(d goose.Dialect) fs.FS {
+	if d == goose.DialectSQLite3 {
+		return migrations.SQLite
+	}
+	return migrations.Postgres
+}
