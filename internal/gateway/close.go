@@ -111,9 +111,7 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 			return nil
 		}
 		now := g.Now()
-		if p.CloseID, err = g.newPaymentID(p.MerchantID, now); err != nil {
-			return err
-		}
+		p.CloseID = g.numberUnder(p, "closing", p.OrderNo, p.Fingerprint, 0)
 		p.CloseAskedAt, p.DueAt = now, now.Add(g.Looks[0])
 		if isNew, err = tx.MarkClosing(p); err != nil || !isNew {
 			return err

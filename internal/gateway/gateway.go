@@ -71,6 +71,7 @@ type Gateway struct {
 	Config
 	connectors connectors
 	rows       atomic.Uint32  // ids drawn for rows
+	numberKey  []byte         // makes the digits of our numbers
 	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
 	stirred    chan struct{}  // something may be due
 	background sync.WaitGroup // questions to wallets that outlive who asked
@@ -129,7 +130,11 @@ func New(c Config) (*Gateway, error) {
 	if c.Late, err = latePolicies(c.Late); err != nil {
 		return nil, err
 	}
-	return &Gateway{Config: c, opened: make(chan struct{}, 1), stirred: make(chan struct{}, 1)}, nil
+	numberKey, err := c.Store.DeriveKey("sampan gateway: numbers of orders and refunds")
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{Config: c, numberKey: numberKey, opened: make(chan struct{}, 1), stirred: make(chan struct{}, 1)}, nil
 }
 
 // Order is a payment and where its buyer is to be sent.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -52,10 +53,25 @@ func latePolicies(given map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, e
 // no merchant gave it one.
 func (g *Gateway) giveBack(tx *store.Tx, p pay.Payment) error {
 	now := g.Now()
-	id, err := g.newPaymentID(p.MerchantID, now)
+	id, err := g.freeNumber(tx, p)
 	if err != nil {
 		return err
 	}
 	_, err = g.addRefund(tx, p, pay.Refund{ID: id, OrderNo: id, Amount: p.Amount, CreatedAt: now}, time.Time{}, "late")
 	return err
+}
+
+// freeNumber is the first of the numbers under which a payment's late money may
+// go back that no other refund has.
+func (g *Gateway) freeNumber(tx *store.Tx, p pay.Payment) (string, error) {
+	for try := range numberTries {
+		id := g.numberUnder(p, "late money", p.OrderNo, p.Fingerprint, try)
+		switch _, err := tx.Refund(p.MerchantID, id); {
+		case errors.Is(err, store.ErrNotFound):
+			return id, nil
+		case err != nil:
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("gateway: every number for giving back %s is taken", p.ID)
 }

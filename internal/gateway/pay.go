@@ -124,12 +124,8 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 
 // create stores the payment under an id that nobody has.
 func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool, error) {
-	for range 5 {
-		id, err := g.newPaymentID(p.MerchantID, p.CreatedAt)
-		if err != nil {
-			return pay.Payment{}, false, err
-		}
-		p.ID = id
+	for try := range numberTries {
+		p.ID = g.paymentNumber(p.Scope, p.OrderNo, p.Fingerprint, p.CreatedAt, try)
 		stored, isNew, err := g.Store.CreatePayment(ctx, p)
 		switch {
 		case errors.Is(err, store.ErrIDClash):
@@ -139,7 +135,7 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 		}
 		return stored, isNew, nil
 	}
-	return pay.Payment{}, false, errors.New("gateway: no free payment id after five draws")
+	return pay.Payment{}, false, errors.New("gateway: every number of this order is taken")
 }
 
 // ended says why a repeated order cannot be paid any more; nil if it can.

@@ -88,10 +88,8 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, Amount: pay.Amount{Minor: r.Minor, Currency: p.Amount.Currency},
 		ClientTime: r.ClientTime, DeviceID: r.DeviceID, CreatedAt: g.Now(),
 	}
-	for range 5 {
-		if refund.ID, err = g.newPaymentID(p.MerchantID, refund.CreatedAt); err != nil {
-			return claim, err
-		}
+	for try := range numberTries {
+		refund.ID = g.numberUnder(p, "refund", refund.OrderNo, refund.Fingerprint, try)
 		err = g.Store.Tx(ctx, func(tx *store.Tx) error {
 			if err := tx.LockNumbers(p.MerchantID); err != nil {
 				return err
