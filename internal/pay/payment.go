@@ -30,11 +30,14 @@ type Payment struct {
 
 	Status    Status
 	WalletRef string // what the wallet calls the order before it is paid, if anything
-	TradeNo   string // the wallet's number of the trade that paid it
-	BuyerID   string // the wallet's masked id of the buyer, if it told
-	Failure   string // why it failed: the wallet's code
-	Late      bool   // paid after it was closed, expired or failed
-	Surplus   bool   // money arrived that is not the order's own: a person must look
+	// WalletOrderID is the number that the wallet knows the order by, where it is
+	// not ID: it was paid under the one that it had before a restore.
+	WalletOrderID string
+	TradeNo       string // the wallet's number of the trade that paid it
+	BuyerID       string // the wallet's masked id of the buyer, if it told
+	Failure       string // why it failed: the wallet's code
+	Late          bool   // paid after it was closed, expired or failed
+	Surplus       bool   // money arrived that is not the order's own: a person must look
 
 	CreatedAt time.Time
 	ExpiresAt time.Time

@@ -69,7 +69,7 @@ func notFound(err error) error {
 // for by name stays as it is. It is not for the error of a statement that is its
 // own transaction, as long as unknown has not judged that.
 func wrap(what string, err error) error {
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) {
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrOrphansFull) {
 		return err
 	}
 	return fmt.Errorf("store: %s: %w", what, unavailable(err))

@@ -23,8 +23,9 @@ type engine interface {
 	run(ctx context.Context, fn func(*Tx) error) error
 	// runOne is run for an fn of a single statement.
 	runOne(ctx context.Context, fn func(*Tx) error) error
-	// insertPayment reports false if the id or the order number is taken.
-	insertPayment(ctx context.Context, p queries.Payment) (bool, error)
+	// insertPayment reports false if the id or the order number is taken, or if
+	// the account has an open orphan later than the given one.
+	insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error)
 	// finishAttempt reports false if the lease is somebody else's.
 	finishAttempt(ctx context.Context, f finish) (bool, error)
 

@@ -14,12 +14,19 @@ import (
 // CreatePayment stores a new payment durably and returns it, with isNew. If its
 // order number is taken within its scope, nothing is stored and the payment
 // that has the number is returned, with isNew false. A number that a refund has
-// is a pay.Error of code NumberUsed; ErrIDClash asks for another random id.
-// Creations that come at the same time are committed together. Times are kept
-// in whole milliseconds, here as everywhere.
+// is a pay.Error of code NumberUsed; ErrIDClash asks for another id;
+// ErrOrphansUnseen says that the account has open orphans, one of which the order
+// may be the order of. Creations that come at the same time are committed
+// together. Times are kept in whole milliseconds, here as everywhere.
 func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Payment, isNew bool, err error) {
+	return db.CreatePaymentKnowing(ctx, p, 0)
+}
+
+// CreatePaymentKnowing is CreatePayment by a caller that has compared the payment
+// with all open orphans of its account whose Seq is at most orphansSeen.
+func (db *DB) CreatePaymentKnowing(ctx context.Context, p pay.Payment, orphansSeen int64) (stored pay.Payment, isNew bool, err error) {
 	row := fromPayment(p)
-	created, err := db.insertPayment(ctx, row)
+	created, err := db.insertPayment(ctx, row, orphansSeen)
 	if err != nil {
 		return pay.Payment{}, false, wrap("create payment "+p.ID, err)
 	}
@@ -35,6 +42,13 @@ func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Paym
 		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the order number is a refund's"}
 	case !errors.Is(err, ErrNotFound):
 		return pay.Payment{}, false, err
+	}
+	unseen, err := db.read.OrphansUnseen(ctx, queries.OrphansUnseenParams{MerchantID: p.MerchantID, AccountID: p.AccountID, Seen: orphansSeen})
+	switch {
+	case err != nil:
+		return pay.Payment{}, false, wrap("look for orphans", err)
+	case unseen > 0:
+		return pay.Payment{}, false, ErrOrphansUnseen
 	}
 	return pay.Payment{}, false, ErrIDClash
 }

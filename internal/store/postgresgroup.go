@@ -104,25 +104,32 @@ func together[T member](e *postgresEngine, batch []T, commit func(context.Contex
 
 // insertion is a payment that waits to be stored.
 type insertion struct {
-	row queries.Payment
+	row         queries.Payment
+	orphansSeen int64
 	answer
 }
 
-func (e *postgresEngine) insertPayment(ctx context.Context, p queries.Payment) (bool, error) {
+// fields are the payment's and what the statement needs beside them.
+func (i *insertion) fields() []any { return append(paymentFields(&i.row), &i.orphansSeen) }
+
+const insertionColumns = paymentColumns + ", orphans_seen"
+
+func (e *postgresEngine) insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error) {
 	if err := checkText(paymentFields(&p)); err != nil {
 		return false, err
 	}
-	i := &insertion{row: p, answer: newAnswer()}
+	i := &insertion{row: p, orphansSeen: orphansSeen, answer: newAnswer()}
 	return put(ctx, e.deadline, e.payments, i, &i.answer)
 }
 
-// insertPayments stores those whose ids and order numbers are free.
+// insertPayments stores those whose ids and order numbers are free, and whose
+// accounts have no orphan that their callers have not seen.
 func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) error {
 	waiting := make(map[insertionKey]*insertion, len(batch))
-	values := newRows(paymentColumns)
+	values := newRows(insertionColumns)
 	var merchants []string
 	for _, i := range batch {
-		values.add(paymentFields(&i.row))
+		values.add(i.fields())
 		waiting[insertionKey{i.row.MerchantID, i.row.ID, i.row.AppCode, i.row.StoreID, i.row.OrderNo}] = i
 		merchants = append(merchants, i.row.MerchantID)
 	}
@@ -166,16 +173,18 @@ func sendPayments(ctx context.Context, conn *pgx.Conn, merchants []string, payme
 // insertionKey tells the members of a batch apart, clashing ids included.
 type insertionKey struct{ merchantID, id, appCode, storeID, orderNo string }
 
-// shareNumbersText lets others create payments of the same merchants, and no
-// refunds: see lockNumbers.
+// shareNumbersText lets others create payments of the same merchants, and neither
+// refunds nor orphans: see lockNumbers.
 const shareNumbersText = "SELECT pg_advisory_xact_lock_shared(" + numbers + ", hashtext(m)) FROM unnest($1::text[]) AS m"
 
 var insertPaymentsText = fmt.Sprintf(`INSERT INTO payment (%s)
 	SELECT %[1]s FROM %s
 	WHERE NOT EXISTS (SELECT 1 FROM refund r
 		WHERE r.merchant_id = p.merchant_id AND r.app_code = p.app_code AND r.store_id = p.store_id AND r.order_no = p.order_no)
+	AND NOT EXISTS (SELECT 1 FROM orphan o
+		WHERE o.merchant_id = p.merchant_id AND o.account_id = p.account_id AND o.state = 'open' AND o.seq > p.orphans_seen)
 	ON CONFLICT DO NOTHING RETURNING merchant_id, id, app_code, store_id, order_no`,
-	paymentColumns, recordset("p", paymentColumns, paymentFields(&queries.Payment{})))
+	paymentColumns, recordset("p", insertionColumns, (&insertion{}).fields()))
 
 // finishing is a finished attempt that waits to be stored.
 type finishing struct {

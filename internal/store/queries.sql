@@ -67,20 +67,6 @@ ON CONFLICT (merchant_id, id) DO UPDATE SET
 -- name: WalletAccounts :many
 SELECT * FROM wallet_account WHERE merchant_id = $1 ORDER BY id;
 
--- name: CreatePayment :execrows
-INSERT INTO payment (
-    merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
-    device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
-    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at,
-    close_id, close_asked_at)
-SELECT
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
-    $37, $38
-WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
-ON CONFLICT DO NOTHING;
-
 -- name: Payment :one
 SELECT * FROM payment WHERE merchant_id = $1 AND id = $2;
 
@@ -125,7 +111,7 @@ SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimab
 
 -- name: MovePayment :execrows
 UPDATE payment SET
-    status = @status, wallet_ref = @wallet_ref, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
+    status = @status, wallet_ref = @wallet_ref, wallet_order_id = @wallet_order_id, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
     late = @late, surplus = @surplus, paid_at = @paid_at, closed_at = @closed_at,
     due_at = @due, claimable_at = @due, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;

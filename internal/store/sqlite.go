@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -151,14 +152,28 @@ func (e *sqliteEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
 	return e.do(ctx, true, fn)
 }
 
-func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment) (bool, error) {
+func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error) {
 	var n int64
-	err := e.runOne(ctx, func(tx *Tx) (err error) {
-		n, err = tx.q.CreatePayment(tx.ctx, queries.CreatePaymentParams(p))
+	err := e.runOne(ctx, func(tx *Tx) error {
+		done, err := tx.db.ExecContext(tx.ctx, insertPaymentText, append(paymentFields(&p), orphansSeen)...)
+		if err == nil {
+			n, err = done.RowsAffected()
+		}
 		return err
 	})
 	return n > 0, err
 }
+
+// insertPaymentText takes a payment's fields and the last orphan seen.
+var insertPaymentText = func() string {
+	var values where
+	columns := len(paymentFields(&queries.Payment{}))
+	values.write("?"+strings.Repeat(", ?", columns-1), make([]any, columns)...)
+	return fmt.Sprintf(`INSERT INTO payment (%s) SELECT %s
+	WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
+	AND NOT EXISTS (SELECT 1 FROM orphan o WHERE o.merchant_id = $1 AND o.account_id = $8 AND o.state = 'open' AND o.seq > $%d)
+	ON CONFLICT DO NOTHING`, paymentColumns, values.text.String(), columns+1)
+}()
 
 func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error) {
 	var n int64

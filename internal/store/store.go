@@ -68,8 +68,13 @@ func (c Config) complete() Config {
 var (
 	ErrNotFound = errors.New("store: not found")
 	ErrExists   = errors.New("store: exists already")
-	// ErrIDClash: the payment's random id is taken; draw another.
+	// ErrOrphansUnseen: the payment's account has open orphans that the caller has
+	// not compared the payment with.
+	ErrOrphansUnseen = errors.New("store: there are orphans to look at first")
+	// ErrIDClash: the payment's id is taken; try another.
 	ErrIDClash = errors.New("store: id is taken")
+	// ErrOrphansFull: an account has as many open orphans as it may.
+	ErrOrphansFull = errors.New("store: too many open orphans")
 	// ErrLeaseLost: somebody else has the row now; what was done may be done again.
 	ErrLeaseLost = errors.New("store: lease lost")
 	// ErrUnavailable: nothing of the change was or will be written, because the

@@ -17,6 +17,7 @@ type Tx struct {
 	engine engine
 	now    func() time.Time
 	token  func() string
+	seal   sealer
 }
 
 // Tx runs fn in a transaction that is committed if fn returns nil and undone
@@ -26,7 +27,7 @@ type Tx struct {
 // for another method of the DB.
 func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 	return db.run(ctx, func(tx *Tx) error {
-		tx.now, tx.token = db.config.Now, db.config.Token
+		tx.now, tx.token, tx.seal = db.config.Now, db.config.Token, db.seal
 		return fn(tx)
 	})
 }
@@ -41,14 +42,14 @@ func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) {
 	return toPayment(row), notFound(err)
 }
 
-// MovePayment writes p's Status, WalletRef, TradeNo, BuyerID, Failure, Late,
+// MovePayment writes p's Status, WalletRef, WalletOrderID, TradeNo, BuyerID, Failure, Late,
 // Surplus, PaidAt, ClosedAt and DueAt if the stored status is still from, and
 // reports whether it did. It does not judge whether the move is legal. Whoever
 // has claimed the payment loses the lease, since the DueAt is a new one.
 func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
 	n, err := tx.q.MovePayment(tx.ctx, queries.MovePaymentParams{
 		MerchantID: p.MerchantID, ID: p.ID, Was: string(from), Status: string(p.Status),
-		WalletRef: clean(p.WalletRef), TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
+		WalletRef: clean(p.WalletRef), WalletOrderID: p.WalletOrderID, TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
 		Late: bit(p.Late), Surplus: bit(p.Surplus),
 		PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt), Due: ms(p.DueAt),
 	})

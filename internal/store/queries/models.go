@@ -95,6 +95,27 @@ type Movement struct {
 	At         int64
 }
 
+type Orphan struct {
+	MerchantID string
+	AccountID  string
+	TradeNo    string
+	RefundID   string
+	Number     string
+	Seq        int64
+	Amount     int64
+	Currency   string
+	BuyerID    string
+	WalletAt   int64
+	NoticedAt  int64
+	DueAt      int64
+	State      string
+	PaymentID  string
+	SettledAt  int64
+	SettledBy  string
+	Note       string
+	Message    string
+}
+
 type Pace struct {
 	Name     string
 	FreeAt   int64
@@ -102,44 +123,45 @@ type Pace struct {
 }
 
 type Payment struct {
-	MerchantID   string
-	ID           string
-	AppCode      string
-	StoreID      string
-	OrderNo      string
-	Fingerprint  string
-	PayType      string
-	AccountID    string
-	Amount       int64
-	Currency     string
-	Goods        string
-	ClientTime   string
-	DeviceID     string
-	ReturnURL    string
-	NotifyURL    string
-	OpenID       string
-	NoCredit     int64
-	Status       string
-	WalletRef    string
-	TradeNo      string
-	BuyerID      string
-	Failure      string
-	Late         int64
-	Surplus      int64
-	CreatedAt    int64
-	ExpiresAt    int64
-	OpenedAt     int64
-	PaidAt       int64
-	ClosedAt     int64
-	AskedAt      int64
-	DueAt        int64
-	Looks        int64
-	Refunding    int64
-	Refunded     int64
-	Lease        string
-	ClaimableAt  int64
-	CloseID      string
-	CloseAskedAt int64
+	MerchantID    string
+	ID            string
+	AppCode       string
+	StoreID       string
+	OrderNo       string
+	Fingerprint   string
+	PayType       string
+	AccountID     string
+	Amount        int64
+	Currency      string
+	Goods         string
+	ClientTime    string
+	DeviceID      string
+	ReturnURL     string
+	NotifyURL     string
+	OpenID        string
+	NoCredit      int64
+	Status        string
+	WalletRef     string
+	TradeNo       string
+	BuyerID       string
+	Failure       string
+	Late          int64
+	Surplus       int64
+	CreatedAt     int64
+	ExpiresAt     int64
+	OpenedAt      int64
+	PaidAt        int64
+	ClosedAt      int64
+	AskedAt       int64
+	DueAt         int64
+	Looks         int64
+	Refunding     int64
+	Refunded      int64
+	Lease         string
+	ClaimableAt   int64
+	CloseID       string
+	CloseAskedAt  int64
+	WalletOrderID string
 }
 
 type RateSlot struct {

@@ -276,7 +276,7 @@ WHERE (merchant_id, id) IN (
     AND CAST($4 AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
     ORDER BY p.claimable_at LIMIT CAST($5 AS BIGINT))
 AND +claimable_at <= $3
-RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at
+RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id
 `
 
 type ClaimPaymentsParams struct {
@@ -341,6 +341,7 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 			&i.ClaimableAt,
 			&i.CloseID,
 			&i.CloseAskedAt,
+			&i.WalletOrderID,
 		); err != nil {
 			return nil, err
 		}
@@ -362,7 +363,7 @@ WITH due AS (
     ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE payment p SET lease = $1, claimable_at = $2
 FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
-RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at
+RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at, p.wallet_order_id
 `
 
 type ClaimPaymentsLockingParams struct {
@@ -427,6 +428,7 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 			&i.ClaimableAt,
 			&i.CloseID,
 			&i.CloseAskedAt,
+			&i.WalletOrderID,
 		); err != nil {
 			return nil, err
 		}
@@ -698,109 +700,6 @@ func (q *Queries) CreateMerchant(ctx context.Context, arg CreateMerchantParams) 
 		arg.MCC,
 		arg.Disabled,
 		arg.CreatedAt,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const createPayment = `-- name: CreatePayment :execrows
-INSERT INTO payment (
-    merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
-    device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
-    created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at,
-    close_id, close_asked_at)
-SELECT
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
-    $37, $38
-WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
-ON CONFLICT DO NOTHING
-`
-
-type CreatePaymentParams struct {
-	MerchantID   string
-	ID           string
-	AppCode      string
-	StoreID      string
-	OrderNo      string
-	Fingerprint  string
-	PayType      string
-	AccountID    string
-	Amount       int64
-	Currency     string
-	Goods        string
-	ClientTime   string
-	DeviceID     string
-	ReturnURL    string
-	NotifyURL    string
-	OpenID       string
-	NoCredit     int64
-	Status       string
-	WalletRef    string
-	TradeNo      string
-	BuyerID      string
-	Failure      string
-	Late         int64
-	Surplus      int64
-	CreatedAt    int64
-	ExpiresAt    int64
-	OpenedAt     int64
-	PaidAt       int64
-	ClosedAt     int64
-	AskedAt      int64
-	DueAt        int64
-	Looks        int64
-	Refunding    int64
-	Refunded     int64
-	Lease        string
-	ClaimableAt  int64
-	CloseID      string
-	CloseAskedAt int64
-}
-
-func (q *Queries) CreatePayment(ctx context.Context, arg CreatePaymentParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, createPayment,
-		arg.MerchantID,
-		arg.ID,
-		arg.AppCode,
-		arg.StoreID,
-		arg.OrderNo,
-		arg.Fingerprint,
-		arg.PayType,
-		arg.AccountID,
-		arg.Amount,
-		arg.Currency,
-		arg.Goods,
-		arg.ClientTime,
-		arg.DeviceID,
-		arg.ReturnURL,
-		arg.NotifyURL,
-		arg.OpenID,
-		arg.NoCredit,
-		arg.Status,
-		arg.WalletRef,
-		arg.TradeNo,
-		arg.BuyerID,
-		arg.Failure,
-		arg.Late,
-		arg.Surplus,
-		arg.CreatedAt,
-		arg.ExpiresAt,
-		arg.OpenedAt,
-		arg.PaidAt,
-		arg.ClosedAt,
-		arg.AskedAt,
-		arg.DueAt,
-		arg.Looks,
-		arg.Refunding,
-		arg.Refunded,
-		arg.Lease,
-		arg.ClaimableAt,
-		arg.CloseID,
-		arg.CloseAskedAt,
 	)
 	if err != nil {
 		return 0, err
@@ -1198,32 +1097,34 @@ func (q *Queries) Merchants(ctx context.Context) ([]Merchant, error) {
 
 const movePayment = `-- name: MovePayment :execrows
 UPDATE payment SET
-    status = $1, wallet_ref = $2, trade_no = $3, buyer_id = $4, failure = $5,
-    late = $6, surplus = $7, paid_at = $8, closed_at = $9,
-    due_at = $10, claimable_at = $10, lease = ''
-WHERE merchant_id = $11 AND id = $12 AND status = $13
+    status = $1, wallet_ref = $2, wallet_order_id = $3, trade_no = $4, buyer_id = $5, failure = $6,
+    late = $7, surplus = $8, paid_at = $9, closed_at = $10,
+    due_at = $11, claimable_at = $11, lease = ''
+WHERE merchant_id = $12 AND id = $13 AND status = $14
 `
 
 type MovePaymentParams struct {
-	Status     string
-	WalletRef  string
-	TradeNo    string
-	BuyerID    string
-	Failure    string
-	Late       int64
-	Surplus    int64
-	PaidAt     int64
-	ClosedAt   int64
-	Due        int64
-	MerchantID string
-	ID         string
-	Was        string
+	Status        string
+	WalletRef     string
+	WalletOrderID string
+	TradeNo       string
+	BuyerID       string
+	Failure       string
+	Late          int64
+	Surplus       int64
+	PaidAt        int64
+	ClosedAt      int64
+	Due           int64
+	MerchantID    string
+	ID            string
+	Was           string
 }
 
 func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, movePayment,
 		arg.Status,
 		arg.WalletRef,
+		arg.WalletOrderID,
 		arg.TradeNo,
 		arg.BuyerID,
 		arg.Failure,
@@ -1375,7 +1276,7 @@ func (q *Queries) NextDueRefund(ctx context.Context) (int64, error) {
 }
 
 const payment = `-- name: Payment :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at FROM payment WHERE merchant_id = $1 AND id = $2
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND id = $2
 `
 
 type PaymentParams struct {
@@ -1425,12 +1326,13 @@ func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, erro
 		&i.ClaimableAt,
 		&i.CloseID,
 		&i.CloseAskedAt,
+		&i.WalletOrderID,
 	)
 	return i, err
 }
 
 const paymentByOrderNo = `-- name: PaymentByOrderNo :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
 `
 
 type PaymentByOrderNoParams struct {
@@ -1487,12 +1389,13 @@ func (q *Queries) PaymentByOrderNo(ctx context.Context, arg PaymentByOrderNoPara
 		&i.ClaimableAt,
 		&i.CloseID,
 		&i.CloseAskedAt,
+		&i.WalletOrderID,
 	)
 	return i, err
 }
 
 const paymentLocking = `-- name: PaymentLocking :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type PaymentLockingParams struct {
@@ -1542,6 +1445,7 @@ func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) 
 		&i.ClaimableAt,
 		&i.CloseID,
 		&i.CloseAskedAt,
+		&i.WalletOrderID,
 	)
 	return i, err
 }

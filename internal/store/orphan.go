@@ -1,0 +1,222 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// maxOrphanMessage bounds what is kept of a wallet's message.
+const maxOrphanMessage = 16 << 10
+
+// AddOrphan stores an open orphan with the wallet's message, sealed, of which it
+// keeps the first 16 KiB, and reports whether it is new: the same account, trade
+// and refund is the same orphan. ErrOrphansFull if the account has so many open
+// ones already. The transaction must have LockNumbers, so that an order whose
+// creation has not looked at this orphan is one that this transaction can see.
+func (tx *Tx) AddOrphan(o pay.Orphan, message []byte, most int) (isNew bool, err error) {
+	open, err := tx.q.CountOpenOrphans(tx.ctx, queries.CountOpenOrphansParams{MerchantID: o.MerchantID, AccountID: o.AccountID, Most: int64(most)})
+	if err != nil {
+		return false, wrap("count the open orphans of "+o.MerchantID, err)
+	}
+	if open >= int64(most) {
+		return false, ErrOrphansFull
+	}
+	row := fromOrphan(o)
+	n, err := tx.q.AddOrphan(tx.ctx, queries.AddOrphanParams{
+		MerchantID: row.MerchantID, AccountID: row.AccountID, TradeNo: row.TradeNo, RefundID: row.RefundID, Number: row.Number,
+		Amount: row.Amount, Currency: row.Currency, BuyerID: row.BuyerID, WalletAt: row.WalletAt,
+		NoticedAt: row.NoticedAt, DueAt: row.DueAt,
+		Message: tx.seal.seal("orphan", orphanRow(row), string(message[:min(len(message), maxOrphanMessage)])),
+	})
+	return n > 0, wrap("add orphan "+o.Number, err)
+}
+
+// CountOpenOrphans counts an account's open orphans, up to most.
+func (db *DB) CountOpenOrphans(ctx context.Context, merchantID, accountID string, most int) (int, error) {
+	n, err := db.read.CountOpenOrphans(ctx, queries.CountOpenOrphansParams{MerchantID: merchantID, AccountID: accountID, Most: int64(most)})
+	return int(n), wrap("count the open orphans of "+merchantID, err)
+}
+
+// Orphan returns one orphan or ErrNotFound: of a payment with refundID "", else
+// of a refund.
+func (db *DB) Orphan(ctx context.Context, merchantID, accountID, tradeNo, refundID string) (pay.Orphan, error) {
+	row, err := db.read.Orphan(ctx, queries.OrphanParams{
+		MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo), RefundID: clean(refundID)})
+	return toOrphan(row), notFound(err)
+}
+
+// Orphan is DB.Orphan within a transaction.
+func (tx *Tx) Orphan(merchantID, accountID, tradeNo, refundID string) (pay.Orphan, error) {
+	row, err := tx.q.Orphan(tx.ctx, queries.OrphanParams{
+		MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo), RefundID: clean(refundID)})
+	return toOrphan(row), notFound(err)
+}
+
+// OrphansOfNumber lists a merchant's orphans under a number, oldest first.
+func (db *DB) OrphansOfNumber(ctx context.Context, merchantID, number string) ([]pay.Orphan, error) {
+	return list(toOrphan)(db.read.OrphansOfNumber(ctx, queries.OrphansOfNumberParams{MerchantID: merchantID, Number: number}))
+}
+
+// OrphansOfTrade lists the orphans of a trade, oldest first: what came in, and
+// what went back of it.
+func (tx *Tx) OrphansOfTrade(merchantID, accountID, tradeNo string) ([]pay.Orphan, error) {
+	return list(toOrphan)(tx.q.OrphansOfTrade(tx.ctx, queries.OrphansOfTradeParams{MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo)}))
+}
+
+// OpenOrphans lists an account's open orphans, oldest first.
+func (db *DB) OpenOrphans(ctx context.Context, merchantID, accountID string) ([]pay.Orphan, error) {
+	return list(toOrphan)(db.read.OpenOrphans(ctx, queries.OpenOrphansParams{MerchantID: merchantID, AccountID: accountID}))
+}
+
+// OrphanFilter chooses orphans. Zero fields do not restrict.
+type OrphanFilter struct {
+	MerchantID string
+	State      pay.OrphanState
+	Limit      int
+}
+
+// Orphans lists orphans, newest first.
+func (db *DB) Orphans(ctx context.Context, f OrphanFilter) ([]pay.Orphan, error) {
+	var w where
+	if f.MerchantID != "" {
+		w.and("merchant_id = ?", f.MerchantID)
+	}
+	if f.State != "" {
+		w.and("state = ?", string(f.State))
+	}
+	rows, err := db.pool().QueryContext(ctx, "SELECT "+orphanColumns+" FROM orphan"+w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
+	return list(toOrphan)(collect(rows, err, orphanFields))
+}
+
+// OrphanMessage opens the wallet's message of an orphan: "" if it was dropped.
+func (db *DB) OrphanMessage(ctx context.Context, o pay.Orphan) (string, error) {
+	row, err := db.read.Orphan(ctx, queries.OrphanParams{MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID})
+	if err = notFound(err); err != nil || row.Message == "" {
+		return "", err
+	}
+	return db.seal.open("orphan", orphanRow(row), row.Message)
+}
+
+// MoveOrphan writes o's State, PaymentID, SettledAt, SettledBy and Note if it is
+// stored as open, and reports whether it did. It is due no more. Whether the move
+// is legal is not judged here.
+func (tx *Tx) MoveOrphan(o pay.Orphan) (bool, error) {
+	n, err := tx.q.MoveOrphan(tx.ctx, queries.MoveOrphanParams{
+		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID,
+		State: string(o.State), PaymentID: o.PaymentID, At: ms(o.SettledAt), SettledBy: o.SettledBy, Note: clean(o.Note),
+	})
+	return n > 0, wrap("move orphan "+o.Number, err)
+}
+
+// ClaimDueOrphans takes up to limit open orphans whose DueAt is not after now:
+// nobody else gets them before the lease has ended.
+func (db *DB) ClaimDueOrphans(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]pay.Orphan, error) {
+	var rows []queries.Orphan
+	err := db.one(ctx, func(tx *Tx) (err error) {
+		rows, err = tx.q.ClaimOrphans(tx.ctx, queries.ClaimOrphansParams{Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit)})
+		return err
+	})
+	return list(toOrphan)(rows, wrap("claim orphans", err))
+}
+
+// RescheduleOrphan sets the time of an open orphan's next look; zero for none.
+func (db *DB) RescheduleOrphan(ctx context.Context, o pay.Orphan, due time.Time) error {
+	_, err := db.changed(ctx, "reschedule orphan "+o.Number, func(tx *Tx) (int64, error) {
+		return tx.q.RescheduleOrphan(tx.ctx, queries.RescheduleOrphanParams{
+			MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID, Due: ms(due)})
+	})
+	return err
+}
+
+// NextDueOrphan returns the earliest time at which an orphan is due, zero if none
+// will be.
+func (db *DB) NextDueOrphan(ctx context.Context) (time.Time, error) {
+	next, err := db.read.NextDueOrphan(ctx)
+	return at(next), wrap("next due orphan", err)
+}
+
+// DropOrphanMessages drops the messages of orphans that were settled before the
+// given time, and reports how many.
+func (db *DB) DropOrphanMessages(ctx context.Context, before time.Time) (dropped int, err error) {
+	_, err = db.changed(ctx, "drop messages of orphans", func(tx *Tx) (int64, error) {
+		n, err := tx.q.DropOrphanMessages(tx.ctx, ms(before))
+		dropped = int(n)
+		return n, err
+	})
+	return dropped, err
+}
+
+// OrphanSum is what an account's open orphans come to in one currency.
+type OrphanSum struct {
+	MerchantID, AccountID string
+	Back                  bool // what went back: else what came in
+	Orphans               int
+	Amount                pay.Amount
+}
+
+// OpenOrphanSums sums up all open orphans.
+func (db *DB) OpenOrphanSums(ctx context.Context) ([]OrphanSum, error) {
+	return list(func(r queries.OpenOrphanSumsRow) OrphanSum {
+		return OrphanSum{
+			MerchantID: r.MerchantID, AccountID: r.AccountID, Back: r.Back != 0,
+			Orphans: int(r.Orphans), Amount: pay.Amount{Minor: r.Minor, Currency: pay.Currency(r.Currency)},
+		}
+	})(db.read.OpenOrphanSums(ctx))
+}
+
+// PaymentsWithIDs returns those of a merchant's payments that have one of the ids.
+func (db *DB) PaymentsWithIDs(ctx context.Context, merchantID string, ids []string) ([]pay.Payment, error) {
+	var w where
+	w.and("merchant_id = ?", merchantID)
+	w.and(in("id", ids), anys(ids)...)
+	rows, err := db.pool().QueryContext(ctx, "SELECT "+paymentColumns+" FROM payment"+w.page("id", 0, 0), w.args...)
+	return list(toPayment)(collect(rows, err, paymentFields))
+}
+
+// NewestPayments lists those of a merchant's newest payments, of which it looks
+// at so many, whose ids are above the given one and which have this account and
+// amount, newest first.
+func (db *DB) NewestPayments(ctx context.Context, merchantID, aboveID, accountID string, a pay.Amount, most int) ([]pay.Payment, error) {
+	var w where
+	w.write("SELECT "+paymentColumns+" FROM (SELECT * FROM payment WHERE merchant_id = ? AND id > ? ORDER BY id DESC LIMIT "+strconv.Itoa(most)+") AS newest",
+		merchantID, aboveID)
+	w.write(" WHERE account_id = ? AND amount = ? AND currency = ?", accountID, a.Minor, string(a.Currency))
+	rows, err := db.pool().QueryContext(ctx, w.page("id DESC", 0, 0), w.args...)
+	return list(toPayment)(collect(rows, err, paymentFields))
+}
+
+// orphanRow names an orphan's row to the sealer.
+func orphanRow(o queries.Orphan) string {
+	return o.MerchantID + "/" + o.AccountID + "/" + strconv.Quote(o.TradeNo) + "/" + strconv.Quote(o.RefundID)
+}
+
+const orphanColumns = `merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at,
+	state, payment_id, settled_at, settled_by, note, message`
+
+func orphanFields(o *queries.Orphan) []any {
+	return []any{
+		&o.MerchantID, &o.AccountID, &o.TradeNo, &o.RefundID, &o.Number, &o.Seq, &o.Amount, &o.Currency, &o.BuyerID,
+		&o.WalletAt, &o.NoticedAt, &o.DueAt, &o.State, &o.PaymentID, &o.SettledAt, &o.SettledBy, &o.Note, &o.Message,
+	}
+}
+
+func fromOrphan(o pay.Orphan) queries.Orphan {
+	return queries.Orphan{
+		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: clean(o.TradeNo), RefundID: clean(o.RefundID), Number: o.Number,
+		Amount: o.Amount.Minor, Currency: string(o.Amount.Currency), BuyerID: clean(o.BuyerID),
+		WalletAt: ms(o.At), NoticedAt: ms(o.NoticedAt), DueAt: ms(o.DueAt),
+	}
+}
+
+func toOrphan(r queries.Orphan) pay.Orphan {
+	return pay.Orphan{
+		MerchantID: r.MerchantID, AccountID: r.AccountID, TradeNo: r.TradeNo, RefundID: r.RefundID, Number: r.Number, Seq: r.Seq,
+		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, BuyerID: r.BuyerID,
+		At: at(r.WalletAt), NoticedAt: at(r.NoticedAt), DueAt: at(r.DueAt),
+		State: pay.OrphanState(r.State), PaymentID: r.PaymentID, SettledAt: at(r.SettledAt), SettledBy: r.SettledBy, Note: r.Note,
+	}
+}
