@@ -22,8 +22,9 @@ type tale struct {
 	paid     money
 	surplus  []money
 	refunds  map[string]*retold
-	returned int64 // given back
-	reserved int64 // the same, and what is still to be given back
+	orphaned string // the number under which it was paid before a restore, "" if its own
+	returned int64  // given back
+	reserved int64  // the same, and what is still to be given back
 }
 
 // money is an amount that came in by a trade.
@@ -106,6 +107,8 @@ func (t *tale) happens(e pay.Event) (want string) {
 		return t.refund(e)
 	case "refund_contradicted", "refund_foreign":
 		t.flagged = true
+	case "orphan":
+		return t.orphan(e)
 	case "note":
 	default:
 		return "an event of a known kind"
@@ -143,6 +146,18 @@ func (t *tale) isPaid(e pay.Event) (want string) {
 		return want
 	}
 	t.paid, t.late = m, e.Kind == "paid_late"
+	return ""
+}
+
+// orphan takes the event that money of an orphan was settled here.
+func (t *tale) orphan(e pay.Event) (want string) {
+	number, tradeNo, ok := strings.Cut(e.Detail, " under trade ")
+	if !ok || !ourNumber(e.MerchantID, number) {
+		return "a number of the merchant's under a trade"
+	}
+	if tradeNo == t.paid.tradeNo && number != e.PaymentID {
+		t.orphaned = number
+	}
 	return ""
 }
 

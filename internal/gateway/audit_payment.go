@@ -32,6 +32,7 @@ func (v *verdict) payment(p pay.Payment) {
 	v.same("refunding", amountOf(p, p.Refunding), amountOf(p, t.reserved))
 	v.same("refunded", amountOf(p, p.Refunded), amountOf(p, t.returned))
 	v.same("wallet_ref", p.WalletRef, t.ref)
+	v.same("wallet_order_id", p.WalletOrderID, t.orphaned)
 	v.same("failure", p.Failure, t.failure)
 	v.isSet("paid_at", !p.PaidAt.IsZero(), t.status == pay.Paid)
 	v.isSet("closed_at", !p.ClosedAt.IsZero(), t.ended)

@@ -28,9 +28,12 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 	if err != nil {
 		return nil, refused("not a genuine notification", err)
 	}
-	p, err := g.Store.Payment(ctx, merchantID, n.OrderID)
+	p, err := g.paymentOf(ctx, merchantID, n.OrderID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, refused("the order is unknown here: "+n.OrderID, nil)
+		if err := g.takeOrphan(ctx, account, conn, n, body); !errors.Is(err, errOrderIsThere) {
+			return n.Reply, err
+		}
+		p, err = g.paymentOf(ctx, merchantID, n.OrderID)
 	}
 	if err != nil {
 		return nil, err
@@ -90,6 +93,7 @@ func (g *Gateway) confirm(ctx context.Context, n wallet.Notice, p pay.Payment) e
 	if err != nil {
 		return err
 	}
+	order.ID = n.OrderID // the wallet may know the payment by two
 	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
 	err = n.Confirm(ctx, order)

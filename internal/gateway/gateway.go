@@ -70,6 +70,9 @@ var (
 type Gateway struct {
 	Config
 	connectors connectors
+	orphans    seenOrphans
+	foreign    foreigners
+	occasions  occasions
 	rows       atomic.Uint32  // ids drawn for rows
 	numberKey  []byte         // makes the digits of our numbers
 	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks

@@ -49,11 +49,11 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 		if p.Fingerprint != r.Fingerprint {
 			return Order{}, &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the number stands for an order with other values"}
 		}
-		if err := g.ended(p); err != nil {
-			return Order{Payment: p}, err
-		}
 	} else {
 		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
+	}
+	if err := g.ended(p); err != nil { // a new one too: an orphan has paid it
+		return Order{Payment: p}, err
 	}
 	order, err := g.lead(ctx, p)
 	return order, stored("order", err)
@@ -122,18 +122,40 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 	return p
 }
 
-// create stores the payment under an id that nobody has.
+// create stores the payment under a number that nobody has: its own, or that of
+// an open orphan which turns out to be its money. That one is settled at once.
 func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool, error) {
-	for try := range numberTries {
+	seen, fresh := g.orphans.of(p), p
+	for try := 0; try < numberTries; {
+		p = fresh
 		p.ID = g.paymentNumber(p.Scope, p.OrderNo, p.Fingerprint, p.CreatedAt, try)
-		stored, isNew, err := g.Store.CreatePayment(ctx, p)
+		o, orphaned, err := g.orphanOf(ctx, p, seen)
+		if err != nil {
+			return pay.Payment{}, false, err
+		}
+		if orphaned { // the wallet knows of it, so it is looked at
+			p.ID, p.OpenedAt, p.DueAt = o.Number, p.CreatedAt, p.CreatedAt.Add(g.Looks[0])
+		}
+		stored, isNew, err := g.Store.CreatePaymentKnowing(ctx, p, seen.upTo)
 		switch {
+		case errors.Is(err, store.ErrOrphansUnseen):
+			if seen, err = g.orphans.read(ctx, g.Store, p); err != nil {
+				return pay.Payment{}, false, err
+			}
+			continue
+		case errors.Is(err, store.ErrIDClash) && orphaned: // another order was faster, and has the orphan
+			seen.dates = nil
+			continue
 		case errors.Is(err, store.ErrIDClash):
+			try++
 			continue
 		case err != nil:
 			return pay.Payment{}, false, maybeStored("order", err)
 		}
-		return stored, isNew, nil
+		if isNew && orphaned {
+			stored, err = g.takeOver(ctx, stored, o)
+		}
+		return stored, isNew, err
 	}
 	return pay.Payment{}, false, errors.New("gateway: every number of this order is taken")
 }

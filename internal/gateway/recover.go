@@ -30,6 +30,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer looking.Wait()
 	for ctx.Err() == nil {
 		hand.collect()
+		g.tidyOrphans(ctx)
 		due := g.claim(ctx, &hand)
 		for _, d := range due {
 			hand.begin(d.account)
@@ -70,7 +71,7 @@ func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due) {
 	for _, c := range payments {
 		all = append(all, due{c.Account(), func(ctx context.Context) { g.recoverOne(ctx, c) }})
 	}
-	return all
+	return append(all, g.claimOrphans(ctx, hand, hand.room()-len(all))...)
 }
 
 // await returns when something may be due, when a look has ended or ctx does.
@@ -108,7 +109,7 @@ func (g *Gateway) stir() {
 // pause is how long nothing will become due, as far as this replica knows.
 func (g *Gateway) pause(ctx context.Context) time.Duration {
 	pause := g.Poll
-	for _, next := range []func(context.Context) (time.Time, error){g.Store.NextDuePayment, g.Store.NextDueRefund} {
+	for _, next := range []func(context.Context) (time.Time, error){g.Store.NextDuePayment, g.Store.NextDueRefund, g.Store.NextDueOrphan} {
 		if at, err := next(ctx); err == nil && !at.IsZero() {
 			// What is due already waits for a wallet that has enough in hand.
 			pause = min(pause, max(at.Sub(g.Now()), 200*time.Millisecond))

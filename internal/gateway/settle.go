@@ -28,6 +28,13 @@ var errForeignTrade = errors.New("gateway: the trade number belongs to another p
 // we knew of it is no payment any more: the payment is flagged. Repeats change
 // nothing. Outcomes that are not final change nothing.
 func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wallet.State, actor string) (pay.Payment, error) {
+	return g.settleWith(ctx, merchantID, paymentID, s, actor, func(*store.Tx, pay.Payment, pay.Payment) error { return nil })
+}
+
+// settleWith is settle with what else belongs into the same transaction, once the
+// payment is written: it is given the payment as it was before and as it is.
+func (g *Gateway) settleWith(ctx context.Context, merchantID, paymentID string, s wallet.State, actor string,
+	also func(tx *store.Tx, before, p pay.Payment) error) (pay.Payment, error) {
 	var before, p pay.Payment
 	notify := false
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
@@ -43,13 +50,15 @@ func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wa
 				return fmt.Errorf("gateway: %s is said to be paid, but under no trade number: %w", paymentID, wallet.ErrUnknown)
 			}
 			p, notify, err = g.settlePaid(tx, current, s, actor)
-			return err
 		case wallet.Closed:
 			if current.Status.Open() {
-				return g.end(tx, &p, actor, "closed by the wallet: "+s.Code)
+				err = g.end(tx, &p, actor, "closed by the wallet: "+s.Code)
 			}
 		}
-		return nil
+		if err != nil {
+			return err
+		}
+		return also(tx, before, p)
 	})
 	if err != nil {
 		return before, err

@@ -111,10 +111,13 @@ SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimab
 
 -- name: MovePayment :execrows
 UPDATE payment SET
-    status = @status, wallet_ref = @wallet_ref, wallet_order_id = @wallet_order_id, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
+    status = @status, wallet_ref = @wallet_ref, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
     late = @late, surplus = @surplus, paid_at = @paid_at, closed_at = @closed_at,
     due_at = @due, claimable_at = @due, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
+
+-- name: SetWalletOrderID :exec
+UPDATE payment SET wallet_order_id = @wallet_order_id WHERE merchant_id = @merchant_id AND id = @id;
 
 -- name: MarkClosing :execrows
 UPDATE payment SET close_id = @close_id, close_asked_at = @at, due_at = @due, claimable_at = @due, lease = ''

@@ -42,18 +42,24 @@ func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) {
 	return toPayment(row), notFound(err)
 }
 
-// MovePayment writes p's Status, WalletRef, WalletOrderID, TradeNo, BuyerID, Failure, Late,
+// MovePayment writes p's Status, WalletRef, TradeNo, BuyerID, Failure, Late,
 // Surplus, PaidAt, ClosedAt and DueAt if the stored status is still from, and
 // reports whether it did. It does not judge whether the move is legal. Whoever
 // has claimed the payment loses the lease, since the DueAt is a new one.
 func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
 	n, err := tx.q.MovePayment(tx.ctx, queries.MovePaymentParams{
 		MerchantID: p.MerchantID, ID: p.ID, Was: string(from), Status: string(p.Status),
-		WalletRef: clean(p.WalletRef), WalletOrderID: p.WalletOrderID, TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
+		WalletRef: clean(p.WalletRef), TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
 		Late: bit(p.Late), Surplus: bit(p.Surplus),
 		PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt), Due: ms(p.DueAt),
 	})
 	return n > 0, wrap("move payment "+p.ID, err)
+}
+
+// SetWalletOrderID writes the number that the wallet knows a payment by.
+func (tx *Tx) SetWalletOrderID(merchantID, id, number string) error {
+	return wrap("set the wallet's number of payment "+id, tx.q.SetWalletOrderID(tx.ctx,
+		queries.SetWalletOrderIDParams{MerchantID: merchantID, ID: id, WalletOrderID: number}))
 }
 
 // MarkClosing writes p's CloseID, CloseAskedAt and DueAt if the payment is open

@@ -1097,34 +1097,32 @@ func (q *Queries) Merchants(ctx context.Context) ([]Merchant, error) {
 
 const movePayment = `-- name: MovePayment :execrows
 UPDATE payment SET
-    status = $1, wallet_ref = $2, wallet_order_id = $3, trade_no = $4, buyer_id = $5, failure = $6,
-    late = $7, surplus = $8, paid_at = $9, closed_at = $10,
-    due_at = $11, claimable_at = $11, lease = ''
-WHERE merchant_id = $12 AND id = $13 AND status = $14
+    status = $1, wallet_ref = $2, trade_no = $3, buyer_id = $4, failure = $5,
+    late = $6, surplus = $7, paid_at = $8, closed_at = $9,
+    due_at = $10, claimable_at = $10, lease = ''
+WHERE merchant_id = $11 AND id = $12 AND status = $13
 `
 
 type MovePaymentParams struct {
-	Status        string
-	WalletRef     string
-	WalletOrderID string
-	TradeNo       string
-	BuyerID       string
-	Failure       string
-	Late          int64
-	Surplus       int64
-	PaidAt        int64
-	ClosedAt      int64
-	Due           int64
-	MerchantID    string
-	ID            string
-	Was           string
+	Status     string
+	WalletRef  string
+	TradeNo    string
+	BuyerID    string
+	Failure    string
+	Late       int64
+	Surplus    int64
+	PaidAt     int64
+	ClosedAt   int64
+	Due        int64
+	MerchantID string
+	ID         string
+	Was        string
 }
 
 func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, movePayment,
 		arg.Status,
 		arg.WalletRef,
-		arg.WalletOrderID,
 		arg.TradeNo,
 		arg.BuyerID,
 		arg.Failure,
@@ -1914,6 +1912,21 @@ func (q *Queries) SetWalletAccountDisabled(ctx context.Context, arg SetWalletAcc
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const setWalletOrderID = `-- name: SetWalletOrderID :exec
+UPDATE payment SET wallet_order_id = $1 WHERE merchant_id = $2 AND id = $3
+`
+
+type SetWalletOrderIDParams struct {
+	WalletOrderID string
+	MerchantID    string
+	ID            string
+}
+
+func (q *Queries) SetWalletOrderID(ctx context.Context, arg SetWalletOrderIDParams) error {
+	_, err := q.db.ExecContext(ctx, setWalletOrderID, arg.WalletOrderID, arg.MerchantID, arg.ID)
+	return err
 }
 
 const setting = `-- name: Setting :one

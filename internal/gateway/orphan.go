@@ -1,0 +1,268 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// The bounds on orphans. Each account has its own.
+const (
+	orphansOpen = 10_000      // at most
+	orphanGap   = time.Second // between two questions to the wallet, over all replicas
+)
+
+// ErrForeignNumber: a genuine notification is about an order number that is not
+// of this merchant's form, so that it is for another deployment.
+var ErrForeignNumber = errors.New("gateway: the number is another deployment's")
+
+// takeOrphan takes a genuine notice about a number that no payment has. Money
+// that it speaks of is an orphan: once the wallet, asked under this account, has
+// confirmed it, it is kept as a row, and only then may the wallet be answered.
+// With an error nothing was kept.
+func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
+	if !ourNumber(a.MerchantID, n.OrderID) {
+		g.foreign.heard(ctx, g, a, n.OrderID)
+		return &pay.Error{Code: pay.NotFound, Message: "the order number is not of this deployment's form", Err: ErrForeignNumber}
+	}
+	switch {
+	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
+	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
+		return g.nothingCame(ctx, a, n)
+	default:
+		return &pay.Error{Code: pay.NotFound, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.OrderID}
+	}
+	if n.State.TradeNo == "" {
+		return refused("money moved, but under no trade number: "+n.OrderID, nil)
+	}
+	o := pay.Orphan{
+		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.OrderID, TradeNo: n.State.TradeNo, RefundID: n.RefundID,
+		Amount: n.State.Amount, BuyerID: n.State.BuyerID, At: n.State.At,
+	}
+	switch known, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); {
+	case err == nil && known.Number == o.Number && (known.Amount == o.Amount || o.Amount.Currency == ""):
+		return nil // a repeat
+	case err == nil:
+		return refused(fmt.Sprintf("trade %s was %s for %s before, now %s for %s", o.TradeNo, known.Amount, known.Number, o.Amount, o.Number), nil)
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	if err := g.orphanTurn(ctx, a); err != nil {
+		return err
+	}
+	confirmed, err := g.confirmOrphan(ctx, conn, n)
+	if err != nil {
+		return err
+	}
+	if o.Amount.Currency == "" {
+		o.Amount = confirmed.Amount
+	}
+	if o.Amount.Minor <= 0 && !o.IsRefund() {
+		return refused("money came in, but nobody says how much: "+o.Number, nil)
+	}
+	return g.keepOrphan(ctx, o, body)
+}
+
+// orphanTurn takes the account's turn to ask its wallet about an orphan, if there
+// is room for one more.
+func (g *Gateway) orphanTurn(ctx context.Context, a pay.WalletAccount) error {
+	open, err := g.Store.CountOpenOrphans(ctx, a.MerchantID, a.ID, orphansOpen)
+	if err != nil {
+		return err
+	}
+	if open >= orphansOpen {
+		return g.orphansFull(ctx, a)
+	}
+	name := "orphans " + a.MerchantID + "/" + a.ID
+	if !g.occasions.free(name, g.Now()) { // spares the database what is certain
+		return tooManyOrphans()
+	}
+	var mine bool
+	err = g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		mine, _, err = tx.TakeTurn(name, g.Now(), orphanGap, true)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !mine:
+		return tooManyOrphans()
+	}
+	g.occasions.taken(name, g.Now())
+	return nil
+}
+
+func tooManyOrphans() error {
+	return &pay.Error{Code: pay.InProgress, Message: "the wallet was just asked about another order that is unknown here; the wallet must come again"}
+}
+
+// orphansFull refuses an orphan that the account has no room for, and says so
+// once a minute.
+func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
+	if g.occasions.due("orphans "+a.MerchantID+"/"+a.ID, g.Now(), time.Minute) {
+		g.Log.ErrorContext(ctx, "orphans are refused: needs a look", "reason", "orphans_full",
+			"merchant", a.MerchantID, "account", a.ID, "open", orphansOpen)
+	}
+	return &pay.Error{Code: pay.InProgress, Message: fmt.Sprintf("the account has %d open orphans: settle some first", orphansOpen), Err: store.ErrOrphansFull}
+}
+
+// confirmOrphan asks the wallet whether it stands by a notice about a number that
+// is unknown here, and gives what it says. What is known of the order is only
+// what the notice says. The signature alone is never enough.
+func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notice) (s wallet.State, err error) {
+	order := wallet.Order{ID: n.OrderID, Amount: n.State.Amount}
+	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+	defer cancel()
+	switch {
+	case n.Confirm != nil:
+		s = n.State
+		err = n.Confirm(ctx, order)
+	case n.RefundID != "":
+		s, err = conn.QueryRefund(ctx, wallet.Refund{ID: n.RefundID, Order: order, Amount: n.State.Amount})
+	default:
+		s, err = conn.Query(ctx, order)
+	}
+	var no *wallet.Rejection
+	switch {
+	case errors.As(err, &no) && no.Kind != wallet.RejectedAccount:
+		return s, refused("the wallet does not stand by the notification", err)
+	case err != nil:
+		return s, walletError(err)
+	case s.Outcome != n.State.Outcome,
+		s.TradeNo != n.State.TradeNo && (s.TradeNo != "" || n.RefundID == ""),
+		s.Amount.Currency != "" && n.State.Amount.Currency != "" && s.Amount != n.State.Amount:
+		return s, refused(fmt.Sprintf("the wallet says otherwise: %s %s under trade %s", s.Outcome, s.Amount, s.TradeNo), nil)
+	}
+	return s, nil
+}
+
+// keepOrphan stores a confirmed orphan, unless its order has been stored
+// meanwhile, and looks for the order that it may be the money of.
+func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, body []byte) error {
+	// Whoever asked may hang up; what the wallet has confirmed must still be kept.
+	ctx = context.WithoutCancel(ctx)
+	o.NoticedAt, o.State = g.Now(), pay.OrphanOpen
+	o.DueAt = o.NoticedAt.Add(g.Lease) // if this process ends before it has looked
+	var isNew bool
+	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+		if err := tx.LockNumbers(o.MerchantID); err != nil {
+			return err
+		}
+		switch _, err := tx.Payment(o.MerchantID, o.Number); {
+		case err == nil:
+			return errOrderIsThere
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+		var err error
+		isNew, err = tx.AddOrphan(o, body, orphansOpen)
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrOrphansFull):
+		return g.orphansFull(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID})
+	case err != nil || !isNew:
+		return err
+	}
+	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
+		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())
+	if err := g.adopt(ctx, o, "wallet"); err != nil {
+		g.Log.WarnContext(ctx, "orphan cannot be matched yet", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
+		g.stir()
+	}
+	return nil
+}
+
+// errOrderIsThere: the order of a notice that was about an unknown one has been
+// stored since.
+var errOrderIsThere = errors.New("gateway: the order is there now")
+
+// nothingCame takes a notice that a trade of an unknown order is closed, or that
+// a refund of it failed. There is nothing to keep; but where money of the trade
+// has come in as an orphan, it may be that it went back: that is looked at.
+func (g *Gateway) nothingCame(ctx context.Context, a pay.WalletAccount, n wallet.Notice) error {
+	o, err := g.Store.Orphan(ctx, a.MerchantID, a.ID, n.State.TradeNo, "")
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && o.State != pay.OrphanOpen:
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := g.Store.RescheduleOrphan(ctx, o, g.Now()); err != nil {
+		return err
+	}
+	g.stir()
+	return nil
+}
+
+// occasions remembers when things last happened, by name, so that they do not
+// happen too often.
+type occasions struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// due reports whether the last time is a gap ago, and if so it is now.
+func (o *occasions) due(name string, now time.Time, gap time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if last, ok := o.last[name]; ok && now.Sub(last) < gap && !now.Before(last) {
+		return false
+	}
+	o.set(name, now)
+	return true
+}
+
+func (o *occasions) set(name string, now time.Time) {
+	if o.last == nil {
+		o.last = map[string]time.Time{}
+	}
+	o.last[name] = now
+}
+
+// free reports whether no turn was taken within orphanGap by this process.
+func (o *occasions) free(name string, now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last, ok := o.last[name]
+	return !ok || now.Sub(last) >= orphanGap || now.Before(last)
+}
+
+func (o *occasions) taken(name string, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.set(name, now)
+}
+
+// foreigners counts genuine notifications for other deployments, by account.
+type foreigners struct {
+	mu     sync.Mutex
+	counts map[[2]string]int // since the last line about it
+	lines  occasions
+}
+
+// heard counts one, and says so once an hour.
+func (f *foreigners) heard(ctx context.Context, g *Gateway, a pay.WalletAccount, number string) {
+	key := [2]string{a.MerchantID, a.ID}
+	f.mu.Lock()
+	if f.counts == nil {
+		f.counts = map[[2]string]int{}
+	}
+	f.counts[key]++
+	count := f.counts[key]
+	say := f.lines.due(a.MerchantID+"/"+a.ID, g.Now(), time.Hour)
+	if say {
+		f.counts[key] = 0
+	}
+	f.mu.Unlock()
+	if say {
+		g.Log.WarnContext(ctx, "notifications about numbers that are another deployment's", "merchant", a.MerchantID, "account", a.ID,
+			"count", count, "last", fmt.Sprintf("%.64q", number))
+	}
+}

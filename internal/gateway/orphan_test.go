@@ -1,0 +1,528 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// restored is a bench whose database is a backup of before the order that
+// another one, with the same wallet, has taken and sent a buyer to.
+type restored struct {
+	*bench
+	number string // under which the wallet knows the order
+	logged *bytes.Buffer
+}
+
+// afterRestore runs test on both databases, some hours after noon, when the
+// wallet has been paid for order A1 by trade T1, and nobody was told.
+func afterRestore(t *testing.T, test func(t *testing.T, r restored)) {
+	t.Helper()
+	noon := time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC)
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		lost := newBench(t)
+		lost.now = noon
+		number := lost.ordered("A1", true).ID
+		r := restored{bench: newBenchOver(t, dsn), number: number, logged: &bytes.Buffer{}}
+		r.now = noon.Add(2 * time.Hour)
+		r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
+		r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) {
+			if o.ID == number {
+				return paidBy("T1"), nil
+			}
+			return wallet.State{Outcome: wallet.NotFound}, nil
+		}
+		test(t, r)
+		r.inOrder()
+	})
+}
+
+// told posts the wallet's notification of the lost order's payment.
+func (r restored) told() error {
+	r.t.Helper()
+	reply, err := r.notice(r.number, paidBy("T1"))
+	if err == nil && string(reply) != "success" {
+		r.t.Errorf("answered %q", reply)
+	}
+	return err
+}
+
+func (r restored) orphans() []pay.Orphan {
+	r.t.Helper()
+	all, err := r.Store.Orphans(r.t.Context(), store.OrphanFilter{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return all
+}
+
+// only is the one orphan that there is.
+func (r restored) only() pay.Orphan {
+	r.t.Helper()
+	all := r.orphans()
+	if len(all) != 1 {
+		r.t.Fatalf("%d orphans: %+v", len(all), all)
+	}
+	return all[0]
+}
+
+// inOrder audits the books.
+func (b *bench) inOrder() {
+	b.t.Helper()
+	_, err := Audit{
+		Store: b.Store, Notification: b.Notification, RefundNotification: b.RefundNotification,
+		Found: func(d Difference) { b.t.Errorf("audit: %+v", d) },
+	}.Run(b.t.Context())
+	if err != nil {
+		b.t.Error(err)
+	}
+}
+
+// paidOnce checks that the order is paid by trade T1, once, and its merchant told.
+func (r restored) paidOnce(p pay.Payment, moves string) {
+	r.t.Helper()
+	p = r.stored(p.ID)
+	movements, deliveries := r.books(p.ID)
+	if p.Status != pay.Paid || p.TradeNo != "T1" || p.Surplus || p.Late || len(movements) != 1 || movements[0].Kind != pay.MovementPayment || len(deliveries) != 1 {
+		r.t.Errorf("payment %+v, movements %+v, %d notifications", p, movements, len(deliveries))
+	}
+	if got := r.history(p.ID); got != moves {
+		r.t.Errorf("history %s, want %s", got, moves)
+	}
+}
+
+func TestANoticeOfALostOrderIsAnOrphanUntilTheOrderIsAskedForAgain(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		for range 3 {
+			if err := r.told(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.wallet.count() != 1 {
+			t.Errorf("the wallet was asked %v", r.wallet.asked)
+		}
+		o := r.only()
+		if o.State != pay.OrphanOpen || o.Number != r.number || o.TradeNo != "T1" || o.Amount.Minor != 1230 || o.BuyerID != "2088***1" {
+			t.Errorf("orphan %+v", o)
+		}
+		if n := strings.Count(r.logged.String(), "level=ERROR msg=\"orphan: needs a look\" reason=orphan"); n != 1 {
+			t.Errorf("%d lines about it:\n%s", n, r.logged)
+		}
+		if text, err := r.Store.OrphanMessage(t.Context(), o); err != nil || !strings.Contains(text, r.number) {
+			t.Errorf("message %q, %v", text, err)
+		}
+
+		again, err := r.Pay(t.Context(), r.request("A1"))
+		wantCode(t, err, pay.AlreadyPaid)
+		if again.ID != r.number {
+			t.Errorf("the order has the number %s, want the wallet's %s", again.ID, r.number)
+		}
+		r.paidOnce(again.Payment, "[paid by merchant orphan by merchant]")
+		if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != r.number || o.SettledBy != "merchant" || o.SettledAt.IsZero() {
+			t.Errorf("orphan %+v", o)
+		}
+		for range 2 { // repeats of either change nothing
+			if err := r.told(); err != nil {
+				t.Fatal(err)
+			}
+			_, err := r.Pay(t.Context(), r.request("A1"))
+			wantCode(t, err, pay.AlreadyPaid)
+		}
+		r.paidOnce(again.Payment, "[paid by merchant orphan by merchant]")
+	})
+}
+
+func TestAnotherOrderOfTheAccountDoesNotTakeAnOrphan(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		if err := r.told(); err != nil {
+			t.Fatal(err)
+		}
+		dearer := r.request("A1")
+		dearer.Fingerprint, dearer.Amount.Minor = "other values", 1231
+		for _, request := range []PayRequest{r.request("A2"), dearer} {
+			o, err := r.Pay(t.Context(), request)
+			if err != nil || o.ID == r.number || o.Status != pay.Pending {
+				t.Errorf("%+v, %v", o, err)
+			}
+		}
+		if o := r.only(); o.State != pay.OrphanOpen {
+			t.Errorf("orphan %+v", o)
+		}
+	})
+}
+
+func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
+	for name, later := range map[string]time.Duration{"on the same day": 0, "on the next day": 20 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			afterRestore(t, func(t *testing.T, r restored) {
+				r.pass(later)
+				p := r.ordered("A1", true)
+				if p.ID == r.number {
+					t.Fatal("the slots are the same")
+				}
+				if err := r.told(); err != nil {
+					t.Fatal(err)
+				}
+				r.paidOnce(p, "[paid by wallet orphan by wallet]")
+				if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != p.ID {
+					t.Errorf("orphan %+v", o)
+				}
+				// What is done to it at the wallet is done under the number that the wallet knows.
+				if p = r.stored(p.ID); p.WalletOrderID != r.number {
+					t.Errorf("the wallet's number is %q, want %q", p.WalletOrderID, r.number)
+				}
+				asked := ""
+				r.wallet.refund = func(_ context.Context, back wallet.Refund) (wallet.State, error) {
+					asked = back.Order.ID
+					return r.wallet.giveBack(back), nil
+				}
+				if back, _, err := r.Refund(t.Context(), r.refundRequest(p, "R1", 30)); err != nil || back.Status != pay.RefundSucceeded || asked != r.number {
+					t.Errorf("refund %+v under %s, %v", back, asked, err)
+				}
+				if err := r.told(); err != nil { // once more
+					t.Fatal(err)
+				}
+				// The buyer had been sent to pay the new order, and does.
+				if _, err := r.notice(p.ID, paidBy("T2")); err != nil {
+					t.Fatal(err)
+				}
+				if p = r.stored(p.ID); !p.Surplus || p.TradeNo != "T1" || p.WalletOrderID != r.number {
+					t.Errorf("after a second trade: %+v", p)
+				}
+			})
+		})
+	}
+}
+
+func TestALostOrdersMoneyIsSurplusOfAnOrderThatIsPaid(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		p := r.paid("A1")
+		if err := r.told(); err != nil {
+			t.Fatal(err)
+		}
+		p = r.stored(p.ID)
+		movements, _ := r.books(p.ID)
+		if !p.Surplus || p.TradeNo != "T-A1" || p.WalletOrderID != "" || len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T1" {
+			t.Errorf("payment %+v, movements %+v", p, movements)
+		}
+		if o := r.only(); o.State != pay.OrphanMatched {
+			t.Errorf("orphan %+v", o)
+		}
+		// Somebody gives the surplus back at the wallet.
+		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
+		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: back})
+		if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		confirm func(context.Context, wallet.Order) error
+		query   func(context.Context, wallet.Order) (wallet.State, error)
+		want    pay.Code
+	}{
+		"not known": {query: func(context.Context, wallet.Order) (wallet.State, error) {
+			return wallet.State{Outcome: wallet.NotFound}, nil
+		}, want: pay.BadSignature},
+		"not paid": {query: func(context.Context, wallet.Order) (wallet.State, error) {
+			return wallet.State{Outcome: wallet.Waiting}, nil
+		}, want: pay.BadSignature},
+		"another trade": {query: func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T9"), nil }, want: pay.BadSignature},
+		"silent":        {query: func(context.Context, wallet.Order) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }, want: pay.OutcomeUnknown},
+		"not there":     {query: func(context.Context, wallet.Order) (wallet.State, error) { return wallet.State{}, wallet.ErrNotSent }, want: pay.WalletBusy},
+		"refuses us": {query: func(context.Context, wallet.Order) (wallet.State, error) {
+			return wallet.State{}, &wallet.Rejection{Code: "X", Kind: wallet.RejectedAccount}
+		}, want: pay.WalletTrouble},
+		"another amount": {query: func(context.Context, wallet.Order) (wallet.State, error) {
+			s := paidBy("T1")
+			s.Amount.Minor++
+			return s, nil
+		}, want: pay.BadSignature},
+		"no by a notice's own question": {confirm: func(context.Context, wallet.Order) error {
+			return &wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}
+		}, want: pay.BadSignature},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+			b.wallet.query, b.wallet.confirm = c.query, c.confirm
+			_, err := b.notice("20260102123456500000000001", paidBy("T1"))
+			wantCode(t, err, c.want)
+			if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
+				t.Errorf("kept %+v, %v", all, err)
+			}
+		})
+	}
+}
+
+func TestANumberThatIsNotOfOurFormIsAnotherDeployments(t *testing.T) {
+	b := newBench(t)
+	b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+	var logged bytes.Buffer
+	b.Log = slog.New(slog.NewTextHandler(&logged, nil))
+	b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T1"), nil }
+	for _, number := range []string{
+		"", "1", "20260102999999500000000001", "2026010212345650000000000", "202601021234565000000000011",
+		"20261302123456500000000001", "2026010212345650000000000x", "20260230123456500000000001", "SHOP-20260102123456",
+		"２026010212345650000000",
+	} {
+		_, err := b.notice(number, paidBy("T1"))
+		if !errors.Is(err, ErrForeignNumber) {
+			t.Errorf("%q: %v", number, err)
+		}
+	}
+	b.pass(59 * time.Minute)
+	b.notice("1", paidBy("T1"))
+	if n := strings.Count(logged.String(), "another deployment's"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, &logged)
+	}
+	b.pass(time.Minute)
+	b.notice("1", paidBy("T1"))
+	if n := strings.Count(logged.String(), "another deployment's"); n != 2 || !strings.Contains(logged.String(), "count=11") {
+		t.Errorf("%d lines:\n%s", n, &logged)
+	}
+	if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 || b.wallet.count() != 0 {
+		t.Errorf("kept %+v, %v, asked %v", all, err, b.wallet.asked)
+	}
+}
+
+// A flood of made-up numbers costs one question a second, over all replicas.
+func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+		replicas := []*Gateway{b.Gateway, b.over(b.Store), b.over(b.Store)}
+		for second := range 3 {
+			var all sync.WaitGroup
+			for i := range 30 {
+				all.Go(func() {
+					body, _ := json.Marshal(message{OrderID: fmt.Sprintf("20260102123456%06d%06d", second, i), State: paidBy(fmt.Sprint("T", second, i))})
+					if _, err := replicas[i%3].Callback(t.Context(), "123456", "main", nil, body); err == nil {
+						t.Error("a made-up number is acknowledged")
+					}
+				})
+			}
+			all.Wait()
+			if n := b.wallet.count(); n != second+1 {
+				t.Errorf("asked %d times within %d seconds", n, second+1)
+			}
+			b.pass(time.Second)
+		}
+		if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
+			t.Errorf("kept %+v, %v", all, err)
+		}
+	})
+}
+
+func TestMoneyThatWentBackUnderALostNumberIsAnOrphanToo(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		r.wallet.queryRefund = func(_ context.Context, back wallet.Refund) (wallet.State, error) {
+			return wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 30, Currency: "HKD"}}, nil
+		}
+		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1"}})
+		for range 2 {
+			if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if o := r.only(); !o.IsRefund() || o.RefundID != "W1" || o.Amount.Minor != 30 || o.State != pay.OrphanOpen {
+			t.Errorf("orphan %+v", o)
+		}
+		// The order takes the number, and the wallet says that it is paid.
+		o, err := r.Pay(t.Context(), r.request("A1"))
+		wantCode(t, err, pay.AlreadyPaid)
+		p := r.stored(r.number)
+		if o.ID != r.number || p.Status != pay.Paid || p.TradeNo != "T1" || !p.Surplus {
+			t.Errorf("payment %+v", p)
+		}
+		if o := r.only(); o.State != pay.OrphanMatched {
+			t.Errorf("orphan %+v", o)
+		}
+	})
+}
+
+func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		if err := r.told(); err != nil {
+			t.Fatal(err)
+		}
+		r.wallet.forget()
+		r.pass(time.Hour)
+		r.recoverDue()
+		if o := r.only(); o.State != pay.OrphanOpen || r.wallet.count() != 1 {
+			t.Errorf("orphan %+v, asked %v", o, r.wallet.asked)
+		}
+		r.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+			s := paidBy("T1")
+			s.GivenBack = true
+			return s, nil
+		}
+		if _, err := r.notice(r.number, wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(2 * time.Second)
+		r.recoverDue()
+		if o := r.only(); o.State != pay.OrphanReturned || o.SettledBy != "recover" {
+			t.Errorf("orphan %+v", o)
+		}
+		// The order is free to be made, and paid, under a number of its own.
+		if p := r.ordered("A1", true); p.ID == r.number || p.Status != pay.Pending {
+			t.Errorf("payment %+v", p)
+		}
+	})
+}
+
+// What a crash leaves between the orphan's row and what follows from it, or
+// between the order and its settling, Recover makes up for.
+func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		if err := r.told(); err != nil {
+			t.Fatal(err)
+		}
+		p := r.newPayment(r.request("A1"), pay.WalletAccount{ID: "main"}, wallet.Info{Offline: true})
+		p.ID, p.OpenedAt, p.DueAt = r.number, r.now, r.now.Add(r.Looks[0])
+		if _, isNew, err := r.Store.CreatePaymentKnowing(t.Context(), p, 1); err != nil || !isNew {
+			t.Fatal(isNew, err)
+		}
+		r.pass(time.Minute)
+		r.recoverDue()
+		r.pass(time.Hour)
+		r.recoverDue()
+		r.paidOnce(p, "[paid by recover orphan by recover]")
+	})
+}
+
+func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
+	r := restored{bench: newBench(t), logged: &bytes.Buffer{}}
+	r.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+	r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
+	r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) { return paidBy("T" + o.ID), nil }
+	err := r.Store.Tx(t.Context(), func(tx *store.Tx) error {
+		for i := range orphansOpen {
+			o := pay.Orphan{MerchantID: "123456", AccountID: "main", Number: fmt.Sprintf("20260101123456%012d", i), TradeNo: fmt.Sprint(i), Amount: pay.Amount{Minor: 1, Currency: "HKD"}, NoticedAt: r.now}
+			if _, err := tx.AddOrphan(o, nil, orphansOpen); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(number string) error {
+		_, err := r.notice(number, paidBy("T"+number))
+		r.pass(time.Second)
+		return err
+	}
+	for range 3 {
+		if err := tell("20260102123456500000000001"); !errors.Is(err, store.ErrOrphansFull) {
+			t.Errorf("one more: %v", err)
+		}
+	}
+	if n := strings.Count(r.logged.String(), "reason=orphans_full"); n != 1 || r.wallet.count() != 0 {
+		t.Errorf("%d lines, asked %v", n, r.wallet.asked)
+	}
+	// Orders are taken all the same, and one that is settled makes room.
+	if p := r.ordered("A1", false); p.Status != pay.Pending {
+		t.Errorf("payment %+v", p)
+	}
+	settle := func(want pay.Code) {
+		wantCode(t, r.SettleOrphan(t.Context(), pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "0"}, "given back by hand"), want)
+	}
+	settle("")
+	settle(pay.AlreadyClosed)
+	if err := tell("20260102123456500000000001"); err != nil {
+		t.Errorf("with room for one: %v", err)
+	}
+}
+
+// Orders and notices race on two replicas: whoever is first, the order is paid
+// once, by the money that came.
+func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
+	for range 10 {
+		afterRestore(t, func(t *testing.T, r restored) {
+			other := r.over(r.Store)
+			var both sync.WaitGroup
+			var told error
+			both.Go(func() { told = r.told() })
+			both.Go(func() { other.Pay(context.Background(), r.request("A1")) })
+			both.Wait()
+			if told != nil {
+				t.Fatal(told)
+			}
+			p, err := r.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "123456", AppCode: "APP"}, "A1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.pass(time.Hour + time.Minute)
+			r.recoverDue()
+			if p = r.stored(p.ID); p.Status != pay.Paid || p.Surplus || p.TradeNo != "T1" {
+				t.Errorf("payment %+v", p)
+			}
+			if o := r.only(); o.State != pay.OrphanMatched {
+				t.Errorf("orphan %+v", o)
+			}
+		})
+	}
+}
+
+func TestARefundThatTheDatabaseHasLostGetsItsNumberAgain(t *testing.T) {
+	lost, again := newBench(t), newBench(t)
+	var numbers []string
+	for i, b := range []*bench{lost, again} {
+		b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+		p := b.paid("A1")
+		b.pass(time.Duration(i) * 26 * time.Hour)
+		for _, minor := range []int64{30, 40} {
+			r, _, err := b.Refund(t.Context(), b.refundRequest(p, fmt.Sprint("R", minor), minor))
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers = append(numbers, r.ID)
+		}
+	}
+	if numbers[0] != numbers[2] || numbers[1] != numbers[3] || numbers[0] == numbers[1] {
+		t.Errorf("numbers %v", numbers)
+	}
+}
+
+func TestNumbersSortByTimeAndSayWhatTheyAreOf(t *testing.T) {
+	b := newBench(t)
+	scope := pay.Scope{MerchantID: "123456", AppCode: "APP"}
+	day := time.Date(2026, 1, 2, 0, 0, 0, 0, b.Zone)
+	number := func(at time.Duration) string { return b.paymentNumber(scope, "A", "F", day.Add(at), 0) }
+	first := number(0)
+	for _, c := range []struct {
+		at   time.Duration
+		slot string
+	}{{0, "000"}, {86*time.Second + 399*time.Millisecond, "000"}, {86*time.Second + 400*time.Millisecond, "001"}, {12 * time.Hour, "500"}, {24*time.Hour - time.Nanosecond, "999"}} {
+		if got := number(c.at); got != "20260102123456"+c.slot+first[17:] || !ourNumber("123456", got) {
+			t.Errorf("after %v: %s", c.at, got)
+		}
+	}
+	seen := map[string]bool{first: true}
+	for _, other := range []string{
+		b.paymentNumber(scope, "A", "F", day, 1), b.paymentNumber(scope, "A", "G", day, 0), b.paymentNumber(scope, "AF", "", day, 0),
+		b.paymentNumber(pay.Scope{MerchantID: "123456", AppCode: "APP", StoreID: "S"}, "A", "F", day, 0),
+		b.paymentNumber(scope, "A", "F", day.Add(24*time.Hour), 0),
+	} {
+		if digits := other[17:]; seen[digits] {
+			t.Errorf("%s has digits that another has", other)
+		} else {
+			seen[digits] = true
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// What Run does about orphans.
+const (
+	orphanMessageKept = 90 * 24 * time.Hour // after the orphan is settled
+	orphanTidyGap     = time.Hour           // between two times that messages are dropped
+)
+
+// claimOrphans takes orphans that are due, one of an account at a time.
+func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all []due) {
+	if room <= 0 {
+		return nil
+	}
+	orphans, err := g.Store.ClaimDueOrphans(ctx, g.Now(), g.Lease, room)
+	if err != nil && ctx.Err() == nil {
+		g.Log.ErrorContext(ctx, "due orphans cannot be read", "error", err)
+	}
+	full := hand.full()
+	for _, o := range orphans {
+		if account := o.MerchantID + "/" + o.AccountID; !slices.Contains(full, account) { // else after the lease
+			all = append(all, due{account, func(ctx context.Context) { g.lookAtOrphan(ctx, o) }})
+		}
+	}
+	return all
+}
+
+// lookAtOrphan looks for an orphan's order once more, and if there is none asks
+// the wallet whether all of the money went back.
+func (g *Gateway) lookAtOrphan(ctx context.Context, o pay.Orphan) {
+	err := g.adopt(ctx, o, "recover")
+	if err == nil {
+		if o, err = g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); err == nil && o.State == pay.OrphanOpen {
+			err = g.askAfterOrphan(ctx, o)
+		}
+	}
+	if err != nil {
+		g.Log.WarnContext(ctx, "orphan's outcome is not known", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
+	}
+	g.stir()
+}
+
+// askAfterOrphan asks the wallet about an open orphan's number, in the account's
+// turn. Where the trade was given back in full, all its orphans are returned.
+func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
+	a, err := g.accountOf(ctx, o.MerchantID, o.AccountID)
+	if err != nil {
+		return err
+	}
+	conn, err := g.connector(a)
+	if err != nil {
+		return err
+	}
+	var mine bool
+	err = g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		mine, _, err = tx.TakeTurn("orphans "+a.MerchantID+"/"+a.ID, g.Now(), orphanGap, true)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !mine {
+		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(2*orphanGap))
+	}
+	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+	defer cancel()
+	s, err := conn.Query(asked, wallet.Order{ID: o.Number})
+	if err != nil {
+		return walletError(err)
+	}
+	if s.Outcome != wallet.Paid || !s.GivenBack || s.TradeNo != o.TradeNo {
+		return nil
+	}
+	returned := 0
+	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
+		returned = 0
+		all, err := tx.OrphansOfTrade(o.MerchantID, o.AccountID, o.TradeNo)
+		if err != nil {
+			return err
+		}
+		for _, each := range all {
+			if each.State != pay.OrphanOpen {
+				continue
+			}
+			if err := g.moveOrphan(tx, each, pay.OrphanReturned, "", "recover", "the wallet says that all of it was given back"); err != nil {
+				return err
+			}
+			returned++
+		}
+		return nil
+	})
+	if errors.Is(err, errNotOpen) {
+		return nil
+	}
+	if err == nil && returned > 0 {
+		g.Log.InfoContext(ctx, "orphan returned", "syssn", o.Number, "trade_no", o.TradeNo)
+	}
+	return err
+}
+
+// tidyOrphans drops the messages of orphans that were settled long ago, at most
+// once in orphanTidyGap.
+func (g *Gateway) tidyOrphans(ctx context.Context) {
+	now := g.Now()
+	if !g.occasions.due("tidy orphans", now, orphanTidyGap) {
+		return
+	}
+	if n, err := g.Store.DropOrphanMessages(ctx, now.Add(-orphanMessageKept)); err != nil && ctx.Err() == nil {
+		g.Log.ErrorContext(ctx, "messages of settled orphans cannot be dropped", "error", err)
+	} else if n > 0 {
+		g.Log.InfoContext(ctx, "messages of settled orphans are dropped", "orphans", n)
+	}
+}

@@ -1,0 +1,303 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// newestCompared is how many of a merchant's newest orders of later days an
+// orphan is compared with.
+const newestCompared = 20_000
+
+// adopt looks for the payment whose money an open orphan is, and settles it
+// there. It leaves the orphan open if there is none.
+func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, actor string) error {
+	p, err := g.ownerOf(ctx, o)
+	if errors.Is(err, store.ErrNotFound) {
+		return g.Store.RescheduleOrphan(ctx, o, g.nextOrphanLook(o))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = g.match(ctx, o, p, actor)
+	return err
+}
+
+// ownerOf finds the payment that an orphan is of, or ErrNotFound: the one that
+// has its number; the one that the trade's other orphans are of; an order of the
+// number's day whose number differs in the slot only; or an order that was
+// asked for again on a later day.
+func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error) {
+	p, err := g.paymentOf(ctx, o.MerchantID, o.Number)
+	if !errors.Is(err, store.ErrNotFound) {
+		if err == nil && p.AccountID != o.AccountID {
+			return pay.Payment{}, store.ErrNotFound
+		}
+		return p, err
+	}
+	slots := make([]string, 1000)
+	for i := range slots {
+		slots[i] = fmt.Sprintf("%s%03d%s", o.Number[:timeDigits-3], i, o.Number[timeDigits:])
+	}
+	found, err := g.Store.PaymentsWithIDs(ctx, o.MerchantID, slots)
+	if err != nil {
+		return pay.Payment{}, err
+	}
+	date := o.Number[:dateDigits]
+	if date < g.Now().In(g.Zone).Format("20060102") && !o.IsRefund() {
+		later, err := g.Store.NewestPayments(ctx, o.MerchantID, date+"999999999999999999", o.AccountID, o.Amount, newestCompared)
+		if err != nil {
+			return pay.Payment{}, err
+		}
+		found = append(found, later...)
+	}
+	for _, p := range found {
+		if g.isOf(p, o) {
+			return p, nil
+		}
+	}
+	return pay.Payment{}, store.ErrNotFound
+}
+
+// paymentOf finds the payment that the wallet knows by a number: its own, or the
+// one under which it was paid before a restore.
+func (g *Gateway) paymentOf(ctx context.Context, merchantID, number string) (pay.Payment, error) {
+	p, err := g.Store.Payment(ctx, merchantID, number)
+	if !errors.Is(err, store.ErrNotFound) || !ourNumber(merchantID, number) {
+		return p, err
+	}
+	orphans, err := g.Store.OrphansOfNumber(ctx, merchantID, number)
+	if err != nil {
+		return p, err
+	}
+	for _, o := range orphans {
+		if o.State == pay.OrphanMatched {
+			return g.Store.Payment(ctx, merchantID, o.PaymentID)
+		}
+	}
+	return pay.Payment{}, store.ErrNotFound
+}
+
+// isOf reports whether an orphan's number is one that the order would have had
+// on its day: the nine digits say so. As there are only a thousand million of
+// them, what came in must also be the order's amount.
+func (g *Gateway) isOf(p pay.Payment, o pay.Orphan) bool {
+	if p.MerchantID != o.MerchantID || p.AccountID != o.AccountID || !o.IsRefund() && p.Amount != o.Amount {
+		return false
+	}
+	for try := range numberTries {
+		if g.orderDigits(p.Scope, p.OrderNo, p.Fingerprint, o.Number[:dateDigits], try) == o.Number[timeDigits:] {
+			return true
+		}
+	}
+	return false
+}
+
+// match settles an open orphan as a payment's, by the ordinary settle: as the
+// order's own money if it is not paid, else as surplus. What went back was never
+// ours to count: it flags the payment.
+func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor string) (pay.Payment, error) {
+	matched := false
+	orphan := func(tx *store.Tx, before, p pay.Payment) error {
+		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
+		if err != nil {
+			return err
+		}
+		if matched = current.State == pay.OrphanOpen; !matched {
+			return errNotOpen
+		}
+		if err := g.moveOrphan(tx, current, pay.OrphanMatched, p.ID, actor, "the number is that of order "+p.OrderNo); err != nil {
+			return err
+		}
+		if o.IsRefund() {
+			return nil
+		}
+		if before.Status != pay.Paid && p.Status == pay.Paid && o.Number != p.ID {
+			if err := tx.SetWalletOrderID(p.MerchantID, p.ID, o.Number); err != nil {
+				return err
+			}
+		}
+		return g.record(tx, g.event(p, "orphan", actor, o.Number+" under trade "+o.TradeNo))
+	}
+	settled, err := p, error(nil)
+	if o.IsRefund() {
+		settled, err = g.matchRefund(ctx, o, p, actor, orphan)
+	} else {
+		settled, err = g.settleWith(ctx, p.MerchantID, p.ID, wallet.State{
+			Outcome: wallet.Paid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At,
+		}, actor, orphan)
+	}
+	if errors.Is(err, errNotOpen) {
+		return g.Store.Payment(ctx, p.MerchantID, p.ID)
+	}
+	if err == nil {
+		g.Log.InfoContext(ctx, "orphan matched", "orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", actor)
+	}
+	return settled, err
+}
+
+// errNotOpen: the orphan was settled meanwhile.
+var errNotOpen = errors.New("gateway: the orphan is not open any more")
+
+// matchRefund takes the wallet's word that money of a payment went back, as
+// foreignRefund does, unless the refund is one of the payment's: then that one's
+// own looks find it out.
+func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, actor string, also func(*store.Tx, pay.Payment, pay.Payment) error) (pay.Payment, error) {
+	var before, now pay.Payment
+	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		if before, err = tx.Payment(p.MerchantID, p.ID); err != nil {
+			return err
+		}
+		now = before
+		if r, err := tx.Refund(p.MerchantID, o.RefundID); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		} else if err != nil || r.PaymentID != p.ID {
+			if now, err = g.flag(tx, before, "refund_foreign", actor, "given back at the wallet itself, as "+o.RefundID); err != nil {
+				return err
+			}
+		}
+		return also(tx, before, now)
+	})
+	if err != nil {
+		return p, err
+	}
+	g.logMove(ctx, before, now, actor)
+	return now, nil
+}
+
+// moveOrphan makes a legal move of an open orphan.
+func (g *Gateway) moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, paymentID, actor, note string) error {
+	if !o.State.CanBecome(to) {
+		return fmt.Errorf("gateway: orphan %s cannot become %s from %s", o.Number, to, o.State)
+	}
+	o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = to, paymentID, g.Now(), actor, note
+	moved, err := tx.MoveOrphan(o)
+	if err == nil && !moved {
+		err = errNotOpen
+	}
+	return err
+}
+
+// SettleOrphan settles an open orphan elsewhere: a person has seen to its money,
+// past Sampan. NotFound if there is none, AlreadyClosed if it is not open.
+func (g *Gateway) SettleOrphan(ctx context.Context, o pay.Orphan, note string) error {
+	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
+		if err != nil {
+			return err
+		}
+		if current.State != pay.OrphanOpen {
+			return errNotOpen
+		}
+		return g.moveOrphan(tx, current, pay.OrphanSettled, "", "operator", note)
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return &pay.Error{Code: pay.NotFound, Message: "no such orphan"}
+	case errors.Is(err, errNotOpen):
+		return &pay.Error{Code: pay.AlreadyClosed, Message: "the orphan is not open any more"}
+	}
+	return err
+}
+
+// seenOrphans is what this replica last read of accounts' open orphans, so that
+// creations read nothing. It may be old: the database refuses to store an order
+// beside an orphan that is not in here, and one that is in here is looked up
+// again before an order takes its number.
+type seenOrphans struct {
+	mu       sync.Mutex
+	accounts map[[2]string]accountOrphans
+}
+
+type accountOrphans struct {
+	upTo  int64 // the last Seq that was read
+	dates map[string]map[string][]pay.Orphan
+}
+
+func (s *seenOrphans) of(p pay.Payment) accountOrphans {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accounts[[2]string{p.MerchantID, p.AccountID}]
+}
+
+// read reads them again.
+func (s *seenOrphans) read(ctx context.Context, db *store.DB, p pay.Payment) (accountOrphans, error) {
+	open, err := db.OpenOrphans(ctx, p.MerchantID, p.AccountID)
+	if err != nil {
+		return accountOrphans{}, err
+	}
+	a := accountOrphans{dates: map[string]map[string][]pay.Orphan{}}
+	for _, o := range open {
+		date, digits := o.Number[:dateDigits], o.Number[timeDigits:]
+		if a.dates[date] == nil {
+			a.dates[date] = map[string][]pay.Orphan{}
+		}
+		a.dates[date][digits] = append(a.dates[date][digits], o)
+		a.upTo = max(a.upTo, o.Seq)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := [2]string{p.MerchantID, p.AccountID}
+	if s.accounts == nil {
+		s.accounts = map[[2]string]accountOrphans{}
+	}
+	if now := s.accounts[key]; now.upTo > a.upTo { // somebody was faster
+		return now, nil
+	}
+	s.accounts[key] = a
+	return a, nil
+}
+
+// orphanOf finds an open orphan that a new order is the order of.
+func (g *Gateway) orphanOf(ctx context.Context, p pay.Payment, seen accountOrphans) (o pay.Orphan, found bool, err error) {
+	for date, orphans := range seen.dates {
+		for try := range numberTries {
+			for _, o := range orphans[g.orderDigits(p.Scope, p.OrderNo, p.Fingerprint, date, try)] {
+				if !g.isOf(p, o) {
+					continue
+				}
+				now, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
+				if err != nil && !errors.Is(err, store.ErrNotFound) {
+					return o, false, err
+				}
+				if now.State == pay.OrphanOpen {
+					return now, true, nil
+				}
+			}
+		}
+	}
+	return o, false, nil
+}
+
+// takeOver settles an orphan whose number a new order has taken. Where that fails
+// Recover does it. Of an orphan that went back the wallet knows the rest: until
+// it has said so the order must not be paid, nor registered there again.
+func (g *Gateway) takeOver(ctx context.Context, p pay.Payment, o pay.Orphan) (pay.Payment, error) {
+	ctx = context.WithoutCancel(ctx)
+	settled, err := g.match(ctx, o, p, "merchant")
+	if err == nil && settled.Status.Open() {
+		settled, err = g.look(ctx, settled, "merchant")
+	}
+	if err != nil {
+		g.Log.WarnContext(ctx, "orphan is not settled yet", "syssn", p.ID, "trade_no", o.TradeNo, "error", err)
+		g.stir()
+		return p, &pay.Error{Code: pay.Unconfirmed, Message: "the order is stored, and the wallet has been paid for it before: query", Err: err}
+	}
+	return settled, nil
+}
+
+// nextOrphanLook is when an open orphan that has no order is looked at again.
+func (g *Gateway) nextOrphanLook(o pay.Orphan) time.Time {
+	now := g.Now()
+	if first := o.NoticedAt.Add(time.Hour); now.Before(first) {
+		return first
+	}
+	return now.Add(24 * time.Hour)
+}
