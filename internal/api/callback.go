@@ -1,9 +1,11 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
@@ -22,6 +24,9 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request, rec *record) answ
 		return answer{status: http.StatusOK, text: reply}
 	}
 	ans := callbackFailed(err)
+	if errors.Is(err, gateway.ErrHeardBefore) {
+		return ans
+	}
 	a.Log.WarnContext(r.Context(), "callback refused", "request", rec.id, "status", ans.status,
 		"merchant", clip(merchant, 16), "account", clip(account, 32), "from", a.source(r).String(), "reason", clip(err.Error(), 500))
 	return ans
@@ -49,7 +54,7 @@ func callbackFailed(err error) answer {
 		switch pay.CodeOf(err) {
 		case pay.NotFound:
 			status = http.StatusNotFound
-		case pay.BadSignature:
+		case pay.BadSignature, pay.Forbidden:
 			status = http.StatusForbidden
 		case pay.BadRequest:
 			status = http.StatusBadRequest

@@ -18,9 +18,9 @@ const (
 	orphanGap   = time.Second // between two questions to the wallet, over all replicas
 )
 
-// ErrForeignNumber: a genuine notification is about an order number that is not
-// of this merchant's form, so that it is for another deployment.
-var ErrForeignNumber = errors.New("gateway: the number is another deployment's")
+// ErrHeardBefore: a genuine notification is another deployment's, and so was one
+// within the last hour, of which there is a line in the log.
+var ErrHeardBefore = errors.New("gateway: not the first within the hour")
 
 // takeOrphan takes a genuine notice about a number that no payment has. Money
 // that it speaks of is an orphan: once the wallet, asked under this account, has
@@ -28,15 +28,14 @@ var ErrForeignNumber = errors.New("gateway: the number is another deployment's")
 // With an error nothing was kept.
 func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
 	if !ourNumber(a.MerchantID, n.OrderID) {
-		g.foreign.heard(ctx, g, a, n.OrderID)
-		return &pay.Error{Code: pay.NotFound, Message: "the order number is not of this deployment's form", Err: ErrForeignNumber}
+		return g.foreign.heard(a, n.OrderID, g.Now())
 	}
 	switch {
 	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
 	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
 		return g.nothingCame(ctx, a, n)
 	default:
-		return &pay.Error{Code: pay.NotFound, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.OrderID}
+		return &pay.Error{Code: pay.Forbidden, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.OrderID}
 	}
 	if n.State.TradeNo == "" {
 		return refused("money moved, but under no trade number: "+n.OrderID, nil)
@@ -131,13 +130,13 @@ func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notic
 	var no *wallet.Rejection
 	switch {
 	case errors.As(err, &no) && no.Kind != wallet.RejectedAccount:
-		return s, refused("the wallet does not stand by the notification", err)
+		return s, refused("the order is unknown here, and the wallet does not stand by the notification", err)
 	case err != nil:
 		return s, walletError(err)
 	case s.Outcome != n.State.Outcome,
 		s.TradeNo != n.State.TradeNo && (s.TradeNo != "" || n.RefundID == ""),
 		s.Amount.Currency != "" && n.State.Amount.Currency != "" && s.Amount != n.State.Amount:
-		return s, refused(fmt.Sprintf("the wallet says otherwise: %s %s under trade %s", s.Outcome, s.Amount, s.TradeNo), nil)
+		return s, refused(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: %s, %s, trade %q", s.Outcome, s.Amount, s.TradeNo), nil)
 	}
 	return s, nil
 }
@@ -247,22 +246,21 @@ type foreigners struct {
 	lines  occasions
 }
 
-// heard counts one, and says so once an hour.
-func (f *foreigners) heard(ctx context.Context, g *Gateway, a pay.WalletAccount, number string) {
+// heard counts one, and gives the error of it: one an hour is for the log.
+func (f *foreigners) heard(a pay.WalletAccount, number string, now time.Time) error {
 	key := [2]string{a.MerchantID, a.ID}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.counts == nil {
 		f.counts = map[[2]string]int{}
 	}
 	f.counts[key]++
-	count := f.counts[key]
-	say := f.lines.due(a.MerchantID+"/"+a.ID, g.Now(), time.Hour)
-	if say {
-		f.counts[key] = 0
+	e := &pay.Error{Code: pay.Forbidden, Message: fmt.Sprintf("the order is unknown here: %.64q is not of this deployment's form; "+
+		"%d such notifications for the account since the last line about them", number, f.counts[key])}
+	if !f.lines.due(a.MerchantID+"/"+a.ID, now, time.Hour) {
+		e.Err = ErrHeardBefore
+		return e
 	}
-	f.mu.Unlock()
-	if say {
-		g.Log.WarnContext(ctx, "notifications about numbers that are another deployment's", "merchant", a.MerchantID, "account", a.ID,
-			"count", count, "last", fmt.Sprintf("%.64q", number))
-	}
+	f.counts[key] = 0
+	return e
 }
