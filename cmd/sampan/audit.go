@@ -65,6 +65,12 @@ func (cmd auditCmd) Run(e *env) error {
 					"movements": b.Lines, "recorded": b.Recorded.Minor, "stated": b.Stated.Minor,
 				}})
 			}
+			for _, s := range report.Orphans {
+				out.Encode(map[string]any{"orphans": map[string]any{
+					"merchant": s.MerchantID, "account": s.AccountID, "went_back": s.Back, "open": s.Orphans,
+					"currency": s.Amount.Currency, "amount": s.Amount.Minor,
+				}})
+			}
 			out.Encode(map[string]any{"audited": report.AuditCounts})
 		} else if err := printAudit(e.stdout, report, shown); err != nil {
 			return err
@@ -94,6 +100,9 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 	}
 	fmt.Fprintf(w, "looked at %s of %s: %s, %s, %s, %s\n", several(r.Payments, "payment"), several(r.Merchants, "merchant"),
 		several(r.Refunds, "refund"), several(r.Movements, "movement"), several(r.Events, "event"), several(r.Deliveries, "notification"))
+	for _, s := range r.Orphans {
+		printf(w, "not in the books: %s/%s: %s\n", s.MerchantID, s.AccountID, orphanSum(s))
+	}
 	if r.Differences == 0 {
 		fmt.Fprintln(w, "✔ the books are in order")
 		return nil

@@ -86,6 +86,7 @@ func (d *doctor) open() {
 			d.bad("serve", "would not start: "+err.Error(), "")
 		}
 	}
+	d.orphans(o)
 	if err := o.Close(); err != nil {
 		d.bad("database", err.Error(), "")
 	}
@@ -294,5 +295,21 @@ func (d *doctor) backlog(o operator) {
 	}
 	if !waits {
 		d.good(what, "nothing waits")
+	}
+}
+
+// orphans tells of money that no order has: somebody must see to it.
+func (d *doctor) orphans(o operator) {
+	const what = "orphans"
+	ctx, cancel := d.within()
+	defer cancel()
+	open, err := o.OpenOrphanSums(ctx)
+	if err != nil {
+		d.bad(what, err.Error(), "")
+		return
+	}
+	for _, s := range open {
+		d.bad(what, fmt.Sprintf("%s/%s: %s", s.MerchantID, s.AccountID, orphanSum(s)),
+			"sampan orphan list; if the database was restored, have the merchant send its orders again")
 	}
 }

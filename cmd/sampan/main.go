@@ -29,6 +29,7 @@ type cli struct {
 	Merchant merchantCmd `cmd:"" help:"Add, change and list merchants."`
 	Wallet   walletCmd   `cmd:"" help:"Add, change and list merchants' wallet accounts."`
 	Payment  paymentCmd  `cmd:"" help:"Look at an order and all that has happened to it."`
+	Orphan   orphanCmd   `cmd:"" help:"Look at money that a wallet speaks of and no order has, and settle it."`
 	Delivery deliveryCmd `cmd:"" help:"Look at merchants' notifications and send them again."`
 
 	Pay    payCmd    `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`

@@ -29,7 +29,11 @@ func (cmd paymentShowCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
+		orphans, err := o.orphansOf(e.ctx, cmd.Number)
+		if err != nil {
+			return err
+		}
+		if len(found)+len(orphans) == 0 {
 			return fmt.Errorf("%s: no such order", cmd.Number)
 		}
 		for i, p := range found {
@@ -39,6 +43,12 @@ func (cmd paymentShowCmd) Run(e *env) error {
 			if err := o.show(e.ctx, e.stdout, p); err != nil {
 				return err
 			}
+		}
+		for i, orphan := range orphans {
+			if i+len(found) > 0 {
+				fmt.Fprintln(e.stdout)
+			}
+			o.showOrphan(e.stdout, orphan)
 		}
 		return nil
 	})

@@ -70,7 +70,8 @@ type Balance struct {
 // AuditReport is what an audit has seen.
 type AuditReport struct {
 	AuditCounts
-	Balances []Balance // by merchant, account and currency
+	Balances []Balance         // by merchant, account and currency
+	Orphans  []store.OrphanSum // open ones: no difference, since the money record has no line of them
 }
 
 // auditor is an audit that is under way.
@@ -110,7 +111,13 @@ func (a Audit) Run(ctx context.Context) (AuditReport, error) {
 			return w.report, err
 		}
 	}
-	return w.report, nil
+	orphans, err := a.Store.OpenOrphanSums(ctx)
+	for _, o := range orphans {
+		if a.MerchantID == "" || a.MerchantID == o.MerchantID {
+			w.report.Orphans = append(w.report.Orphans, o)
+		}
+	}
+	return w.report, err
 }
 
 // merchant judges all that is a merchant's.

@@ -437,7 +437,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 		t.Errorf("payment %+v", p)
 	}
 	settle := func(want pay.Code) {
-		wantCode(t, r.SettleOrphan(t.Context(), pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "0"}, "given back by hand"), want)
+		wantCode(t, SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "0"}, r.now, "given back by hand"), want)
 	}
 	settle("")
 	settle(pay.AlreadyClosed)

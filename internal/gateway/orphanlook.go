@@ -92,7 +92,7 @@ func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 			if each.State != pay.OrphanOpen {
 				continue
 			}
-			if err := g.moveOrphan(tx, each, pay.OrphanReturned, "", "recover", "the wallet says that all of it was given back"); err != nil {
+			if err := moveOrphan(tx, each, pay.OrphanReturned, g.Now(), "", "recover", "the wallet says that all of it was given back"); err != nil {
 				return err
 			}
 			returned++

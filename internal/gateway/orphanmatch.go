@@ -113,7 +113,7 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 		if matched = current.State == pay.OrphanOpen; !matched {
 			return errNotOpen
 		}
-		if err := g.moveOrphan(tx, current, pay.OrphanMatched, p.ID, actor, "the number is that of order "+p.OrderNo); err != nil {
+		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, actor, "the number is that of order "+p.OrderNo); err != nil {
 			return err
 		}
 		if o.IsRefund() {
@@ -173,11 +173,11 @@ func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, 
 }
 
 // moveOrphan makes a legal move of an open orphan.
-func (g *Gateway) moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, paymentID, actor, note string) error {
+func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, paymentID, actor, note string) error {
 	if !o.State.CanBecome(to) {
 		return fmt.Errorf("gateway: orphan %s cannot become %s from %s", o.Number, to, o.State)
 	}
-	o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = to, paymentID, g.Now(), actor, note
+	o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = to, paymentID, at, actor, note
 	moved, err := tx.MoveOrphan(o)
 	if err == nil && !moved {
 		err = errNotOpen
@@ -185,10 +185,11 @@ func (g *Gateway) moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, pay
 	return err
 }
 
-// SettleOrphan settles an open orphan elsewhere: a person has seen to its money,
-// past Sampan. NotFound if there is none, AlreadyClosed if it is not open.
-func (g *Gateway) SettleOrphan(ctx context.Context, o pay.Orphan, note string) error {
-	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+// SettleElsewhere settles an open orphan: a person has seen to its money, past
+// Sampan, and says how. NotFound if there is none, AlreadyClosed if it is not
+// open any more.
+func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Time, note string) error {
+	err := db.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
 		if err != nil {
 			return err
@@ -196,7 +197,7 @@ func (g *Gateway) SettleOrphan(ctx context.Context, o pay.Orphan, note string) e
 		if current.State != pay.OrphanOpen {
 			return errNotOpen
 		}
-		return g.moveOrphan(tx, current, pay.OrphanSettled, "", "operator", note)
+		return moveOrphan(tx, current, pay.OrphanSettled, at, "", "operator", note)
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -24,7 +24,7 @@ type look struct {
 
 func (l *look) run(context.Context, func(*Tx) error) error    { return ErrReadOnly }
 func (l *look) runOne(context.Context, func(*Tx) error) error { return ErrReadOnly }
-func (l *look) insertPayment(context.Context, queries.Payment) (bool, error) {
+func (l *look) insertPayment(context.Context, queries.Payment, int64) (bool, error) {
 	return false, ErrReadOnly
 }
 func (l *look) finishAttempt(context.Context, finish) (bool, error) { return false, ErrReadOnly }
