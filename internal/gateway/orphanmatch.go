@@ -42,11 +42,7 @@ func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error
 		}
 		return p, err
 	}
-	slots := make([]string, 1000)
-	for i := range slots {
-		slots[i] = fmt.Sprintf("%s%03d%s", o.Number[:timeDigits-3], i, o.Number[timeDigits:])
-	}
-	found, err := g.Store.PaymentsWithIDs(ctx, o.MerchantID, slots)
+	found, err := g.Store.PaymentsOfAnySlot(ctx, o.MerchantID, o.Number[:timeDigits-3], o.Number[timeDigits:])
 	if err != nil {
 		return pay.Payment{}, err
 	}

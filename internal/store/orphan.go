@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -168,8 +169,13 @@ func (db *DB) OpenOrphanSums(ctx context.Context) ([]OrphanSum, error) {
 	})(db.read.OpenOrphanSums(ctx))
 }
 
-// PaymentsWithIDs returns those of a merchant's payments that have one of the ids.
-func (db *DB) PaymentsWithIDs(ctx context.Context, merchantID string, ids []string) ([]pay.Payment, error) {
+// PaymentsOfAnySlot returns those of a merchant's payments whose ids are begin,
+// any three digits and end.
+func (db *DB) PaymentsOfAnySlot(ctx context.Context, merchantID, begin, end string) ([]pay.Payment, error) {
+	ids := make([]string, 1000) // by the primary key: a day may have a million orders
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%s%03d%s", begin, i, end)
+	}
 	var w where
 	w.and("merchant_id = ?", merchantID)
 	w.and(in("id", ids), anys(ids)...)
