@@ -82,6 +82,7 @@ func (d *doctor) configuration(path string) bool {
 		return false
 	}
 	d.good("configuration", "%s can be read", path)
+	d.configurationFile(path)
 	for _, name := range []string{"SAMPAN_LISTEN", "SAMPAN_BASE_URL", "SAMPAN_DATABASE", "SAMPAN_MASTER_KEY"} {
 		if os.Getenv(name) != "" {
 			d.doubt("environment", name+" wins over the file", "")
@@ -98,6 +99,25 @@ func (d *doctor) configuration(path string) bool {
 	d.good("zone", "in %s it is %s", d.Zone, when(d.now(), d.zone))
 	d.baseURL()
 	return true
+}
+
+// configurationFile checks who else can change the file, which names the key and
+// what merchants may reach, or read the password that may be in it.
+func (d *doctor) configurationFile(path string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return // it has just been read
+	}
+	mode := info.Mode().Perm()
+	if mode&0o022 != 0 {
+		d.doubt("configuration", fmt.Sprintf("%s can be changed by %s (%v)", path, others(mode, 0o020, 0o002), mode), "chmod go-w "+path)
+	}
+	if u, err := url.Parse(d.Database); err == nil && u.User != nil && mode&0o044 != 0 {
+		if _, secret := u.User.Password(); secret {
+			readers := fmt.Sprintf("can be read by %s (%v)", others(mode, 0o040, 0o004), mode)
+			d.doubt("configuration", path+" holds the database's password, and "+readers, "chmod 600 "+path)
+		}
+	}
 }
 
 // baseURL checks the address itself.

@@ -46,7 +46,12 @@ type Params map[string]string
 // parameter as name=value, sorted by name in byte order, joined by & and
 // escaped in no way.
 func (p Params) Canonical() string {
+	size := 0
+	for name, value := range p {
+		size += len(name) + len(value) + 2
+	}
 	var b strings.Builder
+	b.Grow(size) // once, since strangers choose how long it is
 	for i, name := range slices.Sorted(maps.Keys(p)) {
 		if i > 0 {
 			b.WriteByte('&')
