@@ -226,11 +226,11 @@ func (s *sandbox) trade(t *testing.T, id string) (v trade) {
 }
 
 // A buyer in the browser ends at a paid order, whatever the wallet is up to:
-// with this seed the browser comes back last, while the wallet is slow to vouch for
-// its notification, and at the second order forgeries come first.
+// with this seed the browser comes back last, and at the second order forgeries come
+// first and the wallet is slow to vouch for its notification.
 func TestABuyerPaysInTheBrowserAtAnAwkwardWallet(t *testing.T) {
 	p := newPhone(t, safari, "en")
-	s := startAwkward(t, 94523)
+	s := startAwkward(t, 22284)
 	for range 2 {
 		p.open(s.Shop)
 		p.press("#buy-801512") // signed with RSA2: its notifications are vouched for

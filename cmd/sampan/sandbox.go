@@ -34,6 +34,7 @@ type sandboxCmd struct {
 	Data    string `default:"${sandbox_dir}" help:"Directory for its data." placeholder:"DIR"`
 	Fresh   bool   `help:"Forget what earlier runs left in the directory."`
 	Verbose bool   `short:"v" help:"Log every request and every move of a payment."`
+	appOpens
 	awkwardness
 }
 
@@ -130,7 +131,11 @@ func (cmd sandboxCmd) Run(e *env) error {
 		return err
 	}
 	cmd.awkwardness = cmd.drawn()
-	sim, err := newSimulator(cmd.Data, info.Wallet, keys, cmd.awkwardness, log)
+	opens, err := cmd.with(listeners[:4]...) // all but the app itself
+	if err != nil {
+		return err
+	}
+	sim, err := newSimulator(cmd.Data, info.Wallet, keys, opens, cmd.awkwardness, log)
 	if err != nil {
 		return err
 	}
@@ -138,11 +143,12 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	srv.handler = localOnly(listeners[0], srv.handler)
 	credential, err := seedSandbox(e.ctx, srv.store, info.Wallet, keys)
 	if err != nil {
 		return errors.Join(err, srv.store.Close())
 	}
-	if err := srv.store.SetReturnHosts(e.ctx, credential.AppCode, []string{listeners[3].Addr().String()}); err != nil {
+	if err := srv.store.SetReturnHosts(e.ctx, credential.AppCode, []string{strings.TrimPrefix(info.Shop, "http://")}); err != nil {
 		return errors.Join(err, srv.store.Close())
 	}
 	info.AppCode, info.ClientKey = credential.AppCode, credential.ClientKey.Reveal()
@@ -160,7 +166,9 @@ func (cmd sandboxCmd) Run(e *env) error {
 		func(ctx context.Context) error {
 			return runSimulator(ctx, sim, [3]net.Listener{listeners[1], listeners[2], listeners[4]}, log)
 		},
-		func(ctx context.Context) error { return serveHTTP(ctx, listeners[3], shop, log) },
+		func(ctx context.Context) error {
+			return serveHTTP(ctx, listeners[3], localOnly(listeners[3], shop), log)
+		},
 	)
 	fmt.Fprintln(e.stdout, "\nBye. The data stays in", cmd.Data)
 	return err

@@ -9,8 +9,11 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/simulator"
@@ -39,7 +42,38 @@ type simulatorCmd struct {
 	Control string `default:"127.0.0.1:7702" help:"Address of the control API."`
 	App     string `default:"127.0.0.1:7704" help:"Address of the browser inside the Alipay app."`
 	Data    string `required:"" help:"Directory for its journal and its keys." placeholder:"DIR"`
+	appOpens
 	awkwardness
+}
+
+// appOpens is what else the browser inside the app opens, such as a developer's
+// own shop and a gateway beside a simulator.
+type appOpens struct {
+	AppOpens []string `help:"Address whose pages the browser inside the app opens too. May be given several times." placeholder:"HOST:PORT"`
+}
+
+// with are the addresses that may be opened, in every form that means the same.
+func (a appOpens) with(own ...net.Listener) ([]string, error) {
+	var all []string
+	for _, l := range own {
+		all = append(all, strings.TrimPrefix(baseURL(l), "http://"))
+	}
+	for _, address := range a.AppOpens {
+		name, port, err := net.SplitHostPort(address)
+		if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || name == "" {
+			return nil, fmt.Errorf("--app-opens %q is not HOST:PORT", address)
+		}
+		all = append(all, address)
+	}
+	for _, address := range all {
+		if port, ok := strings.CutPrefix(address, "127.0.0.1:"); ok {
+			all = append(all, "localhost:"+port)
+		}
+		if name, ok := strings.CutSuffix(address, ":80"); ok {
+			all = append(all, name)
+		}
+	}
+	return all, nil
 }
 
 // awkwardness is how much goes wrong at a simulator, and by which dice.
@@ -82,7 +116,11 @@ func (cmd simulatorCmd) Run(e *env) error {
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
 	takeStray(log)
 	awkward := cmd.drawn()
-	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, awkward, log)
+	opens, err := cmd.with(listeners[:2]...)
+	if err != nil {
+		return err
+	}
+	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, opens, awkward, log)
 	if err != nil {
 		return err
 	}
@@ -95,7 +133,7 @@ func (cmd simulatorCmd) Run(e *env) error {
 }
 
 // newSimulator makes a wallet with the two partners and the three applications.
-func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logger) (*simulator.Simulator, error) {
+func newSimulator(dir, base string, k walletKeys, opens []string, a awkwardness, log *slog.Logger) (*simulator.Simulator, error) {
 	private, err := alipay.ParsePrivateKey(k.AlipayPrivate)
 	if err != nil {
 		return nil, err
@@ -113,8 +151,8 @@ func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logge
 	withCertificates.ID, withCertificates.Certificates = certApp, &certificates
 	withOpenIDs.ID, withOpenIDs.OpenIDs = openIDApp, true
 	return simulator.New(simulator.Config{
-		Apps: []simulator.App{app, withCertificates, withOpenIDs},
-		Dir:  filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
+		Apps:  []simulator.App{app, withCertificates, withOpenIDs},
+		Opens: opens, Dir: filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
 		HTTP: &http.Client{Timeout: 30 * time.Second},
 		Partners: []simulator.Partner{
 			{ID: md5Partner, Name: "Sampan Tea House", SignType: mapi.MD5, MD5Key: k.MD5Key, Currencies: sandboxCurrencies},
@@ -126,13 +164,17 @@ func newSimulator(dir, base string, k walletKeys, a awkwardness, log *slog.Logge
 // sandboxCurrencies is what the mainland wallet's demo contract settles in.
 var sandboxCurrencies = []string{"AUD", "CAD", "EUR", "HKD", "JPY", "SGD", "THB", "USD"}
 
-// runSimulator serves the wallet's, the control API's and the app's port until
-// ctx ends.
+// runSimulator serves the wallet's, the control API's and the app's port, to this
+// machine's own requests, until ctx ends.
 func runSimulator(ctx context.Context, sim *simulator.Simulator, ports [3]net.Listener, log *slog.Logger) error {
 	err := together(ctx,
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[0], sim.Wallet(), log) },
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[1], sim.Control(), log) },
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[2], sim.App(), log) },
+		func(ctx context.Context) error {
+			return serveHTTP(ctx, ports[0], localOnly(ports[0], sim.Wallet()), log)
+		},
+		func(ctx context.Context) error {
+			return serveHTTP(ctx, ports[1], localOnly(ports[1], sim.Control()), log)
+		},
+		func(ctx context.Context) error { return serveHTTP(ctx, ports[2], localOnly(ports[2], sim.App()), log) },
 		sim.Run,
 	)
 	return errors.Join(err, sim.Close())
@@ -174,7 +216,15 @@ func listenAll(ctx context.Context, addresses ...string) ([]net.Listener, error)
 	return listeners, nil
 }
 
-func baseURL(l net.Listener) string { return "http://" + l.Addr().String() }
+// baseURL is an address by which this machine reaches l: one that listens
+// everywhere is reached on loopback.
+func baseURL(l net.Listener) string {
+	at, err := netip.ParseAddrPort(l.Addr().String())
+	if err == nil && at.Addr().IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", at.Port())
+	}
+	return "http://" + l.Addr().String()
+}
 
 // writeJSON writes a file that only its owner can read, whole or not at all.
 func writeJSON(path string, v any) error {

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +29,8 @@ const (
 // and its AlipayJSBridge, whose tradePay opens the cashier over the page.
 //
 // GET /~app/go?url=… opens a page; everything else is that page's own origin, and
-// addresses in it that lead elsewhere on this machine lead back here. It opens
-// nothing but http pages of loopback addresses.
+// addresses in it that lead to another page that it may open lead back here. It opens
+// nothing but the http pages at Config.Opens.
 func (s *Simulator) App() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+appPath+"go", s.openPage)
@@ -38,16 +38,17 @@ func (s *Simulator) App() http.Handler {
 	mux.HandleFunc("GET "+appPath+"style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/bridge.css") })
 	mux.HandleFunc("GET "+appPath+"trade", s.showAppCashier)
 	mux.HandleFunc("POST "+appPath+"trade", s.actInApp)
-	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.asTheApp, ModifyResponse: forTheApp, ErrorHandler: s.noPage})
+	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.asTheApp, ModifyResponse: s.forTheApp, ErrorHandler: s.noPage})
 	sameOrigin := http.NewCrossOriginProtection()
 	return sameOrigin.Handler(mux)
 }
 
 // openPage goes to a page of this machine.
 func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
-	to, ok := ownAddress(r.FormValue("url"))
+	to, ok := s.opens(r.FormValue("url"))
 	if !ok {
-		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"url", "only http pages of this machine can be opened here"})
+		why := "only http pages of the sandbox, and at the addresses that --app-opens names, can be opened here"
+		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"url", why})
 		return
 	}
 	//nolint:gosec // the simulator speaks plain HTTP, on loopback
@@ -56,20 +57,19 @@ func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/"+strings.TrimLeft(to.RequestURI(), "/"), http.StatusSeeOther) //nolint:gosec // it is a path of our own
 }
 
-// ownAddress reads an http address of a loopback IP.
-func ownAddress(text string) (*url.URL, bool) {
+// opens reads an http address, and reports whether it may be opened.
+func (s *Simulator) opens(text string) (*url.URL, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" || u.User != nil {
 		return nil, false
 	}
-	return u, ownHost(u.Host)
+	return u, s.opensHost(u.Host)
 }
 
-func ownHost(host string) bool {
-	name, port, err := net.SplitHostPort(host)
-	_, bad := strconv.ParseUint(port, 10, 16)
-	return err == nil && bad == nil && net.ParseIP(name).IsLoopback()
-}
+// opensHost reports whether pages at host:port may be opened. That a page is on
+// this machine is not enough: what else listens here may trust whoever can reach
+// it.
+func (s *Simulator) opensHost(host string) bool { return slices.Contains(s.cfg.Opens, host) }
 
 var errNoPage = errors.New("no page is open")
 
@@ -77,7 +77,7 @@ var errNoPage = errors.New("no page is open")
 // browser would.
 func (s *Simulator) asTheApp(r *httputil.ProxyRequest) {
 	host := ""
-	if cookie, err := r.In.Cookie(targetCookie); err == nil && ownHost(cookie.Value) {
+	if cookie, err := r.In.Cookie(targetCookie); err == nil && s.opensHost(cookie.Value) {
 		host = cookie.Value
 	}
 	// Without a page, an address that cannot be connected to: noPage explains.
@@ -100,14 +100,14 @@ func (s *Simulator) noPage(w http.ResponseWriter, r *http.Request, err error) {
 var (
 	head   = regexp.MustCompile(`(?i)<head[^>]*>`)
 	leads  = regexp.MustCompile(`(href|action|content|data-[a-z]+)="([^"]*)"`)
-	inText = regexp.MustCompile(`http://[0-9.]+:[0-9]+[^\s"'<>]*`)
+	inText = regexp.MustCompile(`http://[^\s"'<>]+`)
 )
 
-// forTheApp gives a page the bridge, and has its ways to other pages of this
-// machine lead back here.
-func forTheApp(resp *http.Response) error {
+// forTheApp gives a page the bridge, and has its ways to other pages that can be
+// opened lead back here.
+func (s *Simulator) forTheApp(resp *http.Response) error {
 	if to := resp.Header.Get("Location"); to != "" {
-		resp.Header.Set("Location", inApp(to))
+		resp.Header.Set("Location", s.inApp(to))
 	}
 	kind := resp.Header.Get("Content-Type")
 	if !strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(kind, "application/json") {
@@ -124,7 +124,7 @@ func forTheApp(resp *http.Response) error {
 		}
 		page = leads.ReplaceAllFunc(page, func(attribute []byte) []byte {
 			return inText.ReplaceAllFunc(attribute, func(to []byte) []byte {
-				return []byte(strings.ReplaceAll(inApp(strings.ReplaceAll(string(to), "&amp;", "&")), "&", "&amp;"))
+				return []byte(strings.ReplaceAll(s.inApp(strings.ReplaceAll(string(to), "&amp;", "&")), "&", "&amp;"))
 			})
 		})
 	}
@@ -137,10 +137,10 @@ func withBridge(page []byte) []byte {
 	return head.ReplaceAll(page, []byte(`$0<script src="`+appPath+`bridge.js"></script>`))
 }
 
-// inApp is the address by which a page of this machine is opened here; others
-// stay as they are.
-func inApp(to string) string {
-	if _, ok := ownAddress(to); !ok {
+// inApp is the address by which a page is opened here, if it can be; others stay
+// as they are.
+func (s *Simulator) inApp(to string) string {
+	if _, ok := s.opens(to); !ok {
 		return to
 	}
 	return appPath + "go?url=" + url.QueryEscape(to)

@@ -52,7 +52,7 @@ func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T)
 		fmt.Fprintf(w, `<!doctype html><html><head lang="en"><title>%s</title></head><body>%s<a href="http://127.0.0.1:9/x?a=1&amp;b=2">x</a><a href="https://example.com/">y</a><a href="/z">z</a></body></html>`, r.URL, text)
 	}))
 	defer page.Close()
-	w := newWorld(t, nil)
+	w := newWorld(t, func(c *Config) { c.Opens = []string{page.Listener.Addr().String(), "127.0.0.1:9"} })
 	browser, app := inTheApp(t, w)
 	open := func(path string) string {
 		res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(page.URL+path))
@@ -75,19 +75,47 @@ func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T)
 	}
 }
 
-func TestTheAppOpensNothingButThisMachine(t *testing.T) {
-	w := newWorld(t, nil)
+func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
+	served := 0
+	listen := func() string {
+		page := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
+		t.Cleanup(page.Close)
+		return page.Listener.Addr().String()
+	}
+	shop, stranger := listen(), listen()
+	w := newWorld(t, func(c *Config) { c.Opens = []string{shop} })
 	browser, app := inTheApp(t, w)
-	for _, to := range []string{"https://127.0.0.1:1/", "http://10.0.0.1:80/", "http://example.com:80/", "http://127.0.0.1/", "file:///etc/passwd", "http://u:p@127.0.0.1:1/", "http://127.0.0.1:99999/", "", "%"} {
-		if res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(to)); err != nil || res.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s: %v, %v", to, res.StatusCode, err)
+	open := func(to string) int {
+		t.Helper()
+		res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(to))
+		body(t, res, err)
+		return res.StatusCode
+	}
+	if status := open("http://" + shop + "/"); status != http.StatusOK || served != 1 {
+		t.Errorf("the shop: %d", status)
+	}
+	_, port, _ := strings.Cut(shop, ":")
+	for _, to := range []string{
+		"http://" + stranger + "/", "http://127.0.0.1/", "http://127.0.0.1:1/", "http://[::1]:" + port + "/", "http://localhost:" + port + "/",
+		"http://127.0.0.2:" + port + "/", "http://127.1:" + port + "/", "http://2130706433:" + port + "/", "http://[::ffff:127.0.0.1]:" + port + "/",
+		"http://" + shop + ".example/", "http://" + shop + "@" + stranger + "/", "http://" + stranger + "#" + shop, "http://" + stranger + "?" + shop,
+		"//" + shop + "/", "https://" + shop + "/", "http://10.0.0.1:80/", "http://example.com:80/", "file:///etc/passwd", "http://u:p@" + shop + "/",
+		"http://127.0.0.1:99999/", "http:" + shop, "javascript:alert(1)", "", "%",
+	} {
+		if status := open(to); status != http.StatusBadRequest {
+			t.Errorf("%s: %d", to, status)
 		}
 	}
-	r := httptest.NewRequest("GET", "/x", nil)
-	r.AddCookie(&http.Cookie{Name: targetCookie, Value: "10.0.0.1:80"})
-	rec := httptest.NewRecorder()
-	w.sim.App().ServeHTTP(rec, r)
-	if rec.Code != http.StatusBadGateway {
-		t.Errorf("a cookie of somebody's making: %d", rec.Code)
+	for _, host := range []string{"10.0.0.1:80", stranger, "localhost:" + port, ""} {
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.AddCookie(&http.Cookie{Name: targetCookie, Value: host})
+		rec := httptest.NewRecorder()
+		w.sim.App().ServeHTTP(rec, r)
+		if rec.Code != http.StatusBadGateway {
+			t.Errorf("a cookie of somebody's making, %q: %d", host, rec.Code)
+		}
+	}
+	if served != 1 {
+		t.Errorf("pages were asked for %d times", served)
 	}
 }

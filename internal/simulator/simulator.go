@@ -14,7 +14,8 @@
 // payment but is not used up, so that the thousandth test runs like the first;
 // rates of exchange are fixed; and a partner has one kind of key.
 //
-// There is no protection on either port: listen on loopback only.
+// There is no password on any port: listen on loopback only, and serve no host but
+// this machine.
 package simulator
 
 import (
@@ -36,6 +37,7 @@ type Config struct {
 	BaseURL   string           // the wallet port as browsers reach it, without a final slash; "" makes links relative
 	Partners  []Partner        // the merchants under contract with the global gateway
 	Apps      []App            // the applications of the open platform
+	Opens     []string         // host:port, each, that the browser inside the app opens pages of
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default: none
 	HTTP      *http.Client     // sends notifications; its redirects are never followed
