@@ -98,7 +98,7 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "looked at %s of %s: %s, %s, %s, %s\n", several(r.Payments, "payment"), several(r.Merchants, "merchant"),
+	printf(w, "looked at %s of %s: %s, %s, %s, %s\n", several(r.Payments, "payment"), several(r.Merchants, "merchant"),
 		several(r.Refunds, "refund"), several(r.Movements, "movement"), several(r.Events, "event"), several(r.Deliveries, "notification"))
 	for _, s := range r.Orphans {
 		printf(w, "not in the books: %s/%s: %s\n", s.MerchantID, s.AccountID, orphanSum(s))
@@ -107,12 +107,12 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 		fmt.Fprintln(w, "✔ the books are in order")
 		return nil
 	}
-	fmt.Fprintf(w, "✘ the books are not in order: %s\n", several(r.Differences, "difference"))
+	printf(w, "✘ the books are not in order: %s\n", several(r.Differences, "difference"))
 	for _, d := range shown {
 		printf(w, "\nmerchant %s%s, %s\n  is         %s\n  should be  %s\n", orDash(d.MerchantID), ifAny(", payment ", d.PaymentID), d.What, d.Stored, d.Want)
 	}
 	if more := r.Differences - len(shown); more > 0 {
-		fmt.Fprintf(w, "\nand %d more; --json prints all\n", more)
+		printf(w, "\nand %d more; --json prints all\n", more)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (cmd benchCmd) Run(e *env) error {
 		return err
 	}
 	client.Attempts = 1 // a failure counts as one
-	fmt.Fprintf(e.stdout, "placing orders at %s; they are true ones, and expire unpaid\n\n", client.BaseURL)
+	printf(e.stdout, "placing orders at %s; they are true ones, and expire unpaid\n\n", client.BaseURL)
 	rows := [][]string{{"CONNECTIONS", "ORDERS/S", "P50", "P99", "ORDERS", "ERRORS"}}
 	var failure error
 	for _, n := range cmd.Connections {

@@ -120,6 +120,6 @@ func (versionCmd) Run(e *env) error {
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version
 	}
-	_, err := fmt.Fprintln(e.stdout, "sampan", v)
-	return err
+	printf(e.stdout, "sampan %s\n", v)
+	return nil
 }

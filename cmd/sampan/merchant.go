@@ -91,7 +91,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 			return err
 		}
 		printf(e.stdout, "merchant    %s  %s\napp_code    %s\nclient_key  %s\n\n", m.ID, m.Name, c.AppCode, c.ClientKey.Reveal())
-		fmt.Fprintln(e.stdout, "The client key is not shown again. Next: sampan wallet add --merchant", m.ID)
+		printf(e.stdout, "The client key is not shown again. Next: sampan wallet add --merchant %s\n", m.ID)
 		return nil
 	})
 }

@@ -114,7 +114,7 @@ func (cmd merchantRotateKeyCmd) Run(e *env) error {
 			return err
 		}
 		printf(e.stdout, "app_code    %s\nclient_key  %s\n\n", cmd.AppCode, key.Reveal())
-		fmt.Fprintln(e.stdout, "The client key is not shown again. The old one signs nothing any more, and notifications are signed with this one.", soon)
+		printf(e.stdout, "The client key is not shown again. The old one signs nothing any more, and notifications are signed with this one. %s\n", soon)
 		return nil
 	})
 }

@@ -26,11 +26,11 @@ func (cmd migrateCmd) Run(e *env) error {
 	case err != nil:
 		return err
 	case len(was.Pending) == 0:
-		fmt.Fprintf(e.stdout, "%s has schema %d: nothing to do\n", was.Place, was.Have)
+		printf(e.stdout, "%s has schema %d: nothing to do\n", was.Place, was.Have)
 	case was.Have == 0:
-		fmt.Fprintf(e.stdout, "%s has schema %d now; it had none\n", was.Place, was.Want)
+		printf(e.stdout, "%s has schema %d now; it had none\n", was.Place, was.Want)
 	default:
-		fmt.Fprintf(e.stdout, "%s has schema %d now; it had schema %d\n", was.Place, was.Want, was.Have)
+		printf(e.stdout, "%s has schema %d now; it had schema %d\n", was.Place, was.Want, was.Have)
 	}
 	return nil
 }
@@ -41,9 +41,9 @@ func checkSchema(e *env, c config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "%s has %s, this program knows schema %d\n", s.Place, schemaName(s), s.Want)
+	printf(e.stdout, "%s has %s, this program knows schema %d\n", s.Place, schemaName(s), s.Want)
 	for _, step := range s.Pending {
-		fmt.Fprintf(e.stdout, "to do: %s\n", step)
+		printf(e.stdout, "to do: %s\n", step)
 	}
 	if s.Check() != nil {
 		return errReported

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -113,6 +116,15 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 	claims[0].State, claims[0].DueAt = store.DeliveryDue, now.Add(time.Hour)
 	failed(db.FinishAttempt(t.Context(), claims[0], store.DeliveryAttempt{StartedAt: now, Status: 500, Answer: words, Error: words}))
 
+	orphan := pay.Orphan{
+		MerchantID: m.ID, AccountID: words, Number: "20261129100001000000000009", TradeNo: words, RefundID: words, Amount: p.Amount, BuyerID: words,
+		At: now, NoticedAt: now, State: pay.OrphanOpen, Note: words,
+	}
+	failed(db.Tx(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.AddOrphan(orphan, []byte(words), 10)
+		return err
+	}))
+
 	// The commands of merchants talk to a server of somebody's choice.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -141,6 +153,13 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 		{"delivery", "show", "--config", file, "--merchant", m.ID, words},
 		{"delivery", "resend", "--config", file, "--merchant", m.ID, words},
 		{"merchant", "set", "--config", file, "--app-code", words, "--return-hosts", "shop.example"},
+		{"orphan", "list", "--config", file},
+		{"orphan", "show", "--config", file, orphan.Number},
+		{"orphan", "show", "--config", file, words},
+		{"orphan", "settle", "--config", file, orphan.Number, "--note", words},
+		{"orphan", "show", "--config", file, orphan.Number},
+		{"migrate", "--config", file},
+		{"migrate", "--config", file, "--check"},
 		{"audit", "--config", file},
 		{"audit", "--config", file, "--json"},
 		{"doctor", "--config", file, "--offline"},
@@ -180,6 +199,63 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 	if !strings.Contains(printed, `\u202egnp.exe`) {
 		t.Errorf("a reader of the JSON does not get what is stored:\n%s", printed)
 	}
+}
+
+// No command prints a value past printf and table: only those named here, whose
+// texts are their own, use fmt with one.
+func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
+	own := map[string]string{
+		"print.go":         "it is what the others use",
+		"sign.go":          "it makes every character visible by itself",
+		"sign_mistakes.go": "it builds texts that are compared",
+		"sandbox.go":       "its welcome has lines of its own making",
+		"pay.go":           "it draws a QR code",
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") || own[name] != "" {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			of, isName := f.X.(*ast.Ident)
+			if !isName || of.Name != "fmt" || !strings.HasPrefix(f.Sel.Name, "Fprint") && !strings.HasPrefix(f.Sel.Name, "Print") {
+				return true
+			}
+			for i, arg := range call.Args {
+				_, literal := arg.(*ast.BasicLit)
+				stream := i == 0 && strings.HasPrefix(f.Sel.Name, "F")
+				if !literal && !stream && !printedSafely(arg) {
+					t.Errorf("%s: fmt.%s of a value: use printf or table", name, f.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// printedSafely reports whether an argument has been through complaint.
+func printedSafely(arg ast.Expr) bool {
+	call, ok := arg.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	f, ok := call.Fun.(*ast.Ident)
+	return ok && f.Name == "complaint"
 }
 
 // What a stream does to a text holds for every character that there is.

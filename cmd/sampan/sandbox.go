@@ -170,7 +170,7 @@ func (cmd sandboxCmd) Run(e *env) error {
 			return serveHTTP(ctx, listeners[3], localOnly(listeners[3], shop), log)
 		},
 	)
-	fmt.Fprintln(e.stdout, "\nBye. The data stays in", cmd.Data)
+	printf(e.stdout, "\nBye. The data stays in %s\n", cmd.Data)
 	return err
 }
 
