@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -179,12 +178,6 @@ func unknown(err error) error {
 func refusedByServer(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && !errors.Is(err, ErrOutcomeUnknown)
-}
-
-// isMissingTable reports whether a statement names a table that is not there.
-func isMissingTable(err error) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == "42P01" || err != nil && strings.Contains(err.Error(), "no such table")
 }
 
 // isBadText reports whether PostgreSQL refused text that is not UTF-8 or has a NUL.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -85,7 +86,7 @@ func schemaOf(ctx context.Context, db *sql.DB, d goose.Dialect, place string) (S
 	s.Place = place
 	had, err := stepsOf(ctx, db, d)
 	if err != nil {
-		return s, fmt.Errorf("store: read the schema's version of %s: %w", place, err)
+		return s, fmt.Errorf("store: read the schema of %s: %w", place, err)
 	}
 	for _, version := range had {
 		s.Have = max(s.Have, version)
@@ -115,16 +116,28 @@ func schemaKnown(d goose.Dialect) (s Schema, err error) {
 
 // stepsOf are the numbers in goose's table, which a new database does not have.
 func stepsOf(ctx context.Context, db *sql.DB, d goose.Dialect) (had []int64, err error) {
-	table := "SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')"
-	if d == goose.DialectSQLite3 {
-		table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'"
-	}
-	var tables int64
-	if err := db.QueryRowContext(ctx, table).Scan(&tables); err != nil || tables == 0 {
+	if there, err := hasTable(ctx, db, d, "goose_db_version"); err != nil || !there {
 		return nil, err
 	}
 	rows, err := db.QueryContext(ctx, "SELECT version_id FROM goose_db_version WHERE is_applied")
-	return collect(rows, err, func(version *int64) []any { return []any{version} })
+	had, err = collect(rows, err, func(version *int64) []any { return []any{version} })
+	if err != nil || slices.Max(append(had, 0)) == 0 { // goose's own first row is 0
+		return had, err
+	}
+	if there, err := hasTable(ctx, db, d, "setting"); err != nil || !there {
+		return nil, cmp.Or(err, errors.New("it has a number and not its tables: was it restored in part?"))
+	}
+	return had, nil
+}
+
+func hasTable(ctx context.Context, db *sql.DB, d goose.Dialect, name string) (bool, error) {
+	text := "SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)"
+	if d == goose.DialectSQLite3 {
+		text = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1"
+	}
+	var n int64
+	err := db.QueryRowContext(ctx, text, name).Scan(&n)
+	return n > 0, err
 }
 
 // steps are those of a database's kind.

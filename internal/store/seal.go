@@ -113,8 +113,6 @@ func (s sealer) proved(ctx context.Context, q *queries.Queries) (bool, error) {
 	switch {
 	case errors.Is(notFound(err), ErrNotFound):
 		return false, nil
-	case isMissingTable(err):
-		return false, fmt.Errorf("store: the database has a schema's number and not its tables: was it restored in part? %w", err)
 	case err != nil:
 		return false, wrap("check the master key", err)
 	}
