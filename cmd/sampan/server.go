@@ -33,6 +33,7 @@ type server struct {
 	handler http.Handler
 	crowded http.HandlerFunc // answers who comes over one connection more than most
 	most    int
+	ready   *readiness
 	log     *slog.Logger
 }
 
@@ -59,14 +60,15 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 
 // wire puts the rooms together over an open database.
 func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
-	s := &server{store: db, log: log}
+	s := &server{store: db, log: log, ready: newReadiness(db.Ready, log, "recover", "delivery")}
 	if s.most, err = connectionsOf(c); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	guard := delivery.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
 	s.sender, err = delivery.New(delivery.Config{
 		Store: db, Client: delivery.NewClient(guard), Now: time.Now, Log: log,
-		Gaps: durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
+		Turned: s.ready.loops["delivery"].turned,
+		Gaps:   durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
 	})
 	if err != nil {
 		return nil, err
@@ -81,6 +83,7 @@ func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 		Notification:       c.notification,
 		RefundNotification: c.refundNotification,
 		Wake:               s.sender.Wake,
+		Turned:             s.ready.loops["recover"].turned,
 		DirectPayURL:       c.PayURL == "direct",
 		Looks:              durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
 		Late: c.Late, RefundWindow: time.Duration(c.RefundDays) * 24 * time.Hour,
@@ -96,21 +99,9 @@ func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 		Payments: s.gateway, Authorizations: s.gateway, Credential: db.Credential, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
 	}).Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /readyz", s.ready)
 	s.handler = mux
 	return s, nil
-}
-
-// ready answers 200 when the database does.
-func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if err := s.store.Ping(ctx); err != nil {
-		s.log.WarnContext(ctx, "database does not answer", "error", err)
-		http.Error(w, "database does not answer", http.StatusServiceUnavailable)
-		return
-	}
-	io.WriteString(w, "ok\n")
 }
 
 // run serves on l until ctx ends, then drains: requests first, then what works
@@ -121,6 +112,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	var workers sync.WaitGroup
 	for name, loop := range map[string]func(context.Context) error{"recover": s.gateway.Run, "delivery": s.sender.Run} {
 		workers.Go(func() {
+			defer s.ready.loops[name].watch()()
 			if err := loop(work); err != nil {
 				s.log.Error("background work ended", "what", name, "error", err)
 			}

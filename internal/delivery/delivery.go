@@ -22,6 +22,7 @@ type Config struct {
 	Client *http.Client // of NewClient
 	Now    func() time.Time
 	Log    *slog.Logger
+	Turned func() // called after each of Run's looks at what is due, also where that failed; may be nil
 
 	Gaps        []time.Duration // before each further attempt, from the end of the one before; DefaultGaps if nil
 	Timeout     time.Duration   // of an attempt in all; 10 s
@@ -52,6 +53,9 @@ func New(c Config) (*Sender, error) {
 	}
 	if c.Gaps == nil {
 		c.Gaps = DefaultGaps()
+	}
+	if c.Turned == nil {
+		c.Turned = func() {}
 	}
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.Workers = cmp.Or(c.Workers, 512)
@@ -96,12 +100,13 @@ func (s *Sender) Run(ctx context.Context) error {
 
 	for trouble := 0; ctx.Err() == nil; {
 		wait, err := s.claim(ctx, load, start)
+		s.Turned()
 		wake := s.wake
 		if err == nil {
 			trouble = 0
 		} else if ctx.Err() == nil {
 			wait, wake = 100*time.Millisecond<<trouble, nil
-			trouble = min(trouble+1, 6)
+			trouble = min(trouble+1, 4) // 1.6 s: what waits is sent soon after a server is there again
 			s.Log.ErrorContext(ctx, "deliveries cannot be claimed", "error", err, "again_in", wait)
 		}
 		timer := time.NewTimer(wait)

@@ -258,15 +258,19 @@ func TestALostLeaseChangesNothingButTheRecord(t *testing.T) {
 func TestTroubleWithTheDatabaseIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, closeStore := openStoreToClose(t)
-		s, log, stop := start(t, db, func(string, *http.Request) (int, string, error) { return 0, "", errors.New("not reached") }, nil)
+		var turns atomic.Int32
+		s, log, stop := start(t, db, func(string, *http.Request) (int, string, error) { return 0, "", errors.New("not reached") },
+			func(c *Config) { c.Turned = func() { turns.Add(1) } })
 		synctest.Wait()
 		closeStore()
+		turns.Store(0)
 		for range 600 {
 			s.Wake()
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := log.count("cannot be claimed"); n < 5 || n > 20 {
-			t.Errorf("%d tries in a minute:\n%s", n, log)
+		// Seldom enough for the log, and often enough to go on soon afterwards.
+		if n := log.count("cannot be claimed"); n < 30 || n > 50 || n != int(turns.Load()) {
+			t.Errorf("%d tries and %d turns in a minute:\n%s", n, turns.Load(), log)
 		}
 		stop()
 	})

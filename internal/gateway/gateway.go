@@ -43,6 +43,7 @@ type Config struct {
 	Now          func() time.Time // time.Now if nil
 	Rand         io.Reader        // crypto/rand if nil
 	Log          *slog.Logger     // slog.Default() if nil
+	Turned       func()           // called after each of Run's looks at what is due, also where that failed; may be nil
 	DirectPayURL bool             // hand out the wallet's own address as pay URL
 
 	Late         map[pay.Status]LatePolicy // by the state of the order; DefaultLate for those that are not in it
@@ -99,6 +100,9 @@ func New(c Config) (*Gateway, error) {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Wake == nil {
 		c.Wake = func() {}
+	}
+	if c.Turned == nil {
+		c.Turned = func() {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

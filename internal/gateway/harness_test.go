@@ -175,12 +175,14 @@ func onEach(t *testing.T, test func(t *testing.T, b *bench)) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) { test(t, newBenchOver(t, dsn)) })
 }
 
-func newBenchOver(t *testing.T, dsn string) *bench {
+func newBenchOver(t *testing.T, dsn string, options ...storetest.Option) *bench {
 	t.Helper()
 	b := &bench{t: t, wallet: &scripted{}}
-	db, err := storetest.Create(t.Context(), store.Config{
-		DSN: dsn, MasterKey: masterKey, Now: b.clock, NoSync: true, Log: slog.New(slog.DiscardHandler),
-	})
+	c := store.Config{DSN: dsn, MasterKey: masterKey, Now: b.clock, NoSync: true, Log: slog.New(slog.DiscardHandler)}
+	for _, o := range options {
+		o(&c)
+	}
+	db, err := storetest.Create(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +352,10 @@ func (b *bench) history(id string) string {
 func (b *bench) recoverDue() {
 	b.t.Helper()
 	for range 20 {
-		all := b.claim(b.t.Context(), &inHand{})
+		all, err := b.claim(b.t.Context(), &inHand{})
+		if err != nil {
+			b.t.Fatal(err)
+		}
 		if len(all) == 0 {
 			return
 		}

@@ -243,7 +243,8 @@ func (s *site) act(r *replica, st step) {
 	case query:
 		s.query(r, st)
 	case looking:
-		for _, d := range r.claim(r.ctx, &inHand{}) {
+		all, _ := r.claim(r.ctx, &inHand{}) // a crash ends it in the middle
+		for _, d := range all {
 			d.look(context.WithoutCancel(r.ctx))
 		}
 	case deliver:

@@ -18,13 +18,13 @@ const (
 )
 
 // claimOrphans takes orphans that are due, one of an account at a time.
-func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all []due) {
+func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all []due, err error) {
 	if room <= 0 {
-		return nil
+		return nil, nil
 	}
 	orphans, err := g.Store.ClaimDueOrphans(ctx, g.Now(), g.Lease, room)
-	if err != nil && ctx.Err() == nil {
-		g.Log.ErrorContext(ctx, "due orphans cannot be read", "error", err)
+	if err != nil {
+		return nil, err
 	}
 	full := hand.full()
 	for _, o := range orphans {
@@ -32,7 +32,7 @@ func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all
 			all = append(all, due{account, func(ctx context.Context) { g.lookAtOrphan(ctx, o) }})
 		}
 	}
-	return all
+	return all, nil
 }
 
 // lookAtOrphan looks for an orphan's order once more, and if there is none asks

@@ -147,7 +147,11 @@ func TestAfterACrashAtAnyStepARefundIsGivenBackOnce(t *testing.T) {
 				var replicas sync.WaitGroup
 				for _, g := range []*Gateway{b.Gateway, b.over(b.Store)} {
 					replicas.Go(func() {
-						for _, d := range g.claim(t.Context(), &inHand{}) {
+						all, err := g.claim(t.Context(), &inHand{})
+						if err != nil {
+							t.Error(err)
+						}
+						for _, d := range all {
 							d.look(t.Context())
 						}
 					})

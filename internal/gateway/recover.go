@@ -28,10 +28,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	hand := inHand{ended: make(chan look, looksAtOnce)}
 	var looking sync.WaitGroup
 	defer looking.Wait()
-	for ctx.Err() == nil {
+	for trouble := 0; ctx.Err() == nil; {
 		hand.collect()
-		g.tidyOrphans(ctx)
-		due := g.claim(ctx, &hand)
+		due, err := g.claim(ctx, &hand)
 		for _, d := range due {
 			hand.begin(d.account)
 			looking.Go(func() {
@@ -40,10 +39,26 @@ func (g *Gateway) Run(ctx context.Context) error {
 				hand.ended <- look{d.account, g.Now().Sub(began)}
 			})
 		}
-		if len(due) > 0 && hand.room() > 0 {
+		g.Turned()
+		if err == nil {
+			g.tidyOrphans(ctx)
+		}
+		if err == nil && len(due) > 0 && hand.room() > 0 {
 			continue // there may be more
 		}
-		g.await(ctx, &hand)
+		var pause time.Duration
+		if err == nil {
+			pause, err = g.pause(ctx)
+		}
+		stirred := g.stirred
+		if err == nil {
+			trouble = 0
+		} else if ctx.Err() == nil {
+			pause, stirred = 100*time.Millisecond<<trouble, nil
+			trouble = min(trouble+1, 4) // 1.6 s: what waits is looked at soon after a server is there again
+			g.Log.ErrorContext(ctx, "what is due cannot be read", "error", err, "again_in", pause)
+		}
+		g.await(ctx, &hand, pause, stirred)
 	}
 	return nil
 }
@@ -55,30 +70,31 @@ type due struct {
 }
 
 // claim takes what is due, refunds first: they are few, and somebody waits for
-// their money.
-func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due) {
+// their money. What it has taken it returns with an error too.
+func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due, err error) {
 	refunds, err := g.Store.ClaimDueRefunds(ctx, g.Now(), g.Lease, hand.room(), hand.full())
-	if err != nil && ctx.Err() == nil {
-		g.Log.ErrorContext(ctx, "due refunds cannot be read", "error", err)
+	if err != nil {
+		return nil, err
 	}
 	for _, c := range refunds {
 		all = append(all, due{c.Account(), func(ctx context.Context) { g.pursue(ctx, c, "recover") }})
 	}
 	payments, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, hand.room()-len(refunds), hand.full())
-	if err != nil && ctx.Err() == nil {
-		g.Log.ErrorContext(ctx, "due payments cannot be read", "error", err)
-	}
 	for _, c := range payments {
 		all = append(all, due{c.Account(), func(ctx context.Context) { g.recoverOne(ctx, c) }})
 	}
-	return append(all, g.claimOrphans(ctx, hand, hand.room()-len(all))...)
+	if err != nil {
+		return all, err
+	}
+	orphans, err := g.claimOrphans(ctx, hand, hand.room()-len(all))
+	return append(all, orphans...), err
 }
 
-// await returns when something may be due, when a look has ended or ctx does.
-// The opening of a link costs it no question to the store: it only means that
-// the next look may be sooner.
-func (g *Gateway) await(ctx context.Context, hand *inHand) {
-	until := g.Now().Add(g.pause(ctx))
+// await returns after the pause, when something may be due, when a look has
+// ended or ctx does. The opening of a link costs it no question to the store: it
+// only means that the next look may be sooner.
+func (g *Gateway) await(ctx context.Context, hand *inHand, pause time.Duration, stirred <-chan struct{}) {
+	until := g.Now().Add(pause)
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,7 +104,7 @@ func (g *Gateway) await(ctx context.Context, hand *inHand) {
 			return
 		case <-time.After(until.Sub(g.Now())):
 			return
-		case <-g.stirred:
+		case <-stirred:
 			return
 		case <-g.opened:
 			if soonest := g.Now().Add(g.Looks[0]); soonest.Before(until) {
@@ -107,15 +123,19 @@ func (g *Gateway) stir() {
 }
 
 // pause is how long nothing will become due, as far as this replica knows.
-func (g *Gateway) pause(ctx context.Context) time.Duration {
+func (g *Gateway) pause(ctx context.Context) (time.Duration, error) {
 	pause := g.Poll
 	for _, next := range []func(context.Context) (time.Time, error){g.Store.NextDuePayment, g.Store.NextDueRefund, g.Store.NextDueOrphan} {
-		if at, err := next(ctx); err == nil && !at.IsZero() {
+		at, err := next(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if !at.IsZero() {
 			// What is due already waits for a wallet that has enough in hand.
 			pause = min(pause, max(at.Sub(g.Now()), 200*time.Millisecond))
 		}
 	}
-	return pause
+	return pause, nil
 }
 
 // recoverOne looks at one payment and sets the time of its next look.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -387,6 +388,49 @@ func TestAWalletThatHangsDoesNotKeepTheOthersWaiting(t *testing.T) {
 		time.Sleep(17 * time.Second)
 		if got := b.stored(quick.ID); got.Status != pay.Paid {
 			t.Errorf("%s two seconds after its look was due", got.Status)
+		}
+	})
+}
+
+// Run looks again soon after the database has come back, and not all the time
+// while it is away, whatever happens meanwhile.
+func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
+	var away atomic.Bool
+	synctest.Test(t, func(t *testing.T) {
+		b := newBenchOver(t, "sqlite:"+t.TempDir()+"/sampan.db", func(c *store.Config) {
+			c.Before = func(string) error {
+				if away.Load() {
+					return errors.New("away")
+				}
+				return nil
+			}
+		})
+		var turns atomic.Int32
+		b.Turned = func() { turns.Add(1) }
+		p := b.ordered("A1", true)
+		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		synctest.Wait()
+		away.Store(true)
+		turns.Store(0)
+		for range 600 {
+			b.stir()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := turns.Load(); n < 30 || n > 50 {
+			t.Errorf("%d tries in a minute", n)
+		}
+		away.Store(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := b.stored(p.ID); got.Status != pay.Paid {
+			t.Errorf("two seconds after the database came back the order is %s", got.Status)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }

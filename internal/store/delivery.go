@@ -95,6 +95,9 @@ func (db *DB) FinishAttempt(ctx context.Context, d Delivery, a DeliveryAttempt) 
 		f.delivery.ClaimableAt = f.delivery.DueAt
 	}
 	ours, err := db.finishAttempt(ctx, f)
+	if db.noted(err) == nil {
+		db.wrote()
+	}
 	if err == nil && !ours {
 		return ErrLeaseLost
 	}

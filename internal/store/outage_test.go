@@ -103,6 +103,12 @@ func TestAFailedChangeOnPostgreSQLIsCalledWhatItIs(t *testing.T) {
 	}
 }
 
+// nameOf is the database's name.
+func nameOf(dsn string) string {
+	name, _, _ := strings.Cut(dsn[strings.LastIndex(dsn, "/")+1:], "?")
+	return name
+}
+
 func TestAServerThatCanOnlyReadIsNotAvailableForChangesAndIsLeft(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	db := storetest.Open(t, dsn, func(c *store.Config) { c.Connections = 1 })
@@ -110,9 +116,7 @@ func TestAServerThatCanOnlyReadIsNotAvailableForChangesAndIsLeft(t *testing.T) {
 	// what it leads to can only be read.
 	turn := func(readOnly string) {
 		t.Helper()
-		name := dsn[strings.LastIndex(dsn, "/")+1:]
-		name, _, _ = strings.Cut(name, "?")
-		sqlExec(t, dsn+"&default_transaction_read_only=off", "ALTER DATABASE "+name+" SET default_transaction_read_only = "+readOnly)
+		sqlExec(t, dsn+"&default_transaction_read_only=off", "ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = "+readOnly)
 	}
 	create(t, db, payment(1))
 	turn("on")

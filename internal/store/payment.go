@@ -28,9 +28,10 @@ func (db *DB) CreatePaymentKnowing(ctx context.Context, p pay.Payment, orphansSe
 	row := fromPayment(p)
 	created, err := db.insertPayment(ctx, row, orphansSeen)
 	if err != nil {
-		return pay.Payment{}, false, wrap("create payment "+p.ID, err)
+		return pay.Payment{}, false, wrap("create payment "+p.ID, db.noted(err))
 	}
 	if created {
+		db.wrote()
 		return toPayment(row), true, nil
 	}
 	stored, err = db.PaymentByOrderNo(ctx, p.Scope, p.OrderNo)
@@ -179,5 +180,8 @@ func (db *DB) changed(ctx context.Context, what string, statement func(*Tx) (int
 		n, err = statement(tx)
 		return err
 	})
+	if n > 0 && err == nil {
+		db.wrote()
+	}
 	return n > 0 && err == nil, wrap(what, err)
 }

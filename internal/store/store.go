@@ -96,6 +96,8 @@ type DB struct {
 	seal sealer
 	shut func() error // closes the engine, once
 
+	readiness readiness
+
 	merchants   cache[string, pay.Merchant]
 	stores      cache[storeKey, pay.Store]
 	credentials cache[string, pay.Credential]
@@ -166,7 +168,10 @@ func whole(db *DB, err error) (*DB, error) {
 
 // Close waits for what is being written and closes the database. Changes that
 // are asked for later fail with ErrClosed. Closing again does nothing more.
-func (db *DB) Close() error { return db.shut() }
+func (db *DB) Close() error {
+	defer db.readiness.close()
+	return db.shut()
+}
 
 // Unchanged is an error if a server opened the database since OpenReadOnly had
 // found none, so that what was read may be of several states, or wrong. Close

@@ -26,14 +26,14 @@ type Tx struct {
 // changes wait while it runs, so it must not wait for anything, least of all
 // for another method of the DB.
 func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
-	return db.run(ctx, func(tx *Tx) error {
+	return db.noted(db.run(ctx, func(tx *Tx) error {
 		tx.now, tx.token, tx.seal = db.config.Now, db.config.Token, db.seal
 		return fn(tx)
-	})
+	}))
 }
 
 // one runs fn, which makes a single statement: it is its own transaction.
-func (db *DB) one(ctx context.Context, fn func(*Tx) error) error { return db.runOne(ctx, fn) }
+func (db *DB) one(ctx context.Context, fn func(*Tx) error) error { return db.noted(db.runOne(ctx, fn)) }
 
 // Payment returns one payment or ErrNotFound, locked against other writers
 // until the transaction ends.
