@@ -133,10 +133,33 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 	if errors.Is(err, errNotOpen) {
 		return g.Store.Payment(ctx, p.MerchantID, p.ID)
 	}
+	if err == nil && !o.IsRefund() && settled.TradeNo == o.TradeNo && settled.ID != o.Number {
+		g.background.Go(func() { g.closeUnder(context.WithoutCancel(ctx), settled, settled.ID) })
+	}
 	if err == nil {
 		g.Log.InfoContext(ctx, "orphan matched", "orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", actor)
 	}
 	return settled, err
+}
+
+// closeUnder has the wallet close, if it can, what is not paid of an order that was
+// paid under another number: nobody should pay it again. If it is not closed, the
+// money is surplus.
+func (g *Gateway) closeUnder(ctx context.Context, p pay.Payment, number string) {
+	conn, err := g.connectorOf(ctx, p)
+	if err != nil || !conn.info.Supports(wallet.CanClose) {
+		return
+	}
+	order, err := g.orderOf(ctx, p)
+	if err == nil {
+		order.ID = number
+		asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+		defer cancel()
+		_, err = conn.Close(asked, order)
+	}
+	if err != nil {
+		g.Log.WarnContext(ctx, "order is paid, and could not be closed under its other number", "syssn", p.ID, "number", number, "error", err)
+	}
 }
 
 // errNotOpen: the orphan was settled meanwhile.
