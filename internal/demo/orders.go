@@ -2,6 +2,8 @@ package demo
 
 import (
 	"fmt"
+	"maps"
+	"strconv"
 	"sync"
 
 	"github.com/sampanpay/sampan"
@@ -25,8 +27,10 @@ type tea struct {
 func (t tea) Name(lang string) string { return t.names[lang] }
 
 // Cost is the price for people, with a wallet.
-func (t tea) Cost(wallet sampan.PayType) string {
-	return fmt.Sprintf("%s%d.%02d", currencies[wallet][1], t.Price/100, t.Price%100)
+func (t tea) Cost(wallet sampan.PayType) string { return money(t.Price, wallet) }
+
+func money(amount int64, wallet sampan.PayType) string {
+	return fmt.Sprintf("%s%d.%02d", currencies[wallet][1], amount/100, amount%100)
 }
 
 type menu []tea
@@ -53,18 +57,23 @@ type order struct {
 	ID           string // the gateway's number
 	PayURL       string
 	Paid         bool
-	Back         sampan.Code // of the refund; "" while nobody wants one
-	Told         string      // what the latest notification was about, by the gateway's number
-	Notification string      // the same as it came, but indented
+	Notification string // the latest as it came, but indented
+
+	asked   map[string]int64 // amounts of the refunds that the shop asked for, by its own numbers
+	waiting string           // the number of the one whose outcome is not known yet
+	back    map[string]int64 // what went back, by the gateway's numbers of the refunds
+	told    map[string]int64 // amounts of the notifications that came, by the same numbers
 }
 
 // State is the order's state as pages and scripts see it.
 func (o order) State() string {
 	switch {
-	case o.Back == sampan.CodeSuccess:
+	case o.Left() == 0:
 		return "refunded"
-	case o.Back != "":
+	case o.waiting != "":
 		return "refunding"
+	case o.returned() > 0:
+		return "partly"
 	case o.Paid:
 		return "paid"
 	}
@@ -72,7 +81,70 @@ func (o order) State() string {
 }
 
 // Open reports whether the page may have something new to tell soon.
-func (o order) Open() bool { return !o.Paid || o.Back.Pending() }
+func (o order) Open() bool { return o.State() == "waiting" || o.State() == "refunding" }
+
+// Left is what has not gone back of the price.
+func (o order) Left() int64 { return o.Tea.Price - o.returned() }
+
+// Returned is what has gone back, for people; "" if nothing has.
+func (o order) Returned() string {
+	if o.returned() == 0 {
+		return ""
+	}
+	return money(o.returned(), o.Wallet)
+}
+
+func (o order) returned() (sum int64) {
+	for _, amount := range o.back {
+		sum += amount
+	}
+	return sum
+}
+
+// ask keeps what the shop asks to be given back, and gives the refund's number:
+// the same one for as long as nothing more went back, so that asking twice is one
+// refund.
+func (o *order) ask() (number string, amount int64) {
+	number, amount = o.Number+"-R", o.Left()
+	if gone := o.returned(); gone > 0 {
+		number += strconv.FormatInt(gone, 10)
+	}
+	o.asked = with(o.asked, number, amount)
+	return number, amount
+}
+
+// giveBack counts a refund of the order, by the gateway's number and by the
+// merchant's; once counted is counted. It is an error if the shop asked for
+// another amount under that number, or if more went back than came in. One that
+// the shop did not ask for was asked for elsewhere, and counts as well.
+func (o *order) giveBack(id, number string, amount int64) error {
+	if was, again := o.back[id]; again && was != amount {
+		return fmt.Errorf("refund %s of order %s was %d, and is said to be %d", id, o.Number, was, amount)
+	} else if again {
+		return nil
+	}
+	if want, ours := o.asked[number]; ours && want != amount {
+		return fmt.Errorf("of order %s %d were to go back as %s, and %d did", o.Number, want, number, amount)
+	}
+	if amount <= 0 || amount > o.Left() {
+		return fmt.Errorf("of order %s %d went back as %s, but only %d were left", o.Number, amount, number, o.Left())
+	}
+	o.back = with(o.back, id, amount)
+	if number == o.waiting {
+		o.waiting = ""
+	}
+	return nil
+}
+
+// with is m with one more entry. m itself, which pages may be reading, stays.
+func with(m map[string]int64, key string, value int64) map[string]int64 {
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[string]int64{}
+	}
+	m[key] = value
+	return m
+}
 
 // orders are the last orders. The zero value is ready for use.
 type orders struct {

@@ -149,49 +149,69 @@ func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID stri
 	http.Redirect(w, r, payment.PayURL, http.StatusSeeOther)
 }
 
-// refund gives all of an order's money back. Pressed twice it is one refund,
-// since it goes under one number.
+// refund gives back all that is left of an order's money. Pressed twice it is one
+// refund, since it goes under one number.
 func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
-	o, ok := s.orders.find(r.PathValue("number"))
-	if !ok {
+	number := r.PathValue("number")
+	var ask sampan.RefundRequest
+	if s.orders.change(number, func(o *order) error {
+		ask.PaymentID = o.ID
+		ask.OrderNo, ask.Amount = o.ask()
+		return nil
+	}) != nil {
 		s.show(w, r, http.StatusNotFound, "missing.html", nil)
 		return
 	}
-	back, err := s.Client.Refund(r.Context(), sampan.RefundRequest{PaymentID: o.ID, OrderNo: o.Number + "-R", Amount: o.Tea.Price})
+	if ask.Amount == 0 { // all of it went back in the meantime
+		http.Redirect(w, r, "/orders/"+number, http.StatusSeeOther)
+		return
+	}
+	back, err := s.Client.Refund(r.Context(), ask)
+	if err == nil {
+		err = s.orders.change(number, func(o *order) error {
+			if _, counted := o.back[back.ID]; back.Code.Pending() && !counted { // the notification may have been faster
+				o.waiting = ask.OrderNo
+				return nil
+			}
+			return o.giveBack(back.ID, ask.OrderNo, ask.Amount)
+		})
+	}
 	if err != nil {
-		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", o.Number, "err", err)
+		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", number, "err", err)
 		s.show(w, r, http.StatusBadGateway, "kept.html", err)
 		return
 	}
-	_ = s.orders.change(o.Number, func(o *order) error {
-		if o.Back != sampan.CodeSuccess { // the notification may have been faster
-			o.Back = back.Code
-		}
-		return nil
-	})
-	http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
+	http.Redirect(w, r, "/orders/"+number, http.StatusSeeOther)
 }
 
-// notified is what makes an order paid, and nothing else does. A repeat changes
-// nothing.
+// notified is what makes an order paid, and nothing else does: a payment must be
+// of the order's price. A refund's amount is its own, and what went back adds up.
+// A repeat changes nothing.
 func (s *shop) notified(ctx context.Context, n *sampan.Notification) error {
 	number := n.OrderNo
 	if n.Refund {
 		number = n.OriginalOrderNo
 	}
 	return s.orders.change(number, func(o *order) error {
-		if currency := currencies[o.Wallet][0]; n.Amount != o.Tea.Price || n.Currency != currency {
-			return fmt.Errorf("order %s costs %d %s, but the notification is of %d %s", o.Number, o.Tea.Price, currency, n.Amount, n.Currency)
-		}
+		currency := currencies[o.Wallet][0]
 		switch {
-		case !n.Refund && o.Paid, n.ID == o.Told:
-			return nil
+		case n.Currency != currency:
+			return fmt.Errorf("order %s is in %s, but the notification in %s", o.Number, currency, n.Currency)
 		case n.Refund:
-			o.Back = sampan.CodeSuccess
+			if err := o.giveBack(n.ID, n.OrderNo, n.Amount); err != nil {
+				return err
+			}
+		case n.Amount != o.Tea.Price:
+			return fmt.Errorf("order %s costs %d, but the notification is of %d", o.Number, o.Tea.Price, n.Amount)
+		case o.Paid:
+			return nil
 		default:
 			o.Paid = true
 		}
-		o.Told, o.Notification = n.ID, pretty(n.Raw)
+		if _, again := o.told[n.ID]; again {
+			return nil
+		}
+		o.told, o.Notification = with(o.told, n.ID, n.Amount), pretty(n.Raw)
 		s.Log.InfoContext(ctx, "shop: order "+o.State(), "order", o.Number, "syssn", n.ID)
 		return nil
 	})

@@ -13,6 +13,7 @@ type words struct {
 	Order, Wallet, Waiting, WaitingWhy, Paid, PaidWhy, PayNow, Another string
 	Told, Trouble, TroubleWhy, Missing, MissingWhy                     string
 	InApp, GiveBack, Refunding, RefundingWhy, Refunded, RefundedWhy    string
+	GiveRest, GivenBack, Partly, PartlyWhy                             string
 	Kept, KeptWhy                                                      string
 }
 
@@ -20,7 +21,7 @@ type words struct {
 func (w words) Of(state string) [2]string {
 	return map[string][2]string{
 		"waiting": {w.Waiting, w.WaitingWhy}, "paid": {w.Paid, w.PaidWhy},
-		"refunding": {w.Refunding, w.RefundingWhy}, "refunded": {w.Refunded, w.RefundedWhy},
+		"refunding": {w.Refunding, w.RefundingWhy}, "refunded": {w.Refunded, w.RefundedWhy}, "partly": {w.Partly, w.PartlyWhy},
 	}[state]
 }
 
@@ -50,6 +51,8 @@ var (
 		InApp: "Inside the Alipay app", GiveBack: "Return the tea, take the money back",
 		Refunding: "Your money is on its way back", RefundingWhy: "The wallet has not confirmed it yet. The gateway goes on asking, and tells us.",
 		Refunded: "Your money is back", RefundedWhy: "The wallet has given it back in full. Come again for another tea.",
+		GiveRest: "Return the tea, take the rest back", GivenBack: "Given back",
+		Partly: "Part of your money is back", PartlyWhy: "The wallet has given back the amount below. The rest stays paid.",
 		Kept: "The money could not be given back", KeptWhy: "The gateway gave the reason below. Nothing has changed.",
 	}
 	traditional = words{
@@ -66,6 +69,8 @@ var (
 		InApp: "在支付寶 App 內付款", GiveBack: "退茶退款",
 		Refunding: "正在退款", RefundingWhy: "錢包尚未確認。支付網關會繼續查詢，並通知我們。",
 		Refunded: "已退款", RefundedWhy: "錢包已全數退回款項。歡迎再來飲茶。",
+		GiveRest: "退茶，退回餘款", GivenBack: "已退款項",
+		Partly: "已退回部分款項", PartlyWhy: "錢包已退回下列金額，其餘款項仍為已付。",
 		Kept: "未能退款", KeptWhy: "支付網關給出的原因如下，訂單沒有任何變動。",
 	}
 	simplified = words{
@@ -82,6 +87,8 @@ var (
 		InApp: "在支付宝 App 内付款", GiveBack: "退茶退款",
 		Refunding: "正在退款", RefundingWhy: "钱包尚未确认。支付网关会继续查询，并通知我们。",
 		Refunded: "已退款", RefundedWhy: "钱包已全额退回款项。欢迎再来喝茶。",
+		GiveRest: "退茶，退回余款", GivenBack: "已退金额",
+		Partly: "已退回部分款项", PartlyWhy: "钱包已退回下列金额，其余款项仍为已付。",
 		Kept: "未能退款", KeptWhy: "支付网关给出的原因如下，订单没有任何变动。",
 	}
 )
