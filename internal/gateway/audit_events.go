@@ -105,7 +105,7 @@ func (t *tale) happens(e pay.Event) (want string) {
 		t.surplus = append(t.surplus, m)
 	case "refund_asked", "refunded", "refund_failed":
 		return t.refund(e)
-	case "refund_contradicted", "refund_foreign":
+	case "refund_contradicted", "refund_foreign", "unlisted":
 		t.flagged = true
 	case "orphan":
 		return t.orphan(e)

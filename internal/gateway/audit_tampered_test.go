@@ -95,7 +95,7 @@ func TestTheAuditFindsWhatWasTamperedWith(t *testing.T) {
 		{"its number", []string{"UPDATE payment SET id = '20260101654321000000000000' WHERE id = {unopened}"}, "syssn: 20260101654321000000000000, should be"},
 		{"the payment, gone", []string{"DELETE FROM payment WHERE id = {paid}"}, "paid: payment: none, with 1 movements, 0 refunds, 1 events and 1 notifications of it, should be"},
 		{"a payment from nowhere", []string{
-			"INSERT INTO payment SELECT merchant_id, '20260101123456000000000000', app_code, store_id, 'free', fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE id = {paid}",
+			"INSERT INTO payment SELECT merchant_id, '20260101123456000000000000', app_code, store_id, 'free', fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE id = {paid}",
 		}, "20260101123456000000000000: status: paid, should be created or pending"},
 		{"all that there is of a merchant, to another", []string{
 			"UPDATE payment SET merchant_id = '654321' WHERE id = {paid}", "UPDATE movement SET merchant_id = '654321'" + of + "{paid}",

@@ -71,7 +71,7 @@ func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, er
 	if err != nil {
 		return Ticket{}, err
 	}
-	authorizer, err := g.authorizer(account)
+	_, authorizer, err := g.authorizer(account)
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -134,13 +134,13 @@ func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Va
 	if err != nil {
 		return Identified{}, err
 	}
-	authorizer, err := g.authorizer(account)
+	conn, authorizer, err := g.authorizer(account)
 	if err != nil {
 		return Identified{}, err
 	}
 	asking, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
-	openID, err := authorizer.Identify(asking, query)
+	openID, err := conn.identify(asking, authorizer, query)
 	if err != nil {
 		return Identified{}, walletError(err)
 	}
@@ -152,16 +152,16 @@ func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Va
 }
 
 // authorizer is an account's connector, if its wallet tells who buyers are.
-func (g *Gateway) authorizer(account pay.WalletAccount) (wallet.Authorizer, error) {
+func (g *Gateway) authorizer(account pay.WalletAccount) (opened, wallet.Authorizer, error) {
 	conn, err := g.connector(account)
 	if err != nil {
-		return nil, &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
+		return conn, nil, &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
 	}
 	authorizer, ok := conn.Connector.(wallet.Authorizer)
 	if !ok {
-		return nil, &pay.Error{Code: pay.Forbidden, Message: "the merchant's wallet does not tell who buyers are"}
+		return conn, nil, &pay.Error{Code: pay.Forbidden, Message: "the merchant's wallet does not tell who buyers are"}
 	}
-	return authorizer, nil
+	return conn, authorizer, nil
 }
 
 const merchantDigits = 6

@@ -4,17 +4,26 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
+// confirmGap is the least time between two questions to the wallet because of
+// messages about one order, over all replicas.
+const confirmGap = 3 * time.Second
+
 // Callback takes what a wallet posted for an account and returns what to answer
-// once everything that follows from it is durable. With an error nothing has
-// changed and the wallet must be answered so that it sends again: NotFound for
-// an address that leads nowhere, BadSignature for a message that is refused,
-// anything else for trouble of our own. (What is refused may flag the payment.)
+// once everything that follows from it is durable. With an error the wallet must
+// be answered so that it sends again: NotFound for an address that leads
+// nowhere, BadSignature for a message that is refused, InProgress for one that
+// came too soon after another, anything else for trouble of our own. An error
+// may still have flagged the payment, or brought its next look forward.
+//
+// A message that says nothing new is acknowledged without a question to the
+// wallet and without a change. Any other is settled once the wallet stands by it.
 func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, header http.Header, body []byte) (reply []byte, err error) {
 	account, err := g.accountOf(ctx, merchantID, accountID)
 	if err != nil {
@@ -28,83 +37,194 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 	if err != nil {
 		return nil, refused("not a genuine notification", err)
 	}
-	p, err := g.paymentOf(ctx, merchantID, n.OrderID)
-	if errors.Is(err, store.ErrNotFound) {
-		if err := g.takeOrphan(ctx, account, conn, n, body); !errors.Is(err, errOrderIsThere) {
-			return n.Reply, err
-		}
-		p, err = g.paymentOf(ctx, merchantID, n.OrderID)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if p.AccountID != accountID {
-		return nil, refused("the order belongs to another wallet account", nil)
-	}
-	var r pay.Refund
-	if n.RefundID != "" {
-		r, err = g.Store.Refund(ctx, merchantID, n.RefundID)
-		switch {
-		case errors.Is(err, store.ErrNotFound): // r stays empty: the refund is none of ours
-		case err != nil:
-			return nil, err
-		case r.PaymentID != p.ID:
-			return nil, refused("the refund is another order's: "+n.RefundID, nil)
-		}
-	}
-	if n.Confirm != nil && n.State.Outcome != wallet.Unknown {
-		if err := g.confirm(ctx, n, p); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case n.RefundID == "":
-		_, err = g.settle(ctx, merchantID, p.ID, n.State, "wallet")
-	case r.ID == "":
-		err = g.foreignRefund(ctx, p, n)
-	default:
-		_, err = g.settleRefund(ctx, r, n.State, "wallet")
-	}
-	switch {
-	case errors.Is(err, errForeignTrade):
-		return nil, refused("the trade number belongs to another payment", err)
-	case errors.Is(err, errOtherAmount):
-		return nil, refused("the amount is not the refund's", err)
-	case err != nil:
+	if err := g.takeNotice(ctx, account, conn, n, body); err != nil {
 		return nil, err
 	}
 	return n.Reply, nil
 }
 
-// foreignRefund takes the wallet's true word that money of p went back under a
-// number that is none of p's refunds: somebody gave it back at the wallet itself.
-// It is not ours to count; the payment is flagged for a person to look at.
-func (g *Gateway) foreignRefund(ctx context.Context, p pay.Payment, n wallet.Notice) error {
-	if n.State.Outcome != wallet.Succeeded {
-		return nil
+// takeNotice makes what a genuine notice says true here, once the wallet stands by
+// it, unless it is known.
+func (g *Gateway) takeNotice(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
+	m, err := g.about(ctx, a, n)
+	if errors.Is(err, store.ErrNotFound) {
+		if err := g.takeOrphan(ctx, a, conn, n, body); !errors.Is(err, errOrderIsThere) {
+			return err
+		}
+		m, err = g.about(ctx, a, n)
 	}
-	return g.needsLook(ctx, p, "refund_foreign", "wallet", "given back at the wallet itself, as "+n.RefundID)
-}
-
-// confirm asks the wallet whether it stands by a notice whose signature is not
-// proof enough.
-func (g *Gateway) confirm(ctx context.Context, n wallet.Notice, p pay.Payment) error {
-	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return err
 	}
-	order.ID = n.OrderID // the wallet may know the payment by two
-	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
-	defer cancel()
-	err = n.Confirm(ctx, order)
-	var no *wallet.Rejection
-	if errors.As(err, &no) {
-		return refused("the wallet does not stand by the notification", err)
+	known, err := g.isKnown(ctx, m)
+	if err != nil || known {
+		return err
 	}
+	if m, known, err = g.confirm(ctx, conn, m); err != nil || known {
+		return err
+	}
+	return g.settleMessage(ctx, m)
+}
+
+// posted is a genuine notice and what it is about.
+type posted struct {
+	wallet.Notice
+	payment pay.Payment
+	line    pay.Movement // of the money record, if the notice is of a payment whose trade has one
+	refund  pay.Refund   // without an ID if the notice is of a refund that is none of ours, or of none
+}
+
+// about finds what a notice is about: store.ErrNotFound if no payment has its
+// number. It refuses what cannot be true, without a question to the wallet.
+func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m posted, err error) {
+	m = posted{Notice: n}
+	m.payment, err = g.paymentOf(ctx, a.MerchantID, n.OrderID)
+	switch {
+	case err != nil:
+		return m, err
+	case m.payment.AccountID != a.ID:
+		return m, refused("the order belongs to another wallet account", nil)
+	}
+	if n.RefundID != "" {
+		m.refund, err = g.Store.Refund(ctx, a.MerchantID, n.RefundID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return m, nil
+		case err != nil:
+			return m, err
+		case m.refund.PaymentID != m.payment.ID:
+			return m, refused("the refund is another order's: "+n.RefundID, nil)
+		}
+		return m, nil
+	}
+	if n.State.Outcome == wallet.Paid {
+		m.line, err = g.Store.Movement(ctx, a.MerchantID, heldBy(m.payment), n.State.TradeNo, "")
+		switch {
+		case errors.Is(err, store.ErrNotFound): // it is new
+		case err != nil:
+			return m, err
+		case m.line.PaymentID != m.payment.ID:
+			return m, refused("the trade number belongs to another payment", errForeignTrade)
+		}
+	}
+	return m, nil
+}
+
+// confirm asks the wallet whether it stands by a message whose signature is not
+// proof enough, and gives the message back with what the wallet says. Where the
+// wallet may not be asked now, or does not answer, the next look at the order
+// finds the truth instead. The message has become known if another one settled
+// the same meanwhile.
+func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted, known bool, err error) {
+	if m.Confirm == nil {
+		return m, false, nil
+	}
+	p := m.payment
+	switch mine, err := g.Store.MarkConfirmed(ctx, p.MerchantID, p.ID, g.Now(), confirmGap); {
+	case err != nil:
+		return m, false, err
+	case !mine:
+		return g.tooSoon(ctx, m)
+	}
+	end := g.Now().Add(confirmGap)
+	_, leave, free := conn.enterMessage()
+	if !free {
+		return m, false, g.putOff(ctx, m, end, messagesFull("the order is looked at by itself"))
+	}
+	defer leave()
+	order, err := g.orderOf(ctx, p)
 	if err != nil {
-		return walletError(err)
+		return m, false, err
 	}
-	return nil
+	order.ID = m.OrderID // the wallet may know the payment by two
+	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
+	defer cancel()
+	confirmed, err := m.Confirm(asked, order)
+	var no *wallet.Rejection
+	switch {
+	case errors.As(err, &no):
+		return m, false, refused("the wallet does not stand by the notification", err)
+	case err != nil:
+		return m, false, g.putOff(context.WithoutCancel(ctx), m, end, walletError(err))
+	}
+	m.State = confirmed
+	return m, false, nil
+}
+
+// tooSoon is for a message within the gap after another about the same order:
+// it is known by now, or the look at the end of the gap must find it out.
+func (g *Gateway) tooSoon(ctx context.Context, m posted) (posted, bool, error) {
+	now, err := g.about(ctx, pay.WalletAccount{MerchantID: m.payment.MerchantID, ID: m.payment.AccountID}, m.Notice)
+	if err != nil {
+		return m, false, err
+	}
+	if known, err := g.isKnown(ctx, now); err != nil || known {
+		return now, known, err
+	}
+	end := now.payment.ConfirmedAt.Add(confirmGap)
+	if latest := g.Now().Add(confirmGap); end.After(latest) {
+		end = latest // another replica's clock is ahead
+	}
+	return now, false, g.putOff(ctx, now, end, &pay.Error{Code: pay.InProgress,
+		Message: "the wallet was just asked about the order because of another message; the order is looked at by itself"})
+}
+
+// messagesFull refuses a message for which no place is free.
+func messagesFull(instead string) error {
+	return &pay.Error{Code: pay.InProgress, Message: "as many messages of the account are being confirmed as may be at once; " + instead}
+}
+
+// putOff has what a message is about looked at when the given time comes, and
+// gives err back.
+func (g *Gateway) putOff(ctx context.Context, m posted, until time.Time, err error) error {
+	hasten, id := g.Store.HastenPayment, m.payment.ID
+	if m.refund.Status == pay.RefundPending {
+		hasten, id = g.Store.HastenRefund, m.refund.ID
+	}
+	switch sooner, failed := hasten(ctx, m.payment.MerchantID, id, until, g.Now()); {
+	case failed != nil:
+		return errors.Join(err, failed)
+	case sooner:
+		g.stir()
+	}
+	return err
+}
+
+// settleMessage makes what a message says true here. A status that the wallet's
+// documents do not list settles nothing: the payment is flagged, and the wallet
+// is asked again soon.
+func (g *Gateway) settleMessage(ctx context.Context, m posted) (err error) {
+	p := m.payment
+	switch {
+	case m.State.Outcome == wallet.Unknown:
+		if err = g.needsLook(ctx, p, "unlisted", "wallet", unlistedStatus(m.RefundID, m.State)); err == nil {
+			err = g.putOff(ctx, m, g.Now().Add(confirmGap), nil)
+		}
+	case m.RefundID == "":
+		_, err = g.settle(ctx, p.MerchantID, p.ID, m.State, "wallet")
+	case m.refund.ID == "":
+		err = g.foreignRefund(ctx, m)
+	default:
+		_, err = g.settleRefund(ctx, m.refund, m.State, "wallet")
+	}
+	switch {
+	case errors.Is(err, errForeignTrade):
+		return refused("the trade number belongs to another payment", err)
+	case errors.Is(err, errOtherAmount):
+		return nil // the payment is flagged
+	}
+	return err
+}
+
+// foreignRefund takes the wallet's true word that money of an order went back
+// under a number that is none of its refunds: somebody gave it back at the
+// wallet itself. It is not ours to count; the payment is flagged for a person to
+// look at.
+func (g *Gateway) foreignRefund(ctx context.Context, m posted) error {
+	if m.State.Outcome != wallet.Succeeded {
+		return nil
+	}
+	return g.needsLook(ctx, m.payment, "refund_foreign", "wallet", givenBackAs(m.RefundID))
 }
 
 func refused(why string, err error) error {

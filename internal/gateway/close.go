@@ -142,7 +142,7 @@ func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p p
 		}
 		switch {
 		case err != nil:
-			return p, walletError(err)
+			return p, walletError(g.noticed(ctx, p, "", state, err, actor))
 		case state.Outcome != wallet.Closed && state.Outcome != wallet.NotFound:
 			return p, walletError(wallet.ErrUnknown)
 		}

@@ -21,10 +21,14 @@ type connectors struct {
 	open map[[2]string]opened // by merchant and account
 }
 
+// opened is an account's connector. Its calls are made within the bound on
+// those in flight.
 type opened struct {
 	wallet.Connector
-	info wallet.Info
-	at   time.Time // the account's UpdatedAt
+	info   wallet.Info
+	at     time.Time // the account's UpdatedAt
+	lanes  *lanes    // the account's, however often its settings change
+	inside bool      // a place is taken already
 }
 
 // connector returns the connector of an account.
@@ -32,8 +36,9 @@ func (g *Gateway) connector(a pay.WalletAccount) (opened, error) {
 	key := [2]string{a.MerchantID, a.ID}
 	g.connectors.mu.Lock()
 	defer g.connectors.mu.Unlock()
-	if c, ok := g.connectors.open[key]; ok && c.at.Equal(a.UpdatedAt) {
-		return c, nil
+	before, ok := g.connectors.open[key]
+	if ok && before.at.Equal(a.UpdatedAt) {
+		return before, nil
 	}
 	driver, ok := g.Wallets[a.Wallet]
 	if !ok {
@@ -43,7 +48,10 @@ func (g *Gateway) connector(a pay.WalletAccount) (opened, error) {
 	if err != nil {
 		return opened{}, fmt.Errorf("gateway: account %s/%s: %w", a.MerchantID, a.ID, err)
 	}
-	c := opened{Connector: conn, info: driver.Info, at: a.UpdatedAt}
+	c := opened{Connector: conn, info: driver.Info, at: a.UpdatedAt, lanes: before.lanes}
+	if c.lanes == nil {
+		c.lanes = newLanes()
+	}
 	if g.connectors.open == nil {
 		g.connectors.open = map[[2]string]opened{}
 	}

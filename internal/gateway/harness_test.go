@@ -29,8 +29,8 @@ type scripted struct {
 	refund, queryRefund func(context.Context, wallet.Refund) (wallet.State, error)
 	back                map[string]int64 // given back, by refund
 	gap                 time.Duration    // between refunds
-	// confirm is put into notices if it is set.
-	confirm func(context.Context, wallet.Order) error
+	// confirm is what notices are confirmed by, if it is set.
+	confirm func(context.Context, wallet.Notice) (wallet.State, error)
 }
 
 func (s *scripted) note(what string) {
@@ -137,7 +137,16 @@ func (s *scripted) Notification(_ http.Header, body []byte) (wallet.Notice, erro
 	if err := json.Unmarshal(body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	return wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: s.confirm}, nil
+	n := wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success")}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if confirm := s.confirm; confirm != nil {
+		n.Confirm = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
+			s.note("confirm " + o.ID)
+			return confirm(ctx, n)
+		}
+	}
+	return n, nil
 }
 
 // message is a scripted wallet's notification.
@@ -374,6 +383,11 @@ func (b *bench) notice(id string, s wallet.State) ([]byte, error) {
 		b.t.Fatal(err)
 	}
 	return b.Callback(b.t.Context(), "123456", "main", nil, body)
+}
+
+// confirmed is a wallet that stands by every notice, or answers with err.
+func confirmed(err error) func(context.Context, wallet.Notice) (wallet.State, error) {
+	return func(_ context.Context, n wallet.Notice) (wallet.State, error) { return n.State, err }
 }
 
 // paidBy is the wallet's word that trade paid 12.30 HKD.

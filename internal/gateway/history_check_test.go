@@ -63,10 +63,12 @@ func (s *site) settleAll() {
 	r := s.replicas[0]
 	taken := map[message]bool{}
 	for range 500 {
+		repeat := false
 		for _, id := range s.world.order {
 			for _, m := range s.world.trades[id].notices {
 				if !taken[m] {
 					taken[m] = s.post(r, m) == nil
+					repeat = repeat || !taken[m]
 				}
 			}
 		}
@@ -85,6 +87,9 @@ func (s *site) settleAll() {
 		sooner(r.Store.NextDuePayment(r.ctx))
 		sooner(r.Store.NextDueRefund(r.ctx))
 		sooner(r.Store.NextDelivery(r.ctx, nil))
+		if repeat {
+			sooner(s.now.Add(confirmGap), nil)
+		}
 		if next.IsZero() {
 			return
 		}

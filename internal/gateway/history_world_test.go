@@ -210,14 +210,14 @@ func (c teller) Notification(_ http.Header, body []byte) (wallet.Notice, error) 
 	if err := json.Unmarshal(body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	return wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: func(context.Context, wallet.Order) error {
+	return wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: func(context.Context, wallet.Order) (wallet.State, error) {
 		_, err := c.ask(nil, func() (wallet.State, error) {
 			if t := c.world.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
 				return wallet.State{}, nil
 			}
 			return wallet.State{}, &wallet.Rejection{Code: "NOT_OURS"}
 		})
-		return err
+		return m.State, err
 	}}, nil
 }
 

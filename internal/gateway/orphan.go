@@ -116,12 +116,16 @@ func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
 // what the notice says. The signature alone is never enough.
 func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notice) (s wallet.State, err error) {
 	order := wallet.Order{ID: n.OrderID, Amount: n.State.Amount}
+	conn, leave, free := conn.enterMessage()
+	if !free {
+		return s, messagesFull("the wallet must come again")
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
 	switch {
 	case n.Confirm != nil:
-		s = n.State
-		err = n.Confirm(ctx, order)
+		s, err = n.Confirm(ctx, order)
 	case n.RefundID != "":
 		s, err = conn.QueryRefund(ctx, wallet.Refund{ID: n.RefundID, Order: order, Amount: n.State.Amount})
 	default:

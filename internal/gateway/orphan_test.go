@@ -232,7 +232,7 @@ func TestALostOrdersMoneyIsSurplusOfAnOrderThatIsPaid(t *testing.T) {
 
 func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 	for name, c := range map[string]struct {
-		confirm func(context.Context, wallet.Order) error
+		confirm func(context.Context, wallet.Notice) (wallet.State, error)
 		query   func(context.Context, wallet.Order) (wallet.State, error)
 		want    pay.Code
 	}{
@@ -253,9 +253,7 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 			s.Amount.Minor++
 			return s, nil
 		}, want: pay.BadSignature},
-		"no by a notice's own question": {confirm: func(context.Context, wallet.Order) error {
-			return &wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}
-		}, want: pay.BadSignature},
+		"no by a notice's own question": {confirm: confirmed(&wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}), want: pay.BadSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)

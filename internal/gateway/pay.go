@@ -182,22 +182,28 @@ func (g *Gateway) ended(p pay.Payment) error {
 // wait for it briefly. A crash leaves the order Created without a reference:
 // the next request, or Recover, asks again under the same id.
 func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, error) {
+	// The merchant may hang up; what the wallet was asked must still be kept.
+	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.WalletTimeout)
+	defer cancel()
+	conn, leave, err := conn.enter(asked)
+	if err != nil {
+		return p, walletError(err)
+	}
+	defer leave()
 	mine, err := g.Store.MarkAsked(ctx, p.MerchantID, p.ID, g.Now(), g.WalletTimeout)
 	if err != nil {
 		return p, err
 	}
 	if !mine {
+		leave()
 		return g.awaitRegistration(ctx, p)
 	}
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return p, err
 	}
-	// The merchant may hang up; what the wallet was asked must still be kept.
-	ctx = context.WithoutCancel(ctx)
-	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
-	defer cancel()
 	checkout, err := conn.Pay(asked, order)
+	leave()
 	var no *wallet.Rejection
 	again := !p.AskedAt.IsZero()
 	if err != nil && (!errors.As(err, &no) || again && ofAccount(err)) {

@@ -63,6 +63,11 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	back := wallet.Refund{ID: c.ID, Order: order, Amount: c.Amount, At: c.CreatedAt, Retry: c.Sends > 0}
 	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
+	conn, leave, err := conn.enter(asked) // before the sending is counted
+	if err != nil {
+		return c.Refund, next, walletError(err)
+	}
+	defer leave()
 	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
 		state, err := conn.QueryRefund(asked, back)
 		switch {
@@ -71,7 +76,7 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 			r, err = g.settleRefund(ctx, c.Refund, state, actor)
 			return r, next, err
 		case err != nil && !ofAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
-			return c.Refund, next, walletError(err)
+			return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, actor))
 		}
 	}
 	if next, err = g.release(ctx, c, conn); err != nil || !next.IsZero() {
@@ -82,7 +87,7 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	case err != nil && c.Automatic() && ofAccount(err):
 		return c.Refund, next, fmt.Errorf("%w: %w", errLateMoneyStays, err)
 	case err != nil:
-		return c.Refund, next, walletError(err)
+		return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, actor))
 	case stays(c.Refund, state):
 		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
 	}
@@ -175,11 +180,11 @@ func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State
 		}
 		r = before
 		switch {
-		case s.Outcome == wallet.Succeeded && s.Amount.Currency != "" && s.Amount != r.Amount:
-			wrong = errOtherAmount
-			flagged, err = g.flag(tx, p, "refund_contradicted", actor, s.Amount.String()+" by the wallet's word: "+r.ID)
-		case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed, s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
-			flagged, err = g.flag(tx, p, "refund_contradicted", actor, string(r.Status)+", now "+string(s.Outcome)+": "+r.ID)
+		case contradiction(r, s) != "":
+			if s.Outcome == wallet.Succeeded && s.Amount.Currency != "" && s.Amount != r.Amount {
+				wrong = errOtherAmount
+			}
+			flagged, err = g.flag(tx, p, "refund_contradicted", actor, contradiction(r, s))
 		case r.Status != pay.RefundPending, stays(r, s):
 			return nil
 		case s.Outcome == wallet.Succeeded:

@@ -53,12 +53,12 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Paym
 	defer deadline.Stop()
 	// Questions outlive the caller: an answer that is on its way is still worth storing.
 	ctx = context.WithoutCancel(ctx)
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
 	var mu sync.Mutex
 	answers := append([]pay.Payment(nil), payments...)
-	slots := make(chan struct{}, askAtOnce)
+	slots := make(lane, askAtOnce)
 	done := make(chan struct{})
-	stop := make(chan struct{})
-	defer close(stop)
 	var asking sync.WaitGroup
 	for i, p := range payments {
 		if !p.Status.Open() {
@@ -67,13 +67,11 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Paym
 		asking.Add(1)
 		g.background.Go(func() {
 			defer asking.Done()
-			select {
-			case slots <- struct{}{}:
-				defer func() { <-slots }()
-			case <-stop:
+			if slots.enter(waiting) != nil {
 				return
 			}
-			if now, err := g.ask(ctx, p); err != nil {
+			defer slots.leave()
+			if now, err := g.ask(waiting, p); err != nil {
 				g.Log.WarnContext(ctx, "wallet could not be asked", "syssn", p.ID, "error", err)
 			} else {
 				mu.Lock()
@@ -93,7 +91,9 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Paym
 }
 
 // ask looks at a payment unless there is nothing to learn yet or that was done
-// within askGap.
+// within askGap. It waits for its turn among the account's calls until ctx ends,
+// for askWithin at most, and then gives the payment back as it is; a question
+// that was begun goes on.
 func (g *Gateway) ask(ctx context.Context, p pay.Payment) (pay.Payment, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
@@ -102,9 +102,17 @@ func (g *Gateway) ask(ctx context.Context, p pay.Payment) (pay.Payment, error) {
 	if g.unseen(p, conn.info) && g.Now().Before(p.ExpiresAt) {
 		return p, nil
 	}
+	waiting, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	conn, leave, err := conn.enter(waiting)
+	if err != nil {
+		return p, nil
+	}
+	defer leave()
+	ctx = context.WithoutCancel(ctx)
 	mine, err := g.Store.MarkAsked(ctx, p.MerchantID, p.ID, g.Now(), askGap)
 	if err != nil || !mine {
 		return p, err
 	}
-	return g.look(ctx, p, "merchant")
+	return g.lookBy(ctx, conn, p, "merchant")
 }

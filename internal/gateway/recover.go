@@ -19,6 +19,9 @@ var lateLooks = []time.Duration{time.Hour, 12*time.Hour + 15*time.Minute, 25 * t
 // lateMargin is added to the wallet's maximum for the last of all looks.
 const lateMargin = time.Hour
 
+// messagesRepeat is how long a wallet repeats a message that is not acknowledged.
+const messagesRepeat = 25 * time.Hour
+
 // Run looks at payments and refunds when they are due (the row is the schedule),
 // until ctx ends: open payments, so that a lost notification is made up for and
 // the end of an order's life is noticed; those that were given up, for late
@@ -147,6 +150,9 @@ func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 	}
 	p.Looks = c.Looks + 1
 	due := g.nextLook(ctx, p)
+	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(messagesRepeat)) {
+		due = g.Now().Add(g.Looks[min(p.Looks, len(g.Looks)-1)]) // a message about it was put off
+	}
 	switch err := g.Store.ReschedulePayment(ctx, c, due); {
 	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over
 	case err != nil:
@@ -159,14 +165,17 @@ func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 // when the wallet has definitely not been paid, and cannot be any more if it can
 // see to that: where it does not answer the payment stays as it is.
 func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Payment, error) {
-	if p.Status == pay.Paid {
-		return p, nil
-	}
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return p, err
 	}
-	if g.unseen(p, conn.info) {
+	return g.lookBy(ctx, conn, p, actor)
+}
+
+// lookBy is look, by the payment's own connector. An order that the wallet
+// cannot know of is asked about only if a message spoke of it all the same.
+func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, actor string) (pay.Payment, error) {
+	if g.unseen(p, conn.info) && p.ConfirmedAt.IsZero() {
 		if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
 			return g.giveUp(ctx, p, actor, "never opened")
 		}
@@ -180,7 +189,7 @@ func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Pa
 	defer cancel()
 	state, err := conn.Query(asked, order)
 	if err != nil {
-		return p, walletError(err)
+		return p, walletError(g.noticed(ctx, p, "", state, err, actor))
 	}
 	settled, err := g.settle(ctx, p.MerchantID, p.ID, state, actor)
 	if errors.Is(err, errForeignTrade) {

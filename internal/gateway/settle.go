@@ -90,7 +90,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 			return p, false, nil // a repeat
 		}
 		// One trade, two amounts: somebody must ask the wallet.
-		p, err = g.flag(tx, p, "surplus", actor, fmt.Sprintf("trade %s was %s before, now %s", s.TradeNo, l.Amount, s.Amount))
+		p, err = g.flag(tx, p, "surplus", actor, twoAmounts(s.TradeNo, l.Amount, s.Amount))
 		return p, false, err
 	}
 	if s.GivenBack {
@@ -174,35 +174,45 @@ func (g *Gateway) end(tx *store.Tx, p *pay.Payment, actor, why string) error {
 // once, however often the wallet tells of it.
 func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pay.Payment, error) {
 	if p.Surplus {
-		known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why)
-		if err != nil || known {
+		if known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why); err != nil || known {
 			return p, err
 		}
-		return p, g.record(tx, g.event(p, kind, actor, why))
+	} else if err := tx.FlagPayment(p.MerchantID, p.ID); err != nil {
+		return p, err
 	}
 	p.Surplus = true
-	return p, g.move(tx, p, p.Status, g.event(p, kind, actor, why))
+	return p, g.record(tx, g.event(p, kind, actor, why))
 }
 
-// needsLook is flag in a transaction of its own.
+// needsLook is flag in a transaction of its own. Each reason is logged once.
 func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why string) error {
-	var before, flagged pay.Payment
-	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		if before, err = tx.Payment(p.MerchantID, p.ID); err == nil {
-			flagged, err = g.flag(tx, before, kind, actor, why)
+	isNew := false
+	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
+		current, err := tx.Payment(p.MerchantID, p.ID)
+		if err != nil {
+			return err
 		}
+		known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why)
+		if isNew = !known; err != nil || known {
+			return err
+		}
+		p, err = g.flag(tx, current, kind, actor, why)
 		return err
 	})
-	if err == nil {
-		g.logMove(ctx, before, flagged, actor)
+	if err == nil && isNew {
+		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", actor, "why", why)
 	}
 	return err
 }
 
-// givenBackPastUs is what is kept of a trade that was paid and given back before
-// we knew of it.
-func givenBackPastUs(tradeNo string) string {
-	return "trade " + tradeNo + " was paid, and given back in full at the wallet itself"
+// noticed gives err back, and flags the payment if the wallet, asked about it or
+// about its refund, has answered with a status that its documents do not list:
+// nothing else would ever come of it.
+func (g *Gateway) noticed(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, actor string) error {
+	if !errors.Is(err, wallet.ErrUnlisted) {
+		return err
+	}
+	return errors.Join(err, g.needsLook(ctx, p, "unlisted", actor, unlistedStatus(refundID, s)))
 }
 
 // record writes an event.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -131,7 +132,7 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 func TestOutcomesThatAreNotFinalChangeNothing(t *testing.T) {
 	b := newBench(t)
 	p := b.ordered("A1", true)
-	for _, o := range []wallet.Outcome{wallet.Unknown, wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "", "TRADE_WHATEVER"} {
+	for _, o := range []wallet.Outcome{wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "", "TRADE_WHATEVER"} {
 		if _, err := b.notice(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
 			t.Errorf("%s: %v", o, err)
 		}
@@ -249,12 +250,12 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 			return err
 		}, pay.BadSignature},
 		"one that the wallet does not stand by": {func(b *bench, p pay.Payment) error {
-			b.wallet.confirm = func(context.Context, wallet.Order) error { return &wallet.Rejection{Code: "false"} }
+			b.wallet.confirm = confirmed(&wallet.Rejection{Code: "false"})
 			_, err := b.notice(p.ID, paidBy("T1"))
 			return err
 		}, pay.BadSignature},
 		"one that the wallet was silent about": {func(b *bench, p pay.Payment) error {
-			b.wallet.confirm = func(context.Context, wallet.Order) error { return wallet.ErrUnknown }
+			b.wallet.confirm = confirmed(wallet.ErrUnknown)
 			_, err := b.notice(p.ID, paidBy("T1"))
 			return err
 		}, pay.OutcomeUnknown},
@@ -274,17 +275,12 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 func TestAConfirmedNoticeSettles(t *testing.T) {
 	b := newBench(t)
 	p := b.ordered("A1", true)
-	b.wallet.confirm = func(_ context.Context, o wallet.Order) error {
-		if o.ID != p.ID {
-			t.Errorf("asked about %s", o.ID)
-		}
-		return nil
-	}
+	b.wallet.confirm = confirmed(nil)
 	if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.stored(p.ID); got.Status != pay.Paid {
-		t.Errorf("stored %+v", got)
+	if got := b.stored(p.ID); got.Status != pay.Paid || !slices.Contains(b.wallet.asked, "confirm "+p.ID) {
+		t.Errorf("stored %+v, asked %v", got, b.wallet.asked)
 	}
 }
 

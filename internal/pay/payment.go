@@ -53,6 +53,8 @@ type Payment struct {
 
 	CloseID      string    // 26 digits: the merchant's wish to call it off; "" if there was none
 	CloseAskedAt time.Time // when it was made
+
+	ConfirmedAt time.Time // last time that a wallet's message about it had the wallet asked
 }
 
 // Refund is a part or all of a payment given back once.

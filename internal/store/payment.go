@@ -87,6 +87,22 @@ func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time
 	})
 }
 
+// MarkConfirmed is MarkAsked for ConfirmedAt: the two gaps do not touch each other.
+func (db *DB) MarkConfirmed(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
+	return db.changed(ctx, "mark confirmed payment "+id, func(tx *Tx) (int64, error) {
+		return tx.q.MarkConfirmed(tx.ctx, queries.MarkConfirmedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)), NewerThan: ms(at.Add(gap + clocksDiffer))})
+	})
+}
+
+// HastenPayment makes a payment, in whatever state, due at the given time, if it is not
+// due before, and reports whether it did. A lease stays what it is: who has it
+// finds the time when it reschedules the payment.
+func (db *DB) HastenPayment(ctx context.Context, merchantID, id string, due, now time.Time) (bool, error) {
+	return db.changed(ctx, "hasten payment "+id, func(tx *Tx) (int64, error) {
+		return tx.q.HastenPayment(tx.ctx, queries.HastenPaymentParams{MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now)})
+	})
+}
+
 // clocksDiffer is how much the replicas' clocks may differ.
 const clocksDiffer = 30 * time.Second
 
@@ -126,12 +142,13 @@ func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Du
 	return claims, nil
 }
 
-// ReschedulePayment ends a claim: the next look is at due (zero: none), and
-// Looks counts one more. ErrLeaseLost if the lease is no longer ours.
+// ReschedulePayment ends a claim: the next look is at due (zero: none), or
+// earlier where it was hastened meanwhile, and Looks counts one more.
+// ErrLeaseLost if the lease is no longer ours.
 func (db *DB) ReschedulePayment(ctx context.Context, c PaymentClaim, due time.Time) error {
 	ours, err := db.changed(ctx, "reschedule payment "+c.ID, func(tx *Tx) (int64, error) {
 		return tx.q.ReschedulePayment(tx.ctx, queries.ReschedulePaymentParams{
-			MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease, Due: ms(due),
+			MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease, Due: ms(due), Claimed: ms(c.DueAt),
 		})
 	})
 	if err == nil && !ours {
@@ -156,6 +173,31 @@ func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.E
 // Movements lists a payment's lines of the money record, oldest first.
 func (db *DB) Movements(ctx context.Context, merchantID, paymentID string) ([]pay.Movement, error) {
 	return list(toMovement)(db.read.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
+// Movement returns the line of the money record with the debited account, trade
+// number and refund, whichever payment's it is, or ErrNotFound.
+func (db *DB) Movement(ctx context.Context, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
+	return movement(ctx, db.read, merchantID, debit, tradeNo, refundID)
+}
+
+// HasEvent reports whether a payment has an event of a kind with a detail.
+func (db *DB) HasEvent(ctx context.Context, merchantID, paymentID, kind, detail string) (bool, error) {
+	return hasEvent(ctx, db.read, merchantID, paymentID, kind, detail)
+}
+
+func movement(ctx context.Context, q *queries.Queries, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
+	row, err := q.Movement(ctx, queries.MovementParams{
+		MerchantID: merchantID, Debit: debit, TradeNo: clean(tradeNo), RefundID: refundID,
+	})
+	return toMovement(row), notFound(err)
+}
+
+func hasEvent(ctx context.Context, q *queries.Queries, merchantID, paymentID, kind, detail string) (bool, error) {
+	n, err := q.CountEventsSaying(ctx, queries.CountEventsSayingParams{
+		MerchantID: merchantID, PaymentID: paymentID, Kind: kind, Detail: clean(detail),
+	})
+	return n > 0, wrap("look for an event of payment "+paymentID, err)
 }
 
 func toEvent(e queries.Event) pay.Event {

@@ -10,7 +10,7 @@ import (
 const paymentColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
 	device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus,
 	created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at,
-	close_id, close_asked_at, wallet_order_id`
+	close_id, close_asked_at, wallet_order_id, confirmed_at`
 
 func paymentFields(p *queries.Payment) []any {
 	return []any{
@@ -18,7 +18,7 @@ func paymentFields(p *queries.Payment) []any {
 		&p.Amount, &p.Currency, &p.Goods, &p.ClientTime, &p.DeviceID, &p.ReturnURL, &p.NotifyURL, &p.OpenID, &p.NoCredit,
 		&p.Status, &p.WalletRef, &p.TradeNo, &p.BuyerID, &p.Failure, &p.Late, &p.Surplus,
 		&p.CreatedAt, &p.ExpiresAt, &p.OpenedAt, &p.PaidAt, &p.ClosedAt, &p.AskedAt, &p.DueAt, &p.Looks,
-		&p.Refunding, &p.Refunded, &p.Lease, &p.ClaimableAt, &p.CloseID, &p.CloseAskedAt, &p.WalletOrderID,
+		&p.Refunding, &p.Refunded, &p.Lease, &p.ClaimableAt, &p.CloseID, &p.CloseAskedAt, &p.WalletOrderID, &p.ConfirmedAt,
 	}
 }
 
@@ -34,6 +34,7 @@ func fromPayment(p pay.Payment) queries.Payment {
 		ClosedAt: ms(p.ClosedAt), AskedAt: ms(p.AskedAt), DueAt: ms(p.DueAt), Looks: int64(p.Looks),
 		Refunding: p.Refunding, Refunded: p.Refunded, ClaimableAt: ms(p.DueAt),
 		CloseID: p.CloseID, CloseAskedAt: ms(p.CloseAskedAt), WalletOrderID: p.WalletOrderID,
+		ConfirmedAt: ms(p.ConfirmedAt),
 	}
 }
 
@@ -48,6 +49,6 @@ func toPayment(r queries.Payment) pay.Payment {
 		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), OpenedAt: at(r.OpenedAt), PaidAt: at(r.PaidAt),
 		ClosedAt: at(r.ClosedAt), AskedAt: at(r.AskedAt), DueAt: at(r.DueAt), Looks: int(r.Looks),
 		Refunding: r.Refunding, Refunded: r.Refunded, CloseID: r.CloseID, CloseAskedAt: at(r.CloseAskedAt),
-		WalletOrderID: r.WalletOrderID,
+		WalletOrderID: r.WalletOrderID, ConfirmedAt: at(r.ConfirmedAt),
 	}
 }

@@ -84,6 +84,20 @@ WHERE merchant_id = @merchant_id AND id = @id AND opened_at = 0 AND status IN ('
 UPDATE payment SET asked_at = @at
 WHERE merchant_id = @merchant_id AND id = @id AND (asked_at < @older_than OR asked_at > @newer_than);
 
+-- name: MarkConfirmed :execrows
+UPDATE payment SET confirmed_at = @at
+WHERE merchant_id = @merchant_id AND id = @id AND (confirmed_at <= @older_than OR confirmed_at > @newer_than);
+
+-- name: HastenPayment :execrows
+UPDATE payment SET due_at = @due, claimable_at = CASE WHEN lease = '' THEN @due ELSE claimable_at END
+WHERE merchant_id = @merchant_id AND id = @id
+AND (due_at = 0 OR due_at > @due OR lease <> '' AND due_at <= @now);
+
+-- name: HastenRefund :execrows
+UPDATE refund SET due_at = @due, claimable_at = CASE WHEN lease = '' THEN @due ELSE claimable_at END
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'pending'
+AND (due_at > @due OR lease <> '' AND due_at <= @now);
+
 -- name: ClaimPayments :many
 UPDATE payment SET lease = @lease, claimable_at = @until
 WHERE (merchant_id, id) IN (
@@ -103,7 +117,9 @@ FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
 RETURNING p.*;
 
 -- name: ReschedulePayment :execrows
-UPDATE payment SET due_at = @due, claimable_at = @due, looks = looks + 1, lease = ''
+UPDATE payment SET looks = looks + 1, lease = '',
+    due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
+    claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
 
 -- name: NextDuePayment :one
@@ -178,7 +194,9 @@ FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
 RETURNING r.*;
 
 -- name: RescheduleRefund :execrows
-UPDATE refund SET due_at = @due, claimable_at = @due, looks = looks + 1, lease = ''
+UPDATE refund SET looks = looks + 1, lease = '',
+    due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
+    claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
 
 -- name: NextDueRefund :one
@@ -200,6 +218,9 @@ ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING;
 
 -- name: Movement :one
 SELECT * FROM movement WHERE merchant_id = @merchant_id AND debit = @debit AND trade_no = @trade_no AND refund_id = @refund_id;
+
+-- name: FlagPayment :execrows
+UPDATE payment SET surplus = 1 WHERE merchant_id = $1 AND id = $2;
 
 -- name: Movements :many
 SELECT * FROM movement WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, id;

@@ -177,18 +177,25 @@ func (db *DB) ClaimDueRefunds(ctx context.Context, now time.Time, lease time.Dur
 	return claims, nil
 }
 
-// RescheduleRefund ends a claim: the next look is at due, and Looks counts one
-// more. ErrLeaseLost if the lease is no longer ours.
+// RescheduleRefund ends a claim, as ReschedulePayment does.
 func (db *DB) RescheduleRefund(ctx context.Context, c RefundClaim, due time.Time) error {
 	ours, err := db.changed(ctx, "reschedule refund "+c.ID, func(tx *Tx) (int64, error) {
 		return tx.q.RescheduleRefund(tx.ctx, queries.RescheduleRefundParams{
-			MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease, Due: ms(due),
+			MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease, Due: ms(due), Claimed: ms(c.DueAt),
 		})
 	})
 	if err == nil && !ours {
 		return ErrLeaseLost
 	}
 	return err
+}
+
+// HastenRefund makes a pending refund due at the given time, as HastenPayment
+// makes a payment.
+func (db *DB) HastenRefund(ctx context.Context, merchantID, id string, due, now time.Time) (bool, error) {
+	return db.changed(ctx, "hasten refund "+id, func(tx *Tx) (int64, error) {
+		return tx.q.HastenRefund(tx.ctx, queries.HastenRefundParams{MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now)})
+	})
 }
 
 // NextDueRefund returns the earliest time at which a refund becomes claimable,

@@ -62,6 +62,13 @@ func (tx *Tx) SetWalletOrderID(merchantID, id, number string) error {
 		queries.SetWalletOrderIDParams{MerchantID: merchantID, ID: id, WalletOrderID: number}))
 }
 
+// FlagPayment sets Surplus, and leaves everything else as it is: the payment's
+// next look, and a lease on it, too.
+func (tx *Tx) FlagPayment(merchantID, id string) error {
+	_, err := tx.q.FlagPayment(tx.ctx, queries.FlagPaymentParams{MerchantID: merchantID, ID: id})
+	return wrap("flag payment "+id, err)
+}
+
 // MarkClosing writes p's CloseID, CloseAskedAt and DueAt if the payment is open
 // and nobody has asked to close it, and reports whether it did.
 func (tx *Tx) MarkClosing(p pay.Payment) (bool, error) {
@@ -86,10 +93,7 @@ func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
 // Movement returns the line of the money record with the debited account, trade
 // number and refund, whichever payment's it is, or ErrNotFound.
 func (tx *Tx) Movement(merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
-	row, err := tx.q.Movement(tx.ctx, queries.MovementParams{
-		MerchantID: merchantID, Debit: debit, TradeNo: clean(tradeNo), RefundID: refundID,
-	})
-	return toMovement(row), notFound(err)
+	return movement(tx.ctx, tx.q, merchantID, debit, tradeNo, refundID)
 }
 
 // AddEvent writes what happened to a payment, with the payment's next Seq. The
@@ -110,10 +114,7 @@ func (tx *Tx) CountEvents(merchantID, paymentID, kind string) (int, error) {
 
 // HasEvent reports whether a payment has an event of a kind with a detail.
 func (tx *Tx) HasEvent(merchantID, paymentID, kind, detail string) (bool, error) {
-	n, err := tx.q.CountEventsSaying(tx.ctx, queries.CountEventsSayingParams{
-		MerchantID: merchantID, PaymentID: paymentID, Kind: kind, Detail: clean(detail),
-	})
-	return n > 0, wrap("look for an event of payment "+paymentID, err)
+	return hasEvent(tx.ctx, tx.q, merchantID, paymentID, kind, detail)
 }
 
 // AddDelivery writes a notification to be sent, due at once: d's CreatedAt, or

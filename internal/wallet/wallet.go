@@ -23,7 +23,8 @@ import (
 // wallet said no; ErrNotSent, nothing left this machine and the call can be
 // repeated; ErrUnknown, it may have happened, so the order stays as it is and
 // is asked about again; ErrUnsupported. A status or a code that the wallet's
-// documents do not list is ErrUnknown, never a failure and never a success.
+// documents do not list is ErrUnknown, never a failure and never a success; a
+// status is ErrUnlisted as well.
 type Connector interface {
 	// Pay gives the address to send the buyer's browser to. It never means that
 	// anything is paid. With Info.Offline it needs no network, and the same
@@ -152,10 +153,10 @@ type Notice struct {
 	Reply    []byte // the body that makes the wallet stop repeating it
 
 	// Confirm is nil where the signature alone proves the notice. Otherwise the
-	// notice settles nothing until Confirm has asked the wallet itself: nil
-	// means that the wallet stands by it, *Rejection that it does not, anything
-	// else that it is not known.
-	Confirm func(ctx context.Context, o Order) error
+	// notice settles nothing until Confirm has asked the wallet itself. It gives
+	// the notice's State, with GivenBack if the wallet says that of it now.
+	// *Rejection: the wallet does not stand by it; any other error: not known.
+	Confirm func(ctx context.Context, o Order) (State, error)
 }
 
 // The failures that are values.
@@ -164,6 +165,11 @@ var (
 	ErrUnknown     = errors.New("wallet: outcome unknown")
 	ErrUnsupported = errors.New("wallet: not supported")
 )
+
+// ErrUnlisted is an ErrUnknown too: the wallet has answered, signed, with a
+// status that its documents do not list. The State's Code has it. It may stay so
+// for ever, so a person has to look.
+var ErrUnlisted = fmt.Errorf("%w: a status that the wallet's documents do not list", ErrUnknown)
 
 // Rejection is a wallet's refusal: a definite no, by a code that its documents
 // list as one.

@@ -246,7 +246,7 @@ func (q *Queries) PageOfPayments(ctx context.Context, arg PageOfPaymentsParams) 
 }
 
 const paymentsFromTo = `-- name: PaymentsFromTo :many
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND id >= $2 AND id <= $3
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND id >= $2 AND id <= $3
 `
 
 type PaymentsFromToParams struct {
@@ -304,6 +304,7 @@ func (q *Queries) PaymentsFromTo(ctx context.Context, arg PaymentsFromToParams) 
 			&i.CloseID,
 			&i.CloseAskedAt,
 			&i.WalletOrderID,
+			&i.ConfirmedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -162,6 +162,7 @@ type Payment struct {
 	CloseID       string
 	CloseAskedAt  int64
 	WalletOrderID string
+	ConfirmedAt   int64
 }
 
 type RateSlot struct {

@@ -276,7 +276,7 @@ WHERE (merchant_id, id) IN (
     AND CAST($4 AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
     ORDER BY p.claimable_at LIMIT CAST($5 AS BIGINT))
 AND +claimable_at <= $3
-RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id
+RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at
 `
 
 type ClaimPaymentsParams struct {
@@ -342,6 +342,7 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 			&i.CloseID,
 			&i.CloseAskedAt,
 			&i.WalletOrderID,
+			&i.ConfirmedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -363,7 +364,7 @@ WITH due AS (
     ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE payment p SET lease = $1, claimable_at = $2
 FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
-RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at, p.wallet_order_id
+RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at, p.wallet_order_id, p.confirmed_at
 `
 
 type ClaimPaymentsLockingParams struct {
@@ -429,6 +430,7 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 			&i.CloseID,
 			&i.CloseAskedAt,
 			&i.WalletOrderID,
+			&i.ConfirmedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -903,6 +905,23 @@ func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) 
 	return result.RowsAffected()
 }
 
+const flagPayment = `-- name: FlagPayment :execrows
+UPDATE payment SET surplus = 1 WHERE merchant_id = $1 AND id = $2
+`
+
+type FlagPaymentParams struct {
+	MerchantID string
+	ID         string
+}
+
+func (q *Queries) FlagPayment(ctx context.Context, arg FlagPaymentParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, flagPayment, arg.MerchantID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const giveBackRate = `-- name: GiveBackRate :exec
 UPDATE rate_slot SET taken = CASE WHEN taken > $1 THEN taken - $1 ELSE 0 END
 WHERE app_code = $2 AND second = $3 AND second > 0
@@ -917,6 +936,58 @@ type GiveBackRateParams struct {
 func (q *Queries) GiveBackRate(ctx context.Context, arg GiveBackRateParams) error {
 	_, err := q.db.ExecContext(ctx, giveBackRate, arg.Given, arg.AppCode, arg.Second)
 	return err
+}
+
+const hastenPayment = `-- name: HastenPayment :execrows
+UPDATE payment SET due_at = $1, claimable_at = CASE WHEN lease = '' THEN $1 ELSE claimable_at END
+WHERE merchant_id = $2 AND id = $3
+AND (due_at = 0 OR due_at > $1 OR lease <> '' AND due_at <= $4)
+`
+
+type HastenPaymentParams struct {
+	Due        int64
+	MerchantID string
+	ID         string
+	Now        int64
+}
+
+func (q *Queries) HastenPayment(ctx context.Context, arg HastenPaymentParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, hastenPayment,
+		arg.Due,
+		arg.MerchantID,
+		arg.ID,
+		arg.Now,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const hastenRefund = `-- name: HastenRefund :execrows
+UPDATE refund SET due_at = $1, claimable_at = CASE WHEN lease = '' THEN $1 ELSE claimable_at END
+WHERE merchant_id = $2 AND id = $3 AND status = 'pending'
+AND (due_at > $1 OR lease <> '' AND due_at <= $4)
+`
+
+type HastenRefundParams struct {
+	Due        int64
+	MerchantID string
+	ID         string
+	Now        int64
+}
+
+func (q *Queries) HastenRefund(ctx context.Context, arg HastenRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, hastenRefund,
+		arg.Due,
+		arg.MerchantID,
+		arg.ID,
+		arg.Now,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const lockPace = `-- name: LockPace :one
@@ -994,6 +1065,33 @@ func (q *Queries) MarkClosing(ctx context.Context, arg MarkClosingParams) (int64
 		arg.Due,
 		arg.MerchantID,
 		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const markConfirmed = `-- name: MarkConfirmed :execrows
+UPDATE payment SET confirmed_at = $1
+WHERE merchant_id = $2 AND id = $3 AND (confirmed_at <= $4 OR confirmed_at > $5)
+`
+
+type MarkConfirmedParams struct {
+	At         int64
+	MerchantID string
+	ID         string
+	OlderThan  int64
+	NewerThan  int64
+}
+
+func (q *Queries) MarkConfirmed(ctx context.Context, arg MarkConfirmedParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, markConfirmed,
+		arg.At,
+		arg.MerchantID,
+		arg.ID,
+		arg.OlderThan,
+		arg.NewerThan,
 	)
 	if err != nil {
 		return 0, err
@@ -1274,7 +1372,7 @@ func (q *Queries) NextDueRefund(ctx context.Context) (int64, error) {
 }
 
 const payment = `-- name: Payment :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND id = $2
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND id = $2
 `
 
 type PaymentParams struct {
@@ -1325,12 +1423,13 @@ func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, erro
 		&i.CloseID,
 		&i.CloseAskedAt,
 		&i.WalletOrderID,
+		&i.ConfirmedAt,
 	)
 	return i, err
 }
 
 const paymentByOrderNo = `-- name: PaymentByOrderNo :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
 `
 
 type PaymentByOrderNoParams struct {
@@ -1388,12 +1487,13 @@ func (q *Queries) PaymentByOrderNo(ctx context.Context, arg PaymentByOrderNoPara
 		&i.CloseID,
 		&i.CloseAskedAt,
 		&i.WalletOrderID,
+		&i.ConfirmedAt,
 	)
 	return i, err
 }
 
 const paymentLocking = `-- name: PaymentLocking :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type PaymentLockingParams struct {
@@ -1444,6 +1544,7 @@ func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) 
 		&i.CloseID,
 		&i.CloseAskedAt,
 		&i.WalletOrderID,
+		&i.ConfirmedAt,
 	)
 	return i, err
 }
@@ -1702,11 +1803,14 @@ func (q *Queries) ReleaseRefund(ctx context.Context, arg ReleaseRefundParams) (i
 }
 
 const reschedulePayment = `-- name: ReschedulePayment :execrows
-UPDATE payment SET due_at = $1, claimable_at = $1, looks = looks + 1, lease = ''
-WHERE merchant_id = $2 AND id = $3 AND lease = $4 AND lease <> ''
+UPDATE payment SET looks = looks + 1, lease = '',
+    due_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END,
+    claimable_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END
+WHERE merchant_id = $3 AND id = $4 AND lease = $5 AND lease <> ''
 `
 
 type ReschedulePaymentParams struct {
+	Claimed    int64
 	Due        int64
 	MerchantID string
 	ID         string
@@ -1715,6 +1819,7 @@ type ReschedulePaymentParams struct {
 
 func (q *Queries) ReschedulePayment(ctx context.Context, arg ReschedulePaymentParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, reschedulePayment,
+		arg.Claimed,
 		arg.Due,
 		arg.MerchantID,
 		arg.ID,
@@ -1727,11 +1832,14 @@ func (q *Queries) ReschedulePayment(ctx context.Context, arg ReschedulePaymentPa
 }
 
 const rescheduleRefund = `-- name: RescheduleRefund :execrows
-UPDATE refund SET due_at = $1, claimable_at = $1, looks = looks + 1, lease = ''
-WHERE merchant_id = $2 AND id = $3 AND lease = $4 AND lease <> ''
+UPDATE refund SET looks = looks + 1, lease = '',
+    due_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END,
+    claimable_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END
+WHERE merchant_id = $3 AND id = $4 AND lease = $5 AND lease <> ''
 `
 
 type RescheduleRefundParams struct {
+	Claimed    int64
 	Due        int64
 	MerchantID string
 	ID         string
@@ -1740,6 +1848,7 @@ type RescheduleRefundParams struct {
 
 func (q *Queries) RescheduleRefund(ctx context.Context, arg RescheduleRefundParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, rescheduleRefund,
+		arg.Claimed,
 		arg.Due,
 		arg.MerchantID,
 		arg.ID,

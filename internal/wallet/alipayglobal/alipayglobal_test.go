@@ -274,8 +274,9 @@ func TestNotices(t *testing.T) {
 		"closed":                       {set: map[string]string{"trade_status": "TRADE_CLOSED"}, outcome: wallet.Closed, amount: usd(1234)},
 		"paid nothing":                 {set: map[string]string{"total_fee": "0.00"}, refused: true},
 		"closed without an amount":     {set: map[string]string{"trade_status": "TRADE_CLOSED", "total_fee": ""}, outcome: wallet.Closed},
-		"waiting is never notified":    {set: map[string]string{"trade_status": "WAIT_BUYER_PAY"}, outcome: wallet.Unknown, amount: usd(1234)},
-		"without a status":             {set: map[string]string{"trade_status": ""}, outcome: wallet.Unknown, amount: usd(1234)},
+		"waiting":                      {set: map[string]string{"trade_status": "WAIT_BUYER_PAY"}, outcome: wallet.Waiting, amount: usd(1234)},
+		"of an unlisted status":        {set: map[string]string{"trade_status": "TRADE_SUCCESS"}, outcome: wallet.Unknown, amount: usd(1234)},
+		"without a status":             {set: map[string]string{"trade_status": ""}, refused: true},
 		"paid in a third of a cent":    {set: map[string]string{"total_fee": "12.343"}, refused: true},
 		"paid in unknown money":        {set: map[string]string{"currency": "XXX"}, refused: true},
 		"paid in no money":             {set: map[string]string{"currency": ""}, refused: true},
@@ -354,7 +355,7 @@ func TestWithASharedKeyATrueNoticesIDConfirmsNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := n.Confirm(context.Background(), o); !x.want(err) {
+			if _, err := n.Confirm(context.Background(), o); !x.want(err) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -393,7 +394,7 @@ func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := n.Confirm(context.Background(), o); !x.want(err) {
+			if _, err := n.Confirm(context.Background(), o); !x.want(err) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -431,7 +432,7 @@ func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := n.Confirm(context.Background(), o); !x.want(err) {
+			if _, err := n.Confirm(context.Background(), o); !x.want(err) {
 				t.Errorf("%s, %s: %v", signType, name, err)
 			}
 		}
@@ -470,7 +471,7 @@ func TestNoticeIsConfirmedByQueryOnceNotifyVerifyNoLongerKnowsIt(t *testing.T) {
 			if n.Confirm == nil {
 				t.Fatal("by default notices are confirmed")
 			}
-			if err := n.Confirm(context.Background(), o); !x.want(err) {
+			if _, err := n.Confirm(context.Background(), o); !x.want(err) {
 				t.Errorf("%v", err)
 			}
 		})

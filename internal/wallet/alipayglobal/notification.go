@@ -50,11 +50,12 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 		return wallet.Notice{}, err
 	}
 	if c.confirm {
-		n.Confirm = func(ctx context.Context, o wallet.Order) error {
-			if err := c.confirmNotice(ctx, n, o); err != nil {
-				return fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.ID, err)
+		n.Confirm = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
+			s, err := c.confirmNotice(ctx, n, o)
+			if err != nil {
+				return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.ID, err)
 			}
-			return nil
+			return s, nil
 		}
 	}
 	return n, nil
@@ -88,8 +89,10 @@ func paymentState(m mapi.Message) (wallet.State, error) {
 	if m["notify_type"] != "trade_status_sync" {
 		return wallet.State{}, fmt.Errorf("unlisted notify_type %.64q", m["notify_type"])
 	}
-	if m["trade_no"] == "" {
-		return wallet.State{}, errors.New("it has no trade_no")
+	for _, name := range []string{"trade_no", "trade_status"} {
+		if m[name] == "" {
+			return wallet.State{}, fmt.Errorf("it has no %s", name)
+		}
 	}
 	s := wallet.State{
 		Outcome: wallet.Unknown,
@@ -98,11 +101,8 @@ func paymentState(m mapi.Message) (wallet.State, error) {
 		At:      when(m, "gmt_payment", "gmt_close", "notify_time"),
 		Code:    m["trade_status"],
 	}
-	switch m["trade_status"] { // no other is notified
-	case "TRADE_FINISHED":
-		s.Outcome = wallet.Paid
-	case "TRADE_CLOSED":
-		s.Outcome = wallet.Closed
+	if outcome, listed := outcomes[m["trade_status"]]; listed {
+		s.Outcome = outcome
 	}
 	amount, err := pay.ParseDecimal(m["total_fee"], pay.Currency(m["currency"]))
 	switch {
@@ -154,33 +154,54 @@ func refundState(m mapi.Message) wallet.State {
 // that is another trade, as when the buyer has paid twice, the notice's own is
 // asked for too. That a trade is closed, by whatever key, is confirmed by the
 // order alone: another of its trades may be paid.
-func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) error {
+func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) (wallet.State, error) {
 	if n.OrderID != o.ID {
-		return &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
+		return n.State, &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
 	}
 	closed := n.State.Outcome == wallet.Closed
 	if c.keys.Type != mapi.MD5 && !closed {
 		body, err := c.post(ctx, "notify_verify", mapi.Message{"notify_id": n.ID})
 		if err == nil && string(bytes.TrimSpace(body)) == "true" {
-			return nil
+			return n.State, nil
 		}
 	}
 	if n.RefundID != "" {
-		return c.confirmRefund(ctx, n, o)
+		return n.State, c.confirmRefund(ctx, n, o)
 	}
-	s, err := c.query(ctx, o)
-	if err == nil && s.TradeNo != "" && s.TradeNo != n.State.TradeNo && !closed {
-		s, err = c.queryBy(ctx, o, mapi.Message{"trade_no": n.State.TradeNo})
+	s, fee, err := c.query(ctx, o)
+	if s.TradeNo != "" && s.TradeNo != n.State.TradeNo && !closed {
+		s, fee, err = c.queryBy(ctx, o, mapi.Message{"trade_no": n.State.TradeNo})
 	}
+	same := s.Outcome == n.State.Outcome && s.TradeNo == n.State.TradeNo
 	switch {
+	case same && errors.Is(err, wallet.ErrUnlisted) && s.Code == n.State.Code:
+		return n.State, nil
 	case err != nil:
-		var rejected *wallet.Rejection
-		if errors.As(err, &rejected) { // of the account: says nothing of the notice
-			return fmt.Errorf("%w: %s", wallet.ErrUnknown, err.Error())
-		}
-		return err
-	case s.Outcome != n.State.Outcome || s.TradeNo != n.State.TradeNo || s.GivenBack:
-		return &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
+		return n.State, notAccount(err)
+	case !same:
+		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
+	case otherAmount(n, o, fee):
+		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet names the order's amount, the notice another", Kind: wallet.RejectedOrder}
 	}
-	return nil
+	confirmed := n.State
+	confirmed.GivenBack = s.GivenBack
+	return confirmed, nil
+}
+
+// otherAmount reports whether a notice names another amount than the order's
+// while the wallet, asked, names the order's. The number that it names has no
+// currency and may be in yuan, so where it is another it proves nothing.
+func otherAmount(n wallet.Notice, o wallet.Order, fee string) bool {
+	named, err := pay.ParseDecimal(fee, o.Amount.Currency)
+	return err == nil && named == o.Amount && n.State.Amount != o.Amount && n.State.Amount.Currency != ""
+}
+
+// notAccount makes a refusal of the account, which says nothing of a notice, an
+// outcome that is not known.
+func notAccount(err error) error {
+	var rejected *wallet.Rejection
+	if errors.As(err, &rejected) {
+		return fmt.Errorf("%w: %s", wallet.ErrUnknown, err.Error())
+	}
+	return err
 }

@@ -36,66 +36,65 @@ var accountErrors = map[string]bool{
 // Query asks by single_trade_query. State.Amount stays zero: the answer has no
 // currency, and which one its total_fee is in is not documented.
 func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
-	s, err := c.query(ctx, o)
+	s, _, err := c.query(ctx, o)
 	if err != nil {
 		return s, fmt.Errorf("alipayglobal: query %s: %w", o.ID, err)
 	}
 	return s, nil
 }
 
-func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+func (c *connector) query(ctx context.Context, o wallet.Order) (s wallet.State, fee string, err error) {
 	return c.queryBy(ctx, o, mapi.Message{"out_trade_no": o.ID})
 }
 
 // queryBy asks for a trade of the order by the order's number, or by the
 // trade's: an order may have several, and by its own number the wallet tells of
-// one.
-func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message) (wallet.State, error) {
+// one. fee is the trade's total_fee.
+func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message) (s wallet.State, fee string, err error) {
+	s = wallet.State{Outcome: wallet.Unknown}
 	doc, err := c.post(ctx, "single_trade_query", by)
 	if err != nil {
-		return wallet.State{Outcome: wallet.Unknown}, err
-	}
-	unknown := func(code, format string, args ...any) (wallet.State, error) {
-		return wallet.State{Outcome: wallet.Unknown, Code: code},
-			fmt.Errorf("%w: %w", wallet.ErrUnknown, fmt.Errorf(format, args...))
+		return s, "", err
 	}
 	a, err := mapi.ParseAnswer(doc)
 	if err != nil {
-		return unknown("", "%w", err)
+		return s, "", fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
 	if !a.Success { // the gateway does not sign these
+		s.Code = a.Error
 		if a.Error == "TRADE_NOT_EXIST" {
-			return wallet.State{Outcome: wallet.NotFound, Code: a.Error}, nil
+			s.Outcome = wallet.NotFound
+			return s, "", nil
 		}
-		return wallet.State{Outcome: wallet.Unknown, Code: a.Error}, failure(a.Error)
+		return s, "", failure(a.Error)
 	}
 	if err := a.Verify(c.keys); err != nil {
-		return unknown("", "%w", err)
+		return s, "", fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+	}
+	if a.Kind != "trade" || a.Fields["out_trade_no"] != o.ID {
+		return s, "", fmt.Errorf("%w: the answer is about another order", wallet.ErrUnknown)
 	}
 	if err := wallet.Plain(a.Fields, "trade_no", "trade_status"); err != nil {
-		return unknown("", "%w", err)
+		return s, "", fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
-	status := a.Fields["trade_status"]
-	outcome, listed := outcomes[status]
+	s, err = tradeState(a.Fields)
+	return s, a.Fields["total_fee"], err
+}
+
+// tradeState reads what an answer says of a trade.
+func tradeState(m mapi.Message) (wallet.State, error) {
+	s := wallet.State{Outcome: wallet.Unknown, TradeNo: m["trade_no"], Code: m["trade_status"]}
+	outcome, listed := outcomes[s.Code]
 	switch {
-	case a.Kind != "trade" || a.Fields["out_trade_no"] != o.ID:
-		return unknown("", "the answer is about another order")
 	case !listed:
-		return unknown(status, "unlisted trade_status %.64q", status)
-	case outcome == wallet.Paid && a.Fields["trade_no"] == "":
-		return unknown(status, "paid without a trade_no")
+		return s, fmt.Errorf("%w: trade_status %.64q", wallet.ErrUnlisted, s.Code)
+	case outcome == wallet.Paid && s.TradeNo == "":
+		return s, fmt.Errorf("%w: paid without a trade_no", wallet.ErrUnknown)
+	case outcome == wallet.Closed && m["gmt_payment"] != "":
+		outcome, s.GivenBack = wallet.Paid, true // the refund is its own fact
 	}
-	givenBack := outcome == wallet.Closed && a.Fields["gmt_payment"] != ""
-	if givenBack {
-		outcome = wallet.Paid // the refund is its own fact
-	}
-	return wallet.State{
-		Outcome: outcome, GivenBack: givenBack,
-		TradeNo: a.Fields["trade_no"],
-		BuyerID: buyer(a.Fields),
-		At:      when(a.Fields, "gmt_payment", "gmt_close"),
-		Code:    status,
-	}, nil
+	s.Outcome, s.BuyerID, s.At = outcome, buyer(m), when(m, "gmt_payment", "gmt_close")
+	return s, nil
 }
 
 // post signs and sends one request and gives the answer's body.

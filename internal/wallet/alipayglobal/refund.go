@@ -30,7 +30,7 @@ var refusedRefunds = map[string]wallet.RejectionKind{
 func (c *connector) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	s, err := c.refund(ctx, r)
 	if err != nil {
-		return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("alipayglobal: refund %s: %w", r.ID, err)
+		return undecided(s), fmt.Errorf("alipayglobal: refund %s: %w", r.ID, err)
 	}
 	return s, nil
 }
@@ -81,7 +81,7 @@ func failure(code string) error {
 func (c *connector) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	s, err := c.queryRefund(ctx, r)
 	if err != nil {
-		return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("alipayglobal: query refund %s: %w", r.ID, err)
+		return undecided(s), fmt.Errorf("alipayglobal: query refund %s: %w", r.ID, err)
 	}
 	return s, nil
 }
@@ -134,7 +134,7 @@ func refundResult(m mapi.Message, r wallet.Refund) (wallet.State, error) {
 	case "PROCESSING":
 		s.Outcome = wallet.Unknown
 	default:
-		return wallet.State{}, fmt.Errorf("%w: unlisted refund_result_code %.64q", wallet.ErrUnknown, result)
+		return wallet.State{Outcome: wallet.Unknown, TradeNo: s.TradeNo, Code: result}, fmt.Errorf("%w: refund_result_code %.64q", wallet.ErrUnlisted, result)
 	}
 	return s, nil
 }
@@ -150,17 +150,23 @@ func (c *connector) Close(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }
 
-// confirmRefund asks whether the wallet stands by a notice about a refund.
+// confirmRefund asks whether the wallet stands by a notice about a refund. One
+// of an unlisted status stands as long as the wallet says nothing final.
 func (c *connector) confirmRefund(ctx context.Context, n wallet.Notice, o wallet.Order) error {
 	s, err := c.queryRefund(ctx, wallet.Refund{ID: n.RefundID, Order: o})
-	var rejected *wallet.Rejection
+	same := s.Outcome == n.State.Outcome && (n.State.TradeNo == "" || s.TradeNo == "" || s.TradeNo == n.State.TradeNo)
 	switch {
-	case errors.As(err, &rejected): // of the account: says nothing of the notice
-		return fmt.Errorf("%w: %s", wallet.ErrUnknown, err.Error())
+	case same && errors.Is(err, wallet.ErrUnlisted):
+		return nil
 	case err != nil:
-		return err
-	case s.Outcome != n.State.Outcome:
+		return notAccount(err)
+	case !same:
 		return &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
 	}
 	return nil
+}
+
+// undecided gives what is known of a state that came with an error.
+func undecided(s wallet.State) wallet.State {
+	return wallet.State{Outcome: wallet.Unknown, TradeNo: s.TradeNo, Code: s.Code}
 }

@@ -30,7 +30,7 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 		return wallet.State{Outcome: wallet.Unknown, Code: s.Code}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
 	if s.Outcome == wallet.Unknown {
-		return s, fmt.Errorf("%w: unlisted trade_status %.64q", wallet.ErrUnknown, s.Code)
+		return s, fmt.Errorf("%w: trade_status %.64q", wallet.ErrUnlisted, s.Code)
 	}
 	s.BuyerID = buyer(a.Fields)
 	return s, nil

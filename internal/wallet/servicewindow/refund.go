@@ -61,7 +61,7 @@ func (c *connector) Refund(ctx context.Context, r wallet.Refund) (wallet.State, 
 func (c *connector) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	s, err := c.queryRefund(ctx, r)
 	if err != nil {
-		return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("servicewindow: query refund %s: %w", r.ID, err)
+		return wallet.State{Outcome: wallet.Unknown, TradeNo: s.TradeNo, Code: s.Code}, fmt.Errorf("servicewindow: query refund %s: %w", r.ID, err)
 	}
 	return s, nil
 }
@@ -79,7 +79,7 @@ func (c *connector) queryRefund(ctx context.Context, r wallet.Refund) (wallet.St
 	case status == "":
 		return wallet.State{Outcome: wallet.NotFound}, nil
 	case status != "REFUND_SUCCESS":
-		return wallet.State{}, fmt.Errorf("%w: unlisted refund_status %.64q", wallet.ErrUnknown, status)
+		return wallet.State{TradeNo: a.Fields["trade_no"], Code: status}, fmt.Errorf("%w: refund_status %.64q", wallet.ErrUnlisted, status)
 	case a.Fields["out_request_no"] != r.ID:
 		return wallet.State{}, fmt.Errorf("%w: the answer is about another refund", wallet.ErrUnknown)
 	}

@@ -139,29 +139,41 @@ func (s *suite) confirm() {
 		return
 	}
 	s.says(Paid, o)
-	if err := s.scrubbed(n.Confirm(context.Background(), o)); err != nil {
+	if err := s.confirmed(n, o); err != nil {
 		s.Errorf("the wallet stands by it: %v", err)
 	}
 	other := o
 	other.ID = "20260102100001999999999999"
-	if err := s.scrubbed(n.Confirm(context.Background(), other)); err == nil {
+	if err := s.confirmed(n, other); err == nil {
 		s.Error("a notice is confirmed for another order")
 	}
 	for _, sit := range []Situation{Missing, Waiting, Closed} {
 		s.says(sit, o)
 		var rejected *wallet.Rejection
-		if err := s.scrubbed(n.Confirm(context.Background(), o)); !errors.As(err, &rejected) {
+		if err := s.confirmed(n, o); !errors.As(err, &rejected) {
 			s.Errorf("the wallet says %s: %v; want a rejection", sit, err)
 		}
 	}
 	for _, sit := range []Situation{NewState, NewCode, Trouble, BadSignature, Unsigned} {
 		s.says(sit, o)
-		if err := s.scrubbed(n.Confirm(context.Background(), o)); !errors.Is(err, wallet.ErrUnknown) {
+		if err := s.confirmed(n, o); !errors.Is(err, wallet.ErrUnknown) {
 			s.Errorf("%s: %v; want wallet.ErrUnknown", sit, err)
 		}
 	}
 	s.wallet(nil)
-	if err := s.scrubbed(n.Confirm(context.Background(), o)); !errors.Is(err, wallet.ErrUnknown) {
+	if err := s.confirmed(n, o); !errors.Is(err, wallet.ErrUnknown) {
 		s.Errorf("status 500: %v; want wallet.ErrUnknown", err)
 	}
+}
+
+// confirmed is n's Confirm. Where the wallet stands by it, it is the notice's
+// own state.
+func (s *suite) confirmed(n wallet.Notice, o wallet.Order) error {
+	s.Helper()
+	st, err := n.Confirm(context.Background(), o)
+	st.GivenBack = n.State.GivenBack
+	if err == nil && st != n.State {
+		s.Errorf("confirmed as %+v, the notice is %+v", st, n.State)
+	}
+	return s.scrubbed(err)
 }
