@@ -116,7 +116,8 @@ func (c *Client) undo(ctx context.Context, path string, p sign.Params, minor int
 }
 
 // AddNote keeps a text of at most 200 characters with a payment, for those who
-// look at it later. id is the syssn of the payment or of a refund of it.
+// look at it later. id is the syssn of the payment or of a refund of it. An order
+// keeps 100 notes.
 func (c *Client) AddNote(ctx context.Context, id, note string) error {
 	_, err := c.call(ctx, "/trade/v1/add_note", sign.Params{"code": c.AppCode, "syssn": id, "note": note})
 	return err

@@ -17,7 +17,7 @@ import (
 // what is turned away costs few file descriptors.
 const (
 	mostConnections = 10_000 // unless the configuration says otherwise
-	porchSize       = 64
+	porchSize       = 32
 	porchTime       = 2 * time.Second // to say what one wants, at the porch
 	turnedEvery     = 10 * time.Second
 )
@@ -34,7 +34,7 @@ func connectionsOf(c config) (int, error) {
 	switch {
 	case c.MaxConnections == 0:
 		return max(1, min(mostConnections, room*2/3)), nil
-	case c.MaxConnections > room-porchSize:
+	case c.MaxConnections > room-2*porchSize:
 		return 0, errors.New("max_connections: is more than the file descriptors that this process may have: lower it, or raise LimitNOFILE")
 	}
 	return c.MaxConnections, nil

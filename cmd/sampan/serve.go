@@ -38,6 +38,6 @@ func (cmd serveCmd) Run(e *env) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	log.Info("ready", "listen", l.Addr().String(), "base_url", c.BaseURL)
+	log.Info("ready", "listen", l.Addr().String(), "base_url", c.BaseURL, "max_connections", s.most)
 	return s.run(e.ctx, l)
 }
