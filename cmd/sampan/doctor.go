@@ -17,13 +17,14 @@ import (
 type doctorCmd struct {
 	configFlag
 	Offline bool `help:"Leave out what needs the network."`
+	Deep    bool `help:"Check every page and every index of a SQLite file; takes a while with a large one, and slows its server."`
 	Write   bool `help:"Also make a change to the database that leaves nothing behind, and measure it."`
 }
 
 // Run looks at a deployment from its configuration to its callback address. It
 // only looks, and is an error if something is wrong.
 func (cmd doctorCmd) Run(e *env) error {
-	d := &doctor{env: e, now: time.Now, write: cmd.Write}
+	d := &doctor{env: e, now: time.Now, write: cmd.Write, deep: cmd.Deep}
 	if !d.configuration(cmd.Config) {
 		return errReported
 	}
@@ -47,6 +48,7 @@ type doctor struct {
 	config
 	now    func() time.Time
 	write  bool // may try to write to the database
+	deep   bool // --deep
 	failed bool // something is wrong
 
 	gateways  []string // wallets' addresses in use

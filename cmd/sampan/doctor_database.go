@@ -45,6 +45,9 @@ func (d *doctor) database() {
 	defer cancel()
 	s, err := store.ReadSchema(ctx, d.Database)
 	switch {
+	case errors.Is(err, store.ErrDamaged):
+		d.integrity()
+		return
 	case err != nil:
 		d.bad(what, fmt.Sprintf("%s: %v", place, err), "is it running, is the address right, does the user exist?")
 		return
@@ -63,6 +66,9 @@ func (d *doctor) database() {
 		return
 	}
 	d.good("schema", "version %d, up to date", s.Have)
+	if !d.integrity() {
+		return
+	}
 	d.open()
 }
 

@@ -39,9 +39,11 @@ type cli struct {
 	Note   noteCmd   `cmd:"" help:"Keep a note with an order, as a merchant."`
 	Bench  benchCmd  `cmd:"" help:"Measure how many orders a second a server takes."`
 
-	Sign   signCmd   `cmd:"" help:"Show what is signed, and why a signature does not fit."`
-	Audit  auditCmd  `cmd:"" help:"Recompute every balance and state from the money record, and report any difference."`
-	Doctor doctorCmd `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
+	Sign    signCmd    `cmd:"" help:"Show what is signed, and why a signature does not fit."`
+	Audit   auditCmd   `cmd:"" help:"Recompute every balance and state from the money record, and report any difference."`
+	Backup  backupCmd  `cmd:"" help:"Copy a SQLite database while it is served, and check the copy."`
+	Restore restoreCmd `cmd:"" help:"Put a backup in the place of a SQLite database that nobody has open."`
+	Doctor  doctorCmd  `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
 
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 	Licences licencesCmd `cmd:"" help:"Print the licences of all that is in this program."`

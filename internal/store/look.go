@@ -63,7 +63,7 @@ func withLook[T any](ctx context.Context, c Config, fn func(*look) (T, error)) (
 		v, err := fn(l)
 		moved := l.still()
 		if closed := l.end(); moved == nil || try == 3 {
-			return v, errors.Join(err, closed, moved)
+			return v, errors.Join(damaged(err), closed, moved)
 		}
 	}
 }

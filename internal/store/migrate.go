@@ -59,7 +59,7 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 	return was, db.Close()
 }
 
-func migrateSQLite(ctx context.Context, path string) error {
+func migrateSQLite(ctx context.Context, path string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
@@ -76,6 +76,11 @@ func migrateSQLite(ctx context.Context, path string) error {
 			return fmt.Errorf("store: %w", err)
 		}
 	}
+	u, err := useChecked(ctx, path)
+	if err != nil {
+		return fmt.Errorf("store: migrate %w", err)
+	}
+	defer func() { err = errors.Join(err, u.end(err == nil)) }()
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 	if err != nil {

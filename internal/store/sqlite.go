@@ -35,6 +35,7 @@ type sqliteEngine struct {
 	watch            sync.WaitGroup // that the files stay at their path
 	unwatch          context.CancelFunc
 	deadline         time.Duration // of Config
+	use              *use
 }
 
 func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, err error) {
@@ -71,6 +72,9 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 			err = errors.Join(err, e.close())
 		}
 	}()
+	if e.use, err = useChecked(ctx, path); err != nil {
+		return nil, fmt.Errorf("store: open %w", err)
+	}
 	// SQLite's own checkpoints hide their errors: see checkpoint. The cache has
 	// room for the indexes' leaves, which random ids touch all over.
 	writer := address("journal_mode(WAL)", "wal_autocheckpoint(0)", "cache_size(-6000)")
@@ -87,6 +91,11 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 	e.readers.SetMaxOpenConns(sqliteReaders)
 	e.readers.SetMaxIdleConns(sqliteReaders)
 	e.write, e.read = newPrepared(e.conn, c.Before), newPrepared(e.readers, c.Before)
+	var version int64 // of no use, but SQLite makes its log with the first read
+	err = e.conn.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version)
+	if err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
 	files, err := statFiles(path)
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
@@ -140,6 +149,9 @@ func (e *sqliteEngine) close() error {
 		if pool != nil {
 			errs = append(errs, pool.Close())
 		}
+	}
+	if e.use != nil && e.stop.err() == nil {
+		errs = append(errs, e.use.end(len(errs) == 0 || errors.Join(errs...) == nil))
 	}
 	return errors.Join(errs...)
 }

@@ -156,4 +156,3 @@ func (f openFiles) watch(ctx context.Context, s *stopper, every time.Duration) {
 		}
 	}
 }
-

@@ -253,4 +253,3 @@ func sqliteError(code int) error {
 	*(*int)(unsafe.Pointer(reflect.ValueOf(e).Elem().FieldByName("code").UnsafeAddr())) = code
 	return e
 }
-
