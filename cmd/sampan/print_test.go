@@ -299,3 +299,21 @@ func TestTheLastErrorIsOneOfOurs(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var log bytes.Buffer
+		stderr := forPeople(&log) // as run has it
+		logger(config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
+		if found := obeyed(log.String()); len(found) > 0 || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("%s: %v in %q", format, found, log.String())
+		}
+		var line struct{ Reason string }
+		if format != "json" {
+			continue
+		}
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Reason != strings.ToValidUTF8(hostile, "\uFFFD")+honest {
+			t.Errorf("a reader of the JSON gets %q, %v", line.Reason, err)
+		}
+	}
+}
