@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sampanpay/sampan"
@@ -92,45 +93,93 @@ func ExampleError() {
 }
 
 func ExampleClient_NotificationHandler() {
-	// In a shop this is a table, and the callback a transaction on it.
-	orders := map[string]struct {
+	// In a shop these are tables, and the callback a transaction on them. An order
+	// is written down before it is paid for, a refund before it is asked for.
+	type order struct {
 		amount   int64
 		currency string
 		paid     bool
-	}{"TEA-1": {amount: 4800, currency: "HKD"}}
+	}
+	type refund struct {
+		order  string
+		amount int64
+		done   bool
+	}
+	orders := map[string]*order{"TEA-1": {amount: 4800, currency: "HKD"}}
+	refunds := map[string]*refund{"TEA-1-R1": {order: "TEA-1", amount: 1000}}
 
-	client := &sampan.Client{ClientKey: "YOUR_CLIENT_KEY"}
-	handler := client.NotificationHandler(func(ctx context.Context, n *sampan.Notification) error {
-		if n.Refund {
-			return nil // this shop gives no refunds, and so need not look at them
-		}
-		order, ok := orders[n.OrderNo]
-		if !ok || order.amount != n.Amount || order.currency != n.Currency {
+	pay := func(n *sampan.Notification) error {
+		o := orders[n.OrderNo]
+		if o == nil || o.amount != n.Amount || o.currency != n.Currency {
 			return fmt.Errorf("notification %s does not match an order", n.ID)
 		}
-		if order.paid {
+		if o.paid {
 			fmt.Println("heard before")
 			return nil // a repeat: acknowledged, and nothing done twice
 		}
-		order.paid = true
-		orders[n.OrderNo] = order
+		o.paid = true
 		fmt.Println("send the tea of", n.OrderNo)
 		return nil
+	}
+	giveBack := func(n *sampan.Notification) error {
+		o := orders[n.OriginalOrderNo]
+		if o == nil || o.currency != n.Currency {
+			return fmt.Errorf("notification %s does not match an order", n.ID)
+		}
+		r := refunds[n.OrderNo]
+		if r == nil { // asked for elsewhere, or money that came too late
+			r = &refund{order: n.OriginalOrderNo, amount: n.Amount}
+		}
+		if r.order != n.OriginalOrderNo || r.amount != n.Amount { // a part of the order's amount, or all of it
+			return fmt.Errorf("notification %s does not match the refund %s", n.ID, n.OrderNo)
+		}
+		sum := n.Amount
+		for number, other := range refunds {
+			if other.order == r.order && other.done && number != n.OrderNo {
+				sum += other.amount
+			}
+		}
+		if sum > o.amount {
+			return fmt.Errorf("of %s more went back than was paid", r.order)
+		}
+		r.done, refunds[n.OrderNo] = true, r
+		fmt.Println("of", r.order, "went back:", sum)
+		return nil
+	}
+	var mu sync.Mutex
+	client := &sampan.Client{ClientKey: "YOUR_CLIENT_KEY"}
+	handler := client.NotificationHandler(func(ctx context.Context, n *sampan.Notification) error {
+		mu.Lock() // the same notification may come twice at once
+		defer mu.Unlock()
+		if n.Refund {
+			return giveBack(n)
+		}
+		return pay(n)
 	})
 
 	// What the gateway does, twice:
-	body := `{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": "TEA-1", "syssn": "1", "respcd": "0000", "notify_type": "payment"}`
-	for range 2 {
-		r := httptest.NewRequest("POST", "/notify", strings.NewReader(body))
-		r.Header.Set("X-QF-SIGN", "E524F185205BD63428C1E66863336441")
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		fmt.Println(w.Code, w.Body)
+	for _, sent := range []struct{ body, sign string }{
+		{`{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": "TEA-1", "syssn": "1", "respcd": "0000", "notify_type": "payment"}`,
+			"E524F185205BD63428C1E66863336441"},
+		{`{"status": "1", "txcurrcd": "HKD", "txamt": "1000", "out_trade_no": "TEA-1-R1", "orig_out_trade_no": "TEA-1", "syssn": "2", "respcd": "0000", "notify_type": "refund"}`,
+			"7DD78CD3CD695FFD6632D9CD9124F91E"},
+	} {
+		for range 2 {
+			r := httptest.NewRequest("POST", "/notify", strings.NewReader(sent.body))
+			r.Header.Set("X-QF-SIGN", sent.sign)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			fmt.Println(w.Code, w.Body)
+		}
 	}
 	// Output:
 	// send the tea of TEA-1
 	// 200 SUCCESS
 	// heard before
+	// 200 SUCCESS
+	// of TEA-1 went back: 1000
+	// 200 SUCCESS
+	// of TEA-1 went back: 1000
 	// 200 SUCCESS
 }
 

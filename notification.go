@@ -34,7 +34,8 @@ type Notification struct {
 // a method for it.
 //
 // A notification proves who speaks, not that the order is yours in that amount:
-// compare OrderNo, Amount and Currency with what you asked for.
+// compare OrderNo, Amount and Currency with what you asked for. Of a refund these
+// are the refund's own, which may be of a part of the payment.
 func VerifyNotification(r *http.Request, clientKey string) (*Notification, error) {
 	return (&Client{ClientKey: clientKey}).VerifyNotification(r)
 }
@@ -83,8 +84,10 @@ func (c *Client) VerifyNotification(r *http.Request) (*Notification, error) {
 // possibly at the same moment twice, and after the order was found paid by a
 // query. It must therefore be idempotent: look the order up by OrderNo, compare
 // amount and currency, mark it paid in the same transaction that checks that it
-// was not, and return nil if it was already. It runs in the request's context
-// and has the gateway's ten seconds.
+// was not, and return nil if it was already. Of a refund, look the order up by
+// OriginalOrderNo and the refund by OrderNo, compare the amount with that of the
+// refund, which may be a part of the order's, and count it once. It runs in the
+// request's context and has the gateway's ten seconds.
 //
 // The answers are 401 for a bad signature, 413 for more than 64 KiB, 400 for
 // what cannot be read, 500 when handle returns an error or the client has no

@@ -14,7 +14,7 @@ import (
 // The documentation's own program is the definition of a working client: with
 // the address and the credentials filled in, it gets a link to the cashier.
 func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
-	python := pythonWithRequests(t)
+	python := pythonWith(t, "requests")
 	s := startSandbox(t)
 
 	source, err := os.ReadFile("testdata/alipay_wap_h5.py")
@@ -65,14 +65,14 @@ func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
 	}
 }
 
-// pythonWithRequests is a Python that has the one library the program needs.
-func pythonWithRequests(t *testing.T) string {
+// pythonWith is a Python that has the one library that a program needs.
+func pythonWith(t *testing.T, library string) string {
 	t.Helper()
 	for _, name := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(name, "-c", "import requests").Run() == nil {
+		if exec.Command(name, "-c", "import "+library).Run() == nil {
 			return name
 		}
 	}
-	needed(t, "Python with its requests library")
+	needed(t, "Python with its library "+library)
 	return ""
 }
