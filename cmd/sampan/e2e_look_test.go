@@ -27,8 +27,9 @@ var (
 		"delivery resend", "merchant add", "merchant add-store", "merchant disable", "merchant enable", "merchant rotate-key",
 		"merchant set", "orphan settle", "wallet add", "wallet disable", "wallet enable",
 	}
-	otherCommands = []string{ // which open none, or raise its schema
-		"bench", "close", "licences", "migrate", "note", "pay", "query", "refund", "sandbox", "serve", "sign", "simulator", "version", "wallet kinds",
+	otherCommands = []string{ // which open none, raise its schema, or copy files
+		"backup", "bench", "close", "licences", "migrate", "note", "pay", "query", "refund", "restore", "sandbox", "serve", "sign", "simulator",
+		"version", "wallet kinds",
 	}
 )
 
@@ -148,6 +149,7 @@ func (b *books) looks() []aLook {
 		{[]string{"orphan", "show", orphanNumber}, "dropped"},
 		{[]string{"wallet", "list", "--merchant", "100001"}, "alipayglobal"},
 		{[]string{"doctor", "--offline"}, "✔ merchants "},
+		{[]string{"doctor", "--offline", "--deep"}, "✔ merchants "},
 		{[]string{"migrate", "--check"}, "nothing to do"},
 	}
 }

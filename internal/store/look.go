@@ -51,7 +51,10 @@ func openLook(ctx context.Context, c Config) (*look, error) {
 	return nil, errAddress
 }
 
-// withLook runs fn on a database that is opened to look only, once more if a
+// looks is how often a look is taken that servers spoil.
+const looks = 3
+
+// withLook runs fn on a database that is opened to look only, again if a
 // server opened it meanwhile.
 func withLook[T any](ctx context.Context, c Config, fn func(*look) (T, error)) (T, error) {
 	for try := 1; ; try++ {
@@ -62,7 +65,7 @@ func withLook[T any](ctx context.Context, c Config, fn func(*look) (T, error)) (
 		}
 		v, err := fn(l)
 		moved := l.still()
-		if closed := l.end(); moved == nil || try == 3 {
+		if closed := l.end(); moved == nil || try == looks {
 			return v, errors.Join(damaged(err), closed, moved)
 		}
 	}

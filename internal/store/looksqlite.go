@@ -42,7 +42,7 @@ func lookSQLite(path string, c Config) (*look, error) {
 		}
 		still = func() error {
 			if after, err := stamp(path); err != nil || after != before {
-				return errors.Join(fmt.Errorf("store: %s was opened by a server while it was read, so what was read may be wrong: run it again", path), err)
+				return errors.Join(fmt.Errorf("store: %s %w", path, errSpoiled), err)
 			}
 			return nil
 		}
@@ -58,6 +58,9 @@ func lookSQLite(path string, c Config) (*look, error) {
 		return errors.Join(e.read.close(), db.Close())
 	}}, nil
 }
+
+// errSpoiled: what a look has read may be of several states of the database.
+var errSpoiled = errors.New("was opened by a server while it was read, so what was read may be wrong: run it again")
 
 // existing is the true path of a database file, which SQLite keeps its log
 // beside. What SQLite would only call a file that cannot be opened is named.

@@ -121,21 +121,27 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 // OpenReadOnly; a change that is asked for fails with ErrReadOnly.
 func OpenReadOnly(ctx context.Context, c Config) (*DB, error) {
 	c.Deadline = cmp.Or(c.Deadline, lookDeadline)
-	db, _, err := open(ctx, c, func(ctx context.Context, c Config) (engine, error) {
-		l, err := openLook(ctx, c)
-		if err != nil {
-			return nil, err
+	for try := 1; ; try++ {
+		db, _, err := open(ctx, c, openReadOnly)
+		if db, err = whole(db, err); !errors.Is(err, errSpoiled) || try == looks {
+			return db, err
 		}
-		s, err := l.schema(ctx)
-		if err == nil {
-			err = s.Check()
-		}
-		if err != nil {
-			return nil, errors.Join(err, l.close())
-		}
-		return l, nil
-	})
-	return whole(db, err)
+	}
+}
+
+func openReadOnly(ctx context.Context, c Config) (engine, error) {
+	l, err := openLook(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.schema(ctx)
+	if err == nil {
+		err = s.Check()
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
 }
 
 // open reports also whether the database has proof of the master key, which is
