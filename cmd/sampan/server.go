@@ -169,13 +169,3 @@ func walletClient() *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
-
-// logger writes what the configuration asks for.
-func logger(c config, w io.Writer) *slog.Logger {
-	level, _ := c.logLevel() // checked when it was read
-	options := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(w, options))
-	}
-	return slog.New(slog.NewJSONHandler(forMachines(w), options))
-}

@@ -18,6 +18,9 @@ var callbackAddress = regexp.MustCompile(`^[0-9]{6}/[0-9A-Za-z-]{1,32}$`)
 // Everything else is "fail", with which wallets send again later: 4xx if the
 // message is refused, 5xx if the trouble is ours.
 func (a *API) callback(w http.ResponseWriter, r *http.Request, rec *record) answer {
+	if err := a.Store.Stopped(); err != nil {
+		return callbackFailed(err)
+	}
 	merchant, account := r.PathValue("merchant"), r.PathValue("account")
 	reply, err := a.takeCallback(w, r, merchant, account)
 	if err == nil {

@@ -23,6 +23,9 @@ type record struct {
 func (a *API) trade(p purpose, serve func(context.Context, call, *record) answer) http.Handler {
 	return a.observed(a.broken, func(w http.ResponseWriter, r *http.Request, rec *record) answer {
 		rec.appCode = clip(r.Header.Get("X-QF-APPCODE"), 64)
+		if err := a.Store.Stopped(); err != nil {
+			return a.refuse(err, "", rec) // whatever is asked for, and however
+		}
 		c, err := a.admit(w, r)
 		if err == nil {
 			err = p.check(c.params)
@@ -80,7 +83,7 @@ func gravity(err error) (slog.Level, []slog.Attr) {
 		if errors.Is(err, context.Canceled) {
 			return slog.LevelInfo, []slog.Attr{slog.String("error", "the client went away")}
 		}
-		return slog.LevelError, []slog.Attr{slog.String("code", string(codeOf(err))), slog.String("error", err.Error())}
+		return slog.LevelError, []slog.Attr{slog.String("code", string(codeOf(err))), slog.Any("error", err)}
 	}
 	var coded *pay.Error
 	errors.As(err, &coded) // what is not ours has a code

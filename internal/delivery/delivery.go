@@ -78,8 +78,8 @@ func (s *Sender) Wake() {
 	}
 }
 
-// Run sends what is due until ctx ends, then waits for the attempts under way,
-// for Drain at most: what is cut off then is sent again when its lease is over,
+// Run sends what is due until ctx ends or the database is stopped, then waits
+// for the attempts under way, for Drain at most: what is cut off then is sent again when its lease is over,
 // by whoever runs. Trouble with the database is logged and waited out. Run is
 // called once.
 func (s *Sender) Run(ctx context.Context) error {
@@ -102,6 +102,9 @@ func (s *Sender) Run(ctx context.Context) error {
 		wait, err := s.claim(ctx, load, start)
 		s.Turned()
 		wake := s.wake
+		if errors.Is(err, store.ErrStopped) {
+			break // the store has said so; nothing is sent until the next start
+		}
 		if err == nil {
 			trouble = 0
 		} else if ctx.Err() == nil {

@@ -23,7 +23,8 @@ const lateMargin = time.Hour
 const messagesRepeat = 25 * time.Hour
 
 // Run looks at payments and refunds when they are due (the row is the schedule),
-// until ctx ends: open payments, so that a lost notification is made up for and
+// until ctx ends or the database is stopped: open payments, so that a lost
+// notification is made up for and
 // the end of an order's life is noticed; those that were given up, for late
 // money; and refunds whose outcome is not known. It returns when all that it
 // started has ended.
@@ -54,6 +55,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 			pause, err = g.pause(ctx)
 		}
 		stirred := g.stirred
+		if errors.Is(err, store.ErrStopped) {
+			return nil // the store has said so; nothing is due until the next start
+		}
 		if err == nil {
 			trouble = 0
 		} else if ctx.Err() == nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -51,6 +52,10 @@ func (s *stopper) err() error {
 	return nil
 }
 
+// Stopped returns ErrStopped with the reason if the database is used no more,
+// and asks nobody.
+func (db *DB) Stopped() error { return db.usable() }
+
 func (e *sqliteEngine) usable() error { return e.stop.err() }
 
 // A PostgreSQL server looks after its files itself.
@@ -69,7 +74,12 @@ func (s *stopper) see(err error, commit bool) error {
 	if err == nil || !stops(err) {
 		return err
 	}
-	s.stop(err.Error())
+	reason := err.Error()
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() > 0xff { // whose words are "disk I/O error"
+		reason += " " + sqlite.ErrorCodeString[e.Code()]
+	}
+	s.stop(strings.TrimSpace(reason))
 	return &stopError{reason: s.reason.Load().reason, cause: err, commit: commit}
 }
 
