@@ -16,7 +16,7 @@ import (
 type merchantCmd struct {
 	Add       merchantAddCmd       `cmd:"" help:"Add a merchant with an app code; prints the client key once."`
 	AddStore  merchantAddStoreCmd  `cmd:"" help:"Add a store to an app code that has stores."`
-	Set       merchantSetCmd       `cmd:"" help:"Say which hosts an app code's authorisation links may return to."`
+	Set       merchantSetCmd       `cmd:"" help:"Say where an app code's authorisation links may return to, how old its requests may be, and which hash signs them."`
 	Disable   merchantDisableCmd   `cmd:"" help:"Take a merchant, an app code or a store out of use."`
 	Enable    merchantEnableCmd    `cmd:"" help:"Take it back into use."`
 	RotateKey merchantRotateKeyCmd `cmd:"" help:"Replace an app code's client key; prints the new one once."`
@@ -138,7 +138,7 @@ func (cmd merchantListCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES", "RETURN HOSTS", "LIMITS", "SINCE"}}
+		rows := [][]string{{"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES", "RETURN HOSTS", "LIMITS", "SIGNED BY", "MAX AGE", "SINCE"}}
 		for _, m := range merchants {
 			credentials, err := o.Credentials(e.ctx, m.ID)
 			if err != nil {
@@ -157,19 +157,27 @@ func (cmd merchantListCmd) Run(e *env) error {
 							continue
 						}
 						if names += s.ID + " "; s.Disabled {
-							names += "(disabled) "
+							names += "(" + standingOf(s.Disabling) + ") "
 						}
 					}
 				}
-				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), c.AppCode, state(m.Disabled || c.Disabled), orDash(names), orDash(join(c.ReturnHosts)),
-					fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute), when(m.CreatedAt, o.zone)})
+				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), c.AppCode, stateOf(m, c), orDash(names), orDash(join(c.ReturnHosts)),
+					fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute), signedBy(c.SHA256Only), orAny(c.MaxAge), when(m.CreatedAt, o.zone)})
 			}
 			if len(credentials) == 0 {
-				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), "-", state(m.Disabled), "-", "-", "-", when(m.CreatedAt, o.zone)})
+				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), "-", standingOf(m.Disabling), "-", "-", "-", "-", "-", when(m.CreatedAt, o.zone)})
 			}
 		}
 		return table(e.stdout, rows)
 	})
+}
+
+// stateOf is how an app code stands, and its merchant above it.
+func stateOf(m pay.Merchant, c pay.Credential) string {
+	if c.Disabled {
+		return state(true) + ": calls refused"
+	}
+	return standingOf(m.Disabling)
 }
 
 func orDash(s string) string {

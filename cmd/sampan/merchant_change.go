@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -11,23 +12,66 @@ import (
 
 type merchantSetCmd struct {
 	configFlag
-	AppCode     string   `required:"" help:"The app code to change." placeholder:"CODE"`
-	ReturnHosts []string `required:"" help:"All hosts that its authorisation links may return to; none if empty." placeholder:"HOSTS"`
+	AppCode     string         `required:"" help:"The app code to change." placeholder:"CODE"`
+	ReturnHosts *[]string      `help:"All hosts that its authorisation links may return to; none if empty." placeholder:"HOSTS"`
+	MaxAge      *time.Duration `help:"How far the txdtm of a request may be from our time, either way, as 10m; 0 for any." placeholder:"TIME"`
+	MD5         string         `name:"md5" enum:"on,off," default:"" help:"Whether MD5 signs its requests, beside SHA256: on or off." placeholder:"on|off"`
 }
 
-// Run replaces the list of return hosts.
+// Run changes what is named.
 func (cmd merchantSetCmd) Run(e *env) error {
-	hosts, err := returnHosts(cmd.ReturnHosts)
-	if err != nil {
-		return err
+	if cmd.ReturnHosts == nil && cmd.MaxAge == nil && cmd.MD5 == "" {
+		return errors.New("nothing to change: name --return-hosts, --max-age or --md5")
 	}
-	return cmd.change(e.ctx, func(o operator) error {
+	var hosts []string
+	if cmd.ReturnHosts != nil {
+		var err error
+		if hosts, err = returnHosts(*cmd.ReturnHosts); err != nil {
+			return err
+		}
+	}
+	if cmd.MaxAge != nil && (*cmd.MaxAge < 0 || *cmd.MaxAge%time.Second != 0) {
+		return errors.New("--max-age: must be in whole seconds, as 90s or 10m, or 0 for any")
+	}
+	return cmd.change(e.ctx, func(o operator) error { return cmd.set(e, o, hosts) })
+}
+
+func (cmd merchantSetCmd) set(e *env, o operator, hosts []string) error {
+	if cmd.ReturnHosts != nil {
 		if err := o.SetReturnHosts(e.ctx, cmd.AppCode, hosts); err != nil {
 			return err
 		}
-		printf(e.stdout, "app code %s returns buyers to: %s\n%s\n", cmd.AppCode, orDash(join(hosts)), soon)
-		return nil
-	})
+		printf(e.stdout, "app code %s returns buyers to: %s\n", cmd.AppCode, orDash(join(hosts)))
+	}
+	if cmd.MaxAge != nil {
+		if err := o.SetMaxAge(e.ctx, cmd.AppCode, *cmd.MaxAge); err != nil {
+			return err
+		}
+		printf(e.stdout, "app code %s takes requests whose txdtm is within this time of ours: %s\n", cmd.AppCode, orAny(*cmd.MaxAge))
+	}
+	if cmd.MD5 != "" {
+		if err := o.SetSHA256Only(e.ctx, cmd.AppCode, cmd.MD5 == "off"); err != nil {
+			return err
+		}
+		printf(e.stdout, "app code %s takes requests signed by: %s\n", cmd.AppCode, signedBy(cmd.MD5 == "off"))
+	}
+	printf(e.stdout, "%s\n", soon)
+	return nil
+}
+
+// signedBy names the hashes that sign an app code's requests.
+func signedBy(sha256Only bool) string {
+	if sha256Only {
+		return "SHA256"
+	}
+	return "MD5, SHA256"
+}
+
+func orAny(d time.Duration) string {
+	if d == 0 {
+		return "any"
+	}
+	return d.String()
 }
 
 // soon is when running servers obey a change.
@@ -54,51 +98,6 @@ type merchantPart struct {
 	Merchant string `help:"The merchant's six digits: all that it has." placeholder:"NNNNNN" xor:"part" required:""`
 	AppCode  string `help:"This app code alone, or with --store one of its stores." placeholder:"CODE" xor:"part" required:""`
 	Store    string `help:"This store of the app code alone (mchid)." placeholder:"MCHID"`
-}
-
-type merchantDisableCmd struct{ merchantPart }
-
-// Run takes it out of use.
-func (cmd merchantDisableCmd) Run(e *env) error { return cmd.set(e, true) }
-
-type merchantEnableCmd struct{ merchantPart }
-
-// Run takes it back into use.
-func (cmd merchantEnableCmd) Run(e *env) error { return cmd.set(e, false) }
-
-func (p merchantPart) set(e *env, disabled bool) error {
-	if p.Store != "" && p.AppCode == "" {
-		return errors.New("--store: belongs to an app code: name it with --app-code")
-	}
-	return p.change(e.ctx, func(o operator) error {
-		what := "merchant " + p.Merchant
-		var err error
-		switch {
-		case p.AppCode == "":
-			err = o.SetMerchantDisabled(e.ctx, p.Merchant, disabled)
-		case p.Store == "":
-			what = "app code " + p.AppCode
-			err = o.SetCredentialDisabled(e.ctx, p.AppCode, disabled)
-		default:
-			what = "store " + p.Store
-			var c pay.Credential
-			if c, err = o.Credential(e.ctx, p.AppCode); err == nil {
-				err = o.SetStoreDisabled(e.ctx, c.MerchantID, p.AppCode, p.Store, disabled)
-			}
-		}
-		if err != nil {
-			return err
-		}
-		printf(e.stdout, "%s is %s\n%s\n", what, state(disabled), soon)
-		return nil
-	})
-}
-
-func state(disabled bool) string {
-	if disabled {
-		return "disabled"
-	}
-	return "enabled"
 }
 
 type merchantRotateKeyCmd struct {

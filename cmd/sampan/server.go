@@ -96,7 +96,7 @@ func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 	calls.Register(mux)
 	s.crowded = calls.Crowded
 	checkout.New(checkout.Config{
-		Payments: s.gateway, Authorizations: s.gateway, Credential: db.Credential, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
+		Payments: s.gateway, Authorizations: s.gateway, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
 	}).Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.Handle("GET /readyz", s.ready)

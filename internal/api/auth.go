@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
@@ -15,6 +16,7 @@ import (
 type call struct {
 	credential pay.Credential
 	params     sign.Params
+	at         time.Time // when it came
 }
 
 // admit turns a request into a call. The order of the checks is fixed: can it
@@ -40,12 +42,8 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 	if err != nil {
 		return call{}, err
 	}
-	return call{credential, params}, nil
+	return call{credential, params, a.Now()}, nil
 }
-
-// nobodysKey signs for app codes that do not exist, so that they are refused
-// after the same work as a wrong signature.
-const nobodysKey = "0123456789ABCDEF0123456789ABCDEF"
 
 // authenticate finds who signed params. Errors are pay.BadSignature, the same
 // for an app code that is unknown or revoked as for a wrong signature; anything
@@ -63,19 +61,18 @@ func (a *API) authenticate(ctx context.Context, header http.Header, params sign.
 		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be MD5 or SHA256")
 	}
 
-	credential, err := a.Store.Credential(ctx, appCode)
-	known := err == nil && !credential.Disabled
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return pay.Credential{}, fmt.Errorf("find app code: %w", err)
-	}
-	key := nobodysKey
-	if known {
-		key = credential.ClientKey.Reveal()
-	}
-	if verified := sign.VerifyRequest(params, key, algorithm, signature); !verified || !known {
+	credential, known, err := a.Gateway.Signer(ctx, appCode, func(clientKey string) bool {
+		return sign.VerifyRequest(params, clientKey, algorithm, signature)
+	})
+	switch {
+	case err != nil:
+		return pay.Credential{}, err
+	case !known:
 		return pay.Credential{}, unsigned("X-QF-SIGN", fmt.Sprintf(
 			"does not fit the app code and these parameters: it must be the %s, in hex, of %q followed by the client key",
 			algorithm, clip(params.Canonical(), 1000)))
+	case algorithm == sign.MD5 && credential.SHA256Only: // only the owner of the key is told
+		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be SHA256: this app code takes no other hash")
 	}
 	return credential, nil
 }

@@ -85,6 +85,9 @@ func outcomeOf(err error, requestID string) outcome {
 		return outcome{m.respcd, m.text, troubles[code] + requestID}
 	}
 	detail, field := coded.Message, coded.Field
+	if ours(err) {
+		detail += "; request " + requestID
+	}
 	if spelt, ok := spellings[field]; ok {
 		field = spelt
 	}

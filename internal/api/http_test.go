@@ -79,7 +79,7 @@ func newOfficeOn(t *testing.T, dsn string, options ...storetest.Option) *office 
 		must(t, db.CreateCredential(t.Context(), c))
 	}
 	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M1", Name: "North", CreatedAt: o.now}))
-	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South", Disabled: true, CreatedAt: o.now}))
+	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South", Disabling: pay.Disabling{Disabled: true}, CreatedAt: o.now}))
 
 	g, err := gateway.New(gateway.Config{
 		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": o.window.driver()}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),

@@ -74,6 +74,7 @@ func refundRequest(c call) (gateway.RefundRequest, error) {
 	r.ClientTime = v.required("txdtm", 20)
 	v.moment("txdtm", time.UTC)
 	r.StoreID, r.DeviceID = v.text("mchid", 16), v.text("udid", 40)
+	r.Barred = v.age(c)
 	return r, v.err
 }
 
@@ -112,6 +113,7 @@ func closeRequest(c call) (gateway.CloseRequest, error) {
 	r.ClientTime = v.required("txdtm", 20)
 	v.moment("txdtm", time.UTC)
 	r.StoreID, r.DeviceID = v.text("mchid", 16), v.text("udid", 40)
+	r.Barred = v.age(c)
 	return r, v.err
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
@@ -239,7 +240,7 @@ func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
 		parts[i] = name + "=" + p[name]
 	}
 	if a, err := o.authenticate(t.Context(), http.Header{
-		"X-Qf-Appcode": {"nobody"}, "X-Qf-Sign": {md5Hex(strings.Join(parts, "&") + nobodysKey)},
+		"X-Qf-Appcode": {"nobody"}, "X-Qf-Sign": {md5Hex(strings.Join(parts, "&") + gateway.NobodysKey)},
 	}, p); pay.CodeOf(err) != pay.BadSignature {
 		t.Errorf("got %v, %v", a, err)
 	}
@@ -344,6 +345,9 @@ func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
 			wantCode(t, got, 200, test.code, "")
 			if test.code != "0000" && !strings.HasPrefix(got.get("respmsg"), "mchid: ") {
 				t.Errorf("%q does not name mchid", got.get("respmsg"))
+			}
+			if test.code == "1243" {
+				test.code = "0000" // what there is of its can be asked for
 			}
 			wantCode(t, o.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}), 200, test.code, "")
 		})

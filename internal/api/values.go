@@ -75,6 +75,21 @@ func (v *values) moment(name string, zone *time.Location) time.Time {
 	return t
 }
 
+// age tells why nothing new may come of a call: its txdtm, in txzone, is further from our time than the app code
+// allows, before or after it. It is nil if it is not, and where the app code allows any; txzone is not read then.
+func (v *values) age(c call) error {
+	if c.credential.MaxAge <= 0 {
+		return nil
+	}
+	zone := v.zone()
+	sent := v.moment("txdtm", zone)
+	if v.err != nil || c.at.Sub(sent).Abs() <= c.credential.MaxAge {
+		return nil
+	}
+	return &pay.Error{Code: pay.BadParameter, Field: "txdtm", Message: fmt.Sprintf(
+		"must be within %s of our time, which is %s in the zone %s", c.credential.MaxAge, c.at.In(zone).Format(layout), zone)}
+}
+
 // address reads an absolute http or https URL of at most limit characters. One
 // that carries a user or password is refused, since it would be shown and logged.
 func (v *values) address(name string, limit int) string {

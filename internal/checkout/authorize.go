@@ -15,11 +15,11 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
-	"github.com/sampanpay/sampan/internal/store"
 )
 
 // Authorizations is what the authorisation link needs; a gateway.Gateway has it.
 type Authorizations interface {
+	Signer(ctx context.Context, appCode string, signed func(clientKey string) bool) (c pay.Credential, known bool, err error)
 	Authorize(context.Context, gateway.AuthorizeRequest) (gateway.Ticket, error)
 	Authorized(ctx context.Context, id, proof string, query url.Values) (gateway.Identified, error)
 }
@@ -106,10 +106,6 @@ func (c *Checkout) cookie(id, proof string, life time.Duration) *http.Cookie {
 	return k
 }
 
-// nobodysKey signs for app codes that do not exist, so that they are refused
-// after the same work as a wrong signature.
-const nobodysKey = "0123456789ABCDEF0123456789ABCDEF"
-
 // maxLink bounds a link's query: its longest parameters, escaped.
 const maxLink = 8 << 10
 
@@ -143,16 +139,13 @@ func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
 			return gateway.AuthorizeRequest{}, badLink(rule.name, rule.rule)
 		}
 	}
-	credential, err := c.Credential(r.Context(), p["app_code"])
-	known := err == nil && !credential.Disabled
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	credential, known, err := c.Authorizations.Signer(r.Context(), p["app_code"], func(clientKey string) bool {
+		return sign.VerifyLink(p, clientKey, sign.Authorize)
+	})
+	switch {
+	case err != nil:
 		return gateway.AuthorizeRequest{}, err
-	}
-	key := nobodysKey
-	if known {
-		key = credential.ClientKey.Reveal()
-	}
-	if verified := sign.VerifyLink(p, key, sign.Authorize); !verified || !known {
+	case !known:
 		return gateway.AuthorizeRequest{}, &pay.Error{Code: pay.BadSignature, Field: "sig", Message: "does not fit the app code and these parameters"}
 	}
 	expires, _ := strconv.ParseInt(p["expires"], 10, 64) // digits, not too many

@@ -79,7 +79,7 @@ func newLobby(t *testing.T, baseURL string) *lobby {
 		db.CreateMerchant(t.Context(), pay.Merchant{ID: "123456", Name: "Tea", CreatedAt: noon}),
 		db.CreateCredential(t.Context(), credential), db.CreateCredential(t.Context(), agent), db.CreateCredential(t.Context(), revoked),
 		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M1", Name: "North", CreatedAt: noon}),
-		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M2", Name: "South", Disabled: true, CreatedAt: noon}),
+		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M2", Name: "South", Disabling: pay.Disabling{Disabled: true}, CreatedAt: noon}),
 		db.PutWalletAccount(t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
 			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: noon, UpdatedAt: noon}),
 	} {
@@ -100,15 +100,22 @@ func newLobby(t *testing.T, baseURL string) *lobby {
 		t.Fatal(err)
 	}
 	New(Config{
-		Payments: g, Authorizations: g, BaseURL: baseURL, Now: l.Now, Log: log,
-		Credential: func(ctx context.Context, appCode string) (pay.Credential, error) {
-			if l.broken != nil {
-				return pay.Credential{}, l.broken
-			}
-			return db.Credential(ctx, appCode)
-		},
+		Payments: g, Authorizations: entrance{g, l}, BaseURL: baseURL, Now: l.Now, Log: log,
 	}).Register(l.mux)
 	return l
+}
+
+// entrance is a gateway whose database may be broken.
+type entrance struct {
+	*gateway.Gateway
+	lobby *lobby
+}
+
+func (e entrance) Signer(ctx context.Context, appCode string, signed func(string) bool) (pay.Credential, bool, error) {
+	if e.lobby.broken != nil {
+		return pay.Credential{}, false, e.lobby.broken
+	}
+	return e.Gateway.Signer(ctx, appCode, signed)
 }
 
 // link is a good link, its parameters changed by name and value before it is
@@ -215,7 +222,7 @@ func TestLinksThatAreRefused(t *testing.T) {
 		{"a revoked app code", func(l *lobby) string { return l.link("app_code", "REVOKED") }, 403, "This link doesn’t work", "sig: does not fit"},
 		{"an unknown app code signed with nobody's key", func(l *lobby) string {
 			p, _ := linkParams(strings.TrimPrefix(l.link("app_code", "NOBODY"), "/authorize/alipay?"))
-			return "/authorize/alipay?" + sign.SignedQuery(p, nobodysKey, sign.Authorize)
+			return "/authorize/alipay?" + sign.SignedQuery(p, gateway.NobodysKey, sign.Authorize)
 		}, 403, "This link doesn’t work", "sig: does not fit"},
 		{"signed as a return", func(l *lobby) string {
 			p, _ := linkParams(strings.TrimPrefix(good(l), "/authorize/alipay?"))

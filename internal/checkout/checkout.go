@@ -23,14 +23,15 @@ type Payments interface {
 	Lookup(ctx context.Context, token string) (pay.Payment, error)
 	Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error)
 	Returned(ctx context.Context, token string) (pay.Payment, error)
+	// Payable is pay.StoreDisabled for an open payment whose link is shut. Visit asks it by itself.
+	Payable(ctx context.Context, p pay.Payment) error
 }
 
 // Config is what New needs.
 type Config struct {
 	Payments       Payments
 	Authorizations Authorizations
-	Credential     func(ctx context.Context, appCode string) (pay.Credential, error) // store.ErrNotFound if there is none
-	BaseURL        string                                                            // of this deployment, as buyers reach it; no trailing slash
+	BaseURL        string // of this deployment, as buyers reach it; no trailing slash
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -108,6 +109,10 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if inside {
+		if err := c.Payments.Payable(r.Context(), p); err != nil {
+			c.fail(w, r, v, p, err)
+			return
+		}
 		v.guide(c.BaseURL, token)
 		v.show(w, http.StatusOK, "guide")
 		return
@@ -137,8 +142,13 @@ func (c *Checkout) ending(p pay.Payment) string {
 
 // fail shows that a payment cannot be shown.
 func (c *Checkout) fail(w http.ResponseWriter, r *http.Request, v *view, p pay.Payment, err error) {
-	if pay.CodeOf(err) == pay.NotFound {
+	switch pay.CodeOf(err) {
+	case pay.NotFound:
 		v.show(w, http.StatusNotFound, "missing")
+		return
+	case pay.StoreDisabled:
+		v.order(p)
+		v.show(w, http.StatusOK, "shut")
 		return
 	}
 	c.logTrouble(r, p, err)

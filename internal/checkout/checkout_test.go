@@ -31,6 +31,7 @@ type payments struct {
 	pay.Payment
 	err    error    // of everything
 	wallet string   // "" unless the payment can be paid
+	shut   error    // of its link
 	calls  []string // in order
 }
 
@@ -55,8 +56,10 @@ func (f *payments) Visit(_ context.Context, token string) (pay.Payment, string, 
 	if err != nil {
 		return p, "", err
 	}
-	return p, f.wallet, nil
+	return p, f.wallet, f.shut
 }
+
+func (f *payments) Payable(context.Context, pay.Payment) error { return f.shut }
 
 // pending is a payment that can be paid.
 func pending() *payments {
@@ -390,5 +393,25 @@ func TestPricesAreWrittenForBuyers(t *testing.T) {
 		if got := price(pay.Amount{Minor: tt.minor, Currency: tt.currency}); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
+	}
+}
+
+func TestAShutLinkSaysThatTheShopTakesNoOrders(t *testing.T) {
+	for tag, text := range map[string]string{"en": "The shop takes no orders now", "zh-Hant": "商戶暫停接受訂單", "zh-Hans": "商家暂停接受订单"} {
+		for _, who := range []string{"ios -", "ios wechat", "android -", "desktop -"} {
+			f := pending()
+			f.wallet, f.shut = "", &pay.Error{Code: pay.StoreDisabled}
+			w := get(t, f, "/pay/tok?lang="+tag, "User-Agent", agent(t, who))
+			if w.Code != http.StatusOK || w.Header().Get("Location") != "" {
+				t.Errorf("%s: got %d to %q", who, w.Code, w.Header().Get("Location"))
+			}
+			shows(t, w, text)
+			shows(t, w, "1,234.50")
+			hides(t, w, walletURL)
+		}
+		// One that is paid, or over, says that.
+		f := ended(pay.Paid)
+		f.shut = &pay.Error{Code: pay.StoreDisabled}
+		hides(t, get(t, f, "/return/tok?lang="+tag), text)
 	}
 }

@@ -27,7 +27,7 @@ type view struct {
 	from browser
 	keep url.Values // what the page's links to itself carry along
 
-	Kind  string // guide, waiting, preview, missing, trouble, or a payment's final status
+	Kind  string // guide, waiting, preview, shut, missing, trouble, or a payment's final status
 	Goods string
 	Price string // "" where the page shows no payment
 	Code  string // the currency's

@@ -52,7 +52,8 @@ type Ticket struct {
 // Authorize begins to find out who a buyer is. Errors are *pay.Error of
 // AlreadyExpired, BadParameter (ReturnURL is none that may be returned to, the
 // link lasts too long), Forbidden (its host is not the app code's, or no wallet
-// account can do it), NumberUsed (the link was opened before), and CheckStore's.
+// account can do it), NumberUsed (the link was opened before), StoreDisabled and
+// those of the store id.
 func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, error) {
 	now := g.Now()
 	switch ahead := r.ExpiresAt.Sub(now); {
@@ -61,7 +62,8 @@ func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, er
 	case ahead > AuthorizeWithin:
 		return Ticket{}, &pay.Error{Code: pay.BadParameter, Field: "expires", Message: "is more than 15 minutes ahead"}
 	}
-	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
+	if err = first(err, s.takesOrders()); err != nil {
 		return Ticket{}, err
 	}
 	if err := checkReturn(r.ReturnURL, r.Credential.ReturnHosts); err != nil {

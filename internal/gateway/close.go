@@ -20,6 +20,7 @@ type CloseRequest struct {
 	Minor      int64 // must be the order's
 	ClientTime string
 	DeviceID   string
+	Barred     error // why nothing new may come of the request; a repeat gets its closing all the same
 }
 
 // Closing is an order that a merchant has called off, or has asked to.
@@ -37,10 +38,10 @@ type Closing struct {
 //
 // Other errors are *pay.Error of NotFound, BadParameter, AmountMismatch,
 // AlreadyExpired, WalletRejected (the order had failed), Unconfirmed and
-// CheckStore's; an error of the store's comes as it is where nothing of the closing
+// those of the store id; an error of the store's comes as it is where nothing of the closing
 // is stored.
 func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
-	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+	if _, err := g.standingOf(ctx, r.Credential, r.StoreID); err != nil {
 		return Closing{}, err
 	}
 	p, err := g.named(ctx, r)
@@ -49,6 +50,9 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	}
 	if r.Minor != p.Amount.Minor {
 		return Closing{}, &pay.Error{Code: pay.AmountMismatch, Field: "amount", Message: "the order's is " + p.Amount.String()}
+	}
+	if r.Barred != nil && p.CloseID == "" {
+		return Closing{}, r.Barred
 	}
 	// The merchant may hang up; what was begun goes on.
 	ctx = context.WithoutCancel(ctx)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -28,6 +27,7 @@ type PayRequest struct {
 	OpenID      string
 	Life        time.Duration
 	NoCredit    bool
+	Barred      error // why nothing new may come of the request; nil if it may. A repeat gets its order all the same
 }
 
 // Pay takes an order: it is stored first, and the wallet is asked second. A
@@ -38,9 +38,11 @@ type PayRequest struct {
 // An error of the store's comes as it is where nothing of the order is stored, and
 // is Unconfirmed where it may be.
 func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
-	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
+	if err != nil {
 		return Order{}, err
 	}
+	r.Barred = first(s.takesOrders(), r.Barred)
 	p, isNew, err := g.take(ctx, r)
 	if err != nil {
 		return Order{}, err
@@ -55,22 +57,27 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	if err := g.ended(p); err != nil { // a new one too: an orphan has paid it
 		return Order{Payment: p}, err
 	}
-	order, err := g.lead(ctx, p)
+	order, err := g.lead(ctx, p, s)
 	return order, stored("order", err)
 }
 
-// lead finds where the buyer of a stored order is to be sent.
-func (g *Gateway) lead(ctx context.Context, p pay.Payment) (Order, error) {
+// lead finds where the buyer of a stored order is to be sent. Where no orders are taken, this is a repeat: the wallet
+// is not asked for it any more, and its own address is not handed out while the links are shut.
+func (g *Gateway) lead(ctx context.Context, p pay.Payment, s standing) (Order, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return Order{Payment: p}, err
 	}
 	if !conn.info.Offline && p.WalletRef == "" {
+		if err := s.takesOrders(); err != nil {
+			return Order{Payment: p}, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
+				Message: "the order is stored, and the wallet is not asked for it any more: ask with a query"}
+		}
 		if p, err = g.register(ctx, conn, p); err != nil {
 			return Order{Payment: p}, err
 		}
 	}
-	if g.DirectPayURL && conn.info.Offline {
+	if g.DirectPayURL && conn.info.Offline && s.linksOpen() == nil {
 		return g.direct(ctx, conn, p)
 	}
 	return Order{Payment: p, PayURL: g.PayLink(p)}, nil
@@ -79,13 +86,7 @@ func (g *Gateway) lead(ctx context.Context, p pay.Payment) (Order, error) {
 // take stores an order, or finds the one that has its number: an order that was
 // taken stays what it is, whatever the merchant's settings have become since.
 func (g *Gateway) take(ctx context.Context, r PayRequest) (p pay.Payment, isNew bool, err error) {
-	account, err := g.chooseAccount(ctx, r.Credential.MerchantID, r.PayType, r.Amount.Currency)
-	var conn opened
-	if err == nil {
-		if conn, err = g.connector(account); err != nil {
-			err = &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
-		}
-	}
+	account, info, err := g.placeable(ctx, r)
 	if err != nil {
 		scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
 		taken, notTaken := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
@@ -97,7 +98,23 @@ func (g *Gateway) take(ctx context.Context, r PayRequest) (p pay.Payment, isNew 
 		}
 		return pay.Payment{}, false, err
 	}
-	return g.create(ctx, g.newPayment(r, account, conn.info))
+	return g.create(ctx, g.newPayment(r, account, info))
+}
+
+// placeable finds the account that takes a new order, or says why there can be none.
+func (g *Gateway) placeable(ctx context.Context, r PayRequest) (pay.WalletAccount, wallet.Info, error) {
+	if r.Barred != nil {
+		return pay.WalletAccount{}, wallet.Info{}, r.Barred
+	}
+	account, err := g.chooseAccount(ctx, r.Credential.MerchantID, r.PayType, r.Amount.Currency)
+	if err != nil {
+		return account, wallet.Info{}, err
+	}
+	conn, err := g.connector(account)
+	if err != nil {
+		err = &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
+	}
+	return account, conn.info, err
 }
 
 func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info) pay.Payment {
@@ -279,39 +296,4 @@ func (g *Gateway) direct(ctx context.Context, conn opened, p pay.Payment) (Order
 		return Order{Payment: p}, walletError(err)
 	}
 	return Order{Payment: p, PayURL: checkout.URL}, nil
-}
-
-// CheckStore tells whether a credential and a store id go together and are in
-// use: StoreUnknown, StoreNotSetUp or StoreDisabled if not. (Trade API, mchid:
-// must be sent if the app code has stores, must not be if it has none.)
-func (g *Gateway) CheckStore(ctx context.Context, c pay.Credential, storeID string) error {
-	refuse := func(code pay.Code, why string) error {
-		return &pay.Error{Code: code, Field: "store_id", Message: why}
-	}
-	m, err := g.Store.Merchant(ctx, c.MerchantID)
-	if err != nil {
-		return fmt.Errorf("gateway: merchant %s: %w", c.MerchantID, err)
-	}
-	if m.Disabled {
-		return refuse(pay.StoreDisabled, "the merchant is disabled")
-	}
-	switch {
-	case c.HasStores && storeID == "":
-		return refuse(pay.StoreNotSetUp, "this app code has stores: name one")
-	case !c.HasStores && storeID != "":
-		return refuse(pay.StoreUnknown, "this app code has no stores: leave it out")
-	case !c.HasStores:
-		return nil
-	}
-	s, err := g.Store.Store(ctx, c.MerchantID, c.AppCode, storeID)
-	if errors.Is(err, store.ErrNotFound) {
-		return refuse(pay.StoreUnknown, "this app code has no such store")
-	}
-	if err != nil {
-		return err
-	}
-	if s.Disabled {
-		return refuse(pay.StoreDisabled, "the store is disabled")
-	}
-	return nil
 }

@@ -96,7 +96,7 @@ func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
 	if err := b.Store.CreateCredential(t.Context(), withStores); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []pay.Store{{ID: "open"}, {ID: "shut", Disabled: true}} {
+	for _, s := range []pay.Store{{ID: "open"}, {ID: "shut", Disabling: pay.Disabling{Disabled: true}}} {
 		s.MerchantID, s.AppCode, s.Name = "123456", "AGENT", "Shop"
 		if err := b.Store.CreateStore(t.Context(), s); err != nil {
 			t.Fatal(err)

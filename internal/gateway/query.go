@@ -28,7 +28,7 @@ type QueryRequest struct {
 // answer comes within two seconds whatever the wallets do: what is not known by
 // then is given as it stands. Refunds are as Recover last found them.
 func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transaction, error) {
-	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+	if _, err := g.standingOf(ctx, r.Credential, r.StoreID); err != nil {
 		return nil, err
 	}
 	r.Filter.Scope = pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}

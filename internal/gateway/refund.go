@@ -21,6 +21,7 @@ type RefundRequest struct {
 	Minor       int64 // in the payment's currency
 	ClientTime  string
 	DeviceID    string
+	Barred      error // why nothing new may come of the request; a repeat gets its refund all the same
 }
 
 // Refund stores the refund, asks the wallet and gives it back as it stands:
@@ -31,12 +32,14 @@ type RefundRequest struct {
 // what became of it: RefundDenied, FundsShort, RefundTooLate, RefundTooLarge or
 // WalletTrouble. Other errors are *pay.Error of NotFound, NotPaid,
 // AlreadyRefunded, RefundTooLarge, RefundTooLate, NumberUsed, Forbidden,
-// BadParameter, Unconfirmed and CheckStore's; an error of the store's comes as it is
+// BadParameter, Unconfirmed, StoreDisabled and those of the store id; an error of the store's comes as it is
 // where nothing of the refund is stored.
 func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.Payment, error) {
-	if err := g.CheckStore(ctx, r.Credential, r.StoreID); err != nil {
+	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
+	if err != nil {
 		return pay.Refund{}, pay.Payment{}, err
 	}
+	r.Barred = first(s.givesBack(), r.Barred)
 	if r.Minor <= 0 {
 		return pay.Refund{}, pay.Payment{}, &pay.Error{Code: pay.BadParameter, Field: "amount", Message: "must be above zero"}
 	}
@@ -97,6 +100,9 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 			known, err := numberOf(tx, p.Scope, refund)
 			if claim = (store.RefundClaim{Refund: known}); err != nil || known.ID != "" {
 				return err
+			}
+			if r.Barred != nil {
+				return r.Barred
 			}
 			current, err := tx.Payment(p.MerchantID, p.ID)
 			if err != nil {

@@ -29,6 +29,8 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 // otherwise: its Status says why, or it is past its life, and then the wallet is
 // asked under Query's limits, since anybody who has the link can open it. It is
 // "" too for a Pending payment with a WalletRef, which is paid in the wallet's app.
+// A payment that could be paid is StoreDisabled while its merchant or store is
+// disabled and their links are shut.
 func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error) {
 	p, err = g.Lookup(ctx, token)
 	if err != nil {
@@ -39,6 +41,9 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 	}
 	if p.Status != pay.Pending || p.CloseID != "" {
 		return p, "", nil
+	}
+	if err := g.Payable(ctx, p); err != nil {
+		return p, "", err
 	}
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil || !conn.info.Offline {
@@ -58,6 +63,12 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 		}
 	}
 	return p, checkout.URL, nil
+}
+
+// Payable is StoreDisabled if the link of an open payment is shut, since its merchant or store is disabled.
+func (g *Gateway) Payable(ctx context.Context, p pay.Payment) error {
+	s, err := g.standingOfPayment(ctx, p)
+	return first(err, s.linksOpen())
 }
 
 // markOpened records the first opening. From then on the wallet may know of the

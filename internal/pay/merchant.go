@@ -7,9 +7,23 @@ type Merchant struct {
 	ID        string // six digits
 	Name      string // shown to buyers where an order has no goods name
 	MCC       string // merchant category code, four digits; may be empty
-	Disabled  bool
 	CreatedAt time.Time
+	Disabling
 }
+
+// Disabling says whether a merchant or a store takes new orders, and what goes on with those that it has if not:
+// queries, closings and notes always do.
+type Disabling struct {
+	Disabled    bool // it takes no new orders
+	KeepLinks   bool // buyers can pay the orders that are open all the same
+	StopRefunds bool // nobody can ask for a refund
+}
+
+// LinksShut reports whether buyers cannot pay the orders that are open.
+func (d Disabling) LinksShut() bool { return d.Disabled && !d.KeepLinks }
+
+// RefundsStopped reports whether new refunds are refused.
+func (d Disabling) RefundsStopped() bool { return d.Disabled && d.StopRefunds }
 
 // Store is one of the shops of a merchant that has several.
 type Store struct {
@@ -18,8 +32,8 @@ type Store struct {
 	ID         string // 1 to 16 letters and digits
 	Name       string
 	MCC        string
-	Disabled   bool
 	CreatedAt  time.Time
+	Disabling
 }
 
 // Credential is what a merchant's server signs with.
@@ -27,11 +41,13 @@ type Credential struct {
 	MerchantID  string
 	AppCode     string
 	ClientKey   Secret
-	NotifyURL   string   // where outcomes go when the order names no address
-	ReturnHosts []string // hosts that the authorisation link may return to
-	PerSecond   int      // requests allowed in a second
-	PerMinute   int      // and in a minute
-	HasStores   bool     // orders must name a store
+	NotifyURL   string        // where outcomes go when the order names no address
+	ReturnHosts []string      // hosts that the authorisation link may return to
+	PerSecond   int           // requests allowed in a second
+	PerMinute   int           // and in a minute
+	HasStores   bool          // orders must name a store
+	MaxAge      time.Duration // between a request's txdtm and our clock, either way; 0 for any
+	SHA256Only  bool          // MD5 signs no requests
 	Disabled    bool
 	CreatedAt   time.Time
 }

@@ -28,18 +28,36 @@ type cached[V any] struct {
 // get returns what is kept for k, or loads it. What load is in doubt about
 // (keep is false) is not kept, nor is what was read before a drop.
 func (c *cache[K, V]) get(k K, load func() (v V, keep bool, err error)) (V, error) {
+	if v, kept := c.kept(k); kept {
+		return v, nil
+	}
+	return c.fresh(k, load)
+}
+
+// kept returns what is kept for k, if it is young enough.
+func (c *cache[K, V]) kept(k K) (v V, kept bool) {
+	if c.usable() != nil {
+		return v, false
+	}
+	c.mu.Lock()
+	e, ok := c.entries[k]
+	c.mu.Unlock()
+	if age := c.now().Sub(e.at); ok && age >= 0 && age < CacheFor {
+		return e.value, true
+	}
+	return v, false
+}
+
+// fresh loads k, whatever is kept for it.
+func (c *cache[K, V]) fresh(k K, load func() (v V, keep bool, err error)) (V, error) {
 	if err := c.usable(); err != nil {
 		var none V
 		return none, err
 	}
 	c.mu.Lock()
-	e, ok := c.entries[k]
 	drops := c.drops
 	c.mu.Unlock()
 	now := c.now()
-	if age := now.Sub(e.at); ok && age >= 0 && age < CacheFor {
-		return e.value, nil
-	}
 	v, keep, err := load()
 	if err != nil || !keep {
 		return v, err

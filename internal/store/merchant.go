@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store/queries"
@@ -15,7 +16,8 @@ func (db *DB) CreateMerchant(ctx context.Context, m pay.Merchant) error {
 	defer db.merchants.drop(m.ID)
 	return db.create(ctx, "create merchant "+m.ID, func(tx *Tx) (int64, error) {
 		return tx.q.CreateMerchant(tx.ctx, queries.CreateMerchantParams{
-			ID: m.ID, Name: m.Name, MCC: m.MCC, Disabled: bit(m.Disabled), CreatedAt: ms(m.CreatedAt),
+			ID: m.ID, Name: m.Name, MCC: m.MCC, CreatedAt: ms(m.CreatedAt),
+			Disabled: bit(m.Disabled), KeepLinks: bit(m.KeepLinks), StopRefunds: bit(m.StopRefunds),
 		})
 	})
 }
@@ -34,7 +36,10 @@ func (db *DB) Merchants(ctx context.Context) ([]pay.Merchant, error) {
 }
 
 func toMerchant(m queries.Merchant) pay.Merchant {
-	return pay.Merchant{ID: m.ID, Name: m.Name, MCC: m.MCC, Disabled: m.Disabled != 0, CreatedAt: at(m.CreatedAt)}
+	return pay.Merchant{
+		ID: m.ID, Name: m.Name, MCC: m.MCC, CreatedAt: at(m.CreatedAt),
+		Disabling: pay.Disabling{Disabled: m.Disabled != 0, KeepLinks: m.KeepLinks != 0, StopRefunds: m.StopRefunds != 0},
+	}
 }
 
 // CreateStore adds a store; ErrExists if the app code has one of that id.
@@ -43,7 +48,8 @@ func (db *DB) CreateStore(ctx context.Context, s pay.Store) error {
 	return db.create(ctx, "create store "+s.ID, func(tx *Tx) (int64, error) {
 		return tx.q.CreateStore(tx.ctx, queries.CreateStoreParams{
 			MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID,
-			Name: s.Name, MCC: s.MCC, Disabled: bit(s.Disabled), CreatedAt: ms(s.CreatedAt),
+			Name: s.Name, MCC: s.MCC, CreatedAt: ms(s.CreatedAt),
+			Disabled: bit(s.Disabled), KeepLinks: bit(s.KeepLinks), StopRefunds: bit(s.StopRefunds),
 		})
 	})
 }
@@ -65,8 +71,8 @@ func (db *DB) Stores(ctx context.Context, merchantID string) ([]pay.Store, error
 
 func toStore(s queries.Store) pay.Store {
 	return pay.Store{
-		MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID,
-		Name: s.Name, MCC: s.MCC, Disabled: s.Disabled != 0, CreatedAt: at(s.CreatedAt),
+		MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID, Name: s.Name, MCC: s.MCC, CreatedAt: at(s.CreatedAt),
+		Disabling: pay.Disabling{Disabled: s.Disabled != 0, KeepLinks: s.KeepLinks != 0, StopRefunds: s.StopRefunds != 0},
 	}
 }
 
@@ -80,6 +86,7 @@ func (db *DB) CreateCredential(ctx context.Context, c pay.Credential) error {
 			NotifyURL: c.NotifyURL, ReturnHosts: strings.Join(c.ReturnHosts, ","),
 			PerSecond: int64(c.PerSecond), PerMinute: int64(c.PerMinute),
 			HasStores: bit(c.HasStores), Disabled: bit(c.Disabled), CreatedAt: ms(c.CreatedAt),
+			MaxAge: c.MaxAge.Milliseconds(), Sha256Only: bit(c.SHA256Only),
 		})
 	})
 }
@@ -88,7 +95,22 @@ func (db *DB) CreateCredential(ctx context.Context, c pay.Credential) error {
 // key unsealed. It may be up to CacheFor old; unknown codes are not cached.
 // Its slices are shared and must not be changed.
 func (db *DB) Credential(ctx context.Context, appCode string) (pay.Credential, error) {
-	return db.credentials.get(appCode, func() (pay.Credential, bool, error) {
+	if c := db.KeptCredential(appCode); c.AppCode != "" {
+		return c, nil
+	}
+	return db.FreshCredential(ctx, appCode)
+}
+
+// KeptCredential is what Credential gives without a look at the database: the
+// zero value if nothing is kept.
+func (db *DB) KeptCredential(appCode string) pay.Credential {
+	c, _ := db.credentials.kept(appCode)
+	return c
+}
+
+// FreshCredential is Credential as the database has it now.
+func (db *DB) FreshCredential(ctx context.Context, appCode string) (pay.Credential, error) {
+	return db.credentials.fresh(appCode, func() (pay.Credential, bool, error) {
 		c, err := db.read.Credential(ctx, appCode)
 		if err != nil {
 			return pay.Credential{}, false, notFound(err)
@@ -113,6 +135,7 @@ func (db *DB) toCredential(c queries.Credential) (pay.Credential, error) {
 		NotifyURL: c.NotifyURL, ReturnHosts: split[string](c.ReturnHosts),
 		PerSecond: int(c.PerSecond), PerMinute: int(c.PerMinute),
 		HasStores: c.HasStores != 0, Disabled: c.Disabled != 0, CreatedAt: at(c.CreatedAt),
+		MaxAge: time.Duration(c.MaxAge) * time.Millisecond, SHA256Only: c.Sha256Only != 0,
 	}, nil
 }
 
@@ -175,18 +198,23 @@ func (db *DB) toWalletAccount(a queries.WalletAccount) (pay.WalletAccount, error
 // SetMerchantDisabled takes a merchant out of use, or back in. Like the changes
 // below it is ErrNotFound if there is none, and other processes notice it within
 // CacheFor.
-func (db *DB) SetMerchantDisabled(ctx context.Context, id string, disabled bool) error {
+func (db *DB) SetMerchantDisabled(ctx context.Context, id string, d pay.Disabling) error {
 	defer db.merchants.drop(id)
 	return db.set(ctx, "merchant "+id, func(tx *Tx) (int64, error) {
-		return tx.q.SetMerchantDisabled(tx.ctx, queries.SetMerchantDisabledParams{ID: id, Disabled: bit(disabled)})
+		return tx.q.SetMerchantDisabled(tx.ctx, queries.SetMerchantDisabledParams{
+			ID: id, Disabled: bit(d.Disabled), KeepLinks: bit(d.KeepLinks), StopRefunds: bit(d.StopRefunds),
+		})
 	})
 }
 
 // SetStoreDisabled takes a store out of use, or back in.
-func (db *DB) SetStoreDisabled(ctx context.Context, merchantID, appCode, id string, disabled bool) error {
+func (db *DB) SetStoreDisabled(ctx context.Context, merchantID, appCode, id string, d pay.Disabling) error {
 	defer db.stores.drop(storeKey{merchantID, appCode, id})
 	return db.set(ctx, "store "+id, func(tx *Tx) (int64, error) {
-		return tx.q.SetStoreDisabled(tx.ctx, queries.SetStoreDisabledParams{MerchantID: merchantID, AppCode: appCode, ID: id, Disabled: bit(disabled)})
+		return tx.q.SetStoreDisabled(tx.ctx, queries.SetStoreDisabledParams{
+			MerchantID: merchantID, AppCode: appCode, ID: id,
+			Disabled: bit(d.Disabled), KeepLinks: bit(d.KeepLinks), StopRefunds: bit(d.StopRefunds),
+		})
 	})
 }
 
@@ -212,6 +240,22 @@ func (db *DB) SetReturnHosts(ctx context.Context, appCode string, hosts []string
 	defer db.credentials.drop(appCode)
 	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
 		return tx.q.SetReturnHosts(tx.ctx, queries.SetReturnHostsParams{AppCode: appCode, ReturnHosts: strings.Join(hosts, ",")})
+	})
+}
+
+// SetMaxAge bounds the time between an app code's requests and our clock; 0 for any.
+func (db *DB) SetMaxAge(ctx context.Context, appCode string, age time.Duration) error {
+	defer db.credentials.drop(appCode)
+	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
+		return tx.q.SetMaxAge(tx.ctx, queries.SetMaxAgeParams{AppCode: appCode, MaxAge: age.Milliseconds()})
+	})
+}
+
+// SetSHA256Only says whether MD5 signs no requests of an app code.
+func (db *DB) SetSHA256Only(ctx context.Context, appCode string, only bool) error {
+	defer db.credentials.drop(appCode)
+	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
+		return tx.q.SetSHA256Only(tx.ctx, queries.SetSHA256OnlyParams{AppCode: appCode, Sha256Only: bit(only)})
 	})
 }
 

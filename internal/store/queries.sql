@@ -9,7 +9,7 @@ INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING;
 SELECT value FROM setting WHERE name = $1;
 
 -- name: CreateMerchant :execrows
-INSERT INTO merchant (id, name, mcc, disabled, created_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO merchant (id, name, mcc, disabled, created_at, keep_links, stop_refunds) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: Merchant :one
@@ -19,7 +19,8 @@ SELECT * FROM merchant WHERE id = $1;
 SELECT * FROM merchant ORDER BY id;
 
 -- name: CreateStore :execrows
-INSERT INTO store (merchant_id, app_code, id, name, mcc, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO store (merchant_id, app_code, id, name, mcc, disabled, created_at, keep_links, stop_refunds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (merchant_id, app_code, id) DO NOTHING;
 
 -- name: Store :one
@@ -29,8 +30,9 @@ SELECT * FROM store WHERE merchant_id = $1 AND app_code = $2 AND id = $3;
 SELECT * FROM store WHERE merchant_id = $1 ORDER BY app_code, id;
 
 -- name: CreateCredential :execrows
-INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at,
+    max_age, sha256_only)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (app_code) DO NOTHING;
 
 -- name: Credential :one
@@ -40,10 +42,11 @@ SELECT * FROM credential WHERE app_code = $1;
 SELECT * FROM credential WHERE merchant_id = $1 ORDER BY app_code;
 
 -- name: SetMerchantDisabled :execrows
-UPDATE merchant SET disabled = @disabled WHERE id = @id;
+UPDATE merchant SET disabled = @disabled, keep_links = @keep_links, stop_refunds = @stop_refunds WHERE id = @id;
 
 -- name: SetStoreDisabled :execrows
-UPDATE store SET disabled = @disabled WHERE merchant_id = @merchant_id AND app_code = @app_code AND id = @id;
+UPDATE store SET disabled = @disabled, keep_links = @keep_links, stop_refunds = @stop_refunds
+WHERE merchant_id = @merchant_id AND app_code = @app_code AND id = @id;
 
 -- name: SetCredentialDisabled :execrows
 UPDATE credential SET disabled = @disabled WHERE app_code = @app_code;
@@ -53,6 +56,12 @@ UPDATE credential SET client_key = @client_key WHERE app_code = @app_code;
 
 -- name: SetReturnHosts :execrows
 UPDATE credential SET return_hosts = @return_hosts WHERE app_code = @app_code;
+
+-- name: SetMaxAge :execrows
+UPDATE credential SET max_age = @max_age WHERE app_code = @app_code;
+
+-- name: SetSHA256Only :execrows
+UPDATE credential SET sha256_only = @sha256_only WHERE app_code = @app_code;
 
 -- name: SetWalletAccountDisabled :execrows
 UPDATE wallet_account SET disabled = @disabled WHERE merchant_id = @merchant_id AND id = @id;

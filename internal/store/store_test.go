@@ -94,7 +94,7 @@ func TestFourOpenersAtOnceMigrateOnce(t *testing.T) {
 func TestSettingsAreReadAsTheyWereStored(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		m, c := storetest.Merchant(t, db)
-		s := pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "Kiosk", MCC: "5499", Disabled: true, CreatedAt: t0}
+		s := pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "Kiosk", MCC: "5499", Disabling: pay.Disabling{Disabled: true}, CreatedAt: t0}
 		if err := db.CreateStore(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +208,7 @@ func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
 		if err := operator.CreateStore(t.Context(), pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "North", CreatedAt: t0}); err != nil {
 			t.Fatal(err)
 		}
-		state := func(db *store.DB) (out [4]bool) {
+		state := func(db *store.DB) (out [8]bool) {
 			t.Helper()
 			m1, err1 := db.Merchant(t.Context(), m.ID)
 			s1, err2 := db.Store(t.Context(), m.ID, c.AppCode, "S1")
@@ -217,13 +217,13 @@ func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
 			if err := errors.Join(err1, err2, err3, err4); err != nil {
 				t.Fatal(err)
 			}
-			return [4]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled}
+			return [8]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled, m1.KeepLinks, s1.StopRefunds, m1.StopRefunds, s1.KeepLinks}
 		}
 		for _, disabled := range []bool{true, false} {
 			state(server)
 			for _, err := range []error{
-				operator.SetMerchantDisabled(t.Context(), m.ID, disabled),
-				operator.SetStoreDisabled(t.Context(), m.ID, c.AppCode, "S1", disabled),
+				operator.SetMerchantDisabled(t.Context(), m.ID, pay.Disabling{Disabled: disabled, KeepLinks: disabled}),
+				operator.SetStoreDisabled(t.Context(), m.ID, c.AppCode, "S1", pay.Disabling{Disabled: disabled, StopRefunds: disabled}),
 				operator.SetCredentialDisabled(t.Context(), c.AppCode, disabled),
 				operator.SetWalletAccountDisabled(t.Context(), m.ID, "main", disabled),
 			} {
@@ -231,7 +231,7 @@ func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want := [4]bool{disabled, disabled, disabled, disabled}
+			want := [8]bool{disabled, disabled, disabled, disabled, disabled, disabled}
 			if got := state(operator); got != want {
 				t.Errorf("our own changes: %v, want %v", got, want)
 			}
@@ -240,16 +240,22 @@ func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
 				t.Errorf("another process after two seconds: %v, want %v", got, want)
 			}
 		}
-		if err := errors.Join(operator.SetClientKey(t.Context(), c.AppCode, "NEW"), operator.SetReturnHosts(t.Context(), c.AppCode, []string{"a.example", "b.example:8443"})); err != nil {
-			t.Fatal(err)
+		for _, err := range []error{
+			operator.SetClientKey(t.Context(), c.AppCode, "NEW"), operator.SetReturnHosts(t.Context(), c.AppCode, []string{"a.example", "b.example:8443"}),
+			operator.SetMaxAge(t.Context(), c.AppCode, 10*time.Minute), operator.SetSHA256Only(t.Context(), c.AppCode, true),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 		now = now.Add(store.CacheFor)
-		c.ClientKey, c.ReturnHosts = "NEW", []string{"a.example", "b.example:8443"}
+		c.ClientKey, c.ReturnHosts, c.MaxAge, c.SHA256Only = "NEW", []string{"a.example", "b.example:8443"}, 10*time.Minute, true
 		equal(t, c)(server.Credential(t.Context(), c.AppCode))
 		for what, err := range map[string]error{
-			"merchant": operator.SetMerchantDisabled(t.Context(), "x", true), "store": operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1", true),
+			"merchant": operator.SetMerchantDisabled(t.Context(), "x", pay.Disabling{Disabled: true}), "store": operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1", pay.Disabling{Disabled: true}),
 			"credential": operator.SetCredentialDisabled(t.Context(), "x", true), "account": operator.SetWalletAccountDisabled(t.Context(), m.ID, "x", true),
 			"key": operator.SetClientKey(t.Context(), "x", "NEW"), "hosts": operator.SetReturnHosts(t.Context(), "x", nil),
+			"age": operator.SetMaxAge(t.Context(), "x", 0), "hash": operator.SetSHA256Only(t.Context(), "x", true),
 		} {
 			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("missing %s: %v", what, err)

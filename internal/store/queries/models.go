@@ -28,6 +28,8 @@ type Credential struct {
 	HasStores   int64
 	Disabled    int64
 	CreatedAt   int64
+	MaxAge      int64
+	Sha256Only  int64
 }
 
 type Delivery struct {
@@ -74,11 +76,13 @@ type Event struct {
 }
 
 type Merchant struct {
-	ID        string
-	Name      string
-	MCC       string
-	Disabled  int64
-	CreatedAt int64
+	ID          string
+	Name        string
+	MCC         string
+	Disabled    int64
+	CreatedAt   int64
+	KeepLinks   int64
+	StopRefunds int64
 }
 
 type Movement struct {
@@ -202,13 +206,15 @@ type Setting struct {
 }
 
 type Store struct {
-	MerchantID string
-	AppCode    string
-	ID         string
-	Name       string
-	MCC        string
-	Disabled   int64
-	CreatedAt  int64
+	MerchantID  string
+	AppCode     string
+	ID          string
+	Name        string
+	MCC         string
+	Disabled    int64
+	CreatedAt   int64
+	KeepLinks   int64
+	StopRefunds int64
 }
 
 type WalletAccount struct {

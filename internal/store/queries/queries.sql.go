@@ -645,8 +645,9 @@ func (q *Queries) CountRefund(ctx context.Context, arg CountRefundParams) (int64
 }
 
 const createCredential = `-- name: CreateCredential :execrows
-INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at,
+    max_age, sha256_only)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (app_code) DO NOTHING
 `
 
@@ -661,6 +662,8 @@ type CreateCredentialParams struct {
 	HasStores   int64
 	Disabled    int64
 	CreatedAt   int64
+	MaxAge      int64
+	Sha256Only  int64
 }
 
 func (q *Queries) CreateCredential(ctx context.Context, arg CreateCredentialParams) (int64, error) {
@@ -675,6 +678,8 @@ func (q *Queries) CreateCredential(ctx context.Context, arg CreateCredentialPara
 		arg.HasStores,
 		arg.Disabled,
 		arg.CreatedAt,
+		arg.MaxAge,
+		arg.Sha256Only,
 	)
 	if err != nil {
 		return 0, err
@@ -683,16 +688,18 @@ func (q *Queries) CreateCredential(ctx context.Context, arg CreateCredentialPara
 }
 
 const createMerchant = `-- name: CreateMerchant :execrows
-INSERT INTO merchant (id, name, mcc, disabled, created_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO merchant (id, name, mcc, disabled, created_at, keep_links, stop_refunds) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
 `
 
 type CreateMerchantParams struct {
-	ID        string
-	Name      string
-	MCC       string
-	Disabled  int64
-	CreatedAt int64
+	ID          string
+	Name        string
+	MCC         string
+	Disabled    int64
+	CreatedAt   int64
+	KeepLinks   int64
+	StopRefunds int64
 }
 
 func (q *Queries) CreateMerchant(ctx context.Context, arg CreateMerchantParams) (int64, error) {
@@ -702,6 +709,8 @@ func (q *Queries) CreateMerchant(ctx context.Context, arg CreateMerchantParams) 
 		arg.MCC,
 		arg.Disabled,
 		arg.CreatedAt,
+		arg.KeepLinks,
+		arg.StopRefunds,
 	)
 	if err != nil {
 		return 0, err
@@ -710,18 +719,21 @@ func (q *Queries) CreateMerchant(ctx context.Context, arg CreateMerchantParams) 
 }
 
 const createStore = `-- name: CreateStore :execrows
-INSERT INTO store (merchant_id, app_code, id, name, mcc, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO store (merchant_id, app_code, id, name, mcc, disabled, created_at, keep_links, stop_refunds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (merchant_id, app_code, id) DO NOTHING
 `
 
 type CreateStoreParams struct {
-	MerchantID string
-	AppCode    string
-	ID         string
-	Name       string
-	MCC        string
-	Disabled   int64
-	CreatedAt  int64
+	MerchantID  string
+	AppCode     string
+	ID          string
+	Name        string
+	MCC         string
+	Disabled    int64
+	CreatedAt   int64
+	KeepLinks   int64
+	StopRefunds int64
 }
 
 func (q *Queries) CreateStore(ctx context.Context, arg CreateStoreParams) (int64, error) {
@@ -733,6 +745,8 @@ func (q *Queries) CreateStore(ctx context.Context, arg CreateStoreParams) (int64
 		arg.MCC,
 		arg.Disabled,
 		arg.CreatedAt,
+		arg.KeepLinks,
+		arg.StopRefunds,
 	)
 	if err != nil {
 		return 0, err
@@ -741,7 +755,7 @@ func (q *Queries) CreateStore(ctx context.Context, arg CreateStoreParams) (int64
 }
 
 const credential = `-- name: Credential :one
-SELECT app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at FROM credential WHERE app_code = $1
+SELECT app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at, max_age, sha256_only FROM credential WHERE app_code = $1
 `
 
 func (q *Queries) Credential(ctx context.Context, appCode string) (Credential, error) {
@@ -758,12 +772,14 @@ func (q *Queries) Credential(ctx context.Context, appCode string) (Credential, e
 		&i.HasStores,
 		&i.Disabled,
 		&i.CreatedAt,
+		&i.MaxAge,
+		&i.Sha256Only,
 	)
 	return i, err
 }
 
 const credentials = `-- name: Credentials :many
-SELECT app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at FROM credential WHERE merchant_id = $1 ORDER BY app_code
+SELECT app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at, max_age, sha256_only FROM credential WHERE merchant_id = $1 ORDER BY app_code
 `
 
 func (q *Queries) Credentials(ctx context.Context, merchantID string) ([]Credential, error) {
@@ -786,6 +802,8 @@ func (q *Queries) Credentials(ctx context.Context, merchantID string) ([]Credent
 			&i.HasStores,
 			&i.Disabled,
 			&i.CreatedAt,
+			&i.MaxAge,
+			&i.Sha256Only,
 		); err != nil {
 			return nil, err
 		}
@@ -1144,7 +1162,7 @@ func (q *Queries) MarkRefundSent(ctx context.Context, arg MarkRefundSentParams) 
 }
 
 const merchant = `-- name: Merchant :one
-SELECT id, name, mcc, disabled, created_at FROM merchant WHERE id = $1
+SELECT id, name, mcc, disabled, created_at, keep_links, stop_refunds FROM merchant WHERE id = $1
 `
 
 func (q *Queries) Merchant(ctx context.Context, id string) (Merchant, error) {
@@ -1156,12 +1174,14 @@ func (q *Queries) Merchant(ctx context.Context, id string) (Merchant, error) {
 		&i.MCC,
 		&i.Disabled,
 		&i.CreatedAt,
+		&i.KeepLinks,
+		&i.StopRefunds,
 	)
 	return i, err
 }
 
 const merchants = `-- name: Merchants :many
-SELECT id, name, mcc, disabled, created_at FROM merchant ORDER BY id
+SELECT id, name, mcc, disabled, created_at, keep_links, stop_refunds FROM merchant ORDER BY id
 `
 
 func (q *Queries) Merchants(ctx context.Context) ([]Merchant, error) {
@@ -1179,6 +1199,8 @@ func (q *Queries) Merchants(ctx context.Context) ([]Merchant, error) {
 			&i.MCC,
 			&i.Disabled,
 			&i.CreatedAt,
+			&i.KeepLinks,
+			&i.StopRefunds,
 		); err != nil {
 			return nil, err
 		}
@@ -1932,17 +1954,41 @@ func (q *Queries) SetCredentialDisabled(ctx context.Context, arg SetCredentialDi
 	return result.RowsAffected()
 }
 
+const setMaxAge = `-- name: SetMaxAge :execrows
+UPDATE credential SET max_age = $1 WHERE app_code = $2
+`
+
+type SetMaxAgeParams struct {
+	MaxAge  int64
+	AppCode string
+}
+
+func (q *Queries) SetMaxAge(ctx context.Context, arg SetMaxAgeParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setMaxAge, arg.MaxAge, arg.AppCode)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const setMerchantDisabled = `-- name: SetMerchantDisabled :execrows
-UPDATE merchant SET disabled = $1 WHERE id = $2
+UPDATE merchant SET disabled = $1, keep_links = $2, stop_refunds = $3 WHERE id = $4
 `
 
 type SetMerchantDisabledParams struct {
-	Disabled int64
-	ID       string
+	Disabled    int64
+	KeepLinks   int64
+	StopRefunds int64
+	ID          string
 }
 
 func (q *Queries) SetMerchantDisabled(ctx context.Context, arg SetMerchantDisabledParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, setMerchantDisabled, arg.Disabled, arg.ID)
+	result, err := q.db.ExecContext(ctx, setMerchantDisabled,
+		arg.Disabled,
+		arg.KeepLinks,
+		arg.StopRefunds,
+		arg.ID,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -1981,20 +2027,42 @@ func (q *Queries) SetReturnHosts(ctx context.Context, arg SetReturnHostsParams) 
 	return result.RowsAffected()
 }
 
+const setSHA256Only = `-- name: SetSHA256Only :execrows
+UPDATE credential SET sha256_only = $1 WHERE app_code = $2
+`
+
+type SetSHA256OnlyParams struct {
+	Sha256Only int64
+	AppCode    string
+}
+
+func (q *Queries) SetSHA256Only(ctx context.Context, arg SetSHA256OnlyParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setSHA256Only, arg.Sha256Only, arg.AppCode)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const setStoreDisabled = `-- name: SetStoreDisabled :execrows
-UPDATE store SET disabled = $1 WHERE merchant_id = $2 AND app_code = $3 AND id = $4
+UPDATE store SET disabled = $1, keep_links = $2, stop_refunds = $3
+WHERE merchant_id = $4 AND app_code = $5 AND id = $6
 `
 
 type SetStoreDisabledParams struct {
-	Disabled   int64
-	MerchantID string
-	AppCode    string
-	ID         string
+	Disabled    int64
+	KeepLinks   int64
+	StopRefunds int64
+	MerchantID  string
+	AppCode     string
+	ID          string
 }
 
 func (q *Queries) SetStoreDisabled(ctx context.Context, arg SetStoreDisabledParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, setStoreDisabled,
 		arg.Disabled,
+		arg.KeepLinks,
+		arg.StopRefunds,
 		arg.MerchantID,
 		arg.AppCode,
 		arg.ID,
@@ -2050,7 +2118,7 @@ func (q *Queries) Setting(ctx context.Context, name string) (string, error) {
 }
 
 const store = `-- name: Store :one
-SELECT merchant_id, app_code, id, name, mcc, disabled, created_at FROM store WHERE merchant_id = $1 AND app_code = $2 AND id = $3
+SELECT merchant_id, app_code, id, name, mcc, disabled, created_at, keep_links, stop_refunds FROM store WHERE merchant_id = $1 AND app_code = $2 AND id = $3
 `
 
 type StoreParams struct {
@@ -2070,12 +2138,14 @@ func (q *Queries) Store(ctx context.Context, arg StoreParams) (Store, error) {
 		&i.MCC,
 		&i.Disabled,
 		&i.CreatedAt,
+		&i.KeepLinks,
+		&i.StopRefunds,
 	)
 	return i, err
 }
 
 const stores = `-- name: Stores :many
-SELECT merchant_id, app_code, id, name, mcc, disabled, created_at FROM store WHERE merchant_id = $1 ORDER BY app_code, id
+SELECT merchant_id, app_code, id, name, mcc, disabled, created_at, keep_links, stop_refunds FROM store WHERE merchant_id = $1 ORDER BY app_code, id
 `
 
 func (q *Queries) Stores(ctx context.Context, merchantID string) ([]Store, error) {
@@ -2095,6 +2165,8 @@ func (q *Queries) Stores(ctx context.Context, merchantID string) ([]Store, error
 			&i.MCC,
 			&i.Disabled,
 			&i.CreatedAt,
+			&i.KeepLinks,
+			&i.StopRefunds,
 		); err != nil {
 			return nil, err
 		}

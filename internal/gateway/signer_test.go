@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"testing"
+
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+func TestWhoSignedIsToldByTheKeyOfNow(t *testing.T) {
+	dsn := "sqlite:" + t.TempDir() + "/sampan.db"
+	b := newBenchOver(t, dsn)
+	ask := func(appCode, key string) (looks int, known bool) {
+		t.Helper()
+		_, known, err := b.Signer(t.Context(), appCode, func(k string) bool { looks++; return k == key })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return looks, known
+	}
+	revoked := b.credential
+	revoked.AppCode, revoked.Disabled = "REVOKED", true
+	if err := b.Store.CreateCredential(t.Context(), revoked); err != nil {
+		t.Fatal(err)
+	}
+	key := b.credential.ClientKey.Reveal()
+	ask(b.credential.AppCode, key) // kept from now on
+	if looks, known := ask(b.credential.AppCode, key); looks != 1 || !known {
+		t.Errorf("a right signature: %v after %d looks", known, looks)
+	}
+	// Whatever is refused has the same work behind it.
+	for appCode, key := range map[string]string{b.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": NobodysKey, "": NobodysKey} {
+		if looks, known := ask(appCode, key); looks != 2 || known {
+			t.Errorf("%q: %v after %d looks", appCode, known, looks)
+		}
+	}
+	// Another process has changed the key: the new one counts before what is kept is forgotten.
+	if err := storetest.Open(t, dsn).SetClientKey(t.Context(), b.credential.AppCode, "NEW"); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := ask(b.credential.AppCode, "NEW"); !known {
+		t.Error("the new key is not taken")
+	}
+	if _, known := ask(b.credential.AppCode, key); known {
+		t.Error("the old key is taken")
+	}
+	if err := b.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, known, err := b.Signer(t.Context(), "NOBODY", func(string) bool { return true }); err == nil || known {
+		t.Errorf("without a database: %v, %v", known, err)
+	}
+}

@@ -1,0 +1,87 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// standing is what a merchant, and where the order has one its store, may do.
+type standing struct {
+	merchant pay.Merchant
+	store    pay.Store // the zero value where there is none
+}
+
+// standingOf finds the standing of whoever signed, and tells whether credential and store id go together:
+// StoreUnknown or StoreNotSetUp if not. (Trade API, mchid: must be sent if the app code has stores, must not be if
+// it has none.) That one of them is disabled is no error: queries, closings and notes go on.
+func (g *Gateway) standingOf(ctx context.Context, c pay.Credential, storeID string) (s standing, err error) {
+	refuse := func(code pay.Code, why string) (standing, error) {
+		return standing{}, &pay.Error{Code: code, Field: "store_id", Message: why}
+	}
+	if s.merchant, err = g.Store.Merchant(ctx, c.MerchantID); err != nil {
+		return s, fmt.Errorf("gateway: merchant %s: %w", c.MerchantID, err)
+	}
+	switch {
+	case c.HasStores && storeID == "":
+		return refuse(pay.StoreNotSetUp, "this app code has stores: name one")
+	case !c.HasStores && storeID != "":
+		return refuse(pay.StoreUnknown, "this app code has no stores: leave it out")
+	case !c.HasStores:
+		return s, nil
+	}
+	s.store, err = g.Store.Store(ctx, c.MerchantID, c.AppCode, storeID)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse(pay.StoreUnknown, "this app code has no such store")
+	}
+	return s, err
+}
+
+// takesOrders is StoreDisabled if new orders are refused.
+func (s standing) takesOrders() error {
+	return s.refusal(s.merchant.Disabled, s.store.Disabled, "takes no new orders")
+}
+
+// givesBack is StoreDisabled if new refunds are refused.
+func (s standing) givesBack() error {
+	return s.refusal(s.merchant.RefundsStopped(), s.store.RefundsStopped(), "gives nothing back until the operator allows it")
+}
+
+// linksOpen is StoreDisabled if buyers cannot pay what they have ordered.
+func (s standing) linksOpen() error {
+	return s.refusal(s.merchant.LinksShut(), s.store.LinksShut(), "is not paid by its open links")
+}
+
+func (s standing) refusal(byMerchant, byStore bool, what string) error {
+	switch {
+	case byMerchant:
+		return &pay.Error{Code: pay.StoreDisabled, Field: "store_id", Message: "the merchant is disabled, and " + what}
+	case byStore:
+		return &pay.Error{Code: pay.StoreDisabled, Field: "store_id", Message: "the store is disabled, and " + what}
+	}
+	return nil
+}
+
+// standingOfPayment is the standing of whom a payment is for.
+func (g *Gateway) standingOfPayment(ctx context.Context, p pay.Payment) (s standing, err error) {
+	if s.merchant, err = g.Store.Merchant(ctx, p.MerchantID); err != nil || p.StoreID == "" {
+		return s, err
+	}
+	if s.store, err = g.Store.Store(ctx, p.MerchantID, p.AppCode, p.StoreID); errors.Is(err, store.ErrNotFound) {
+		err = nil // an order outlives its store's row
+	}
+	return s, err
+}
+
+// first is the first error that there is.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
