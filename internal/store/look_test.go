@@ -43,7 +43,7 @@ func TestADatabaseThatIsOpenedToLookCannotBeChanged(t *testing.T) {
 			"claim deliveries":   deliveries,
 			"finish an attempt":  db.FinishAttempt(ctx, delivery(1, "http://a:80"), store.DeliveryAttempt{StartedAt: t0}),
 			"create a merchant":  db.CreateMerchant(ctx, pay.Merchant{ID: "2"}),
-			"disable a merchant": db.SetMerchantDisabled(ctx, m.ID, true),
+			"disable a merchant": db.SetMerchantDisabled(ctx, m.ID, pay.Disabling{Disabled: true}),
 			"change a key":       db.SetClientKey(ctx, c.AppCode, "k"),
 			"a transaction":      db.Tx(ctx, func(*store.Tx) error { t.Error("it is begun"); return nil }),
 			"try to write":       db.TryWrite(ctx),
