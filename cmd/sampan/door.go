@@ -30,7 +30,10 @@ func connectionsOf(c config) (int, error) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return 0, err
 	}
-	room := int(min(files.Cur, 1<<30)) // Go has raised it as far as it may
+	room := 1 << 30
+	if files.Cur < 1<<30 {
+		room = int(files.Cur) // Go has raised it as far as it may
+	}
 	switch {
 	case c.MaxConnections == 0:
 		return max(1, min(mostConnections, room*2/3)), nil
@@ -66,7 +69,7 @@ func serveCrowd(ctx context.Context, l net.Listener, most int, h http.Handler, c
 	}
 	outside.SetKeepAlivesEnabled(false)
 	var work sync.WaitGroup
-	work.Go(func() { outside.Serve(p) })
+	work.Go(func() { _ = outside.Serve(p) }) // it ends when the porch is closed
 	err := serveHTTP(ctx, d, d.handler(h), log)
 	err = errors.Join(err, outside.Close())
 	work.Wait()
