@@ -14,6 +14,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wallet/wallettest"
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
@@ -495,6 +496,11 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 	genuine := string(w.form(payment(testOrder())))
 	f.Add(genuine)
 	f.Add(genuine + "&z=1")
+	inGBK := payment(testOrder())
+	inGBK["_input_charset"], inGBK["subject"] = "GBK", gbk
+	inGBK = inGBK.In(alipay.GBK)
+	f.Add(string(w.form(inGBK)))
+	f.Add(strings.Replace(string(w.form(inGBK)), "=GBK", "=UTF-8", 1))
 	f.Add("sign=&sign_type=MD5")
 	f.Fuzz(func(t *testing.T, body string) {
 		n, err := c.Notification(nil, []byte(body))

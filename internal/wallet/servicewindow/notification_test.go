@@ -9,6 +9,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wallet/wallettest"
+	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
 func TestNotices(t *testing.T) {
@@ -130,6 +131,9 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 		maps.Copy(m, change)
 		f.Add([]byte(m.Encode())) // signed as before it was changed
 	}
+	inGBK := with(payment(o), map[string]string{"charset": "GBK", "subject": gbk}).In(alipay.GBK)
+	f.Add(w.notice(inGBK))
+	f.Add([]byte(strings.Replace(string(w.notice(inGBK)), "=GBK", "=UTF-8", 1)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		n, err := c.Notification(nil, body)
 		if err != nil {

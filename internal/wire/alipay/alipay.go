@@ -45,6 +45,22 @@ func Sign(t SignType, key *rsa.PrivateKey, text string) (string, error) {
 	return base64.StdEncoding.EncodeToString(sig), nil
 }
 
+// Plausible reports whether sig is as long as a signature of the key's. What it
+// refuses needs neither a text to be joined nor anything to be computed.
+func Plausible(key *rsa.PublicKey, sig string) bool {
+	return key != nil && len(decode(sig)) == key.Size()
+}
+
+// decode gives the bytes of a signature; none if it is no base64. Some hop on the
+// way may have turned + into a space (seen in the field).
+func decode(sig string) []byte {
+	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(sig, " ", "+"))
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
 // Verify checks the signature of a text.
 func Verify(t SignType, key *rsa.PublicKey, text, sig string) error {
 	if key == nil {
@@ -54,9 +70,8 @@ func Verify(t SignType, key *rsa.PublicKey, text, sig string) error {
 	if err != nil {
 		return err
 	}
-	// Some hop on the way may have turned + into a space (seen in the field).
-	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(sig, " ", "+"))
-	if err != nil || len(raw) != key.Size() || rsa.VerifyPKCS1v15(key, hash, digest(hash, text), raw) != nil {
+	raw := decode(sig)
+	if len(raw) != key.Size() || rsa.VerifyPKCS1v15(key, hash, digest(hash, text), raw) != nil {
 		return ErrBadSignature
 	}
 	return nil

@@ -57,7 +57,22 @@ func (m Message) Verify(k Keys) error {
 	if m["sign_type"] != string(k.Type) {
 		return ErrSignType
 	}
+	if !k.plausible(m["sign"]) {
+		return ErrBadSignature
+	}
 	return k.verify(m.Canonical(), m["sign"])
+}
+
+// plausible reports whether sig may be one by the keys, before anything is
+// computed. Where there are none, verify says so.
+func (k Keys) plausible(sig string) bool {
+	switch {
+	case k.Type == MD5:
+		return len(sig) == hex.EncodedLen(md5.Size)
+	case k.Public != nil:
+		return alipay.Plausible(k.Public, sig)
+	}
+	return true
 }
 
 func (k Keys) sign(s string) (string, error) {

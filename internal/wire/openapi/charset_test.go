@@ -1,7 +1,6 @@
 package openapi
 
 import (
-	"bytes"
 	"maps"
 	"strings"
 	"testing"
@@ -119,36 +118,5 @@ func TestSlashesAreUnescapedByCharacters(t *testing.T) {
 		if got := unescapeSlashes(x.text, x.c); got != x.want {
 			t.Errorf("%q in %s: %q, want %q", x.text, x.c, got, x.want)
 		}
-	}
-}
-
-// Only VerifyNotification's cheap checks may be done for a message that gives no
-// signature of this kind.
-func BenchmarkForgedNotification(b *testing.B) {
-	keys := made(b)
-	names := bytes.NewBufferString("sign=AAAA&sign_type=RSA2")
-	for i := range 98 {
-		names.WriteString("&" + strings.Repeat(string(rune('a'+i%26)), 2) + strings.Repeat("0", i%9) + string(rune('A'+i/26)) + "=" + strings.Repeat("x", 600))
-	}
-	var many strings.Builder
-	many.WriteString("sign=AAAA&sign_type=RSA2")
-	for i := 0; many.Len() < 63<<10; i++ {
-		many.WriteString("&" + string(rune('a'+i%26)) + strings.Repeat(string(rune('a'+i/26%26)), 1+i/676%4) + string(rune('0'+i%10)) + "=")
-	}
-	long := strings.Repeat("A", 342) + "==" // base64 of 256 bytes
-	for name, form := range map[string]string{
-		"64KiBOfNames":               many.String(),
-		"100Fields":                  names.String(),
-		"100FieldsSignatureOfLength": strings.Replace(names.String(), "AAAA", long, 1),
-		"OtherSignType":              strings.Replace(many.String(), "RSA2", "MD5", 1),
-		"100FieldsOtherSignType":     strings.Replace(names.String(), "RSA2", "MD5", 1),
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := ReadNotification([]byte(form), keys); err == nil {
-					b.Fatal("accepted")
-				}
-			}
-		})
 	}
 }

@@ -83,14 +83,17 @@ func (m Message) Verify(k Keys) error {
 	return alipay.Verify(k.Type, k.Public, m.Canonical(), m["sign"])
 }
 
-// signed refuses a message that has no signature, or one of another type than
-// agreed on, before anything is computed.
+// signed refuses a message that has no signature, one of another type than agreed
+// on, or one that cannot be the key's, before anything is computed.
 func (m Message) signed(k Keys) error {
 	if m["sign"] == "" {
 		return ErrNoSignature
 	}
 	if m["sign_type"] != string(k.Type) {
 		return ErrSignType
+	}
+	if k.Public != nil && !alipay.Plausible(k.Public, m["sign"]) {
+		return ErrBadSignature
 	}
 	return nil
 }
