@@ -213,7 +213,11 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		"nothing":                                nil,
 		"noise":                                  []byte("%00%ff\x00&&&===%"),
 	} {
-		if reply, code := s.posted(body); code != pay.BadSignature || reply != "" {
+		want := pay.BadSignature
+		if what == "of an order that never was" { // it may be one that was lost: the wallet is asked, and does not say
+			want = pay.OutcomeUnknown
+		}
+		if reply, code := s.posted(body); code != want || reply != "" {
 			t.Errorf("%s: answered %q, code %q", what, reply, code)
 		}
 		s.stands(what, o, pay.Pending)
@@ -224,7 +228,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		s.stands(what, o, pay.Pending)
 	}
 	for what, to := range map[string][2]string{"another account": {"100001", "unused"}, "another merchant": {"100002", "window"}} {
-		if _, err := s.Callback(t.Context(), to[0], to[1], nil, signed(nil)); pay.CodeOf(err) != pay.BadSignature {
+		if reply, err := s.Callback(t.Context(), to[0], to[1], nil, signed(nil)); err == nil || reply != nil {
 			t.Errorf("to %s: %v", what, err)
 		}
 		s.stands(what, o, pay.Pending)
