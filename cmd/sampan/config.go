@@ -17,6 +17,7 @@ import (
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
 )
 
 // config is the file that serve and the operator's commands read. Every key is
@@ -27,6 +28,7 @@ type config struct {
 	Listen         string   `toml:"listen,omitempty"`
 	BaseURL        string   `toml:"base_url,omitempty"`
 	Database       string   `toml:"database,omitempty"`
+	Connections    int      `toml:"database_connections,omitempty"`
 	MasterKeyFile  string   `toml:"master_key_file,omitempty"`
 	KeyReadable    bool     `toml:"master_key_readable,omitempty"`
 	Zone           string   `toml:"zone,omitempty"`
@@ -159,6 +161,12 @@ func (c *config) complete() error {
 	case "link", "direct":
 	default:
 		return fmt.Errorf("pay_url: %q is neither \"link\" nor \"direct\"", c.PayURL)
+	}
+	switch {
+	case c.Connections == 0:
+		c.Connections = store.DefaultConnections
+	case c.Connections < 2 || c.Connections > 1000:
+		return errors.New("database_connections: must be a number from 2 to 1000")
 	}
 	if c.RefundDays < 0 || c.RefundDays > 9999 {
 		return errors.New("refund_days: must be a number of days from 1 to 9999")

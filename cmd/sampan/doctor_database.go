@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func (d *doctor) database() {
 		place = path
 		d.databaseFiles(path)
 	} else if u, err := url.Parse(d.Database); err == nil {
-		place = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "5432"))
+		place = cmp.Or(u.Host, place) // one host or several
 	}
 	ctx, cancel := d.within()
 	defer cancel()
@@ -47,6 +46,9 @@ func (d *doctor) database() {
 	switch {
 	case errors.Is(err, store.ErrDamaged):
 		d.integrity()
+		return
+	case errors.Is(err, store.ErrPooler):
+		d.bad(what, fmt.Sprintf("%s: %v", place, err), "PgBouncer in session mode needs no change")
 		return
 	case err != nil:
 		d.bad(what, fmt.Sprintf("%s: %v", place, err), "is it running, is the address right, does the user exist?")
@@ -84,6 +86,7 @@ func (d *doctor) open() {
 	}
 	d.good("master key", "opens the database's secrets")
 	d.speed(o)
+	d.connections(o)
 	d.clock(o)
 	d.merchants(o)
 	d.backlog(o)
@@ -139,6 +142,37 @@ func (d *doctor) tryWrite(ctx context.Context) (time.Duration, error) {
 	err = db.TryWrite(ctx)
 	took := d.now().Sub(from).Round(10 * time.Microsecond)
 	return took, errors.Join(err, db.Close())
+}
+
+// leftForPeople is how many connections commands, backups and whoever looks
+// things up are to have.
+const leftForPeople = 10
+
+// connections compares what each server takes with what PostgreSQL gives.
+func (d *doctor) connections(o operator) {
+	const what = "connections"
+	ctx, cancel := d.within()
+	defer cancel()
+	s, err := o.Slots(ctx)
+	if err != nil {
+		d.bad(what, err.Error(), "")
+		return
+	}
+	if s.Server == 0 {
+		return // SQLite
+	}
+	room := s.Server - s.Reserved - leftForPeople
+	finding := fmt.Sprintf("PostgreSQL gives %d, of which %d are reserved and %d are left for people; each server takes up to %d",
+		s.Server, s.Reserved, leftForPeople, d.Connections)
+	switch fit := room / d.Connections; {
+	case room < d.Connections:
+		d.bad(what, finding+": not even one server has all of its own", "lower database_connections, or raise the server's max_connections")
+	case fit == 1:
+		d.doubt(what, finding+": that is enough for 1 server, and none could start beside it before it ends",
+			"lower database_connections, or raise the server's max_connections")
+	default:
+		d.good(what, "%s: that is enough for %d servers", finding, fit)
+	}
 }
 
 // clock compares this machine's with the database's: leases are times, and

@@ -211,6 +211,24 @@ func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
 	})
 }
 
+func TestDoctorAddsUpTheServersConnections(t *testing.T) {
+	dsn := storetest.PostgresDSN(t)
+	db := storetest.Open(t, dsn)
+	sound(t, db, "")
+	s, err := db.Slots(t.Context())
+	if err != nil || s.Server < 50 || s.Reserved < 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	room := s.Server - s.Reserved - leftForPeople
+	for pool, mark := range map[int]string{room / 3: "✔", room: "!", room + 1: "✘"} {
+		if pool > 1000 {
+			continue // more than the configuration takes
+		}
+		said, _ := examine(t, configOf(dsn)+fmt.Sprintf("\ndatabase_connections = %d", pool), "--offline")
+		wants(t, said, fmt.Sprintf("%s connections     PostgreSQL gives %d", mark, s.Server))
+	}
+}
+
 // deployment is a sound database with one wallet account at the address.
 func deployment(t *testing.T, gateway string) (dsn string) {
 	t.Helper()

@@ -41,7 +41,7 @@ func openOperator(ctx context.Context, c config, open openDatabase) (operator, e
 
 // storeConfig is what the database is opened with.
 func (c *config) storeConfig(log *slog.Logger) store.Config {
-	return store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: log}
+	return store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: log, Connections: c.Connections}
 }
 
 // look runs fn, which only reads, on the database of the configuration file. It

@@ -46,6 +46,9 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 			return nil, fmt.Errorf("store: %w", err)
 		}
 		if err = db.PingContext(ctx); err == nil {
+			err = checkPooler(ctx, db)
+		}
+		if err == nil {
 			return &look{
 				engine: &postgresEngine{db: db, deadline: c.Deadline}, dialect: goose.DialectPostgres, place: placeOf(c.DSN),
 				still: func() error { return nil }, end: db.Close,
@@ -53,6 +56,8 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 		}
 		err = errors.Join(err, db.Close())
 		switch {
+		case errors.Is(err, ErrPooler):
+			return nil, fmt.Errorf("store: open %s: %w", placeOf(c.DSN), err)
 		case guard && isUnknownParameter(err):
 			guard = false // PgBouncer knows but a few
 		case several && primary && ctx.Err() == nil:

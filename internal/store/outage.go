@@ -20,6 +20,7 @@ import (
 // was not sent, of reads, and of a transaction's statements, none of which leave
 // anything behind; the others go through unknown first.
 func unavailable(err error) error {
+	err = explained(err)
 	if err == nil || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable) || !outage(err) {
 		return err
 	}

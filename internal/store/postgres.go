@@ -31,6 +31,9 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	if err := checkPooler(ctx, db); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", placeOf(c.DSN), unavailable(err)), db.Close())
+	}
 	if err := need(ctx, db, goose.DialectPostgres, placeOf(c.DSN)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -86,7 +86,7 @@ func schemaOf(ctx context.Context, db *sql.DB, d goose.Dialect, place string) (S
 	s.Place = place
 	had, err := stepsOf(ctx, db, d)
 	if err != nil {
-		return s, fmt.Errorf("store: read the schema of %s: %w", place, err)
+		return s, fmt.Errorf("store: read the schema of %s: %w", place, unavailable(err))
 	}
 	for _, version := range had {
 		s.Have = max(s.Have, version)

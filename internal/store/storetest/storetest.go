@@ -121,6 +121,10 @@ func Merchant(t testing.TB, db *store.DB) (pay.Merchant, pay.Credential) {
 // Server names the variable with the address of a PostgreSQL server.
 const Server = "SAMPAN_TEST_POSTGRES"
 
+// Pooler names the variable with host and port of a PgBouncer in transaction mode
+// in front of that server, through which tests are to go.
+const Pooler = "SAMPAN_TEST_POOLER"
+
 // PostgresDSN makes a database with our schema and nothing in it, and returns
 // its address. It is dropped when the test ends.
 func PostgresDSN(t testing.TB) string {
@@ -130,7 +134,18 @@ func PostgresDSN(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return makeDatabase(t, server, template)
+	return pooled(makeDatabase(t, server, template))
+}
+
+// pooled is the address through the pooler, if there is one.
+func pooled(dsn string) string {
+	host := os.Getenv(Pooler)
+	u, err := url.Parse(dsn)
+	if host == "" || err != nil {
+		return dsn
+	}
+	u.Host = host
+	return u.String() + "&default_query_exec_mode=exec"
 }
 
 // EmptyPostgresDSN is PostgresDSN without the schema.

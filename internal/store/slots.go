@@ -1,0 +1,25 @@
+package store
+
+import (
+	"context"
+	"strings"
+)
+
+// Slots are a PostgreSQL server's connections.
+type Slots struct {
+	Server   int // what the server gives to all; 0 for SQLite, which has none
+	Reserved int // of these, for superusers and for roles that are named
+}
+
+// Slots asks how many connections there are. A pooler in between has its own
+// bounds, which are not seen.
+func (db *DB) Slots(ctx context.Context) (Slots, error) {
+	var s Slots
+	if strings.HasPrefix(db.config.DSN, "sqlite:") {
+		return s, nil
+	}
+	const text = `SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int +
+		COALESCE(current_setting('reserved_connections', true)::int, 0)`
+	err := db.pool().QueryRowContext(ctx, text).Scan(&s.Server, &s.Reserved)
+	return s, wrap("ask for the server's connections", err)
+}
