@@ -151,45 +151,6 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	return m, false, nil
 }
 
-// tooSoon is for a message within the gap after another about the same order:
-// it is known by now, or the look at the end of the gap must find it out.
-func (g *Gateway) tooSoon(ctx context.Context, m posted) (posted, bool, error) {
-	now, err := g.about(ctx, pay.WalletAccount{MerchantID: m.payment.MerchantID, ID: m.payment.AccountID}, m.Notice)
-	if err != nil {
-		return m, false, err
-	}
-	if known, err := g.isKnown(ctx, now); err != nil || known {
-		return now, known, err
-	}
-	end := now.payment.ConfirmedAt.Add(confirmGap)
-	if latest := g.Now().Add(confirmGap); end.After(latest) {
-		end = latest // another replica's clock is ahead
-	}
-	return now, false, g.putOff(ctx, now, end, &pay.Error{Code: pay.InProgress,
-		Message: "the wallet was just asked about the order because of another message; the order is looked at by itself"})
-}
-
-// messagesFull refuses a message for which no place is free.
-func messagesFull(instead string) error {
-	return &pay.Error{Code: pay.InProgress, Message: "as many messages of the account are being confirmed as may be at once; " + instead}
-}
-
-// putOff has what a message is about looked at when the given time comes, and
-// gives err back.
-func (g *Gateway) putOff(ctx context.Context, m posted, until time.Time, err error) error {
-	hasten, id := g.Store.HastenPayment, m.payment.ID
-	if m.refund.Status == pay.RefundPending {
-		hasten, id = g.Store.HastenRefund, m.refund.ID
-	}
-	switch sooner, failed := hasten(ctx, m.payment.MerchantID, id, until, g.Now()); {
-	case failed != nil:
-		return errors.Join(err, failed)
-	case sooner:
-		g.stir()
-	}
-	return err
-}
-
 // settleMessage makes what a message says true here. A status that the wallet's
 // documents do not list settles nothing: the payment is flagged, and the wallet
 // is asked again soon.

@@ -362,6 +362,54 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 	}
 }
 
+// By the order's number a wallet tells of one of its trades: of another only the
+// message tells.
+func TestASecondTradesMessageThatCameTooSoonIsConfirmedInTheEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		b.pass(time.Millisecond)
+		b.stands(nil)
+		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(2 * time.Second)
+		_, err := b.notice(p.ID, paidBy("T2"))
+		wantCode(t, err, pay.InProgress)
+		b.pass(time.Second)
+		b.recoverDue()
+		movements, _ := b.books(p.ID)
+		if got := b.stored(p.ID); got.TradeNo != "T1" || !got.Surplus || !got.DueAt.IsZero() || len(movements) != 2 || movements[1].TradeNo != "T2" {
+			t.Errorf("stored %+v, %+v", got, movements)
+		}
+		if b.wallet.count() != 4 { // to make the address, for each message, and for the look
+			t.Errorf("asked %v", b.wallet.asked)
+		}
+	})
+}
+
+func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
+	var a aside
+	of := func(i int) posted {
+		return posted{Notice: wallet.Notice{ID: fmt.Sprint(i)}, payment: pay.Payment{ID: fmt.Sprint(i / 3)}}
+	}
+	for i := range 3 * 2 * asideAtMost {
+		a.keep(of(i))
+	}
+	if len(a.kept) != asideAtMost {
+		t.Errorf("%d are kept", len(a.kept))
+	}
+	if n, ok := a.take(of(0).payment); !ok || n.ID != "0" && n.ID != "1" && n.ID != "2" {
+		t.Errorf("kept %+v, %v", n, ok)
+	}
+	if _, ok := a.take(of(0).payment); ok {
+		t.Error("taken twice")
+	}
+	if _, ok := a.take(of(3 * asideAtMost).payment); ok {
+		t.Error("one more than there is room for was kept")
+	}
+}
+
 // So is one that the wallet did not answer about, or for which there was no place.
 func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
 	for name, c := range map[string]struct {

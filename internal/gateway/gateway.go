@@ -71,6 +71,7 @@ var (
 type Gateway struct {
 	Config
 	connectors connectors
+	aside      aside // messages that were put off
 	orphans    seenOrphans
 	foreign    foreigners
 	occasions  occasions

@@ -152,6 +152,7 @@ func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Looks, "error", err)
 		p = c.Payment
 	}
+	g.takeAside(ctx, c.Payment)
 	p.Looks = c.Looks + 1
 	due := g.nextLook(ctx, p)
 	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(messagesRepeat)) {

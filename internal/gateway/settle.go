@@ -107,11 +107,11 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		amount = p.Amount // the source does not state it
 	}
 	if p.Status == pay.Paid || amount != p.Amount {
-		p.Surplus = true
 		if err := g.book(tx, p, pay.Movement{Kind: pay.MovementSurplus, Debit: heldBy(p), Credit: owedToSomebody, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 			return p, false, err
 		}
-		return p, false, g.move(tx, p, p.Status, g.event(p, "surplus", actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo)))
+		p, err = g.flag(tx, p, "surplus", actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo))
+		return p, false, err
 	}
 	from := p.Status
 	if !from.CanBecome(pay.Paid) {
