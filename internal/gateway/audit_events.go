@@ -14,6 +14,7 @@ type tale struct {
 	status   pay.Status // "" while no event has moved it: created or pending, as it began
 	late     bool
 	flagged  bool // a person must look: at money that is not the order's own, or went back otherwise than we know
+	unlisted bool // the same: at a status that the wallet's documents do not list, unless the order was paid after it
 	closeID  string
 	closing  bool // called off, while it was open
 	ref      string
@@ -105,8 +106,10 @@ func (t *tale) happens(e pay.Event) (want string) {
 		t.surplus = append(t.surplus, m)
 	case "refund_asked", "refunded", "refund_failed":
 		return t.refund(e)
-	case "refund_contradicted", "refund_foreign", "unlisted":
+	case "refund_contradicted", "refund_foreign":
 		t.flagged = true
+	case "unlisted":
+		t.unlisted = true
 	case "orphan":
 		return t.orphan(e)
 	case "note":
@@ -145,7 +148,7 @@ func (t *tale) isPaid(e pay.Event) (want string) {
 	if want := t.move(pay.Paid); want != "" {
 		return want
 	}
-	t.paid, t.late = m, e.Kind == "paid_late"
+	t.paid, t.late, t.unlisted = m, e.Kind == "paid_late", false
 	return ""
 }
 

@@ -28,7 +28,7 @@ func (v *verdict) payment(p pay.Payment) {
 	}
 	v.same("trade_no", p.TradeNo, t.paid.tradeNo)
 	v.same("late", p.Late, t.late)
-	v.same("surplus", p.Surplus, t.flagged)
+	v.same("surplus", p.Surplus, t.flagged || t.unlisted)
 	v.same("refunding", amountOf(p, p.Refunding), amountOf(p, t.reserved))
 	v.same("refunded", amountOf(p, p.Refunded), amountOf(p, t.returned))
 	v.same("wallet_ref", p.WalletRef, t.ref)

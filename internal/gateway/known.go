@@ -19,7 +19,7 @@ func (g *Gateway) isKnown(ctx context.Context, m posted) (bool, error) {
 	p, s := m.payment, m.State
 	switch {
 	case s.Outcome == wallet.Unknown:
-		return g.isFlagged(ctx, p, "unlisted", unlistedStatus(m.RefundID, s))
+		return g.Store.HasEvent(ctx, p.MerchantID, p.ID, "unlisted", unlistedStatus(m.RefundID, s))
 	case m.RefundID != "":
 		return g.isKnownRefund(ctx, m)
 	case s.Outcome == wallet.Closed:

@@ -117,6 +117,9 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if !from.CanBecome(pay.Paid) {
 		return p, false, fmt.Errorf("gateway: %s cannot become paid from %s", p.ID, from)
 	}
+	if p.Surplus, err = g.staysFlagged(tx, p); err != nil {
+		return p, false, err
+	}
 	p.Late = !from.Open()
 	p.Status, p.TradeNo, p.BuyerID, p.DueAt = pay.Paid, s.TradeNo, s.BuyerID, time.Time{}
 	if p.PaidAt = s.At; p.PaidAt.IsZero() {
@@ -183,6 +186,24 @@ func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pa
 	p.Surplus = true
 	return p, g.record(tx, g.event(p, kind, actor, why))
 }
+
+// staysFlagged reports whether somebody must still look at an order that is paid
+// now: not for a status that was not listed, since a listed one has followed it.
+func (g *Gateway) staysFlagged(tx *store.Tx, p pay.Payment) (bool, error) {
+	if !p.Surplus {
+		return false, nil
+	}
+	for _, kind := range flagging {
+		if n, err := tx.CountEvents(p.MerchantID, p.ID, kind); err != nil || n > 0 {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// flagging are the kinds of events of an order that is not paid which a person
+// must look at, whatever comes after them.
+var flagging = []string{"surplus", "refund_foreign", "refund_contradicted"}
 
 // needsLook is flag in a transaction of its own. Each reason is logged once.
 func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why string) error {
