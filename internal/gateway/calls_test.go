@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// crowd counts the calls that a wallet has in flight.
+type crowd struct {
+	mu            sync.Mutex
+	now, most     int
+	messages, all int // the most of messages; calls so far
+	held          chan struct{}
+}
+
+// hold is a call that lasts until free is called, or its context ends.
+func (c *crowd) hold(ctx context.Context, message bool) error {
+	c.mu.Lock()
+	c.now++
+	c.all++
+	c.most = max(c.most, c.now)
+	if message {
+		c.messages++
+	}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.now--
+	}()
+	select {
+	case <-c.held:
+		return nil
+	case <-ctx.Done():
+		return wallet.ErrUnknown
+	}
+}
+
+func (c *crowd) free() { close(c.held) }
+
+// crowded is a bench, in a bubble, whose wallet holds every call.
+func crowded(t *testing.T, test func(t *testing.T, b *bench, c *crowd)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b, c := newBench(t), &crowd{held: make(chan struct{})}
+		b.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
+			return wallet.State{Outcome: wallet.Waiting}, c.hold(ctx, false)
+		}
+		b.wallet.confirm = func(ctx context.Context, n wallet.Notice) (wallet.State, error) { return n.State, c.hold(ctx, true) }
+		test(t, b, c)
+		b.Wait()
+	})
+}
+
+// One account's messages and questions do not take more than its share of the
+// connections that all share, nor each other's.
+func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
+	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+		var orders []pay.Payment
+		for i := range 40 {
+			orders = append(orders, b.ordered(fmt.Sprint("A", i), true))
+		}
+		time.Sleep(time.Second)
+		answered := make(chan pay.Code, 80)
+		var posting sync.WaitGroup
+		for _, p := range orders {
+			posting.Go(func() {
+				_, err := b.notice(p.ID, paidBy("T-"+p.ID))
+				answered <- pay.CodeOf(err)
+			})
+			posting.Go(func() { _, _ = b.ask(t.Context(), p) })
+		}
+		synctest.Wait()
+		if c.now != 16 || c.messages != messagesAtOnce {
+			t.Errorf("%d in flight, %d of them for messages", c.now, c.messages)
+		}
+		if len(answered) != 40-messagesAtOnce {
+			t.Errorf("%d messages were answered at once", len(answered))
+		}
+		for range len(answered) {
+			if code := <-answered; code != pay.InProgress {
+				t.Errorf("answered %q", code)
+			}
+		}
+		late := 0
+		for _, p := range orders {
+			if p := b.stored(p.ID); p.DueAt.Equal(time.Now().Add(confirmGap).Truncate(time.Millisecond)) {
+				late++
+			}
+		}
+		if late != 40-messagesAtOnce {
+			t.Errorf("%d orders are looked at when the gap is over", late)
+		}
+		time.Sleep(askWithin) // whoever waits for a place gives up
+		synctest.Wait()
+		c.free()
+		posting.Wait()
+		if c.most != 16 || c.all != 16 {
+			t.Errorf("at most %d in flight, %d in all", c.most, c.all)
+		}
+	})
+}
+
+// A query is answered in time with what is known, however long the account's
+// places are taken; another account's are its own.
+func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
+	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+		var orders []pay.Payment
+		for i := range 30 {
+			orders = append(orders, b.ordered(fmt.Sprint("A", i), true))
+		}
+		time.Sleep(time.Minute)
+		for range 3 { // the same orders: most of them are not asked about
+			began := time.Now()
+			found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential, Filter: store.Filter{Limit: 30}})
+			if err != nil || len(found) != len(orders) || time.Since(began) != askWithin {
+				t.Errorf("%d found after %s, %v", len(found), time.Since(began), err)
+			}
+		}
+		if c.now > callsAtOnce {
+			t.Errorf("%d in flight", c.now)
+		}
+		other := b.request("NET")
+		other.PayType = pay.AlipayHK
+		if o, err := b.Pay(t.Context(), other); err != nil || o.Status != pay.Pending {
+			t.Errorf("at another account: %+v, %v", o, err)
+		}
+		c.free()
+	})
+}
+
+// What a merchant wishes waits for its place as long as a call may take, and has
+// not been sent if none came free: a refund is not counted as sent then.
+func TestARefundWaitsForItsPlace(t *testing.T) {
+	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+		b.wallet.confirm = nil
+		p := b.paid("A1")
+		conn, err := b.connectorOf(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var leave []func()
+		for range callsAtOnce {
+			_, l, err := conn.enter(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, l)
+		}
+		time.AfterFunc(5*time.Second, leave[0])
+		began := time.Now()
+		if r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500)); err != nil || r.Status != pay.RefundSucceeded || time.Since(began) != 5*time.Second {
+			t.Errorf("%+v after %s, %v", r, time.Since(began), err)
+		}
+		if _, _, err := conn.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R2", 500))
+		if err != nil || r.Status != pay.RefundPending || b.storedRefund(r.ID).Sends != 0 || b.wallet.givenBack() != 500 {
+			t.Errorf("%+v, %v, given back %d", r, err, b.wallet.givenBack())
+		}
+		c.free()
+	})
+}
