@@ -207,6 +207,11 @@ var flagging = []string{"surplus", "refund_foreign", "refund_contradicted"}
 
 // needsLook is flag in a transaction of its own. Each reason is logged once.
 func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why string) error {
+	return g.needsLookUnless(ctx, p, kind, actor, why, func(pay.Payment) bool { return false })
+}
+
+// needsLookUnless is needsLook, unless what the payment is by then makes it needless.
+func (g *Gateway) needsLookUnless(ctx context.Context, p pay.Payment, kind, actor, why string, needless func(pay.Payment) bool) error {
 	isNew := false
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Payment(p.MerchantID, p.ID)
@@ -214,7 +219,7 @@ func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why
 			return err
 		}
 		known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why)
-		if isNew = !known; err != nil || known {
+		if isNew = !known && !needless(current); err != nil || !isNew {
 			return err
 		}
 		p, err = g.flag(tx, current, kind, actor, why)
@@ -228,12 +233,15 @@ func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why
 
 // noticed gives err back, and flags the payment if the wallet, asked about it or
 // about its refund, has answered with a status that its documents do not list:
-// nothing else would ever come of it.
+// nothing else would ever come of it. Where the trade has paid the order
+// meanwhile nothing has to come of it.
 func (g *Gateway) noticed(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, actor string) error {
 	if !errors.Is(err, wallet.ErrUnlisted) {
 		return err
 	}
-	return errors.Join(err, g.needsLook(ctx, p, "unlisted", actor, unlistedStatus(refundID, s)))
+	return errors.Join(err, g.needsLookUnless(ctx, p, "unlisted", actor, unlistedStatus(refundID, s), func(now pay.Payment) bool {
+		return refundID == "" && now.Status == pay.Paid && now.TradeNo == s.TradeNo
+	}))
 }
 
 // record writes an event.

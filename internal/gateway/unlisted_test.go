@@ -113,6 +113,26 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 	})
 }
 
+// An answer that was on its way while the order was paid by the same trade flags
+// nothing.
+func TestAnUnlistedAnswerThatComesAfterThePaymentFlagsNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		b.pass(time.Minute)
+		b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+			if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+				t.Error(err)
+			}
+			return unlisted("T1"), wallet.ErrUnlisted
+		}
+		b.recoverDue()
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.Surplus || got.TradeNo != "T1" {
+			t.Errorf("stored %+v", got)
+		}
+		b.inOrder()
+	})
+}
+
 // A false notice of such a status flags nothing.
 func TestAFalseNoticeOfAnUnlistedStatusFlagsNothing(t *testing.T) {
 	b := newBench(t)
