@@ -32,16 +32,16 @@ func (cmd backupCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "✔ %s\n", s.Path)
+	printf(e.stdout, "✔ %s\n", s.Path)
 	printSnapshot(e.stdout, c, s)
-	fmt.Fprintf(e.stdout, "  copied, checked and synced in %s\n", time.Since(began).Round(time.Millisecond))
+	printf(e.stdout, "  copied, checked and synced in %s\n", time.Since(began).Round(time.Millisecond))
 	fmt.Fprintln(e.stdout, "  Keep the master key too, and apart from this file: without it the secrets in it cannot be opened.")
 	return nil
 }
 
 // printSnapshot says what is in a copy.
 func printSnapshot(w io.Writer, c config, s store.Snapshot) {
-	fmt.Fprintf(w, "  %s, %s, schema %d, newest row of %s\n",
+	printf(w, "  %s, %s, schema %d, newest row of %s\n",
 		mebibytes(s.Bytes), several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.zone))
 }
 
@@ -95,10 +95,10 @@ func waiting(w io.Writer, what string) (done func()) {
 		for {
 			select {
 			case <-stop:
-				io.WriteString(w, "\r\x1b[K")
+				rewrite(w, "")
 				return
 			case <-tick.C:
-				fmt.Fprintf(w, "\r\x1b[K%s … %.0f s", what, time.Since(began).Seconds())
+				rewrite(w, "%s … %.0f s", what, time.Since(began).Seconds())
 			}
 		}
 	}()

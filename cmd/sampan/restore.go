@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store"
@@ -30,12 +29,12 @@ func (cmd restoreCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "✔ %s is %s\n", s.Path, cmd.Backup)
+	printf(e.stdout, "✔ %s is %s\n", s.Path, cmd.Backup)
 	printSnapshot(e.stdout, c, s)
 	if s.Kept != "" {
-		fmt.Fprintf(e.stdout, "  the old database is kept as %s\n", s.Kept)
+		printf(e.stdout, "  the old database is kept as %s\n", s.Kept)
 	}
-	fmt.Fprintf(e.stdout, "! Orders and refunds of after %s are not in it. What buyers have paid of them comes as orphans once\n"+
+	printf(e.stdout, "! Orders and refunds of after %s are not in it. What buyers have paid of them comes as orphans once\n"+
 		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", when(s.Newest, c.zone))
 	return nil
 }
