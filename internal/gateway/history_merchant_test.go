@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -71,7 +72,7 @@ func (s *site) refund(r *replica, st step) {
 		s.problem("refund %s is %s and %s", number, known.ID, got.ID)
 	}
 	s.merchant.refunds[number] = got
-	back := s.world.trades[id].back[got.ID]
+	back := s.world.given(got.ID)
 	switch {
 	case got.Status == pay.RefundSucceeded && back != got.Amount.Minor:
 		s.problem("refund %s is said to be done", number)
@@ -97,7 +98,7 @@ func (s *site) shut(r *replica, st step) {
 	switch {
 	case err == nil && !c.Payment.Status.Open():
 		s.merchant.closed[st.Order] = true
-	case pay.CodeOf(err) == pay.AlreadyPaid && len(s.paid(id)) == 0:
+	case pay.CodeOf(err) == pay.AlreadyPaid && len(s.paid(fmt.Sprint("O", st.Order), id)) == 0:
 		s.problem("order %d is said to be paid", st.Order)
 	case pay.CodeOf(err) == pay.AlreadyPaid && s.merchant.closed[st.Order] && !c.Payment.Surplus:
 		s.problem("order %d was closed and is said to be paid", st.Order)
@@ -115,16 +116,23 @@ func (s *site) query(r *replica, st step) {
 		s.problem("order %d is not found: %v", st.Order, found)
 	}
 	for _, f := range found {
-		if f.Status == pay.Paid && len(s.paid(f.ID)) == 0 {
+		if f.Status == pay.Paid && len(s.paid(f.OrderNo, f.ID)) == 0 {
 			s.problem("order %d is listed as paid", st.Order)
 		}
 	}
 }
 
-// paid lists the trades that paid an order at the wallet.
-func (s *site) paid(id string) []string {
-	if t := s.world.trades[id]; t != nil {
-		return t.paid
+// paid lists the trades that paid an order at the wallet, under whichever number
+// it has had.
+func (s *site) paid(orderNo, id string) (all []string) {
+	ids := s.numbers[orderNo]
+	if !slices.Contains(ids, id) {
+		ids = append(slices.Clip(ids), id)
 	}
-	return nil
+	for _, id := range ids {
+		if t := s.world.trades[id]; t != nil {
+			all = append(all, t.paid...)
+		}
+	}
+	return all
 }

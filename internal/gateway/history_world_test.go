@@ -26,6 +26,10 @@ type world struct {
 	acked  map[string]int    // how often it has acknowledged it
 	false_ []string          // what was told and is not so
 	late   int               // trades paid so far, for their numbers
+
+	// restored: orders that the database has lost may have other numbers by now
+	// than the wallet knows them by.
+	restored bool
 }
 
 // trade is what the wallet knows of an order.
@@ -63,6 +67,15 @@ func (w *world) buy(id string, force bool) {
 	number := fmt.Sprintf("T%d", w.late)
 	t.paid = append(t.paid, number)
 	t.notices = append(t.notices, message{OrderID: id, State: wallet.State{Outcome: wallet.Paid, TradeNo: number, Amount: t.amount}})
+}
+
+// given is what the wallet has given back by a refund, whatever number it knows
+// the order by.
+func (w *world) given(refund string) (minor int64) {
+	for _, t := range w.trades {
+		minor += t.back[refund]
+	}
+	return minor
 }
 
 // Moods are how the wallet takes a call.
@@ -267,9 +280,18 @@ func (w *world) hear(body []byte) (what string) {
 		return ""
 	}
 	true_ := false
+	if w.restored {
+		for id, t := range w.trades {
+			if _, back := t.back[n.ID]; back || slices.Contains(t.paid, n.Number) && n.Kind == "payment" {
+				n.Of = id
+			}
+		}
+	} else if n.Kind == "payment" {
+		n.Of = n.ID
+	}
 	switch n.Kind {
 	case "payment":
-		t := w.trades[n.ID]
+		t := w.trades[n.Of]
 		true_ = t != nil && slices.Contains(t.paid, n.Number) && t.amount.Minor == n.Minor
 	case "refund":
 		t := w.trades[n.Of]

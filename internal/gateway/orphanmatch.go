@@ -12,8 +12,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// newestCompared is how many of a merchant's newest orders of later days an
-// orphan is compared with.
+// newestCompared is how many of a merchant's newest orders an orphan is compared
+// with, whatever their day.
 const newestCompared = 20_000
 
 // adopt looks for the payment whose money an open orphan is, and settles it
@@ -33,7 +33,7 @@ func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, actor string) error {
 // ownerOf finds the payment that an orphan is of, or ErrNotFound: the one that
 // has its number; the one that the trade's other orphans are of; an order of the
 // number's day whose number differs in the slot only; or an order that was
-// asked for again on a later day.
+// asked for again on another day.
 func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error) {
 	p, err := g.paymentOf(ctx, o.MerchantID, o.Number)
 	if !errors.Is(err, store.ErrNotFound) {
@@ -46,13 +46,17 @@ func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error
 	if err != nil {
 		return pay.Payment{}, err
 	}
-	date := o.Number[:dateDigits]
-	if date < g.Now().In(g.Zone).Format("20060102") && !o.IsRefund() {
-		later, err := g.Store.NewestPayments(ctx, o.MerchantID, date+"999999999999999999", o.AccountID, o.Amount, newestCompared)
+	if !o.IsRefund() {
+		day, err := time.Parse("20060102", o.Number[:dateDigits])
 		if err != nil {
 			return pay.Payment{}, err
 		}
-		found = append(found, later...)
+		// A clock that was set back may have the order on the day before.
+		others, err := g.Store.NewestPayments(ctx, o.MerchantID, day.AddDate(0, 0, -1).Format("20060102"), o.AccountID, o.Amount, newestCompared)
+		if err != nil {
+			return pay.Payment{}, err
+		}
+		found = append(found, others...)
 	}
 	for _, p := range found {
 		if g.isOf(p, o) {
