@@ -27,7 +27,9 @@ func TestHistoriesWithARestore(t *testing.T) {
 	empty, seen := seededDatabase(t), tally{}
 	defer func() { t.Log(seen) }()
 	rapid.Check(t, func(rt *rapid.T) {
-		steps := func(name string, least, most int) []step { return rapid.SliceOfN(drawStep(false), least, most).Draw(rt, name) }
+		steps := func(name string, least, most int) []step {
+			return rapid.SliceOfN(drawStep(false), least, most).Draw(rt, name)
+		}
 		parts := [][]step{steps("before the backup", 0, 10), steps("lost", 10, 30), steps("after the restore", 0, 20)}
 		noticeFirst := rapid.Bool().Draw(rt, "notice first")
 		var problems []string

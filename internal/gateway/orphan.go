@@ -65,7 +65,7 @@ func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn open
 	if o.Amount.Minor <= 0 && !o.IsRefund() {
 		return refused("money came in, but nobody says how much: "+o.Number, nil)
 	}
-	return g.keepOrphan(ctx, o, body)
+	return g.keepOrphan(ctx, o, confirmed.GivenBack, body)
 }
 
 // orphanTurn takes the account's turn to ask its wallet about an orphan, if there
@@ -146,8 +146,9 @@ func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notic
 }
 
 // keepOrphan stores a confirmed orphan, unless its order has been stored
-// meanwhile, and looks for the order that it may be the money of.
-func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, body []byte) error {
+// meanwhile, and looks for the order that it may be the money of. What was given
+// back in full before we heard of it is returned at once.
+func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, body []byte) error {
 	// Whoever asked may hang up; what the wallet has confirmed must still be kept.
 	ctx = context.WithoutCancel(ctx)
 	o.NoticedAt, o.State = g.Now(), pay.OrphanOpen
@@ -164,7 +165,9 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, body []byte) err
 			return err
 		}
 		var err error
-		isNew, err = tx.AddOrphan(o, body, orphansOpen)
+		if isNew, err = tx.AddOrphan(o, body, orphansOpen); err == nil && isNew && givenBack {
+			err = moveOrphan(tx, o, pay.OrphanReturned, o.NoticedAt, "", "wallet", allGivenBack)
+		}
 		return err
 	})
 	switch {
@@ -172,6 +175,9 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, body []byte) err
 		return g.orphansFull(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID})
 	case err != nil || !isNew:
 		return err
+	case givenBack:
+		g.Log.InfoContext(ctx, "orphan returned", "syssn", o.Number, "trade_no", o.TradeNo)
+		return nil
 	}
 	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
 		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())

@@ -381,6 +381,24 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 	})
 }
 
+func TestMoneyThatWasGivenBackBeforeWeHeardOfItIsReturnedAtOnce(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		r.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+			s := paidBy("T1")
+			s.GivenBack = true
+			return s, nil
+		}
+		for range 2 {
+			if err := r.told(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if o := r.only(); o.State != pay.OrphanReturned || o.DueAt != (time.Time{}) || strings.Contains(r.logged.String(), "level=ERROR") {
+			t.Errorf("orphan %+v, logged\n%s", o, r.logged)
+		}
+	})
+}
+
 // What a crash leaves between the orphan's row and what follows from it, or
 // between the order and its settling, Recover makes up for.
 func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {

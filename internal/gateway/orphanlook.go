@@ -17,6 +17,8 @@ const (
 	orphanTidyGap     = time.Hour           // between two times that messages are dropped
 )
 
+const allGivenBack = "the wallet says that all of it was given back"
+
 // claimOrphans takes orphans that are due, one of an account at a time.
 func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all []due, err error) {
 	if room <= 0 {
@@ -92,7 +94,7 @@ func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 			if each.State != pay.OrphanOpen {
 				continue
 			}
-			if err := moveOrphan(tx, each, pay.OrphanReturned, g.Now(), "", "recover", "the wallet says that all of it was given back"); err != nil {
+			if err := moveOrphan(tx, each, pay.OrphanReturned, g.Now(), "", "recover", allGivenBack); err != nil {
 				return err
 			}
 			returned++
