@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sampanpay/sampan"
 )
@@ -91,5 +92,31 @@ func TestAnAnswerUnder503IsRead(t *testing.T) {
 	var e *sampan.Error
 	if !errors.As(err, &e) || e.Code != sampan.CodeOutcomeUnknown || e.Detail != "send it again" || e.HTTPStatus != 503 || e.RetryAfter.Seconds() != 1 {
 		t.Errorf("got %#v", err)
+	}
+}
+
+// A gateway may refuse a request whose txdtm is far from its clock, and reads it as UTC+8 if nothing else is said.
+func TestTheTimeOfACallNamesItsZone(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for zone, want := range map[*time.Location]string{
+		nil:                               "txdtm=2026-01-02+11%3A04%3A05",
+		time.UTC:                          "txdtm=2026-01-02+03%3A04%3A05&txzone=%2B0000",
+		time.FixedZone("", -(3*60+30)*60): "txdtm=2026-01-01+23%3A34%3A05&txzone=-0330",
+	} {
+		g := newGateway(t, answer(200, accepted))
+		g.Zone, g.Now = zone, func() time.Time { return at }
+		now := order
+		now.Time = time.Time{}
+		if _, err := g.Pay(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Close(t.Context(), sampan.CloseRequest{PaymentID: "1", Amount: 1}); err != nil {
+			t.Fatal(err)
+		}
+		for _, body := range g.sent() {
+			if !strings.HasSuffix(body, want) {
+				t.Errorf("%v: sent %s, want %s", zone, body, want)
+			}
+		}
 	}
 }

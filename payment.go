@@ -54,8 +54,8 @@ func (c *Client) Pay(ctx context.Context, r PaymentRequest) (*Payment, error) {
 		"txamt":        strconv.FormatInt(r.Amount, 10),
 		"txcurrcd":     r.Currency,
 		"out_trade_no": r.OrderNo,
-		"txdtm":        r.Time.In(c.zone()).Format(clockTime),
 	}
+	c.date(p, r.Time)
 	set(p, "goods_name", r.GoodsName)
 	set(p, "return_url", r.ReturnURL)
 	set(p, "notify_url", r.NotifyURL)
@@ -88,6 +88,15 @@ func (c *Client) Pay(ctx context.Context, r PaymentRequest) (*Payment, error) {
 		return nil, a.err
 	}
 	return payment, nil
+}
+
+// date sets the merchant's time of a call. A gateway that looks at it takes it for UTC+8 without txzone.
+func (c *Client) date(p sign.Params, t time.Time) {
+	t = t.In(c.zone())
+	p["txdtm"] = t.Format(clockTime)
+	if zone := t.Format("-0700"); zone != "+0800" {
+		p["txzone"] = zone
+	}
 }
 
 // set leaves out what is empty: no parameter of the API differs between the two.

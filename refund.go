@@ -105,7 +105,7 @@ func (c *Client) undo(ctx context.Context, path string, p sign.Params, minor int
 		at = c.now()
 	}
 	p["txamt"] = strconv.FormatInt(minor, 10)
-	p["txdtm"] = at.In(c.zone()).Format(clockTime)
+	c.date(p, at)
 	set(p, "mchid", c.store(store))
 	set(p, "udid", device)
 	a, err := c.call(ctx, path, p)

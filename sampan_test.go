@@ -134,7 +134,7 @@ func TestPaySendsEveryOptionAndSignsWithMD5(t *testing.T) {
 	want := map[string]string{
 		"pay_type": "800107", "txamt": "300", "txcurrcd": "HKD", "out_trade_no": "T1", "txdtm": "2026-01-01 19:04:05",
 		"goods_name": r.GoodsName, "return_url": r.ReturnURL, "notify_url": r.NotifyURL, "openid": r.OpenID,
-		"expired_time": "90", "limit_pay": "no_credit", "udid": "till 7", "mchid": "S1",
+		"expired_time": "90", "limit_pay": "no_credit", "udid": "till 7", "mchid": "S1", "txzone": "+0000",
 	}
 	form, err := url.ParseQuery(strings.TrimPrefix(g.sent()[0], "/trade/v1/payment "))
 	if err != nil || len(form) != len(want) {

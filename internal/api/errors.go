@@ -143,9 +143,10 @@ func statusOf(err error) int {
 	return http.StatusOK
 }
 
-// status is statusOf for merchants: the configuration may ask for another one where the trouble is ours.
+// status is statusOf for merchants: the configuration may ask for another one where the trouble is ours, but for a
+// database that is stopped until somebody restarts the gateway.
 func (a *API) status(err error) int {
-	if a.TroubleStatus != 0 && ours(err) {
+	if a.TroubleStatus != 0 && ours(err) && !errors.Is(err, store.ErrStopped) {
 		return a.TroubleStatus
 	}
 	return statusOf(err)
