@@ -9,8 +9,8 @@ import (
 	"github.com/sampanpay/sampan"
 )
 
-// The merchant gives a part back by the API, and then another; the shop that was
-// told of the payment is told of both, adds them up and offers the rest.
+// The merchant gives a part back by the API, and then another; the shop hears of
+// both by notifications, adds them up and offers the rest.
 func TestAShopShowsWhatWasPartlyGivenBack(t *testing.T) {
 	s := startSandbox(t)
 	client := sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey}

@@ -12,7 +12,7 @@ import (
 )
 
 // The program that the README shows, between the functions that it leaves to its
-// reader, sells, is told, gives a part back and is told of that too.
+// reader, sells, hears of the payment, gives a part back and hears of that too.
 func TestTheReadmesProgramSellsAndGivesBack(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

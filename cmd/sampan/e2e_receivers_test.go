@@ -41,7 +41,7 @@ func manualReceivers(t *testing.T) receivers {
 	return receivers{blocks["sql"][0], blocks["go"][0], blocks["go"][1], blocks["go"][2], blocks["python"][0], blocks["php"][0]}
 }
 
-// goProgram puts a receiver into a program that listens where it is told to.
+// goProgram puts a receiver into a program that listens at its first argument.
 func (r receivers) goProgram(handler, imports, setUp string) string {
 	return "package main\n\nimport (\n\t\"context\"\n\t\"database/sql\"\n\t\"fmt\"\n\t\"net/http\"\n\t\"os\"\n" + imports +
 		"\n\t_ \"modernc.org/sqlite\"\n)\n\n" + r.record + "\nfunc main() {\n\tdb, err := sql.Open(\"sqlite\", \"file:\"+os.Getenv(\"SHOP_DB\"))\n" +

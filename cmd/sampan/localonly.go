@@ -10,7 +10,7 @@ import (
 )
 
 // localOnly lets requests to l pass that are meant for this machine: for a
-// loopback address, localhost, or the very address that l was told to listen on.
+// loopback address, localhost, or the very address that l listens on.
 // Any other host is answered 421.
 //
 // A page of a stranger's can give its own name the address 127.0.0.1 once the

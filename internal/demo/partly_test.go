@@ -104,7 +104,7 @@ func TestARefundThatIsDoneAtOnceCountsOnce(t *testing.T) {
 	}
 }
 
-// An order that was closed and paid late is told of by its refund only.
+// An order that was closed and paid late is heard of by its refund only.
 func TestARefundOfAnOrderThatWasNeverSaidToBePaid(t *testing.T) {
 	s := newStreet(t)
 	path := s.bought()

@@ -67,8 +67,8 @@ func (s *Simulator) opens(text string) (*url.URL, bool) {
 }
 
 // opensHost reports whether pages at host:port may be opened. That a page is on
-// this machine is not enough: what else listens here may trust whoever can reach
-// it.
+// this machine is not enough: what else listens here may trust all who can
+// reach it.
 func (s *Simulator) opensHost(host string) bool { return slices.Contains(s.cfg.Opens, host) }
 
 var errNoPage = errors.New("no page is open")

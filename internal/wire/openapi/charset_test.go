@@ -45,7 +45,7 @@ func TestAnswersInGBKAreCutByCharactersAndVerifiedAsTheyWereSent(t *testing.T) {
 	}
 }
 
-// A byte that is no UTF-8, put where nothing is signed, makes a reader take the
+// A byte that UTF-8 has not, put where nothing is signed, makes a reader take the
 // answer for one in GBK. What is signed must be read as it was signed.
 func TestNothingOutsideWhatIsSignedChoosesTheCharset(t *testing.T) {
 	for _, content := range []string{

@@ -16,9 +16,8 @@ var (
 )
 
 // ReadNotification reads the body of a notification: it verifies the bytes as
-// they came, and then decodes them by the charset that was signed with them,
-// which is UTF-8 if there is none. Names that are not ASCII are verified and left
-// out.
+// they came, and then decodes them by the charset that was signed with them, or as
+// UTF-8 where that is missing. Names that are not ASCII are verified and left out.
 func ReadNotification(body []byte, k Keys) (Message, error) {
 	raw, err := Parse(string(body))
 	if err != nil {
