@@ -162,7 +162,7 @@ func walletClient() *http.Client {
 			TLSHandshakeTimeout:   5 * time.Second,
 			ResponseHeaderTimeout: 10 * time.Second,
 			MaxIdleConnsPerHost:   32,
-			MaxConnsPerHost:       64,
+			MaxConnsPerHost:       256, // sixteen accounts at the bound that the gateway keeps each to
 			IdleConnTimeout:       60 * time.Second,
 			ForceAttemptHTTP2:     true,
 		},

@@ -187,8 +187,10 @@ func (w wire) harnessAnswer(s wallettest.Situation, o wallet.Order, r *http.Requ
 	}
 	unsigned := func(code string) []byte { return []byte(w.answer("error.xml", map[string]string{"error": code})) }
 	switch s {
-	case wallettest.Paid:
+	case wallettest.Paid, wallettest.PaidLongAgo:
 		return []byte(w.query(o, "TRADE_FINISHED", nil))
+	case wallettest.GivenBack:
+		return []byte(w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}))
 	case wallettest.Waiting:
 		return []byte(w.query(o, "WAIT_BUYER_PAY", nil))
 	case wallettest.Closed:

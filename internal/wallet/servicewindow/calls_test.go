@@ -127,6 +127,10 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 1230, Currency: "CNY"}, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
 		{"paid less than it was worth, by a voucher", map[string]string{"buyer_pay_amount": "10.00", "receipt_amount": "11.00", "invoice_amount": "9.00"},
 			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+		{"in yuan, which it says", map[string]string{"trans_currency": "CNY", "settle_currency": "USD", "pay_currency": "USD"},
+			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+		{"the number of another currency", map[string]string{"trans_currency": "HKD"},
+			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: o.Amount.Minor, Currency: "HKD"}, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
 		{"the amount that floats make one less of", map[string]string{"total_amount": "1.15"},
 			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 115, Currency: "CNY"}, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
 		{"finished, by a buyer of whom there is the id", map[string]string{"trade_status": "TRADE_FINISHED", "buyer_logon_id": ""},
@@ -150,6 +154,7 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 	for what, change := range map[string]map[string]string{
 		"of no order": {"out_trade_no": ""}, "of no amount": {"total_amount": ""}, "of a float": {"total_amount": "1234e-2"},
 		"of the sum of another field": {"total_amount": "", "buyer_pay_amount": "12.34"}, "of no status": {"trade_status": ""},
+		"of a currency that nobody knows": {"trans_currency": "XXX"}, "of half a yen": {"trans_currency": "JPY"},
 	} {
 		answers["alipay.trade.query"] = with(paid, change)
 		if s, err := c.Query(t.Context(), o); !errors.Is(err, wallet.ErrUnknown) || s.Outcome != wallet.Unknown {

@@ -1,9 +1,11 @@
 package servicewindow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
@@ -40,7 +42,8 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 // payment. A trade that is closed is either over unpaid or paid and given back
 // in full: the second is money that came, and it has that time. One that speaks
 // of a refund and has no such time is neither: Unknown, as is an unlisted status,
-// without an error.
+// without an error. The amount is in yuan unless the fields name another currency
+// of the trade.
 func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	s := wallet.State{Outcome: wallet.Unknown, TradeNo: fields["trade_no"], Code: fields["trade_status"]}
 	if err := wallet.Plain(fields, "trade_no", "trade_status"); err != nil {
@@ -66,7 +69,7 @@ func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	if s.TradeNo == "" {
 		return s, fmt.Errorf("paid without a trade_no")
 	}
-	amount, err := yuan(fields["total_amount"])
+	amount, err := pay.ParseDecimal(fields["total_amount"], pay.Currency(cmp.Or(fields["trans_currency"], "CNY")))
 	if err != nil {
 		return s, fmt.Errorf("paid, but %w", err)
 	}

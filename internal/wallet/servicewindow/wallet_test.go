@@ -108,8 +108,10 @@ func (w wire) harnessAnswer(s wallettest.Situation, o wallet.Order, r *http.Requ
 	m := method(r)
 	say := func(f map[string]string) []byte { return w.answer(m, f) }
 	switch s {
-	case wallettest.Paid:
+	case wallettest.Paid, wallettest.PaidLongAgo:
 		return say(trade(o, "TRADE_SUCCESS"))
+	case wallettest.GivenBack:
+		return say(with(trade(o, "TRADE_SUCCESS"), map[string]string{"trade_status": "TRADE_CLOSED"}))
 	case wallettest.Waiting:
 		return say(trade(o, "WAIT_BUYER_PAY"))
 	case wallettest.Closed:

@@ -28,6 +28,14 @@ func (s *suite) answers() {
 			s.Errorf("paid: trade %q, amount %s", st.TradeNo, st.Amount)
 		}
 	}
+	s.says(GivenBack, o)
+	if st, err := s.c.Query(context.Background(), o); s.scrubbed(err) != nil || st.Outcome != wallet.Paid || !st.GivenBack || st.TradeNo != TradeNo {
+		s.Errorf("given back: %+v, %v", st, err)
+	}
+	s.says(NewState, o)
+	if st, err := s.c.Query(context.Background(), o); !errors.Is(s.scrubbed(err), wallet.ErrUnlisted) || st.Code == "" || st.TradeNo != TradeNo {
+		s.Errorf("an invented status: %+v, %v; want wallet.ErrUnlisted, the code and the trade", st, err)
+	}
 	for _, sit := range []Situation{NewState, NewCode, Trouble, BadSignature, Unsigned, BadAmount, NoTradeNo} {
 		if s.Answer(sit, o, probe) == nil {
 			continue

@@ -44,8 +44,8 @@ func (s *suite) notices() {
 		}
 	}
 	if body := s.Notice(NewState, o); body != nil {
-		if n, err := s.read(body); err == nil && n.State.Outcome != wallet.Unknown {
-			s.Errorf("an invented status: %+v", n.State)
+		if n, err := s.read(body); err != nil || n.State.Outcome != wallet.Unknown || n.State.Code == "" {
+			s.Errorf("an invented status: %+v, %v", n.State, err)
 		}
 	}
 	for _, sit := range []Situation{BadSignature, Unsigned, BadAmount, NoTradeNo} {
@@ -142,6 +142,22 @@ func (s *suite) confirm() {
 	if err := s.confirmed(n, o); err != nil {
 		s.Errorf("the wallet stands by it: %v", err)
 	}
+	for _, sit := range []Situation{PaidLongAgo, GivenBack} {
+		s.says(sit, o)
+		if st, err := n.Confirm(context.Background(), o); s.scrubbed(err) != nil || st.GivenBack != (sit == GivenBack) {
+			s.Errorf("the wallet stands by what it says was %s: %+v, %v", sit, st, err)
+		}
+	}
+	less := o
+	less.Amount.Minor--
+	if wrong, err := s.read(s.Notice(Paid, less)); err == nil && wrong.State.Amount != (pay.Amount{}) {
+		s.says(PaidLongAgo, o)
+		var rejected *wallet.Rejection
+		if err := s.confirmed(wrong, o); !errors.As(err, &rejected) {
+			s.Errorf("a notice of %s, while the wallet says %s: %v; want a rejection", less.Amount, o.Amount, err)
+		}
+	}
+	s.unlistedConfirmed(o)
 	other := o
 	other.ID = "20260102100001999999999999"
 	if err := s.confirmed(n, other); err == nil {
@@ -163,6 +179,27 @@ func (s *suite) confirm() {
 	s.wallet(nil)
 	if err := s.confirmed(n, o); !errors.Is(err, wallet.ErrUnknown) {
 		s.Errorf("status 500: %v; want wallet.ErrUnknown", err)
+	}
+}
+
+// unlistedConfirmed: the wallet stands by a notice of an invented status as long
+// as it answers with the same one.
+func (s *suite) unlistedConfirmed(o wallet.Order) {
+	s.Helper()
+	n, err := s.read(s.Notice(NewState, o))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.says(NewState, o)
+	if err := s.confirmed(n, o); err != nil {
+		s.Errorf("an invented status in both: %v", err)
+	}
+	for _, sit := range []Situation{Missing, Waiting, PaidLongAgo, GivenBack, Closed} {
+		s.says(sit, o)
+		var rejected *wallet.Rejection
+		if err := s.confirmed(n, o); !errors.As(err, &rejected) {
+			s.Errorf("an invented status, while the wallet says %s: %v; want a rejection", sit, err)
+		}
 	}
 }
 

@@ -35,6 +35,9 @@ const (
 	NewCode  Situation = "unlisted code"   // an error of a code that is in no document
 	Trouble  Situation = "wallet trouble"  // the code by which the wallet says that it is out of order
 
+	PaidLongAgo Situation = "paid long ago"       // as Paid; the wallet vouches for no notice by its id any more
+	GivenBack   Situation = "paid and given back" // the same, and all of it went back since
+
 	// Paid, but:
 	BadSignature Situation = "bad signature"
 	Unsigned     Situation = "unsigned"
