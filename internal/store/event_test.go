@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -12,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
+
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/migrations"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
@@ -131,6 +135,72 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The step that makes the keys takes up what earlier releases have written, and
+// fails where two events have one number: then nothing of it is done.
+func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		driver  string
+		dialect goose.Dialect
+		steps   fs.FS
+		dsn     func(*testing.T) (dsn, address string)
+	}{
+		"sqlite": {"sqlite", goose.DialectSQLite3, migrations.SQLite, func(t *testing.T) (string, string) {
+			path := filepath.Join(t.TempDir(), "sampan.db")
+			return "sqlite:" + path, path
+		}},
+		"postgres": {"pgx", goose.DialectPostgres, migrations.Postgres, func(t *testing.T) (string, string) {
+			dsn := storetest.EmptyPostgresDSN(t)
+			return dsn, dsn
+		}},
+	} {
+		for _, twice := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", one number twice: ", twice), func(t *testing.T) {
+				dsn, address := c.dsn(t)
+				shell := open(t, c.driver, address)
+				before, err := goose.NewProvider(c.dialect, shell, c.steps, goose.WithDisableGlobalRegistry(true))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := before.UpTo(t.Context(), 6); err != nil {
+					t.Fatal(err)
+				}
+				for n := 1; n <= 3; n++ {
+					seq := n
+					if twice && n == 3 {
+						seq = 2
+					}
+					text := fmt.Sprintf("INSERT INTO event VALUES ('m', 'p', 'e%d', %d, %d, 'note', 'merchant', '')", n, seq, n)
+					if _, err := shell.ExecContext(t.Context(), text); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, err = store.Migrate(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+				if (err != nil) != twice {
+					t.Fatalf("migrated: %v", err)
+				}
+				if twice {
+					var events, version int
+					err := shell.QueryRowContext(t.Context(), "SELECT (SELECT COUNT(*) FROM event), (SELECT MAX(version_id) FROM goose_db_version)").Scan(&events, &version)
+					if err != nil || events != 3 || version != 6 {
+						t.Errorf("%d events in schema %d, %v", events, version, err)
+					}
+					return
+				}
+				db := storetest.Open(t, dsn)
+				if err := db.Tx(t.Context(), func(tx *store.Tx) error {
+					return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: "e4", At: t0, Kind: "note"})
+				}); err != nil {
+					t.Fatal(err)
+				}
+				events, err := db.Events(t.Context(), "m", "p")
+				if err != nil || len(events) != 4 || events[3].Seq != 4 {
+					t.Errorf("got %+v, %v", events, err)
+				}
+			})
+		}
+	}
 }
 
 func open(t *testing.T, driver, address string) *sql.DB {
