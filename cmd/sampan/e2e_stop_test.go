@@ -53,6 +53,7 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 			d := newDeployment(t, "sqlite:"+path)
 			gateway := d.serve(t, d.address)
 			shop := startMerchant(t, d.sandbox)
+			shop.Attempts = 1
 			paid := d.pay(t, shop, "BEFORE")
 			shop.notification(t)
 			open, err := shop.Pay(t.Context(), shop.order("OPEN", sampan.Alipay))

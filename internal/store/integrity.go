@@ -178,15 +178,17 @@ func (c checker) ends(table string) error {
 }
 
 func (c checker) index(table, index string, columns []string) error {
-	var same []string
+	var same, there []string // IS, which NULL would need, cannot be looked up in an index here
 	for _, name := range columns {
-		same = append(same, fmt.Sprintf("b.%[1]s IS a.%[1]s", quoted(name)))
+		same = append(same, fmt.Sprintf("b.%[1]s = a.%[1]s", quoted(name)))
+		there = append(there, fmt.Sprintf("a.%s IS NOT NULL", quoted(name)))
 	}
 	for _, order := range []string{"ASC", "DESC"} {
 		for what, text := range map[string]string{
 			"rows that the index does not have": fmt.Sprintf(`SELECT count(*) FROM (SELECT rowid AS r, * FROM %[1]s ORDER BY rowid %[2]s LIMIT %[3]d) a
-				LEFT JOIN %[1]s b INDEXED BY %[4]s ON %[5]s AND +b.rowid = a.r WHERE b.rowid IS NULL`,
-				table, order, endRows, index, strings.Join(same, " AND ")),
+				LEFT JOIN %[1]s b INDEXED BY %[4]s ON %[5]s AND b.rowid = a.r
+				WHERE b.rowid IS NULL AND %[6]s`,
+				table, order, endRows, index, strings.Join(same, " AND "), strings.Join(there, " AND ")),
 			"rows of the index that the table does not have": fmt.Sprintf(`SELECT count(*) FROM
 				(SELECT rowid AS r FROM %[1]s INDEXED BY %[4]s ORDER BY %[5]s %[2]s LIMIT %[3]d) a
 				LEFT JOIN %[1]s b ON b.rowid = a.r WHERE b.rowid IS NULL`,

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -166,4 +167,39 @@ func contents(t testing.TB, path string) string {
 		all += string(text)
 	}
 	return all
+}
+
+var orderCount = flag.Int("orders", 20_000, "how many orders the file of the benchmark has")
+
+// How long the checks of a file take. The first one must not grow with it: it
+// is made at the start after an unclean end, however large the file is.
+func BenchmarkCheck(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "s.db")
+	c := Config{DSN: "sqlite:" + path, MasterKey: testKey, NoSync: true}
+	if _, err := Migrate(b.Context(), c); err != nil {
+		b.Fatal(err)
+	}
+	db, err := Open(b.Context(), c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	orders(b, db, 0, *orderCount)
+	image := crashed(b, path)
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+	info, err := os.Stat(image)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, how := range []Thoroughness{Ends, Pages, Everything} {
+		b.Run([]string{"ends", "pages", "everything"}[how], func(b *testing.B) {
+			for b.Loop() {
+				if err := checkFile(b.Context(), image, how); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(info.Size())/(1<<20), "MiB")
+		})
+	}
 }
