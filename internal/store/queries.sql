@@ -35,8 +35,14 @@ INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_ho
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (app_code) DO NOTHING;
 
--- name: Credential :one
-SELECT * FROM credential WHERE app_code = $1;
+-- name: CredentialOrDecoy :one
+/* Always a row, so that an unknown app code costs what a known one costs. */
+SELECT COALESCE(c.app_code, '') AS app_code, COALESCE(c.merchant_id, '') AS merchant_id,
+    COALESCE(c.client_key, @decoy) AS client_key, COALESCE(c.notify_url, '') AS notify_url,
+    COALESCE(c.return_hosts, '') AS return_hosts, COALESCE(c.per_second, 0) AS per_second,
+    COALESCE(c.per_minute, 0) AS per_minute, COALESCE(c.has_stores, 0) AS has_stores, COALESCE(c.disabled, 0) AS disabled,
+    COALESCE(c.created_at, 0) AS created_at, COALESCE(c.max_age, 0) AS max_age, COALESCE(c.sha256_only, 0) AS sha256_only
+FROM (SELECT 1 AS one) AS always LEFT JOIN credential AS c ON c.app_code = @app_code;
 
 -- name: Credentials :many
 SELECT * FROM credential WHERE merchant_id = $1 ORDER BY app_code;

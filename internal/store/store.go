@@ -92,9 +92,10 @@ var (
 type DB struct {
 	config Config
 	engine
-	read *queries.Queries // sees what is committed
-	seal sealer
-	shut func() error // closes the engine, once
+	read  *queries.Queries // sees what is committed
+	seal  sealer
+	decoy string       // read and unsealed where an app code is unknown
+	shut  func() error // closes the engine, once
 
 	readiness readiness
 
@@ -156,7 +157,7 @@ func open(ctx context.Context, c Config, begin func(context.Context, Config) (en
 	if err != nil {
 		return nil, false, err
 	}
-	db = &DB{config: c, engine: e, seal: seal, shut: sync.OnceValue(e.close)}
+	db = &DB{config: c, engine: e, seal: seal, decoy: seal.sealDecoy(), shut: sync.OnceValue(e.close)}
 	db.read = queries.New(db.reader())
 	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
 	db.merchants.usable, db.stores.usable, db.credentials.usable, db.accounts.usable = e.usable, e.usable, e.usable, e.usable

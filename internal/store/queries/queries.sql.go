@@ -754,12 +754,23 @@ func (q *Queries) CreateStore(ctx context.Context, arg CreateStoreParams) (int64
 	return result.RowsAffected()
 }
 
-const credential = `-- name: Credential :one
-SELECT app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at, max_age, sha256_only FROM credential WHERE app_code = $1
+const credentialOrDecoy = `-- name: CredentialOrDecoy :one
+SELECT COALESCE(c.app_code, '') AS app_code, COALESCE(c.merchant_id, '') AS merchant_id,
+    COALESCE(c.client_key, $1) AS client_key, COALESCE(c.notify_url, '') AS notify_url,
+    COALESCE(c.return_hosts, '') AS return_hosts, COALESCE(c.per_second, 0) AS per_second,
+    COALESCE(c.per_minute, 0) AS per_minute, COALESCE(c.has_stores, 0) AS has_stores, COALESCE(c.disabled, 0) AS disabled,
+    COALESCE(c.created_at, 0) AS created_at, COALESCE(c.max_age, 0) AS max_age, COALESCE(c.sha256_only, 0) AS sha256_only
+FROM (SELECT 1 AS one) AS always LEFT JOIN credential AS c ON c.app_code = $2
 `
 
-func (q *Queries) Credential(ctx context.Context, appCode string) (Credential, error) {
-	row := q.db.QueryRowContext(ctx, credential, appCode)
+type CredentialOrDecoyParams struct {
+	Decoy   string
+	AppCode string
+}
+
+// Always a row, so that an unknown app code costs what a known one costs.
+func (q *Queries) CredentialOrDecoy(ctx context.Context, arg CredentialOrDecoyParams) (Credential, error) {
+	row := q.db.QueryRowContext(ctx, credentialOrDecoy, arg.Decoy, arg.AppCode)
 	var i Credential
 	err := row.Scan(
 		&i.AppCode,
