@@ -166,6 +166,9 @@ func (pg *cluster) start(t *testing.T) {
 // stop is PostgreSQL's immediate shutdown: no goodbye and no checkpoint.
 func (pg *cluster) stop(t *testing.T) {
 	t.Helper()
+	if pg.server.ProcessState != nil {
+		return // it has ended
+	}
 	if err := pg.server.Process.Signal(syscall.SIGQUIT); err != nil {
 		t.Error(err)
 	}

@@ -27,6 +27,9 @@ const patience = 60 * time.Second
 var scratch string // a folder for the whole run, removed after it
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asRelay) != "" {
+		runRelay()
+	}
 	os.Exit(func() int {
 		var err error
 		if scratch, err = os.MkdirTemp("", "sampan-e2e-"); err != nil {

@@ -264,6 +264,33 @@ func TestOneStoppedConnectionIsFoundOnceForAll(t *testing.T) {
 	}
 }
 
+// An order whose connection has stopped keeps those that come after it waiting
+// for a moment only.
+func TestAStoppedGroupIsOvertaken(t *testing.T) {
+	p := newPath(t, storetest.PostgresDSN(t))
+	db := storetest.Open(t, p.dsn)
+	create(t, db, payment(1))
+	p.bend().freeze()
+	first := make(chan error, 1)
+	go func() {
+		_, _, err := db.CreatePayment(context.Background(), payment(2))
+		first <- err
+	}()
+	time.Sleep(short) // so that it is under way
+	old := p.bend()
+	p.bypass()
+	create(t, db, payment(3))
+	select {
+	case err := <-first:
+		t.Errorf("the first one has ended: %v", err)
+	default:
+	}
+	old.thaw()
+	if err := <-first; err != nil && kind(err) != "unknown" {
+		t.Errorf("the first one: %v", err)
+	}
+}
+
 // gate holds the statements of SQLite that begin with a text.
 type gate struct {
 	prefix  atomic.Pointer[string]

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // atMost is how many changes are committed together.
 const atMost = 256
@@ -9,18 +13,22 @@ const atMost = 256
 // answer each. While run is busy the next ones queue up, so the groups grow
 // with the load, and one caller alone waits for nobody.
 type group[T any] struct {
-	in   chan T // unbuffered: what was not taken was not begun
-	quit chan struct{}
-	done chan struct{}
+	in      chan T // unbuffered: what was not taken was not begun
+	quit    chan struct{}
+	done    chan struct{}
+	running sync.WaitGroup
 }
 
-func newGroup[T any](run func([]T)) *group[T] {
+// newGroup makes a group whose runs follow one another. With overtake above zero
+// one that takes longer than that is no longer waited for by the next: its
+// connection may have stopped.
+func newGroup[T any](overtake time.Duration, run func([]T)) *group[T] {
 	g := &group[T]{in: make(chan T), quit: make(chan struct{}), done: make(chan struct{})}
-	go g.loop(run)
+	go g.loop(overtake, run)
 	return g
 }
 
-func (g *group[T]) loop(run func([]T)) {
+func (g *group[T]) loop(overtake time.Duration, run func([]T)) {
 	defer close(g.done)
 	batch := make([]T, 0, atMost)
 	for {
@@ -39,9 +47,33 @@ func (g *group[T]) loop(run func([]T)) {
 				break fill
 			}
 		}
+		if g.waits(overtake, run, batch) {
+			clear(batch)
+			batch = batch[:0]
+		} else {
+			batch = make([]T, 0, atMost) // the other one is still in use
+		}
+	}
+}
+
+// waits runs a batch, and reports whether that has ended.
+func (g *group[T]) waits(overtake time.Duration, run func([]T), batch []T) bool {
+	if overtake == 0 {
 		run(batch)
-		clear(batch)
-		batch = batch[:0]
+		return true
+	}
+	ended := make(chan struct{})
+	g.running.Go(func() {
+		run(batch)
+		close(ended)
+	})
+	slow := time.NewTimer(overtake)
+	defer slow.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-slow.C:
+		return false
 	}
 }
 
@@ -60,8 +92,9 @@ func (g *group[T]) hand(ctx context.Context, t T) error {
 	}
 }
 
-// close waits for the group in hand and takes no more.
+// close waits for the groups in hand and takes no more.
 func (g *group[T]) close() {
 	close(g.quit)
 	<-g.done
+	g.running.Wait()
 }

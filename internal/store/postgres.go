@@ -17,6 +17,9 @@ import (
 // DefaultConnections is what Config's Connections is if it is zero.
 const DefaultConnections = 24
 
+// overtakeAfter is how long a group holds up the next one.
+const overtakeAfter = time.Second
+
 // postgresEngine commits creations and finished attempts in groups; everything
 // else is a transaction of its caller's.
 type postgresEngine struct {
@@ -38,8 +41,8 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	e := &postgresEngine{db: db, deadline: c.Deadline}
-	e.payments = newGroup(func(batch []*insertion) { together(e, batch, insertPayments) })
-	e.finishes = newGroup(func(batch []*finishing) { together(e, batch, finishAttempts) })
+	e.payments = newGroup(overtakeAfter, func(batch []*insertion) { together(e, batch, insertPayments) })
+	e.finishes = newGroup(overtakeAfter, func(batch []*finishing) { together(e, batch, finishAttempts) })
 	return e, nil
 }
 

@@ -103,7 +103,7 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 	var watching context.Context
 	watching, e.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	e.watch.Go(func() { files.watch(watching, e.stop, cmp.Or(c.LookEvery, lookEvery)) })
-	e.jobs = newGroup(e.commit)
+	e.jobs = newGroup(0, e.commit)
 	return e, nil
 }
 
