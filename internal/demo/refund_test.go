@@ -132,3 +132,22 @@ func TestBuyerInsideTheAppIsSentToBeAuthorisedAndThenToPay(t *testing.T) {
 		t.Errorf("paid: %d", code)
 	}
 }
+
+// A refund of which nothing is known must not read as one that was refused: the shop would pay in another way too.
+func TestARefundOfUnknownOutcomeIsNotCalledRefused(t *testing.T) {
+	s := newStreet(t)
+	path := s.bought()
+	s.notify(notification(path), testKey)
+	for _, code := range []string{"1252", "1297", "1298"} {
+		s.answer = `{"respcd": "` + code + `", "resperr": "outcome unknown"}`
+		res, page := s.press(path)
+		if res.StatusCode != http.StatusBadGateway || !strings.Contains(page, "not known yet") || strings.Contains(page, "Nothing has changed") {
+			t.Errorf("%s: %d %s", code, res.StatusCode, page)
+		}
+	}
+	number := s.order.Get("out_trade_no")
+	s.answer = `{"respcd": "0000", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`
+	if res, _ := s.press(path); res.StatusCode != http.StatusSeeOther || s.order.Get("out_trade_no") != number || s.state(path) != "refunded" {
+		t.Errorf("pressed again: %d, as %s, %s", res.StatusCode, s.order.Get("out_trade_no"), s.state(path))
+	}
+}

@@ -178,7 +178,11 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", number, "err", err)
-		s.show(w, r, http.StatusBadGateway, "kept.html", err)
+		page := "kept.html"
+		if sampan.Repeat(err) { // the same refund is asked for again, by whoever presses the button
+			page = "unsure.html"
+		}
+		s.show(w, r, http.StatusBadGateway, page, err)
 		return
 	}
 	http.Redirect(w, r, "/orders/"+number, http.StatusSeeOther)

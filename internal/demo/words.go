@@ -14,7 +14,7 @@ type words struct {
 	Told, Trouble, TroubleWhy, Missing, MissingWhy                     string
 	InApp, GiveBack, Refunding, RefundingWhy, Refunded, RefundedWhy    string
 	GiveRest, GivenBack, Partly, PartlyWhy                             string
-	Kept, KeptWhy                                                      string
+	Kept, KeptWhy, Unsure, UnsureWhy                                   string
 }
 
 // Of is what an order's page says of a state, and why.
@@ -54,6 +54,7 @@ var (
 		GiveRest: "Return the tea, take the rest back", GivenBack: "Given back",
 		Partly: "Part of your money is back", PartlyWhy: "The wallet has given back the amount below. The rest stays paid.",
 		Kept: "The money could not be given back", KeptWhy: "The gateway gave the reason below. Nothing has changed.",
+		Unsure: "It is not known yet whether the money goes back", UnsureWhy: "The gateway could not say. Go back and press once more: it never gives the same money back twice.",
 	}
 	traditional = words{
 		Lang: "zh-Hant", Title: "舢舨茶舖", Lead: "山上的茶葉，海旁沖泡。",
@@ -72,6 +73,7 @@ var (
 		GiveRest: "退茶，退回餘款", GivenBack: "已退款項",
 		Partly: "已退回部分款項", PartlyWhy: "錢包已退回下列金額，其餘款項仍為已付。",
 		Kept: "未能退款", KeptWhy: "支付網關給出的原因如下，訂單沒有任何變動。",
+		Unsure: "暫時未知款項會否退回", UnsureWhy: "支付網關未能確認。請返回再按一次：同一筆款項不會退兩次。",
 	}
 	simplified = words{
 		Lang: "zh-Hans", Title: "舢舨茶铺", Lead: "山上的茶叶，海边冲泡。",
@@ -90,6 +92,7 @@ var (
 		GiveRest: "退茶，退回余款", GivenBack: "已退金额",
 		Partly: "已退回部分款项", PartlyWhy: "钱包已退回下列金额，其余款项仍为已付。",
 		Kept: "未能退款", KeptWhy: "支付网关给出的原因如下，订单没有任何变动。",
+		Unsure: "暂时未知款项是否退回", UnsureWhy: "支付网关未能确认。请返回再按一次：同一笔款项不会退两次。",
 	}
 )
 
