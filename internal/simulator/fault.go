@@ -41,6 +41,8 @@ const (
 	CallError  Fault = "call-error"
 	CallForged Fault = "call-forged"
 
+	Unlisted Fault = "unlisted-status"
+
 	NoticeGBK Fault = "notice-gbk"
 )
 
@@ -90,6 +92,16 @@ var passing = faultSet{
 	Query500, QuerySlow, QueryCut, QueryUnknown, Refund500, RefundSlow, RefundCut, RefundPending, CallLost, CallDown, CallError, CallForged,
 }
 
+// unlistedStatus is the trade_status of Unlisted. (Alipay's documents of the global
+// gateway know nothing of the first, which others of its products have; those of
+// the open platform nothing of the second, which old ones had.)
+func unlistedStatus(openPlatform bool) string {
+	if openPlatform {
+		return "TRADE_PENDING"
+	}
+	return "TRADE_SUCCESS"
+}
+
 // fits reports whether the fault is one of the gateway that an order is at: the
 // open platform's, or the global one.
 func (f FaultInfo) fits(openPlatform bool) bool {
@@ -131,6 +143,7 @@ var Faults = []FaultInfo{
 	{CallError, 910025, true, calls, "open platform: of each kind of call the first 3 are carried out, and answered with ACQ.SYSTEM_ERROR"},
 	{CallForged, 910026, true, calls, "open platform: of each kind of call the first 3 answers are forged: they say that all is well, under a wrong signature"},
 	{NoticeGBK, 910027, true, notices, "the notification is written in GBK, and signed so, with a text that UTF-8 readers cannot read"},
+	{Unlisted, 910028, false, messages, "once it is paid, the notification and all answers to queries, validly signed, have a trade_status that the gateway's documents do not list: TRADE_SUCCESS, on the open platform TRADE_PENDING"},
 }
 
 func faultNamed(name string) (Fault, error) {

@@ -97,6 +97,9 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	if t.has(QueryUnknown) {
 		fields["trade_status"] = "TRADE_SUSPENDED"
 	}
+	if t.has(Unlisted) && fields["gmt_payment"] != "" {
+		fields["trade_status"] = unlistedStatus(false)
+	}
 	if t.has(UnknownField) {
 		fields[unknownField] = unknownValue
 	}

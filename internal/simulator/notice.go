@@ -27,14 +27,21 @@ const (
 // plan makes the notifications of a trade's state as of now, faults included;
 // none if the order gave no notify_url or there is nothing to tell.
 func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
-	if app, ok := s.apps[t.Partner]; ok {
-		return s.notify(t, a.NotifyURL, s.appFields(app, t, a), fs, now)
+	status := string(t.Status)
+	app, isApp := s.apps[t.Partner]
+	if fs.has(Unlisted) && !t.PaidAt.IsZero() {
+		status = unlistedStatus(isApp)
+	}
+	if isApp {
+		fields := s.appFields(app, t, a)
+		fields["trade_status"] = status
+		return s.notify(t, a.NotifyURL, fields, fs, now)
 	}
 	fields := mapi.Message{
 		"notify_type":  "trade_status_sync",
 		"out_trade_no": t.OutTradeNo,
 		"trade_no":     t.TradeNo,
-		"trade_status": string(t.Status),
+		"trade_status": status,
 		"total_fee":    t.Total.Decimal(),
 		"currency":     t.Total.Currency,
 	}

@@ -210,6 +210,7 @@ func TestFaultsOfNotifications(t *testing.T) {
 		{Shuffled, []sent{plain}},
 		{NoticeGBK, []sent{plain}},
 		{Underpaid, []sent{{0, "TRADE_FINISHED", "6.17", true}}},
+		{Unlisted, []sent{{0, "TRADE_SUCCESS", "12.34", true}}},
 		{SecondTrade, []sent{plain, after(2 * time.Second)}},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {

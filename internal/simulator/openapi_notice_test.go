@@ -167,6 +167,7 @@ func TestFaultsOfTheOpenPlatformsNotifications(t *testing.T) {
 		Shuffled:     {plain},
 		NoticeGBK:    {plain},
 		Underpaid:    {{0, "TRADE_SUCCESS", "6.17", true}},
+		Unlisted:     {{0, "TRADE_PENDING", "12.34", true}},
 		SecondTrade:  {plain, after(2 * time.Second)},
 	} {
 		liveApps(t, 0, 0, func(w *world) {

@@ -211,6 +211,9 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 	if c.has(QueryUnknown) {
 		answer["trade_status"] = "TRADE_SUSPENDED"
 	}
+	if c.has(Unlisted) && !t.PaidAt.IsZero() {
+		answer["trade_status"] = unlistedStatus(true)
+	}
 	return answer, nil
 }
 
