@@ -57,7 +57,7 @@ func BenchmarkHostileRequests(b *testing.B) {
 		{"a notification of 64 KiB of names", "POST", "/callback/100001/main", form(10_000, 0)[:60_000], ""},
 		{"a notification for nobody", "POST", "/callback/999999/main", notice, ""},
 		{"a forged pay link", "GET", "/pay/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "", ""},
-		{"a request turned away", "POST", "/trade/v1/payment", form(10, 10), "crowd"},
+		{"a connection over the limit", "POST", "/trade/v1/payment", form(10, 10), "over"},
 	} {
 		b.Run(r.name, func(b *testing.B) {
 			var status, n int
@@ -74,8 +74,8 @@ func BenchmarkHostileRequests(b *testing.B) {
 					q.Header.Set("X-QF-SIGN", strings.Repeat("0", 32))
 				}
 				w := httptest.NewRecorder()
-				if r.appCode == "crowd" {
-					s.crowded(w, q)
+				if r.appCode == "over" {
+					s.overloaded(w, q)
 				} else {
 					s.handler.ServeHTTP(w, q)
 				}

@@ -117,7 +117,7 @@ func (cmd sandboxCmd) Run(e *env) error {
 		level = slog.LevelInfo
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
-	takeStray(log)
+	takeLibraryLog(log)
 
 	keys, err := loadWalletKeys(cmd.Data)
 	if err != nil {

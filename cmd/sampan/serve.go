@@ -25,7 +25,7 @@ func (cmd serveCmd) Run(e *env) error {
 		return fmt.Errorf("%s: %w", cmd.Config, err)
 	}
 	log := logger(c, e.stderr)
-	takeStray(log)
+	takeLibraryLog(log)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // the heap is so small that the default collects many times a second under load
 	}

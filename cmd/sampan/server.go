@@ -31,7 +31,7 @@ type server struct {
 	gateway *gateway.Gateway
 	sender  *delivery.Sender
 	handler http.Handler
-	crowded http.HandlerFunc // answers who comes over one connection more than most
+	overloaded http.HandlerFunc // answers who comes over one connection more than most
 	most    int
 	ready   *readiness
 	log     *slog.Logger
@@ -94,7 +94,7 @@ func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 	mux := http.NewServeMux()
 	calls := api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies, TroubleStatus: c.TroubleStatus})
 	calls.Register(mux)
-	s.crowded = calls.Crowded
+	s.overloaded = calls.Overloaded
 	checkout.New(checkout.Config{
 		Payments: s.gateway, Authorizations: s.gateway, BaseURL: s.gateway.BaseURL, Now: time.Now, Log: log,
 	}).Register(mux)
@@ -118,7 +118,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 			}
 		})
 	}
-	err := serveCrowd(ctx, l, s.most, s.handler, s.crowded, s.log)
+	err := serveLimited(ctx, l, s.most, s.handler, s.overloaded, s.log)
 	stop()
 	workers.Wait()
 	s.gateway.Wait()
@@ -135,7 +135,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       75 * time.Second,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          golog.New(newStray(log), "", 0),
+		ErrorLog:          golog.New(newLibraryLog(log), "", 0),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()

@@ -114,7 +114,7 @@ func (cmd simulatorCmd) Run(e *env) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
-	takeStray(log)
+	takeLibraryLog(log)
 	awkward := cmd.drawn()
 	opens, err := cmd.with(listeners[:2]...)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 func TestWhatLibrariesSayIsCutAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var written bytes.Buffer
-		s := newStray(slog.New(slog.NewJSONHandler(&written, nil)))
+		s := newLibraryLog(slog.New(slog.NewJSONHandler(&written, nil)))
 		say := func(n int, text string) (lines []string) {
 			written.Reset()
 			for range n {
@@ -26,10 +26,10 @@ func TestWhatLibrariesSayIsCutAndCounted(t *testing.T) {
 			}
 			return lines
 		}
-		if lines := say(100, strings.Repeat("茶", 5000)+"\n"); len(lines) != strayLines || len(lines[0]) > strayLength+200 {
+		if lines := say(100, strings.Repeat("茶", 5000)+"\n"); len(lines) != libraryLines || len(lines[0]) > libraryLength+200 {
 			t.Errorf("%d lines, the first of %d bytes", len(lines), len(lines[0]))
 		}
-		time.Sleep(strayPeriod)
+		time.Sleep(libraryPeriod)
 		lines := say(1, "later\n")
 		var fields struct {
 			Level, Text string

@@ -7,10 +7,10 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// Crowded answers a request over a connection that is one more than the server
+// Overloaded answers a request over a connection that is one more than the server
 // takes. Nothing was done about it, so everybody can come again: merchants get
 // the usual body, wallets "fail".
-func (a *API) Crowded(w http.ResponseWriter, r *http.Request) {
+func (a *API) Overloaded(w http.ResponseWriter, r *http.Request) {
 	rec := &record{id: a.requestID()}
 	w.Header().Set("X-Request-Id", rec.id)
 	err := &pay.Error{Code: pay.Unavailable, Message: "the server has all the connections that it takes, and nothing of this was stored: send the same request again"}

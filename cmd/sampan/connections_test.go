@@ -17,9 +17,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// open serves the true program's handlers, with so many connections, and returns
+// serving serves the true program's handlers, with so many connections, and returns
 // its address.
-func openDoor(t *testing.T, most int) string {
+func serving(t *testing.T, most int) string {
 	t.Helper()
 	c := config{Database: "sqlite:" + filepath.Join(t.TempDir(), "sampan.db"), BaseURL: "https://pay.example.com", MaxConnections: most, masterKey: storetest.MasterKey}
 	if err := c.complete(); err != nil {
@@ -97,8 +97,8 @@ func (c caller) over() bool {
 	return err != nil
 }
 
-func TestOneConnectionMoreIsTurnedAwayButProbesAreAnswered(t *testing.T) {
-	address := openDoor(t, 4)
+func TestOneConnectionMoreIsRefusedButProbesAreAnswered(t *testing.T) {
+	address := serving(t, 4)
 	var in []caller
 	for range 4 {
 		in = append(in, enters(t, address))
@@ -146,18 +146,18 @@ func TestOneConnectionMoreIsTurnedAwayButProbesAreAnswered(t *testing.T) {
 }
 
 // Whoever opens any number of connections and says nothing holds no more of them
-// than the porch has room for, and keeps no probe away.
-func TestACrowdAtThePorchKeepsNoProbeAway(t *testing.T) {
-	address := openDoor(t, 1)
+// than overflowSize, and keeps no probe away.
+func TestSilentConnectionsKeepNoProbeAway(t *testing.T) {
+	address := serving(t, 1)
 	enters(t, address)
 	var silent []caller
-	for n := range 5 * porchSize {
+	for n := range 5 * overflowSize {
 		c := call(t, address)
 		if n%2 == 0 {
 			fmt.Fprint(c, "GET /livez HTTP/1.1\r\nX-Slow: ") // and no more
 		}
 		silent = append(silent, c)
-		if n%porchSize == 0 {
+		if n%overflowSize == 0 {
 			for _, path := range []string{"/livez", "/readyz"} {
 				if res, _ := call(t, address).asks("GET", path); res.StatusCode != 200 {
 					t.Errorf("with %d silent connections %s is answered %v", len(silent), path, res)
@@ -165,22 +165,22 @@ func TestACrowdAtThePorchKeepsNoProbeAway(t *testing.T) {
 			}
 		}
 	}
-	for i, c := range silent[:4*porchSize] { // longer ago than the porch is large
+	for i, c := range silent[:4*overflowSize] { // more than overflowSize ago
 		if !c.over() {
 			t.Errorf("connection %d is still there", i)
 		}
 	}
 }
 
-// Where the porch is full of those who are being answered, one more is not let in
-// at all, and nobody who is being answered is sent away.
-func TestNobodyWhoIsBeingAnsweredIsSentAway(t *testing.T) {
+// Where all connections over the limit are being answered, one more is closed at
+// once, and none of them is.
+func TestNoConnectionThatIsBeingAnsweredIsClosed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var asked sync.WaitGroup
-	asked.Add(porchSize)
+	asked.Add(overflowSize)
 	answer := make(chan struct{})
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/readyz" {
@@ -192,12 +192,12 @@ func TestNobodyWhoIsBeingAnsweredIsSentAway(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() {
-		ended <- serveCrowd(ctx, l, 1, slow, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, slog.New(slog.DiscardHandler))
+		ended <- serveLimited(ctx, l, 1, slow, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, slog.New(slog.DiscardHandler))
 	}()
 	address := l.Addr().String()
 	enters(t, address)
 	var waiting []caller
-	for range porchSize {
+	for range overflowSize {
 		c := call(t, address)
 		fmt.Fprint(c, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
 		waiting = append(waiting, c)
@@ -220,7 +220,7 @@ func TestNobodyWhoIsBeingAnsweredIsSentAway(t *testing.T) {
 
 // The last quarter of a large room is for those who have something to say.
 func TestConnectionsDoNotStayWhereRoomIsScarce(t *testing.T) {
-	address := openDoor(t, 100)
+	address := serving(t, 100)
 	for range 75 {
 		enters(t, address)
 	}
