@@ -47,7 +47,8 @@ func (cmd merchantSetCmd) set(e *env, o operator, hosts []string) error {
 		if err := o.SetMaxAge(e.ctx, cmd.AppCode, *cmd.MaxAge); err != nil {
 			return err
 		}
-		printf(e.stdout, "app code %s takes requests whose txdtm is within this time of ours: %s\n", cmd.AppCode, orAny(*cmd.MaxAge))
+		printf(e.stdout, "app code %s takes requests whose txdtm is within this time of ours: %s\n",
+			cmd.AppCode, orAny(*cmd.MaxAge))
 	}
 	if cmd.MD5 != "" {
 		if err := o.SetSHA256Only(e.ctx, cmd.AppCode, cmd.MD5 == "off"); err != nil {

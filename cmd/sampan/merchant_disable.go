@@ -69,7 +69,8 @@ func consequences(d pay.Disabling, appCode, direct bool) (lines [][2]string) {
 			{"links", "kept: buyers can pay the orders that are open; they are notified as before"},
 		}
 	}
-	links := "closed: who opens one reads that the shop takes no orders now; money that comes all the same is recorded and notified"
+	links := "closed: who opens one reads that the shop takes no orders now; " +
+		"money that comes all the same is recorded and notified"
 	if d.KeepLinks {
 		links = "kept: buyers can pay the orders that are open"
 	}
@@ -79,7 +80,8 @@ func consequences(d pay.Disabling, appCode, direct bool) (lines [][2]string) {
 	}
 	lines = [][2]string{{"orders", "new ones are refused (1243); queries, closings and notes go on"}, {"links", links}}
 	if !d.KeepLinks && direct {
-		lines = append(lines, [2]string{"", `the addresses that pay_url = "direct" has handed out are the wallet's own: they cannot be closed`})
+		lines = append(lines, [2]string{"",
+			`the addresses that pay_url = "direct" has handed out are the wallet's own: they cannot be closed`})
 	}
 	return append(lines, [2]string{"refunds", refunds})
 }

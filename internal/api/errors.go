@@ -114,9 +114,11 @@ func codeOf(err error) pay.Code {
 
 // troubles are the details of trouble of our own, up to the request's id.
 var troubles = map[pay.Code]string{
-	pay.Internal:    "an error of ours: ask its operator about request ",
-	pay.Unavailable: "the gateway cannot store anything now, and nothing of this was stored: send the same request again; request ",
-	pay.Unconfirmed: "the gateway's database did not say whether this is stored: send the same request again, or query; request ",
+	pay.Internal: "an error of ours: ask its operator about request ",
+	pay.Unavailable: "the gateway cannot store anything now, and nothing of this was stored: " +
+		"send the same request again; request ",
+	pay.Unconfirmed: "the gateway's database did not say whether this is stored: " +
+		"send the same request again, or query; request ",
 }
 
 // ours reports whether err is trouble of our own, and neither the request's fault nor a wallet's.

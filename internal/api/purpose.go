@@ -10,7 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// purpose is what can be told of a call from its parameters. Nothing that is signed names the call, so that a
+// purpose is what a call's parameters say of it. Nothing that is signed names the call, so that a
 // captured request is a rightly signed one at every other path too.
 type purpose struct {
 	reads   []string   // the parameters that the call reads
@@ -34,7 +34,7 @@ var (
 	ofNotes = [][]string{{"note"}, {"code"}}
 	closing = purpose{
 		append([]string{"txdtm", "txzone"}, fingerprintedOfRefunds...),
-		append([][]string{{"pay_type", "txcurrcd"}}, ofNotes...), // a whole payment is no closing
+		append([][]string{{"pay_type", "txcurrcd"}}, ofNotes...), // that is a whole payment
 	}
 )
 
@@ -44,7 +44,7 @@ func (p purpose) check(params sign.Params) error {
 	known := slices.Clone(p.reads)
 	for _, names := range p.foreign {
 		if !slices.ContainsFunc(names, func(name string) bool { return params[name] == "" }) {
-			return misfit(names[0], fmt.Sprintf("belongs to another call; a request with %s is not taken here", strings.Join(names, " and ")))
+			return misfit(names[0], "belongs to another call: a request with "+strings.Join(names, " and ")+" is not taken here")
 		}
 		known = append(known, names...)
 	}
@@ -54,7 +54,7 @@ func (p purpose) check(params sign.Params) error {
 		}
 		for _, hidden := range known {
 			if text := "&" + hidden + "="; strings.Contains(params[name], text) {
-				return misfit(name, fmt.Sprintf("must not hold %q, in which a parameter of this call could be hidden", text))
+				return misfit(name, fmt.Sprintf("must not hold %q: a parameter of this call could hide in it", text))
 			}
 		}
 	}

@@ -227,7 +227,8 @@ func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay
 		g.Log.WarnContext(ctx, "wallet did not take the order", "syssn", p.ID, "error", err)
 		if no != nil {
 			return p, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
-				Message: "the wallet refuses the merchant's account now (" + no.Code + "), and may have taken the order before; ask with a query"}
+				Message: "the wallet refuses the merchant's account now (" + no.Code + "), " +
+					"and may have taken the order before; ask with a query"}
 		}
 		return p, walletError(err)
 	}

@@ -19,7 +19,9 @@ const NobodysKey = "0123456789ABCDEF0123456789ABCDEF"
 // Whatever is refused has cost the same: two looks at the signature, one of them under the key that the app code
 // had lately, and one read of the database. So nobody learns from the time whether an app code exists, and a new
 // key counts at once in every process.
-func (g *Gateway) Signer(ctx context.Context, appCode string, signed func(clientKey string) bool) (c pay.Credential, known bool, err error) {
+func (g *Gateway) Signer(
+	ctx context.Context, appCode string, signed func(clientKey string) bool,
+) (c pay.Credential, known bool, err error) {
 	if c = g.Store.KeptCredential(appCode); vouches(c, signed) {
 		return c, true, nil
 	}

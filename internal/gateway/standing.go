@@ -12,12 +12,12 @@ import (
 // standing is what a merchant, and where the order has one its store, may do.
 type standing struct {
 	merchant pay.Merchant
-	store    pay.Store // the zero value where there is none
+	store    pay.Store // the zero value for an order without a store
 }
 
-// standingOf finds the standing of whoever signed, and tells whether credential and store id go together:
-// StoreUnknown or StoreNotSetUp if not. (Trade API, mchid: must be sent if the app code has stores, must not be if
-// it has none.) That one of them is disabled is no error: queries, closings and notes go on.
+// standingOf finds the standing of the merchant that has signed. StoreUnknown or StoreNotSetUp if credential and
+// store id do not go together. (Trade API, mchid: must be sent if the app code has stores, must not be if
+// it has none.) Where one of them is disabled the caller decides: queries, closings and notes go on.
 func (g *Gateway) standingOf(ctx context.Context, c pay.Credential, storeID string) (s standing, err error) {
 	refuse := func(code pay.Code, why string) (standing, error) {
 		return standing{}, &pay.Error{Code: code, Field: "store_id", Message: why}
@@ -58,11 +58,13 @@ func (s standing) linksOpen() error {
 func (s standing) refusal(byMerchant, byStore bool, what string) error {
 	switch {
 	case byMerchant:
-		return &pay.Error{Code: pay.StoreDisabled, Field: "store_id", Message: "the merchant is disabled, and " + what}
+		what = "the merchant is disabled, and " + what
 	case byStore:
-		return &pay.Error{Code: pay.StoreDisabled, Field: "store_id", Message: "the store is disabled, and " + what}
+		what = "the store is disabled, and " + what
+	default:
+		return nil
 	}
-	return nil
+	return &pay.Error{Code: pay.StoreDisabled, Field: "store_id", Message: what}
 }
 
 // standingOfPayment is the standing of whom a payment is for.

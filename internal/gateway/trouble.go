@@ -17,11 +17,12 @@ func maybeStored(what string, err error) error {
 	if !errors.Is(err, store.ErrOutcomeUnknown) {
 		return err
 	}
-	return &pay.Error{Code: pay.Unconfirmed, Message: "the " + what + " may be stored: send the same request again, or query", Err: err}
+	return &pay.Error{Code: pay.Unconfirmed, Err: err,
+		Message: "the " + what + " may be stored: send the same request again, or query"}
 }
 
 // stored is an error that comes behind the first durable step: trouble with the store is pay.Unconfirmed then,
-// whatever became of the later step. What a wallet or a rule says is told as it is.
+// whatever became of the later step. What a wallet or a rule says stays as it is.
 func stored(what string, err error) error {
 	if pay.CodeOf(err) != pay.Internal {
 		return err
