@@ -63,7 +63,7 @@ func (d *doctor) database() {
 		d.bad("schema", fmt.Sprintf("%s has version %d, this program knows %d", place, s.Have, s.Want), "use the newer program that has been here")
 		return
 	case s.Check() != nil:
-		d.doubt("schema", fmt.Sprintf("%s has version %d, this program needs %d", place, s.Have, s.Want),
+		d.doubt("schema", fmt.Sprintf("%s has version %d, this program needs %d; steps to do: %d", place, s.Have, s.Want, len(s.Pending)),
 			"back it up: sampan serve brings it up to date when it starts, or sampan migrate; then run doctor again")
 		return
 	}

@@ -367,6 +367,23 @@ func TestLooksAtSQLiteOnlyLook(t *testing.T) {
 			b.allRefuse(t, "sqlite:"+dir+"/pipe.db", nil, dir+"/pipe.db is not a file")
 		})
 	})
+	t.Run("a journal that was cut off", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		journal := filepath.Join(dir, "sampan.db-journal")
+		for begin, then := range map[string]func(){
+			"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7": func() { b.allRefuse(t, dsn, nil, "holds half of a change") },
+			"\x00":                             func() { b.allLook(t, dsn, nil) }, // which a tool has emptied and kept
+		} {
+			if err := os.WriteFile(journal, []byte(begin+strings.Repeat("\x00", 504)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			unchanged(t, dir, then)
+			if got := b.try(t, dsn, nil, nil, "migrate"); got.status != 0 || !strings.Contains(got.printed, "nothing to do") {
+				t.Errorf("migrate: status %d:\n%s", got.status, got.printed)
+			}
+			b.allLook(t, dsn, nil)
+		}
+	})
 	t.Run("without the right to read", func(t *testing.T) {
 		dir, dsn := copyOf(t, path, "")
 		if err := os.Chmod(filepath.Join(dir, "sampan.db"), 0o200); err != nil {
@@ -430,6 +447,13 @@ func TestLooksAtSQLitesLog(t *testing.T) {
 	t.Run("copied without its index", func(t *testing.T) {
 		dir, dsn := copyOf(t, path, "", "-wal")
 		unchanged(t, dir, func() { b.allLook(t, dsn, nil) }, "sampan.db-shm", filepath.Base(dir)) // the index must be made
+	})
+	t.Run("that this user cannot read", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "", "-wal")
+		if err := os.Chmod(filepath.Join(dir, "sampan.db-wal"), 0o200); err != nil {
+			t.Fatal(err)
+		}
+		b.allRefuse(t, dsn, nobody(), "sampan.db-wal: permission denied")
 	})
 	for name, suffixes := range map[string][]string{"with its index": {"", "-wal", "-shm"}, "without its index": {"", "-wal"}} {
 		t.Run("without the right to write, "+name, func(t *testing.T) {

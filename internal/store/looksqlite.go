@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,18 +25,11 @@ func lookSQLite(path string, c Config) (*look, error) {
 	}
 	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "query_only(1)"}}
 	still := func() error { return nil }
-	log, size := path+"-wal", int64(0)
-	info, err := os.Stat(log)
-	if err == nil {
-		size = info.Size()
+	alone, err := readAlone(path)
+	if err != nil {
+		return nil, err
 	}
-	switch shared := err == nil && canShare(path); {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("store: %w", err)
-	case size > 0 && !shared:
-		return nil, fmt.Errorf("store: %s cannot be read where it is: changes that belong to it are in %s, and nothing can be written beside it. "+
-			"Copy both files to a directory of your own while no server runs, and look there", path, log)
-	case !shared:
+	if alone {
 		q.Set("immutable", "1")
 		before, err := stamp(path)
 		if err != nil {
@@ -57,6 +52,61 @@ func lookSQLite(path string, c Config) (*look, error) {
 	return &look{engine: e, dialect: goose.DialectSQLite3, place: path, still: still, end: func() error {
 		return errors.Join(e.read.close(), db.Close())
 	}}, nil
+}
+
+// readAlone reports whether all that belongs to a database is in its file, so
+// that it can be read without regard to others. A log that cannot be read where
+// it is is an error.
+func readAlone(path string) (bool, error) {
+	log, err := sizeOf(path + "-wal")
+	if err != nil {
+		return false, err
+	}
+	if hot, err := hasHotJournal(path + "-journal"); err != nil || hot {
+		return false, cmp.Or(err, error(&halfError{path}))
+	}
+	switch shared := log >= 0 && canShare(path); {
+	case shared:
+		return false, nil
+	case log > 0:
+		return false, fmt.Errorf("store: %s cannot be read where it is: changes that belong to it are in its log, %s-wal, "+
+			"and this user cannot write beside it. Copy both files to a directory of your own while no server runs, and look there", path, path)
+	}
+	return true, nil
+}
+
+// hasHotJournal reports whether a rollback journal undoes a change that was cut
+// off. SQLite has no locks on it.
+func hasHotJournal(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	defer f.Close()
+	var first [1]byte
+	n, err := f.Read(first[:])
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	return n > 0 && first[0] != 0, nil
+}
+
+// sizeOf is -1 for a file that is not there.
+func sizeOf(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return -1, nil
+	}
+	if err == nil {
+		err = syscall.Access(path, accessRead)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: read %s: %w", path, err)
+	}
+	return info.Size(), nil
 }
 
 // errSpoiled: what a look has read may be of several states of the database.

@@ -27,14 +27,23 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 		return Schema{}, err
 	}
 	// Looking first spares the lock, and so a wait, where there is nothing to do.
-	was, err := withLook(ctx, c, func(l *look) (Schema, error) {
-		s, err := l.schema(ctx)
-		if err != nil || s.Have == 0 || s.Have > s.Want {
-			return s, errors.Join(err, s.newer())
+	see := func() (Schema, error) {
+		return withLook(ctx, c, func(l *look) (Schema, error) {
+			s, err := l.schema(ctx)
+			if err != nil || s.Have == 0 || s.Have > s.Want {
+				return s, errors.Join(err, s.newer())
+			}
+			_, err = seal.proved(ctx, queries.New(l.reader()))
+			return s, err
+		})
+	}
+	was, err := see()
+	if half := (*halfError)(nil); errors.As(err, &half) {
+		if err := half.undo(ctx); err != nil {
+			return was, err
 		}
-		_, err = seal.proved(ctx, queries.New(l.reader()))
-		return s, err
-	})
+		was, err = see()
+	}
 	different := (*SchemaError)(nil)
 	switch {
 	case errors.As(err, &different) && different.Missing:
@@ -81,13 +90,48 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("store: migrate %w", err)
 	}
 	defer func() { err = errors.Join(err, u.end(err == nil)) }()
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)"}}
+	db, err := openForSteps(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(raise(ctx, db, goose.DialectSQLite3, path), db.Close())
+}
+
+func openForSteps(path string) (*sql.DB, error) {
+	q := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)"},
+	}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String())
 	if err != nil {
-		return fmt.Errorf("store: open %s: %w", path, err)
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	db.SetMaxOpenConns(1)
-	return errors.Join(raise(ctx, db, goose.DialectSQLite3, path), db.Close())
+	return db, nil
+}
+
+// halfError is the error of a look at a file that holds half of a change, as a
+// process that was killed while it made the file leaves it.
+type halfError struct{ path string }
+
+func (e *halfError) Error() string {
+	return fmt.Sprintf("store: %s holds half of a change, which %s-journal undoes: sampan migrate has SQLite do so", e.path, e.path)
+}
+
+// undo has SQLite undo the half change.
+func (e *halfError) undo(ctx context.Context) error {
+	unlock, err := lockFile(ctx, e.path+".lock")
+	if err != nil {
+		return fmt.Errorf("store: lock %s: %w", e.path, err)
+	}
+	defer unlock()
+	db, err := openForSteps(e.path)
+	if err != nil {
+		return err
+	}
+	var tables int // reading any is what does it
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables)
+	return errors.Join(wrap("undo half of a change", err), db.Close())
 }
 
 func migratePostgres(ctx context.Context, c Config) error {

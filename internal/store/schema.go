@@ -69,12 +69,13 @@ func (e *SchemaError) Error() string {
 	case e.Missing:
 		return fmt.Sprintf("store: there is no database %s: is the address right? sampan migrate creates it, with schema %d", e.Place, e.Want)
 	case e.Have == 0:
-		return fmt.Sprintf("store: %s has no schema yet: is the address right? sampan migrate makes schema %d, which this program knows", e.Place, e.Want)
+		return fmt.Sprintf("store: %s has no schema yet: is the address right? sampan migrate makes schema %d, which this program knows",
+			e.Place, e.Want)
 	case e.Have > e.Want:
 		return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d: use the newer program", e.Place, e.Have, e.Want)
 	}
-	return fmt.Sprintf("store: %s has schema %d without %d of its steps, and this program knows schema %d: "+
-		"use the program of that schema, or back the database up and run sampan migrate", e.Place, e.Have, len(e.Pending), e.Want)
+	return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d (steps to do: %d): use the program of that schema, "+
+		"or back the database up and run sampan migrate", e.Place, e.Have, e.Want, len(e.Pending))
 }
 
 // schemaOf reads which steps a database has had.

@@ -41,7 +41,8 @@ func unwritablePostgres(ctx context.Context, dsn string) (why string, err error)
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
 	var standby, granted bool
 	var readOnly string
-	const text = "SELECT pg_is_in_recovery(), has_table_privilege('payment', 'INSERT'), current_setting('transaction_read_only')"
+	const text = "SELECT pg_is_in_recovery(), has_table_privilege('payment', 'INSERT'), " +
+		"current_setting('transaction_read_only')"
 	switch err := conn.QueryRow(ctx, text).Scan(&standby, &granted, &readOnly); {
 	case err != nil:
 		return "", err
