@@ -63,7 +63,7 @@ notices: ## write the licences of what is linked into the binary, after a change
 bench: deps build ## measure it beside what bounds it: about ten minutes on an otherwise idle machine (ARGS='-rounds 1' is quicker)
 	SAMPAN_TEST_FSYNC=on scripts/with-postgres go run ./scripts/bench $(ARGS)
 
-crash: deps ## kill gateway, wallet and PostgreSQL, fill the disk, break the network, CRASHES times each (default 100), and count what is lost
+crash: deps ## kill and stop gateway, wallet and PostgreSQL, fail over, fill the disk, break the network, CRASHES times each (default 100), and count what is lost
 	SAMPAN_CRASHES=$(CRASHES) scripts/with-postgres go test -count=1 -timeout 1h -v -run LosesNothing ./cmd/sampan
 
 soak: ## drive the gateway through HISTORIES random ones (default 100000), and compare its books with the wallet's: half an hour

@@ -63,7 +63,7 @@ func (s *Sender) plan(d *store.Delivery, end time.Time, acknowledged bool) {
 func (s *Sender) record(ctx context.Context, log *slog.Logger, d store.Delivery, a store.DeliveryAttempt) {
 	ctx, cancel := context.WithTimeout(ctx, s.Lease-s.Timeout)
 	defer cancel()
-	for wait := 100 * time.Millisecond; ; wait *= 2 {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 1600*time.Millisecond) {
 		err := s.Store.FinishAttempt(ctx, d, a)
 		if err == nil {
 			break

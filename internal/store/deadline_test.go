@@ -417,3 +417,25 @@ func TestATransactionStopsAtItsNextStatementWhenItsTimeIsOver(t *testing.T) {
 		}
 	})
 }
+
+// A host that stands still accepts connections for ever. It is passed over
+// before the call's own deadline, for the next one that the address names.
+func TestAHostThatStandsStillIsPassedOver(t *testing.T) {
+	dsn := storetest.PostgresDSN(t)
+	p := newPath(t, dsn)
+	p.bend().freeze()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	still, err := url.Parse(p.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = still.Host + "," + u.Host
+	db := storetest.Open(t, u.String(), deadline(10*time.Second))
+	create(t, db, payment(1))
+	if err := db.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Unwritable says why the database cannot be written to, as far as looking can
@@ -33,8 +34,13 @@ func unwritablePostgres(ctx context.Context, dsn string) (why string, err error)
 	if err != nil {
 		return "", err // which masks the password
 	}
-	config.ConnectTimeout, config.ValidateConnect = connectWithin, nil
+	// Of several hosts, one that can be written to; else whichever answers.
+	config.ConnectTimeout, config.ValidateConnect = connectWithin, pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil && ctx.Err() == nil {
+		config.ValidateConnect = nil
+		conn, err = pgx.ConnectConfig(ctx, config)
+	}
 	if err != nil {
 		return "", err
 	}
