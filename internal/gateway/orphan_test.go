@@ -240,7 +240,7 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 			return wallet.State{Outcome: wallet.NotFound}, nil
 		}, want: pay.BadSignature},
 		"not paid": {query: func(context.Context, wallet.Order) (wallet.State, error) {
-			return wallet.State{Outcome: wallet.Waiting}, nil
+			return wallet.State{Outcome: wallet.Waiting, TradeNo: "T1"}, nil
 		}, want: pay.BadSignature},
 		"another trade": {query: func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T9"), nil }, want: pay.BadSignature},
 		"silent":        {query: func(context.Context, wallet.Order) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }, want: pay.OutcomeUnknown},
