@@ -104,7 +104,7 @@ func tooManyOrphans() error {
 // orphansFull refuses an orphan that the account has no room for, and says so
 // once a minute.
 func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
-	if g.occasions.due("orphans "+a.MerchantID+"/"+a.ID, g.Now(), time.Minute) {
+	if g.occasions.due("full of orphans "+a.MerchantID+"/"+a.ID, g.Now(), time.Minute) {
 		g.Log.ErrorContext(ctx, "orphans are refused: needs a look", "reason", "orphans_full",
 			"merchant", a.MerchantID, "account", a.ID, "open", orphansOpen)
 	}

@@ -195,6 +195,13 @@ func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
 				if err := r.told(); err != nil { // once more
 					t.Fatal(err)
 				}
+				// Who has the old number, or the old link, finds the order.
+				if _, old, err := r.Refund(t.Context(), r.refundRequest(pay.Payment{ID: r.number}, "R2", 40)); err != nil || old.ID != p.ID {
+					t.Errorf("refund by the old number: %+v, %v", old, err)
+				}
+				if old, err := r.Lookup(t.Context(), r.Token(r.number)); err != nil || old.ID != p.ID {
+					t.Errorf("the old link leads to %+v, %v", old, err)
+				}
 				// The buyer had been sent to pay the new order, and does.
 				if _, err := r.notice(p.ID, paidBy("T2")); err != nil {
 					t.Fatal(err)
@@ -436,6 +443,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.occasions.taken("orphans 123456/main", r.now) // however recently a question was asked
 	tell := func(number string) error {
 		_, err := r.notice(number, paidBy("T"+number))
 		r.pass(time.Second)

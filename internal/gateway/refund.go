@@ -63,9 +63,10 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 	return refund, p, refusal(refund)
 }
 
-// own finds a payment of the scope's: any other is NotFound.
+// own finds a payment of the scope's, by its number or by the one that it had
+// before a restore: any other is NotFound.
 func (g *Gateway) own(ctx context.Context, s pay.Scope, id string) (pay.Payment, error) {
-	p, err := g.Store.Payment(ctx, s.MerchantID, id)
+	p, err := g.paymentOf(ctx, s.MerchantID, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && p.Scope != s {
 		return pay.Payment{}, &pay.Error{Code: pay.NotFound, Message: "no such payment"}
 	}

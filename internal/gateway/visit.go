@@ -17,7 +17,7 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 	if !ok {
 		return pay.Payment{}, notFound
 	}
-	p, err := g.Store.Payment(ctx, merchantID, id)
+	p, err := g.paymentOf(ctx, merchantID, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return pay.Payment{}, notFound
 	}
