@@ -116,7 +116,7 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if cmd.Verbose {
 		level = slog.LevelInfo
 	}
-	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(once{slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})})
 	takeLibraryLog(log)
 
 	keys, err := loadWalletKeys(cmd.Data)

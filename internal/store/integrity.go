@@ -70,6 +70,14 @@ func damaged(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
+// damagedAt is damaged for those who cannot go on, and says what to do.
+func damagedAt(path string, err error) error {
+	if err = damaged(err); !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%s: %w: see \"A damaged database\" in docs/operating.md; sampan restore puts a backup in its place", path, err)
+}
+
 // readFile opens a SQLite file that is there for reading, and leaves no trace: a
 // connection that cannot write does not empty the log when it is closed, and
 // without a log SQLite would make an empty one.
@@ -117,6 +125,10 @@ func (c checker) check(how Thoroughness) error {
 	pragma := "PRAGMA quick_check(5)"
 	if how == Everything {
 		pragma = "PRAGMA integrity_check(5)"
+		// Each row is looked up in each index.
+		if _, err := c.db.ExecContext(c.ctx, "PRAGMA cache_size = -65536"); err != nil {
+			return err
+		}
 	}
 	found, err := c.texts(pragma)
 	if err == nil && !slices.Equal(found, []string{"ok"}) {
@@ -133,14 +145,15 @@ func (c checker) size() error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Stat(c.path)
-	if err != nil {
-		return err
-	}
+	// The log first: what leaves it goes into the file.
 	const logHeader, frameHeader = 32, 24
 	frames := int64(0)
 	if log, err := os.Stat(c.path + "-wal"); err == nil && log.Size() > logHeader {
 		frames = (log.Size() - logHeader) / (frameHeader + size)
+	}
+	file, err := os.Stat(c.path)
+	if err != nil {
+		return err
 	}
 	if missing := pages - file.Size()/size; missing > frames {
 		return fmt.Errorf("%w: it is to have %d pages of %d bytes, and %d are missing", ErrDamaged, pages, size, missing)

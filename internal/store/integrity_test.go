@@ -175,7 +175,7 @@ var orderCount = flag.Int("orders", 20_000, "how many orders the file of the ben
 // is made at the start after an unclean end, however large the file is.
 func BenchmarkCheck(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "s.db")
-	c := Config{DSN: "sqlite:" + path, MasterKey: testKey, NoSync: true}
+	c := Config{DSN: "sqlite:" + path, MasterKey: testKey, NoSync: true, Deadline: time.Hour}
 	if _, err := Migrate(b.Context(), c); err != nil {
 		b.Fatal(err)
 	}
@@ -183,7 +183,23 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	orders(b, db, 0, *orderCount)
+	orders(b, db, 0, 1)
+	more := strings.NewReplacer(" id,", " printf('%026d', n),", " order_no,", " printf('order-%d', n),").Replace(paymentColumns)
+	err = db.Tx(b.Context(), func(tx *Tx) error {
+		_, err := tx.db.ExecContext(tx.ctx, `WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < $1)
+			INSERT INTO payment (`+paymentColumns+`) SELECT `+more+` FROM number, (SELECT * FROM payment)`, *orderCount-1)
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if db, err = openAt(path); err != nil {
+		b.Fatal(err)
+	}
+	orders(b, db, *orderCount, *orderCount+100)
 	image := crashed(b, path)
 	if err := db.Close(); err != nil {
 		b.Fatal(err)
@@ -200,6 +216,35 @@ func BenchmarkCheck(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(info.Size())/(1<<20), "MiB")
+		})
+	}
+}
+
+// A file that is not whole is not served, however it came there: here nobody
+// had it open, so that nothing tells of an unclean end.
+func TestAFileWithoutItsEndIsNotServed(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(text []byte) []byte
+	}{
+		{"its second half is missing", func(text []byte) []byte { return text[:len(text)/2/4096*4096] }},
+		{"its last pages are empty", func(text []byte) []byte { clear(text[len(text)-8*4096:]); return text }},
+		{"its first page is of another kind", func(text []byte) []byte { copy(text, "not a database"); return text }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := closedWith(t, 3000)
+			rewrite(t, path, c.spoil([]byte(contentsOf(t, path))))
+			before := contentsOf(t, path)
+			if _, err := openAt(path); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) ||
+				!strings.Contains(err.Error(), "sampan restore") {
+				t.Errorf("opened with %v, want ErrDamaged", err)
+			}
+			if err := CheckSQLite(t.Context(), "sqlite:"+path, Everything); !errors.Is(err, ErrDamaged) {
+				t.Errorf("checked: %v, want ErrDamaged", err)
+			}
+			if contentsOf(t, path) != before {
+				t.Error("it was changed")
+			}
 		})
 	}
 }

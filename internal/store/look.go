@@ -66,7 +66,7 @@ func withLook[T any](ctx context.Context, c Config, fn func(*look) (T, error)) (
 		v, err := fn(l)
 		moved := l.still()
 		if closed := l.end(); moved == nil || try == looks {
-			return v, errors.Join(damaged(err), closed, moved)
+			return v, errors.Join(damagedAt(l.place, err), closed, moved)
 		}
 	}
 }

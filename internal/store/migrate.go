@@ -33,7 +33,9 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 			if err != nil || s.Have == 0 || s.Have > s.Want {
 				return s, errors.Join(err, s.newer())
 			}
-			_, err = seal.proved(ctx, queries.New(l.reader()))
+			if _, err = seal.proved(ctx, queries.New(l.reader())); err == nil && l.dialect == goose.DialectSQLite3 {
+				err = checker{ctx, l.pool(), l.place}.check(Ends) // in a moment, whatever the size
+			}
 			return s, err
 		})
 	}
@@ -87,7 +89,7 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 	}
 	u, err := useChecked(ctx, path)
 	if err != nil {
-		return fmt.Errorf("store: migrate %w", err)
+		return fmt.Errorf("store: migrate %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, u.end(err == nil)) }()
 	db, err := openForSteps(path)

@@ -73,7 +73,7 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 		}
 	}()
 	if e.use, err = useChecked(ctx, path); err != nil {
-		return nil, fmt.Errorf("store: open %w", err)
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	// SQLite's own checkpoints hide their errors: see checkpoint. The cache has
 	// room for the indexes' leaves, which random ids touch all over.

@@ -50,7 +50,7 @@ func takeUse(path string) (u *use, alone, unclean bool, err error) {
 func useChecked(ctx context.Context, path string) (_ *use, err error) {
 	u, alone, unclean, err := takeUse(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -63,8 +63,7 @@ func useChecked(ctx context.Context, path string) (_ *use, err error) {
 			return nil, err
 		}
 		if err := checkFile(ctx, path, atStart(info.Size())); err != nil {
-			return nil, fmt.Errorf("%s: %w; it was not closed properly the last time: see docs/operating.md, "+
-				"\"A damaged database\"; sampan restore puts a backup in its place", path, err)
+			return nil, fmt.Errorf("it was not closed properly the last time, and is not whole: %w", damagedAt(path, err))
 		}
 	}
 	return u, u.share(ctx)
