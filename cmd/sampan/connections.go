@@ -38,7 +38,8 @@ func connectionsOf(c config) (int, error) {
 	case c.MaxConnections == 0:
 		return max(1, min(mostConnections, room*2/3)), nil
 	case c.MaxConnections > room-2*overflowSize:
-		return 0, errors.New("max_connections: is more than the file descriptors that this process may have: lower it, or raise LimitNOFILE")
+		return 0, errors.New("max_connections: is more than this process may have file descriptors: " +
+			"lower it, or raise LimitNOFILE")
 	}
 	return c.MaxConnections, nil
 }
@@ -60,13 +61,15 @@ type limitedListener struct {
 // serveLimited is serveHTTP with at most so many connections. One more is read
 // only far enough to see what it wants: a probe of /livez or /readyz is answered
 // by h, anything else by overloaded, and that is all.
-func serveLimited(ctx context.Context, l net.Listener, most int, h http.Handler, overloaded http.HandlerFunc, log *slog.Logger) error {
+func serveLimited(
+	ctx context.Context, l net.Listener, most int, h http.Handler, overloaded http.HandlerFunc, log *slog.Logger,
+) error {
 	over := &overflow{addr: l.Addr(), accepted: make(chan net.Conn, overflowSize), closed: make(chan struct{})}
 	limited := &limitedListener{Listener: l, most: most, overflow: over, log: log}
 	refuser := &http.Server{
 		Handler: over.handler(h, overloaded), ConnContext: withOverflowConn,
-		ReadHeaderTimeout: overflowTime, ReadTimeout: overflowTime, WriteTimeout: 2 * overflowTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: golog.New(newLibraryLog(log), "", 0),
+		ReadHeaderTimeout: overflowTime, ReadTimeout: overflowTime, WriteTimeout: 2 * overflowTime,
+		MaxHeaderBytes: maxHeader, ErrorLog: golog.New(newLibraryLog(log), "", 0),
 	}
 	refuser.SetKeepAlivesEnabled(false)
 	var work sync.WaitGroup

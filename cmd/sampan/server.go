@@ -27,14 +27,14 @@ const maxHeader = 128 << 10
 
 // server is the gateway put together: the same for serve and for the sandbox.
 type server struct {
-	store   *store.DB
-	gateway *gateway.Gateway
-	sender  *delivery.Sender
-	handler http.Handler
+	store      *store.DB
+	gateway    *gateway.Gateway
+	sender     *delivery.Sender
+	handler    http.Handler
 	overloaded http.HandlerFunc // answers who comes over one connection more than most
-	most    int
-	ready   *readiness
-	log     *slog.Logger
+	most       int
+	ready      *readiness
+	log        *slog.Logger
 }
 
 // newServer brings the database's schema up to date, opens it and wires the

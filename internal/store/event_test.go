@@ -236,5 +236,8 @@ func explained(t *testing.T, shell *sql.DB, text string, args ...any) string {
 		}
 		fmt.Fprintln(&plan, *fields[len(fields)-1].(*any))
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return plan.String()
 }
