@@ -178,7 +178,7 @@ func (o *overflow) add(c net.Conn) {
 		i := slices.IndexFunc(o.conns, func(c *overflowConn) bool { return !c.answering })
 		if i < 0 {
 			o.mu.Unlock()
-			c.Close()
+			_ = c.Close()
 			return
 		}
 		oldest = o.conns[i]
@@ -187,12 +187,12 @@ func (o *overflow) add(c net.Conn) {
 	o.conns = append(o.conns, added)
 	o.mu.Unlock()
 	if oldest != nil {
-		oldest.Close()
+		_ = oldest.Close()
 	}
 	select {
 	case o.accepted <- added:
 	case <-o.closed:
-		added.Close()
+		_ = added.Close()
 	}
 }
 
@@ -213,7 +213,7 @@ func (o *overflow) Close() error {
 	conns := slices.Clone(o.conns)
 	o.mu.Unlock()
 	for _, c := range conns {
-		c.Close()
+		_ = c.Close()
 	}
 	return nil
 }
