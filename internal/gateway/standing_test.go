@@ -160,6 +160,26 @@ func TestADisabledStoreStandsForItselfAlone(t *testing.T) {
 	}
 }
 
+func TestTheLinkIntoTheWalletsAppIsShutToo(t *testing.T) {
+	b := newBench(t)
+	b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
+	r := b.request("A1")
+	r.PayType = pay.AlipayHK
+	o, err := b.Pay(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, _, err := b.Visit(t.Context(), b.Token(o.ID)); err != nil || p.WalletRef != "R1" {
+		t.Fatalf("got %+v, %v", p, err)
+	}
+	b.disable(pay.Disabling{})
+	_, _, err = b.Visit(t.Context(), b.Token(o.ID))
+	wantCode(t, err, pay.StoreDisabled)
+	if again, err := b.Pay(t.Context(), r); err != nil || again.ID != o.ID || again.WalletRef != "R1" {
+		t.Errorf("the same order again: %+v, %v", again.Payment, err)
+	}
+}
+
 // An order that its wallet has not taken yet is not sent to it any more, and whether it has one from before is not
 // known: it is no refusal.
 func TestARepeatOfADisabledMerchantAsksNoWallet(t *testing.T) {
