@@ -152,23 +152,23 @@ func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID stri
 // refund gives back all that is left of an order's money. Pressed twice it is one
 // refund, since it goes under one number.
 func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
-	number := r.PathValue("number")
-	var ask sampan.RefundRequest
-	if s.orders.change(number, func(o *order) error {
-		ask.PaymentID = o.ID
-		ask.OrderNo, ask.Amount = o.ask()
-		return nil
-	}) != nil {
+	o, ok := s.orders.find(r.PathValue("number"))
+	if !ok {
 		s.show(w, r, http.StatusNotFound, "missing.html", nil)
 		return
 	}
+	ask := sampan.RefundRequest{PaymentID: o.ID}
+	_ = s.orders.change(o.Number, func(o *order) error {
+		ask.OrderNo, ask.Amount = o.ask()
+		return nil
+	})
 	if ask.Amount == 0 { // all of it went back in the meantime
-		http.Redirect(w, r, "/orders/"+number, http.StatusSeeOther)
+		http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
 		return
 	}
 	back, err := s.Client.Refund(r.Context(), ask)
 	if err == nil {
-		err = s.orders.change(number, func(o *order) error {
+		err = s.orders.change(o.Number, func(o *order) error {
 			if _, counted := o.back[back.ID]; back.Code.Pending() && !counted { // the notification may have been faster
 				o.waiting = ask.OrderNo
 				return nil
@@ -177,7 +177,7 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	if err != nil {
-		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", number, "err", err)
+		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", o.Number, "err", err)
 		page := "kept.html"
 		if sampan.Repeat(err) { // the same refund is asked for again, by whoever presses the button
 			page = "unsure.html"
@@ -185,7 +185,7 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadGateway, page, err)
 		return
 	}
-	http.Redirect(w, r, "/orders/"+number, http.StatusSeeOther)
+	http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
 }
 
 // notified is what makes an order paid, and nothing else does: a payment must be

@@ -326,7 +326,7 @@ func TestTheOpenPlatformSignsAnAnswerInGBKAsItIsWritten(t *testing.T) {
 		w.askHere("alipay.trade.create", trade("T1"))
 		w.pays("T1")
 		w.control("POST", "/faults?scope=all&fault=query-gbk", "", "")
-		raw := string(w.askHere("alipay.trade.query", fields{"out_trade_no": "T1"}).raw)
+		raw := w.askHere("alipay.trade.query", fields{"out_trade_no": "T1"}).raw
 		_, content, _ := strings.Cut(raw, `"alipay_trade_query_response":`)
 		content, sign, _ := strings.Cut(content, `,"sign":"`)
 		if !strings.Contains(content, "\xb2\xe8, \xd5\\\x81|\x81{\x81}") || !isAlipays(content, strings.TrimSuffix(sign, `"}`)) {

@@ -2,7 +2,6 @@ package servicewindow
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -74,7 +73,7 @@ func (w wire) says(t *testing.T, content string) *connector {
 		if err != nil {
 			t.Error(err)
 		}
-		io.WriteString(out, string(doc))
+		out.Write(doc)
 	}))
 	t.Cleanup(server.Close)
 	c, err := open(wallet.Account{WalletAccount: w.account(server.URL), HTTP: server.Client(), Now: time.Now})
