@@ -104,7 +104,9 @@ func TestAServerThatStartsDuringALookSpoilsIt(t *testing.T) {
 	if err := errors.Join(calm.Unchanged(), calm.Close()); err != nil {
 		t.Error(err)
 	}
-	for what, end := range map[string]func(*store.DB){"and runs": func(*store.DB) {}, "and has ended": func(db *store.DB) { db.Close() }} {
+	for what, end := range map[string]func(*store.DB){
+		"and runs": func(*store.DB) {}, "and has ended": func(db *store.DB) { db.Close() },
+	} {
 		t.Run(what, func(t *testing.T) {
 			db := openReadOnly(t, dsn)
 			server, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
@@ -130,12 +132,14 @@ func TestOpenMakesNoDatabaseAndRaisesNoSchema(t *testing.T) {
 	c := store.Config{MasterKey: storetest.MasterKey}
 	refused := func(t *testing.T, c store.Config, have int64) {
 		t.Helper()
-		for what, open := range map[string]func(context.Context, store.Config) (*store.DB, error){"to change": store.Open, "to look": store.OpenReadOnly} {
+		type opening func(context.Context, store.Config) (*store.DB, error)
+		for what, open := range map[string]opening{"to change": store.Open, "to look": store.OpenReadOnly} {
 			db, err := open(t.Context(), c)
 			if err == nil {
 				db.Close()
 			}
-			if different := (*store.SchemaError)(nil); !errors.As(err, &different) || different.Have != have || different.Want < 7 {
+			different := (*store.SchemaError)(nil)
+			if !errors.As(err, &different) || different.Have != have || different.Want < 7 {
 				t.Errorf("opened %s: %v", what, err)
 			}
 		}
@@ -179,16 +183,12 @@ func renumber(t *testing.T, dsn string, version int64) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, text := range []string{"DELETE FROM goose_db_version WHERE version_id > 3", "DELETE FROM goose_db_version WHERE version_id = $1"} {
-		args := []any{version}
-		if !strings.Contains(text, "$1") {
-			args = nil
-		}
-		if _, err := db.ExecContext(t.Context(), text, args...); err != nil {
-			t.Fatal(err)
-		}
+	const remove, add = "DELETE FROM goose_db_version WHERE version_id > 3 OR version_id = $1",
+		"INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, $2)"
+	if _, err := db.ExecContext(t.Context(), remove, version); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, $2)", version, true); err != nil {
+	if _, err := db.ExecContext(t.Context(), add, version, true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -248,4 +248,31 @@ func TestReplicasMigrateAtTheSameTime(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// A pooler in transaction mode refuses most of what a connection starts with,
+// and hands a session's settings to the next client, so a look makes none.
+func TestALookGoesThroughAPooler(t *testing.T) {
+	dsn := storetest.PostgresDSN(t)
+	writer := storetest.Open(t, dsn)
+	m, _ := storetest.Merchant(t, writer)
+	through := pooler(t, dsn, "transaction") + "&default_query_exec_mode=exec"
+	for range 3 {
+		db := openReadOnly(t, through)
+		equal(t, m)(db.Merchant(t.Context(), m.ID))
+		if err := db.TryWrite(t.Context()); !errors.Is(err, store.ErrReadOnly) {
+			t.Errorf("a change: %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if s, err := store.ReadSchema(t.Context(), through); err != nil || s.Have != s.Want {
+		t.Errorf("%+v, %v", s, err)
+	}
+	// The server's connections are as they were: they still write.
+	next := storetest.Open(t, through)
+	if err := next.TryWrite(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

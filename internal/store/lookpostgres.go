@@ -68,12 +68,9 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 	}
 }
 
-// isUnknownParameter reports whether a proxy refuses a parameter that a
-// connection starts with.
-func isUnknownParameter(err error) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && strings.Contains(e.Message, "startup parameter")
-}
+// isUnknownParameter reports whether a proxy, one of several hosts perhaps,
+// refuses a parameter that a connection starts with.
+func isUnknownParameter(err error) bool { return strings.Contains(err.Error(), "unsupported startup parameter") }
 
 // wanted is what a server must be by the address.
 func wanted(dsn string) string {
