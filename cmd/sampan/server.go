@@ -111,11 +111,14 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	defer stop()
 	var workers sync.WaitGroup
 	for name, loop := range map[string]func(context.Context) error{"recover": s.gateway.Run, "delivery": s.sender.Run} {
+		unwatch := s.ready.loops[name].watch()
+		defer unwatch()
 		workers.Go(func() {
-			defer s.ready.loops[name].watch()()
 			if err := loop(work); err != nil {
 				s.log.Error("background work ended", "what", name, "error", err)
+				return // and is missed
 			}
+			unwatch() // it was told to end
 		})
 	}
 	err := serveLimited(ctx, l, s.most, s.handler, s.overloaded, s.log)

@@ -282,7 +282,7 @@ func TestAStoppedGroupIsOvertaken(t *testing.T) {
 	create(t, db, payment(3))
 	select {
 	case err := <-first:
-		t.Errorf("the first one has ended: %v", err)
+		t.Fatalf("the first one has ended: %v", err)
 	default:
 	}
 	old.thaw()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -224,4 +225,32 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(1).ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("what was refused is there (%v)", err)
 	}
+}
+
+func TestAServerThatGivesNoMoreConnectionsIsNotAvailable(t *testing.T) {
+	dsn := storetest.PostgresDSN(t)
+	role := "limited_" + strings.TrimPrefix(nameOf(dsn), "sampan_test_")
+	sqlExec(t, dsn, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret' CONNECTION LIMIT 1; GRANT ALL ON ALL TABLES IN SCHEMA public TO "+role)
+	t.Cleanup(func() { sqlExec(t, dsn, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Open(t, dsn) // which proves the master key
+	u.User = url.UserPassword(role, "secret")
+	db := storetest.Open(t, u.String(), func(c *store.Config) { c.Connections = 2 })
+	err = db.Tx(t.Context(), func(tx *store.Tx) error {
+		for name, change := range map[string]func(context.Context, *store.DB) error{
+			"a transaction": settles, "an order": ordered, "a mark": marks, "a read": reads,
+		} {
+			if err := change(t.Context(), db); kind(err) != "unavailable" {
+				t.Errorf("%s: %s: %v", name, kind(err), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	create(t, db, payment(1))
 }
