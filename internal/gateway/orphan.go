@@ -82,19 +82,27 @@ func (g *Gateway) orphanTurn(ctx context.Context, a pay.WalletAccount) error {
 	if !g.occasions.free(name, g.Now()) { // spares the database what is certain
 		return tooManyOrphans()
 	}
-	var mine bool
-	err = g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		mine, _, err = tx.TakeTurn(name, g.Now(), orphanGap, true)
-		return err
-	})
-	switch {
+	switch mine, err := g.takeOrphanTurn(ctx, a.MerchantID, a.ID); {
 	case err != nil:
 		return err
 	case !mine:
 		return tooManyOrphans()
 	}
-	g.occasions.taken(name, g.Now())
 	return nil
+}
+
+// takeOrphanTurn takes an account's turn to ask its wallet about an orphan, if it
+// is free: over all replicas, one in orphanGap.
+func (g *Gateway) takeOrphanTurn(ctx context.Context, merchantID, accountID string) (mine bool, err error) {
+	name := "orphans " + merchantID + "/" + accountID
+	err = g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		mine, _, err = tx.TakeTurn(name, g.Now(), orphanGap, true)
+		return err
+	})
+	if err == nil && mine {
+		g.occasions.taken(name, g.Now())
+	}
+	return mine && err == nil, err
 }
 
 func tooManyOrphans() error {

@@ -388,6 +388,68 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 	})
 }
 
+// All that is known of a lost order becomes its own when it is asked for again:
+// what came in twice, and what went back.
+func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
+	afterRestore(t, func(t *testing.T, r restored) {
+		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 30, Currency: "HKD"}}
+		r.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) { return back, nil }
+		r.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) { return n.State, nil }
+		for _, m := range []message{
+			{OrderID: r.number, RefundID: "W1", State: back}, {OrderID: r.number, State: paidBy("T1")}, {OrderID: r.number, State: paidBy("T2")},
+		} {
+			body, _ := json.Marshal(m)
+			if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+				t.Fatal(err)
+			}
+			r.pass(time.Second)
+		}
+		_, err := r.Pay(t.Context(), r.request("A1"))
+		wantCode(t, err, pay.AlreadyPaid)
+		for _, o := range r.orphans() {
+			if o.State != pay.OrphanMatched || o.PaymentID != r.number {
+				t.Errorf("orphan %+v", o)
+			}
+		}
+		movements, _ := r.books(r.number)
+		if p := r.stored(r.number); p.Status != pay.Paid || p.TradeNo != "T1" || !p.Surplus || len(movements) != 2 {
+			t.Errorf("payment %+v, movements %+v", p, movements)
+		}
+	})
+}
+
+// However many orphans are due, each account's wallet is asked once a second, and
+// no look comes again at once.
+func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+		err := b.Store.Tx(t.Context(), func(tx *store.Tx) error {
+			for i := range 40 {
+				o := pay.Orphan{MerchantID: "123456", AccountID: "main", Number: fmt.Sprintf("20260101123456%012d", i), TradeNo: fmt.Sprint("T", i),
+					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, NoticedAt: b.now.Add(-time.Hour), DueAt: b.now}
+				if _, err := tx.AddOrphan(o, nil, 100); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.recoverDue() // ends, since none is due at once again
+		if n := b.wallet.count(); n != 1 {
+			t.Errorf("asked %d times at one moment", n)
+		}
+		for range 100 {
+			b.pass(time.Second)
+			b.recoverDue()
+		}
+		if n := b.wallet.count(); n != 40 {
+			t.Errorf("asked %d times about 40 orphans", n)
+		}
+	})
+}
+
 func TestMoneyThatWasGivenBackBeforeWeHeardOfItIsReturnedAtOnce(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		r.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {

@@ -38,22 +38,38 @@ func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all
 }
 
 // lookAtOrphan looks for an orphan's order once more, and if there is none asks
-// the wallet whether all of the money went back.
+// the wallet whether all of the money went back. It does so in the account's
+// turn: thousands may be due at once, and neither the wallet nor the database is
+// to notice.
 func (g *Gateway) lookAtOrphan(ctx context.Context, o pay.Orphan) {
-	err := g.adopt(ctx, o, "recover")
-	if err == nil {
-		if o, err = g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); err == nil && o.State == pay.OrphanOpen {
-			err = g.askAfterOrphan(ctx, o)
-		}
-	}
+	err := g.lookInTurn(ctx, o)
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan's outcome is not known", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 	}
 	g.stir()
 }
 
-// askAfterOrphan asks the wallet about an open orphan's number, in the account's
-// turn. Where the trade was given back in full, all its orphans are returned.
+func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {
+	mine, err := g.takeOrphanTurn(ctx, o.MerchantID, o.AccountID)
+	if err != nil {
+		return err
+	}
+	if !mine { // each at a second of its own
+		spread := 2 + time.Duration(o.Seq%1000)
+		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(spread*orphanGap))
+	}
+	if err := g.adopt(ctx, o, "recover"); err != nil {
+		return err
+	}
+	o, err = g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
+	if err != nil || o.State != pay.OrphanOpen {
+		return err
+	}
+	return g.askAfterOrphan(ctx, o)
+}
+
+// askAfterOrphan asks the wallet about an open orphan's number. Where the trade
+// was given back in full, all its orphans are returned.
 func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 	a, err := g.accountOf(ctx, o.MerchantID, o.AccountID)
 	if err != nil {
@@ -62,17 +78,6 @@ func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 	conn, err := g.connector(a)
 	if err != nil {
 		return err
-	}
-	var mine bool
-	err = g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		mine, _, err = tx.TakeTurn("orphans "+a.MerchantID+"/"+a.ID, g.Now(), orphanGap, true)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if !mine {
-		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(2*orphanGap))
 	}
 	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()

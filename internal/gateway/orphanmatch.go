@@ -236,6 +236,7 @@ func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Ti
 // beside an orphan that is not in here, and one that is in here is looked up
 // again before an order takes its number.
 type seenOrphans struct {
+	reading  sync.Mutex // many creations find at once that there is a new one: one of them reads
 	mu       sync.Mutex
 	accounts map[[2]string]accountOrphans
 }
@@ -251,8 +252,13 @@ func (s *seenOrphans) of(p pay.Payment) accountOrphans {
 	return s.accounts[[2]string{p.MerchantID, p.AccountID}]
 }
 
-// read reads them again.
-func (s *seenOrphans) read(ctx context.Context, db *store.DB, p pay.Payment) (accountOrphans, error) {
+// read reads them again, unless somebody has since was.
+func (s *seenOrphans) read(ctx context.Context, db *store.DB, p pay.Payment, was accountOrphans) (accountOrphans, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if now := s.of(p); now.upTo > was.upTo {
+		return now, nil
+	}
 	open, err := db.OpenOrphans(ctx, p.MerchantID, p.AccountID)
 	if err != nil {
 		return accountOrphans{}, err
@@ -300,12 +306,20 @@ func (g *Gateway) orphanOf(ctx context.Context, p pay.Payment, seen accountOrpha
 	return o, false, nil
 }
 
-// takeOver settles an orphan whose number a new order has taken. Where that fails
+// takeOver settles an orphan whose number a new order has taken, and all others
+// of that number. Where that fails
 // Recover does it. Of an orphan that went back the wallet knows the rest: until
 // it has said so the order must not be paid, nor registered there again.
 func (g *Gateway) takeOver(ctx context.Context, p pay.Payment, o pay.Orphan) (pay.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	settled, err := g.match(ctx, o, p, "merchant")
+	others, failed := g.Store.OrphansOfNumber(ctx, p.MerchantID, p.ID) // of another trade, or what went back
+	err = errors.Join(err, failed)
+	for _, other := range others {
+		if err == nil && other.State == pay.OrphanOpen && other.AccountID == p.AccountID {
+			settled, err = g.match(ctx, other, p, "merchant")
+		}
+	}
 	if err == nil && settled.Status.Open() {
 		settled, err = g.look(ctx, settled, "merchant")
 	}

@@ -156,7 +156,7 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 		stored, isNew, err := g.Store.CreatePaymentKnowing(ctx, p, seen.upTo)
 		switch {
 		case errors.Is(err, store.ErrOrphansUnseen):
-			if seen, err = g.orphans.read(ctx, g.Store, p); err != nil {
+			if seen, err = g.orphans.read(ctx, g.Store, p, seen); err != nil {
 				return pay.Payment{}, false, err
 			}
 			continue
