@@ -70,7 +70,9 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 
 // isUnknownParameter reports whether a proxy, one of several hosts perhaps,
 // refuses a parameter that a connection starts with.
-func isUnknownParameter(err error) bool { return strings.Contains(err.Error(), "unsupported startup parameter") }
+func isUnknownParameter(err error) bool {
+	return strings.Contains(err.Error(), "unsupported startup parameter")
+}
 
 // wanted is what a server must be by the address.
 func wanted(dsn string) string {
