@@ -111,6 +111,10 @@ func (s *site) forget(lost map[string]pay.Payment) {
 // again is a step after the restore: the merchant asks for what it asked for
 // before, and the wallet tells of any of its orders.
 func (s *site) again(st step, lost map[string]pay.Payment) step {
+	if st.Then != nil {
+		then := s.again(*st.Then, lost)
+		st.Then = &then
+	}
 	for _, p := range lost {
 		if st.Do == place && p.OrderNo == fmt.Sprint("O", st.Order) {
 			fmt.Sscanf(p.Fingerprint, "%d", &st.Amount)
