@@ -49,8 +49,8 @@ type engine interface {
 }
 
 func openEngine(ctx context.Context, c Config) (engine, error) {
-	if path, ok := strings.CutPrefix(c.DSN, "sqlite:"); ok {
-		return openSQLite(ctx, c, path)
+	if strings.HasPrefix(c.DSN, "sqlite:") {
+		return openSQLite(ctx, c)
 	}
 	if isPostgres(c.DSN) {
 		return openPostgres(ctx, c)

@@ -10,7 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// ErrReadOnly: the database was opened by OpenReadOnly, and a change was asked for.
+// ErrReadOnly means: the database was opened by OpenReadOnly, and a change was asked for.
 var ErrReadOnly = errors.New("store: the database was opened to look only")
 
 // look is an engine that only reads: it has no way to change anything.

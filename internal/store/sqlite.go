@@ -38,7 +38,7 @@ type sqliteEngine struct {
 	use              *use
 }
 
-func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, err error) {
+func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 	// Looked at first, so that a file that is not ours stays as it is.
 	was, err := withLook(ctx, c, func(l *look) (Schema, error) { return l.schema(ctx) })
 	if err == nil {
@@ -47,7 +47,7 @@ func openSQLite(ctx context.Context, c Config, path string) (_ *sqliteEngine, er
 	if err != nil {
 		return nil, err
 	}
-	path = was.Place
+	path := was.Place
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return nil, fmt.Errorf("store: lock %s: %w", path, err)

@@ -17,7 +17,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrStopped: the SQLite file cannot be trusted, and this process uses it no
+// ErrStopped means: the SQLite file cannot be trusted, and this process uses it no
 // more. errors.Is(err, ErrUnavailable) holds too, except for a change whose
 // COMMIT found it out: its outcome is unknown. Only a restart ends it.
 var ErrStopped = errors.New("store: the database is stopped until sampan is restarted")
