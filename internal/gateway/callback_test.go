@@ -321,6 +321,24 @@ func TestFalseMessagesWithoutEndDoNotPutTheLookOff(t *testing.T) {
 	})
 }
 
+// What is due before the gap ends stays due then.
+func TestAMessageThatIsPutOffDelaysNoLookThatIsDueBefore(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		due := b.stored(p.ID).DueAt
+		b.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		b.pass(due.Sub(b.clock()) - time.Second)
+		for i, want := range []pay.Code{pay.BadSignature, pay.InProgress, pay.InProgress} {
+			_, err := b.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
+			wantCode(t, err, want)
+			if got := b.stored(p.ID).DueAt; !got.Equal(due) {
+				t.Errorf("due at %s, was %s", got, due)
+			}
+			b.pass(time.Millisecond)
+		}
+	})
+}
+
 // A message that comes too soon is made up for in every state of the order.
 func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -442,7 +460,8 @@ func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
 				_, err := b.notice(p.ID, paidBy("T2"))
 				wantCode(t, err, c.want)
 				b.pass(confirmGap)
-				b.recoverDue() // in vain
+				b.Gateway = b.over(b.Store) // which has not kept the message
+				b.recoverDue()              // in vain
 				b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T2"}, nil)
 				b.pass(15 * time.Minute)
 				b.recoverDue()

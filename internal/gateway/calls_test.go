@@ -137,6 +137,25 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 	})
 }
 
+// Looks wait for their places too.
+func TestLooksWaitForTheirPlaces(t *testing.T) {
+	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+		for i := range 20 {
+			p := b.ordered(fmt.Sprint("A", i), true)
+			b.background.Go(func() { _, _ = b.look(t.Context(), p, "recover") })
+		}
+		synctest.Wait()
+		if c.now != callsAtOnce {
+			t.Errorf("%d in flight", c.now)
+		}
+		c.free()
+		b.Wait()
+		if c.all != 20 || c.most != callsAtOnce {
+			t.Errorf("%d looks, %d at once", c.all, c.most)
+		}
+	})
+}
+
 // What a merchant wishes waits for its place as long as a call may take, and has
 // not been sent if none came free: a refund is not counted as sent then.
 func TestARefundWaitsForItsPlace(t *testing.T) {
