@@ -44,6 +44,13 @@ func (c *crowd) hold(ctx context.Context, message bool) error {
 	}
 }
 
+// inFlight are the calls that the wallet holds.
+func (c *crowd) inFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
 func (c *crowd) free() { close(c.held) }
 
 // crowded is a bench, in a bubble, whose wallet holds every call.
@@ -125,8 +132,8 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 				t.Errorf("%d found after %s, %v", len(found), time.Since(began), err)
 			}
 		}
-		if c.now > callsAtOnce {
-			t.Errorf("%d in flight", c.now)
+		if n := c.inFlight(); n > callsAtOnce {
+			t.Errorf("%d in flight", n)
 		}
 		other := b.request("NET")
 		other.PayType = pay.AlipayHK
