@@ -15,7 +15,9 @@ func TestLooksAtPostgreSQLOnlyLook(t *testing.T) {
 	pg := newCluster(t)
 	b := keepBooks(t, pg.dsn, false)
 	t.Run("a role that may only read", func(t *testing.T) {
-		execute(t, "pgx", pg.dsn, "CREATE ROLE looker LOGIN PASSWORD 'looks'", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker")
+		execute(t, "pgx", pg.dsn, "CREATE ROLE looker LOGIN PASSWORD 'looks'",
+			"GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker",
+			"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO looker")
 		dsn := pg.by(t, "looker", "looks", pg.port)
 		b.allLook(t, dsn, nil)
 		for _, args := range b.changes() {
@@ -43,7 +45,8 @@ func TestLooksAtPostgreSQLOnlyLook(t *testing.T) {
 		t.Run("before its primary in the address", func(t *testing.T) {
 			both := pg.url(t)
 			both.Host = "127.0.0.1:" + standby.port + "," + both.Host
-			if got := b.try(t, both.String(), nil, nil, "doctor", "--offline", "--write"); got.status != 0 || !strings.Contains(got.printed, "a durable write") {
+			got := b.try(t, both.String(), nil, nil, "doctor", "--offline", "--write")
+			if got.status != 0 || !strings.Contains(got.printed, "a durable write") {
 				t.Errorf("status %d:\n%s", got.status, got.printed)
 			}
 			b.allLook(t, both.String(), nil)
@@ -60,7 +63,8 @@ func TestLooksAtPostgreSQLOnlyLook(t *testing.T) {
 	t.Run("an empty database", func(t *testing.T) {
 		dsn := storetest.EmptyPostgresDSN(t)
 		b.allRefuse(t, dsn, nil, "has no schema yet", "sampan migrate")
-		execute(t, "pgx", dsn, "DO 'BEGIN IF EXISTS (SELECT FROM pg_tables WHERE schemaname = ''public'') THEN RAISE ''a look made a table''; END IF; END'")
+		execute(t, "pgx", dsn, "DO 'BEGIN IF EXISTS (SELECT FROM pg_tables WHERE schemaname = ''public'') "+
+			"THEN RAISE ''a look made a table''; END IF; END'")
 	})
 	t.Run("no such database", func(t *testing.T) {
 		none := pg.url(t)
@@ -73,7 +77,8 @@ func TestLooksAtPostgreSQLOnlyLook(t *testing.T) {
 			execute(t, "pgx", dsn, "DELETE FROM goose_db_version WHERE version_id > 3",
 				"INSERT INTO goose_db_version (version_id, is_applied) VALUES ("+version+", true)")
 			b.allRefuse(t, dsn, nil, "has schema "+version, "this program knows schema ")
-			execute(t, "pgx", dsn, fmt.Sprintf("DO 'BEGIN IF (SELECT max(version_id) FROM goose_db_version) <> %s THEN RAISE ''raised''; END IF; END'", version))
+			execute(t, "pgx", dsn, fmt.Sprintf("DO 'BEGIN IF (SELECT max(version_id) FROM goose_db_version) <> %s "+
+				"THEN RAISE ''raised''; END IF; END'", version))
 		})
 	}
 	t.Run("a schema's number without tables", func(t *testing.T) {
@@ -118,7 +123,8 @@ func (pg *cluster) standby(t *testing.T) *cluster {
 			t.Fatal(err)
 		}
 	}
-	run(t, s.command("pg_basebackup", "-d", strings.Replace(pg.dsn, "/postgres?", "/?", 1), "-D", "data", "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"))
+	run(t, s.command("pg_basebackup", "-d", strings.Replace(pg.dsn, "/postgres?", "/?", 1), "-D", "data", "-R",
+		"-X", "stream", "--checkpoint=fast", "--no-sync"))
 	address := freeAddress(t)
 	if _, s.port, err = net.SplitHostPort(address); err != nil {
 		t.Fatal(err)

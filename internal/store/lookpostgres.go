@@ -61,7 +61,7 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 		case guard && isUnknownParameter(err):
 			guard = false // PgBouncer knows but a few
 		case several && primary && ctx.Err() == nil:
-			primary = false // there is none
+			primary = false // none answers
 		default:
 			return nil, unavailable(fmt.Errorf("store: open %s: %w", placeOf(c.DSN), err))
 		}

@@ -70,7 +70,8 @@ func readAlone(path string) (bool, error) {
 		return false, nil
 	case log > 0:
 		return false, fmt.Errorf("store: %s cannot be read where it is: changes that belong to it are in its log, %s-wal, "+
-			"and this user cannot write beside it. Copy both files to a directory of your own while no server runs, and look there", path, path)
+			"and this user cannot write beside it. Copy both files to a directory of your own while no server runs, "+
+			"and look there", path, path)
 	}
 	return true, nil
 }
