@@ -18,7 +18,7 @@ const (
 	orphanGap   = time.Second // between two questions to the wallet, over all replicas
 )
 
-// ErrHeardBefore: a genuine notification is another deployment's, and so was one
+// ErrHeardBefore means: a genuine notification is another deployment's, and so was one
 // within the last hour, of which there is a line in the log.
 var ErrHeardBefore = errors.New("gateway: not the first within the hour")
 

@@ -126,7 +126,8 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 		}
 		return g.record(tx, g.event(p, "orphan", actor, o.Number+" under trade "+o.TradeNo))
 	}
-	settled, err := p, error(nil)
+	var settled pay.Payment
+	var err error
 	if o.IsRefund() {
 		settled, err = g.matchRefund(ctx, o, p, actor, orphan)
 	} else {
