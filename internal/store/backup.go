@@ -115,7 +115,7 @@ func absent(paths ...string) error {
 // checkLeft looks at a database that nobody has open and that nobody has closed
 // properly either: a copy of one that is damaged might look whole.
 func checkLeft(ctx context.Context, path string) error {
-	unlock, err := lockFile(ctx, path+".lock")
+	unlock, err := lockFile(ctx, path)
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", path, err)
 	}

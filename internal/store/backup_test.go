@@ -423,3 +423,40 @@ func TestABackupWithoutRoomLeavesNothing(t *testing.T) {
 		t.Errorf("%d orders", n)
 	}
 }
+
+// Root restores for a server that runs as somebody else.
+func TestWhatRootMakesIsTheServers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	path := closedWith(t, 5)
+	copied := filepath.Join(t.TempDir(), "b.db")
+	if _, err := Backup(t.Context(), "sqlite:"+path, testKey, copied); err != nil {
+		t.Fatal(err)
+	}
+	const nobody = 65534
+	for _, there := range []bool{true, false} {
+		dir := t.TempDir()
+		target := filepath.Join(dir, "s.db")
+		if there {
+			copyFile(t, path, target)
+			if err := os.Chown(target, nobody, nobody); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.Chown(dir, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Restore(t.Context(), restoring(target, copied, true)); err != nil {
+			t.Fatal(err)
+		}
+		for _, suffix := range []string{"", ".open", ".lock"} {
+			info, err := os.Stat(target + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if owner := info.Sys().(*syscall.Stat_t).Uid; owner != nobody {
+				t.Errorf("there %v: s.db%s is user %d's", there, suffix, owner)
+			}
+		}
+	}
+}

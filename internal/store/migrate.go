@@ -74,7 +74,7 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	unlock, err := lockFile(ctx, path+".lock")
+	unlock, err := lockFile(ctx, path)
 	if err != nil {
 		return fmt.Errorf("store: lock %s: %w", path, err)
 	}
@@ -83,7 +83,7 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 	// the same mode. A file that is there must not be opened and closed: that
 	// would end this process's own locks on it.
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), giveTo(path, path)); err != nil {
 			return fmt.Errorf("store: %w", err)
 		}
 	}
@@ -122,7 +122,7 @@ func (e *halfError) Error() string {
 
 // undo has SQLite undo the half change.
 func (e *halfError) undo(ctx context.Context) error {
-	unlock, err := lockFile(ctx, e.path+".lock")
+	unlock, err := lockFile(ctx, e.path)
 	if err != nil {
 		return fmt.Errorf("store: lock %s: %w", e.path, err)
 	}

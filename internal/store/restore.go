@@ -51,7 +51,7 @@ func restore(ctx context.Context, r Restoring) (_ Snapshot, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return Snapshot{}, err
 	}
-	unlock, err := lockFile(ctx, path+".lock") // nobody opens the database meanwhile
+	unlock, err := lockFile(ctx, path) // nobody opens the database meanwhile
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("lock %s: %w", path, err)
 	}
@@ -88,6 +88,9 @@ func restore(ctx context.Context, r Restoring) (_ Snapshot, err error) {
 	s, err := inspect(ctx, temp, r.MasterKey) // what is put in place, not what it is a copy of
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("%s cannot be used: %w", r.From, err)
+	}
+	if err := giveTo(temp, path); err != nil {
+		return Snapshot{}, err
 	}
 	if err := syncFile(temp); err != nil {
 		return Snapshot{}, err

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,7 +47,7 @@ func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 		return nil, err
 	}
 	path := was.Place
-	unlock, err := lockFile(ctx, path+".lock")
+	unlock, err := lockFile(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("store: lock %s: %w", path, err)
 	}
@@ -107,9 +106,9 @@ func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 	return e, nil
 }
 
-// lockFile waits until this process has the lock file to itself.
+// lockFile waits until this process alone opens the database.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openBeside(path, ".lock")
 	if err != nil {
 		return nil, err
 	}

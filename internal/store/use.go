@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -21,7 +22,7 @@ const inUse = "in use\n"
 // that nobody else has the database open, and unclean that in this case the
 // last who had did not close it.
 func takeUse(path string) (u *use, alone, unclean bool, err error) {
-	f, err := os.OpenFile(path+".open", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openBeside(path, ".open")
 	if err != nil {
 		return nil, false, false, err
 	}
@@ -98,6 +99,39 @@ func (u *use) end(properly bool) error {
 		err = u.f.Truncate(0)
 	}
 	return errors.Join(err, u.f.Close())
+}
+
+// openBeside opens or makes a file beside a database.
+func openBeside(path, suffix string) (*os.File, error) {
+	f, err := os.OpenFile(path+suffix, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := giveTo(path+suffix, path); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// giveTo gives a file that root has made to the owner of the database, or of the
+// directory that it will be in, as SQLite does with its own: the server of
+// another user must be able to open it.
+func giveTo(name, path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) || name == path {
+		info, err = os.Stat(filepath.Dir(path))
+	}
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return os.Chown(name, int(owner.Uid), int(owner.Gid))
 }
 
 // flock takes or changes a lock, and does not wait.
