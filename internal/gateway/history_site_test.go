@@ -300,6 +300,7 @@ func (s *site) post(r *replica, m message) error {
 		account = p.AccountID
 	}
 	_, err = r.Callback(r.ctx, "123456", account, nil, body)
+	r.Wait() // questions outlive who asked
 	return err
 }
 

@@ -189,7 +189,7 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 	}
 	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
 		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())
-	if err := g.adopt(ctx, o, "wallet"); err != nil {
+	if _, err := g.adopt(ctx, o, "wallet"); err != nil {
 		g.Log.WarnContext(ctx, "orphan cannot be matched yet", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 		g.stir()
 	}

@@ -58,11 +58,7 @@ func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {
 		spread := 2 + time.Duration(o.Seq%1000)
 		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(spread*orphanGap))
 	}
-	if err := g.adopt(ctx, o, "recover"); err != nil {
-		return err
-	}
-	o, err = g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
-	if err != nil || o.State != pay.OrphanOpen {
+	if open, err := g.adopt(ctx, o, "recover"); err != nil || !open {
 		return err
 	}
 	return g.askAfterOrphan(ctx, o)

@@ -18,16 +18,16 @@ const newestCompared = 20_000
 
 // adopt looks for the payment whose money an open orphan is, and settles it
 // there. It leaves the orphan open if there is none.
-func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, actor string) error {
+func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, actor string) (open bool, err error) {
 	p, err := g.ownerOf(ctx, o)
 	if errors.Is(err, store.ErrNotFound) {
-		return g.Store.RescheduleOrphan(ctx, o, g.nextOrphanLook(o))
+		return true, g.Store.RescheduleOrphan(ctx, o, g.nextOrphanLook(o))
 	}
 	if err != nil {
-		return err
+		return true, err
 	}
 	_, err = g.match(ctx, o, p, actor)
-	return err
+	return err != nil, err
 }
 
 // ownerOf finds the payment that an orphan is of, or ErrNotFound: the one that
