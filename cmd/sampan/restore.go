@@ -34,7 +34,11 @@ func (cmd restoreCmd) Run(e *env) error {
 	if s.Kept != "" {
 		printf(e.stdout, "  the old database is kept as %s\n", s.Kept)
 	}
-	printf(e.stdout, "! Orders and refunds of after %s are not in it. What buyers have paid of them comes as orphans once\n"+
-		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", when(s.Newest, c.zone))
+	since := "of after " + when(s.Newest, c.zone)
+	if s.Newest.IsZero() {
+		since = "that there were"
+	}
+	printf(e.stdout, "! Orders and refunds %s are not in it. What buyers have paid of them comes as orphans once\n"+
+		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", since)
 	return nil
 }
