@@ -338,7 +338,7 @@ func (d *doctor) backlog(o operator) {
 	}
 }
 
-// orphans tells of money that no order has: somebody must see to it.
+// orphans finds money that no order has: somebody must see to it.
 func (d *doctor) orphans(o operator) {
 	const what = "orphans"
 	ctx, cancel := d.within()

@@ -67,7 +67,8 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 					d.tell(t, payment.ID)
 				} else {
 					d.tell(t, payment.ID)
-					if shown := d.run(t, "payment", "show", payment.ID, "--config", d.config); !strings.Contains(shown, "no order has this number") {
+					shown := d.run(t, "payment", "show", payment.ID, "--config", d.config)
+					if !strings.Contains(shown, "no order has this number") {
 						t.Errorf("the operator is shown\n%s", shown)
 					}
 					if printed, inOrder := audit(t, d.config); !inOrder || !strings.Contains(printed, "not in the books: 100001/") {
@@ -92,7 +93,8 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 				if told := shop.notification(t); told.ID != back.ID || told.Code != sampan.CodeSuccess || told.Amount != 230 {
 					t.Errorf("told of %+v, want refund %s", told, back.ID)
 				}
-				if shown := d.run(t, "orphan", "show", payment.ID, "--config", d.config); !strings.Contains(shown, "state     matched") || !strings.Contains(shown, "out_trade_no="+payment.ID) {
+				shown := d.run(t, "orphan", "show", payment.ID, "--config", d.config)
+				if !strings.Contains(shown, "state     matched") || !strings.Contains(shown, "out_trade_no="+payment.ID) {
 					t.Errorf("the orphan is shown as\n%s", shown)
 				}
 			})
@@ -107,8 +109,8 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 	})
 }
 
-// tell has the buyer pay, and the wallet tell of it until it is told that this
-// is known: the gateway asks it about one unknown order of an account a second.
+// tell has the buyer pay, and the wallet repeat its notification until it is taken:
+// the gateway asks about one unknown order of an account a second.
 func (d *deployment) tell(t *testing.T, trade string) {
 	t.Helper()
 	d.act(t, trade, "pay")
