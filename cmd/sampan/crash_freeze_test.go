@@ -29,27 +29,28 @@ func TestAFrozenProcessLosesNothing(t *testing.T) {
 	receiver := newRelay(t)
 	s.suffers(t,
 		ordeal{what: "PostgreSQL stands still", looks: looks, strike: func(t *testing.T, s *site) {
-			s.freezes(t, func() int { return pg.server.Process.Pid })
+			s.freezes(t, false, func() int { return pg.server.Process.Pid })
 		}},
 		ordeal{what: "the wallet stands still", looks: looks, strike: func(t *testing.T, s *site) {
-			s.freezes(t, func() int { return s.simulator.Process.Pid })
+			s.freezes(t, false, func() int { return s.simulator.Process.Pid })
 		}},
 		ordeal{what: "the receiver stands still", looks: looks, strike: func(t *testing.T, s *site) {
 			receiver.lead(s.ledger.server.Listener.Addr().String())
 			s.ledger.address = "http://" + receiver.address
-			s.freezes(t, func() int { return receiver.Process.Pid })
+			s.freezes(t, true, func() int { return receiver.Process.Pid })
 		}},
 	)
 }
 
-// freezes stops a process, and all that it has started, again and again.
-func (s *site) freezes(t *testing.T, pid func() int) {
+// freezes stops a process, and all that it has started, again and again. It is
+// lossy if that makes attempts at notifications fail.
+func (s *site) freezes(t *testing.T, lossy bool, pid func() int) {
 	s.ledger.transient = inTrouble
 	s.up(t)
 	s.busy(t, func() {
 		for range max(2, crashes(t)/4) {
 			s.work(t)
-			over := s.trouble(false)
+			over := s.trouble(lossy)
 			thaw := freeze(t, pid())
 			time.Sleep(standstill())
 			thaw()

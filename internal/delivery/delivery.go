@@ -170,6 +170,9 @@ func (s *Sender) claim(ctx context.Context, l *load, start func(store.Delivery))
 		if err != nil {
 			return 0, err
 		}
+		if s.Now().Sub(now) > s.Lease-s.Timeout {
+			return min(s.Poll, 50*time.Millisecond), nil // the database was slow: the leases would end before the attempts
+		}
 		for _, d := range due {
 			start(d)
 		}

@@ -35,13 +35,17 @@ func openStore(t *testing.T) *store.DB {
 	return db
 }
 
-func openStoreToClose(t *testing.T) (*store.DB, func()) {
+func openStoreToClose(t *testing.T, options ...storetest.Option) (*store.DB, func()) {
 	t.Helper()
 	ctx := context.Background()
-	db, err := storetest.Create(ctx, store.Config{
+	c := store.Config{
 		DSN: "sqlite:" + t.TempDir() + "/sampan.db", MasterKey: pay.Secret(strings.Repeat("5a", 32)),
 		Now: time.Now, Log: slog.New(slog.DiscardHandler), NoSync: true,
-	})
+	}
+	for _, o := range options {
+		o(&c)
+	}
+	db, err := storetest.Create(ctx, c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -273,5 +274,34 @@ func TestTroubleWithTheDatabaseIsWaitedOut(t *testing.T) {
 			t.Errorf("%d tries and %d turns in a minute:\n%s", n, turns.Load(), log)
 		}
 		stop()
+	})
+}
+
+// A claim that took so long that its lease would end before the attempt is made
+// nothing of: whoever claims next would send the same at the same time.
+func TestWhatASlowDatabaseGaveTooLateIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		slow.Store(true)
+		db, _ := openStoreToClose(t, func(c *store.Config) {
+			c.Before = func(statement string) error {
+				if strings.Contains(statement, "UPDATE delivery SET lease") && slow.CompareAndSwap(true, false) {
+					time.Sleep(2500 * time.Millisecond)
+				}
+				return nil
+			}
+		})
+		add(t, db, "https://merchant.example:443", "n1")
+		var sent atomic.Int32
+		start(t, db, func(string, *http.Request) (int, string, error) {
+			sent.Add(1)
+			time.Sleep(900 * time.Millisecond)
+			return 200, "SUCCESS", nil
+		}, func(c *Config) { c.Timeout, c.Lease = time.Second, 3*time.Second })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if d := delivery(t, db, "n1"); d.State != store.DeliveryDone || sent.Load() != 1 {
+			t.Errorf("sent %d times, and is %s", sent.Load(), d.State)
+		}
 	})
 }

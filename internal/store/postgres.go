@@ -34,6 +34,8 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.Deadline)
+	defer cancel()
 	if err := checkPooler(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", placeOf(c.DSN), unavailable(err)), db.Close())
 	}

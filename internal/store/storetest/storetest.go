@@ -51,6 +51,9 @@ func Postgres(t testing.TB, options ...Option) *store.DB {
 // test's own replicas are rarely wanted: see SQLite and Postgres.
 func Open(t testing.TB, dsn string, options ...Option) *store.DB {
 	t.Helper()
+	if os.Getenv(Pooler) != "" && strings.HasPrefix(dsn, "sqlite:") {
+		t.Skip("SQLite has no pooler")
+	}
 	c := store.Config{DSN: dsn, MasterKey: MasterKey}
 	for _, o := range options {
 		o(&c)
