@@ -151,7 +151,7 @@ func migratePostgres(ctx context.Context, c Config) error {
 // raise runs the steps that a database has not had. On SQLite the caller holds
 // a lock; on PostgreSQL the options have one.
 func raise(ctx context.Context, db *sql.DB, d goose.Dialect, place string, options ...goose.ProviderOption) error {
-	options = append(options, goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
+	options = append(options, goose.WithDisableGlobalRegistry(true))
 	provider, err := goose.NewProvider(d, db, steps(d), options...)
 	if err != nil {
 		return fmt.Errorf("store: migrate: %w", err)

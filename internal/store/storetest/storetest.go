@@ -207,6 +207,7 @@ func makeTemplate(ctx context.Context, server string) (name string, err error) {
 		if err != nil {
 			return "", err
 		}
+		fmt.Fprintln(schema, step)
 		schema.Write(text)
 	}
 	name = fmt.Sprintf("sampan_template_%08x", schema.Sum32())
