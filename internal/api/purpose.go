@@ -43,14 +43,14 @@ var (
 func (p purpose) check(params sign.Params) error {
 	known := slices.Clone(p.reads)
 	for _, names := range p.foreign {
-		if !slices.ContainsFunc(names, func(name string) bool { return params[name] == "" }) {
+		if !slices.ContainsFunc(names, func(name string) bool { return !isThere(params, name) }) {
 			return misfit(names[0], "belongs to another call: a request with "+strings.Join(names, " and ")+" is not taken here")
 		}
 		known = append(known, names...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if name == "return_url" || name == "notify_url" || !strings.Contains(params[name], "&") {
-			continue // the queries of addresses may have such names rightly
+		if slices.Contains(addresses, name) || !strings.Contains(params[name], "&") {
+			continue // their queries may have such names rightly
 		}
 		for _, hidden := range known {
 			if text := "&" + hidden + "="; strings.Contains(params[name], text) {
@@ -59,6 +59,16 @@ func (p purpose) check(params sign.Params) error {
 		}
 	}
 	return nil
+}
+
+var addresses = []string{"return_url", "notify_url"}
+
+// isThere reports whether a request has a parameter with a value. A payment's pay_type counts where its notify_url
+// has swallowed it, for the order's number may then be cut out of the return_url's query.
+func isThere(params sign.Params, name string) bool {
+	return params[name] != "" || name == "pay_type" && slices.ContainsFunc(addresses, func(address string) bool {
+		return strings.Contains(params[address], "&pay_type=")
+	})
 }
 
 func misfit(name, message string) error {

@@ -38,6 +38,34 @@ func TestACapturedPaymentClosesNothing(t *testing.T) {
 	}
 }
 
+// Addresses may hold the names of parameters, so one can hide the middle of a payment while the query of the other
+// gives the number.
+func TestAPaymentWhoseMiddleIsWithinAnAddressClosesNothing(t *testing.T) {
+	o := newOffice(t)
+	const back = "https://shop.example/back?a=1"
+	captured := order("out_trade_no", "A-1", "notify_url", "https://shop.example/notify", "return_url", back+"&out_trade_no=A-1")
+	wantCode(t, o.send(t, "/trade/v1/payment", "plain", captured), 200, "0000", "")
+	cut := maps.Clone(captured)
+	delete(cut, "pay_type")
+	delete(cut, "return_url")
+	cut["notify_url"] += "&out_trade_no=A-1&pay_type=" + captured["pay_type"] + "&return_url=" + back
+	for _, path := range []string{"/trade/v1/close", "/trade/v1/reversal"} {
+		wantCode(t, o.replay(t, path, captured, cut), 200, "1104", "pay_type: ")
+	}
+	if p, err := o.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "100001", AppCode: "plain"}, "A-1"); err != nil || p.CloseID != "" {
+		t.Errorf("stored %+v, %v", p, err)
+	}
+	// What a client with one builder sends rightly.
+	for i, c := range []struct{ name, value string }{
+		{"return_url", back + "&pay_type=801107&out_trade_no=B"}, {"notify_url", back + "&txcurrcd=HKD&pay_type=1"},
+	} {
+		number := fmt.Sprint("B-", i)
+		wantCode(t, o.pay(t, "out_trade_no", number), 200, "0000", "")
+		p := map[string]string{"out_trade_no": number, "txamt": "1200", "txdtm": "2026-01-03 00:00:00", c.name: c.value}
+		wantCode(t, o.send(t, "/trade/v1/close", "plain", p), 200, "0000", "")
+	}
+}
+
 func TestANoteCutAnewGivesNoMoneyBack(t *testing.T) {
 	o := newOffice(t)
 	paid := o.paid(t, "A-1")
