@@ -150,7 +150,7 @@ func (a *Answer) take(path []string, text string) bool {
 }
 
 // declaration is that of a document in another charset than UTF-8, perhaps.
-var declaration = regexp.MustCompile(`^<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']`)
+var declaration = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']`)
 
 // declared is the charset that a document says it is in: Alipay's errors come
 // with the header encoding="GBK".

@@ -98,12 +98,20 @@ type object struct {
 	members map[string]json.RawMessage
 }
 
-// charsetOf is UTF-8 for what is UTF-8, and GB18030, which holds GBK, for the rest.
+// charsetOf is UTF-8 for what is UTF-8, and GB18030, which holds GBK, for the rest. A text of UTF-8 may be cut off
+// within a character: what is left of that stands before a byte with which no character of GBK ends.
 func charsetOf(doc []byte) alipay.Charset {
-	if utf8.Valid(doc) {
-		return alipay.UTF8
+	for len(doc) > 0 {
+		r, n := utf8.DecodeRune(doc)
+		if r == utf8.RuneError && n == 1 {
+			n = bytes.IndexFunc(doc, func(r rune) bool { return r < utf8.RuneSelf })
+			if n < 0 || utf8.FullRune(doc[:n]) || doc[n] >= 0x40 {
+				return alipay.GB18030
+			}
+		}
+		doc = doc[n:]
 	}
-	return alipay.GB18030
+	return alipay.UTF8
 }
 
 // cut reads an object without deciding anything about its values. It cuts by

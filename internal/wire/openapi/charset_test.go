@@ -73,6 +73,23 @@ func TestNothingOutsideWhatIsSignedChoosesTheCharset(t *testing.T) {
 	}
 }
 
+// One text that is cut off within a character makes the whole answer no UTF-8. The others are read as UTF-8 all the
+// same: the last byte of 茶 takes no \ with it.
+func TestATextCutWithinACharacterOfUTF8HidesNothing(t *testing.T) {
+	content := `{"code":"10000","subject":"茶` + "\xe8\x8c" + `","fund_bill_list":"[{\"fund_channel\":\"餘額寶\"}]","trade_status":"TRADE_SUCCESS"}`
+	doc, err := WriteAnswer("alipay_trade_query_response", []byte(content), "", made(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseAnswer("alipay.trade.query", doc)
+	if err == nil {
+		err = a.Verify(made(t))
+	}
+	if err != nil || a.Fields["trade_status"] != "TRADE_SUCCESS" || a.Fields["fund_bill_list"] != `[{"fund_channel":"餘額寶"}]` {
+		t.Errorf("%q, %v", a.Fields, err)
+	}
+}
+
 func TestANotificationIsVerifiedBeforeItIsDecoded(t *testing.T) {
 	for _, v := range load(t, "gbk-messages.txt") {
 		m, err := ReadNotification([]byte(v.form), made(t))
