@@ -48,7 +48,8 @@ func (c Code) Pending() bool { return c == CodeNotPaidYet || c == CodeProcessing
 // above all under the same OrderNo, or ask with Query. After any other error the
 // call has surely failed.
 //
-// Open are a broken connection, an answer that cannot be read or has no Code, and
+// Open are a broken connection, an answer that cannot be read or has no Code, a
+// CodeSuccess under another status than 200, and
 // the codes that Code.Pending, CodeSystemError, CodeOutcomeUnknown and
 // CodeWalletSlow name. CodeMaintenance, CodeInProgress and CodeWalletBusy say to
 // come again; a call that was tried several times may still have been carried out.
@@ -61,7 +62,7 @@ func Repeat(err error) bool {
 		return true
 	}
 	switch e.Code {
-	case "", CodeSystemError, CodeOutcomeUnknown, CodeWalletSlow, CodeMaintenance, CodeInProgress, CodeWalletBusy:
+	case "", CodeSuccess, CodeSystemError, CodeOutcomeUnknown, CodeWalletSlow, CodeMaintenance, CodeInProgress, CodeWalletBusy:
 		return true
 	}
 	return e.Code.Pending()

@@ -119,3 +119,35 @@ func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
 		t.Errorf("pages were asked for %d times", served)
 	}
 }
+
+// The page is told of its own origin, which the browser knows by the app's name, and of no other's by that.
+func TestTheAppTakesNoOtherOriginForThePagesOwn(t *testing.T) {
+	origin := ""
+	page := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { origin = r.Header.Get("Origin") }))
+	defer page.Close()
+	host := page.Listener.Addr().String()
+	w := newWorld(t, func(c *Config) { c.Opens = []string{host} })
+	for _, x := range []struct{ method, sent, site, want string }{
+		{"GET", "http://example.com", "", page.URL}, // the app's own, by httptest
+		{"POST", "http://example.com", "same-origin", page.URL},
+		{"POST", "null", "same-origin", page.URL}, // of a page without a referrer
+		{"GET", "", "", ""},
+		{"GET", "http://evil.example", "", "http://evil.example"},
+		{"GET", "http://evil.example", "cross-site", "http://evil.example"},
+		{"GET", "http://example.com:3000", "same-site", "http://example.com:3000"},
+		{"GET", "null", "cross-site", "null"},
+	} {
+		r := httptest.NewRequest(x.method, "/x", nil)
+		r.AddCookie(&http.Cookie{Name: targetCookie, Value: host})
+		for name, value := range map[string]string{"Origin": x.sent, "Sec-Fetch-Site": x.site} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		rec := httptest.NewRecorder()
+		w.sim.App().ServeHTTP(rec, r)
+		if rec.Code != http.StatusOK || origin != x.want {
+			t.Errorf("%v: %d, the page is told of %q", x, rec.Code, origin)
+		}
+	}
+}
