@@ -62,7 +62,8 @@ func Repeat(err error) bool {
 		return true
 	}
 	switch e.Code {
-	case "", CodeSuccess, CodeSystemError, CodeOutcomeUnknown, CodeWalletSlow, CodeMaintenance, CodeInProgress, CodeWalletBusy:
+	case "", CodeSuccess, CodeSystemError, CodeOutcomeUnknown, CodeWalletSlow,
+		CodeMaintenance, CodeInProgress, CodeWalletBusy:
 		return true
 	}
 	return e.Code.Pending()

@@ -86,7 +86,8 @@ func (s *Simulator) asTheApp(r *httputil.ProxyRequest) {
 	r.Out.Header.Set("User-Agent", appAgent)
 	r.Out.Header.Del("Accept-Encoding")
 	// The page's own origin has the app's name in the browser. Another page's stays what it is.
-	if origin := r.In.Header.Get("Origin"); origin == "http://"+r.In.Host || origin != "" && r.In.Header.Get("Sec-Fetch-Site") == "same-origin" {
+	origin, from := r.In.Header.Get("Origin"), r.In.Header.Get("Sec-Fetch-Site")
+	if origin == "http://"+r.In.Host || origin != "" && from == "same-origin" {
 		r.Out.Header.Set("Origin", "http://"+host)
 	}
 }

@@ -120,7 +120,7 @@ func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
 	}
 }
 
-// The page is told of its own origin, which the browser knows by the app's name, and of no other's by that.
+// A page reads its own origin, which the browser knows by the app's name, and never another's by that.
 func TestTheAppTakesNoOtherOriginForThePagesOwn(t *testing.T) {
 	origin := ""
 	page := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { origin = r.Header.Get("Origin") }))
