@@ -60,6 +60,7 @@ type order struct {
 	Notification string // the latest as it came, but indented
 
 	asked   map[string]int64 // amounts of the refunds that the shop asked for, by its own numbers
+	refused map[string]int64 // amounts of those that the gateway says have failed
 	waiting string           // the number of the one whose outcome is not known yet
 	back    map[string]int64 // what went back, by the gateway's numbers of the refunds
 	told    map[string]int64 // amounts of the notifications that came, by the same numbers
@@ -102,12 +103,16 @@ func (o order) returned() (sum int64) {
 }
 
 // ask keeps what the shop asks to be given back, and gives the refund's number:
-// the same one for as long as nothing more went back, so that asking twice is one
-// refund.
+// the same one for as long as nothing more went back and it has not failed, so
+// that asking twice is one refund.
 func (o *order) ask() (number string, amount int64) {
 	number, amount = o.Number+"-R", o.Left()
 	if gone := o.returned(); gone > 0 {
 		number += strconv.FormatInt(gone, 10)
+	}
+	first := number
+	for try := 2; o.refused[number] != 0; try++ {
+		number = first + "-" + strconv.Itoa(try)
 	}
 	o.asked = with(o.asked, number, amount)
 	return number, amount

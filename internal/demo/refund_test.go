@@ -151,3 +151,22 @@ func TestARefundOfUnknownOutcomeIsNotCalledRefused(t *testing.T) {
 		t.Errorf("pressed again: %d, as %s, %s", res.StatusCode, s.order.Get("out_trade_no"), s.state(path))
 	}
 }
+
+// A number under which a refund failed stands for that failure: money goes back under another one.
+func TestARefundThatFailedIsAskedForAgainUnderAnotherNumber(t *testing.T) {
+	s := newStreet(t)
+	path := s.bought()
+	s.notify(notification(path), testKey)
+	number, asked := strings.TrimPrefix(path, "/orders/"), []string{}
+	for _, answer := range []string{
+		`{"respcd": "1269", "resperr": "funds short"}`, `{"respcd": "1298", "resperr": "outcome unknown"}`, `{"respcd": "1243", "resperr": "disabled"}`,
+		`{"respcd": "1269", "resperr": "funds short"}`, `{"respcd": "0000", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`,
+	} {
+		s.answer = answer
+		s.press(path)
+		asked = append(asked, strings.TrimPrefix(s.order.Get("out_trade_no"), number))
+	}
+	if got, want := strings.Join(asked, " "), "-R -R-2 -R-2 -R-2 -R-3"; got != want || s.state(path) != "refunded" {
+		t.Errorf("asked for as %s, want %s; it is %s", got, want, s.state(path))
+	}
+}

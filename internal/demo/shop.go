@@ -9,10 +9,12 @@ import (
 	"crypto/rand"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sampanpay/sampan"
@@ -179,6 +181,12 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", o.Number, "err", err)
 		page := "kept.html"
+		if failed(err) {
+			_ = s.orders.change(o.Number, func(o *order) error {
+				o.refused = with(o.refused, ask.OrderNo, ask.Amount)
+				return nil
+			})
+		}
 		if sampan.Repeat(err) { // the same refund is asked for again, by whoever presses the button
 			page = "unsure.html"
 		}
@@ -186,6 +194,15 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
+}
+
+// failed reports whether the gateway says that a refund has failed for good, so that its number is used up. Other
+// refusals are of the request alone.
+func failed(err error) bool {
+	var e *sampan.Error
+	return errors.As(err, &e) && slices.Contains([]sampan.Code{
+		sampan.CodeRefundDenied, sampan.CodeFundsShort, sampan.CodeRefundTooLate, sampan.CodeRefundTooLarge,
+	}, e.Code)
 }
 
 // notified is what makes an order paid, and nothing else does: a payment must be
