@@ -168,8 +168,9 @@ func (e *postgresEngine) texts(list []string) any {
 // down can say so after the commit.
 func unknown(err error) error {
 	var server *pgconn.PgError
+	var unsent pgx.ErrPreprocessingBatch // a batch is prepared as a whole before any of it is run
 	switch {
-	case err == nil, pgconn.SafeToRetry(err):
+	case err == nil, pgconn.SafeToRetry(err), errors.As(err, &unsent):
 		return err
 	case errors.As(err, &server):
 		if server.SeverityUnlocalized != "FATAL" && server.SeverityUnlocalized != "PANIC" {
