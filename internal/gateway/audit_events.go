@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +14,9 @@ import (
 type tale struct {
 	status   pay.Status // "" while no event has moved it: created or pending, as it began
 	late     bool
-	flagged  bool // a person must look: at money that is not the order's own, or went back otherwise than we know
-	unlisted bool // the same: at a status that the wallet's documents do not list, unless the order was paid after it
+	flagged  bool     // a person must look: at money that is not the order's own, or went back otherwise than we know
+	unlisted bool     // the same: at a status that the wallet's documents do not list, unless its trade has paid the order after it
+	statuses []string // unlisted ones
 	closeID  string
 	closing  bool // called off, while it was open
 	ref      string
@@ -23,9 +25,10 @@ type tale struct {
 	paid     money
 	surplus  []money
 	refunds  map[string]*retold
-	orphaned string // the number under which it was paid before a restore, "" if its own
-	returned int64  // given back
-	reserved int64  // the same, and what is still to be given back
+	numbers  []string // those of orphans that were settled here
+	orphaned string   // the number under which it was paid before a restore, "" if its own
+	returned int64    // given back
+	reserved int64    // the same, and what is still to be given back
 }
 
 // money is an amount that came in by a trade.
@@ -110,6 +113,7 @@ func (t *tale) happens(e pay.Event) (want string) {
 		t.flagged = true
 	case "unlisted":
 		t.unlisted = true
+		t.statuses = append(t.statuses, e.Detail)
 	case "orphan":
 		return t.orphan(e)
 	case "note":
@@ -148,7 +152,8 @@ func (t *tale) isPaid(e pay.Event) (want string) {
 	if want := t.move(pay.Paid); want != "" {
 		return want
 	}
-	t.paid, t.late, t.unlisted = m, e.Kind == "paid_late", false
+	t.paid, t.late = m, e.Kind == "paid_late"
+	t.unlisted = slices.ContainsFunc(t.statuses, func(s string) bool { return ofAnotherTrade(s, m.tradeNo) })
 	return ""
 }
 
@@ -158,6 +163,7 @@ func (t *tale) orphan(e pay.Event) (want string) {
 	if !ok || !ourNumber(e.MerchantID, number) {
 		return "a number of the merchant's under a trade"
 	}
+	t.numbers = append(t.numbers, number)
 	if tradeNo == t.paid.tradeNo && number != e.PaymentID {
 		t.orphaned = number
 	}

@@ -161,6 +161,10 @@ func (g *Gateway) settleMessage(ctx context.Context, m posted) (err error) {
 		if err = g.needsLook(ctx, p, "unlisted", "wallet", unlistedStatus(m.RefundID, m.State)); err == nil {
 			err = g.putOff(ctx, m, g.Now().Add(confirmGap), nil)
 		}
+	case m.RefundID == "" && closesPaid(p, m.State):
+		err = g.needsLookUnless(ctx, p, "surplus", "wallet", closedAfterPaid(m.State.TradeNo), func(now pay.Payment) bool {
+			return !closesPaid(now, m.State)
+		})
 	case m.RefundID == "":
 		_, err = g.settle(ctx, p.MerchantID, p.ID, m.State, "wallet")
 	case m.refund.ID == "":

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
@@ -23,11 +24,21 @@ func (g *Gateway) isKnown(ctx context.Context, m posted) (bool, error) {
 	case m.RefundID != "":
 		return g.isKnownRefund(ctx, m)
 	case s.Outcome == wallet.Closed:
-		return !p.Status.Open(), nil
+		return g.isKnownEnd(ctx, p, s)
 	case s.Outcome == wallet.Paid:
 		return g.isKnownMoney(ctx, m)
 	}
 	return true, nil // not final
+}
+
+func (g *Gateway) isKnownEnd(ctx context.Context, p pay.Payment, s wallet.State) (bool, error) {
+	if back, err := g.isFlagged(ctx, p, "surplus", givenBackPastUs(s.TradeNo)); err != nil || back {
+		return back, err
+	}
+	if closesPaid(p, s) {
+		return g.isFlagged(ctx, p, "surplus", closedAfterPaid(s.TradeNo))
+	}
+	return !p.Status.Open(), nil
 }
 
 func (g *Gateway) isKnownMoney(ctx context.Context, m posted) (bool, error) {
@@ -74,6 +85,16 @@ func givenBackPastUs(tradeNo string) string {
 	return "trade " + tradeNo + " was paid, and given back in full at the wallet itself"
 }
 
+// closesPaid reports whether a wallet's word that a trade is closed goes against
+// its payment, of which not all was given back by us.
+func closesPaid(p pay.Payment, s wallet.State) bool {
+	return s.Outcome == wallet.Closed && p.Status == pay.Paid && s.TradeNo == p.TradeNo && p.Refunding < p.Amount.Minor
+}
+
+func closedAfterPaid(tradeNo string) string {
+	return "trade " + tradeNo + " was paid, and is closed by the wallet's word"
+}
+
 func twoAmounts(tradeNo string, before, now pay.Amount) string {
 	return fmt.Sprintf("trade %s was %s before, now %s", tradeNo, before, now)
 }
@@ -103,4 +124,9 @@ func unlistedStatus(refundID string, s wallet.State) string {
 		what = "trade " + s.TradeNo
 	}
 	return fmt.Sprintf("%s is %.64q by the wallet's word, which no document of it lists", what, s.Code)
+}
+
+// ofAnotherTrade reports whether an unlisted status was another trade's.
+func ofAnotherTrade(status, tradeNo string) bool {
+	return strings.HasPrefix(status, "trade ") && !strings.HasPrefix(status, "trade "+tradeNo+" is ")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if !from.CanBecome(pay.Paid) {
 		return p, false, fmt.Errorf("gateway: %s cannot become paid from %s", p.ID, from)
 	}
-	if p.Surplus, err = g.staysFlagged(tx, p); err != nil {
+	if p.Surplus, err = g.staysFlagged(tx, p, s.TradeNo); err != nil {
 		return p, false, err
 	}
 	p.Late = !from.Open()
@@ -188,17 +189,16 @@ func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pa
 }
 
 // staysFlagged reports whether somebody must still look at an order that is paid
-// now: not for a status that was not listed, since a listed one has followed it.
-func (g *Gateway) staysFlagged(tx *store.Tx, p pay.Payment) (bool, error) {
+// now: not for a status of the same trade that was not listed, since a listed one
+// has followed it.
+func (g *Gateway) staysFlagged(tx *store.Tx, p pay.Payment, tradeNo string) (bool, error) {
 	if !p.Surplus {
 		return false, nil
 	}
-	for _, kind := range flagging {
-		if n, err := tx.CountEvents(p.MerchantID, p.ID, kind); err != nil || n > 0 {
-			return true, err
-		}
-	}
-	return false, nil
+	events, err := tx.Events(p.MerchantID, p.ID)
+	return slices.ContainsFunc(events, func(e pay.Event) bool {
+		return slices.Contains(flagging, e.Kind) || e.Kind == "unlisted" && ofAnotherTrade(e.Detail, tradeNo)
+	}), err
 }
 
 // flagging are the kinds of events of an order that is not paid which a person

@@ -113,6 +113,24 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 	})
 }
 
+// Another trade's listed status says nothing of the one that was unlisted: it may
+// hold the buyer's money.
+func TestAnotherTradesPaymentKeepsTheFlagOfAnUnlistedStatus(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		p := b.ordered("A1", true)
+		for _, s := range []wallet.State{unlisted("T1"), paidBy("T2")} {
+			if _, err := b.notice(p.ID, s); err != nil {
+				t.Fatal(err)
+			}
+			b.pass(time.Minute)
+		}
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T2" || !got.Surplus {
+			t.Errorf("stored %+v", got)
+		}
+		b.inOrder()
+	})
+}
+
 // An answer that was on its way while the order was paid by the same trade flags
 // nothing.
 func TestAnUnlistedAnswerThatComesAfterThePaymentFlagsNothing(t *testing.T) {

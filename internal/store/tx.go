@@ -106,6 +106,11 @@ func (tx *Tx) AddEvent(e pay.Event) error {
 	return wrap("add event to payment "+e.PaymentID, err)
 }
 
+// Events is DB.Events within a transaction.
+func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
+	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
 // CountEvents returns how many events of a kind a payment has.
 func (tx *Tx) CountEvents(merchantID, paymentID, kind string) (int, error) {
 	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: kind})

@@ -409,11 +409,17 @@ func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 		w, o := newWire(signType), testOrder()
 		for name, x := range map[string]struct {
 			order string
-			want  func(error) bool
+			want  func(wallet.State, error) bool
 		}{
-			"it is closed":          {w.query(o, "TRADE_CLOSED", nil), func(err error) bool { return err == nil }},
-			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), rejected},
-			"it was given back":     {w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}), rejected},
+			"it is closed": {w.query(o, "TRADE_CLOSED", nil), func(s wallet.State, err error) bool {
+				return err == nil && s.Outcome == wallet.Closed
+			}},
+			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), func(_ wallet.State, err error) bool { return rejected(err) }},
+			"another trade was given back": {w.query(o, "TRADE_CLOSED", map[string]string{"trade_no": "9", "gmt_payment": "2026-01-02 03:04:05"}),
+				func(_ wallet.State, err error) bool { return rejected(err) }},
+			"it was given back": {w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}), func(s wallet.State, err error) bool {
+				return err == nil && s.Outcome == wallet.Paid && s.GivenBack // which ends no order
+			}},
 		} {
 			c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
@@ -433,8 +439,8 @@ func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.Confirm(context.Background(), o); !x.want(err) {
-				t.Errorf("%s, %s: %v", signType, name, err)
+			if s, err := n.Confirm(context.Background(), o); !x.want(s, err) {
+				t.Errorf("%s, %s: %+v, %v", signType, name, s, err)
 			}
 		}
 	}

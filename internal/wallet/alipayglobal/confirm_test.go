@@ -101,3 +101,17 @@ func TestARefundsNoticeIsConfirmedByWhatTheWalletSaysOfTheRefund(t *testing.T) {
 func unlistedError(err error) bool {
 	return errors.Is(err, wallet.ErrUnlisted) && errors.Is(err, wallet.ErrUnknown)
 }
+
+// A trade is closed too once all of its money went back: such a notice is genuine,
+// and says that.
+func TestANoticeOfATradeThatIsClosedSinceItWasGivenBackIsNoForgery(t *testing.T) {
+	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
+		w, o := newWire(signType), testOrder()
+		m := payment(o)
+		m["trade_status"] = "TRADE_CLOSED"
+		_, s, err := w.confirmed(t, m, o, w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}))
+		if err != nil || s.Outcome != wallet.Paid || !s.GivenBack || s.TradeNo != wallettest.TradeNo {
+			t.Errorf("%s: %+v, %v", signType, s, err)
+		}
+	}
+}

@@ -172,6 +172,10 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 	if s.TradeNo != "" && s.TradeNo != n.State.TradeNo && !closed {
 		s, fee, err = c.queryBy(ctx, o, mapi.Message{"trade_no": n.State.TradeNo})
 	}
+	if err == nil && closed && s.GivenBack && s.TradeNo == n.State.TradeNo { // it is closed since all went back
+		s.Amount = n.State.Amount
+		return s, nil
+	}
 	same := s.Outcome == n.State.Outcome && s.TradeNo == n.State.TradeNo
 	switch {
 	case same && errors.Is(err, wallet.ErrUnlisted) && s.Code == n.State.Code:

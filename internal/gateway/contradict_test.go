@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// A closed trade is no repeat of a paid one: the wallet is asked, and what it
+// says against the books is shown to people, once.
+func TestAPaidTradeThatIsSaidToBeClosedIsShownToPeople(t *testing.T) {
+	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T-A1", Code: "TRADE_CLOSED"}
+	gone := paidBy("T-A1")
+	gone.GivenBack = true
+	for name, confirm := range map[string]func(context.Context, wallet.Notice) (wallet.State, error){
+		"by a notice that proves itself":    nil,
+		"by a notice that it confirms":      confirmed(nil),
+		"and was given back, by its answer": func(context.Context, wallet.Notice) (wallet.State, error) { return gone, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, b *bench) {
+				p := b.paid("A1")
+				log := b.listen()
+				b.wallet.confirm = confirm
+				b.wallet.forget()
+				for range 3 {
+					b.pass(time.Minute)
+					if _, err := b.notice(p.ID, closed); err != nil {
+						t.Error(err)
+					}
+				}
+				got := b.stored(p.ID)
+				if n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`); !got.Surplus || n != 1 || got.Status != pay.Paid {
+					t.Errorf("stored %+v, %d errors, history %s", got, n, b.history(p.ID))
+				}
+				if n := b.wallet.count(); confirm != nil && n != 1 {
+					t.Errorf("asked %v", b.wallet.asked)
+				}
+				b.inOrder()
+			})
+		})
+	}
+}
+
+// It says nothing new of what was given back by us, nor of the trades of another try.
+func TestAClosedTradeThatContradictsNothingIsAcknowledgedWithoutAsking(t *testing.T) {
+	b := newBench(t)
+	p, other := b.paid("A1"), b.paid("A2")
+	if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230)); err != nil {
+		t.Fatal(err)
+	}
+	b.stands(wallet.ErrUnknown)
+	b.wallet.forget()
+	for id, trade := range map[string]string{p.ID: "T-A1", other.ID: "T-another"} {
+		if _, err := b.notice(id, wallet.State{Outcome: wallet.Closed, TradeNo: trade}); err != nil {
+			t.Error(err)
+		}
+		if b.stored(id).Surplus {
+			t.Errorf("%s is flagged", id)
+		}
+	}
+	if b.wallet.count() != 0 {
+		t.Errorf("asked %v", b.wallet.asked)
+	}
+}
