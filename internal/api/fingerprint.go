@@ -65,9 +65,10 @@ func Asked(p pay.Payment) bool {
 	return false
 }
 
-// RefundAsked is Asked for a refund that a merchant asked for.
-func RefundAsked(r pay.Refund) bool {
+// RefundAsked is Asked for a refund that a merchant asked for, of the payment of
+// this number.
+func RefundAsked(r pay.Refund, syssn string) bool {
 	return r.Fingerprint == fingerprint(sign.Params{
-		"syssn": r.PaymentID, "out_trade_no": r.OrderNo, "txamt": strconv.FormatInt(r.Amount.Minor, 10), "mchid": r.StoreID, "udid": r.DeviceID,
+		"syssn": syssn, "out_trade_no": r.OrderNo, "txamt": strconv.FormatInt(r.Amount.Minor, 10), "mchid": r.StoreID, "udid": r.DeviceID,
 	}, fingerprintedOfRefunds...)
 }

@@ -76,7 +76,7 @@ func TestARefundHasTheValuesThatWereAskedFor(t *testing.T) {
 		Scope: pay.Scope{StoreID: request.StoreID}, PaymentID: request.PaymentID, OrderNo: request.OrderNo,
 		Fingerprint: request.Fingerprint, Amount: pay.Amount{Minor: request.Minor, Currency: "HKD"}, DeviceID: request.DeviceID,
 	}
-	if !RefundAsked(r) {
+	if !RefundAsked(r, r.PaymentID) {
 		t.Error("it is not what was asked for")
 	}
 	for what, change := range map[string]func(*pay.Refund){
@@ -88,7 +88,7 @@ func TestARefundHasTheValuesThatWereAskedFor(t *testing.T) {
 	} {
 		changed := r
 		change(&changed)
-		if RefundAsked(changed) {
+		if RefundAsked(changed, changed.PaymentID) {
 			t.Errorf("another %s passes for what was asked for", what)
 		}
 	}

@@ -30,9 +30,10 @@ type Audit struct {
 	Differ             func(told, now []byte) (stored, want string)
 
 	// Asked and RefundAsked report whether a payment or a refund has the values
-	// of the request whose fingerprint it has; nil if that is not known.
+	// of the request whose fingerprint it has, a refund with this number of its
+	// payment; nil if that is not known.
 	Asked       func(pay.Payment) bool
-	RefundAsked func(pay.Refund) bool
+	RefundAsked func(r pay.Refund, syssn string) bool
 
 	Found    func(Difference)  // is called for each difference, as it is found
 	Progress func(AuditCounts) // is called for each payment, if it is not nil

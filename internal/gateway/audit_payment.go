@@ -80,7 +80,7 @@ func (v *verdict) refunds(p pay.Payment) {
 		v.same(name+": that nobody asked for it", r.Automatic(), t.automatic)
 		v.same(name+": whose it is", r.Scope, p.Scope)
 		v.same(name+": account_id", r.AccountID, p.AccountID)
-		if v.RefundAsked != nil && !r.Automatic() && !v.RefundAsked(r) {
+		if v.RefundAsked != nil && !r.Automatic() && !v.refundAsked(r) {
 			v.wrong(name, fmt.Sprintf("%s as %s", r.Amount, r.OrderNo), "what the merchant's request asked for: its fingerprint is another")
 		}
 	}
@@ -89,6 +89,12 @@ func (v *verdict) refunds(p pay.Payment) {
 			v.wrong("refund "+id, "none", fmt.Sprintf("%s, %s", t.amount, t.status))
 		}
 	}
+}
+
+// refundAsked reports whether a refund is what the merchant's request asked for,
+// by any number that the payment has had.
+func (v *verdict) refundAsked(r pay.Refund) bool {
+	return slices.ContainsFunc(append(v.tale.numbers, r.PaymentID), func(number string) bool { return v.RefundAsked(r, number) })
 }
 
 // money compares the money record with the tale.

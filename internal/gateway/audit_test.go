@@ -54,7 +54,7 @@ func (a *audited) audit() (AuditReport, []string) {
 	report, err := Audit{
 		Store: a.Store, Notification: a.Notification, RefundNotification: a.RefundNotification, Differ: delivery.Differ,
 		Asked:       func(p pay.Payment) bool { return p.Fingerprint == p.OrderNo+" "+p.Amount.String() },
-		RefundAsked: func(r pay.Refund) bool { return r.Fingerprint == fmt.Sprint("f-", r.PaymentID, r.Amount.Minor) },
+		RefundAsked: func(r pay.Refund, syssn string) bool { return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor) },
 		Found: func(d Difference) {
 			found = append(found, fmt.Sprintf("%s: %s: %s, should be %s", a.orderNo(d.PaymentID), d.What, d.Stored, d.Want))
 		},

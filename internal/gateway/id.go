@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -42,12 +43,13 @@ func (g *Gateway) orderDigits(s pay.Scope, orderNo, fingerprint, date string, tr
 }
 
 // numberUnder is the number of what is done to a payment: a refund, a closing.
-// It begins as the payment's own does, and its MAC covers that one. So a refund
-// that a restored database has lost gets the same number when the merchant asks
-// again, and the wallet, which gives money back once for each number, does not
-// give it back twice.
-func (g *Gateway) numberUnder(p pay.Payment, kind, orderNo, fingerprint string, try int) string {
-	return p.ID[:timeDigits] + g.macDigits(kind, p.Scope, orderNo, fingerprint, p.ID, try)
+// It begins as the number that the wallet knows the payment by, and its MAC covers
+// that one. So a refund that a restored database has lost gets the same number when
+// the merchant asks again, whatever number the payment has by then; and the wallet,
+// which gives money back once for each number, does not give it back twice.
+func (g *Gateway) numberUnder(p pay.Payment, kind, orderNo, values string, try int) string {
+	number := cmp.Or(p.WalletOrderID, p.ID)
+	return number[:timeDigits] + g.macDigits(kind, p.Scope, orderNo, values, number, try)
 }
 
 // macDigits makes nine digits of values, each with its length in front.

@@ -93,7 +93,6 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 		ClientTime: r.ClientTime, DeviceID: r.DeviceID, CreatedAt: g.Now(),
 	}
 	for try := range numberTries {
-		refund.ID = g.numberUnder(p, "refund", refund.OrderNo, refund.Fingerprint, try)
 		err = g.Store.Tx(ctx, func(tx *store.Tx) error {
 			if err := tx.LockNumbers(p.MerchantID); err != nil {
 				return err
@@ -112,6 +111,8 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 			if err := refundable(current, refund, window); err != nil {
 				return err
 			}
+			// Not of the fingerprint: that covers the syssn, of which the merchant may know two.
+			refund.ID = g.numberUnder(current, "refund", refund.OrderNo, refund.Amount.String(), try)
 			claim, err = g.addRefund(tx, current, refund, refund.CreatedAt.Add(g.Lease), "merchant")
 			return err
 		})
