@@ -33,7 +33,7 @@ func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn open
 	switch {
 	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
 	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
-		return g.nothingCame(ctx, a, n)
+		return g.wentBack(ctx, a, n.State.TradeNo) // there is nothing to keep
 	default:
 		return &pay.Error{Code: pay.Forbidden, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.OrderID}
 	}
@@ -46,6 +46,9 @@ func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn open
 	}
 	switch known, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); {
 	case err == nil && known.Number == o.Number && (known.Amount == o.Amount || o.Amount.Currency == ""):
+		if n.State.GivenBack {
+			return g.wentBack(ctx, a, o.TradeNo)
+		}
 		return nil // a repeat
 	case err == nil:
 		return refused(fmt.Sprintf("trade %s was %s for %s before, now %s for %s", o.TradeNo, known.Amount, known.Number, o.Amount, o.Number), nil)
@@ -189,7 +192,11 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 	}
 	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
 		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())
-	if _, err := g.adopt(ctx, o, "wallet"); err != nil {
+	open, err := g.adopt(ctx, o, "wallet")
+	if err == nil && open && o.IsRefund() {
+		err = g.wentBack(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID}, o.TradeNo)
+	}
+	if err != nil {
 		g.Log.WarnContext(ctx, "orphan cannot be matched yet", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 		g.stir()
 	}
@@ -200,18 +207,18 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 // stored since.
 var errOrderIsThere = errors.New("gateway: the order is there now")
 
-// nothingCame takes a notice that a trade of an unknown order is closed, or that
-// a refund of it failed. There is nothing to keep; but where money of the trade
-// has come in as an orphan, it may be that it went back: that is looked at.
-func (g *Gateway) nothingCame(ctx context.Context, a pay.WalletAccount, n wallet.Notice) error {
-	o, err := g.Store.Orphan(ctx, a.MerchantID, a.ID, n.State.TradeNo, "")
+// wentBack has the money of a trade that came in as an orphan looked at in the
+// account's next turn: by what a notice says, it may be that all of it went back.
+func (g *Gateway) wentBack(ctx context.Context, a pay.WalletAccount, tradeNo string) error {
+	soon := g.Now().Add(orphanGap)
+	o, err := g.Store.Orphan(ctx, a.MerchantID, a.ID, tradeNo, "")
 	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && o.State != pay.OrphanOpen:
+	case errors.Is(err, store.ErrNotFound), err == nil && (o.State != pay.OrphanOpen || !o.DueAt.After(soon)):
 		return nil
 	case err != nil:
 		return err
 	}
-	if err := g.Store.RescheduleOrphan(ctx, o, g.Now()); err != nil {
+	if err := g.Store.RescheduleOrphan(ctx, o, soon); err != nil {
 		return err
 	}
 	g.stir()
