@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// A closed trade is no repeat of a paid one: the wallet is asked, and what it
-// says against the books is shown to people, once.
+// The wallet is asked about a paid trade that is said to be closed, and what it says
+// against the books is shown to people, once.
 func TestAPaidTradeThatIsSaidToBeClosedIsShownToPeople(t *testing.T) {
 	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T-A1", Code: "TRADE_CLOSED"}
 	gone := paidBy("T-A1")
@@ -34,7 +34,8 @@ func TestAPaidTradeThatIsSaidToBeClosedIsShownToPeople(t *testing.T) {
 					}
 				}
 				got := b.stored(p.ID)
-				if n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`); !got.Surplus || n != 1 || got.Status != pay.Paid {
+				n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`)
+				if !got.Surplus || n != 1 || got.Status != pay.Paid {
 					t.Errorf("stored %+v, %d errors, history %s", got, n, b.history(p.ID))
 				}
 				if n := b.wallet.count(); confirm != nil && n != 1 {

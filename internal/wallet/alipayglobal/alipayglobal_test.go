@@ -407,6 +407,7 @@ func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
 func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder()
+		refuted := func(_ wallet.State, err error) bool { return rejected(err) }
 		for name, x := range map[string]struct {
 			order string
 			want  func(wallet.State, error) bool
@@ -414,12 +415,13 @@ func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 			"it is closed": {w.query(o, "TRADE_CLOSED", nil), func(s wallet.State, err error) bool {
 				return err == nil && s.Outcome == wallet.Closed
 			}},
-			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), func(_ wallet.State, err error) bool { return rejected(err) }},
-			"another trade was given back": {w.query(o, "TRADE_CLOSED", map[string]string{"trade_no": "9", "gmt_payment": "2026-01-02 03:04:05"}),
-				func(_ wallet.State, err error) bool { return rejected(err) }},
-			"it was given back": {w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}), func(s wallet.State, err error) bool {
-				return err == nil && s.Outcome == wallet.Paid && s.GivenBack // which ends no order
-			}},
+			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), refuted},
+			"another trade was given back": {w.query(o, "TRADE_CLOSED",
+				map[string]string{"trade_no": "9", "gmt_payment": "2026-01-02 03:04:05"}), refuted},
+			"it was given back": {w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}),
+				func(s wallet.State, err error) bool { // which ends no order
+					return err == nil && s.Outcome == wallet.Paid && s.GivenBack
+				}},
 		} {
 			c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
