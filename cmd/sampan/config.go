@@ -136,6 +136,9 @@ func (c *config) complete() error {
 	if c.Database == "" {
 		return errors.New(`database: missing; for example "sqlite:/var/lib/sampan/sampan.db"`)
 	}
+	if path, ok := strings.CutPrefix(c.Database, "sqlite://"); ok && !strings.HasPrefix(path, "/") {
+		return fmt.Errorf("database: two slashes would name /%[1]s, in the root directory: write sqlite:%[1]s or sqlite:/%[1]s", path)
+	}
 	if c.masterKey == "" {
 		if c.MasterKeyFile == "" {
 			return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: " + makeKey)

@@ -52,6 +52,20 @@ func TestTheExampleShowsEveryKeyAndCanBeRead(t *testing.T) {
 	}
 }
 
+// A path that is written as an address would be read as another: the file
+// sampan.db of the root directory.
+func TestADatabaseOfTwoSlashesIsRefused(t *testing.T) {
+	for dsn, fine := range map[string]bool{
+		"sqlite://sampan.db": false, "sqlite://var/lib/sampan.db": false,
+		"sqlite:sampan.db": true, "sqlite:/var/lib/sampan.db": true, "sqlite:///var/lib/sampan.db": true,
+	} {
+		c := config{Database: dsn}
+		if err := c.complete(); err == nil || strings.Contains(err.Error(), "two slashes") == fine {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
 // tomlKeys lists the keys of a configuration, those of its tables too.
 func tomlKeys(of reflect.Type) (keys []string) {
 	for i := range of.NumField() {

@@ -182,6 +182,6 @@ func rewrite(w io.Writer, format string, values ...any) {
 // complaint is the text of the error that ends the program. Its lines after the
 // first are set in, so that none looks like another program's.
 func complaint(err error) string {
-	text := strings.TrimPrefix(err.Error(), "sampan: ") // the client's errors say it too
-	return "sampan: " + strings.ReplaceAll(text, "\n", "\n  ")
+	text := strings.TrimPrefix(err.Error(), "sampan: ")                                            // the client's errors say it too
+	return "sampan: " + strings.NewReplacer("\n\t", "\n  ", "\n", "\n  ", "\t", " ").Replace(text) // libraries indent by tabs
 }

@@ -303,6 +303,13 @@ func TestTheLastErrorIsOneOfOurs(t *testing.T) {
 	}
 }
 
+func TestATabInAnErrorIsASpace(t *testing.T) {
+	got := complaint(errors.New("failed to connect:\n\tlookup db: no such host"))
+	if want := "sampan: failed to connect:\n  lookup db: no such host"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var log bytes.Buffer
