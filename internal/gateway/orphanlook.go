@@ -55,8 +55,8 @@ func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {
 		return err
 	}
 	if !mine { // each at a second of its own
-		spread := 2 + time.Duration(o.Seq%1000)
-		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(spread*orphanGap))
+		gaps := 2 + o.Seq%1000
+		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(time.Duration(gaps)*orphanGap))
 	}
 	if open, err := g.adopt(ctx, o, "recover"); err != nil || !open {
 		return err
