@@ -30,6 +30,9 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 	see := func() (Schema, error) {
 		return withLook(ctx, c, func(l *look) (Schema, error) {
 			s, err := l.schema(ctx)
+			if err == nil && s.Have == 0 && l.dialect == goose.DialectSQLite3 {
+				err = vacant(ctx, l.pool(), l.place)
+			}
 			if err != nil || s.Have == 0 || s.Have > s.Want {
 				return s, errors.Join(err, s.newer())
 			}
@@ -68,6 +71,21 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 		return was, err
 	}
 	return was, db.Close()
+}
+
+// vacant returns an error if a file that has had no step holds tables: they are
+// another program's. A PostgreSQL database may be shared with one.
+func vacant(ctx context.Context, db *sql.DB, path string) error {
+	var table string
+	err := db.QueryRowContext(ctx, `SELECT name FROM sqlite_master
+		WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> 'goose_db_version' LIMIT 1`).Scan(&table)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("store: read the tables of %s: %w", path, err)
+	}
+	return fmt.Errorf("store: %s has a table %q and no schema of Sampan's: it is another program's; is the address right?", path, table)
 }
 
 func migrateSQLite(ctx context.Context, path string) (err error) {
