@@ -8,12 +8,31 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store"
 )
+
+// lines collects a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
 
 // probe asks as a load balancer does.
 func probe(r *readiness) (int, string) {
@@ -24,7 +43,7 @@ func probe(r *readiness) (int, string) {
 
 func TestALoopThatStandsStillIsSaidOnceAndEndsReadinessUntilItTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out lines // the loops' timers write, too
 		r := newReadiness(func(context.Context) error { return nil }, slog.New(slog.NewTextHandler(&out, nil)), "recover", "delivery")
 		defer r.loops["recover"].watch()()
 		defer r.loops["delivery"].watch()()
