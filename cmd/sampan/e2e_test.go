@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asRelay) != "" {
 		runRelay()
 	}
+	// Hundreds of short commands are run. Under the race detector each would sleep for a second at its end.
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=10")
+	}
 	os.Exit(func() int {
 		var err error
 		if scratch, err = os.MkdirTemp("", "sampan-e2e-"); err != nil {
