@@ -236,11 +236,18 @@ type occasions struct {
 func (o *occasions) due(name string, now time.Time, gap time.Duration) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if last, ok := o.last[name]; ok && now.Sub(last) < gap && !now.Before(last) {
+	if !o.passed(name, now, gap) {
 		return false
 	}
 	o.set(name, now)
 	return true
+}
+
+// passed reports whether the last time is a gap ago. A clock that was set back
+// does not prolong the gap.
+func (o *occasions) passed(name string, now time.Time, gap time.Duration) bool {
+	last, ok := o.last[name]
+	return !ok || now.Sub(last) >= gap || now.Before(last)
 }
 
 func (o *occasions) set(name string, now time.Time) {
@@ -254,8 +261,7 @@ func (o *occasions) set(name string, now time.Time) {
 func (o *occasions) free(name string, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	last, ok := o.last[name]
-	return !ok || now.Sub(last) >= orphanGap || now.Before(last)
+	return o.passed(name, now, orphanGap)
 }
 
 func (o *occasions) taken(name string, now time.Time) {

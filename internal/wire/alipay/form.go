@@ -112,3 +112,12 @@ func Text(fields map[string]string, c Charset) map[string]string {
 	}
 	return text
 }
+
+// In writes the values of a message in a charset: the reverse of Text.
+func In(fields map[string]string, c Charset) map[string]string {
+	raw := make(map[string]string, len(fields))
+	for name, value := range fields {
+		raw[name] = c.Encode(value)
+	}
+	return raw
+}

@@ -43,13 +43,7 @@ func (m Message) Text() (Message, error) {
 
 // In writes the values in a charset, to be signed and sent so. The message must
 // name the charset itself.
-func (m Message) In(c alipay.Charset) Message {
-	raw := make(Message, len(m))
-	for name, value := range m {
-		raw[name] = c.Encode(value)
-	}
-	return raw
-}
+func (m Message) In(c alipay.Charset) Message { return alipay.In(m, c) }
 
 // SignNotification sets sign and sign_type of a notification, whose signature
 // covers neither.
