@@ -29,7 +29,13 @@ type way struct {
 
 	mu   sync.Mutex
 	told map[string]chan struct{} // by order number
+
+	posting chan struct{} // a place for each callback in flight
 }
+
+// callbacksAtOnce is how many callbacks the wallet has in flight: as many as the
+// gateway confirms at once for one account. It answers "fail" to any beyond.
+const callbacksAtOnce = 8
 
 // startWallet serves what the gateway asks of a wallet: single_trade_query, to
 // which the answer is that the order's own trade has paid it.
@@ -143,7 +149,10 @@ func (w *way) one(ctx context.Context, number, notify string) error {
 	if err := notice.Sign(mapi.Keys{Type: mapi.MD5, Shared: md5Key}); err != nil {
 		return err
 	}
-	if status, body, err = w.post(ctx, "/callback/100001/alipay", notice.Encode(), nil); err != nil || string(body) != "success" {
+	w.posting <- struct{}{}
+	status, body, err = w.post(ctx, "/callback/100001/alipay", notice.Encode(), nil)
+	<-w.posting
+	if err != nil || string(body) != "success" {
 		return fmt.Errorf("callback: %d %s: %w", status, body, err)
 	}
 	select {
@@ -192,10 +201,11 @@ func (d *deployment) firstAttempt(ctx context.Context, since time.Time) (time.Du
 
 // newWay makes a driver for a gateway, with shops of its own until end is called.
 func newWay(d *deployment) (w *way, end func(), err error) {
-	w = &way{deployment: d, told: map[string]chan struct{}{}, client: &http.Client{
-		Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	w = &way{deployment: d, told: map[string]chan struct{}{}, posting: make(chan struct{}, callbacksAtOnce),
+		client: &http.Client{
+			Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}}
 	var ends []func() error
 	end = func() {
 		for _, e := range ends {
