@@ -37,7 +37,7 @@ type OpenAuthorizationParams struct {
 	ExpiresAt  int64
 }
 
-// Opened authorisation links; see queries.sql.
+// Opened authorisation links.
 func (q *Queries) OpenAuthorization(ctx context.Context, arg OpenAuthorizationParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, openAuthorization,
 		arg.MerchantID,

@@ -1,4 +1,4 @@
-/* Opened authorisation links; see queries.sql. */
+/* Opened authorisation links. */
 
 -- name: OpenAuthorization :execrows
 INSERT INTO buyer_authorization (merchant_id, id, app_code, nonce, account_id, return_url, state, created_at, expires_at, used_at)

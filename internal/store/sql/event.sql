@@ -1,0 +1,15 @@
+/* What happened to payments: rows are only added. */
+
+-- name: AddEvent :exec
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, detail)
+VALUES ($1, $2, $3, COALESCE((
+    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7);
+
+-- name: CountEvents :one
+SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @payment_id AND kind = @kind;
+
+-- name: CountEventsSaying :one
+SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @payment_id AND kind = @kind AND detail = @detail;
+
+-- name: Events :many
+SELECT * FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id;

@@ -1,0 +1,84 @@
+/* Payments. Lists, grouped writes and claims of deliveries are made in Go. Queries
+   named …Locking are for PostgreSQL alone: SQLite has one writer and needs no row locks. */
+
+-- name: Payment :one
+SELECT * FROM payment WHERE merchant_id = $1 AND id = $2;
+
+-- name: PaymentLocking :one
+SELECT * FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE;
+
+-- name: PaymentByOrderNo :one
+SELECT * FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
+
+-- name: MarkOpened :execrows
+UPDATE payment SET opened_at = @at, due_at = @due, lease = '', claimable_at = @due
+WHERE merchant_id = @merchant_id AND id = @id AND opened_at = 0 AND status IN ('created', 'pending');
+
+-- name: MarkAsked :execrows
+UPDATE payment SET asked_at = @at
+WHERE merchant_id = @merchant_id AND id = @id AND (asked_at < @older_than OR asked_at > @newer_than);
+
+-- name: MarkConfirmed :execrows
+UPDATE payment SET confirmed_at = @at
+WHERE merchant_id = @merchant_id AND id = @id AND (confirmed_at <= @older_than OR confirmed_at > @newer_than);
+
+-- name: HastenPayment :execrows
+UPDATE payment SET due_at = @due, claimable_at = CASE WHEN lease = '' THEN @due ELSE claimable_at END
+WHERE merchant_id = @merchant_id AND id = @id
+AND (due_at = 0 OR due_at > @due OR lease <> '' AND due_at <= @now);
+
+-- name: ClaimPayments :many
+UPDATE payment SET lease = @lease, claimable_at = @until
+WHERE (merchant_id, id) IN (
+    SELECT p.merchant_id, p.id FROM payment p WHERE p.claimable_at > 0 AND p.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
+    ORDER BY p.claimable_at LIMIT CAST(@batch AS BIGINT))
+AND +claimable_at <= @now
+RETURNING *;
+
+-- name: ClaimPaymentsLocking :many
+WITH due AS (
+    SELECT d.merchant_id, d.id FROM payment d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
+    ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
+UPDATE payment p SET lease = @lease, claimable_at = @until
+FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
+RETURNING p.*;
+
+-- name: ReschedulePayment :execrows
+UPDATE payment SET looks = looks + 1, lease = '',
+    due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
+    claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
+WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
+
+-- name: NextDuePayment :one
+SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimable_at > 0;
+
+-- name: MovePayment :execrows
+UPDATE payment SET
+    status = @status, wallet_ref = @wallet_ref, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
+    late = @late, surplus = @surplus, paid_at = @paid_at, closed_at = @closed_at,
+    due_at = @due, claimable_at = @due, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
+
+-- name: SetWalletOrderID :exec
+UPDATE payment SET wallet_order_id = @wallet_order_id WHERE merchant_id = @merchant_id AND id = @id;
+
+-- name: MarkClosing :execrows
+UPDATE payment SET close_id = @close_id, close_asked_at = @at, due_at = @due, claimable_at = @due, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND close_id = '' AND status IN ('created', 'pending');
+
+-- name: ReserveRefund :execrows
+UPDATE payment SET refunding = refunding + @minor
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'paid' AND refunding + @minor <= amount;
+
+-- name: ReleaseRefund :execrows
+UPDATE payment SET refunding = refunding - @minor
+WHERE merchant_id = @merchant_id AND id = @id AND refunding - @minor >= refunded;
+
+-- name: CountRefund :execrows
+UPDATE payment SET refunded = refunded + @minor
+WHERE merchant_id = @merchant_id AND id = @id AND refunded + @minor <= refunding;
+
+-- name: FlagPayment :execrows
+UPDATE payment SET surplus = 1 WHERE merchant_id = $1 AND id = $2;

@@ -1,0 +1,57 @@
+/* Refunds; about names see payment.sql. */
+
+-- name: HastenRefund :execrows
+UPDATE refund SET due_at = @due, claimable_at = CASE WHEN lease = '' THEN @due ELSE claimable_at END
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'pending'
+AND (due_at > @due OR lease <> '' AND due_at <= @now);
+
+-- name: AddRefund :execrows
+INSERT INTO refund (
+    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
+    failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+ON CONFLICT DO NOTHING;
+
+-- name: Refund :one
+SELECT * FROM refund WHERE merchant_id = $1 AND id = $2;
+
+-- name: RefundByOrderNo :one
+SELECT * FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
+
+-- name: RefundsOf :many
+SELECT * FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id;
+
+-- name: MoveRefund :execrows
+UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at, due_at = 0, claimable_at = 0, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
+
+-- name: MarkRefundSent :execrows
+UPDATE refund SET sends = sends + 1
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'pending' AND lease = @lease AND lease <> '';
+
+-- name: ClaimRefunds :many
+UPDATE refund SET lease = @lease, claimable_at = @until
+WHERE (merchant_id, id) IN (
+    SELECT r.merchant_id, r.id FROM refund r WHERE r.claimable_at > 0 AND r.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || r.merchant_id || '/' || r.account_id || '|%'
+    ORDER BY r.claimable_at LIMIT CAST(@batch AS BIGINT))
+AND +claimable_at <= @now
+RETURNING *;
+
+-- name: ClaimRefundsLocking :many
+WITH due AS (
+    SELECT d.merchant_id, d.id FROM refund d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
+    AND CAST(@skip AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
+    ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
+UPDATE refund r SET lease = @lease, claimable_at = @until
+FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
+RETURNING r.*;
+
+-- name: RescheduleRefund :execrows
+UPDATE refund SET looks = looks + 1, lease = '',
+    due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
+    claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
+WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
+
+-- name: NextDueRefund :one
+SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM refund WHERE claimable_at > 0;
