@@ -31,7 +31,7 @@ func (cmd auditCmd) Run(e *env) error {
 		out := json.NewEncoder(forMachines(e.stdout))
 		audit := gateway.Audit{
 			Store: o.DB, MerchantID: cmd.Merchant,
-			Notification: o.notification, RefundNotification: o.refundNotification,
+			Notification: o.Notification, RefundNotification: o.RefundNotification,
 			Differ: delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
 			Found: func(d gateway.Difference) {
 				switch {

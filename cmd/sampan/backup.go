@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -18,7 +19,7 @@ type backupCmd struct {
 
 // Run copies a SQLite database while it is served.
 func (cmd backupCmd) Run(e *env) error {
-	c, err := readConfig(cmd.Config)
+	c, err := config.Read(cmd.Config)
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func (cmd backupCmd) Run(e *env) error {
 	}
 	began := time.Now()
 	done := waiting(e.stderr, "copying and checking")
-	s, err := store.Backup(e.ctx, c.Database, c.masterKey, cmd.Out)
+	s, err := store.Backup(e.ctx, c.Database, c.MasterKey, cmd.Out)
 	done()
 	if err != nil {
 		return err
@@ -40,9 +41,9 @@ func (cmd backupCmd) Run(e *env) error {
 }
 
 // printSnapshot says what is in a copy.
-func printSnapshot(w io.Writer, c config, s store.Snapshot) {
+func printSnapshot(w io.Writer, c config.Config, s store.Snapshot) {
 	printf(w, "  %s, %s, schema %d, newest row of %s\n",
-		mebibytes(s.Bytes), several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.zone))
+		mebibytes(s.Bytes), several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.Location))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/config"
 )
 
 // The bounds of connections. Those over the limit are few and short, so that what
@@ -25,7 +27,7 @@ const (
 // connectionsOf is how many connections serve takes: what the configuration says,
 // or two thirds of the file descriptors, mostConnections at most. The others are
 // for the database, wallets and receivers.
-func connectionsOf(c config) (int, error) {
+func connectionsOf(c config.Config) (int, error) {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return 0, err

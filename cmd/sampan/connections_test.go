@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
@@ -21,8 +22,8 @@ import (
 // its address.
 func serving(t *testing.T, most int) string {
 	t.Helper()
-	c := config{Database: "sqlite:" + filepath.Join(t.TempDir(), "sampan.db"), BaseURL: "https://pay.example.com", MaxConnections: most, masterKey: storetest.MasterKey}
-	if err := c.complete(); err != nil {
+	c := config.Config{Database: "sqlite:" + filepath.Join(t.TempDir(), "sampan.db"), BaseURL: "https://pay.example.com", MaxConnections: most, MasterKey: storetest.MasterKey}
+	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}
 	s, err := newServer(t.Context(), c, slog.New(slog.DiscardHandler))
@@ -237,20 +238,20 @@ func TestTheNumberOfConnectionsFitsTheFileDescriptors(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		t.Fatal(err)
 	}
-	most, err := connectionsOf(config{})
+	most, err := connectionsOf(config.Config{})
 	if err != nil || most < 1 || most > mostConnections || uint64(most) > files.Cur*2/3 {
 		t.Errorf("%d of %d file descriptors, %v", most, files.Cur, err)
 	}
-	if most, err := connectionsOf(config{MaxConnections: 7}); err != nil || most != 7 {
+	if most, err := connectionsOf(config.Config{MaxConnections: 7}); err != nil || most != 7 {
 		t.Errorf("%d, %v", most, err)
 	}
 	if files.Cur < 1<<30 {
-		if _, err := connectionsOf(config{MaxConnections: int(files.Cur)}); err == nil || !strings.Contains(err.Error(), "max_connections: ") {
+		if _, err := connectionsOf(config.Config{MaxConnections: int(files.Cur)}); err == nil || !strings.Contains(err.Error(), "max_connections: ") {
 			t.Errorf("as many as there are descriptors: %v", err)
 		}
 	}
-	c := config{Database: "sqlite:x.db", MaxConnections: -1, masterKey: storetest.MasterKey}
-	if err := c.complete(); err == nil || !strings.Contains(err.Error(), "max_connections: ") {
+	c := config.Config{Database: "sqlite:x.db", MaxConnections: -1, MasterKey: storetest.MasterKey}
+	if err := c.Complete(); err == nil || !strings.Contains(err.Error(), "max_connections: ") {
 		t.Errorf("a number below 0: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
@@ -21,8 +22,8 @@ import (
 //
 //	go test -run '^$' -bench HostileRequests ./cmd/sampan
 func BenchmarkHostileRequests(b *testing.B) {
-	c := config{Database: "sqlite:" + filepath.Join(b.TempDir(), "sampan.db"), BaseURL: "https://pay.example.com", masterKey: storetest.MasterKey}
-	if err := c.complete(); err != nil {
+	c := config.Config{Database: "sqlite:" + filepath.Join(b.TempDir(), "sampan.db"), BaseURL: "https://pay.example.com", MasterKey: storetest.MasterKey}
+	if err := c.Complete(); err != nil {
 		b.Fatal(err)
 	}
 	s, err := newServer(b.Context(), c, slog.New(slog.DiscardHandler))

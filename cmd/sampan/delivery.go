@@ -34,7 +34,7 @@ func (cmd deliveryListCmd) Run(e *env) error {
 		}
 		rows := [][]string{{"MERCHANT", "DELIVERY", "SYSSN", "STATE", "TRIES", "NEXT", "SINCE", "URL"}}
 		for _, d := range list {
-			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), o.nextAttempt(d), when(d.CreatedAt, o.zone), d.URL})
+			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), o.nextAttempt(d), when(d.CreatedAt, o.Location), d.URL})
 		}
 		return table(e.stdout, rows)
 	})
@@ -45,7 +45,7 @@ func (o operator) nextAttempt(d store.Delivery) string {
 	if d.State != store.DeliveryDue {
 		return "-"
 	}
-	return when(d.DueAt, o.zone)
+	return when(d.DueAt, o.Location)
 }
 
 // deliveryRef names one delivery.
@@ -71,9 +71,9 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 		printf(e.stdout, "to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
 		switch d.State {
 		case store.DeliveryDue:
-			printf(e.stdout, ", next attempt at %s", when(d.DueAt, o.zone))
+			printf(e.stdout, ", next attempt at %s", when(d.DueAt, o.Location))
 		default:
-			printf(e.stdout, " since %s", when(d.DoneAt, o.zone))
+			printf(e.stdout, " since %s", when(d.DoneAt, o.Location))
 		}
 		printf(e.stdout, "\nbody   %s\n\n", d.Body)
 		attempts, err := o.Attempts(e.ctx, cmd.Merchant, cmd.Delivery)
@@ -82,7 +82,7 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 		}
 		rows := [][]string{{"#", "STARTED", "TOOK", "HTTP", "ANSWER", "WHY NOT"}}
 		for _, a := range attempts {
-			rows = append(rows, []string{strconv.Itoa(a.Number), when(a.StartedAt, o.zone), a.Took.Round(time.Millisecond).String(),
+			rows = append(rows, []string{strconv.Itoa(a.Number), when(a.StartedAt, o.Location), a.Took.Round(time.Millisecond).String(),
 				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error)})
 		}
 		return table(e.stdout, rows)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/delivery"
 )
 
@@ -45,7 +46,7 @@ func (cmd doctorCmd) Run(e *env) error {
 // doctor makes the checks and writes what they find. It never writes a secret.
 type doctor struct {
 	*env
-	config
+	config.Config
 	now    func() time.Time
 	write  bool // may try to write to the database
 	deep   bool // --deep
@@ -79,7 +80,7 @@ func (d *doctor) line(mark, what, finding, advice string) {
 // configuration reads the file, and reports whether there is one to go on with.
 func (d *doctor) configuration(path string) bool {
 	var err error
-	if d.config, err = readConfig(path); err != nil {
+	if d.Config, err = config.Read(path); err != nil {
 		d.bad("configuration", err.Error(), "every key is explained in sampan.example.toml; then run doctor again")
 		return false
 	}
@@ -93,12 +94,12 @@ func (d *doctor) configuration(path string) bool {
 	if !slices.Contains([]string{"", "json", "text"}, d.LogFormat) {
 		d.doubt("log_format", fmt.Sprintf("%q is taken for json", d.LogFormat), `say "json" or "text"`)
 	}
-	for _, p := range d.proxies {
+	for _, p := range d.Proxies {
 		if p.Bits() == 0 {
 			d.doubt("trusted_proxies", p.String()+" lets everybody choose the address that is counted against them", "name your proxies only")
 		}
 	}
-	d.good("zone", "in %s it is %s", d.Zone, when(d.now(), d.zone))
+	d.good("zone", "in %s it is %s", d.Zone, when(d.now(), d.Location))
 	d.baseURL()
 	return true
 }
@@ -112,11 +113,11 @@ func (d *doctor) configurationFile(path string) {
 	}
 	mode := info.Mode().Perm()
 	if mode&0o022 != 0 {
-		d.doubt("configuration", fmt.Sprintf("%s can be changed by %s (%v)", path, others(mode, 0o020, 0o002), mode), "chmod go-w "+path)
+		d.doubt("configuration", fmt.Sprintf("%s can be changed by %s (%v)", path, config.Writers(mode), mode), "chmod go-w "+path)
 	}
 	if u, err := url.Parse(d.Database); err == nil && u.User != nil && mode&0o044 != 0 {
 		if _, secret := u.User.Password(); secret {
-			readers := fmt.Sprintf("can be read by %s (%v)", others(mode, 0o040, 0o004), mode)
+			readers := fmt.Sprintf("can be read by %s (%v)", config.Readers(mode), mode)
 			d.doubt("configuration", path+" holds the database's password, and "+readers, "chmod 600 "+path)
 		}
 	}
@@ -151,17 +152,17 @@ func private(host string) bool {
 // does.
 func (d *doctor) masterKeyFile() {
 	const what = "master key"
-	if d.keyFile.info == nil {
+	if d.KeyFile.Info == nil {
 		d.good(what, "comes from the environment")
 		return
 	}
-	f := d.keyFile.fault(d.KeyReadable)
-	mode := d.keyFile.info.Mode().Perm()
+	f := d.KeyFile.Fault(d.KeyReadable)
+	mode := d.KeyFile.Info.Mode().Perm()
 	switch {
-	case f != (keyFault{}):
-		d.bad(what, f.finding, f.cure)
+	case f != (config.KeyFault{}):
+		d.bad(what, f.Finding, f.Cure)
 	case mode&0o044 != 0:
-		d.doubt(what, d.MasterKeyFile+" can be read by "+others(mode, 0o040, 0o004), "as it must be where that is the group or the mount of sampan alone")
+		d.doubt(what, d.MasterKeyFile+" can be read by "+config.Readers(mode), "as it must be where that is the group or the mount of sampan alone")
 	default:
 		d.good(what, "only its owner can read %s", d.MasterKeyFile)
 	}

@@ -79,7 +79,7 @@ func (d *doctor) database() {
 func (d *doctor) open() {
 	ctx, cancel := context.WithTimeout(d.ctx, openWithin)
 	defer cancel()
-	o, err := openOperator(ctx, d.config, store.OpenReadOnly)
+	o, err := openOperator(ctx, d.Config, store.OpenReadOnly)
 	if err != nil {
 		d.bad("database", err.Error(), "if it is the master key: find the one that this database was made with; without it its secrets are lost")
 		return
@@ -91,7 +91,7 @@ func (d *doctor) open() {
 	d.merchants(o)
 	d.backlog(o)
 	if !d.failed { // otherwise serve's own complaint would repeat one of those above
-		if _, err := wire(d.config, o.DB, slog.New(slog.DiscardHandler)); err != nil {
+		if _, err := wire(d.Config, o.DB, slog.New(slog.DiscardHandler)); err != nil {
 			d.bad("serve", "would not start: "+err.Error(), "")
 		}
 	}
@@ -134,7 +134,7 @@ func (d *doctor) speed(o operator) {
 
 // tryWrite returns how long a durable write takes.
 func (d *doctor) tryWrite(ctx context.Context) (time.Duration, error) {
-	db, err := store.Open(ctx, d.storeConfig(slog.New(slog.DiscardHandler)))
+	db, err := store.Open(ctx, d.StoreConfig(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return 0, err
 	}

@@ -81,7 +81,7 @@ func (d *doctor) baseURLReached() {
 // certificate says in time that one must be renewed.
 func (d *doctor) certificate(c *x509.Certificate) {
 	if c.NotAfter.Sub(d.now()) < 14*24*time.Hour {
-		d.doubt("base_url", "its certificate ends on "+when(c.NotAfter, d.zone), "renew it")
+		d.doubt("base_url", "its certificate ends on "+when(c.NotAfter, d.Location), "renew it")
 	}
 }
 

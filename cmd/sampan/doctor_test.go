@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
@@ -311,7 +312,7 @@ func TestDoctorNamesACertificateThatEndsSoon(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for days, want := range map[int]bool{-1: true, 13: true, 15: false} {
 		var out bytes.Buffer
-		d := &doctor{env: &env{ctx: context.Background(), stdout: &out}, config: config{zone: time.UTC}, now: func() time.Time { return now }}
+		d := &doctor{env: &env{ctx: context.Background(), stdout: &out}, Config: config.Config{Location: time.UTC}, now: func() time.Time { return now }}
 		d.certificate(&x509.Certificate{NotAfter: now.AddDate(0, 0, days)})
 		if got := strings.Contains(out.String(), "certificate ends"); got != want {
 			t.Errorf("%d days: %q", days, out.String())

@@ -6,12 +6,13 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
 // logger writes what the configuration asks for.
-func logger(c config, w io.Writer) *slog.Logger {
-	level, _ := c.logLevel() // checked when it was read
+func logger(c config.Config, w io.Writer) *slog.Logger {
+	level, _ := c.Level() // checked when it was read
 	options := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "text" {
 		return slog.New(once{slog.NewTextHandler(w, options)})

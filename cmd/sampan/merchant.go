@@ -162,10 +162,10 @@ func (cmd merchantListCmd) Run(e *env) error {
 					}
 				}
 				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), c.AppCode, stateOf(m, c), orDash(names), orDash(join(c.ReturnHosts)),
-					fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute), signedBy(c.SHA256Only), orAny(c.MaxAge), when(m.CreatedAt, o.zone)})
+					fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute), signedBy(c.SHA256Only), orAny(c.MaxAge), when(m.CreatedAt, o.Location)})
 			}
 			if len(credentials) == 0 {
-				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), "-", standingOf(m.Disabling), "-", "-", "-", "-", "-", when(m.CreatedAt, o.zone)})
+				rows = append(rows, []string{m.ID, m.Name, orDash(m.MCC), "-", standingOf(m.Disabling), "-", "-", "-", "-", "-", when(m.CreatedAt, o.Location)})
 			}
 		}
 		return table(e.stdout, rows)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -14,14 +15,14 @@ type migrateCmd struct {
 
 // Run brings the schema up to date, as serve does when it starts.
 func (cmd migrateCmd) Run(e *env) error {
-	c, err := readConfig(cmd.Config)
+	c, err := config.Read(cmd.Config)
 	if err != nil {
 		return err
 	}
 	if cmd.Check {
 		return checkSchema(e, c)
 	}
-	was, err := store.Migrate(e.ctx, c.storeConfig(slog.New(slog.DiscardHandler)))
+	was, err := store.Migrate(e.ctx, c.StoreConfig(slog.New(slog.DiscardHandler)))
 	switch {
 	case err != nil:
 		return err
@@ -36,7 +37,7 @@ func (cmd migrateCmd) Run(e *env) error {
 }
 
 // checkSchema says what migrate would do, and is an error if that is something.
-func checkSchema(e *env, c config) error {
+func checkSchema(e *env, c config.Config) error {
 	s, err := store.ReadSchema(e.ctx, c.Database)
 	if err != nil {
 		return err

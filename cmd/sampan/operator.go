@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -20,7 +21,7 @@ import (
 // people who run a deployment.
 type operator struct {
 	*store.DB
-	config
+	config.Config
 }
 
 // configFlag is shared by the operator's commands.
@@ -31,17 +32,12 @@ type configFlag struct {
 // openDatabase is store.Open or store.OpenReadOnly.
 type openDatabase func(context.Context, store.Config) (*store.DB, error)
 
-func openOperator(ctx context.Context, c config, open openDatabase) (operator, error) {
-	db, err := open(ctx, c.storeConfig(slog.New(slog.DiscardHandler)))
+func openOperator(ctx context.Context, c config.Config, open openDatabase) (operator, error) {
+	db, err := open(ctx, c.StoreConfig(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return operator{}, err
 	}
-	return operator{DB: db, config: c}, nil
-}
-
-// storeConfig is what the database is opened with.
-func (c *config) storeConfig(log *slog.Logger) store.Config {
-	return store.Config{DSN: c.Database, MasterKey: c.masterKey, Log: log, Connections: c.Connections}
+	return operator{DB: db, Config: c}, nil
 }
 
 // look runs fn, which only reads, on the database of the configuration file. It
@@ -57,7 +53,7 @@ func (f configFlag) change(ctx context.Context, fn func(operator) error) error {
 }
 
 func (f configFlag) open(ctx context.Context, open openDatabase, fn func(operator) error) error {
-	c, err := readConfig(f.Config)
+	c, err := config.Read(f.Config)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (cmd orphanListCmd) Run(e *env) error {
 		rows := [][]string{{"NUMBER", "ACCOUNT", "WHAT", "AMOUNT", "TRADE", "BUYER", "NOTICED", "STATE"}}
 		for _, r := range list {
 			rows = append(rows, []string{
-				r.Number, r.AccountID, cameOrWent(r), orphanAmount(r), r.TradeNo, orDash(r.BuyerID), when(r.NoticedAt, o.zone), string(r.State),
+				r.Number, r.AccountID, cameOrWent(r), orphanAmount(r), r.TradeNo, orDash(r.BuyerID), when(r.NoticedAt, o.Location), string(r.State),
 			})
 		}
 		return table(e.stdout, rows)
@@ -135,13 +135,13 @@ func (o operator) showOrphan(w io.Writer, r pay.Orphan) {
 	printf(w, "orphan    %s\nmerchant  %s, through the account %s\namount    %s, %s%s\n",
 		r.Number, r.MerchantID, r.AccountID, orphanAmount(r), cameOrWent(r), ifAny(" as ", r.RefundID))
 	printf(w, "trade     %s%s, %s by the wallet's clock\nnoticed   %s, next look %s\n",
-		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, o.zone), when(r.NoticedAt, o.zone), when(r.DueAt, o.zone))
+		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, o.Location), when(r.NoticedAt, o.Location), when(r.DueAt, o.Location))
 	if r.State == pay.OrphanOpen {
 		fmt.Fprintln(w, "state     open: no order has this number")
 		return
 	}
 	printf(w, "state     %s since %s, by %s%s\nnote      %s\n",
-		r.State, when(r.SettledAt, o.zone), r.SettledBy, ifAny(", with the order ", r.PaymentID), orDash(r.Note))
+		r.State, when(r.SettledAt, o.Location), r.SettledBy, ifAny(", with the order ", r.PaymentID), orDash(r.Note))
 }
 
 func cameOrWent(r pay.Orphan) string {

@@ -150,12 +150,12 @@ func (o operator) show(ctx context.Context, w io.Writer, p pay.Payment) error {
 	}
 	printf(w, "order     %s\nsyssn     %s\nmerchant  %s, app code %s%s\namount    %s by %s, through the account %s\nstate     %s\nmade      %s, to be paid until %s, opened %s, paid %s\n",
 		p.OrderNo, p.ID, p.MerchantID, p.AppCode, ifAny(", store ", p.StoreID), p.Amount, p.PayType.Name(), p.AccountID, stands(p),
-		when(p.CreatedAt, o.zone), when(p.ExpiresAt, o.zone), when(p.OpenedAt, o.zone), when(p.PaidAt, o.zone))
-	printf(w, "trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), when(p.DueAt, o.zone))
+		when(p.CreatedAt, o.Location), when(p.ExpiresAt, o.Location), when(p.OpenedAt, o.Location), when(p.PaidAt, o.Location))
+	printf(w, "trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), when(p.DueAt, o.Location))
 
-	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {when(p.CreatedAt, o.zone), "created", "merchant", p.Goods}}
+	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {when(p.CreatedAt, o.Location), "created", "merchant", p.Goods}}
 	for _, v := range events {
-		rows = append(rows, []string{when(v.At, o.zone), v.Kind, v.Actor, v.Detail})
+		rows = append(rows, []string{when(v.At, o.Location), v.Kind, v.Actor, v.Detail})
 	}
 	if err := section(w, rows); err != nil {
 		return err
@@ -166,14 +166,14 @@ func (o operator) show(ctx context.Context, w io.Writer, p pay.Payment) error {
 		if r.Automatic() {
 			number = "by itself"
 		}
-		rows = append(rows, []string{r.ID, number, r.Amount.String(), string(r.Status), fmt.Sprint(r.Sends), when(r.DueAt, o.zone), orDash(r.Failure)})
+		rows = append(rows, []string{r.ID, number, r.Amount.String(), string(r.Status), fmt.Sprint(r.Sends), when(r.DueAt, o.Location), orDash(r.Failure)})
 	}
 	if err := section(w, rows); err != nil {
 		return err
 	}
 	rows = [][]string{{"MONEY", "WHAT", "FROM", "TO", "AMOUNT", "TRADE"}}
 	for _, m := range movements {
-		rows = append(rows, []string{when(m.At, o.zone), string(m.Kind), m.Credit, m.Debit, m.Amount.String(), m.TradeNo})
+		rows = append(rows, []string{when(m.At, o.Location), string(m.Kind), m.Credit, m.Debit, m.Amount.String(), m.TradeNo})
 	}
 	if err := section(w, rows); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
@@ -314,7 +315,7 @@ func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var log bytes.Buffer
 		stderr := forPeople(&log) // as run has it
-		logger(config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
+		logger(config.Config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
 		if found := obeyed(log.String()); len(found) > 0 || strings.Count(log.String(), "\n") != 1 {
 			t.Errorf("%s: %v in %q", format, found, log.String())
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -14,7 +15,7 @@ type restoreCmd struct {
 
 // Run puts a backup where the database is.
 func (cmd restoreCmd) Run(e *env) error {
-	c, err := readConfig(cmd.Config)
+	c, err := config.Read(cmd.Config)
 	if err != nil {
 		return err
 	}
@@ -23,7 +24,7 @@ func (cmd restoreCmd) Run(e *env) error {
 	}
 	done := waiting(e.stderr, "copying and checking")
 	s, err := store.Restore(e.ctx, store.Restoring{
-		DSN: c.Database, MasterKey: c.masterKey, From: cmd.Backup, Replace: cmd.Replace, Now: time.Now(),
+		DSN: c.Database, MasterKey: c.MasterKey, From: cmd.Backup, Replace: cmd.Replace, Now: time.Now(),
 	})
 	done()
 	if err != nil {
@@ -34,7 +35,7 @@ func (cmd restoreCmd) Run(e *env) error {
 	if s.Kept != "" {
 		printf(e.stdout, "  the old database is kept as %s\n", s.Kept)
 	}
-	since := "of after " + when(s.Newest, c.zone)
+	since := "of after " + when(s.Newest, c.Location)
 	if s.Newest.IsZero() {
 		since = "that there were"
 	}

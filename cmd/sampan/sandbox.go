@@ -18,6 +18,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/sampanpay/sampan"
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/demo"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -230,32 +231,32 @@ func emptySandbox(dir string) error {
 
 // configure makes the gateway's configuration and writes it down, so that the
 // operator's commands work on a sandbox too.
-func (cmd sandboxCmd) configure(gatewayURL string) (config, error) {
+func (cmd sandboxCmd) configure(gatewayURL string) (config.Config, error) {
 	dir, err := filepath.Abs(cmd.Data)
 	if err != nil {
-		return config{}, err
+		return config.Config{}, err
 	}
 	keyFile := filepath.Join(dir, sandboxKey)
 	if _, err := os.Stat(keyFile); errors.Is(err, os.ErrNotExist) {
 		if err := writeFile(keyFile, []byte(strings.ToLower(newCode(32))+"\n")); err != nil {
-			return config{}, err
+			return config.Config{}, err
 		}
 	}
-	c := config{
+	c := config.Config{
 		Listen: cmd.Gateway, BaseURL: gatewayURL, Database: "sqlite:" + filepath.Join(dir, sandboxDB),
 		MasterKeyFile: keyFile, LogFormat: "text",
-		Delivery: deliveryConfig{Allow: []delivery.Allow{
+		Delivery: config.Delivery{Allow: []delivery.Allow{
 			{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
 		}},
 	}
 	text, err := toml.Marshal(c)
 	if err != nil {
-		return config{}, err
+		return config.Config{}, err
 	}
 	if err := writeFile(filepath.Join(dir, sandboxConfig), text); err != nil {
-		return config{}, err
+		return config.Config{}, err
 	}
-	return c, c.complete()
+	return c, c.Complete()
 }
 
 // seedSandbox makes sure of the demo merchant, its app code without stores, and

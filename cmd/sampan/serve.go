@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+
+	"github.com/sampanpay/sampan/internal/config"
 )
 
 type serveCmd struct {
@@ -14,14 +16,14 @@ type serveCmd struct {
 
 // Run serves until it is told to stop.
 func (cmd serveCmd) Run(e *env) error {
-	c, err := readConfig(cmd.Config)
+	c, err := config.Read(cmd.Config)
 	if err != nil {
 		return err
 	}
 	if c.BaseURL == "" {
 		return fmt.Errorf("%s: base_url: missing; it is how buyers and wallets reach this server", cmd.Config)
 	}
-	if err := c.keyFile.check(c.KeyReadable); err != nil {
+	if err := c.KeyFile.Check(c.KeyReadable); err != nil {
 		return fmt.Errorf("%s: %w", cmd.Config, err)
 	}
 	log := logger(c, e.stderr)

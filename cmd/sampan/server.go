@@ -14,6 +14,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/checkout"
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/store"
@@ -39,15 +40,15 @@ type server struct {
 
 // newServer brings the database's schema up to date, opens it and wires the
 // rooms. The caller closes it.
-func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error) {
-	was, err := store.Migrate(ctx, c.storeConfig(log))
+func newServer(ctx context.Context, c config.Config, log *slog.Logger) (*server, error) {
+	was, err := store.Migrate(ctx, c.StoreConfig(log))
 	if err != nil {
 		return nil, err
 	}
 	if len(was.Pending) > 0 {
 		log.InfoContext(ctx, "schema raised", "database", was.Place, "from", was.Have, "to", was.Want)
 	}
-	db, err := store.Open(ctx, c.storeConfig(log))
+	db, err := store.Open(ctx, c.StoreConfig(log))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func newServer(ctx context.Context, c config, log *slog.Logger) (*server, error)
 }
 
 // wire puts the rooms together over an open database.
-func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
+func wire(c config.Config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 	s := &server{store: db, log: log, ready: newReadiness(db.Ready, log, "recover", "delivery")}
 	if s.most, err = connectionsOf(c); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -68,7 +69,7 @@ func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 	s.sender, err = delivery.New(delivery.Config{
 		Store: db, Client: delivery.NewClient(guard), Now: time.Now, Log: log,
 		Turned: s.ready.loops["delivery"].turned,
-		Gaps:   durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
+		Gaps:   config.Durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
 	})
 	if err != nil {
 		return nil, err
@@ -78,21 +79,21 @@ func wire(c config, db *store.DB, log *slog.Logger) (_ *server, err error) {
 		return nil, err
 	}
 	s.gateway, err = gateway.New(gateway.Config{
-		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.zone, Log: log,
+		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.Location, Log: log,
 		HTTP:               walletClient(),
-		Notification:       c.notification,
-		RefundNotification: c.refundNotification,
+		Notification:       c.Notification,
+		RefundNotification: c.RefundNotification,
 		Wake:               s.sender.Wake,
 		Turned:             s.ready.loops["recover"].turned,
 		DirectPayURL:       c.PayURL == "direct",
-		Looks:              durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
+		Looks:              config.Durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
 		Late: c.Late, RefundWindow: time.Duration(c.RefundDays) * 24 * time.Hour,
 	})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	calls := api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.zone, TrustedProxies: c.proxies, TroubleStatus: c.TroubleStatus})
+	calls := api.New(api.Config{Gateway: s.gateway, Store: db, Log: log, Zone: c.Location, TrustedProxies: c.Proxies, TroubleStatus: c.TroubleStatus})
 	calls.Register(mux)
 	s.overloaded = calls.Overloaded
 	checkout.New(checkout.Config{

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sampanpay/sampan/internal/config"
 )
 
 func TestTheConfigurationChoosesTheStatusOfTrouble(t *testing.T) {
@@ -19,7 +21,7 @@ func TestTheConfigurationChoosesTheStatusOfTrouble(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := readConfig(file)
+		c, err := config.Read(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -161,7 +161,7 @@ func (cmd walletListCmd) Run(e *env) error {
 				settings = append(settings, name+"="+shortened(a.Settings[name]))
 			}
 			rows = append(rows, []string{a.ID, a.Wallet, state(a.Disabled), join(a.PayTypes), join(a.Currencies),
-				orDash(strings.Join(settings, " ")), orDash(join(slices.Sorted(maps.Keys(a.Secrets)))), when(a.CreatedAt, o.zone)})
+				orDash(strings.Join(settings, " ")), orDash(join(slices.Sorted(maps.Keys(a.Secrets)))), when(a.CreatedAt, o.Location)})
 		}
 		return table(e.stdout, rows)
 	})

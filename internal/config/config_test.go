@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -25,7 +25,7 @@ func TestTheExampleShowsEveryKeyAndCanBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := regexp.MustCompile(`(?m)^#([a-z_]+ = )`).ReplaceAllString(string(text), "$1")
-	for _, name := range tomlKeys(reflect.TypeFor[config]()) {
+	for _, name := range tomlKeys(reflect.TypeFor[Config]()) {
 		if !regexp.MustCompile(`(?m)^(` + name + ` = |\[` + name + `\]$)`).MatchString(shown) {
 			t.Errorf("%s is not shown", name)
 		}
@@ -34,7 +34,7 @@ func TestTheExampleShowsEveryKeyAndCanBeRead(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(shown, "/etc/sampan/master.key", key)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := readConfig(path)
+	c, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func TestADatabaseOfTwoSlashesIsRefused(t *testing.T) {
 		"sqlite://sampan.db": false, "sqlite://var/lib/sampan.db": false,
 		"sqlite:sampan.db": true, "sqlite:/var/lib/sampan.db": true, "sqlite:///var/lib/sampan.db": true,
 	} {
-		c := config{Database: dsn}
-		if err := c.complete(); err == nil || strings.Contains(err.Error(), "two slashes") == fine {
+		c := Config{Database: dsn}
+		if err := c.Complete(); err == nil || strings.Contains(err.Error(), "two slashes") == fine {
 			t.Errorf("%s: %v", dsn, err)
 		}
 	}
@@ -71,7 +71,7 @@ func tomlKeys(of reflect.Type) (keys []string) {
 	for i := range of.NumField() {
 		f := of.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
-		if name == "" {
+		if name == "" || name == "-" {
 			continue
 		}
 		keys = append(keys, name)
@@ -90,7 +90,7 @@ func TestTheStatusOfTroubleIsOneOfTwo(t *testing.T) {
 		if err := os.WriteFile(path, []byte("database = \"sqlite:x.db\"\n"+line), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := readConfig(path)
+		c, err := Read(path)
 		if want == 0 && (err == nil || !strings.Contains(err.Error(), "trouble_status: 500 is neither 200 nor 503")) || want != 0 && (err != nil || c.TroubleStatus != want) {
 			t.Errorf("%q: got %d, %v", line, c.TroubleStatus, err)
 		}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -20,11 +20,11 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// config is the file that serve and the operator's commands read. Every key is
+// Config is the file that serve and the operator's commands read. Every key is
 // explained in sampan.example.toml. The environment wins over the file for the
 // few values that differ between machines: SAMPAN_LISTEN, SAMPAN_BASE_URL,
 // SAMPAN_DATABASE, SAMPAN_MASTER_KEY.
-type config struct {
+type Config struct {
 	Listen         string   `toml:"listen,omitempty"`
 	BaseURL        string   `toml:"base_url,omitempty"`
 	Database       string   `toml:"database,omitempty"`
@@ -41,72 +41,75 @@ type config struct {
 	TroubleStatus  int      `toml:"trouble_status,omitempty"`
 
 	Late     map[pay.Status]gateway.LatePolicy `toml:"late,omitempty"`
-	Delivery deliveryConfig                    `toml:"delivery,omitempty"`
-	Recover  recoverConfig                     `toml:"recover,omitempty"`
+	Delivery Delivery                          `toml:"delivery,omitempty"`
+	Recover  Recover                           `toml:"recover,omitempty"`
 
-	masterKey pay.Secret
-	keyFile   keyFile // zero if the key came from the environment
-	zone      *time.Location
-	proxies   []netip.Prefix
+	MasterKey pay.Secret     `toml:"-"`
+	KeyFile   KeyFile        `toml:"-"` // zero if the key came from the environment
+	Location  *time.Location `toml:"-"` // of Zone
+	Proxies   []netip.Prefix `toml:"-"` // of TrustedProxies
 }
 
-type deliveryConfig struct {
+// Delivery is the table of the notifications to merchants.
+type Delivery struct {
 	Ports   []uint16         `toml:"ports,omitempty"`
 	Allow   []delivery.Allow `toml:"allow,omitempty"`
-	Gaps    []duration       `toml:"gaps,omitempty"`
-	Timeout duration         `toml:"timeout,omitempty"`
-	Lease   duration         `toml:"lease,omitempty"`
+	Gaps    []Duration       `toml:"gaps,omitempty"`
+	Timeout Duration         `toml:"timeout,omitempty"`
+	Lease   Duration         `toml:"lease,omitempty"`
 }
 
-type recoverConfig struct {
-	Looks  []duration `toml:"looks,omitempty"`
-	Margin duration   `toml:"margin,omitempty"`
-	Lease  duration   `toml:"lease,omitempty"`
+// Recover is the table of the inquiries at wallets.
+type Recover struct {
+	Looks  []Duration `toml:"looks,omitempty"`
+	Margin Duration   `toml:"margin,omitempty"`
+	Lease  Duration   `toml:"lease,omitempty"`
 }
 
-// duration is a time.Duration that reads as "2m" or "10s".
-type duration time.Duration
+// Duration is a time.Duration that reads as "2m" or "10s".
+type Duration time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (d *duration) UnmarshalText(text []byte) error {
+func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil || v <= 0 {
 		return fmt.Errorf("%q is not a duration such as \"90s\" or \"2h\"", text)
 	}
-	*d = duration(v)
+	*d = Duration(v)
 	return nil
 }
 
 // MarshalText implements encoding.TextMarshaler.
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-func durations(ds []duration) []time.Duration {
-	var out []time.Duration // nil, for the default, if there are none
+// Durations are plain ones; nil, for the default, if there are none.
+func Durations(ds []Duration) []time.Duration {
+	var out []time.Duration
 	for _, d := range ds {
 		out = append(out, time.Duration(d))
 	}
 	return out
 }
 
-// readConfig reads and checks a configuration file. Errors name the key.
-func readConfig(path string) (config, error) {
+// Read reads and checks a configuration file. Errors name the key.
+func Read(path string) (Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return config{}, fmt.Errorf("read the configuration: %w", err)
+		return Config{}, fmt.Errorf("read the configuration: %w", err)
 	}
-	var c config
+	var c Config
 	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	if err := decoder.Decode(&c); err != nil {
-		return config{}, fmt.Errorf("%s: %w", path, unreadable(err))
+		return Config{}, fmt.Errorf("%s: %w", path, unreadable(err))
 	}
 	for name, value := range map[string]*string{"LISTEN": &c.Listen, "BASE_URL": &c.BaseURL, "DATABASE": &c.Database} {
 		if v := os.Getenv("SAMPAN_" + name); v != "" {
 			*value = v
 		}
 	}
-	c.masterKey = pay.Secret(os.Getenv("SAMPAN_MASTER_KEY"))
-	if err := c.complete(); err != nil {
-		return config{}, fmt.Errorf("%s: %w", path, err)
+	c.MasterKey = pay.Secret(os.Getenv("SAMPAN_MASTER_KEY"))
+	if err := c.Complete(); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
@@ -131,20 +134,20 @@ func unreadable(err error) error {
 	return err
 }
 
-// complete fills in the defaults and checks the values.
-func (c *config) complete() error {
+// Complete fills in the defaults and checks the values.
+func (c *Config) Complete() error {
 	if c.Database == "" {
 		return errors.New(`database: missing; for example "sqlite:/var/lib/sampan/sampan.db"`)
 	}
 	if path, ok := strings.CutPrefix(c.Database, "sqlite://"); ok && !strings.HasPrefix(path, "/") {
 		return fmt.Errorf("database: two slashes would name /%[1]s, in the root directory: write sqlite:%[1]s or sqlite:/%[1]s", path)
 	}
-	if c.masterKey == "" {
+	if c.MasterKey == "" {
 		if c.MasterKeyFile == "" {
 			return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: " + makeKey)
 		}
 		var err error
-		if c.masterKey, c.keyFile, err = readKeyFile(c.MasterKeyFile); err != nil {
+		if c.MasterKey, c.KeyFile, err = readKeyFile(c.MasterKeyFile); err != nil {
 			return fmt.Errorf("master_key_file: %w", err)
 		}
 	}
@@ -155,7 +158,7 @@ func (c *config) complete() error {
 		c.Zone = "Asia/Hong_Kong"
 	}
 	var err error
-	if c.zone, err = time.LoadLocation(c.Zone); err != nil {
+	if c.Location, err = time.LoadLocation(c.Zone); err != nil {
 		return fmt.Errorf("zone: %w", err)
 	}
 	switch c.PayURL {
@@ -187,29 +190,35 @@ func (c *config) complete() error {
 	if err := gateway.CheckLate(c.Late); err != nil {
 		return fmt.Errorf("late: %w", err)
 	}
-	c.proxies = nil
+	c.Proxies = nil
 	for _, text := range c.TrustedProxies {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
 			return fmt.Errorf("trusted_proxies: %q is not a prefix such as 10.0.0.0/8", text)
 		}
-		c.proxies = append(c.proxies, prefix)
+		c.Proxies = append(c.Proxies, prefix)
 	}
-	if _, err := c.logLevel(); err != nil {
+	if _, err := c.Level(); err != nil {
 		return err
 	}
 	return nil
 }
 
-// notification writes the body that tells a merchant of a payment.
-func (c *config) notification(p pay.Payment) []byte { return delivery.Body(p, c.zone) }
-
-// refundNotification is notification for a refund.
-func (c *config) refundNotification(r pay.Refund, p pay.Payment) []byte {
-	return delivery.RefundBody(r, p, c.zone)
+// StoreConfig is what the database is opened with.
+func (c *Config) StoreConfig(log *slog.Logger) store.Config {
+	return store.Config{DSN: c.Database, MasterKey: c.MasterKey, Log: log, Connections: c.Connections}
 }
 
-func (c *config) logLevel() (slog.Level, error) {
+// Notification writes the body that tells a merchant of a payment.
+func (c *Config) Notification(p pay.Payment) []byte { return delivery.Body(p, c.Location) }
+
+// RefundNotification is Notification for a refund.
+func (c *Config) RefundNotification(r pay.Refund, p pay.Payment) []byte {
+	return delivery.RefundBody(r, p, c.Location)
+}
+
+// Level is the log level.
+func (c *Config) Level() (slog.Level, error) {
 	var level slog.Level
 	if c.LogLevel == "" {
 		return slog.LevelInfo, nil

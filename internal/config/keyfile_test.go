@@ -1,7 +1,6 @@
-package main
+package config
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,52 +51,17 @@ func TestServeRefusesAKeyThatOthersMayChangeOrRead(t *testing.T) {
 		if err := os.Chmod(target, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		config := config{Database: "sqlite:x.db", MasterKeyFile: key, KeyReadable: c.readable}
-		if err := config.complete(); err != nil || len(config.masterKey.Reveal()) != 64 {
+		conf := Config{Database: "sqlite:x.db", MasterKeyFile: key, KeyReadable: c.readable}
+		if err := conf.Complete(); err != nil || len(conf.MasterKey.Reveal()) != 64 {
 			t.Fatal(err)
 		}
-		err := config.keyFile.check(config.KeyReadable)
+		err := conf.KeyFile.Check(conf.KeyReadable)
 		switch {
 		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), "master_key_file: "+key+" "+c.want)):
 			t.Errorf("%v in %v, readable %v: %v, want %q", c.mode, c.directory, c.readable, err, c.want)
 		}
 	}
-	if err := (keyFile{}).check(false); err != nil {
+	if err := (KeyFile{}).Check(false); err != nil {
 		t.Errorf("a key from the environment: %v", err)
-	}
-}
-
-func TestDoctorSaysWhoElseCanChangeOrReadTheConfiguration(t *testing.T) {
-	const password = "holds the database's password, and can be read by "
-	for _, c := range []struct {
-		mode     os.FileMode
-		database string
-		want     string // "" if nothing is said
-	}{
-		{0o600, "postgres://u:hidden@127.0.0.1:1/x", ""},
-		{0o644, "postgres://u@127.0.0.1:1/x", ""},
-		{0o644, "sqlite:x.db", ""},
-		{0o640, "postgres://u:hidden@127.0.0.1:1/x", password + "its group (-rw-r-----)"},
-		{0o644, "postgres://u:hidden@127.0.0.1:1/x", password + "every user of this machine"},
-		{0o664, "sqlite:x.db", "can be changed by its group (-rw-rw-r--)"},
-		{0o666, "sqlite:x.db", "can be changed by every user of this machine"},
-	} {
-		dir := t.TempDir()
-		key, file := filepath.Join(dir, "master.key"), filepath.Join(dir, "sampan.toml")
-		c.database = strings.Replace(c.database, "sqlite:", "sqlite:"+dir+"/", 1)
-		text := fmt.Sprintf("database = %q\nmaster_key_file = %q\n", c.database, key)
-		for name, text := range map[string]string{key: strings.Repeat("0f", 32), file: text} {
-			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.Chmod(file, c.mode); err != nil {
-			t.Fatal(err)
-		}
-		said := prints(t, "doctor", "--offline", "--config", file)
-		doubted := strings.Contains(said, "! configuration ")
-		if doubted != (c.want != "") || c.want != "" && !strings.Contains(said, "! configuration   "+file+" "+c.want) || strings.Contains(said, "hidden") {
-			t.Errorf("%v, %.20s: want %q in\n%s", c.mode, c.database, c.want, said)
-		}
 	}
 }
