@@ -71,7 +71,7 @@ func TestAuditFindsARowThatWasChangedByHand(t *testing.T) {
 		for _, c := range []struct{ by, undo, syssn, what, stored, want string }{
 			{"UPDATE movement SET amount = amount + 1 WHERE kind = 'payment'", "UPDATE movement SET amount = amount - 1 WHERE kind = 'payment'",
 				paid.ID, "movement ", "payment: 12.31 HKD from merchant to wallet:alipay, trade ", "payment: 12.30 HKD from merchant to wallet:alipay, trade "},
-			{"UPDATE payment SET refunded = 0", "UPDATE payment SET refunded = 30 WHERE refunding = 30", paid.ID, "refunded", "0.00 HKD", "0.30 HKD"},
+			{"UPDATE payment SET refunded = 0", "UPDATE payment SET refunded = 30 WHERE reserved = 30", paid.ID, "refunded", "0.00 HKD", "0.30 HKD"},
 			// Nobody has paid it, so that only its fingerprint knows.
 			{"UPDATE payment SET amount = 1 WHERE order_no = 'OPEN'", "UPDATE payment SET amount = 1230 WHERE order_no = 'OPEN'",
 				open.ID, "order", "0.01 HKD by 801107 as OPEN", "what the merchant's request asked for"},

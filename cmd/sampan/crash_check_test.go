@@ -163,8 +163,8 @@ func (d *dossier) checkState() {
 	if back := d.sum(); paid && d.closed && (!d.payment.Late || back != d.request.Amount) {
 		d.wrong("%s was closed and is paid (late %t), and %d of %d went back", d.number, d.payment.Late, back, d.request.Amount)
 	}
-	if d.payment.Late && !d.closing || d.payment.Surplus {
-		d.wrong("%s is late (%t) or has surplus money (%t)", d.number, d.payment.Late, d.payment.Surplus)
+	if d.payment.Late && !d.closing || d.payment.Flagged {
+		d.wrong("%s is late (%t) or has surplus money (%t)", d.number, d.payment.Late, d.payment.Flagged)
 	}
 }
 
@@ -280,8 +280,8 @@ func (d *dossier) checkMoney(t *testing.T) {
 		d.wrong("%s: the wallet was paid (%d) and gave back %d times; here the money is %+v and the events are %+v",
 			d.number, want, len(d.returned), lines, events)
 	}
-	if p, back := d.payment, d.sum(); p.Refunded != back || p.Refunding != back {
-		d.wrong("%s: %d went back, and here it is %d, with %d reserved", d.number, back, p.Refunded, p.Refunding)
+	if p, back := d.payment, d.sum(); p.Refunded != back || p.Reserved != back {
+		d.wrong("%s: %d went back, and here it is %d, with %d reserved", d.number, back, p.Refunded, p.Reserved)
 	}
 }
 

@@ -329,9 +329,9 @@ func (d *doctor) backlog(o operator) {
 		waits = true
 		d.doubt(what, fmt.Sprintf("%d notifications were given up", b.Dead), "sampan delivery list --state dead; then sampan delivery resend")
 	}
-	if b.Surplus > 0 {
+	if b.Flagged > 0 {
 		waits = true
-		d.doubt(what, fmt.Sprintf("%d orders need a look: money that is not their own, or that contradicts itself", b.Surplus), "sampan payment show tells why; the log has their syssn: payment needs a look")
+		d.doubt(what, fmt.Sprintf("%d orders need a look: money that is not their own, or that contradicts itself", b.Flagged), "sampan payment show tells why; the log has their syssn: payment needs a look")
 	}
 	if !waits {
 		d.good(what, "nothing waits")

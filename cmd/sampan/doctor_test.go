@@ -160,7 +160,7 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 				URL: "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: ago})
 		}
 		err := db.Tx(t.Context(), func(tx *store.Tx) error {
-			surplus.Status, surplus.Surplus, surplus.DueAt = pay.Paid, true, time.Time{}
+			surplus.Status, surplus.Flagged, surplus.DueAt = pay.Paid, true, time.Time{}
 			if _, err := tx.MovePayment(surplus, pay.Created); err != nil {
 				return err
 			}

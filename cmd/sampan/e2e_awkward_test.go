@@ -193,7 +193,7 @@ func (b *bookkeeper) audit(t *testing.T, orders int) {
 	defer db.Close()
 	var movements, payments, right int
 	err = db.QueryRow(`
-		SELECT count(*), count(DISTINCT m.payment_id), count(CASE WHEN m.kind = 'payment' AND m.amount = p.amount AND p.surplus = 0 THEN 1 END)
+		SELECT count(*), count(DISTINCT m.payment_id), count(CASE WHEN m.kind = 'payment' AND m.amount = p.amount AND p.flagged = 0 THEN 1 END)
 		FROM movement m JOIN payment p ON p.merchant_id = m.merchant_id AND p.id = m.payment_id`).Scan(&movements, &payments, &right)
 	if err != nil || movements != orders || payments != orders || right != orders {
 		t.Errorf("%d movements of %d payments, %d of them right (%v), want %d", movements, payments, right, err, orders)

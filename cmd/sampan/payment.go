@@ -191,7 +191,7 @@ func stands(p pay.Payment) string {
 	if p.Late {
 		words = append(words, "late")
 	}
-	switch left := (pay.Amount{Minor: p.Refunding - p.Refunded, Currency: p.Amount.Currency}); {
+	switch left := (pay.Amount{Minor: p.Reserved - p.Refunded, Currency: p.Amount.Currency}); {
 	case p.Refunded == p.Amount.Minor:
 		words = append(words, "refunded")
 	case p.Refunded > 0:
@@ -208,7 +208,7 @@ func stands(p pay.Payment) string {
 	if p.Failure != "" {
 		words = append(words, "the wallet says "+p.Failure)
 	}
-	if p.Surplus {
+	if p.Flagged {
 		words = append(words, "needs a look")
 	}
 	return strings.Join(words, ", ")

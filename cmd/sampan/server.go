@@ -86,7 +86,7 @@ func wire(c config.Config, db *store.DB, log *slog.Logger) (_ *server, err error
 		Wake:               s.sender.Wake,
 		Turned:             s.ready.loops["recover"].turned,
 		DirectPayURL:       c.PayURL == "direct",
-		Looks:              config.Durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
+		InquiryGaps:        config.Durations(c.Recover.Looks), Margin: time.Duration(c.Recover.Margin), Lease: time.Duration(c.Recover.Lease),
 		Late: c.Late, RefundWindow: time.Duration(c.RefundDays) * 24 * time.Hour,
 	})
 	if err != nil {

@@ -131,7 +131,7 @@ func (a *API) paymentAnswer(o gateway.Order, told outcome) paymentAnswer {
 		ChnlSn:     o.TradeNo,
 	}
 	if o.PayType == pay.AlipayServiceWindow {
-		ans.PayURL, ans.PayParams = nil, &payParams{TradeNo: o.WalletRef, URL: o.PayURL}
+		ans.PayURL, ans.PayParams = nil, &payParams{TradeNo: o.Checkout, URL: o.PayURL}
 	}
 	return ans
 }

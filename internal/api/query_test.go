@@ -44,10 +44,10 @@ func TestQueryCodesAreStatuses(t *testing.T) {
 func TestTheCancelFlagTellsWhetherAnOrderStands(t *testing.T) {
 	hundred := pay.Amount{Minor: 100, Currency: "HKD"}
 	for want, all := range map[string][]pay.Payment{
-		"0": {{Status: pay.Pending}, {Status: pay.Paid}, {Status: pay.Paid, Refunding: 100}, {Status: pay.Paid, Late: true}, {Status: pay.Paid, Late: true, Refunding: 99}, {Status: pay.Expired}},
+		"0": {{Status: pay.Pending}, {Status: pay.Paid}, {Status: pay.Paid, Reserved: 100}, {Status: pay.Paid, Late: true}, {Status: pay.Paid, Late: true, Reserved: 99}, {Status: pay.Expired}},
 		"2": {{Status: pay.Closed}},
-		"3": {{Status: pay.Paid, Refunding: 100, Refunded: 100}, {Status: pay.Paid, Late: true, Refunding: 100}, {Status: pay.Paid, Late: true, Refunding: 100, Refunded: 100}},
-		"5": {{Status: pay.Paid, Refunding: 100, Refunded: 1}, {Status: pay.Paid, Late: true, Refunding: 50, Refunded: 50}},
+		"3": {{Status: pay.Paid, Reserved: 100, Refunded: 100}, {Status: pay.Paid, Late: true, Reserved: 100}, {Status: pay.Paid, Late: true, Reserved: 100, Refunded: 100}},
+		"5": {{Status: pay.Paid, Reserved: 100, Refunded: 1}, {Status: pay.Paid, Late: true, Reserved: 50, Refunded: 50}},
 	} {
 		for _, p := range all {
 			p.Amount = hundred

@@ -59,7 +59,7 @@ func (o *office) kept(t *testing.T) (words []string) {
 	payments, err := o.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 10_000})
 	must(t, err)
 	for _, p := range payments {
-		words = append(words, fmt.Sprint(p.ID, p.OrderNo, p.Status, p.CloseID, p.WalletRef))
+		words = append(words, fmt.Sprint(p.ID, p.OrderNo, p.Status, p.CloseID, p.Checkout))
 		refunds, err := o.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
 		must(t, err)
 		for _, r := range refunds {

@@ -117,7 +117,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 		v.show(w, http.StatusOK, "guide")
 		return
 	}
-	if p.Status == pay.Pending && p.WalletRef != "" {
+	if p.Status == pay.Pending && p.Checkout != "" {
 		c.inApp(w, v, token, p, from.alipay || insists)
 		return
 	}

@@ -352,7 +352,7 @@ func TestTheStatusIsPlainAndFresh(t *testing.T) {
 // goingBack is money that came when nobody wanted it any more.
 func goingBack() *payments {
 	f := ended(pay.Paid)
-	f.Late, f.Refunding = true, f.Amount.Minor
+	f.Late, f.Reserved = true, f.Amount.Minor
 	return f
 }
 
@@ -362,7 +362,7 @@ func TestMoneyThatGoesBackIsNoPaymentToTheBuyer(t *testing.T) {
 	done := goingBack()
 	done.Refunded = done.Amount.Minor
 	asked := ended(pay.Paid)
-	asked.Refunding, asked.Refunded = asked.Amount.Minor, asked.Amount.Minor // by the merchant
+	asked.Reserved, asked.Refunded = asked.Amount.Minor, asked.Amount.Minor // by the merchant
 	for name, f := range map[string]*payments{"on its way": goingBack(), "back": done, "given back by the merchant": asked} {
 		for _, path := range []string{"/pay/tok", "/return/tok"} {
 			w := get(t, f, path)
@@ -377,7 +377,7 @@ func TestMoneyThatGoesBackIsNoPaymentToTheBuyer(t *testing.T) {
 		}
 	}
 	part := ended(pay.Paid)
-	part.Refunding, part.Refunded = 5, 5
+	part.Reserved, part.Refunded = 5, 5
 	shows(t, get(t, part, "/return/tok"), "Payment complete")
 }
 

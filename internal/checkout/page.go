@@ -92,7 +92,7 @@ func (c *Checkout) inApp(w http.ResponseWriter, v *view, token string, p pay.Pay
 	v.Result = "../return/" + token + v.query()
 	v.Next = "../return/" + token + v.query("again", "1")
 	if inside {
-		v.Trade = p.WalletRef
+		v.Trade = p.Checkout
 		w.Header().Set("Content-Security-Policy", policy+bridgePolicy)
 		v.show(w, http.StatusOK, "window")
 		return

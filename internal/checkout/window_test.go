@@ -21,7 +21,7 @@ import (
 // inWindow is a payment that is paid inside the Alipay app.
 func inWindow() *payments {
 	f := pending()
-	f.wallet, f.PayType, f.WalletRef, f.Amount.Currency = "", pay.AlipayServiceWindow, "2026050422001446881000041395", "CNY"
+	f.wallet, f.PayType, f.Checkout, f.Amount.Currency = "", pay.AlipayServiceWindow, "2026050422001446881000041395", "CNY"
 	return f
 }
 
@@ -88,7 +88,7 @@ func TestTheWindowOpensOnlyForWhatCanBePaid(t *testing.T) {
 	for name, f := range map[string]*payments{
 		"paid": ended(pay.Paid), "expired": ended(pay.Expired), "closed": ended(pay.Closed), "failed": ended(pay.Failed),
 	} {
-		f.WalletRef = "2026050422001446881000041395"
+		f.Checkout = "2026050422001446881000041395"
 		w := get(t, f, "/pay/tok?open=1", "User-Agent", alipayApp(t))
 		hides(t, w, "data-trade")
 		shows(t, w, `<body class="`+name+`">`)
@@ -96,7 +96,7 @@ func TestTheWindowOpensOnlyForWhatCanBePaid(t *testing.T) {
 	late := inWindow()
 	late.ExpiresAt = noon
 	hides(t, get(t, late, "/pay/tok", "User-Agent", alipayApp(t)), "data-trade")
-	for _, unregistered := range []func(*payments){func(f *payments) { f.WalletRef = "" }, func(f *payments) { f.Status = pay.Created }} {
+	for _, unregistered := range []func(*payments){func(f *payments) { f.Checkout = "" }, func(f *payments) { f.Status = pay.Created }} {
 		f := inWindow()
 		unregistered(f)
 		if w := get(t, f, "/pay/tok", "User-Agent", alipayApp(t)); w.Code != http.StatusServiceUnavailable {

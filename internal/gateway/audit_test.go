@@ -213,7 +213,7 @@ func TestBooksOfEveryKindOfPaymentAreInOrder(t *testing.T) {
 		var kinds []string
 		for no := range a.ids {
 			p := a.stored(a.ids[no])
-			kinds = append(kinds, fmt.Sprint(p.Status, p.Late, p.Surplus, p.Refunded > 0, p.Refunding > p.Refunded))
+			kinds = append(kinds, fmt.Sprint(p.Status, p.Late, p.Flagged, p.Refunded > 0, p.Reserved > p.Refunded))
 		}
 		slices.Sort(kinds)
 		if kinds = slices.Compact(kinds); len(kinds) < 14 {

@@ -358,7 +358,7 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 			return p
 		}, paidBy("T1"), func(p pay.Payment) bool { return p.Status == pay.Paid && p.Late }},
 		"of one that is paid by another trade": {func(b *bench) pay.Payment { return b.paid("A1") }, paidBy("T2"),
-			func(p pay.Payment) bool { return p.Surplus && p.DueAt.IsZero() }},
+			func(p pay.Payment) bool { return p.Flagged && p.DueAt.IsZero() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, b *bench) {
@@ -397,7 +397,7 @@ func TestASecondTradesMessageThatCameTooSoonIsConfirmedInTheEnd(t *testing.T) {
 		b.pass(time.Second)
 		b.recoverDue()
 		movements, _ := b.books(p.ID)
-		if got := b.stored(p.ID); got.TradeNo != "T1" || !got.Surplus || !got.DueAt.IsZero() || len(movements) != 2 || movements[1].TradeNo != "T2" {
+		if got := b.stored(p.ID); got.TradeNo != "T1" || !got.Flagged || !got.DueAt.IsZero() || len(movements) != 2 || movements[1].TradeNo != "T2" {
 			t.Errorf("stored %+v, %+v", got, movements)
 		}
 		if b.wallet.count() != 4 { // to make the address, for each message, and for the look
@@ -466,7 +466,7 @@ func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
 				b.pass(15 * time.Minute)
 				b.recoverDue()
 				movements, _ := b.books(p.ID)
-				if got := b.stored(p.ID); !got.Surplus || len(movements) != 2 || !got.DueAt.IsZero() {
+				if got := b.stored(p.ID); !got.Flagged || len(movements) != 2 || !got.DueAt.IsZero() {
 					t.Errorf("stored %+v, %v", got, movements)
 				}
 			})

@@ -116,7 +116,7 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 		}
 		now := g.Now()
 		p.CloseID = g.numberUnder(p, "closing", p.OrderNo, p.Fingerprint, 0)
-		p.CloseAskedAt, p.DueAt = now, now.Add(g.Looks[0])
+		p.CloseAskedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
 		if isNew, err = tx.MarkClosing(p); err != nil || !isNew {
 			return err
 		}

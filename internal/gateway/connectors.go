@@ -139,10 +139,10 @@ func (g *Gateway) orderOf(ctx context.Context, p pay.Payment) (wallet.Order, err
 		subject = sub.Name
 	}
 	return wallet.Order{
-		ID: cmp.Or(p.WalletOrderID, p.ID), PayType: p.PayType, Amount: p.Amount, Subject: subject,
+		ID: cmp.Or(p.WalletNumber, p.ID), PayType: p.PayType, Amount: p.Amount, Subject: subject,
 		CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
 		NotifyURL: g.callbackURL(p), ReturnURL: g.returnURL(p),
-		OpenID: p.OpenID, NoCredit: p.NoCredit, Ref: p.WalletRef, TradeNo: p.TradeNo,
+		OpenID: p.OpenID, NoCredit: p.NoCredit, Ref: p.Checkout, TradeNo: p.TradeNo,
 		SubMerchant: sub,
 	}, nil
 }

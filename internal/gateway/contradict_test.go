@@ -35,7 +35,7 @@ func TestAPaidTradeThatIsSaidToBeClosedIsShownToPeople(t *testing.T) {
 				}
 				got := b.stored(p.ID)
 				n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`)
-				if !got.Surplus || n != 1 || got.Status != pay.Paid {
+				if !got.Flagged || n != 1 || got.Status != pay.Paid {
 					t.Errorf("stored %+v, %d errors, history %s", got, n, b.history(p.ID))
 				}
 				if n := b.wallet.count(); confirm != nil && n != 1 {
@@ -60,7 +60,7 @@ func TestAClosedTradeThatContradictsNothingIsAcknowledgedWithoutAsking(t *testin
 		if _, err := b.notice(id, wallet.State{Outcome: wallet.Closed, TradeNo: trade}); err != nil {
 			t.Error(err)
 		}
-		if b.stored(id).Surplus {
+		if b.stored(id).Flagged {
 			t.Errorf("%s is flagged", id)
 		}
 	}

@@ -49,7 +49,7 @@ type Config struct {
 	Late         map[pay.Status]LatePolicy // by the state of the order; DefaultLate for those that are not in it
 	RefundWindow time.Duration             // after the payment, for accounts that say nothing of it
 
-	Looks         []time.Duration // gaps between looks at the wallet once the link was opened; the last one repeats
+	InquiryGaps   []time.Duration // gaps between looks at the wallet once the link was opened; the last one repeats
 	Margin        time.Duration   // after its life, before an opened order may be called expired
 	WalletTimeout time.Duration   // for one call to a wallet
 	Lease         time.Duration   // on a payment that is looked at: after a crash, others leave it alone for so long
@@ -58,7 +58,7 @@ type Config struct {
 
 // The defaults of Config.
 var (
-	DefaultLooks         = []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
+	DefaultInquiryGaps   = []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
 	DefaultMargin        = time.Minute
 	DefaultWalletTimeout = 10 * time.Second
 	DefaultLease         = time.Minute // outlasts a look's timeouts and the clocks' differences
@@ -114,8 +114,8 @@ func New(c Config) (*Gateway, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	if len(c.Looks) == 0 {
-		c.Looks = DefaultLooks
+	if len(c.InquiryGaps) == 0 {
+		c.InquiryGaps = DefaultInquiryGaps
 	}
 	if c.Margin == 0 {
 		c.Margin = DefaultMargin

@@ -30,7 +30,7 @@ func (s *site) compare(before, after map[string]pay.Payment) {
 			s.problem("%s is gone", id)
 		case was.Status != is.Status && !leadsTo(was.Status, is.Status):
 			s.problem("%s was %s and is %s", id, was.Status, is.Status)
-		case was.Late && !is.Late || was.Surplus && !is.Surplus:
+		case was.Late && !is.Late || was.Flagged && !is.Flagged:
 			s.problem("%s was flagged and is not", id)
 		case is.Refunded < was.Refunded:
 			s.problem("%s: %d were given back, and now %d", id, was.Refunded, is.Refunded)
@@ -41,8 +41,8 @@ func (s *site) compare(before, after map[string]pay.Payment) {
 		}
 	}
 	for id, p := range after {
-		if p.Refunded < 0 || p.Refunding < p.Refunded || p.Refunding > p.Amount.Minor {
-			s.problem("%s of %d: %d given back, %d promised", id, p.Amount.Minor, p.Refunded, p.Refunding)
+		if p.Refunded < 0 || p.Reserved < p.Refunded || p.Reserved > p.Amount.Minor {
+			s.problem("%s of %d: %d given back, %d promised", id, p.Amount.Minor, p.Refunded, p.Reserved)
 		}
 	}
 }
@@ -211,11 +211,11 @@ func (s *site) checkPayment(p pay.Payment) {
 			s.problem("refund %s is known to the wallet only", id)
 		}
 	}
-	if p.Refunded != sum || p.Refunding != sum {
-		s.problem("%s: %d given back, %d promised, in all %d", p.ID, p.Refunded, p.Refunding, sum)
+	if p.Refunded != sum || p.Reserved != sum {
+		s.problem("%s: %d given back, %d promised, in all %d", p.ID, p.Refunded, p.Reserved, sum)
 	}
-	if must := len(t.paid) > 1 || stuck; p.Surplus != must && (must || !t.doubted) {
-		s.problem("%s: surplus is %v", p.ID, p.Surplus)
+	if must := len(t.paid) > 1 || stuck; p.Flagged != must && (must || !t.doubted) {
+		s.problem("%s: surplus is %v", p.ID, p.Flagged)
 	}
 	s.checkTold("payment "+p.ID, p.Status == pay.Paid && !(p.Late && p.CloseID != ""))
 }
@@ -243,7 +243,7 @@ func (s *site) count(steps int) {
 		if p.Late {
 			s.seen["payments paid late"]++
 		}
-		if p.Surplus {
+		if p.Flagged {
 			s.seen["payments with surplus"]++
 		}
 		refunds, err := s.replicas[0].Store.RefundsOf(s.replicas[0].ctx, p.MerchantID, p.ID)

@@ -100,7 +100,7 @@ func (s *site) shut(r *replica, st step) {
 		s.merchant.closed[st.Order] = true
 	case pay.CodeOf(err) == pay.AlreadyPaid && len(s.paid(fmt.Sprint("O", st.Order), id)) == 0:
 		s.problem("order %d is said to be paid", st.Order)
-	case pay.CodeOf(err) == pay.AlreadyPaid && s.merchant.closed[st.Order] && !c.Payment.Surplus:
+	case pay.CodeOf(err) == pay.AlreadyPaid && s.merchant.closed[st.Order] && !c.Payment.Flagged:
 		s.problem("order %d was closed and is said to be paid", st.Order)
 	}
 }

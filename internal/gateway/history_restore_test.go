@@ -237,8 +237,8 @@ func (s *site) checkRestored() {
 				s.problem("%s has money of trade %s", id, l.TradeNo)
 			}
 		}
-		if (p.Status == pay.Paid) != (in > 0) || in > 1 && !p.Surplus {
-			s.problem("%s is %s with %d trades, surplus %v", id, p.Status, in, p.Surplus)
+		if (p.Status == pay.Paid) != (in > 0) || in > 1 && !p.Flagged {
+			s.problem("%s is %s with %d trades, surplus %v", id, p.Status, in, p.Flagged)
 		}
 		if p.Status == pay.Paid && !(p.Late && p.CloseID != "") && s.world.heard["payment "+id] == 0 && p.CloseID == "" && !s.deaf() {
 			s.problem("the merchant was not told of %s", id)

@@ -48,7 +48,7 @@ func (g *Gateway) orderDigits(s pay.Scope, orderNo, fingerprint, date string, tr
 // the merchant asks again, whatever number the payment has by then; and the wallet,
 // which gives money back once for each number, does not give it back twice.
 func (g *Gateway) numberUnder(p pay.Payment, kind, orderNo, values string, try int) string {
-	number := cmp.Or(p.WalletOrderID, p.ID)
+	number := cmp.Or(p.WalletNumber, p.ID)
 	return number[:timeDigits] + g.macDigits(kind, p.Scope, orderNo, values, number, try)
 }
 

@@ -44,7 +44,7 @@ func (g *Gateway) isKnownEnd(ctx context.Context, p pay.Payment, s wallet.State)
 func (g *Gateway) isKnownMoney(ctx context.Context, m posted) (bool, error) {
 	p, s := m.payment, m.State
 	switch recorded := m.line.PaymentID != ""; {
-	case !recorded, s.GivenBack && p.Refunding < p.Amount.Minor:
+	case !recorded, s.GivenBack && p.Reserved < p.Amount.Minor:
 		return g.isFlagged(ctx, p, "surplus", givenBackPastUs(s.TradeNo))
 	case s.Amount.Currency == "" || s.Amount == m.line.Amount:
 		return true, nil
@@ -71,7 +71,7 @@ func (g *Gateway) isKnownRefund(ctx context.Context, m posted) (bool, error) {
 
 // isFlagged reports whether a payment was flagged for the reason.
 func (g *Gateway) isFlagged(ctx context.Context, p pay.Payment, kind, why string) (bool, error) {
-	if !p.Surplus {
+	if !p.Flagged {
 		return false, nil
 	}
 	return g.Store.HasEvent(ctx, p.MerchantID, p.ID, kind, why)
@@ -88,7 +88,7 @@ func givenBackPastUs(tradeNo string) string {
 // closesPaid reports whether a wallet's word that a trade is closed goes against
 // its payment, of which not all was given back by us.
 func closesPaid(p pay.Payment, s wallet.State) bool {
-	return s.Outcome == wallet.Closed && p.Status == pay.Paid && s.TradeNo == p.TradeNo && p.Refunding < p.Amount.Minor
+	return s.Outcome == wallet.Closed && p.Status == pay.Paid && s.TradeNo == p.TradeNo && p.Reserved < p.Amount.Minor
 }
 
 func closedAfterPaid(tradeNo string) string {

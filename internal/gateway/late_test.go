@@ -48,7 +48,7 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if after := b.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Refunding != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] || after.GoesBack() != (c.want == LateRefund) {
+				if after := b.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Reserved != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] || after.GoesBack() != (c.want == LateRefund) {
 					t.Errorf("stored %+v", after)
 				}
 				b.pass(time.Second)
@@ -111,7 +111,7 @@ func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.recoverDue()
-		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Surplus || got.Refunding != 0 || !strings.Contains(b.history(p.ID), "refund_failed") {
+		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Flagged || got.Reserved != 0 || !strings.Contains(b.history(p.ID), "refund_failed") {
 			t.Errorf("stored %+v, history %s", got, b.history(p.ID))
 		}
 		b.wallet.refund = nil
@@ -156,7 +156,7 @@ func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
 					b.recoverDue()
 					b.pass(time.Hour)
 				}
-				if got := b.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Refunding != 1230 || strings.Contains(b.history(p.ID), "refund_failed") {
+				if got := b.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Reserved != 1230 || strings.Contains(b.history(p.ID), "refund_failed") {
 					t.Errorf("stored %+v, history %s", got, b.history(p.ID))
 				}
 				for id, times := range asked {
@@ -193,7 +193,7 @@ func TestSurplusMoneyIsNeverGivenBackByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.recoverDue()
-	if got := b.stored(p.ID); got.Status != pay.Closed || !got.Surplus || got.Refunding != 0 || b.wallet.givenBack() != 0 {
+	if got := b.stored(p.ID); got.Status != pay.Closed || !got.Flagged || got.Reserved != 0 || b.wallet.givenBack() != 0 {
 		t.Errorf("stored %+v", got)
 	}
 }

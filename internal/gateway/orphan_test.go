@@ -96,7 +96,7 @@ func (r restored) paidOnce(p pay.Payment, moves string) {
 	r.t.Helper()
 	p = r.stored(p.ID)
 	movements, deliveries := r.books(p.ID)
-	if p.Status != pay.Paid || p.TradeNo != "T1" || p.Surplus || p.Late || len(movements) != 1 || movements[0].Kind != pay.MovementPayment || len(deliveries) != 1 {
+	if p.Status != pay.Paid || p.TradeNo != "T1" || p.Flagged || p.Late || len(movements) != 1 || movements[0].Kind != pay.MovementPayment || len(deliveries) != 1 {
 		r.t.Errorf("payment %+v, movements %+v, %d notifications", p, movements, len(deliveries))
 	}
 	if got := r.history(p.ID); got != moves {
@@ -181,8 +181,8 @@ func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
 					t.Errorf("orphan %+v", o)
 				}
 				// What is done to it at the wallet is done under the number that the wallet knows.
-				if p = r.stored(p.ID); p.WalletOrderID != r.number {
-					t.Errorf("the wallet's number is %q, want %q", p.WalletOrderID, r.number)
+				if p = r.stored(p.ID); p.WalletNumber != r.number {
+					t.Errorf("the wallet's number is %q, want %q", p.WalletNumber, r.number)
 				}
 				asked := ""
 				r.wallet.refund = func(_ context.Context, back wallet.Refund) (wallet.State, error) {
@@ -206,7 +206,7 @@ func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
 				if _, err := r.notice(p.ID, paidBy("T2")); err != nil {
 					t.Fatal(err)
 				}
-				if p = r.stored(p.ID); !p.Surplus || p.TradeNo != "T1" || p.WalletOrderID != r.number {
+				if p = r.stored(p.ID); !p.Flagged || p.TradeNo != "T1" || p.WalletNumber != r.number {
 					t.Errorf("after a second trade: %+v", p)
 				}
 			})
@@ -222,7 +222,7 @@ func TestALostOrdersMoneyIsSurplusOfAnOrderThatIsPaid(t *testing.T) {
 		}
 		p = r.stored(p.ID)
 		movements, _ := r.books(p.ID)
-		if !p.Surplus || p.TradeNo != "T-A1" || p.WalletOrderID != "" || len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T1" {
+		if !p.Flagged || p.TradeNo != "T-A1" || p.WalletNumber != "" || len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T1" {
 			t.Errorf("payment %+v, movements %+v", p, movements)
 		}
 		if o := r.only(); o.State != pay.OrphanMatched {
@@ -348,7 +348,7 @@ func TestMoneyThatWentBackUnderALostNumberIsAnOrphanToo(t *testing.T) {
 		o, err := r.Pay(t.Context(), r.request("A1"))
 		wantCode(t, err, pay.AlreadyPaid)
 		p := r.stored(r.number)
-		if o.ID != r.number || p.Status != pay.Paid || p.TradeNo != "T1" || !p.Surplus {
+		if o.ID != r.number || p.Status != pay.Paid || p.TradeNo != "T1" || !p.Flagged {
 			t.Errorf("payment %+v", p)
 		}
 		if o := r.only(); o.State != pay.OrphanMatched {
@@ -412,7 +412,7 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 			}
 		}
 		movements, _ := r.books(r.number)
-		if p := r.stored(r.number); p.Status != pay.Paid || p.TradeNo != "T1" || !p.Surplus || len(movements) != 2 {
+		if p := r.stored(r.number); p.Status != pay.Paid || p.TradeNo != "T1" || !p.Flagged || len(movements) != 2 {
 			t.Errorf("payment %+v, movements %+v", p, movements)
 		}
 	})
@@ -476,7 +476,7 @@ func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := r.newPayment(r.request("A1"), pay.WalletAccount{ID: "main"}, wallet.Info{Offline: true})
-		p.ID, p.OpenedAt, p.DueAt = r.number, r.now, r.now.Add(r.Looks[0])
+		p.ID, p.OpenedAt, p.DueAt = r.number, r.now, r.now.Add(r.InquiryGaps[0])
 		if _, isNew, err := r.Store.CreatePaymentKnowing(t.Context(), p, 1); err != nil || !isNew {
 			t.Fatal(isNew, err)
 		}
@@ -553,7 +553,7 @@ func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 			}
 			r.pass(time.Hour + time.Minute)
 			r.recoverDue()
-			if p = r.stored(p.ID); p.Status != pay.Paid || p.Surplus || p.TradeNo != "T1" {
+			if p = r.stored(p.ID); p.Status != pay.Paid || p.Flagged || p.TradeNo != "T1" {
 				t.Errorf("payment %+v", p)
 			}
 			if o := r.only(); o.State != pay.OrphanMatched {

@@ -120,7 +120,7 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 			return nil
 		}
 		if before.Status != pay.Paid && p.Status == pay.Paid && o.Number != p.ID {
-			if err := tx.SetWalletOrderID(p.MerchantID, p.ID, o.Number); err != nil {
+			if err := tx.SetWalletNumber(p.MerchantID, p.ID, o.Number); err != nil {
 				return err
 			}
 		}

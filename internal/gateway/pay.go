@@ -68,7 +68,7 @@ func (g *Gateway) lead(ctx context.Context, p pay.Payment, s standing) (Order, e
 	if err != nil {
 		return Order{Payment: p}, err
 	}
-	if !conn.info.Offline && p.WalletRef == "" {
+	if !conn.info.Offline && p.Checkout == "" {
 		if err := s.takesOrders(); err != nil {
 			return Order{Payment: p}, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
 				Message: "the order is stored, and the wallet is not asked for it any more: ask with a query"}
@@ -134,7 +134,7 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 		p.Status = pay.Pending // nothing has to be asked before the buyer can pay
 	}
 	if !info.Offline || g.DirectPayURL { // the buyer need not come by our link
-		p.OpenedAt, p.DueAt = now, now.Add(g.Looks[0])
+		p.OpenedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
 	}
 	return p
 }
@@ -151,7 +151,7 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 			return pay.Payment{}, false, err
 		}
 		if orphaned { // the wallet knows of it, so it is looked at
-			p.ID, p.OpenedAt, p.DueAt = o.Number, p.CreatedAt, p.CreatedAt.Add(g.Looks[0])
+			p.ID, p.OpenedAt, p.DueAt = o.Number, p.CreatedAt, p.CreatedAt.Add(g.InquiryGaps[0])
 		}
 		stored, isNew, err := g.Store.CreatePaymentKnowing(ctx, p, seen.upTo)
 		switch {
@@ -249,7 +249,7 @@ func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checko
 			return nil
 		}
 		if no == nil {
-			p.Status, p.WalletRef = pay.Pending, c.Ref
+			p.Status, p.Checkout = pay.Pending, c.Ref
 			return g.move(tx, p, pay.Created, g.event(p, "registered", "merchant", c.Ref))
 		}
 		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, g.Now(), time.Time{}
@@ -279,7 +279,7 @@ func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Pay
 		if err != nil {
 			return p, err
 		}
-		if current.WalletRef != "" || !current.Status.Open() {
+		if current.Checkout != "" || !current.Status.Open() {
 			return current, g.ended(current)
 		}
 	}

@@ -141,7 +141,7 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if o, err := b.Pay(t.Context(), online(b, "A1")); err != nil || o.WalletRef != "R1" || o.Status != pay.Pending {
+				if o, err := b.Pay(t.Context(), online(b, "A1")); err != nil || o.Checkout != "R1" || o.Status != pay.Pending {
 					t.Errorf("got %+v, %v", o.Payment, err)
 				}
 			})
@@ -178,7 +178,7 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 		b.pass(time.Minute)
 		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
 		again, err := b.Pay(t.Context(), online(b, "A1"))
-		if err != nil || again.ID != o.ID || again.WalletRef != "R1" {
+		if err != nil || again.ID != o.ID || again.Checkout != "R1" {
 			t.Errorf("got %+v, %v", again.Payment, err)
 		}
 	})

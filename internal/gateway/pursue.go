@@ -22,14 +22,14 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, actor string)
 			level, what = slog.LevelError, "late money cannot be given back yet: needs a look"
 		}
 		g.Log.Log(ctx, level, what, "refund", c.ID, "syssn", c.PaymentID,
-			"looks", c.Looks, "age", g.Now().Sub(c.CreatedAt).Round(time.Second), "error", err)
+			"looks", c.Inquiries, "age", g.Now().Sub(c.CreatedAt).Round(time.Second), "error", err)
 		r = c.Refund
 	}
 	if r.Status != pay.RefundPending {
 		return r
 	}
 	if next.IsZero() {
-		next = g.Now().Add(g.Looks[min(c.Looks, len(g.Looks)-1)])
+		next = g.Now().Add(g.InquiryGaps[min(c.Inquiries, len(g.InquiryGaps)-1)])
 	}
 	switch err := g.Store.RescheduleRefund(ctx, c, next); {
 	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over, or it is settled
@@ -120,7 +120,7 @@ func (g *Gateway) release(ctx context.Context, c store.RefundClaim, conn opened)
 		if paced, ok := conn.Connector.(wallet.Paced); ok {
 			if key, gap := paced.RefundGap(); gap > 0 {
 				var mine bool
-				mine, again, err = tx.TakeTurn(key, g.Now(), gap, c.Looks > 0)
+				mine, again, err = tx.TakeTurn(key, g.Now(), gap, c.Inquiries > 0)
 				if err != nil || !mine {
 					return err
 				}
@@ -256,7 +256,7 @@ func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wall
 	if !r.Automatic() {
 		return r, p, g.record(tx, failed)
 	}
-	p.Surplus = true
+	p.Flagged = true
 	return r, p, g.move(tx, p, p.Status, failed)
 }
 

@@ -53,7 +53,7 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 					b.wallet.refund = c.first(b)
 				}
 				r, after, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230))
-				if err != nil || r.Status != pay.RefundPending || after.Refunding != 1230 || after.Refunded != 0 {
+				if err != nil || r.Status != pay.RefundPending || after.Reserved != 1230 || after.Refunded != 0 {
 					t.Fatalf("refund %+v of %+v, %v", r, after, err)
 				}
 				_, _, err = b.Refund(t.Context(), b.refundRequest(p, "R2", 1))
@@ -68,7 +68,7 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 					t.Errorf("refund %+v", got)
 				}
 				reserved := map[pay.RefundStatus]int64{pay.RefundPending: 1230, pay.RefundSucceeded: 1230, pay.RefundFailed: 0}[c.want]
-				if movements, _ := b.books(p.ID); after.Refunding != reserved || (after.Refunded == 1230) != (len(movements) == 2) || (c.want == pay.RefundSucceeded) != (len(movements) == 2) {
+				if movements, _ := b.books(p.ID); after.Reserved != reserved || (after.Refunded == 1230) != (len(movements) == 2) || (c.want == pay.RefundSucceeded) != (len(movements) == 2) {
 					t.Errorf("payment %+v with %d movements", after, len(movements))
 				}
 			})

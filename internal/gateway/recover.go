@@ -114,7 +114,7 @@ func (g *Gateway) await(ctx context.Context, hand *inHand, pause time.Duration, 
 		case <-stirred:
 			return
 		case <-g.opened:
-			if soonest := g.Now().Add(g.Looks[0]); soonest.Before(until) {
+			if soonest := g.Now().Add(g.InquiryGaps[0]); soonest.Before(until) {
 				until = soonest
 			}
 		}
@@ -149,14 +149,14 @@ func (g *Gateway) pause(ctx context.Context) (time.Duration, error) {
 func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 	p, err := g.look(ctx, c.Payment, "recover")
 	if err != nil {
-		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Looks, "error", err)
+		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Inquiries, "error", err)
 		p = c.Payment
 	}
 	g.takeAside(ctx, c.Payment)
-	p.Looks = c.Looks + 1
+	p.Inquiries = c.Inquiries + 1
 	due := g.nextLook(ctx, p)
 	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(messagesRepeat)) {
-		due = g.Now().Add(g.Looks[min(p.Looks, len(g.Looks)-1)]) // a message about it was put off
+		due = g.Now().Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)]) // a message about it was put off
 	}
 	switch err := g.Store.ReschedulePayment(ctx, c, due); {
 	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over
@@ -260,7 +260,7 @@ func (g *Gateway) nextLook(ctx context.Context, p pay.Payment) time.Time {
 		if p.OpenedAt.IsZero() && now.Before(p.ExpiresAt) {
 			return p.ExpiresAt
 		}
-		next := now.Add(g.Looks[min(p.Looks, len(g.Looks)-1)])
+		next := now.Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)])
 		if end := p.ExpiresAt.Add(g.Margin); now.Before(end) && next.After(end) {
 			return end
 		}

@@ -87,12 +87,12 @@ func TestAnOrderThatWasPaidInAnotherAmountEndsAsAnyOther(t *testing.T) {
 				b.says(wrong, nil)
 				b.pass(time.Minute)
 				b.recoverDue()
-				if got := b.stored(p.ID); got.Status != pay.Pending || !got.Surplus {
+				if got := b.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
 					t.Fatalf("within its life it is %+v", got)
 				}
 				c.end(b, p)
 				movements, deliveries := b.books(p.ID)
-				if got := b.stored(p.ID); got.Status != c.want || !got.Surplus || len(movements) != 1 || len(deliveries) != 0 {
+				if got := b.stored(p.ID); got.Status != c.want || !got.Flagged || len(movements) != 1 || len(deliveries) != 0 {
 					t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 				}
 				if _, err := b.notice(p.ID, paidBy("T2")); err != nil { // its own, late
@@ -116,7 +116,7 @@ func TestAnOrderOfWhichTheWalletNamesAnothersTradeEndsAndIsFlagged(t *testing.T)
 			b.recoverDue()
 		}
 		movements, _ := b.books(p.ID)
-		if got := b.stored(p.ID); got.Status != pay.Expired || !got.Surplus || len(movements) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
+		if got := b.stored(p.ID); got.Status != pay.Expired || !got.Flagged || len(movements) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
 			t.Errorf("stored %+v, %v, history %s", got, movements, b.history(p.ID))
 		}
 	})
@@ -134,7 +134,7 @@ func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *tes
 		}
 		movements, deliveries := b.books(p.ID)
 		got := b.stored(p.ID)
-		if got.Status == pay.Paid || !got.Surplus || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
+		if got.Status == pay.Paid || !got.Flagged || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
 			t.Errorf("stored %+v, %v, %v, history %s", got, movements, deliveries, b.history(p.ID))
 		}
 		// The wallet's notice of the payment comes only now.
@@ -155,7 +155,7 @@ func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *tes
 				t.Fatal(err)
 			}
 		}
-		if got := b.stored(paid.ID); got.Status != pay.Paid || !got.Surplus || strings.Count(b.history(paid.ID), "surplus") != 1 {
+		if got := b.stored(paid.ID); got.Status != pay.Paid || !got.Flagged || strings.Count(b.history(paid.ID), "surplus") != 1 {
 			t.Errorf("stored %+v, history %s", got, b.history(paid.ID))
 		}
 		// And one that we have.
@@ -167,7 +167,7 @@ func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *tes
 		if _, err := b.notice(ours.ID, again); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.stored(ours.ID); got.Surplus || got.Refunded != 1230 {
+		if got := b.stored(ours.ID); got.Flagged || got.Refunded != 1230 {
 			t.Errorf("stored %+v", got)
 		}
 	})

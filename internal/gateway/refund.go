@@ -165,7 +165,7 @@ func (g *Gateway) refundWindow(ctx context.Context, p pay.Payment) (time.Duratio
 
 // refundable says why a refund cannot be made; nil if it can.
 func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
-	left := pay.Amount{Minor: p.Amount.Minor - p.Refunding, Currency: p.Amount.Currency}
+	left := pay.Amount{Minor: p.Amount.Minor - p.Reserved, Currency: p.Amount.Currency}
 	switch {
 	case p.Status != pay.Paid:
 		return &pay.Error{Code: pay.NotPaid, Message: "the order is not paid"}

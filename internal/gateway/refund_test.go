@@ -81,7 +81,7 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 			c.change(b, &r)
 			got, _, err := b.Refund(t.Context(), r)
 			wantCode(t, err, c.want)
-			if after := b.stored(p.ID); got.ID != "" || after.Refunding != 1 || after.Refunded != 1 || b.wallet.count() != 0 && c.want != pay.NotPaid {
+			if after := b.stored(p.ID); got.ID != "" || after.Reserved != 1 || after.Refunded != 1 || b.wallet.count() != 0 && c.want != pay.NotPaid {
 				t.Errorf("refund %+v, payment %+v, wallet asked %v", got, after, b.wallet.asked)
 			}
 		})
@@ -153,7 +153,7 @@ func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
 		b.pass(time.Minute)
 		b.recoverDue()
 		movements, deliveries := b.books(p.ID)
-		if after := b.stored(p.ID); after.Refunding != 1200 || after.Refunded != 1200 || b.wallet.givenBack() != 1200 || len(movements) != 5 || len(deliveries) != 5 {
+		if after := b.stored(p.ID); after.Reserved != 1200 || after.Refunded != 1200 || b.wallet.givenBack() != 1200 || len(movements) != 5 || len(deliveries) != 5 {
 			t.Errorf("payment %+v, wallet gave back %d, %d movements, %d deliveries", after, b.wallet.givenBack(), len(movements), len(deliveries))
 		}
 	})
@@ -227,7 +227,7 @@ func TestAWalletsRefusalIsFinalAndSetsTheAmountFree(t *testing.T) {
 				b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return refuse() }
 				r, after, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230))
 				wantCode(t, err, want)
-				if r.ID == "" || r.Status != pay.RefundFailed || r.Failure != "NO" || after.Refunding != 0 {
+				if r.ID == "" || r.Status != pay.RefundFailed || r.Failure != "NO" || after.Reserved != 0 {
 					t.Errorf("refund %+v of %+v", r, after)
 				}
 				b.wallet.refund = nil
@@ -287,7 +287,7 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 			t.Error(err)
 		}
 		// Two contradictions, the amount's and the failure's.
-		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !b.stored(p.ID).Surplus || strings.Count(b.history(p.ID), "refund_contradicted") != 2 {
+		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !b.stored(p.ID).Flagged || strings.Count(b.history(p.ID), "refund_contradicted") != 2 {
 			t.Errorf("a contradiction made it %+v, history %s", got, b.history(p.ID))
 		}
 	})
@@ -306,7 +306,7 @@ func TestARefundThatWasMadeAtTheWalletItselfIsFlagged(t *testing.T) {
 				}
 			}
 			got := b.stored(p.ID)
-			if got.Status != p.Status || !got.Surplus || got.Refunded != 0 || strings.Count(b.history(p.ID), "refund_foreign") != 1 {
+			if got.Status != p.Status || !got.Flagged || got.Refunded != 0 || strings.Count(b.history(p.ID), "refund_foreign") != 1 {
 				t.Errorf("stored %+v, history %s", got, b.history(p.ID))
 			}
 			movements, deliveries := b.books(p.ID)

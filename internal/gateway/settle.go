@@ -83,7 +83,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		return p, false, err
 	}
 	if err == nil && l.PaymentID == p.ID {
-		if s.GivenBack && p.Refunding < p.Amount.Minor {
+		if s.GivenBack && p.Reserved < p.Amount.Minor {
 			p, err = g.flag(tx, p, "surplus", actor, givenBackPastUs(s.TradeNo))
 			return p, false, err
 		}
@@ -98,7 +98,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		p, err = g.flag(tx, p, "surplus", actor, givenBackPastUs(s.TradeNo))
 		return p, false, err
 	}
-	if p.Surplus { // a notice that comes after that
+	if p.Flagged { // a notice that comes after that
 		if gone, err := tx.HasEvent(p.MerchantID, p.ID, "surplus", givenBackPastUs(s.TradeNo)); err != nil || gone {
 			return p, false, err
 		}
@@ -118,7 +118,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if !from.CanBecome(pay.Paid) {
 		return p, false, fmt.Errorf("gateway: %s cannot become paid from %s", p.ID, from)
 	}
-	if p.Surplus, err = g.staysFlagged(tx, p, s.TradeNo); err != nil {
+	if p.Flagged, err = g.staysFlagged(tx, p, s.TradeNo); err != nil {
 		return p, false, err
 	}
 	p.Late = !from.Open()
@@ -138,7 +138,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	}
 	if p.Late && g.Late[from] == LateRefund {
 		err := g.giveBack(tx, p)
-		p.Refunding = p.Amount.Minor
+		p.Reserved = p.Amount.Minor
 		return p, false, err
 	}
 	notify, err := g.addDelivery(tx, p, store.Delivery{Kind: "payment", Body: g.Notification(p)})
@@ -177,14 +177,14 @@ func (g *Gateway) end(tx *store.Tx, p *pay.Payment, actor, why string) error {
 // flag marks a payment for a person to look at, and says why among its events:
 // once, however often the wallet tells of it.
 func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pay.Payment, error) {
-	if p.Surplus {
+	if p.Flagged {
 		if known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why); err != nil || known {
 			return p, err
 		}
 	} else if err := tx.FlagPayment(p.MerchantID, p.ID); err != nil {
 		return p, err
 	}
-	p.Surplus = true
+	p.Flagged = true
 	return p, g.record(tx, g.event(p, kind, actor, why))
 }
 
@@ -192,7 +192,7 @@ func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pa
 // now: not for a status of the same trade that was not listed, since a listed one
 // has followed it.
 func (g *Gateway) staysFlagged(tx *store.Tx, p pay.Payment, tradeNo string) (bool, error) {
-	if !p.Surplus {
+	if !p.Flagged {
 		return false, nil
 	}
 	events, err := tx.Events(p.MerchantID, p.ID)
@@ -318,7 +318,7 @@ func receiverOf(address string) (string, bool) {
 
 func (g *Gateway) logMove(ctx context.Context, before, p pay.Payment, actor string) {
 	switch {
-	case p.Surplus && !before.Surplus:
+	case p.Flagged && !before.Flagged:
 		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", actor)
 	case p.Status != before.Status:
 		g.Log.InfoContext(ctx, "payment "+string(p.Status), "syssn", p.ID, "from", before.Status, "late", p.Late, "trade_no", p.TradeNo, "by", actor)

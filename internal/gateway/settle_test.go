@@ -33,7 +33,7 @@ func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
 			t.Errorf("a repeat is answered %q, %v", reply, err)
 		}
 		got := b.stored(p.ID)
-		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Surplus || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
+		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Flagged || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
 		movements, deliveries := b.books(p.ID)
@@ -58,7 +58,7 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Surplus {
+			if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Flagged {
 				t.Errorf("stored %+v", got)
 			}
 			movements, deliveries := b.books(p.ID)
@@ -86,7 +86,7 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 			if _, err := b.look(t.Context(), p, "recover"); err != nil {
 				t.Fatal(err)
 			}
-			if got := b.stored(p.ID); got.Status != pay.Pending || !got.Surplus {
+			if got := b.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
 				t.Errorf("stored %+v", got)
 			}
 			movements, deliveries := b.books(p.ID)
@@ -106,7 +106,7 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 				s.Amount.Minor = 1
 			}
 			movements, _ := b.books(p.ID)
-			if got := b.stored(p.ID); got.Status != pay.Paid || !got.Surplus || len(movements) != 1 {
+			if got := b.stored(p.ID); got.Status != pay.Paid || !got.Flagged || len(movements) != 1 {
 				t.Errorf("stored %+v with %d movements", got, len(movements))
 			}
 		})

@@ -169,13 +169,13 @@ func TestTheLinkIntoTheWalletsAppIsShutToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, _, err := b.Visit(t.Context(), b.Token(o.ID)); err != nil || p.WalletRef != "R1" {
+	if p, _, err := b.Visit(t.Context(), b.Token(o.ID)); err != nil || p.Checkout != "R1" {
 		t.Fatalf("got %+v, %v", p, err)
 	}
 	b.disable(pay.Disabling{})
 	_, _, err = b.Visit(t.Context(), b.Token(o.ID))
 	wantCode(t, err, pay.StoreDisabled)
-	if again, err := b.Pay(t.Context(), r); err != nil || again.ID != o.ID || again.WalletRef != "R1" {
+	if again, err := b.Pay(t.Context(), r); err != nil || again.ID != o.ID || again.Checkout != "R1" {
 		t.Errorf("the same order again: %+v, %v", again.Payment, err)
 	}
 }

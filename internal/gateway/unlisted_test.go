@@ -67,7 +67,7 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 				hear(b, p)
 				movements, deliveries := b.books(p.ID)
 				got := b.stored(p.ID)
-				if !got.Status.Open() || !got.Surplus || got.TradeNo != "" || len(movements)+len(deliveries) != 0 || got.DueAt.IsZero() {
+				if !got.Status.Open() || !got.Flagged || got.TradeNo != "" || len(movements)+len(deliveries) != 0 || got.DueAt.IsZero() {
 					t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
 				}
 				if n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`); n != 1 || !strings.Contains(log.String(), "TRADE_SUCCESS") {
@@ -103,10 +103,10 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 		}
 		b.pass(confirmGap)
 		b.recoverDue()
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.Surplus {
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.Flagged {
 			t.Errorf("stored %+v", got)
 		}
-		if got := b.stored(surplus.ID); got.Status != pay.Paid || !got.Surplus {
+		if got := b.stored(surplus.ID); got.Status != pay.Paid || !got.Flagged {
 			t.Errorf("with other money it is %+v", got)
 		}
 		b.inOrder()
@@ -124,7 +124,7 @@ func TestAnotherTradesPaymentKeepsTheFlagOfAnUnlistedStatus(t *testing.T) {
 			}
 			b.pass(time.Minute)
 		}
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T2" || !got.Surplus {
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T2" || !got.Flagged {
 			t.Errorf("stored %+v", got)
 		}
 		b.inOrder()
@@ -144,7 +144,7 @@ func TestAnUnlistedAnswerThatComesAfterThePaymentFlagsNothing(t *testing.T) {
 			return unlisted("T1"), wallet.ErrUnlisted
 		}
 		b.recoverDue()
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.Surplus || got.TradeNo != "T1" {
+		if got := b.stored(p.ID); got.Status != pay.Paid || got.Flagged || got.TradeNo != "T1" {
 			t.Errorf("stored %+v", got)
 		}
 		b.inOrder()
@@ -159,7 +159,7 @@ func TestAFalseNoticeOfAnUnlistedStatusFlagsNothing(t *testing.T) {
 	b.stands(&wallet.Rejection{Code: "WAIT_BUYER_PAY"})
 	_, err := b.notice(p.ID, unlisted("T1"))
 	wantCode(t, err, pay.BadSignature)
-	if got := b.stored(p.ID); got.Surplus || b.history(p.ID) != "[]" || strings.Contains(log.String(), "level=ERROR") {
+	if got := b.stored(p.ID); got.Flagged || b.history(p.ID) != "[]" || strings.Contains(log.String(), "level=ERROR") {
 		t.Errorf("stored %+v, history %s\n%s", got, b.history(p.ID), log)
 	}
 }
@@ -199,7 +199,7 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 				}
 				log := b.listen()
 				hear(b, p, r)
-				if got := b.storedRefund(r.ID); got.Status != pay.RefundPending || got.DueAt.IsZero() || !b.stored(p.ID).Surplus {
+				if got := b.storedRefund(r.ID); got.Status != pay.RefundPending || got.DueAt.IsZero() || !b.stored(p.ID).Flagged {
 					t.Errorf("refund %+v of %+v", got, b.stored(p.ID))
 				}
 				if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "REFUND_MAYBE") {

@@ -28,7 +28,7 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 // first opening, and gives the wallet's address if the payment can be paid, ""
 // otherwise: its Status says why, or it is past its life, and then the wallet is
 // asked under Query's limits, since anybody who has the link can open it. It is
-// "" too for a Pending payment with a WalletRef, which is paid in the wallet's app.
+// "" too for a Pending payment with a Checkout, which is paid in the wallet's app.
 // A payment that could be paid is StoreDisabled while its merchant or store is
 // disabled and their links are shut.
 func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error) {
@@ -76,7 +76,7 @@ func (g *Gateway) Payable(ctx context.Context, p pay.Payment) error {
 // opening could not be recorded, because it was given up a moment ago.
 func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (pay.Payment, error) {
 	now := g.Now()
-	first, err := g.Store.MarkOpened(ctx, p.MerchantID, p.ID, now, now.Add(g.Looks[0]))
+	first, err := g.Store.MarkOpened(ctx, p.MerchantID, p.ID, now, now.Add(g.InquiryGaps[0]))
 	if err != nil {
 		return p, err
 	}

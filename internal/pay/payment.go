@@ -28,16 +28,21 @@ type Payment struct {
 	OpenID     string // the buyer, where the wallet must know beforehand
 	NoCredit   bool
 
-	Status    Status
-	WalletRef string // what the wallet calls the order before it is paid, if anything
-	// WalletOrderID is the number that the wallet knows the order by, where it is
-	// not ID: it was paid under the one that it had before a restore.
-	WalletOrderID string
-	TradeNo       string // the wallet's number of the trade that paid it
-	BuyerID       string // the wallet's masked id of the buyer, if it told
-	Failure       string // why it failed: the wallet's code
-	Late          bool   // paid after it was closed, expired or failed
-	Surplus       bool   // money arrived that is not the order's own: a person must look
+	Status Status
+	// Checkout is what the wallet answered when it was asked to take the order: the
+	// reference for its own cashier, or the address of its page. "" where neither
+	// is needed or the wallet has not answered yet.
+	Checkout       string
+	CheckoutEndsAt time.Time // when Checkout ends; zero if with the payment
+	// WalletNumber is the order number at the wallet, where it is not ID: the
+	// payment was paid under the number that it had before a restore.
+	WalletNumber string
+	WalletID     string // the wallet's own id of the order, once it gave one
+	TradeNo      string // the wallet's number of the trade that paid it
+	BuyerID      string // the wallet's masked id of the buyer, if it told
+	Failure      string // why it failed: the wallet's code
+	Late         bool   // paid after it was closed, expired or failed
+	Flagged      bool   // a person must look: money that is not the order's own, or that contradicts itself
 
 	CreatedAt time.Time
 	ExpiresAt time.Time
@@ -45,11 +50,13 @@ type Payment struct {
 	PaidAt    time.Time // by the wallet's clock if it told, else when we learnt of it
 	ClosedAt  time.Time // when it was closed, expired or failed
 	AskedAt   time.Time // last time the wallet was asked about it
-	DueAt     time.Time // next look at the wallet; zero if none
-	Looks     int       // looks so far
+	DueAt     time.Time // next inquiry at the wallet; zero if none
+	Inquiries int       // how often the wallet was asked by Recover
 
-	Refunding int64 // minor units reserved by refunds, done ones included
-	Refunded  int64 // minor units given back
+	Reserved int64 // minor units set aside for refunds, done ones included
+	Refunded int64 // minor units given back
+
+	Events int // how many events it has; every change that writes an event counts on
 
 	CloseID      string    // 26 digits: the merchant's wish to call it off; "" if there was none
 	CloseAskedAt time.Time // when it was made
@@ -77,8 +84,8 @@ type Refund struct {
 
 	CreatedAt time.Time
 	DoneAt    time.Time // when it succeeded, by the wallet's clock if it told, or failed
-	DueAt     time.Time // next look at the wallet; zero if none
-	Looks     int       // looks so far
+	DueAt     time.Time // next inquiry at the wallet; zero if none
+	Inquiries int       // how often the wallet was asked by Recover
 }
 
 // RefundStatus is the state of a refund.

@@ -42,7 +42,7 @@ func (s Status) Open() bool { return s == Created || s == Pending }
 // has gone: it was refunded in full; or it came late, and all of it is set aside
 // for a refund, as it is from the moment that unwanted money arrives.
 func (p Payment) GoesBack() bool {
-	return p.Status == Paid && (p.Refunded == p.Amount.Minor || p.Late && p.Refunded == 0 && p.Refunding == p.Amount.Minor)
+	return p.Status == Paid && (p.Refunded == p.Amount.Minor || p.Late && p.Refunded == 0 && p.Reserved == p.Amount.Minor)
 }
 
 // Known reports whether s is one of the states above.

@@ -151,7 +151,7 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		if err := db.ReschedulePayment(t.Context(), claims[0], t0.Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := db.Payment(t.Context(), scope.MerchantID, claims[0].ID); got.Looks != 1 || !got.DueAt.Equal(t0.Add(time.Hour)) {
+		if got, _ := db.Payment(t.Context(), scope.MerchantID, claims[0].ID); got.Inquiries != 1 || !got.DueAt.Equal(t0.Add(time.Hour)) {
 			t.Errorf("rescheduled: %+v", got)
 		}
 		if err := db.ReschedulePayment(t.Context(), claims[0], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {

@@ -38,7 +38,7 @@ type Backlog struct {
 	Deliveries int       // that are due and nobody has
 	DeliverDue time.Time // since when, the oldest; zero if there is none
 	Dead       int       // deliveries that were given up
-	Surplus    int       // payments with money beyond the order
+	Flagged    int       // payments with money beyond the order
 }
 
 // Backlog counts. It reads whole tables: it is for people who ask.
@@ -53,7 +53,7 @@ func (db *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 		{"SELECT count(*), COALESCE(MIN(claimable_at), 0) FROM payment WHERE claimable_at > 0 AND claimable_at <= $1", []any{ms(now)}, []any{&b.Payments, &payment}},
 		{"SELECT count(*), COALESCE(MIN(claimable_at), 0) FROM delivery WHERE claimable_at > 0 AND claimable_at <= $1", []any{ms(now)}, []any{&b.Deliveries, &delivery}},
 		{"SELECT count(*) FROM delivery WHERE state = 'dead'", nil, []any{&b.Dead}},
-		{"SELECT count(*) FROM payment WHERE surplus = 1", nil, []any{&b.Surplus}},
+		{"SELECT count(*) FROM payment WHERE flagged = 1", nil, []any{&b.Flagged}},
 	} {
 		if err := db.pool().QueryRowContext(ctx, q.text, q.args...).Scan(q.into...); err != nil {
 			return Backlog{}, wrap("count the backlog", err)

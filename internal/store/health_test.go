@@ -92,7 +92,7 @@ func TestBacklogIsWhatWaitsForWorkersAndForPeople(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			p.Status, p.Surplus, p.PaidAt = pay.Paid, true, t0
+			p.Status, p.Flagged, p.PaidAt = pay.Paid, true, t0
 			_, err = tx.MovePayment(p, surplus.Status)
 			return err
 		})
@@ -116,7 +116,7 @@ func TestBacklogIsWhatWaitsForWorkersAndForPeople(t *testing.T) {
 		}
 
 		want := store.Backlog{
-			Payments: 1, PaymentDue: due.DueAt, Deliveries: 1, DeliverDue: t0.Add(-time.Minute), Dead: 1, Surplus: 1,
+			Payments: 1, PaymentDue: due.DueAt, Deliveries: 1, DeliverDue: t0.Add(-time.Minute), Dead: 1, Flagged: 1,
 		}
 		if diff := cmp.Diff(want, backlog(t0)); diff != "" {
 			t.Error(diff)

@@ -143,7 +143,7 @@ func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Du
 }
 
 // ReschedulePayment ends a claim: the next look is at due (zero: none), or
-// earlier where it was hastened meanwhile, and Looks counts one more.
+// earlier where it was hastened meanwhile, and Inquiries counts one more.
 // ErrLeaseLost if the lease is no longer ours.
 func (db *DB) ReschedulePayment(ctx context.Context, c PaymentClaim, due time.Time) error {
 	ours, err := db.changed(ctx, "reschedule payment "+c.ID, func(tx *Tx) (int64, error) {

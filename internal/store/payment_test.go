@@ -41,8 +41,8 @@ func create(t *testing.T, db *store.DB, p pay.Payment) pay.Payment {
 func TestAPaymentIsReadAsItWasStored(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := payment(1)
-		p.OpenID, p.NoCredit, p.WalletRef, p.TradeNo, p.BuyerID, p.Failure = "o", true, "w", "t", "b", "x"
-		p.Late, p.Surplus, p.Looks, p.Refunding, p.Refunded = true, true, 3, 2, 1
+		p.OpenID, p.NoCredit, p.Checkout, p.TradeNo, p.BuyerID, p.Failure = "o", true, "w", "t", "b", "x"
+		p.Late, p.Flagged, p.Inquiries, p.Reserved, p.Refunded = true, true, 3, 2, 1
 		p.OpenedAt, p.PaidAt, p.ClosedAt, p.AskedAt = t0.Add(1e6), t0.Add(2e6), t0.Add(3e6), t0.Add(4e6)
 		create(t, db, p)
 		got, err := db.Payment(t.Context(), p.MerchantID, p.ID)
@@ -168,7 +168,7 @@ func TestANumberOfARefundIsUsed(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
 		sqlExec(t, dsn, `INSERT INTO refund (merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency,
-			status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at)
+			status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at)
 			VALUES ('100001', 'r1', 'APP1', '', 'order-1', '', 'p', 1, 'HKD', 'pending', '', '', '', 0, 0, 0, 0, '', 0)`)
 		_, _, err := db.CreatePayment(t.Context(), payment(1))
 		if pay.CodeOf(err) != pay.NumberUsed {

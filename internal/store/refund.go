@@ -213,7 +213,7 @@ func fromRefund(r pay.Refund) queries.Refund {
 		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
 		Amount: r.Amount.Minor, Currency: string(r.Amount.Currency), ClientTime: r.ClientTime, DeviceID: r.DeviceID,
 		Status: string(r.Status), Failure: r.Failure, Cause: string(r.Cause), Sends: int64(r.Sends),
-		CreatedAt: ms(r.CreatedAt), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt), Looks: int64(r.Looks), ClaimableAt: ms(r.DueAt),
+		CreatedAt: ms(r.CreatedAt), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt), Inquiries: int64(r.Inquiries), ClaimableAt: ms(r.DueAt),
 	}
 }
 
@@ -223,6 +223,6 @@ func toRefund(r queries.Refund) pay.Refund {
 		ID:    r.ID, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
 		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, ClientTime: r.ClientTime, DeviceID: r.DeviceID,
 		Status: pay.RefundStatus(r.Status), Failure: r.Failure, Cause: pay.Code(r.Cause), Sends: int(r.Sends),
-		CreatedAt: at(r.CreatedAt), DoneAt: at(r.DoneAt), DueAt: at(r.DueAt), Looks: int(r.Looks),
+		CreatedAt: at(r.CreatedAt), DoneAt: at(r.DoneAt), DueAt: at(r.DueAt), Inquiries: int(r.Inquiries),
 	}
 }

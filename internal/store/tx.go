@@ -42,27 +42,27 @@ func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) {
 	return toPayment(row), notFound(err)
 }
 
-// MovePayment writes p's Status, WalletRef, TradeNo, BuyerID, Failure, Late,
-// Surplus, PaidAt, ClosedAt and DueAt if the stored status is still from, and
+// MovePayment writes p's Status, Checkout, TradeNo, BuyerID, Failure, Late,
+// Flagged, PaidAt, ClosedAt and DueAt if the stored status is still from, and
 // reports whether it did. It does not judge whether the move is legal. Whoever
 // has claimed the payment loses the lease, since the DueAt is a new one.
 func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
 	n, err := tx.q.MovePayment(tx.ctx, queries.MovePaymentParams{
 		MerchantID: p.MerchantID, ID: p.ID, Was: string(from), Status: string(p.Status),
-		WalletRef: clean(p.WalletRef), TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
-		Late: bit(p.Late), Surplus: bit(p.Surplus),
+		Checkout: clean(p.Checkout), TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
+		Late: bit(p.Late), Flagged: bit(p.Flagged),
 		PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt), Due: ms(p.DueAt),
 	})
 	return n > 0, wrap("move payment "+p.ID, err)
 }
 
-// SetWalletOrderID writes the number that the wallet knows a payment by.
-func (tx *Tx) SetWalletOrderID(merchantID, id, number string) error {
-	return wrap("set the wallet's number of payment "+id, tx.q.SetWalletOrderID(tx.ctx,
-		queries.SetWalletOrderIDParams{MerchantID: merchantID, ID: id, WalletOrderID: number}))
+// SetWalletNumber writes the number that the wallet knows a payment by.
+func (tx *Tx) SetWalletNumber(merchantID, id, number string) error {
+	return wrap("set the wallet's number of payment "+id, tx.q.SetWalletNumber(tx.ctx,
+		queries.SetWalletNumberParams{MerchantID: merchantID, ID: id, WalletNumber: number}))
 }
 
-// FlagPayment sets Surplus, and leaves everything else as it is: the payment's
+// FlagPayment sets Flagged, and leaves everything else as it is: the payment's
 // next look, and a lease on it, too.
 func (tx *Tx) FlagPayment(merchantID, id string) error {
 	_, err := tx.q.FlagPayment(tx.ctx, queries.FlagPaymentParams{MerchantID: merchantID, ID: id})

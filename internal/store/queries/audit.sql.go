@@ -246,7 +246,7 @@ func (q *Queries) PageOfPayments(ctx context.Context, arg PageOfPaymentsParams) 
 }
 
 const paymentsFromTo = `-- name: PaymentsFromTo :many
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND id >= $2 AND id <= $3
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events FROM payment WHERE merchant_id = $1 AND id >= $2 AND id <= $3
 `
 
 type PaymentsFromToParams struct {
@@ -283,12 +283,12 @@ func (q *Queries) PaymentsFromTo(ctx context.Context, arg PaymentsFromToParams) 
 			&i.OpenID,
 			&i.NoCredit,
 			&i.Status,
-			&i.WalletRef,
+			&i.Checkout,
 			&i.TradeNo,
 			&i.BuyerID,
 			&i.Failure,
 			&i.Late,
-			&i.Surplus,
+			&i.Flagged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
 			&i.OpenedAt,
@@ -296,15 +296,18 @@ func (q *Queries) PaymentsFromTo(ctx context.Context, arg PaymentsFromToParams) 
 			&i.ClosedAt,
 			&i.AskedAt,
 			&i.DueAt,
-			&i.Looks,
-			&i.Refunding,
+			&i.Inquiries,
+			&i.Reserved,
 			&i.Refunded,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.CloseID,
 			&i.CloseAskedAt,
-			&i.WalletOrderID,
+			&i.WalletNumber,
 			&i.ConfirmedAt,
+			&i.CheckoutEndsAt,
+			&i.WalletID,
+			&i.Events,
 		); err != nil {
 			return nil, err
 		}
@@ -320,7 +323,7 @@ func (q *Queries) PaymentsFromTo(ctx context.Context, arg PaymentsFromToParams) 
 }
 
 const refundsFromTo = `-- name: RefundsFromTo :many
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY created_at, id
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY created_at, id
 `
 
 type RefundsFromToParams struct {
@@ -355,7 +358,7 @@ func (q *Queries) RefundsFromTo(ctx context.Context, arg RefundsFromToParams) ([
 			&i.CreatedAt,
 			&i.DoneAt,
 			&i.DueAt,
-			&i.Looks,
+			&i.Inquiries,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.AccountID,

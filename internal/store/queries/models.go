@@ -127,46 +127,49 @@ type Pace struct {
 }
 
 type Payment struct {
-	MerchantID    string
-	ID            string
-	AppCode       string
-	StoreID       string
-	OrderNo       string
-	Fingerprint   string
-	PayType       string
-	AccountID     string
-	Amount        int64
-	Currency      string
-	Goods         string
-	ClientTime    string
-	DeviceID      string
-	ReturnURL     string
-	NotifyURL     string
-	OpenID        string
-	NoCredit      int64
-	Status        string
-	WalletRef     string
-	TradeNo       string
-	BuyerID       string
-	Failure       string
-	Late          int64
-	Surplus       int64
-	CreatedAt     int64
-	ExpiresAt     int64
-	OpenedAt      int64
-	PaidAt        int64
-	ClosedAt      int64
-	AskedAt       int64
-	DueAt         int64
-	Looks         int64
-	Refunding     int64
-	Refunded      int64
-	Lease         string
-	ClaimableAt   int64
-	CloseID       string
-	CloseAskedAt  int64
-	WalletOrderID string
-	ConfirmedAt   int64
+	MerchantID     string
+	ID             string
+	AppCode        string
+	StoreID        string
+	OrderNo        string
+	Fingerprint    string
+	PayType        string
+	AccountID      string
+	Amount         int64
+	Currency       string
+	Goods          string
+	ClientTime     string
+	DeviceID       string
+	ReturnURL      string
+	NotifyURL      string
+	OpenID         string
+	NoCredit       int64
+	Status         string
+	Checkout       string
+	TradeNo        string
+	BuyerID        string
+	Failure        string
+	Late           int64
+	Flagged        int64
+	CreatedAt      int64
+	ExpiresAt      int64
+	OpenedAt       int64
+	PaidAt         int64
+	ClosedAt       int64
+	AskedAt        int64
+	DueAt          int64
+	Inquiries      int64
+	Reserved       int64
+	Refunded       int64
+	Lease          string
+	ClaimableAt    int64
+	CloseID        string
+	CloseAskedAt   int64
+	WalletNumber   string
+	ConfirmedAt    int64
+	CheckoutEndsAt int64
+	WalletID       string
+	Events         int64
 }
 
 type RateSlot struct {
@@ -192,7 +195,7 @@ type Refund struct {
 	CreatedAt   int64
 	DoneAt      int64
 	DueAt       int64
-	Looks       int64
+	Inquiries   int64
 	Lease       string
 	ClaimableAt int64
 	AccountID   string

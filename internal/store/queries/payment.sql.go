@@ -16,7 +16,7 @@ WHERE (merchant_id, id) IN (
     AND CAST($4 AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
     ORDER BY p.claimable_at LIMIT CAST($5 AS BIGINT))
 AND +claimable_at <= $3
-RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at
+RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events
 `
 
 type ClaimPaymentsParams struct {
@@ -61,12 +61,12 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 			&i.OpenID,
 			&i.NoCredit,
 			&i.Status,
-			&i.WalletRef,
+			&i.Checkout,
 			&i.TradeNo,
 			&i.BuyerID,
 			&i.Failure,
 			&i.Late,
-			&i.Surplus,
+			&i.Flagged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
 			&i.OpenedAt,
@@ -74,15 +74,18 @@ func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([
 			&i.ClosedAt,
 			&i.AskedAt,
 			&i.DueAt,
-			&i.Looks,
-			&i.Refunding,
+			&i.Inquiries,
+			&i.Reserved,
 			&i.Refunded,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.CloseID,
 			&i.CloseAskedAt,
-			&i.WalletOrderID,
+			&i.WalletNumber,
 			&i.ConfirmedAt,
+			&i.CheckoutEndsAt,
+			&i.WalletID,
+			&i.Events,
 		); err != nil {
 			return nil, err
 		}
@@ -104,7 +107,7 @@ WITH due AS (
     ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE payment p SET lease = $1, claimable_at = $2
 FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
-RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.wallet_ref, p.trade_no, p.buyer_id, p.failure, p.late, p.surplus, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.looks, p.refunding, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at, p.wallet_order_id, p.confirmed_at
+RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint, p.pay_type, p.account_id, p.amount, p.currency, p.goods, p.client_time, p.device_id, p.return_url, p.notify_url, p.open_id, p.no_credit, p.status, p.checkout, p.trade_no, p.buyer_id, p.failure, p.late, p.flagged, p.created_at, p.expires_at, p.opened_at, p.paid_at, p.closed_at, p.asked_at, p.due_at, p.inquiries, p.reserved, p.refunded, p.lease, p.claimable_at, p.close_id, p.close_asked_at, p.wallet_number, p.confirmed_at, p.checkout_ends_at, p.wallet_id, p.events
 `
 
 type ClaimPaymentsLockingParams struct {
@@ -149,12 +152,12 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 			&i.OpenID,
 			&i.NoCredit,
 			&i.Status,
-			&i.WalletRef,
+			&i.Checkout,
 			&i.TradeNo,
 			&i.BuyerID,
 			&i.Failure,
 			&i.Late,
-			&i.Surplus,
+			&i.Flagged,
 			&i.CreatedAt,
 			&i.ExpiresAt,
 			&i.OpenedAt,
@@ -162,15 +165,18 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 			&i.ClosedAt,
 			&i.AskedAt,
 			&i.DueAt,
-			&i.Looks,
-			&i.Refunding,
+			&i.Inquiries,
+			&i.Reserved,
 			&i.Refunded,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.CloseID,
 			&i.CloseAskedAt,
-			&i.WalletOrderID,
+			&i.WalletNumber,
 			&i.ConfirmedAt,
+			&i.CheckoutEndsAt,
+			&i.WalletID,
+			&i.Events,
 		); err != nil {
 			return nil, err
 		}
@@ -187,7 +193,7 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 
 const countRefund = `-- name: CountRefund :execrows
 UPDATE payment SET refunded = refunded + $1
-WHERE merchant_id = $2 AND id = $3 AND refunded + $1 <= refunding
+WHERE merchant_id = $2 AND id = $3 AND refunded + $1 <= reserved
 `
 
 type CountRefundParams struct {
@@ -205,7 +211,7 @@ func (q *Queries) CountRefund(ctx context.Context, arg CountRefundParams) (int64
 }
 
 const flagPayment = `-- name: FlagPayment :execrows
-UPDATE payment SET surplus = 1 WHERE merchant_id = $1 AND id = $2
+UPDATE payment SET flagged = 1 WHERE merchant_id = $1 AND id = $2
 `
 
 type FlagPaymentParams struct {
@@ -355,20 +361,20 @@ func (q *Queries) MarkOpened(ctx context.Context, arg MarkOpenedParams) (int64, 
 
 const movePayment = `-- name: MovePayment :execrows
 UPDATE payment SET
-    status = $1, wallet_ref = $2, trade_no = $3, buyer_id = $4, failure = $5,
-    late = $6, surplus = $7, paid_at = $8, closed_at = $9,
+    status = $1, checkout = $2, trade_no = $3, buyer_id = $4, failure = $5,
+    late = $6, flagged = $7, paid_at = $8, closed_at = $9,
     due_at = $10, claimable_at = $10, lease = ''
 WHERE merchant_id = $11 AND id = $12 AND status = $13
 `
 
 type MovePaymentParams struct {
 	Status     string
-	WalletRef  string
+	Checkout   string
 	TradeNo    string
 	BuyerID    string
 	Failure    string
 	Late       int64
-	Surplus    int64
+	Flagged    int64
 	PaidAt     int64
 	ClosedAt   int64
 	Due        int64
@@ -380,12 +386,12 @@ type MovePaymentParams struct {
 func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, movePayment,
 		arg.Status,
-		arg.WalletRef,
+		arg.Checkout,
 		arg.TradeNo,
 		arg.BuyerID,
 		arg.Failure,
 		arg.Late,
-		arg.Surplus,
+		arg.Flagged,
 		arg.PaidAt,
 		arg.ClosedAt,
 		arg.Due,
@@ -414,7 +420,7 @@ const payment = `-- name: Payment :one
 /* Payments. Lists, grouped writes and claims of deliveries are made in Go. Queries
    named …Locking are for PostgreSQL alone: SQLite has one writer and needs no row locks. */
 
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND id = $2
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events FROM payment WHERE merchant_id = $1 AND id = $2
 `
 
 type PaymentParams struct {
@@ -444,12 +450,12 @@ func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, erro
 		&i.OpenID,
 		&i.NoCredit,
 		&i.Status,
-		&i.WalletRef,
+		&i.Checkout,
 		&i.TradeNo,
 		&i.BuyerID,
 		&i.Failure,
 		&i.Late,
-		&i.Surplus,
+		&i.Flagged,
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.OpenedAt,
@@ -457,21 +463,24 @@ func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, erro
 		&i.ClosedAt,
 		&i.AskedAt,
 		&i.DueAt,
-		&i.Looks,
-		&i.Refunding,
+		&i.Inquiries,
+		&i.Reserved,
 		&i.Refunded,
 		&i.Lease,
 		&i.ClaimableAt,
 		&i.CloseID,
 		&i.CloseAskedAt,
-		&i.WalletOrderID,
+		&i.WalletNumber,
 		&i.ConfirmedAt,
+		&i.CheckoutEndsAt,
+		&i.WalletID,
+		&i.Events,
 	)
 	return i, err
 }
 
 const paymentByOrderNo = `-- name: PaymentByOrderNo :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
 `
 
 type PaymentByOrderNoParams struct {
@@ -508,12 +517,12 @@ func (q *Queries) PaymentByOrderNo(ctx context.Context, arg PaymentByOrderNoPara
 		&i.OpenID,
 		&i.NoCredit,
 		&i.Status,
-		&i.WalletRef,
+		&i.Checkout,
 		&i.TradeNo,
 		&i.BuyerID,
 		&i.Failure,
 		&i.Late,
-		&i.Surplus,
+		&i.Flagged,
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.OpenedAt,
@@ -521,21 +530,24 @@ func (q *Queries) PaymentByOrderNo(ctx context.Context, arg PaymentByOrderNoPara
 		&i.ClosedAt,
 		&i.AskedAt,
 		&i.DueAt,
-		&i.Looks,
-		&i.Refunding,
+		&i.Inquiries,
+		&i.Reserved,
 		&i.Refunded,
 		&i.Lease,
 		&i.ClaimableAt,
 		&i.CloseID,
 		&i.CloseAskedAt,
-		&i.WalletOrderID,
+		&i.WalletNumber,
 		&i.ConfirmedAt,
+		&i.CheckoutEndsAt,
+		&i.WalletID,
+		&i.Events,
 	)
 	return i, err
 }
 
 const paymentLocking = `-- name: PaymentLocking :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, wallet_ref, trade_no, buyer_id, failure, late, surplus, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, looks, refunding, refunded, lease, claimable_at, close_id, close_asked_at, wallet_order_id, confirmed_at FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type PaymentLockingParams struct {
@@ -565,12 +577,12 @@ func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) 
 		&i.OpenID,
 		&i.NoCredit,
 		&i.Status,
-		&i.WalletRef,
+		&i.Checkout,
 		&i.TradeNo,
 		&i.BuyerID,
 		&i.Failure,
 		&i.Late,
-		&i.Surplus,
+		&i.Flagged,
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.OpenedAt,
@@ -578,22 +590,25 @@ func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) 
 		&i.ClosedAt,
 		&i.AskedAt,
 		&i.DueAt,
-		&i.Looks,
-		&i.Refunding,
+		&i.Inquiries,
+		&i.Reserved,
 		&i.Refunded,
 		&i.Lease,
 		&i.ClaimableAt,
 		&i.CloseID,
 		&i.CloseAskedAt,
-		&i.WalletOrderID,
+		&i.WalletNumber,
 		&i.ConfirmedAt,
+		&i.CheckoutEndsAt,
+		&i.WalletID,
+		&i.Events,
 	)
 	return i, err
 }
 
 const releaseRefund = `-- name: ReleaseRefund :execrows
-UPDATE payment SET refunding = refunding - $1
-WHERE merchant_id = $2 AND id = $3 AND refunding - $1 >= refunded
+UPDATE payment SET reserved = reserved - $1
+WHERE merchant_id = $2 AND id = $3 AND reserved - $1 >= refunded
 `
 
 type ReleaseRefundParams struct {
@@ -611,7 +626,7 @@ func (q *Queries) ReleaseRefund(ctx context.Context, arg ReleaseRefundParams) (i
 }
 
 const reschedulePayment = `-- name: ReschedulePayment :execrows
-UPDATE payment SET looks = looks + 1, lease = '',
+UPDATE payment SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END,
     claimable_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END
 WHERE merchant_id = $3 AND id = $4 AND lease = $5 AND lease <> ''
@@ -640,8 +655,8 @@ func (q *Queries) ReschedulePayment(ctx context.Context, arg ReschedulePaymentPa
 }
 
 const reserveRefund = `-- name: ReserveRefund :execrows
-UPDATE payment SET refunding = refunding + $1
-WHERE merchant_id = $2 AND id = $3 AND status = 'paid' AND refunding + $1 <= amount
+UPDATE payment SET reserved = reserved + $1
+WHERE merchant_id = $2 AND id = $3 AND status = 'paid' AND reserved + $1 <= amount
 `
 
 type ReserveRefundParams struct {
@@ -658,17 +673,17 @@ func (q *Queries) ReserveRefund(ctx context.Context, arg ReserveRefundParams) (i
 	return result.RowsAffected()
 }
 
-const setWalletOrderID = `-- name: SetWalletOrderID :exec
-UPDATE payment SET wallet_order_id = $1 WHERE merchant_id = $2 AND id = $3
+const setWalletNumber = `-- name: SetWalletNumber :exec
+UPDATE payment SET wallet_number = $1 WHERE merchant_id = $2 AND id = $3
 `
 
-type SetWalletOrderIDParams struct {
-	WalletOrderID string
-	MerchantID    string
-	ID            string
+type SetWalletNumberParams struct {
+	WalletNumber string
+	MerchantID   string
+	ID           string
 }
 
-func (q *Queries) SetWalletOrderID(ctx context.Context, arg SetWalletOrderIDParams) error {
-	_, err := q.db.ExecContext(ctx, setWalletOrderID, arg.WalletOrderID, arg.MerchantID, arg.ID)
+func (q *Queries) SetWalletNumber(ctx context.Context, arg SetWalletNumberParams) error {
+	_, err := q.db.ExecContext(ctx, setWalletNumber, arg.WalletNumber, arg.MerchantID, arg.ID)
 	return err
 }

@@ -12,7 +12,7 @@ import (
 const addRefund = `-- name: AddRefund :execrows
 INSERT INTO refund (
     merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
-    failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends)
+    failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT DO NOTHING
 `
@@ -34,7 +34,7 @@ type AddRefundParams struct {
 	CreatedAt   int64
 	DoneAt      int64
 	DueAt       int64
-	Looks       int64
+	Inquiries   int64
 	Lease       string
 	ClaimableAt int64
 	AccountID   string
@@ -60,7 +60,7 @@ func (q *Queries) AddRefund(ctx context.Context, arg AddRefundParams) (int64, er
 		arg.CreatedAt,
 		arg.DoneAt,
 		arg.DueAt,
-		arg.Looks,
+		arg.Inquiries,
 		arg.Lease,
 		arg.ClaimableAt,
 		arg.AccountID,
@@ -80,7 +80,7 @@ WHERE (merchant_id, id) IN (
     AND CAST($4 AS TEXT) NOT LIKE '%|' || r.merchant_id || '/' || r.account_id || '|%'
     ORDER BY r.claimable_at LIMIT CAST($5 AS BIGINT))
 AND +claimable_at <= $3
-RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends
+RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends
 `
 
 type ClaimRefundsParams struct {
@@ -123,7 +123,7 @@ func (q *Queries) ClaimRefunds(ctx context.Context, arg ClaimRefundsParams) ([]R
 			&i.CreatedAt,
 			&i.DoneAt,
 			&i.DueAt,
-			&i.Looks,
+			&i.Inquiries,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.AccountID,
@@ -150,7 +150,7 @@ WITH due AS (
     ORDER BY d.claimable_at LIMIT CAST($5 AS BIGINT) FOR UPDATE SKIP LOCKED)
 UPDATE refund r SET lease = $1, claimable_at = $2
 FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
-RETURNING r.merchant_id, r.id, r.app_code, r.store_id, r.order_no, r.fingerprint, r.payment_id, r.amount, r.currency, r.status, r.client_time, r.device_id, r.failure, r.created_at, r.done_at, r.due_at, r.looks, r.lease, r.claimable_at, r.account_id, r.cause, r.sends
+RETURNING r.merchant_id, r.id, r.app_code, r.store_id, r.order_no, r.fingerprint, r.payment_id, r.amount, r.currency, r.status, r.client_time, r.device_id, r.failure, r.created_at, r.done_at, r.due_at, r.inquiries, r.lease, r.claimable_at, r.account_id, r.cause, r.sends
 `
 
 type ClaimRefundsLockingParams struct {
@@ -193,7 +193,7 @@ func (q *Queries) ClaimRefundsLocking(ctx context.Context, arg ClaimRefundsLocki
 			&i.CreatedAt,
 			&i.DoneAt,
 			&i.DueAt,
-			&i.Looks,
+			&i.Inquiries,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.AccountID,
@@ -303,7 +303,7 @@ func (q *Queries) NextDueRefund(ctx context.Context) (int64, error) {
 }
 
 const refund = `-- name: Refund :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND id = $2
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND id = $2
 `
 
 type RefundParams struct {
@@ -331,7 +331,7 @@ func (q *Queries) Refund(ctx context.Context, arg RefundParams) (Refund, error) 
 		&i.CreatedAt,
 		&i.DoneAt,
 		&i.DueAt,
-		&i.Looks,
+		&i.Inquiries,
 		&i.Lease,
 		&i.ClaimableAt,
 		&i.AccountID,
@@ -342,7 +342,7 @@ func (q *Queries) Refund(ctx context.Context, arg RefundParams) (Refund, error) 
 }
 
 const refundByOrderNo = `-- name: RefundByOrderNo :one
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
 `
 
 type RefundByOrderNoParams struct {
@@ -377,7 +377,7 @@ func (q *Queries) RefundByOrderNo(ctx context.Context, arg RefundByOrderNoParams
 		&i.CreatedAt,
 		&i.DoneAt,
 		&i.DueAt,
-		&i.Looks,
+		&i.Inquiries,
 		&i.Lease,
 		&i.ClaimableAt,
 		&i.AccountID,
@@ -388,7 +388,7 @@ func (q *Queries) RefundByOrderNo(ctx context.Context, arg RefundByOrderNoParams
 }
 
 const refundsOf = `-- name: RefundsOf :many
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id
 `
 
 type RefundsOfParams struct {
@@ -422,7 +422,7 @@ func (q *Queries) RefundsOf(ctx context.Context, arg RefundsOfParams) ([]Refund,
 			&i.CreatedAt,
 			&i.DoneAt,
 			&i.DueAt,
-			&i.Looks,
+			&i.Inquiries,
 			&i.Lease,
 			&i.ClaimableAt,
 			&i.AccountID,
@@ -443,7 +443,7 @@ func (q *Queries) RefundsOf(ctx context.Context, arg RefundsOfParams) ([]Refund,
 }
 
 const rescheduleRefund = `-- name: RescheduleRefund :execrows
-UPDATE refund SET looks = looks + 1, lease = '',
+UPDATE refund SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END,
     claimable_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END
 WHERE merchant_id = $3 AND id = $4 AND lease = $5 AND lease <> ''

@@ -46,7 +46,7 @@ FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
 RETURNING p.*;
 
 -- name: ReschedulePayment :execrows
-UPDATE payment SET looks = looks + 1, lease = '',
+UPDATE payment SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
     claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
@@ -56,29 +56,29 @@ SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimab
 
 -- name: MovePayment :execrows
 UPDATE payment SET
-    status = @status, wallet_ref = @wallet_ref, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
-    late = @late, surplus = @surplus, paid_at = @paid_at, closed_at = @closed_at,
+    status = @status, checkout = @checkout, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
+    late = @late, flagged = @flagged, paid_at = @paid_at, closed_at = @closed_at,
     due_at = @due, claimable_at = @due, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
 
--- name: SetWalletOrderID :exec
-UPDATE payment SET wallet_order_id = @wallet_order_id WHERE merchant_id = @merchant_id AND id = @id;
+-- name: SetWalletNumber :exec
+UPDATE payment SET wallet_number = @wallet_number WHERE merchant_id = @merchant_id AND id = @id;
 
 -- name: MarkClosing :execrows
 UPDATE payment SET close_id = @close_id, close_asked_at = @at, due_at = @due, claimable_at = @due, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND close_id = '' AND status IN ('created', 'pending');
 
 -- name: ReserveRefund :execrows
-UPDATE payment SET refunding = refunding + @minor
-WHERE merchant_id = @merchant_id AND id = @id AND status = 'paid' AND refunding + @minor <= amount;
+UPDATE payment SET reserved = reserved + @minor
+WHERE merchant_id = @merchant_id AND id = @id AND status = 'paid' AND reserved + @minor <= amount;
 
 -- name: ReleaseRefund :execrows
-UPDATE payment SET refunding = refunding - @minor
-WHERE merchant_id = @merchant_id AND id = @id AND refunding - @minor >= refunded;
+UPDATE payment SET reserved = reserved - @minor
+WHERE merchant_id = @merchant_id AND id = @id AND reserved - @minor >= refunded;
 
 -- name: CountRefund :execrows
 UPDATE payment SET refunded = refunded + @minor
-WHERE merchant_id = @merchant_id AND id = @id AND refunded + @minor <= refunding;
+WHERE merchant_id = @merchant_id AND id = @id AND refunded + @minor <= reserved;
 
 -- name: FlagPayment :execrows
-UPDATE payment SET surplus = 1 WHERE merchant_id = $1 AND id = $2;
+UPDATE payment SET flagged = 1 WHERE merchant_id = $1 AND id = $2;

@@ -8,7 +8,7 @@ AND (due_at > @due OR lease <> '' AND due_at <= @now);
 -- name: AddRefund :execrows
 INSERT INTO refund (
     merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
-    failure, created_at, done_at, due_at, looks, lease, claimable_at, account_id, cause, sends)
+    failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT DO NOTHING;
 
@@ -48,7 +48,7 @@ FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
 RETURNING r.*;
 
 -- name: RescheduleRefund :execrows
-UPDATE refund SET looks = looks + 1, lease = '',
+UPDATE refund SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
     claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';

@@ -181,7 +181,7 @@ func TestAStrangersTrueNoticesHaveTheWalletAskedOnceInAGap(t *testing.T) {
 		}
 		s.pass(3 * time.Second)
 	}
-	if got := s.stored(o); got.Status != pay.Pending || got.Surplus {
+	if got := s.stored(o); got.Status != pay.Pending || got.Flagged {
 		t.Errorf("stored %+v", got)
 	}
 }
@@ -209,7 +209,7 @@ func TestALateNoticeOfAPaymentThatWasRefundedInFullIsAcknowledged(t *testing.T) 
 		}
 		s.calls()
 		s.post(payment(o), 8, "success")
-		if got := s.calls(); got != "[]" || s.stored(o).Surplus {
+		if got := s.calls(); got != "[]" || s.stored(o).Flagged {
 			t.Errorf("asked %s, stored %+v", got, s.stored(o))
 		}
 		if strings.Contains(s.log.String(), "ERROR") {
@@ -229,7 +229,7 @@ func TestANoticeOfWhatWasGivenBackMeanwhileIsTakenForWhatItIs(t *testing.T) {
 			return s.wire.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"})
 		}
 		s.post(payment(o), 1, "success")
-		if got := s.stored(o); got.Status != pay.Pending || !got.Surplus || strings.Count(s.log.String(), "level=ERROR") != 1 {
+		if got := s.stored(o); got.Status != pay.Pending || !got.Flagged || strings.Count(s.log.String(), "level=ERROR") != 1 {
 			t.Errorf("stored %+v\n%s", got, &s.log)
 		}
 		s.calls()
@@ -254,7 +254,7 @@ func TestTradeSuccessIsAskedAboutAndFlagged(t *testing.T) {
 			t.Errorf("asked %s", got)
 		}
 		got := s.stored(o)
-		if got.Status != pay.Pending || !got.Surplus || got.DueAt.After(s.now.Add(3*time.Second)) ||
+		if got.Status != pay.Pending || !got.Flagged || got.DueAt.After(s.now.Add(3*time.Second)) ||
 			strings.Count(s.log.String(), "level=ERROR") != 1 || !strings.Contains(s.log.String(), "TRADE_SUCCESS") {
 			t.Errorf("stored %+v\n%s", got, &s.log)
 		}
