@@ -195,7 +195,7 @@ func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
 	if !ok {
 		return nil, appCashier{Why: "ALI40247: no such trade"}
 	}
-	user := s.knownBuyer(app, t.Buyer)
+	user := app.buyer(t.Buyer)
 	if cookie, err := r.Cookie(userCookie); err == nil {
 		if chosen, known := pickBuyer(alipayCN, cookie.Value); known {
 			user = chosen
@@ -203,7 +203,7 @@ func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
 	}
 	v := appCashier{Buyer: user.ID}
 	switch {
-	case s.knownBuyer(app, t.Buyer).ID != user.ID:
+	case app.buyer(t.Buyer).ID != user.ID:
 		v.Why = "ALI38110: the trade is another buyer's"
 	case t.Status != Waiting:
 		v.Why = "ALI40247: the trade is " + string(t.Status)
@@ -244,7 +244,7 @@ func (s *Simulator) payInApp(r *http.Request) (paid *Trade, why string) {
 	if v.Why != "" {
 		return nil, v.Why
 	}
-	out, err := s.act(s.attempts[t.Attempt], Buyer{ID: v.Buyer, Balance: s.knownBuyer(s.apps[t.Partner], t.Buyer).Balance}, Pay)
+	out, err := s.act(s.attempts[t.Attempt], Buyer{ID: v.Buyer, Balance: s.apps[t.Partner].buyer(t.Buyer).Balance}, Pay)
 	switch {
 	case err != nil:
 		return nil, err.Error()

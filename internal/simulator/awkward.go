@@ -57,10 +57,10 @@ func (s *Simulator) drawn(o *order, on Occasion, nth int) faultSet {
 	if dice.IntN(100) >= s.cfg.Awkward {
 		return nil
 	}
-	_, app := s.apps[o.key.partner]
+	p := s.platform(o.key.partner)
 	var fit faultSet
 	for _, f := range Faults {
-		if f.Benign && slices.Contains(f.On, on) && f.fits(app) {
+		if f.Benign && slices.Contains(f.On, on) && p.hasFault(f.Fault) {
 			fit = append(fit, f.Fault)
 		}
 	}

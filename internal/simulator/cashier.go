@@ -62,7 +62,8 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 	v.Outcome = s.outcome(a, now)
 	v.Open = !v.Outcome.final()
 	v.Code = cashierCode[v.Outcome]
-	v.Payee = cmp.Or(a.Terms.Supplier, s.partners[a.Partner].Name, s.apps[a.Partner].Name, a.Partner)
+	p := s.platform(a.Partner)
+	v.Payee = cmp.Or(a.Terms.Supplier, p.name(), a.Partner)
 	if v.Buyer == "" {
 		v.Buyer = v.Buyers[0].ID
 	}
@@ -77,7 +78,7 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 		v.Processing, v.Next = true, "/cashier/"+id
 		return v, true, nil
 	}
-	v.Return, err = s.returnURL(a, t)
+	v.Return, err = p.returnURL(a, t)
 	v.Next = v.Return
 	return v, true, err
 }

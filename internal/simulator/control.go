@@ -288,10 +288,7 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 	if buyerID == "" {
 		buyerID = a.Buyer
 	}
-	buyer, ok := pickBuyer(a.Terms.Wallet, buyerID)
-	if app, isApp := s.apps[a.Partner]; isApp && buyerID == a.Buyer {
-		buyer, ok = s.knownBuyer(app, a.Buyer), true
-	}
+	buyer, ok := s.platform(a.Partner).buyer(a, buyerID)
 	if !ok {
 		return nil, badRequest("no buyer %q in %s", buyerID, a.Terms.Wallet)
 	}

@@ -92,26 +92,6 @@ var passing = faultSet{
 	Query500, QuerySlow, QueryCut, QueryUnknown, Refund500, RefundSlow, RefundCut, RefundPending, CallLost, CallDown, CallError, CallForged,
 }
 
-// unlistedStatus is the trade_status of Unlisted. (Alipay's documents of the global
-// gateway know nothing of the first, which others of its products have; those of
-// the open platform nothing of the second, which old ones had.)
-func unlistedStatus(openPlatform bool) string {
-	if openPlatform {
-		return "TRADE_PENDING"
-	}
-	return "TRADE_SUCCESS"
-}
-
-// fits reports whether the fault is one of the gateway that an order is at: the
-// open platform's, or the global one.
-func (f FaultInfo) fits(openPlatform bool) bool {
-	switch f.Fault {
-	case CallLost, CallDown, CallError, CallForged:
-		return openPlatform
-	}
-	return true
-}
-
 // Faults is the table of all faults: what the control page shows, what test
 // amounts choose from, and what an awkward wallet draws from (the benign ones).
 // Only a drawn one strikes notify_verify.

@@ -98,7 +98,7 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 		fields["trade_status"] = "TRADE_SUSPENDED"
 	}
 	if t.has(Unlisted) && fields["gmt_payment"] != "" {
-		fields["trade_status"] = unlistedStatus(false)
+		fields["trade_status"] = s.platform(p.ID).unlistedStatus()
 	}
 	if t.has(UnknownField) {
 		fields[unknownField] = unknownValue

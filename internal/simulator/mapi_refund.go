@@ -172,20 +172,10 @@ func (s *Simulator) finishRefunds(now time.Time) {
 	}
 }
 
-// planRefund makes the notifications of a refund that is done. (Alipay,
-// forex_refund, "Asynchronous notification"; what notify_type is, is not said.)
-//
-// The open platform tells of it in one more notification about the trade.
+// planRefund makes the notifications of a refund that is done.
 func (s *Simulator) planRefund(t *Trade, r Refund, fs faultSet, now time.Time) []*Notice {
-	if app, ok := s.apps[t.Partner]; ok {
-		m := s.appFields(app, t, s.attempts[t.Attempt])
-		m["out_biz_no"], m["refund_fee"], m["gmt_refund"] = r.Number, t.givenBack().Decimal(), r.DoneAt.In(beijing).Format(wireTime+".000")
-		return s.notify(t, r.NotifyURL, m, fs, now)
-	}
-	return s.notify(t, r.NotifyURL, mapi.Message{
-		"notify_type": "refund_status_sync", "out_trade_no": t.OutTradeNo, "out_return_no": r.Number, "refund_status": "REFUND_SUCCESS",
-		"currency": r.Amount.Currency, "return_amount": r.Amount.Decimal(),
-	}, fs, now)
+	fields := s.platform(t.Partner).refundNotice(t, s.attempts[t.Attempt], r)
+	return s.notify(t, r.NotifyURL, fields, fs, now)
 }
 
 // queryRefund answers alipay.acquire.refund.query.

@@ -6,14 +6,12 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
-	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
 // The header that Alipay really sends: no valid media type.
@@ -27,26 +25,10 @@ const (
 // plan makes the notifications of a trade's state as of now, faults included;
 // none if the order gave no notify_url or there is nothing to tell.
 func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
-	status := string(t.Status)
-	app, isApp := s.apps[t.Partner]
+	p := s.platform(t.Partner)
+	fields := p.tradeNotice(t, a)
 	if fs.has(Unlisted) && !t.PaidAt.IsZero() {
-		status = unlistedStatus(isApp)
-	}
-	if isApp {
-		fields := s.appFields(app, t, a)
-		fields["trade_status"] = status
-		return s.notify(t, a.NotifyURL, fields, fs, now)
-	}
-	fields := mapi.Message{
-		"notify_type":  "trade_status_sync",
-		"out_trade_no": t.OutTradeNo,
-		"trade_no":     t.TradeNo,
-		"trade_status": status,
-		"total_fee":    t.Total.Decimal(),
-		"currency":     t.Total.Currency,
-	}
-	if a.Terms.RMB.Minor > 0 {
-		fields["rmb_fee"] = a.Terms.RMB.Decimal()
+		fields["trade_status"] = p.unlistedStatus()
 	}
 	return s.notify(t, a.NotifyURL, fields, fs, now)
 }
@@ -67,9 +49,8 @@ func (s *Simulator) notify(t *Trade, to string, fields mapi.Message, fs faultSet
 	if fs.has(UnknownField) {
 		fields[unknownField] = unknownValue
 	}
-	_, isApp := s.apps[t.Partner]
 	if fs.has(NoticeGBK) {
-		fields[charsetField(isApp)] = string(alipay.GBK)
+		fields[s.platform(t.Partner).charsetField()] = string(alipay.GBK)
 		fields["subject"], fields["body"] = s.attempts[t.Attempt].Terms.Subject, gbkText
 	}
 	plain := Notice{
@@ -124,8 +105,8 @@ func (s *Simulator) send(ctx context.Context, id string, manual bool) (Send, err
 		return Send{}, err
 	}
 	k := len(n.Sends) - 1
-	_, exact := s.apps[n.Partner]
-	result := s.post(ctx, n.URL, n.Sends[k], exact)
+	result := s.post(ctx, n.URL, n.Sends[k])
+	result.OK = result.Error == "" && result.Status == http.StatusOK && s.platform(n.Partner).acknowledges(result.Answer)
 	result.TookMS = s.cfg.Now().Sub(at).Milliseconds()
 
 	s.mu.Lock()
@@ -171,36 +152,21 @@ func (s *Simulator) after(n *Notice, at time.Time) time.Time {
 			done++
 		}
 	}
-	gaps := s.cfg.RetryGaps
-	if _, app := s.apps[n.Partner]; app {
-		gaps = s.cfg.AppRetryGaps
-	}
+	gaps := s.platform(n.Partner).retryGaps()
 	if n.Extra != "" || done >= len(gaps) {
 		return time.Time{}
 	}
 	return at.Add(gaps[done])
 }
 
-// charsetField is the field that says what a message is written in.
-func charsetField(openPlatform bool) string {
-	if openPlatform {
-		return "charset"
-	}
-	return "_input_charset"
-}
-
 // body writes and signs one send. (Alipay, "Asynchronous notification": same
 // notify_id on repeats, notify_time of the sending.)
 func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
-	p, isPartner := s.partners[n.Partner]
-	app, isApp := s.apps[n.Partner]
-	if !isPartner && !isApp {
-		return "", fmt.Errorf("partner %s has no contract any more", n.Partner)
-	}
+	p := s.platform(n.Partner)
 	if !n.Time.IsZero() {
 		at = n.Time
 	}
-	charset, err := alipay.ParseCharset(n.Fields[charsetField(isApp)])
+	charset, err := alipay.ParseCharset(n.Fields[p.charsetField()])
 	if err != nil {
 		return "", err
 	}
@@ -209,16 +175,12 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 	if n.Extra == ForgedSignature {
 		m["forged"] = "signed with a field that is then taken out"
 	}
-	amount, sign := "total_fee", func() error { return m.Sign(p.keys()) }
-	if isApp {
-		amount, sign = "total_amount", func() error { return openapi.Message(m).SignNotification(app.keys()) }
-	}
-	if err := sign(); err != nil {
-		return "", err
+	if err := p.sign(m); err != nil {
+		return "", fmt.Errorf("sign for %s: %w", n.Partner, err)
 	}
 	delete(m, "forged")
 	if n.Extra == ForgedAmount {
-		m[amount] = "1" + m[amount]
+		m[p.amountField()] = "1" + m[p.amountField()]
 	}
 	if !n.Shuffled {
 		return m.Encode(), nil
@@ -229,9 +191,8 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 	return strings.Join(pairs, "&"), nil
 }
 
-// post sends and judges the answer: status 200 and "success", which is exact on
-// the open platform, and in any case and among any space elsewhere.
-func (s *Simulator) post(ctx context.Context, to string, send Send, exact bool) Send {
+// post sends a notification and records the answer.
+func (s *Simulator) post(ctx context.Context, to string, send Send) Send {
 	send.Done = true
 	ctx, cancel := context.WithTimeout(ctx, noticeTimeout)
 	defer cancel()
@@ -254,45 +215,6 @@ func (s *Simulator) post(ctx context.Context, to string, send Send, exact bool) 
 	send.Answer = strings.ToValidUTF8(string(answer), "�")
 	if err != nil {
 		send.Error = err.Error()
-		return send
 	}
-	said := send.Answer
-	if !exact {
-		said = strings.ToLower(strings.TrimSpace(said))
-	}
-	send.OK = resp.StatusCode == http.StatusOK && said == "success"
 	return send
-}
-
-// returnURL is where the browser goes after the payment: the order's
-// return_url, its own query kept, with the fields in the order that the vendor
-// has them in. (Alipay, "Synchronous notification".) It is "" without one.
-func (s *Simulator) returnURL(a *Attempt, t *Trade) (string, error) {
-	if a.ReturnURL == "" {
-		return "", nil
-	}
-	m := mapi.Message{
-		"out_trade_no": t.OutTradeNo,
-		"total_fee":    t.Total.Decimal(),
-		"trade_status": string(t.Status),
-		"trade_no":     t.TradeNo,
-		"currency":     t.Total.Currency,
-	}
-	if err := m.Sign(s.partners[t.Partner].keys()); err != nil {
-		return "", err
-	}
-	var query []string
-	for _, name := range []string{"out_trade_no", "total_fee", "trade_status", "sign", "trade_no", "currency", "sign_type"} {
-		query = append(query, name+"="+url.QueryEscape(m[name]))
-	}
-	to, fragment, hasFragment := strings.Cut(a.ReturnURL, "#")
-	join := "?"
-	if strings.Contains(to, "?") {
-		join = "&"
-	}
-	to += join + strings.Join(query, "&")
-	if hasFragment {
-		to += "#" + fragment
-	}
-	return to, nil
 }

@@ -210,11 +210,11 @@ func (s *Simulator) isOthers(app App, id string) bool {
 	return false
 }
 
-// knownBuyer is a test account by the id that an application knows it by; any
+// buyer is a test account by the id that an application knows it by; any
 // other well-formed one is somebody's too.
-func (s *Simulator) knownBuyer(app App, id string) Buyer {
+func (a App) buyer(id string) Buyer {
 	all := buyersOf(alipayCN)
-	if i := slices.IndexFunc(all, func(b Buyer) bool { return b.BuyerID == id || app.idOf(b) == id }); i >= 0 {
+	if i := slices.IndexFunc(all, func(b Buyer) bool { return b.BuyerID == id || a.idOf(b) == id }); i >= 0 {
 		return all[i]
 	}
 	return Buyer{ID: id, Name: id, Wallet: alipayCN, Balance: all[0].Balance, BuyerID: id, Email: maskedLogin(id)}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
 // tradeService marks the attempts that alipay.trade.create made.
@@ -65,7 +63,7 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 		}
 		return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 	}
-	if end := a.Terms.deadline(now); !end.After(now) {
+	if end := s.platform(a.Partner).deadline(a.Terms, now); !end.After(now) {
 		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "it would have ended at %s", end.In(beijing).Format(wireTime))
 	}
 	a.ID, a.OpenedAt, a.LoginAt = s.newID(), now, now
@@ -212,7 +210,7 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 		answer["trade_status"] = "TRADE_SUSPENDED"
 	}
 	if c.has(Unlisted) && !t.PaidAt.IsZero() {
-		answer["trade_status"] = unlistedStatus(true)
+		answer["trade_status"] = s.platform(t.Partner).unlistedStatus()
 	}
 	return answer, nil
 }
@@ -236,35 +234,6 @@ func (s *Simulator) tradeClose(c *call) (content, error) {
 	ch := change{Trades: []*Trade{&t}}
 	ch.Notices = s.plan(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
 	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, s.commit(ch)
-}
-
-// appFields are the fields of a notification about a trade of the open platform.
-// (Alipay, "Asynchronous notification".)
-func (s *Simulator) appFields(app App, t *Trade, a *Attempt) mapi.Message {
-	total := t.Total.Decimal()
-	m := mapi.Message{
-		"notify_type": "trade_status_sync", "app_id": app.ID, "auth_app_id": app.ID, "charset": "utf-8", "version": "1.0",
-		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "seller_id": app.Seller,
-		"trade_status": string(t.Status), "subject": a.Terms.Subject, "gmt_create": stamp(t.CreatedAt), "total_amount": total,
-	}
-	for name, value := range map[string]string{"body": a.Terms.Body, "passback_params": a.Terms.Passback} {
-		if value != "" {
-			m[name] = value
-		}
-	}
-	who := "buyer_id"
-	if !buyerID.MatchString(t.Buyer) {
-		who = "buyer_open_id"
-	}
-	m[who] = t.Buyer
-	if !t.PaidAt.IsZero() {
-		m["gmt_payment"], m["receipt_amount"], m["invoice_amount"], m["buyer_pay_amount"], m["point_amount"] = stamp(t.PaidAt), total, total, total, "0.00"
-		m["fund_bill_list"] = `[{"amount":` + strconv.Quote(total) + `,"fundChannel":"ALIPAYACCOUNT"}]`
-	}
-	if !t.ClosedAt.IsZero() {
-		m["gmt_close"] = stamp(t.ClosedAt)
-	}
-	return m
 }
 
 func stamp(at time.Time) string { return at.In(beijing).Format(wireTime) }

@@ -3,7 +3,6 @@ package simulator
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -106,7 +105,7 @@ func (s *Simulator) act(a *Attempt, buyer Buyer, act Act) (Outcome, error) {
 	switch {
 	case next.Outcome == PaidNow:
 		s.settle(&c, o, now)
-	case o.trade() == nil && creates(next.Service, next.Outcome):
+	case o.trade() == nil && s.platform(next.Partner).createsTrade(next.Service, next.Outcome):
 		c.Trades = []*Trade{s.newTrade(&next, now)}
 	}
 	if err := s.commit(c); err != nil {
@@ -126,7 +125,7 @@ func (s *Simulator) payLate(o *order, buyer Buyer) error {
 	}
 	next := *o.last()
 	next.LoginAt, next.Outcome = now, PaidNow
-	if _, app := s.apps[next.Partner]; !app {
+	if !s.platform(next.Partner).namesBuyer() {
 		next.Buyer = buyer.ID
 	}
 	c := change{Attempt: &next}
@@ -144,7 +143,7 @@ func (s *Simulator) outcome(a *Attempt, now time.Time) Outcome {
 	if out := s.against(s.orders[orderKey{a.Partner, a.OutTradeNo}].trade(), a.Terms); out != "" {
 		return out
 	}
-	if !a.LoginAt.IsZero() && !now.Before(a.Terms.deadline(a.LoginAt)) {
+	if !a.LoginAt.IsZero() && !now.Before(s.platform(a.Partner).deadline(a.Terms, a.LoginAt)) {
 		return Expired
 	}
 	return a.Outcome
@@ -158,19 +157,8 @@ func (s *Simulator) decide(a *Attempt, t *Trade, buyer Buyer, act Act, now time.
 	case Leave:
 		return Left
 	}
-	if app, ok := s.apps[a.Partner]; ok { // the trade was there before its buyer
-		if s.knownBuyer(app, t.Buyer).ID != buyer.ID {
-			return OtherBuyer
-		}
-	} else if a.Buyer != buyer.ID {
-		a.Buyer, a.LoginAt = buyer.ID, now
-		// With less than a minute left the login is refused. (Alipay, "timeout_rule".)
-		if a.Terms.deadline(now).Sub(now) < time.Minute {
-			return Expired
-		}
-	}
-	if _, app := s.apps[a.Partner]; !app && t != nil && t.Buyer != buyer.ID {
-		return OtherBuyer
+	if out := s.platform(a.Partner).logIn(a, t, buyer, now); out != "" {
+		return out
 	}
 	switch {
 	case act == WrongPassword:
@@ -181,18 +169,11 @@ func (s *Simulator) decide(a *Attempt, t *Trade, buyer Buyer, act Act, now time.
 	return PaidNow
 }
 
-// creates tells whether an unpaid outcome brings the trade into being: in the
-// mobile cashier only the right password does, on a PC the login. (Alipay,
-// "When is a transaction created".)
-func creates(service string, out Outcome) bool {
-	return out == NoFunds || (out == BadPassword && service == createPC)
-}
-
 func (s *Simulator) newTrade(a *Attempt, now time.Time) *Trade {
 	return &Trade{
 		TradeNo: s.newTradeNo(now), Partner: a.Partner, OutTradeNo: a.OutTradeNo, Attempt: a.ID,
 		Status: Waiting, Total: a.Terms.Total, Buyer: a.Buyer,
-		CreatedAt: now, CloseAt: a.Terms.deadline(a.LoginAt),
+		CreatedAt: now, CloseAt: s.platform(a.Partner).deadline(a.Terms, a.LoginAt),
 	}
 }
 
@@ -204,10 +185,8 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	if made := o.trade(); made != nil {
 		*t = *made
 	}
-	t.Status, t.Attempt, t.PaidAt, t.CloseAt, t.ClosedAt = Finished, a.ID, now, time.Time{}, time.Time{}
-	if a.Service == tradeService { // it can be given back until it is finished
-		t.Status, t.CloseAt = Success, now.Add(finishAfter)
-	}
+	t.Attempt, t.PaidAt, t.ClosedAt = a.ID, now, time.Time{}
+	t.Status, t.CloseAt = s.platform(a.Partner).paid(now)
 	if fs.has(Underpaid) {
 		t.Total.Minor = max(1, t.Total.Minor/2)
 	}
@@ -243,26 +222,6 @@ func (s *Simulator) closeOverdue(now time.Time) {
 			s.cfg.Log.Info("simulator: a trade's time is over", "out_trade_no", t.OutTradeNo, "trade_status", t.Status)
 		}
 	}
-}
-
-// deadline is when an order ends for a buyer who logged in then: timeout_rule
-// counts from the login; a shop's own creation time and validity win over it.
-func (t Terms) deadline(login time.Time) time.Time {
-	if t.CreatedByShop != "" {
-		from, _ := time.ParseInLocation(wireTime, t.CreatedByShop, beijing)
-		seconds, _ := strconv.Atoi(t.ValidSeconds)
-		return from.Add(time.Duration(seconds) * time.Second)
-	}
-	if t.TimeExpire != "" {
-		end, _ := time.ParseInLocation(wireTime, t.TimeExpire, beijing)
-		return end
-	}
-	rule := t.TimeoutRule
-	if rule == "" {
-		rule = defaultTimeout
-	}
-	life, _ := timeout(rule)
-	return login.Add(life)
 }
 
 // cost is what the buyer's own account is charged.
