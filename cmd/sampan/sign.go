@@ -11,6 +11,7 @@ import (
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/sign/explain"
 )
 
 type signCmd struct {
@@ -48,7 +49,7 @@ func (cmd signCmd) Run(e *env) error {
 		return out.wrong("a server cannot read it: "+strings.TrimSpace(refused.Field+" "+refused.Message),
 			"send it as a form: each name once, and every value URL-encoded, in UTF-8")
 	}
-	out.line("signed", params.Canonical()+keyMark)
+	out.line("signed", params.Canonical()+explain.KeyMark)
 	for _, a := range []sign.Algorithm{sign.MD5, sign.SHA256} {
 		out.line(string(a), sign.Request(params, out.key, a))
 	}
@@ -63,7 +64,7 @@ func (cmd signCmd) Run(e *env) error {
 	case sign.VerifyRequest(params, out.key, declared, cmd.Signature):
 		return out.right()
 	}
-	return out.explain(signedForm(declared), requestMistakes(body, cmd.SignType, declared, cmd.AppCode), readMessage(body), cmd.Signature)
+	return out.explain(explain.Request(cmd.sent(body, key), declared))
 }
 
 func (cmd signCmd) notification(e *env, out signOutput) error {
@@ -71,7 +72,7 @@ func (cmd signCmd) notification(e *env, out signOutput) error {
 	if err != nil {
 		return fmt.Errorf("--notification: %w", err)
 	}
-	out.line("signed", body+keyMark)
+	out.line("signed", body+explain.KeyMark)
 	out.line(string(sign.MD5), sign.Notification([]byte(body), out.key))
 	switch {
 	case cmd.Signature == "":
@@ -79,7 +80,14 @@ func (cmd signCmd) notification(e *env, out signOutput) error {
 	case sign.VerifyNotification([]byte(body), out.key, cmd.Signature):
 		return out.right()
 	}
-	return out.explain(signedBody(), notificationMistakes(body, cmd.AppCode), message{body: body}, cmd.Signature)
+	return out.explain(explain.Notification(cmd.sent(body, pay.Secret(out.key))))
+}
+
+// sent is what came, for package explain.
+func (cmd signCmd) sent(body string, key pay.Secret) explain.Sent {
+	return explain.Sent{
+		Body: body, SignType: cmd.SignType, AppCode: cmd.AppCode, Signature: cmd.Signature, Key: key.Reveal(),
+	}
 }
 
 // key is the one that is named, or else the sandbox's.
@@ -156,9 +164,6 @@ func readText(source string, stdin io.Reader) (string, error) {
 	return string(text), err
 }
 
-// keyMark stands for the client key wherever it would be shown.
-const keyMark = "«client_key»"
-
 // signOutput writes what is found, never the key.
 type signOutput struct {
 	w   io.Writer
@@ -166,8 +171,7 @@ type signOutput struct {
 }
 
 func (o signOutput) line(what, text string) {
-	text = strings.NewReplacer(o.key, keyMark, url.QueryEscape(o.key), keyMark).Replace(text)
-	fmt.Fprintf(o.w, "%-8s%s\n", what, visible(text))
+	fmt.Fprintf(o.w, "%-8s%s\n", what, visible(explain.Hide(text, o.key)))
 }
 
 func (o signOutput) right() error {
@@ -181,28 +185,16 @@ func (o signOutput) wrong(why, fix string) error {
 	return errReported
 }
 
-// explain looks for the mistakes that make the signature.
-func (o signOutput) explain(right signing, usual []mistake, m message, signature string) error {
-	digest, written := readSignature(signature)
-	if digest == nil {
-		return o.wrong("the signature is neither hex nor base64", "write the hash in hex")
-	}
-	found, s, ok := findMistakes(right, usual, m, o.key, digest)
-	if written.cause != "" {
-		found = append(found, written)
-	}
-	switch {
-	case !ok && written.cause == "" && !knownLength(len(digest)):
-		return o.wrong(fmt.Sprintf("the signature has %d digits: MD5 has 32, SHA-256 has 64", 2*len(digest)), "send the whole hash, in hex")
-	case !ok:
-		return o.wrong("the signature is wrong, and not by one or two of the usual mistakes",
-			"is it the key of this app code? are these all the parameters that were sent? compare your string with the one above")
+// explain prints why the signature is wrong.
+func (o signOutput) explain(e explain.Explanation) error {
+	if e.Signed == "" {
+		return o.wrong(e.Mistakes[0].Cause, e.Mistakes[0].Fix)
 	}
 	o.line("✘", "the signature is wrong; what was signed is")
-	o.line("", s.shown(m))
-	for _, f := range found {
-		o.line("why", f.cause)
-		o.line("→", f.fix)
+	o.line("", e.Signed)
+	for _, m := range e.Mistakes {
+		o.line("why", m.Cause)
+		o.line("→", m.Fix)
 	}
 	return errReported
 }

@@ -1,4 +1,4 @@
-package main
+package explain
 
 import (
 	"crypto/hmac"
@@ -101,7 +101,7 @@ func (s signing) shown(m message) string {
 	if s.mac {
 		return s.text(m)
 	}
-	return s.attach(s.text(m), keyMark)
+	return s.attach(s.text(m), KeyMark)
 }
 
 func (s signing) sum(m message, key string) []byte {
