@@ -63,6 +63,7 @@ var rooms = []room{
 	{dir: "internal/delivery", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"code.dny.dev/ssrf", "golang.org/x"}},
 
 	{dir: "internal/config", ours: []string{"internal/delivery", "internal/gateway", "internal/store", "internal/pay"}, libs: []string{"github.com/pelletier/go-toml/v2"}},
+	{dir: "internal/server", ours: []string{"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway", "internal/store", "internal/wallet"}},
 
 	{dir: "internal/simulator", ours: []string{"internal/wire/*"}, libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/demo", ours: []string{"."}, strict: true},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
@@ -91,7 +92,7 @@ func (d *doctor) open() {
 	d.merchants(o)
 	d.backlog(o)
 	if !d.failed { // otherwise serve's own complaint would repeat one of those above
-		if _, err := wire(d.Config, o.DB, slog.New(slog.DiscardHandler)); err != nil {
+		if _, err := server.Assemble(d.Config, o.DB, wallets, slog.New(slog.DiscardHandler)); err != nil {
 			d.bad("serve", "would not start: "+err.Error(), "")
 		}
 	}
@@ -267,7 +268,7 @@ func (d *doctor) account(a pay.WalletAccount) {
 		d.bad(what, fmt.Sprintf("%s: this program has no wallet %q", name, a.Wallet), "there are: "+strings.Join(walletNames(), ", "))
 		return
 	}
-	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: walletClient(), Now: d.now}); err != nil {
+	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: server.WalletClient(), Now: d.now}); err != nil {
 		d.bad(what, fmt.Sprintf("%s: %v", name, err), "add it again: sampan wallet add; see sampan wallet kinds")
 		return
 	}

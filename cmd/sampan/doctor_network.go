@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/server"
 )
 
 // port looks whether serve could listen, or does.
@@ -146,7 +148,7 @@ func (d *doctor) get(address string) (answer, error) {
 		return answer{}, err
 	}
 	r.Header.Set("User-Agent", "sampan-doctor")
-	client := walletClient()
+	client := server.WalletClient()
 	defer client.CloseIdleConnections()
 	response, err := client.Do(r)
 	if err != nil {

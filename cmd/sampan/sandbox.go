@@ -22,6 +22,7 @@ import (
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/demo"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/sign"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -103,22 +104,22 @@ func (cmd sandboxCmd) Run(e *env) error {
 			return err
 		}
 	}
-	listeners, err := listenAll(e.ctx, cmd.Gateway, cmd.Wallet, cmd.Control, cmd.Shop, cmd.App)
+	listeners, err := server.ListenAll(e.ctx, cmd.Gateway, cmd.Wallet, cmd.Control, cmd.Shop, cmd.App)
 	if err != nil {
 		return err
 	}
 	info := sandboxInfo{
-		Gateway: baseURL(listeners[0]), Wallet: baseURL(listeners[1]),
-		Control: baseURL(listeners[2]), Shop: baseURL(listeners[3]),
-		App:     baseURL(listeners[4]) + "/~app/go?url=" + url.QueryEscape(baseURL(listeners[3])+"/"),
-		OpenAPI: baseURL(listeners[1]) + "/gateway.do", OpenAPIApp: windowApp, OpenAPICertApp: certApp, OpenAPIOpenIDApp: openIDApp,
+		Gateway: server.URL(listeners[0]), Wallet: server.URL(listeners[1]),
+		Control: server.URL(listeners[2]), Shop: server.URL(listeners[3]),
+		App:     server.URL(listeners[4]) + "/~app/go?url=" + url.QueryEscape(server.URL(listeners[3])+"/"),
+		OpenAPI: server.URL(listeners[1]) + "/gateway.do", OpenAPIApp: windowApp, OpenAPICertApp: certApp, OpenAPIOpenIDApp: openIDApp,
 	}
 	level := slog.LevelWarn
 	if cmd.Verbose {
 		level = slog.LevelInfo
 	}
-	log := slog.New(once{slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})})
-	takeLibraryLog(log)
+	log := slog.New(server.LogHandler(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level})))
+	server.TakeLibraryLog(log)
 
 	keys, err := loadWalletKeys(cmd.Data)
 	if err != nil {
@@ -140,17 +141,17 @@ func (cmd sandboxCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	srv, err := newServer(e.ctx, c, log)
+	srv, err := server.New(e.ctx, c, wallets, log)
 	if err != nil {
 		return err
 	}
-	srv.handler = localOnly(listeners[0], srv.handler)
-	credential, err := seedSandbox(e.ctx, srv.store, info.Wallet, keys)
+	srv.Handler = server.LocalOnly(listeners[0], srv.Handler)
+	credential, err := seedSandbox(e.ctx, srv.Store, info.Wallet, keys)
 	if err != nil {
-		return errors.Join(err, srv.store.Close())
+		return errors.Join(err, srv.Store.Close())
 	}
-	if err := srv.store.SetReturnHosts(e.ctx, credential.AppCode, []string{strings.TrimPrefix(info.Shop, "http://")}); err != nil {
-		return errors.Join(err, srv.store.Close())
+	if err := srv.Store.SetReturnHosts(e.ctx, credential.AppCode, []string{strings.TrimPrefix(info.Shop, "http://")}); err != nil {
+		return errors.Join(err, srv.Store.Close())
 	}
 	info.AppCode, info.ClientKey = credential.AppCode, credential.ClientKey.Reveal()
 	shop := demo.New(demo.Config{
@@ -162,13 +163,13 @@ func (cmd sandboxCmd) Run(e *env) error {
 	cmd.welcome(e.stdout, info, time.Now())
 
 	// The wallet goes last, so that callbacks of its own making still find us.
-	err = together(e.ctx,
-		func(ctx context.Context) error { return srv.run(ctx, listeners[0]) },
+	err = server.RunAll(e.ctx,
+		func(ctx context.Context) error { return srv.Run(ctx, listeners[0]) },
 		func(ctx context.Context) error {
 			return runSimulator(ctx, sim, [3]net.Listener{listeners[1], listeners[2], listeners[4]}, log)
 		},
 		func(ctx context.Context) error {
-			return serveHTTP(ctx, listeners[3], localOnly(listeners[3], shop), log)
+			return server.Serve(ctx, listeners[3], server.LocalOnly(listeners[3], shop), log)
 		},
 	)
 	printf(e.stdout, "\nBye. The data stays in %s\n", cmd.Data)

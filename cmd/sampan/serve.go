@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"runtime/debug"
 
 	"github.com/sampanpay/sampan/internal/config"
+	"github.com/sampanpay/sampan/internal/server"
 )
 
 type serveCmd struct {
@@ -27,7 +30,7 @@ func (cmd serveCmd) Run(e *env) error {
 		return fmt.Errorf("%s: %w", cmd.Config, err)
 	}
 	log := logger(c, e.stderr)
-	takeLibraryLog(log)
+	server.TakeLibraryLog(log)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // the heap is so small that the default collects many times a second under load
 	}
@@ -36,10 +39,20 @@ func (cmd serveCmd) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s, err := newServer(e.ctx, c, log)
+	s, err := server.New(e.ctx, c, wallets, log)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	log.Info("ready", "listen", l.Addr().String(), "base_url", c.BaseURL, "max_connections", s.most)
-	return s.run(e.ctx, l)
+	log.Info("ready", "listen", l.Addr().String(), "base_url", c.BaseURL, "max_connections", s.MaxConnections)
+	return s.Run(e.ctx, l)
+}
+
+// logger writes what the configuration asks for.
+func logger(c config.Config, w io.Writer) *slog.Logger {
+	level, _ := c.Level() // checked when it was read
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "text" {
+		return slog.New(server.LogHandler(slog.NewTextHandler(w, options)))
+	}
+	return slog.New(server.LogHandler(slog.NewJSONHandler(forMachines(w), options)))
 }

@@ -9,13 +9,13 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/simulator"
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
@@ -56,7 +56,7 @@ type appOpens struct {
 func (a appOpens) with(own ...net.Listener) ([]string, error) {
 	var all []string
 	for _, l := range own {
-		all = append(all, strings.TrimPrefix(baseURL(l), "http://"))
+		all = append(all, strings.TrimPrefix(server.URL(l), "http://"))
 	}
 	for _, address := range a.AppOpens {
 		name, port, err := net.SplitHostPort(address)
@@ -109,23 +109,23 @@ func (cmd simulatorCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := listenAll(e.ctx, cmd.Wallet, cmd.Control, cmd.App)
+	listeners, err := server.ListenAll(e.ctx, cmd.Wallet, cmd.Control, cmd.App)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
-	takeLibraryLog(log)
+	server.TakeLibraryLog(log)
 	awkward := cmd.drawn()
 	opens, err := cmd.with(listeners[:2]...)
 	if err != nil {
 		return err
 	}
-	sim, err := newSimulator(cmd.Data, baseURL(listeners[0]), keys, opens, awkward, log)
+	sim, err := newSimulator(cmd.Data, server.URL(listeners[0]), keys, opens, awkward, log)
 	if err != nil {
 		return err
 	}
 	keysFile := filepath.Join(cmd.Data, walletKeysFile)
-	printf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\napp      %s/~app/go?url=…\n\n", baseURL(listeners[0]), baseURL(listeners[1]), baseURL(listeners[2]))
+	printf(e.stdout, "wallet   %s/gateway.do\ncontrol  %s\napp      %s/~app/go?url=…\n\n", server.URL(listeners[0]), server.URL(listeners[1]), server.URL(listeners[2]))
 	printf(e.stdout, "partner  %s  MD5   key in %s\npartner  %s  RSA2  keys in %s\n", md5Partner, keysFile, rsaPartner, keysFile)
 	printf(e.stdout, "app id   %s  RSA2  keys in %s\napp id   %s  RSA2  with certificates: %s\napp id   %s  RSA2  with open_id\nfaults   %s\n\nCtrl-C ends it.\n",
 		windowApp, keysFile, certApp, filepath.Join(cmd.Data, "*.crt"), openIDApp, awkward)
@@ -167,63 +167,19 @@ var sandboxCurrencies = []string{"AUD", "CAD", "EUR", "HKD", "JPY", "SGD", "THB"
 // runSimulator serves the wallet's, the control API's and the app's port, to this
 // machine's own requests, until ctx ends.
 func runSimulator(ctx context.Context, sim *simulator.Simulator, ports [3]net.Listener, log *slog.Logger) error {
-	err := together(ctx,
+	err := server.RunAll(ctx,
 		func(ctx context.Context) error {
-			return serveHTTP(ctx, ports[0], localOnly(ports[0], sim.Wallet()), log)
+			return server.Serve(ctx, ports[0], server.LocalOnly(ports[0], sim.Wallet()), log)
 		},
 		func(ctx context.Context) error {
-			return serveHTTP(ctx, ports[1], localOnly(ports[1], sim.Control()), log)
+			return server.Serve(ctx, ports[1], server.LocalOnly(ports[1], sim.Control()), log)
 		},
-		func(ctx context.Context) error { return serveHTTP(ctx, ports[2], localOnly(ports[2], sim.App()), log) },
+		func(ctx context.Context) error {
+			return server.Serve(ctx, ports[2], server.LocalOnly(ports[2], sim.App()), log)
+		},
 		sim.Run,
 	)
 	return errors.Join(err, sim.Close())
-}
-
-// together runs all until ctx ends or one of them fails, and waits for them.
-func together(ctx context.Context, runs ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make(chan error)
-	for _, run := range runs {
-		go func() { errs <- run(ctx) }()
-	}
-	var all []error
-	for range runs {
-		err := <-errs
-		if err != nil {
-			cancel()
-		}
-		all = append(all, err)
-	}
-	return errors.Join(all...)
-}
-
-// listenAll listens on every address, or on none.
-func listenAll(ctx context.Context, addresses ...string) ([]net.Listener, error) {
-	var lc net.ListenConfig
-	var listeners []net.Listener
-	for _, a := range addresses {
-		l, err := lc.Listen(ctx, "tcp", a)
-		if err != nil {
-			for _, open := range listeners {
-				open.Close()
-			}
-			return nil, fmt.Errorf("listen on %s: %w", a, err)
-		}
-		listeners = append(listeners, l)
-	}
-	return listeners, nil
-}
-
-// baseURL is an address by which this machine reaches l: one that listens
-// everywhere is reached on loopback.
-func baseURL(l net.Listener) string {
-	at, err := netip.ParseAddrPort(l.Addr().String())
-	if err == nil && at.Addr().IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", at.Port())
-	}
-	return "http://" + l.Addr().String()
 }
 
 // writeJSON writes a file that only its owner can read, whole or not at all.

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 // drainWithin is how long a shutdown waits for requests that are being answered.
@@ -26,21 +27,21 @@ const drainWithin = 15 * time.Second
 // maxHeader bounds a request's line and header: a GET may carry a query of 64 KiB.
 const maxHeader = 128 << 10
 
-// server is the gateway put together: the same for serve and for the sandbox.
-type server struct {
-	store      *store.DB
-	gateway    *gateway.Gateway
-	sender     *delivery.Sender
-	handler    http.Handler
-	overloaded http.HandlerFunc // answers who comes over one connection more than most
-	most       int
-	ready      *readiness
-	log        *slog.Logger
+// Server is the gateway put together: the same for serve and for the sandbox.
+type Server struct {
+	Store          *store.DB
+	gateway        *gateway.Gateway
+	sender         *delivery.Sender
+	Handler        http.Handler
+	overloaded     http.HandlerFunc // answers who comes over one connection more than most
+	MaxConnections int
+	ready          *readiness
+	log            *slog.Logger
 }
 
-// newServer brings the database's schema up to date, opens it and wires the
+// New brings the database's schema up to date, opens it and wires the
 // rooms. The caller closes it.
-func newServer(ctx context.Context, c config.Config, log *slog.Logger) (*server, error) {
+func New(ctx context.Context, c config.Config, wallets map[string]wallet.Driver, log *slog.Logger) (*Server, error) {
 	was, err := store.Migrate(ctx, c.StoreConfig(log))
 	if err != nil {
 		return nil, err
@@ -52,18 +53,18 @@ func newServer(ctx context.Context, c config.Config, log *slog.Logger) (*server,
 	if err != nil {
 		return nil, err
 	}
-	s, err := wire(c, db, log)
+	s, err := Assemble(c, db, wallets, log)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
-// wire puts the rooms together over an open database.
-func wire(c config.Config, db *store.DB, log *slog.Logger) (_ *server, err error) {
-	s := &server{store: db, log: log, ready: newReadiness(db.Ready, log, "recover", "delivery")}
-	if s.most, err = connectionsOf(c); err != nil {
-		return nil, errors.Join(err, db.Close())
+// Assemble puts the rooms together over an open database, which it never closes.
+func Assemble(c config.Config, db *store.DB, wallets map[string]wallet.Driver, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{Store: db, log: log, ready: newReadiness(db.Ready, log, "recover", "delivery")}
+	if s.MaxConnections, err = connectionsOf(c); err != nil {
+		return nil, err
 	}
 	guard := delivery.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
 	s.sender, err = delivery.New(delivery.Config{
@@ -80,7 +81,7 @@ func wire(c config.Config, db *store.DB, log *slog.Logger) (_ *server, err error
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.Location, Log: log,
-		HTTP:               walletClient(),
+		HTTP:               WalletClient(),
 		Notification:       c.Notification,
 		RefundNotification: c.RefundNotification,
 		Wake:               s.sender.Wake,
@@ -101,13 +102,13 @@ func wire(c config.Config, db *store.DB, log *slog.Logger) (_ *server, err error
 	}).Register(mux)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.Handle("GET /readyz", s.ready)
-	s.handler = mux
+	s.Handler = mux
 	return s, nil
 }
 
-// run serves on l until ctx ends, then drains: requests first, then what works
+// Run serves on l until ctx ends, then drains: requests first, then what works
 // behind them, then the database.
-func (s *server) run(ctx context.Context, l net.Listener) error {
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var workers sync.WaitGroup
@@ -122,16 +123,16 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 			unwatch() // it was told to end
 		})
 	}
-	err := serveLimited(ctx, l, s.most, s.handler, s.overloaded, s.log)
+	err := serveLimited(ctx, l, s.MaxConnections, s.Handler, s.overloaded, s.log)
 	stop()
 	workers.Wait()
 	s.gateway.Wait()
-	return errors.Join(err, s.store.Close())
+	return errors.Join(err, s.Store.Close())
 }
 
-// serveHTTP serves h on l until ctx ends and then waits for what is being
+// Serve serves h on l until ctx ends and then waits for what is being
 // answered, drainWithin at most.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -157,9 +158,9 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 	return err
 }
 
-// walletClient makes calls to wallets: straight to the configured address, no
+// WalletClient makes calls to wallets: straight to the configured address, no
 // proxy from the environment, no redirects.
-func walletClient() *http.Client {
+func WalletClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,

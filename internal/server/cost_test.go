@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -20,19 +20,19 @@ import (
 // whose sender has no key: docs/security.md has the figures. Connections and TLS
 // are not in them.
 //
-//	go test -run '^$' -bench HostileRequests ./cmd/sampan
+//	go test -run '^$' -bench HostileRequests ./internal/server
 func BenchmarkHostileRequests(b *testing.B) {
 	c := config.Config{Database: "sqlite:" + filepath.Join(b.TempDir(), "sampan.db"), BaseURL: "https://pay.example.com", MasterKey: storetest.MasterKey}
 	if err := c.Complete(); err != nil {
 		b.Fatal(err)
 	}
-	s, err := newServer(b.Context(), c, slog.New(slog.DiscardHandler))
+	s, err := New(b.Context(), c, drivers, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer s.store.Close()
-	m, credential := storetest.Merchant(b, s.store)
-	err = s.store.PutWalletAccount(b.Context(), pay.WalletAccount{
+	defer s.Store.Close()
+	m, credential := storetest.Merchant(b, s.Store)
+	err = s.Store.PutWalletAccount(b.Context(), pay.WalletAccount{
 		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal", PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
 		Settings: map[string]string{"partner": "2088101122136241", "sign_type": "MD5"}, Secrets: map[string]pay.Secret{"md5_key": "hidden"},
 	})
@@ -78,7 +78,7 @@ func BenchmarkHostileRequests(b *testing.B) {
 				if r.appCode == "over" {
 					s.overloaded(w, q)
 				} else {
-					s.handler.ServeHTTP(w, q)
+					s.Handler.ServeHTTP(w, q)
 				}
 				if status = w.Code; status == http.StatusTooManyRequests {
 					b.Fatal("it is not the request that is measured")

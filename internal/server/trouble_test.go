@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"log/slog"
@@ -25,18 +25,18 @@ func TestTheConfigurationChoosesTheStatusOfTrouble(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := newServer(t.Context(), c, slog.New(slog.DiscardHandler))
+		s, err := New(t.Context(), c, drivers, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.store.Close(); err != nil {
+		if err := s.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		r := httptest.NewRequest(http.MethodPost, "/trade/v1/payment", strings.NewReader("a=1"))
 		r.Header.Set("X-QF-APPCODE", "A")
 		r.Header.Set("X-QF-SIGN", "00")
 		w := httptest.NewRecorder()
-		s.handler.ServeHTTP(w, r)
+		s.Handler.ServeHTTP(w, r)
 		if w.Code != want || !strings.Contains(w.Body.String(), `"respcd":"1297"`) || w.Header().Get("Retry-After") != "1" {
 			t.Errorf("%q: %d, Retry-After %q, %s", line, w.Code, w.Header().Get("Retry-After"), w.Body)
 		}

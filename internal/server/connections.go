@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -60,7 +60,7 @@ type limitedListener struct {
 	logged  time.Time // when
 }
 
-// serveLimited is serveHTTP with at most so many connections. One more is read
+// serveLimited is Serve with at most so many connections. One more is read
 // only far enough to see what it wants: a probe of /livez or /readyz is answered
 // by h, anything else by overloaded, and that is all.
 func serveLimited(
@@ -76,7 +76,7 @@ func serveLimited(
 	refuser.SetKeepAlivesEnabled(false)
 	var work sync.WaitGroup
 	work.Go(func() { _ = refuser.Serve(over) }) // until it is closed
-	err := serveHTTP(ctx, limited, limited.handler(h), log)
+	err := Serve(ctx, limited, limited.handler(h), log)
 	err = errors.Join(err, refuser.Close())
 	work.Wait()
 	return err

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bufio"
@@ -42,7 +42,7 @@ func TestOnlyLoopbackAndLocalhostAreThisMachine(t *testing.T) {
 // before the header.
 func TestRequestsForOtherHostsAreMisdirected(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
-	server.Config.Handler = localOnly(server.Listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the page") }))
+	server.Config.Handler = LocalOnly(server.Listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the page") }))
 	server.Start()
 	defer server.Close()
 	address := server.Listener.Addr().String()

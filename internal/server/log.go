@@ -1,24 +1,16 @@
-package main
+package server
 
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 
-	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// logger writes what the configuration asks for.
-func logger(c config.Config, w io.Writer) *slog.Logger {
-	level, _ := c.Level() // checked when it was read
-	options := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "text" {
-		return slog.New(once{slog.NewTextHandler(w, options)})
-	}
-	return slog.New(once{slog.NewJSONHandler(forMachines(w), options)})
-}
+// LogHandler is h, but what only follows from a stopped database is a warning:
+// the store has logged the one error that somebody must look at.
+func LogHandler(h slog.Handler) slog.Handler { return once{h} }
 
 // once writes what only follows from a stopped database as warnings: the store
 // has logged the one error that somebody must look at.

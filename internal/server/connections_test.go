@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bufio"
@@ -26,7 +26,7 @@ func serving(t *testing.T, most int) string {
 	if err := c.Complete(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newServer(t.Context(), c, slog.New(slog.DiscardHandler))
+	s, err := New(t.Context(), c, drivers, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func serving(t *testing.T, most int) string {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- s.run(ctx, l) }()
+	go func() { ended <- s.Run(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"log"
@@ -31,8 +31,8 @@ const (
 
 func newLibraryLog(l *slog.Logger) *libraryLog { return &libraryLog{log: l, now: time.Now} }
 
-// takeLibraryLog makes log the place of what the process's own logger says.
-func takeLibraryLog(l *slog.Logger) {
+// TakeLibraryLog makes log the place of what the process's own logger says.
+func TakeLibraryLog(l *slog.Logger) {
 	log.SetFlags(0)
 	log.SetPrefix("")
 	log.SetOutput(newLibraryLog(l))

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// localOnly lets requests to l pass that are meant for this machine: for a
+// LocalOnly lets requests to l pass that are meant for this machine: for a
 // loopback address, localhost, or the very address that l listens on.
 // Any other host is answered 421.
 //
@@ -17,7 +17,7 @@ import (
 // browser has loaded it (DNS rebinding), and what then answers has the page's
 // origin. A simulator has no password, so the name that the browser asked for is
 // all that tells such a page from the developer's.
-func localOnly(l net.Listener, h http.Handler) http.Handler {
+func LocalOnly(l net.Listener, h http.Handler) http.Handler {
 	own, _ := netip.ParseAddrPort(l.Addr().String())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLocal(r.Host, own.Addr()) {
