@@ -60,10 +60,11 @@ var rooms = []room{
 	{dir: "internal/gateway", ours: []string{"internal/store", "internal/wallet", "internal/pay"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/api", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/checkout", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"github.com/skip2/go-qrcode", "golang.org/x"}},
-	{dir: "internal/delivery", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"code.dny.dev/ssrf", "golang.org/x"}},
+	{dir: "internal/delivery", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/outbound", libs: []string{"code.dny.dev/ssrf"}},
 
-	{dir: "internal/config", ours: []string{"internal/delivery", "internal/gateway", "internal/store", "internal/pay"}, libs: []string{"github.com/pelletier/go-toml/v2"}},
-	{dir: "internal/server", ours: []string{"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway", "internal/store", "internal/wallet"}},
+	{dir: "internal/config", ours: []string{"internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/pay"}, libs: []string{"github.com/pelletier/go-toml/v2"}},
+	{dir: "internal/server", ours: []string{"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/wallet"}},
 
 	{dir: "internal/simulator", ours: []string{"internal/wire/*"}, libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/demo", ours: []string{"."}, strict: true},
@@ -110,7 +111,7 @@ func TestEachBrokenRuleIsFound(t *testing.T) {
 		{"demo imports an internal room", "internal/demo/a.go", `package demo; import _ "` + module + `/internal/sign"`, "may not import internal/sign"},
 		{"client imports the gateway", "client.go", `package sampan; import _ "` + module + `/internal/gateway"`, "may not import internal/gateway"},
 		{"a wire format imports another module", "internal/wire/mapi/a.go", `package mapi; import _ "github.com/jackc/pgx/v5"`, "may not import github.com/jackc/pgx/v5"},
-		{"a prefix is not a module", "internal/delivery/a.go", `package delivery; import _ "code.dny.dev/ssrfproof"`, "may not import code.dny.dev/ssrfproof"},
+		{"a prefix is not a module", "internal/outbound/a.go", `package outbound; import _ "code.dny.dev/ssrfproof"`, "may not import code.dny.dev/ssrfproof"},
 		{"a wallet is named outside the registry", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/wallet/alipayglobal"`, "only cmd/sampan/wallets.go"},
 		{"a test's helper in the program", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/store/storetest"`, "only for tests"},
 		{"a test's library in the program", "internal/api/a.go", `package api; import _ "pgregory.net/rapid"`, "may not import pgregory.net/rapid"},

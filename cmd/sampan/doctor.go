@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/config"
-	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/outbound"
 )
 
 type doctorCmd struct {
@@ -184,7 +184,7 @@ func (d *doctor) receivers() {
 }
 
 // opened says in words what an exception opens.
-func opened(a delivery.Allow) string {
+func opened(a outbound.Allow) string {
 	kind := "public addresses"
 	switch addr := a.Prefix.Addr(); {
 	case a.Prefix.Bits() == 0:

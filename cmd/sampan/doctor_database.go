@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/store"
@@ -230,7 +230,7 @@ func (d *doctor) merchants(o operator) {
 		case len(credentials) == 0:
 			d.doubt(what, m.ID+" has no app code: it cannot place orders", "")
 		}
-		guard := delivery.GuardConfig{Ports: d.Delivery.Ports, Allow: d.Delivery.Allow}
+		guard := outbound.GuardConfig{Ports: d.Delivery.Ports, Allow: d.Delivery.Allow}
 		for _, c := range credentials {
 			if c.NotifyURL == "" {
 				continue

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -64,7 +64,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 	}
 	return cmd.change(e.ctx, func(o operator) error {
 		if cmd.NotifyURL != "" {
-			guard := delivery.GuardConfig{Ports: o.Delivery.Ports, Allow: o.Delivery.Allow}
+			guard := outbound.GuardConfig{Ports: o.Delivery.Ports, Allow: o.Delivery.Allow}
 			if err := guard.CheckURL(cmd.NotifyURL); err != nil {
 				return fmt.Errorf("--notify-url: %w", err)
 			}

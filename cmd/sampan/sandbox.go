@@ -19,8 +19,8 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/config"
-	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/demo"
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/sign"
@@ -246,7 +246,7 @@ func (cmd sandboxCmd) configure(gatewayURL string) (config.Config, error) {
 	c := config.Config{
 		Listen: cmd.Gateway, BaseURL: gatewayURL, Database: "sqlite:" + filepath.Join(dir, sandboxDB),
 		MasterKeyFile: keyFile, LogFormat: "text",
-		Delivery: config.Delivery{Allow: []delivery.Allow{
+		Delivery: config.Delivery{Allow: []outbound.Allow{
 			{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
 		}},
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -53,7 +54,7 @@ type Config struct {
 // Delivery is the table of the notifications to merchants.
 type Delivery struct {
 	Ports   []uint16         `toml:"ports,omitempty"`
-	Allow   []delivery.Allow `toml:"allow,omitempty"`
+	Allow   []outbound.Allow `toml:"allow,omitempty"`
 	Gaps    []Duration       `toml:"gaps,omitempty"`
 	Timeout Duration         `toml:"timeout,omitempty"`
 	Lease   Duration         `toml:"lease,omitempty"`

@@ -17,6 +17,7 @@ import (
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
@@ -66,9 +67,9 @@ func Assemble(c config.Config, db *store.DB, wallets map[string]wallet.Driver, l
 	if s.MaxConnections, err = connectionsOf(c); err != nil {
 		return nil, err
 	}
-	guard := delivery.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
+	guard := outbound.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
 	s.sender, err = delivery.New(delivery.Config{
-		Store: db, Client: delivery.NewClient(guard), Now: time.Now, Log: log,
+		Store: db, Client: outbound.NewClient(guard), Now: time.Now, Log: log,
 		Turned: s.ready.loops["delivery"].turned,
 		Gaps:   config.Durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
 	})
