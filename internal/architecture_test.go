@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,6 +85,15 @@ var forTests = []string{"internal/store/storetest", "internal/wallet/wallettest"
 // registry is the one file that may name a concrete wallet.
 const registry = "cmd/sampan/wallets.go"
 
+// makesClient finds an HTTP client that is made, or Go's own one.
+var makesClient = regexp.MustCompile(`http\.(Client\{|Transport\{|DefaultClient|DefaultTransport|(Get|Head|Post|PostForm)\()`)
+
+// ownClients reports whether the program does not send a folder's requests: it
+// belongs to the public client, the simulator (the wallet's side) or a script.
+func ownClients(dir string) bool {
+	return dir == "." || dir == "internal/outbound" || dir == "internal/simulator" || strings.HasPrefix(dir, "scripts/")
+}
+
 // vague are package names that say nothing about what is inside.
 var vague = []string{"common", "base", "core", "helper", "helpers", "impl", "manager", "misc", "model", "models", "repository", "service", "services", "shared", "types", "util", "utils"}
 
@@ -116,6 +126,8 @@ func TestEachBrokenRuleIsFound(t *testing.T) {
 		{"a test's helper in the program", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/store/storetest"`, "only for tests"},
 		{"a test's library in the program", "internal/api/a.go", `package api; import _ "pgregory.net/rapid"`, "may not import pgregory.net/rapid"},
 		{"a folder outside the table", "internal/reports/a.go", `package reports`, "is in no room"},
+		{"a client made in another room", "internal/wallet/x/a.go", "package x\nvar c = &http.Client{}", "only internal/outbound makes HTTP clients"},
+		{"Go's own client", "cmd/sampan/serve.go", "package main\nvar c = http.DefaultClient", "only internal/outbound makes HTTP clients"},
 		{"a vague package name", "internal/api/util/a.go", `package util`, `package name "util"`},
 		{"a file that cannot be read as Go", "internal/api/a.go", `pakage api`, "expected 'package'"},
 		{"a long file", "internal/api/a.go", "package api" + strings.Repeat("\n", maxLines+1), "lines"},
@@ -187,6 +199,9 @@ func violations(t *testing.T, tree fs.FS) (broken []string, files int) {
 		}
 		if n := strings.Count(string(source), "\n"); n > maxLines && !test && !isGenerated(source) {
 			report(file, "%d lines: cut it where it holds two things (the limit is %d)", n, maxLines)
+		}
+		if !test && !ownClients(path.Dir(file)) && makesClient.Match(source) {
+			report(file, "only internal/outbound makes HTTP clients")
 		}
 		at := slices.IndexFunc(rooms, func(r room) bool { ok, _ := path.Match(r.dir, path.Dir(file)); return ok })
 		if at < 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
+	"github.com/sampanpay/sampan/internal/outbound"
 )
 
 type benchCmd struct {
@@ -73,9 +73,9 @@ func (t tally) perSecond() float64 { return float64(len(t.took)) / t.lasted.Seco
 
 // measure makes one run, and shows how it goes on a terminal.
 func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) tally {
-	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
-	defer transport.CloseIdleConnections()
-	client.HTTPClient = &http.Client{Transport: transport, Timeout: benchLimit}
+	client.HTTPClient = outbound.Plain(outbound.Limits{Idle: connections, Connections: connections, Header: benchLimit})
+	client.HTTPClient.Timeout = benchLimit
+	defer client.HTTPClient.CloseIdleConnections()
 	order := sampan.PaymentRequest{PayType: sampan.PayType(cmd.With), Amount: 100, Currency: cmd.Currency, GoodsName: "bench"}
 	if t, ok := payTypeNames[cmd.With]; ok {
 		order.PayType = t

@@ -230,12 +230,12 @@ func (d *doctor) merchants(o operator) {
 		case len(credentials) == 0:
 			d.doubt(what, m.ID+" has no app code: it cannot place orders", "")
 		}
-		guard := outbound.GuardConfig{Ports: d.Delivery.Ports, Allow: d.Delivery.Allow}
+		rules := outbound.Rules{Ports: d.Delivery.Ports, Allow: d.Delivery.Allow}
 		for _, c := range credentials {
 			if c.NotifyURL == "" {
 				continue
 			}
-			if err := guard.CheckURL(c.NotifyURL); err != nil {
+			if err := rules.CheckURL(c.NotifyURL); err != nil {
 				d.bad(what, fmt.Sprintf("%s: notifications to the notify_url of %s are never sent: %v", m.ID, c.AppCode, err),
 					"give it an address on the internet, or open that one in delivery.allow")
 			}
@@ -268,7 +268,7 @@ func (d *doctor) account(a pay.WalletAccount) {
 		d.bad(what, fmt.Sprintf("%s: this program has no wallet %q", name, a.Wallet), "there are: "+strings.Join(walletNames(), ", "))
 		return
 	}
-	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: server.WalletClient(), Now: d.now}); err != nil {
+	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: outbound.Plain(outbound.Limits{}), Now: d.now}); err != nil {
 		d.bad(what, fmt.Sprintf("%s: %v", name, err), "add it again: sampan wallet add; see sampan wallet kinds")
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/server"
+	"github.com/sampanpay/sampan/internal/outbound"
 )
 
 // port looks whether serve could listen, or does.
@@ -148,7 +148,7 @@ func (d *doctor) get(address string) (answer, error) {
 		return answer{}, err
 	}
 	r.Header.Set("User-Agent", "sampan-doctor")
-	client := server.WalletClient()
+	client := outbound.Plain(outbound.Limits{})
 	defer client.CloseIdleConnections()
 	response, err := client.Do(r)
 	if err != nil {

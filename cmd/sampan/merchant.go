@@ -64,8 +64,8 @@ func (cmd merchantAddCmd) Run(e *env) error {
 	}
 	return cmd.change(e.ctx, func(o operator) error {
 		if cmd.NotifyURL != "" {
-			guard := outbound.GuardConfig{Ports: o.Delivery.Ports, Allow: o.Delivery.Allow}
-			if err := guard.CheckURL(cmd.NotifyURL); err != nil {
+			rules := outbound.Rules{Ports: o.Delivery.Ports, Allow: o.Delivery.Allow}
+			if err := rules.CheckURL(cmd.NotifyURL); err != nil {
 				return fmt.Errorf("--notify-url: %w", err)
 			}
 		}

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/simulator"
 	"github.com/sampanpay/sampan/internal/wire/alipay"
@@ -150,10 +150,12 @@ func newSimulator(dir, base string, k walletKeys, opens []string, a awkwardness,
 	withCertificates, withOpenIDs := app, app
 	withCertificates.ID, withCertificates.Certificates = certApp, &certificates
 	withOpenIDs.ID, withOpenIDs.OpenIDs = openIDApp, true
+	callbacks := outbound.Plain(outbound.Limits{Header: 30 * time.Second})
+	callbacks.Timeout = 30 * time.Second
 	return simulator.New(simulator.Config{
 		Apps:  []simulator.App{app, withCertificates, withOpenIDs},
 		Opens: opens, Dir: filepath.Join(dir, "wallet"), BaseURL: base, Log: log, Awkward: a.Awkward, Seed: *a.Seed,
-		HTTP: &http.Client{Timeout: 30 * time.Second},
+		HTTP: callbacks,
 		Partners: []simulator.Partner{
 			{ID: md5Partner, Name: "Sampan Tea House", SignType: mapi.MD5, MD5Key: k.MD5Key, Currencies: sandboxCurrencies},
 			{ID: rsaPartner, Name: "Sampan Tea House", SignType: mapi.RSA2, Private: private, MerchantPublic: public, Currencies: []string{"HKD"}},

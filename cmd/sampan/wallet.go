@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -80,7 +80,7 @@ func (cmd walletAddCmd) Run(e *env) error {
 		}
 		a.Currencies = append(a.Currencies, pay.Currency(c))
 	}
-	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: server.WalletClient(), Now: time.Now}); err != nil {
+	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: outbound.Plain(outbound.Limits{}), Now: time.Now}); err != nil {
 		return err
 	}
 	return cmd.change(e.ctx, func(o operator) error {

@@ -19,7 +19,7 @@ import (
 // Config is what New needs. What is zero below Log gets the value behind it.
 type Config struct {
 	Store  *store.DB
-	Client *http.Client // of outbound.NewClient
+	Client *http.Client // of outbound.Guarded
 	Now    func() time.Time
 	Log    *slog.Logger
 	Turned func() // called after each of Run's looks at what is due, also where that failed; may be nil

@@ -31,7 +31,7 @@ func mustAllow(t testing.TB, texts ...string) (list []Allow) {
 	return list
 }
 
-func TestGuardLetsOnlyPublicAddressesAndExceptionsThrough(t *testing.T) {
+func TestGuardAllowsPublicAddressesAndExceptions(t *testing.T) {
 	for _, tt := range []struct {
 		to      string
 		allow   string
@@ -94,7 +94,7 @@ func TestGuardLetsOnlyPublicAddressesAndExceptionsThrough(t *testing.T) {
 		{"100.100.100.200:80", "100.64.0.0/10:*", ErrMetadata},
 		{"168.63.129.16:80", "", ErrMetadata},
 	} {
-		c := GuardConfig{}
+		c := Rules{}
 		if tt.allow != "" {
 			c.Allow = mustAllow(t, tt.allow)
 		}
@@ -106,7 +106,7 @@ func TestGuardLetsOnlyPublicAddressesAndExceptionsThrough(t *testing.T) {
 }
 
 func TestOtherPortsCanBeConfigured(t *testing.T) {
-	g := newGuard(GuardConfig{Ports: []uint16{8443}})
+	g := newGuard(Rules{Ports: []uint16{8443}})
 	if err := g.check(netip.MustParseAddrPort("93.184.216.34:8443")); err != nil {
 		t.Error(err)
 	}
@@ -119,10 +119,10 @@ func TestOtherPortsCanBeConfigured(t *testing.T) {
 }
 
 func TestOnlyTCPIsDialled(t *testing.T) {
-	if err := newGuard(GuardConfig{}).control("udp4", "93.184.216.34:443", nil); err == nil {
+	if err := newGuard(Rules{}).control("udp4", "93.184.216.34:443", nil); err == nil {
 		t.Error("udp4 was let through")
 	}
-	if err := newGuard(GuardConfig{}).control("tcp4", "/run/socket", nil); err == nil {
+	if err := newGuard(Rules{}).control("tcp4", "/run/socket", nil); err == nil {
 		t.Error("a path was let through")
 	}
 }
@@ -149,7 +149,7 @@ func TestExceptionsAreReadAndWritten(t *testing.T) {
 }
 
 func TestAddressesAreCheckedWhenFirstGiven(t *testing.T) {
-	c := GuardConfig{Allow: mustAllow(t, "127.0.0.0/8:7703", "10.1.2.0/24:8080")}
+	c := Rules{Allow: mustAllow(t, "127.0.0.0/8:7703", "10.1.2.0/24:8080")}
 	for _, ok := range []string{
 		"https://merchant.example/notify?a=b", "http://merchant.example", "https://merchant.example:443/", "HTTPS://Merchant.Example./n",
 		"http://merchant.example:8080/", // may lie in 10.1.2.0/24; the connection will tell
@@ -244,10 +244,10 @@ func get(t *testing.T, c *http.Client, address string) error {
 	return err
 }
 
-func TestThisMachineIsNotReachedUnderAnyName(t *testing.T) {
+func TestThisMachineIsReachedUnderNoName(t *testing.T) {
 	port, hits := victim(t)
 	n, _ := strconv.ParseUint(port, 10, 16)
-	client := NewClient(GuardConfig{
+	client := Guarded(Rules{
 		Ports:    []uint16{uint16(n)}, // so that only the address can be why
 		Resolver: resolver(func(string) []netip.Addr { return []netip.Addr{netip.MustParseAddr("127.0.0.1")} }),
 	})
@@ -267,14 +267,14 @@ func TestThisMachineIsNotReachedUnderAnyName(t *testing.T) {
 	}
 }
 
-func TestANameThatChangesItsMeaningIsCheckedAtEachConnection(t *testing.T) {
+func TestNameIsCheckedAtEachConnection(t *testing.T) {
 	port, hits := victim(t)
 	addrs := []netip.Addr{netip.MustParseAddr("127.0.0.2")} // nobody listens there, but it is allowed
-	c := GuardConfig{
+	c := Rules{
 		Allow:    mustAllow(t, "127.0.0.2/32:*"),
 		Resolver: resolver(func(string) []netip.Addr { return addrs }),
 	}
-	client := NewClient(c)
+	client := Guarded(c)
 	address := "http://rebound.example:" + port + "/"
 	if err := c.CheckURL(address); err != nil {
 		t.Fatal(err)
@@ -291,25 +291,35 @@ func TestANameThatChangesItsMeaningIsCheckedAtEachConnection(t *testing.T) {
 	}
 }
 
-func TestAnAllowedReceiverIsReachedAndItsRedirectsAreNotFollowed(t *testing.T) {
+func TestAllowedReceiverIsReachedWithoutRedirects(t *testing.T) {
 	port, hits := victim(t)
 	redirecting := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:"+port+"/", http.StatusTemporaryRedirect))
 	defer redirecting.Close()
-	client := NewClient(GuardConfig{Allow: mustAllow(t, "127.0.0.0/8:*")})
-	defer client.CloseIdleConnections()
-	if err := get(t, client, redirecting.URL); err != nil {
-		t.Error(err)
-	}
-	if hits.Load() != 0 {
-		t.Error("the redirect was followed")
-	}
-	if err := get(t, client, "http://127.0.0.1:"+port+"/"); err != nil || hits.Load() != 1 {
-		t.Errorf("got %v and %d hits", err, hits.Load())
+	for name, client := range map[string]*http.Client{
+		"guarded": Guarded(Rules{Allow: mustAllow(t, "127.0.0.0/8:*")}),
+		"plain":   Plain(Limits{}), // a private address needs no exception
+	} {
+		hits.Store(0)
+		defer client.CloseIdleConnections()
+		if err := get(t, client, redirecting.URL); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if hits.Load() != 0 {
+			t.Errorf("%s: the redirect was followed", name)
+		}
+		if err := get(t, client, "http://127.0.0.1:"+port+"/"); err != nil || hits.Load() != 1 {
+			t.Errorf("%s: got %v and %d hits", name, err, hits.Load())
+		}
 	}
 }
 
-func TestOnlyHTTPIsSpokenAndNoProxyIsAsked(t *testing.T) {
-	client := NewClient(GuardConfig{})
+func TestNoClientUsesAProxyOrAnotherScheme(t *testing.T) {
+	for name, client := range map[string]*http.Client{"guarded": Guarded(Rules{}), "plain": Plain(Limits{})} {
+		t.Run(name, func(t *testing.T) { wantHTTPOnly(t, client) })
+	}
+}
+
+func wantHTTPOnly(t *testing.T, client *http.Client) {
 	for _, address := range []string{"ftp://merchant.example/", "file:///etc/passwd", "unix:///run/socket"} {
 		if err := get(t, client, address); err == nil {
 			t.Errorf("%s was fetched", address)

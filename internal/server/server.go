@@ -67,9 +67,9 @@ func Assemble(c config.Config, db *store.DB, wallets map[string]wallet.Driver, l
 	if s.MaxConnections, err = connectionsOf(c); err != nil {
 		return nil, err
 	}
-	guard := outbound.GuardConfig{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
+	rules := outbound.Rules{Ports: c.Delivery.Ports, Allow: c.Delivery.Allow}
 	s.sender, err = delivery.New(delivery.Config{
-		Store: db, Client: outbound.NewClient(guard), Now: time.Now, Log: log,
+		Store: db, Client: outbound.Guarded(rules), Now: time.Now, Log: log,
 		Turned: s.ready.loops["delivery"].turned,
 		Gaps:   config.Durations(c.Delivery.Gaps), Timeout: time.Duration(c.Delivery.Timeout), Lease: time.Duration(c.Delivery.Lease),
 	})
@@ -82,7 +82,6 @@ func Assemble(c config.Config, db *store.DB, wallets map[string]wallet.Driver, l
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.Location, Log: log,
-		HTTP:               WalletClient(),
 		Notification:       c.Notification,
 		RefundNotification: c.RefundNotification,
 		Wake:               s.sender.Wake,
@@ -157,21 +156,4 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		err = errors.Join(err, served)
 	}
 	return err
-}
-
-// WalletClient makes calls to wallets: straight to the configured address, no
-// proxy from the environment, no redirects.
-func WalletClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: 10 * time.Second,
-			MaxIdleConnsPerHost:   32,
-			MaxConnsPerHost:       256, // sixteen accounts at the bound that the gateway keeps each to
-			IdleConnTimeout:       60 * time.Second,
-			ForceAttemptHTTP2:     true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
