@@ -82,6 +82,7 @@ func Assemble(c config.Config, db *store.DB, wallets map[string]wallet.Driver, l
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: wallets, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.Location, Log: log,
+		HTTP:               outbound.Plain(outbound.Limits{}),
 		Notification:       c.Notification,
 		RefundNotification: c.RefundNotification,
 		Wake:               s.sender.Wake,
