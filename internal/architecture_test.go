@@ -43,6 +43,11 @@ var rooms = []room{
 	{dir: "cmd/*", ours: []string{".", "internal/*", "internal/*/*"}, libs: []string{"github.com/alecthomas/kong", "github.com/pelletier/go-toml/v2", "github.com/skip2/go-qrcode", "golang.org/x"}},
 	{dir: "scripts/*", ours: []string{".", "internal/sign", "internal/store", "internal/wire/*"}, libs: []string{"modernc.org/sqlite", "github.com/jackc/pgx/v5", "golang.org/x"}},
 
+	// A module of its own, for tests that run the program, and whatever only they need.
+	{dir: "test/*", ours: []string{".", "internal/*", "internal/store/storetest", "test/harness"}, libs: []string{
+		"github.com/chromedp", "github.com/rogpeppe/go-internal", "github.com/jackc/pgx/v5", "modernc.org/sqlite",
+		"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog"}}, // bad networks, and the logger that they want
+
 	{dir: "internal"}, // this test
 	{dir: "internal/pay", libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/sign", libs: []string{"golang.org/x"}, strict: true},
@@ -73,10 +78,8 @@ var rooms = []room{
 
 // testLibs are the modules that any test may use beside its room's own.
 var testLibs = []string{
-	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
-	"github.com/rogpeppe/go-internal", "github.com/chromedp", "golang.org/x",
+	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/chromedp", "golang.org/x",
 	"modernc.org/sqlite", "github.com/jackc/pgx/v5", // to look at the books from outside
-	"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog", // bad networks, and the logger that they want
 }
 
 // forTests are the packages that only tests, and each other, may import.
@@ -125,6 +128,8 @@ func TestEachBrokenRuleIsFound(t *testing.T) {
 		{"a wallet is named outside the registry", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/wallet/alipayglobal"`, "only cmd/sampan/wallets.go"},
 		{"a test's helper in the program", "cmd/sampan/serve.go", `package main; import _ "` + module + `/internal/store/storetest"`, "only for tests"},
 		{"a test's library in the program", "internal/api/a.go", `package api; import _ "pgregory.net/rapid"`, "may not import pgregory.net/rapid"},
+		{"a package's test imports what only test/ needs", "internal/api/a_test.go", `package api; import _ "github.com/Shopify/toxiproxy/v2"`, "may not import github.com/Shopify/toxiproxy/v2"},
+		{"the program imports its tests", "cmd/sampan/serve.go", `package main; import _ "` + module + `/test/harness"`, "may not import test/harness"},
 		{"a folder outside the table", "internal/reports/a.go", `package reports`, "is in no room"},
 		{"a client made in another room", "internal/wallet/x/a.go", "package x\nvar c = &http.Client{}", "only internal/outbound makes HTTP clients"},
 		{"Go's own client", "cmd/sampan/serve.go", "package main\nvar c = http.DefaultClient", "only internal/outbound makes HTTP clients"},
@@ -152,6 +157,7 @@ func TestAllowedImportsPass(t *testing.T) {
 		"internal/gateway/a_test.go":             `package gateway_test; import (_ "` + module + `/internal/store/storetest"; _ "pgregory.net/rapid")`,
 		"internal/simulator/a.go":                `package simulator; import (_ "` + module + `/internal/wire/mapi"; _ "golang.org/x/text/encoding")`,
 		"internal/store/a.go":                    `package store; import _ "github.com/jackc/pgx/v5/stdlib"`,
+		"test/harness/a.go":                      `package harness; import (_ "` + module + `/internal/store/storetest"; _ "github.com/jackc/pgx/v5/stdlib")`,
 		"internal/wallet/alipayglobal/a_test.go": `package alipayglobal; import _ "` + module + `/internal/wallet/wallettest"`,
 	} {
 		broken, _ := violations(t, fstest.MapFS{file: {Data: []byte(source)}})
@@ -193,7 +199,7 @@ func violations(t *testing.T, tree fs.FS) (broken []string, files int) {
 			report(file, "%v", err)
 			return nil
 		}
-		test := strings.HasSuffix(name, "_test.go")
+		test := strings.HasSuffix(name, "_test.go") || strings.HasPrefix(file, "test/")
 		if pkg := ast.Name.Name; slices.Contains(vague, strings.TrimSuffix(pkg, "_test")) {
 			report(file, "package name %q says nothing about what is inside", pkg)
 		}

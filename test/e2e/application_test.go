@@ -1,0 +1,151 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sampanpay/sampan"
+)
+
+// An application's contract with Alipay has one of several forms. In each of them
+// a buyer is authorised, pays, and is given their money back, by an account that
+// its operator has made with a command.
+func TestABuyerPaysByEveryFormOfApplication(t *testing.T) {
+	s := startSandbox(t)
+	text, err := os.ReadFile(filepath.Join(s.dir, "sandbox.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info map[string]string
+	if err := json.Unmarshal(text, &info); err != nil {
+		t.Fatal(err)
+	}
+	private := filepath.Join(t.TempDir(), "app.key")
+	if err := os.WriteFile(private, []byte(info["openapi_app_private_key"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, app := range []struct {
+		name, id string
+		settings []string
+		buyer    string // what the application knows one by
+	}{
+		{"key", info["openapi_app_id"], []string{"alipay_public_key=" + info["openapi_alipay_public_key"]}, `^2088[0-9]{12}$`},
+		{"certificates", info["openapi_cert_app_id"], []string{
+			"app_cert=@" + info["openapi_app_cert"], "alipay_cert=@" + info["openapi_alipay_cert"], "root_cert=@" + info["openapi_root_cert"],
+		}, `^2088[0-9]{12}$`},
+		{"open_id", info["openapi_open_id_app_id"], []string{"alipay_public_key=" + info["openapi_alipay_public_key"]}, `^[0-9A-Z]{20,}$`},
+	} {
+		t.Run(app.name, func(t *testing.T) {
+			shop := startMerchant(t, s)
+			owner := fmt.Sprintf("20000%d", i)
+			config := filepath.Join(s.dir, "sampan.toml")
+			printed := program(t, "merchant", "add", "--config", config, "--id", owner, "--name", "Noodle House", "--return-hosts", strings.TrimPrefix(shop.server.URL, "http://"))
+			m := regexp.MustCompile(`app_code +(\S+)\s+client_key +(\S+)`).FindStringSubmatch(printed)
+			if m == nil {
+				t.Fatalf("no credential in %q", printed)
+			}
+			shop.AppCode, shop.ClientKey = m[1], m[2]
+			add := []string{"wallet", "add", "--config", config, "--merchant", owner, "--id", "window", "--kind", "servicewindow",
+				"--pay-types", "800107", "--currencies", "CNY", "--secret", "private_key=@" + private, "--set", "app_id=" + app.id,
+				"--set", "gateway=" + s.Wallet + "/gateway.do", "--set", "authorize=" + s.Wallet + "/oauth2/publicAppAuthorize.htm"}
+			for _, setting := range app.settings {
+				add = append(add, "--set", setting)
+			}
+			program(t, add...)
+			if listed := program(t, "wallet", "list", "--config", config, "--merchant", owner); strings.Count(listed, "\n") != 2 || strings.Contains(listed, "CERTIFICATE") {
+				t.Errorf("the list is no table, or tells no certificate from another:\n%s", listed)
+			}
+
+			buyer := s.authorize(t, shop, "mei")
+			if !regexp.MustCompile(app.buyer).MatchString(buyer) {
+				t.Errorf("the buyer is %q", buyer)
+			}
+			order := shop.order("FORM-"+app.name, sampan.AlipayServiceWindow)
+			order.Currency, order.OpenID = "CNY", buyer
+			payment, err := shop.Pay(t.Context(), order)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.act(t, payment.ID, "pay")
+			if told := shop.notification(t); told.ID != payment.ID || told.Code != sampan.CodeSuccess {
+				t.Errorf("told %+v", told)
+			}
+			back, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: payment.ID, OrderNo: order.OrderNo + "-R", Amount: 230})
+			if err != nil || back.Code != sampan.CodeSuccess || back.Amount != 230 {
+				t.Errorf("refund: %+v, %v", back, err)
+			}
+			unpaid := order
+			unpaid.OrderNo += "-2"
+			second, err := shop.Pay(t.Context(), unpaid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := shop.Close(t.Context(), sampan.CloseRequest{PaymentID: second.ID, Amount: order.Amount}); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			if _, text := fetch(t, s.Control+"/trades/"+second.ID); !strings.Contains(text, `"status": "TRADE_CLOSED"`) {
+				t.Errorf("the wallet has it as %s", text)
+			}
+		})
+	}
+}
+
+// program runs a command of ours to its end, and returns what it printed.
+func program(t *testing.T, args ...string) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, exec.CommandContext(t.Context(), path, args...))
+}
+
+// authorize sends a browser through the shop's authorisation link, by way of the
+// page on which the buyer is chosen, and returns the buyer's id.
+func (s *sandbox) authorize(t *testing.T, shop *merchant, buyer string) string {
+	t.Helper()
+	link, err := shop.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: shop.server.URL + "/alipay", State: "visit-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// visit goes where the address leads to, but for the shop's own page.
+	visit := func(address string) *http.Request {
+		last, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last.Header.Set("User-Agent", alipayApp)
+		browser := http.Client{Jar: jar, Timeout: patience, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+			if last = r; strings.HasPrefix(r.URL.String(), shop.server.URL) {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		}}
+		res, err := browser.Do(last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return last
+	}
+	q := visit(link).URL.Query()
+	q.Set("buyer", buyer)
+	back := visit(s.Wallet + "/oauth2/grant?" + q.Encode())
+	known, err := shop.VerifyAuthorization(back, "visit-1")
+	if err != nil {
+		t.Fatalf("back at %s: %v", back.URL, err)
+	}
+	return known.OpenID
+}

@@ -1,0 +1,84 @@
+package e2e_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sampanpay/sampan"
+)
+
+// A receiver sends answers that nobody asked for, upon which Go's HTTP client
+// speaks to Go's own logger: the log is JSON all the same, and is not flooded.
+func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
+	d := newDeployment(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))
+	gateway := d.serve(t, d.address)
+	shop := startMerchant(t, d.sandbox)
+
+	receiver, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer receiver.Close()
+	const orders = 8
+	told := make(chan struct{}, orders)
+	go func() {
+		for {
+			c, err := receiver.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r := bufio.NewReader(c)
+				for {
+					q, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, q.Body)
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nSUCCESS"+
+						"HTTP/1.1 200 OK\r\nX: \x1b[31m\u202e\r\n\r\n{\"msg\":\"payment paid\"}\n"+strings.Repeat("A", 20_000))
+					told <- struct{}{}
+				}
+			}()
+		}
+	}()
+	for n := range orders {
+		order := shop.order("STRAY-"+string(rune('A'+n)), sampan.Alipay)
+		order.NotifyURL = "http://" + receiver.Addr().String() + "/"
+		payment, err := shop.Pay(t.Context(), order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		openLink(t, payment.PayURL)
+		d.act(t, payment.ID, "pay")
+		<-told
+	}
+	eventually(t, "a line about it", func() bool { return strings.Contains(gateway.stderr.String(), "Unsolicited response") })
+	gateway.end(t) // so that all is written
+	about := 0
+	for line := range strings.Lines(gateway.stderr.String()) {
+		var fields struct{ Msg, Text string }
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Errorf("a line that is not JSON: %.200q", line)
+		}
+		if len(line) > 6<<10 {
+			t.Errorf("a line of %d bytes: %.200q", len(line), line)
+		}
+		if strings.ContainsAny(line, "\x1b\u202e") {
+			t.Errorf("a line that a terminal obeys: %.200q", line)
+		}
+		if strings.Contains(fields.Text, "Unsolicited response") {
+			about++
+		}
+	}
+	if about == 0 {
+		t.Error("nothing is said of it")
+	}
+}

@@ -1,0 +1,188 @@
+package e2e_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestLooksAtSQLiteOnlyLook(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sampan.db")
+	b := keepBooks(t, "sqlite:"+path, false)
+	if _, err := os.Stat(path + "-wal"); err == nil {
+		t.Fatal("the server has left a log")
+	}
+	t.Run("closed in good order", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		unchanged(t, dir, func() { b.allLook(t, dsn, nil) })
+	})
+	t.Run("by a link", func(t *testing.T) {
+		dir, _ := copyOf(t, path, "")
+		link := filepath.Join(shared(t), "link.db")
+		if err := os.Symlink(filepath.Join(dir, "sampan.db"), link); err != nil {
+			t.Fatal(err)
+		}
+		unchanged(t, dir, func() { unchanged(t, filepath.Dir(link), func() { b.allLook(t, "sqlite:"+link, nil) }) })
+	})
+	t.Run("without the right to write", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		sealed(t, dir)
+		unchanged(t, dir, func() { b.allLook(t, dsn, nobody()) })
+	})
+	t.Run("read-only file system", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		unchanged(t, dir, func() { b.allLook(t, dsn, nil, readOnlyMount(t, dir)...) })
+	})
+	t.Run("no such file", func(t *testing.T) {
+		dir := shared(t)
+		unchanged(t, dir, func() {
+			for _, path := range []string{dir + "/typo.db", dir + "/no/such/folder.db"} {
+				b.allRefuse(t, "sqlite:"+path, nil, "there is no database "+path, "sampan migrate")
+			}
+		})
+	})
+	t.Run("not a database", func(t *testing.T) {
+		dir := shared(t)
+		long := strings.Repeat("once upon a time ", 1000)
+		for name, text := range map[string]string{"empty.db": "", "text.db": long, "short.db": "x"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(os.Mkdir(dir+"/folder.db", 0o755), syscall.Mkfifo(dir+"/pipe.db", 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		unchanged(t, dir, func() {
+			b.allRefuse(t, "sqlite:"+dir+"/empty.db", nil, "has no schema yet", "sampan migrate")
+			b.allRefuse(t, "sqlite:"+dir+"/text.db", nil, dir+"/text.db", "file is not a database")
+			b.allRefuse(t, "sqlite:"+dir+"/short.db", nil, dir+"/short.db")
+			b.allRefuse(t, "sqlite:"+dir+"/folder.db", nil, dir+"/folder.db is not a file")
+			b.allRefuse(t, "sqlite:"+dir+"/pipe.db", nil, dir+"/pipe.db is not a file")
+		})
+	})
+	t.Run("a journal that was cut off", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		journal := filepath.Join(dir, "sampan.db-journal")
+		for begin, then := range map[string]func(){
+			"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7": func() { b.allRefuse(t, dsn, nil, "holds half of a change") },
+			"\x00":                             func() { b.allLook(t, dsn, nil) }, // which a tool has emptied and kept
+		} {
+			if err := os.WriteFile(journal, []byte(begin+strings.Repeat("\x00", 504)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			unchanged(t, dir, then)
+			if got := b.try(t, dsn, nil, nil, "migrate"); got.status != 0 || !strings.Contains(got.printed, "nothing to do") {
+				t.Errorf("migrate: status %d:\n%s", got.status, got.printed)
+			}
+			b.allLook(t, dsn, nil)
+		}
+	})
+	t.Run("without the right to read", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		if err := os.Chmod(filepath.Join(dir, "sampan.db"), 0o200); err != nil {
+			t.Fatal(err)
+		}
+		b.allRefuse(t, dsn, nobody(), "permission denied")
+	})
+	for name, version := range map[string]string{"newer": "99", "older": "3"} {
+		t.Run(name+" schema", func(t *testing.T) {
+			dir, dsn := copyOf(t, path, "")
+			execute(t, "sqlite", dir+"/sampan.db", "DELETE FROM goose_db_version WHERE version_id > 3",
+				"INSERT INTO goose_db_version (version_id, is_applied) VALUES ("+version+", 1)")
+			unchanged(t, dir, func() { b.allRefuse(t, dsn, nil, "has schema "+version, "this program knows schema ") })
+			if name == "older" {
+				return
+			}
+			for _, args := range [][]string{{"migrate"}, {"serve"}} {
+				unchanged(t, dir, func() {
+					if got := b.try(t, dsn, nil, nil, args...); got.status == 0 || !strings.Contains(got.printed, "use the newer program") {
+						t.Errorf("%q: status %d:\n%s", args, got.status, got.printed)
+					}
+				})
+			}
+		})
+	}
+	t.Run("a schema's number without tables", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		execute(t, "sqlite", filepath.Join(dir, "sampan.db"), "DROP TABLE setting")
+		unchanged(t, dir, func() { b.allRefuse(t, dsn, nil, "not its tables") })
+	})
+	t.Run("another master key", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		other := *b
+		other.key = strings.Repeat("ab", 32)
+		unchanged(t, dir, func() {
+			for _, l := range b.looks() {
+				got := other.try(t, dsn, nil, nil, l.args...)
+				refused := got.status != 0 && strings.Contains(got.printed, "master key is not the one")
+				if l.args[0] != "migrate" && !refused {
+					t.Errorf("%q: status %d:\n%s", l.args, got.status, got.printed)
+				}
+			}
+		})
+	})
+	t.Run("no proof of a master key", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "")
+		execute(t, "sqlite", filepath.Join(dir, "sampan.db"), "DELETE FROM setting")
+		unchanged(t, dir, func() { b.allLook(t, dsn, nil) })
+	})
+}
+
+// A server that was killed leaves a log, which belongs to its database.
+func TestLooksAtSQLitesLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sampan.db")
+	b := keepBooks(t, "sqlite:"+path, true)
+	if info, err := os.Stat(path + "-wal"); err != nil || info.Size() == 0 {
+		t.Fatalf("the server has left no log: %v", err)
+	}
+	t.Run("in place", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "", "-wal", "-shm")
+		unchanged(t, dir, func() { b.allLook(t, dsn, nil) }, "sampan.db-shm", filepath.Base(dir))
+	})
+	t.Run("copied without its index", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "", "-wal")
+		unchanged(t, dir, func() { b.allLook(t, dsn, nil) }, "sampan.db-shm", filepath.Base(dir)) // the index must be made
+	})
+	t.Run("that this user cannot read", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "", "-wal")
+		if err := os.Chmod(filepath.Join(dir, "sampan.db-wal"), 0o200); err != nil {
+			t.Fatal(err)
+		}
+		b.allRefuse(t, dsn, nobody(), "sampan.db-wal: permission denied")
+	})
+	for name, suffixes := range map[string][]string{"with its index": {"", "-wal", "-shm"}, "without its index": {"", "-wal"}} {
+		t.Run("without the right to write, "+name, func(t *testing.T) {
+			dir, dsn := copyOf(t, path, suffixes...)
+			sealed(t, dir)
+			unchanged(t, dir, func() { b.allRefuse(t, dsn, nobody(), "Copy both files") })
+		})
+	}
+	t.Run("read-only file system", func(t *testing.T) {
+		dir, dsn := copyOf(t, path, "", "-wal", "-shm")
+		mount := readOnlyMount(t, dir)
+		unchanged(t, dir, func() {
+			got := b.try(t, dsn, nil, mount, "audit")
+			if got.status == 0 || !strings.Contains(got.printed, "Copy both files") {
+				t.Errorf("status %d:\n%s", got.status, got.printed)
+			}
+		})
+		copied, dsn := copyOf(t, filepath.Join(dir, "sampan.db"), "", "-wal") // as it says
+		unchanged(t, copied, func() { b.allLook(t, dsn, nil) }, "sampan.db-shm", filepath.Base(copied))
+	})
+}
+
+// readOnlyMount is the start of a command line for which a folder is on a
+// read-only file system.
+func readOnlyMount(t *testing.T, dir string) []string {
+	t.Helper()
+	const script = `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"`
+	wrapper := []string{"unshare", "--mount", "sh", "-c", script, dir}
+	if out, err := exec.Command(wrapper[0], append(wrapper[1:], "true")...).CombinedOutput(); err != nil {
+		t.Skipf("this user cannot mount: %v %s", err, out)
+	}
+	return wrapper
+}

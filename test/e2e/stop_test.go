@@ -1,0 +1,155 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan"
+)
+
+// A database file that cannot be trusted is used no more. The process lives and
+// says why; merchants come again, wallets repeat, buyers are asked for patience;
+// the background is quiet, and one line of the log is an error.
+func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		spoil        func(t *testing.T, path string)
+	}{
+		{"another file is put in its place", "is another file than the one that is open", func(t *testing.T, path string) {
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path+".new", text, 0o600)
+			}
+			if err == nil {
+				err = os.Rename(path+".new", path)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"its log is removed", "-wal is gone", func(t *testing.T, path string) {
+			if err := os.Remove(path + "-wal"); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"its log is cut", "the database is stopped until sampan is restarted", func(t *testing.T, path string) {
+			if err := os.Truncate(path+"-wal", 0); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "sampan.db")
+			d := newDeployment(t, "sqlite:"+path)
+			gateway := d.serve(t, d.address)
+			shop := startMerchant(t, d.sandbox)
+			shop.Attempts = 1
+			paid := d.pay(t, shop, "BEFORE")
+			shop.notification(t)
+			open, err := shop.Pay(t.Context(), shop.order("OPEN", sampan.Alipay))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.spoil(t, path)
+			eventually(t, "the gateway to find it", func() bool {
+				_, _ = shop.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{"BEFORE"}}) // reads, and may find it
+				status, _ := get(t, d.Gateway+"/readyz")
+				return status == http.StatusServiceUnavailable
+			})
+			if status, said := get(t, d.Gateway+"/readyz"); !strings.Contains(said, c.reason) {
+				t.Errorf("/readyz: %d %q, want the reason %q", status, said, c.reason)
+			}
+			if status, said := get(t, d.Gateway+"/livez"); status != http.StatusOK {
+				t.Errorf("/livez: %d %q", status, said)
+			}
+			before := state(t, dir)
+			for _, call := range []string{"payment", "query", "refund", "close", "reversal", "add_note"} {
+				status, said := post(t, d.Gateway+"/trade/v1/"+call, url.Values{"txamt": {"what"}})
+				var answer struct{ RespCd, RespMsg string }
+				err := json.Unmarshal([]byte(said), &answer)
+				if status != http.StatusServiceUnavailable || err != nil || answer.RespCd != "1297" {
+					t.Errorf("%s: %d %s, want 503 and 1297", call, status, said)
+				}
+			}
+			if _, err := shop.Pay(t.Context(), shop.order("AFTER", sampan.Alipay)); !isCode(err, "1297") {
+				t.Errorf("an order: %v, want 1297", err)
+			}
+			if _, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "R", Amount: 1}); !isCode(err, "1297") {
+				t.Errorf("a refund: %v, want 1297", err)
+			}
+			status, said := post(t, d.Gateway+"/callback/100001/alipay", url.Values{"out_trade_no": {open.ID}})
+			if status != http.StatusServiceUnavailable || said != "fail" {
+				t.Errorf("callback: %d %q, want 503 and fail", status, said)
+			}
+			if status, said := get(t, open.PayURL); status != http.StatusServiceUnavailable || strings.Contains(said, "panic") {
+				t.Errorf("pay link: %d %q, want 503", status, said)
+			}
+			time.Sleep(2 * time.Second) // the loops would have turned in it
+			if after := state(t, dir); after != before {
+				t.Errorf("something was written: %s became %s", before, after)
+			}
+			log := gateway.stderr.String()
+			if n := strings.Count(log, `"level":"ERROR"`); n != 1 {
+				t.Errorf("%d lines are errors, want 1", n)
+			}
+			if n := strings.Count(log, "again_in"); n != 0 {
+				t.Errorf("the loops tried again %d times", n)
+			}
+			gateway.end(t)
+			if after := state(t, dir); after != before {
+				t.Errorf("its end has written something: %s became %s", before, after)
+			}
+		})
+	}
+}
+
+// state is which files there are, of what size and when they were written to.
+func state(t *testing.T, dir string) string {
+	t.Helper()
+	var all []string
+	for _, suffix := range []string{"", "-wal"} {
+		info, err := os.Stat(filepath.Join(dir, "sampan.db"+suffix))
+		if err != nil {
+			all = append(all, "none")
+			continue
+		}
+		s := info.Sys().(*syscall.Stat_t)
+		all = append(all, fmt.Sprintf("inode %d of %d bytes, written at %v", s.Ino, info.Size(), info.ModTime()))
+	}
+	return strings.Join(all, "; ")
+}
+
+func get(t *testing.T, address string) (int, string) {
+	t.Helper()
+	res, err := http.Get(address)
+	return read(t, res, err)
+}
+
+func post(t *testing.T, address string, form url.Values) (int, string) {
+	t.Helper()
+	res, err := http.PostForm(address, form)
+	return read(t, res, err)
+}
+
+func read(t *testing.T, res *http.Response, err error) (int, string) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
