@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sandbox"
 )
 
 // asMerchant says which server to call and as whom; without flags, the sandbox
@@ -30,7 +29,7 @@ type asMerchant struct {
 func (m asMerchant) client(e *env) (*sampan.Client, error) {
 	c := &sampan.Client{BaseURL: m.Server, AppCode: m.AppCode, StoreID: m.Store, SignType: sampan.SignType(m.SignType)}
 	if m.Server == "" {
-		info, err := readSandbox(m.Data)
+		info, err := sandbox.ReadInfo(m.Data)
 		if err != nil {
 			return nil, fmt.Errorf("name a --server, or start a sandbox first (sampan sandbox): %w", err)
 		}
@@ -46,15 +45,6 @@ func (m asMerchant) client(e *env) (*sampan.Client, error) {
 	}
 	c.ClientKey = key.Reveal()
 	return c, nil
-}
-
-func readSandbox(dir string) (sandboxInfo, error) {
-	var info sandboxInfo
-	text, err := os.ReadFile(filepath.Join(dir, sandboxFile))
-	if err != nil {
-		return info, err
-	}
-	return info, json.Unmarshal(text, &info)
 }
 
 // payTypeNames are the names that people may type for a pay type.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/sandbox"
 	"github.com/sampanpay/sampan/internal/sign"
 	"github.com/sampanpay/sampan/internal/sign/explain"
 )
@@ -106,7 +107,7 @@ func (cmd *signCmd) key(e *env) (pay.Secret, error) {
 		}
 		return key, nil
 	}
-	info, err := readSandbox(cmd.Data)
+	info, err := sandbox.ReadInfo(cmd.Data)
 	if err != nil {
 		return "", fmt.Errorf("name a --client-key, or start a sandbox first (sampan sandbox): %w", err)
 	}

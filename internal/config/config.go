@@ -205,6 +205,9 @@ func (c *Config) Complete() error {
 	return nil
 }
 
+// Encode writes the configuration as a file that Read reads.
+func (c Config) Encode() ([]byte, error) { return toml.Marshal(c) }
+
 // StoreConfig is what the database is opened with.
 func (c *Config) StoreConfig(log *slog.Logger) store.Config {
 	return store.Config{DSN: c.Database, MasterKey: c.MasterKey, Log: log, Connections: c.Connections}

@@ -1,4 +1,4 @@
-package main
+package sandbox
 
 import (
 	"crypto/ecdsa"
@@ -15,7 +15,6 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/simulator"
@@ -38,11 +37,12 @@ type walletKeys struct {
 	RootCerts  string `json:"root_certificates"`
 }
 
-// The files of a data directory that hold the keys, and the certificates by the
-// names that Alipay gives them.
+// WalletKeysFile is the file of a directory that holds the keys.
+const WalletKeysFile = "wallet-keys.json"
+
+// The files of the certificates, by the names that Alipay gives them.
 const (
-	walletKeysFile = "wallet-keys.json"
-	appCertFile    = "appCertPublicKey_" + certApp + ".crt"
+	appCertFile    = "appCertPublicKey_" + CertApp + ".crt"
 	alipayCertFile = "alipayCertPublicKey_RSA2.crt"
 	rootCertsFile  = "alipayRootCert.crt"
 )
@@ -50,7 +50,7 @@ const (
 // loadWalletKeys reads the keys of a data directory, and makes what is missing:
 // everything the first time.
 func loadWalletKeys(dir string) (walletKeys, error) {
-	path := filepath.Join(dir, walletKeysFile)
+	path := filepath.Join(dir, WalletKeysFile)
 	var k walletKeys
 	text, err := os.ReadFile(path)
 	if err == nil {
@@ -78,7 +78,7 @@ func loadWalletKeys(dir string) (walletKeys, error) {
 // complete makes what is missing.
 func (k *walletKeys) complete(now time.Time) error {
 	if k.MD5Key == "" {
-		k.MD5Key = strings.ToLower(newCode(16))
+		k.MD5Key = randomHex(16)
 	}
 	for _, pair := range [][2]*string{{&k.MerchantPrivate, &k.MerchantPublic}, {&k.AlipayPrivate, &k.AlipayPublic}} {
 		if *pair[0] != "" {
@@ -135,7 +135,7 @@ func (k *walletKeys) certify(now time.Time) error {
 	rootCert, err2 := newCert(now, rootName, rootName, &root.PublicKey, root)
 	var err3, err4 error
 	k.AlipayCert, err3 = newCert(now, certName("Alipay", "Wallet simulator"), rootName, theirs, root)
-	k.AppCert, err4 = newCert(now, certName("Alipay", windowSeller+"-"+certApp), rootName, app, root)
+	k.AppCert, err4 = newCert(now, certName("Alipay", windowSeller+"-"+CertApp), rootName, app, root)
 	k.RootCerts = otherCert + rootCert
 	return errors.Join(err1, err2, err3, err4)
 }

@@ -1,4 +1,4 @@
-package main
+package sandbox
 
 import (
 	"crypto/x509"
@@ -20,7 +20,7 @@ func TestOldKeysAreKeptAndCertified(t *testing.T) {
 	}
 	old := first
 	old.AppCert, old.AlipayCert, old.RootCerts = "", "", ""
-	if err := writeJSON(filepath.Join(dir, walletKeysFile), old); err != nil {
+	if err := writeJSON(filepath.Join(dir, WalletKeysFile), old); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(dir, appCertFile)); err != nil {
