@@ -12,6 +12,7 @@ import (
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type auditCmd struct {
@@ -28,7 +29,7 @@ const auditShown = 1000
 func (cmd auditCmd) Run(e *env) error {
 	return cmd.look(e.ctx, func(o operator) error {
 		var shown []gateway.Difference
-		out := json.NewEncoder(forMachines(e.stdout))
+		out := json.NewEncoder(terminal.ForMachines(e.stdout))
 		audit := gateway.Audit{
 			Store: o.DB, MerchantID: cmd.Merchant,
 			Notification: o.Notification, RefundNotification: o.RefundNotification,
@@ -43,7 +44,7 @@ func (cmd auditCmd) Run(e *env) error {
 			},
 		}
 		progress := auditProgress{out: e.stderr, began: time.Now()}
-		if isTerminal(e.stderr) {
+		if terminal.IsTerminal(e.stderr) {
 			audit.Progress = progress.show
 		}
 		report, err := audit.Run(e.ctx)

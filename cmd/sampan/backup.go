@@ -10,6 +10,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type backupCmd struct {
@@ -84,7 +85,7 @@ func shellQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\'
 
 // waiting counts the seconds on a terminal until it is ended.
 func waiting(w io.Writer, what string) (done func()) {
-	if !isTerminal(w) {
+	if !terminal.IsTerminal(w) {
 		return func() {}
 	}
 	stop, ended := make(chan struct{}), make(chan struct{})

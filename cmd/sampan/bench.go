@@ -12,6 +12,7 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/outbound"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type benchCmd struct {
@@ -132,7 +133,7 @@ func orFirst(first, next error) error {
 // progress rewrites one line of a terminal until stop is called, which removes
 // it.
 func (cmd benchCmd) progress(e *env, connections int, start time.Time, answered *atomic.Int64) (stop func()) {
-	if !isTerminal(e.stdout) {
+	if !terminal.IsTerminal(e.stdout) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(e.ctx)

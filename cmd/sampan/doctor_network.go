@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/outbound"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 // port looks whether serve could listen, or does.
@@ -44,7 +45,7 @@ func (d *doctor) port() {
 		d.good(what, "a healthy Sampan listens at %s", d.Listen)
 	case getErr == nil && ready.status == http.StatusServiceUnavailable:
 		d.listening = true
-		d.bad(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, visible(strings.TrimSpace(ready.body))), "see its log")
+		d.bad(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, terminal.Visible(strings.TrimSpace(ready.body))), "see its log")
 	default:
 		d.bad(what, fmt.Sprintf("serve cannot listen: %v", err), "end what has the port, or choose another")
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 // version is set by the linker in released builds.
@@ -68,7 +70,7 @@ func main() {
 	stop()
 	if err != nil {
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(forPeople(os.Stderr), complaint(err))
+			fmt.Fprintln(terminal.ForPeople(os.Stderr), complaint(err))
 		}
 		os.Exit(1)
 	}
@@ -76,7 +78,7 @@ func main() {
 
 // run is the program, so that tests run the true one.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	stdout, stderr = forPeople(stdout), forPeople(stderr)
+	stdout, stderr = terminal.ForPeople(stdout), terminal.ForPeople(stderr)
 	var c cli
 	exited := false
 	parser, err := kong.New(&c,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sandbox"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 // asMerchant says which server to call and as whom; without flags, the sandbox
@@ -103,7 +103,7 @@ func (cmd payCmd) Run(e *env) error {
 	if inApp {
 		printf(e.stdout, "tradeNO    %s\n", p.TradeNo)
 	}
-	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && isTerminal(e.stdout) {
+	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && terminal.IsTerminal(e.stdout) {
 		fmt.Fprint(e.stdout, "\n"+code.ToSmallString(false))
 	}
 	if !cmd.Wait {
@@ -118,19 +118,6 @@ func open(err error, ways ...string) error {
 		return err
 	}
 	return fmt.Errorf("%w\nIt is not known what became of it:\n  %s", err, strings.Join(ways, "\n  "))
-}
-
-// isTerminal reports whether an input or an output is a terminal.
-func isTerminal(stream any) bool {
-	if s, ok := stream.(screen); ok {
-		stream = s.w
-	}
-	f, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // waitPaid asks until the order is no longer open, and is an error unless it is

@@ -15,13 +15,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 // hostile is what strangers can put into a text: a title and a colour for the
@@ -33,18 +32,12 @@ const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x
 // honest is what must come through.
 const honest = "烏龍茶 crème brûlée ﷼ नमस्ते 🍵 ☕️ €"
 
-// obeyed lists the characters of a text that a terminal obeys or that do not
-// show. It is written apart from hidden, from the standard's names.
+// obeyed lists the characters of a text that a screen would not let through.
 func obeyed(text string) (found []string) {
-	for i, r := range text {
-		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
-			found = append(found, fmt.Sprintf("byte %#x", text[i]))
-			continue
-		}
-		switch {
-		case r == '\n':
-		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x61c,
-			r >= 0x200b && r <= 0x200d, r == 0xfeff, r == 0x2028, r == 0x2029, r == 0xad, r == 0x2060, unicode.Is(unicode.Cf, r):
+	for _, r := range text {
+		var shown bytes.Buffer
+		fmt.Fprint(terminal.ForPeople(&shown), string(r))
+		if shown.String() != string(r) {
 			found = append(found, fmt.Sprintf("%U", r))
 		}
 	}
@@ -56,7 +49,7 @@ func prints(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	if err := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); err != nil && !errors.Is(err, errReported) {
-		fmt.Fprintln(forPeople(&stderr), complaint(err))
+		fmt.Fprintln(terminal.ForPeople(&stderr), complaint(err))
 	}
 	return stdout.String() + stderr.String()
 }
@@ -261,38 +254,11 @@ func printedSafely(arg ast.Expr) bool {
 	return ok && f.Name == "complaint"
 }
 
-// What a stream does to a text holds for every character that there is.
-func TestAStreamLetsOnlyThroughWhatShows(t *testing.T) {
-	for r := range rune(unicode.MaxRune + 1) {
-		if !utf8.ValidRune(r) || r >= ' ' && r <= '~' {
-			continue
-		}
-		in := "a" + string(r) + "b"
-		var people, machines bytes.Buffer
-		fmt.Fprint(forPeople(&people), in)
-		fmt.Fprint(forMachines(&machines), `"`+in+`"`)
-		if r == '\n' {
-			continue
-		}
-		if found := obeyed(people.String() + machines.String()); len(found) > 0 && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
-			t.Fatalf("%U comes through", r)
-		}
-		var back string
-		if err := json.Unmarshal(machines.Bytes(), &back); err != nil || back != in {
-			t.Fatalf("%U: a reader of the JSON gets %q, %v", r, back, err)
-		}
-		if people.String() != in && (unicode.IsPrint(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.IsMark(r) && r < 0xe0000 && r != 0x34f && r != 0x17b4 && r != 0x17b5) {
-			t.Fatalf("%U does not come through: %q", r, people.String())
-		}
-	}
-	var people bytes.Buffer
-	if n, err := forPeople(&people).Write([]byte("a\xffb")); n != 3 || err != nil || people.String() != "a‹FF›b" {
-		t.Errorf("%d, %v, %q", n, err, people.String())
-	}
-	people.Reset()
-	printf(forPeople(forPeople(&people)), "%-6s|%5d|%v\n", "a\nb", 7, errors.New("c\td"))
-	if people.String() != "a‹U+000A›b   |    7|c‹U+0009›d\n" {
-		t.Errorf("got %q", people.String())
+func TestPrintfKeepsEachValueOnItsLine(t *testing.T) {
+	var out bytes.Buffer
+	printf(terminal.ForPeople(terminal.ForPeople(&out)), "%-6s|%5d|%v\n", "a\nb", 7, errors.New("c\td"))
+	if out.String() != "a‹U+000A›b   |    7|c‹U+0009›d\n" {
+		t.Errorf("got %q", out.String())
 	}
 }
 
@@ -313,7 +279,7 @@ func TestATabInAnErrorIsASpace(t *testing.T) {
 func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var log bytes.Buffer
-		stderr := forPeople(&log) // as run has it
+		stderr := terminal.ForPeople(&log) // as run has it
 		logger(config.Config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
 		if found := obeyed(log.String()); len(found) > 0 || strings.Count(log.String(), "\n") != 1 {
 			t.Errorf("%s: %v in %q", format, found, log.String())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 // onOrder is a command that changes an order for good, and so asks first.
@@ -41,7 +42,7 @@ func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, quest
 	if cmd.Yes {
 		return nil
 	}
-	if !isTerminal(e.stdin) {
+	if !terminal.IsTerminal(e.stdin) {
 		return errors.New("this cannot be taken back: say --yes, or run it at a terminal")
 	}
 	printf(e.stdout, "\n%s [y/N] ", question)

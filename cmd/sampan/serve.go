@@ -11,6 +11,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/server"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type serveCmd struct {
@@ -54,5 +55,5 @@ func logger(c config.Config, w io.Writer) *slog.Logger {
 	if c.LogFormat == "text" {
 		return slog.New(server.LogHandler(slog.NewTextHandler(w, options)))
 	}
-	return slog.New(server.LogHandler(slog.NewJSONHandler(forMachines(w), options)))
+	return slog.New(server.LogHandler(slog.NewJSONHandler(terminal.ForMachines(w), options)))
 }

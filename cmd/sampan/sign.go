@@ -13,6 +13,7 @@ import (
 	"github.com/sampanpay/sampan/internal/sandbox"
 	"github.com/sampanpay/sampan/internal/sign"
 	"github.com/sampanpay/sampan/internal/sign/explain"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type signCmd struct {
@@ -172,7 +173,7 @@ type signOutput struct {
 }
 
 func (o signOutput) line(what, text string) {
-	fmt.Fprintf(o.w, "%-8s%s\n", what, visible(explain.Hide(text, o.key)))
+	fmt.Fprintf(o.w, "%-8s%s\n", what, terminal.Visible(explain.Hide(text, o.key)))
 }
 
 func (o signOutput) right() error {
