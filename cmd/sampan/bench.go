@@ -12,6 +12,7 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/outbound"
+	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
@@ -77,10 +78,8 @@ func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) tall
 	client.HTTPClient = outbound.Plain(outbound.Limits{Idle: connections, Connections: connections, Header: benchLimit})
 	client.HTTPClient.Timeout = benchLimit
 	defer client.HTTPClient.CloseIdleConnections()
-	order := sampan.PaymentRequest{PayType: sampan.PayType(cmd.With), Amount: 100, Currency: cmd.Currency, GoodsName: "bench"}
-	if t, ok := payTypeNames[cmd.With]; ok {
-		order.PayType = t
-	}
+	payType := sampan.PayType(pay.PayTypeNamed(cmd.With))
+	order := sampan.PaymentRequest{PayType: payType, Amount: 100, Currency: cmd.Currency, GoodsName: "bench"}
 	prefix := "BENCH" + newCode(6)
 	start := time.Now()
 	var begun, answered atomic.Int64

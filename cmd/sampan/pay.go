@@ -47,11 +47,6 @@ func (m asMerchant) client(e *env) (*sampan.Client, error) {
 	return c, nil
 }
 
-// payTypeNames are the names that people may type for a pay type.
-var payTypeNames = map[string]sampan.PayType{
-	"alipay": sampan.Alipay, "alipayhk": sampan.AlipayHK, "alipay-window": sampan.AlipayServiceWindow,
-}
-
 type payCmd struct {
 	asMerchant
 	Amount    string        `arg:"" help:"Amount in major units, for example 12.30."`
@@ -69,16 +64,9 @@ type payCmd struct {
 
 // Run places the order.
 func (cmd payCmd) Run(e *env) error {
-	payType, named := payTypeNames[cmd.With]
-	if !named {
-		payType = sampan.PayType(cmd.With)
-	}
-	inApp := payType == sampan.AlipayServiceWindow
-	switch {
-	case cmd.Currency == "" && inApp:
-		cmd.Currency = "CNY"
-	case cmd.Currency == "":
-		cmd.Currency = "HKD"
+	payType := pay.PayTypeNamed(cmd.With)
+	if cmd.Currency == "" {
+		cmd.Currency = string(payType.DefaultCurrency())
 	}
 	amount, err := pay.ParseDecimal(cmd.Amount, pay.Currency(strings.ToUpper(cmd.Currency)))
 	if err != nil {
@@ -89,7 +77,7 @@ func (cmd payCmd) Run(e *env) error {
 		return err
 	}
 	r := sampan.PaymentRequest{
-		PayType: payType, Amount: amount.Minor, Currency: string(amount.Currency), OpenID: cmd.OpenID,
+		PayType: sampan.PayType(payType), Amount: amount.Minor, Currency: string(amount.Currency), OpenID: cmd.OpenID,
 		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL, ExpiresIn: cmd.Life,
 	}
 	if r.OrderNo == "" {
@@ -100,7 +88,7 @@ func (cmd payCmd) Run(e *env) error {
 		return open(err, "the same command with --order-no "+r.OrderNo+" makes no second order", "sampan query --order-no "+r.OrderNo+" tells whether there is one")
 	}
 	printf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
-	if inApp {
+	if p.TradeNo != "" {
 		printf(e.stdout, "tradeNO    %s\n", p.TradeNo)
 	}
 	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && terminal.IsTerminal(e.stdout) {

@@ -52,7 +52,7 @@ func paymentRequest(c call) (gateway.PayRequest, error) {
 	r.NotifyURL = v.address("notify_url", 256)
 	r.OpenID = v.text("openid", 64)
 	switch {
-	case r.PayType != pay.AlipayServiceWindow:
+	case !r.PayType.NeedsOpenID():
 	case r.OpenID == "":
 		v.fail("openid", "is required for pay_type %s", r.PayType)
 	case !pay.ValidOpenID(r.OpenID):
@@ -66,7 +66,7 @@ func paymentRequest(c call) (gateway.PayRequest, error) {
 	case limit == "":
 	case limit != "no_credit":
 		v.fail("limit_pay", "must be no_credit")
-	case r.PayType != pay.AlipayServiceWindow:
+	case !r.PayType.ExcludesCredit():
 		v.fail("limit_pay", "cannot be asked for with pay_type %s, since the wallet does not know it", r.PayType)
 	default:
 		r.NoCredit = true
