@@ -196,7 +196,7 @@ func (c *Checkout) authorizing(r *http.Request) *view {
 		v.keep = r.URL.Query()
 		v.keep.Del("open")
 	}
-	v.words = append(v.words, "{wallet}", v.name("wallet.Alipay", "Alipay"))
+	v.words = append(v.words, "{wallet}", v.Term("wallet.Alipay", "Alipay"))
 	return v
 }
 

@@ -100,7 +100,7 @@ func FuzzBrowserOf(f *testing.F) {
 		if b.app.capable || b.system == desktop && !b.app.noDesk {
 			t.Errorf("guidance for a browser that needs none: %+v", b)
 		}
-		if m := b.menu(); m.Glyph == "" || languages[0].text["guide.menu."+m.Corner] == "" {
+		if m := b.menu(); m.Glyph == "" || languages[0].Messages["guide.menu."+m.Corner] == "" {
 			t.Errorf("no way to the menu: %+v", m)
 		}
 		if !utf8.ValidString(b.escape("https://pay.example.com/pay/abc")) {

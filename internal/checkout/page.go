@@ -2,28 +2,31 @@ package checkout
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/skip2/go-qrcode"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
-//go:embed assets page.html
+//go:embed assets messages page.html
 var files embed.FS
+
+var (
+	assets    = web.LoadAssets(files)
+	languages = web.LoadLanguages(files)
+)
 
 var pages = template.Must(template.New("page.html").Funcs(template.FuncMap{"asset": assetName}).ParseFS(files, "page.html"))
 
 // view is what page.html shows. Its addresses are relative, so that the pages
 // work under whatever prefix a proxy gives them.
 type view struct {
-	*language
+	*web.Language
 	from browser
 	keep url.Values // what the page's links to itself carry along
 
@@ -40,7 +43,7 @@ type view struct {
 	Link    string
 	Escape  template.URL
 	Refused bool // Escape may well do nothing
-	QR      qr
+	QR      web.QR
 	OnDesk  bool // where the QR code is the best way out
 
 	Poll      string // the status's address, if the page is to follow it
@@ -57,13 +60,13 @@ type view struct {
 
 func (c *Checkout) view(r *http.Request, from browser) *view {
 	chosen := r.FormValue("lang")
-	v := &view{language: languageOf(chosen, r.Header.Get("Accept-Language")), from: from, keep: url.Values{}}
+	v := &view{Language: languages.Match(chosen, r.Header.Get("Accept-Language")), from: from, keep: url.Values{}}
 	if chosen == v.Tag {
 		v.keep.Set("lang", chosen)
 	}
-	v.words = []string{"{browser}", v.text["browser."+string(from.system)]}
+	v.words = []string{"{browser}", v.Messages["browser."+string(from.system)]}
 	if from.app != nil {
-		v.words = append(v.words, "{app}", v.name("app."+from.app.ID, from.app.Name))
+		v.words = append(v.words, "{app}", v.Term("app."+from.app.ID, from.app.Name))
 	}
 	return v
 }
@@ -72,7 +75,7 @@ func (c *Checkout) view(r *http.Request, from browser) *view {
 func (v *view) order(p pay.Payment) {
 	v.Goods, v.Price, v.Code = p.Goods, price(p.Amount), string(p.Amount.Currency)
 	v.ReturnURL = returnURL(p)
-	v.words = append(v.words, "{wallet}", v.name("wallet."+p.PayType.Name(), p.PayType.Name()))
+	v.words = append(v.words, "{wallet}", v.Term("wallet."+p.PayType.Name(), p.PayType.Name()))
 }
 
 // guide puts the ways out of the app on the page.
@@ -81,7 +84,7 @@ func (v *view) guide(baseURL, token string) {
 	v.Link = baseURL + "/pay/" + url.PathEscape(token)
 	v.Escape = template.URL(v.from.escape(v.Link)) // made of our own address
 	v.Refused = v.from.app.noIntents
-	v.QR, v.OnDesk = qrOf(v.Link), v.from.system == desktop
+	v.QR, v.OnDesk = web.QROf(v.Link), v.from.system == desktop
 }
 
 // inApp shows the page that pays inside the wallet's app, or, to a browser that
@@ -98,7 +101,7 @@ func (c *Checkout) inApp(w http.ResponseWriter, v *view, token string, p pay.Pay
 		return
 	}
 	v.Link = c.BaseURL + "/pay/" + url.PathEscape(token)
-	v.QR, v.OnDesk = qrOf(v.Link), v.from.system == desktop
+	v.QR, v.OnDesk = web.QROf(v.Link), v.from.system == desktop
 	if !v.OnDesk {
 		v.Escape = template.URL(alipayLink(v.Link)) // made of our own address
 	}
@@ -116,7 +119,7 @@ func alipayLink(link string) string {
 const bridgePolicy = "; frame-src alipaybridge: alipayjsbridge:"
 
 // Say is the text of a key.
-func (v *view) Say(key string) string { return v.say(key, v.words...) }
+func (v *view) Say(key string) string { return v.Language.Say(key, v.words...) }
 
 // Title is what the page says first.
 func (v *view) Title() string { return v.Say(v.Kind + ".title") }
@@ -129,7 +132,7 @@ func (v *view) MenuStep() template.HTML {
 }
 
 // Languages are the choices of the language switch.
-func (v *view) Languages() []*language { return languages }
+func (v *view) Languages() web.Languages { return languages }
 
 // In is this page in another language.
 func (v *view) In(tag string) string { return v.query("lang", tag) }
@@ -171,69 +174,7 @@ func (v *view) show(w http.ResponseWriter, code int, kind string) {
 	_, _ = w.Write(b.Bytes()) // the browser may be gone
 }
 
-// qr is a QR code as the path of an SVG whose pixels are its modules.
-type qr struct {
-	Size int
-	Path string
-}
+// assetName is the address of an asset, relative to a page.
+func assetName(file string) string { return "../checkout/" + assets.Name(file) }
 
-func qrOf(link string) qr {
-	code, err := qrcode.New(link, qrcode.Medium)
-	if err != nil {
-		return qr{} // too long for one; the link itself is on the page
-	}
-	rows := code.Bitmap()
-	var b strings.Builder
-	for y, row := range rows {
-		for x := 0; x < len(row); x++ {
-			from := x
-			for x < len(row) && row[x] {
-				x++
-			}
-			if x > from {
-				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from, y, x-from, x-from)
-			}
-		}
-	}
-	return qr{Size: len(rows), Path: b.String()}
-}
-
-// An asset's name holds a hash of what is in it, so that browsers may keep it
-// for ever and still get the new one after an upgrade.
-var assets, assetNames = func() (map[string][]byte, map[string]string) {
-	byName, names := map[string][]byte{}, map[string]string{}
-	entries, err := files.ReadDir("assets")
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	for _, e := range entries {
-		content, err := files.ReadFile("assets/" + e.Name())
-		if err != nil {
-			panic(err)
-		}
-		ext := path.Ext(e.Name())
-		hash := sha256.Sum256(content)
-		name := fmt.Sprintf("%s-%x%s", strings.TrimSuffix(e.Name(), ext), hash[:6], ext)
-		byName[name], names[e.Name()] = content, name
-	}
-	return byName, names
-}()
-
-// assetName is the address of an asset, seen from a page.
-func assetName(file string) string { return "../checkout/" + assetNames[file] }
-
-var assetTypes = map[string]string{
-	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
-}
-
-func asset(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("file")
-	content, ok := assets[name]
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", assetTypes[path.Ext(name)])
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(content)
-}
+func asset(w http.ResponseWriter, r *http.Request) { assets.Serve(w, r, r.PathValue("file")) }
