@@ -38,14 +38,14 @@ func (s *Simulator) App() http.Handler {
 	mux.HandleFunc("GET "+appPath+"style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/bridge.css") })
 	mux.HandleFunc("GET "+appPath+"trade", s.showAppCashier)
 	mux.HandleFunc("POST "+appPath+"trade", s.actInApp)
-	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.asTheApp, ModifyResponse: s.forTheApp, ErrorHandler: s.noPage})
+	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.toPage, ModifyResponse: s.fromPage, ErrorHandler: s.pageError})
 	sameOrigin := http.NewCrossOriginProtection()
 	return sameOrigin.Handler(mux)
 }
 
 // openPage goes to a page of this machine.
 func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
-	to, ok := s.opens(r.FormValue("url"))
+	to, ok := s.mayOpen(r.FormValue("url"))
 	if !ok {
 		why := "only http pages of the sandbox, and at the addresses that --app-opens names, can be opened here"
 		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"url", why})
@@ -58,26 +58,26 @@ func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // opens reads an http address, and reports whether it may be opened.
-func (s *Simulator) opens(text string) (*url.URL, bool) {
+func (s *Simulator) mayOpen(text string) (*url.URL, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" || u.User != nil {
 		return nil, false
 	}
-	return u, s.opensHost(u.Host)
+	return u, s.mayOpenHost(u.Host)
 }
 
-// opensHost reports whether pages at host:port may be opened. That a page is on
+// mayOpenHost reports whether pages at host:port may be opened. That a page is on
 // this machine is not enough: what else listens here may trust all who can
 // reach it.
-func (s *Simulator) opensHost(host string) bool { return slices.Contains(s.cfg.Opens, host) }
+func (s *Simulator) mayOpenHost(host string) bool { return slices.Contains(s.cfg.Opens, host) }
 
 var errNoPage = errors.New("no page is open")
 
-// asTheApp asks the page's origin for what the browser asked for, as Alipay's
+// toPage asks the page's origin for what the browser asked for, as Alipay's
 // browser would.
-func (s *Simulator) asTheApp(r *httputil.ProxyRequest) {
+func (s *Simulator) toPage(r *httputil.ProxyRequest) {
 	host := ""
-	if cookie, err := r.In.Cookie(targetCookie); err == nil && s.opensHost(cookie.Value) {
+	if cookie, err := r.In.Cookie(targetCookie); err == nil && s.mayOpenHost(cookie.Value) {
 		host = cookie.Value
 	}
 	// Without a page, an address that cannot be connected to: noPage explains.
@@ -92,7 +92,7 @@ func (s *Simulator) asTheApp(r *httputil.ProxyRequest) {
 	}
 }
 
-func (s *Simulator) noPage(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Simulator) pageError(w http.ResponseWriter, r *http.Request, err error) {
 	if cookie, _ := r.Cookie(targetCookie); cookie == nil {
 		err = errNoPage
 	}
@@ -100,16 +100,16 @@ func (s *Simulator) noPage(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 var (
-	head   = regexp.MustCompile(`(?i)<head[^>]*>`)
-	leads  = regexp.MustCompile(`(href|action|content|data-[a-z]+)="([^"]*)"`)
-	inText = regexp.MustCompile(`http://[^\s"'<>]+`)
+	head          = regexp.MustCompile(`(?i)<head[^>]*>`)
+	linkAttribute = regexp.MustCompile(`(href|action|content|data-[a-z]+)="([^"]*)"`)
+	httpAddress   = regexp.MustCompile(`http://[^\s"'<>]+`)
 )
 
-// forTheApp gives a page the bridge, and has its ways to other pages that can be
+// fromPage gives a page the bridge, and has its ways to other pages that can be
 // opened lead back here.
-func (s *Simulator) forTheApp(resp *http.Response) error {
+func (s *Simulator) fromPage(resp *http.Response) error {
 	if to := resp.Header.Get("Location"); to != "" {
-		resp.Header.Set("Location", s.inApp(to))
+		resp.Header.Set("Location", s.appLink(to))
 	}
 	kind := resp.Header.Get("Content-Type")
 	if !strings.HasPrefix(kind, "text/html") && !strings.HasPrefix(kind, "application/json") {
@@ -124,9 +124,9 @@ func (s *Simulator) forTheApp(resp *http.Response) error {
 		if policy := resp.Header.Get("Content-Security-Policy"); policy == "" || strings.Contains(policy, "script-src 'self'") {
 			page = withBridge(page)
 		}
-		page = leads.ReplaceAllFunc(page, func(attribute []byte) []byte {
-			return inText.ReplaceAllFunc(attribute, func(to []byte) []byte {
-				return []byte(strings.ReplaceAll(s.inApp(strings.ReplaceAll(string(to), "&amp;", "&")), "&", "&amp;"))
+		page = linkAttribute.ReplaceAllFunc(page, func(attribute []byte) []byte {
+			return httpAddress.ReplaceAllFunc(attribute, func(to []byte) []byte {
+				return []byte(strings.ReplaceAll(s.appLink(strings.ReplaceAll(string(to), "&amp;", "&")), "&", "&amp;"))
 			})
 		})
 	}
@@ -139,10 +139,10 @@ func withBridge(page []byte) []byte {
 	return head.ReplaceAll(page, []byte(`$0<script src="`+appPath+`bridge.js"></script>`))
 }
 
-// inApp is the address by which a page is opened here, if it can be; others stay
+// appLink is the address by which a page is opened here, if it can be; others stay
 // as they are.
-func (s *Simulator) inApp(to string) string {
-	if _, ok := s.opens(to); !ok {
+func (s *Simulator) appLink(to string) string {
+	if _, ok := s.mayOpen(to); !ok {
 		return to
 	}
 	return appPath + "go?url=" + url.QueryEscape(to)
@@ -176,7 +176,7 @@ func (s *Simulator) showAppCashier(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.closeOverdue(s.cfg.Now())
 	t, v := s.appTrade(r)
-	v.Words = appWords(choose(r))
+	v.Words = appWords(chooseLanguage(r))
 	if t != nil {
 		a := s.attempts[t.Attempt]
 		v.Payee, v.Subject, v.Total = s.apps[t.Partner].Name, a.Terms.Subject, t.Total.String()
@@ -224,7 +224,7 @@ func (s *Simulator) actInApp(w http.ResponseWriter, r *http.Request) {
 			code = "4000"
 			break
 		}
-		for s.heldNow(paid) && s.pause(r, 100*time.Millisecond) {
+		for s.returnHeldNow(paid) && s.pause(r, 100*time.Millisecond) {
 		}
 	case "6001", "4000":
 	default:
@@ -254,11 +254,11 @@ func (s *Simulator) payInApp(r *http.Request) (paid *Trade, why string) {
 	return t, ""
 }
 
-// heldNow is held, for those who do not hold s.mu.
-func (s *Simulator) heldNow(t *Trade) bool {
+// returnHeldNow is held, for those who do not hold s.mu.
+func (s *Simulator) returnHeldNow(t *Trade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.held(t, s.cfg.Now())
+	return s.returnHeld(t, s.cfg.Now())
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

@@ -33,12 +33,12 @@ type Mishap struct {
 // still an answer.
 const drawnSlow = 3 * time.Second
 
-// befall draws what goes wrong with an order on its next occasion of a kind:
+// drawFault draws what goes wrong with an order on its next occasion of a kind:
 // one fault or none. s.mu is held.
-func (s *Simulator) befall(o *order, on Occasion) faultSet {
+func (s *Simulator) drawFault(o *order, on Occasion) faultSet {
 	o.occasions[on]++
 	nth := o.occasions[on]
-	fs := s.drawn(o, on, nth)
+	fs := s.pickFault(o, on, nth)
 	for _, f := range fs {
 		o.mishaps = append(o.mishaps, Mishap{on, nth, f})
 		s.cfg.Log.Info("simulator: awkward", "out_trade_no", o.key.number, "on", on, "nth", nth, "fault", f)
@@ -46,14 +46,14 @@ func (s *Simulator) befall(o *order, on Occasion) faultSet {
 	return fs
 }
 
-// drawn is what befalls an order on the nth occasion of a kind: any of the
+// pickFault is what befalls an order on the nth occasion of a kind: any of the
 // benign faults that fit, in Awkward of a hundred cases. Every fourth answer is
 // right, so that even at 100 % the truth comes out.
-func (s *Simulator) drawn(o *order, on Occasion, nth int) faultSet {
+func (s *Simulator) pickFault(o *order, on Occasion, nth int) faultSet {
 	if answer := on != OnNotice && on != OnReturn; answer && nth%(badQueryLimit+1) == 0 {
 		return nil
 	}
-	dice := s.dice(o, on, nth)
+	dice := s.random(o, on, nth)
 	if dice.IntN(100) >= s.cfg.Awkward {
 		return nil
 	}
@@ -73,7 +73,7 @@ const shuffling Occasion = "shuffling"
 // dice are thrown anew for each occasion, from the seed, the order's place among
 // all orders and the occasion alone: what comes up does not depend on which
 // goroutine came first, nor on numbers that are drawn elsewhere.
-func (s *Simulator) dice(o *order, why Occasion, nth int) *rand.Rand {
+func (s *Simulator) random(o *order, why Occasion, nth int) *rand.Rand {
 	seed := fmt.Appendf(nil, "%d order %d %s %d", s.cfg.Seed, o.place, why, nth)
 	return rand.New(rand.NewChaCha8(sha256.Sum256(seed)))
 }

@@ -79,7 +79,7 @@ func TestMishapsComeAsOftenAsAskedForAndAreAllBenign(t *testing.T) {
 	} {
 		var drawn []Fault
 		for place := range 5000 {
-			drawn = append(drawn, w.sim.drawn(&order{place: place}, on, 1)...)
+			drawn = append(drawn, w.sim.pickFault(&order{place: place}, on, 1)...)
 		}
 		if n := len(drawn); n < 900 || n > 1100 {
 			t.Errorf("%s: %d mishaps of 5000, want a fifth", on, n)

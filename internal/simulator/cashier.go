@@ -29,7 +29,7 @@ type cashierView struct {
 	Code       string // the vendor's, for an outcome that has one
 	Buyers     []Buyer
 	Open       bool   // the buyer may still do something
-	Processing bool   // paid, but held until the shop was told
+	Processing bool   // paid, but returnHeld until the shop was told
 	Return     string // the signed return_url
 	Next       string // where the page goes by itself
 }
@@ -41,7 +41,7 @@ func (s *Simulator) showCashier(w http.ResponseWriter, r *http.Request) {
 	v, ok, err := s.cashier(r.PathValue("id"))
 	switch {
 	case err != nil:
-		s.refused(w, r, true, nil, err)
+		s.writeError(w, r, true, nil, err)
 	case !ok:
 		s.pages.write(w, r, http.StatusNotFound, "error", errorView{"SESSION_TIMEOUT", "there is no such cashier page"})
 	default:
@@ -74,7 +74,7 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 		return v, true, nil
 	}
 	t := s.trades[a.PaidTrade]
-	if s.held(t, now) {
+	if s.returnHeld(t, now) {
 		v.Processing, v.Next = true, "/cashier/"+id
 		return v, true, nil
 	}
@@ -83,10 +83,10 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 	return v, true, err
 }
 
-// held tells whether the browser has to wait for the notification's answer.
-func (s *Simulator) held(t *Trade, now time.Time) bool {
+// returnHeld tells whether the browser has to wait for the notification's answer.
+func (s *Simulator) returnHeld(t *Trade, now time.Time) bool {
 	o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
-	if fs := slices.Concat(s.faultsOf(o), s.drawn(o, OnReturn, 1)); !fs.has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
+	if fs := slices.Concat(s.faultsOf(o), s.pickFault(o, OnReturn, 1)); !fs.has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
 		return false
 	}
 	return slices.ContainsFunc(o.notices, func(n *Notice) bool {
@@ -98,12 +98,12 @@ func (s *Simulator) held(t *Trade, now time.Time) bool {
 func (s *Simulator) postCashier(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
-		s.refused(w, r, true, nil, refuse("ILLEGAL_ARGUMENT", "the form cannot be read"))
+		s.writeError(w, r, true, nil, mapiErrorf("ILLEGAL_ARGUMENT", "the form cannot be read"))
 		return
 	}
 	id := r.PathValue("id")
 	if err := s.actInCashier(id, r.PostForm.Get("buyer"), Act(r.PostForm.Get("act"))); err != nil {
-		s.refused(w, r, true, nil, err)
+		s.writeError(w, r, true, nil, err)
 		return
 	}
 	http.Redirect(w, r, "/cashier/"+id, http.StatusSeeOther)
@@ -113,17 +113,17 @@ func (s *Simulator) actInCashier(id, buyerID string, act Act) error {
 	switch act {
 	case Pay, WrongPassword, InsufficientFunds, Cancel, Leave:
 	default:
-		return refuse("ILLEGAL_ARGUMENT", "no act %q", act)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "no act %q", act)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.attempts[id]
 	if a == nil {
-		return &refusal{"SESSION_TIMEOUT", "there is no such cashier page", http.StatusNotFound}
+		return &mapiError{"SESSION_TIMEOUT", "there is no such cashier page", http.StatusNotFound}
 	}
 	buyer, ok := pickBuyer(a.Terms.Wallet, buyerID)
 	if !ok {
-		return refuse("ILLEGAL_USER", "no buyer %q in %s", buyerID, a.Terms.Wallet)
+		return mapiErrorf("ILLEGAL_USER", "no buyer %q in %s", buyerID, a.Terms.Wallet)
 	}
 	_, err := s.act(a, buyer, act)
 	return err

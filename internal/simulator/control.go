@@ -104,7 +104,7 @@ func (s *Simulator) asJSON(h func(*http.Request, params) (any, error)) http.Hand
 			if mine := new(controlError); errors.As(err, &mine) {
 				status = mine.status
 			} else {
-				s.cfg.Log.Error("simulator: control", "path", r.URL.Path, "err", err)
+				s.cfg.Log.Error("simulator: control", "path", r.URL.Path, "error", err)
 			}
 			result = map[string]string{"error": err.Error()}
 		} else if r.Method == http.MethodPost && wantsPage(r) {
@@ -183,13 +183,13 @@ func (s *Simulator) view(o *order, full bool) orderView {
 }
 
 // encoded is the order's view as it is now.
-func (s *Simulator) encoded(o *order) (any, error) {
+func (s *Simulator) encodeView(o *order) (any, error) {
 	raw, err := json.Marshal(s.view(o, true))
 	return json.RawMessage(raw), err
 }
 
 // find finds the order that a call is about. s.mu is held.
-func (s *Simulator) find(r *http.Request, p params) (*order, error) {
+func (s *Simulator) findOrder(r *http.Request, p params) (*order, error) {
 	number, partner := r.PathValue("out_trade_no"), p.get("partner")
 	var found []*order
 	for _, o := range s.numbers[number] {
@@ -244,11 +244,11 @@ func (s *Simulator) showTrade(r *http.Request, p params) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeOverdue(s.cfg.Now())
-	o, err := s.find(r, p)
+	o, err := s.findOrder(r, p)
 	if err != nil {
 		return nil, err
 	}
-	return s.encoded(o)
+	return s.encodeView(o)
 }
 
 func (s *Simulator) payTrade(r *http.Request, p params) (any, error) {
@@ -279,7 +279,7 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, err := s.find(r, p)
+	o, err := s.findOrder(r, p)
 	if err != nil {
 		return nil, err
 	}
@@ -308,7 +308,7 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 	if out != want {
 		return nil, conflict("%s", strings.TrimSpace(string(out)+" "+cashierCode[out]))
 	}
-	return s.encoded(o)
+	return s.encodeView(o)
 }
 
 // payTradeLate has the buyer pay whatever stands against it, but for an order
@@ -316,7 +316,7 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 func (s *Simulator) payTradeLate(r *http.Request, p params) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, err := s.find(r, p)
+	o, err := s.findOrder(r, p)
 	if err != nil {
 		return nil, err
 	}
@@ -327,13 +327,13 @@ func (s *Simulator) payTradeLate(r *http.Request, p params) (any, error) {
 	if err := s.payLate(o, buyer); err != nil {
 		return nil, err
 	}
-	return s.encoded(o)
+	return s.encodeView(o)
 }
 
 // resendTrade sends the order's latest true notification now, and answers with
 // how the shop took it.
 func (s *Simulator) resendTrade(r *http.Request, p params) (any, error) {
-	id, err := s.resendable(r, p)
+	id, err := s.noticeToResend(r, p)
 	if err != nil {
 		return nil, err
 	}
@@ -342,11 +342,11 @@ func (s *Simulator) resendTrade(r *http.Request, p params) (any, error) {
 	return s.send(ctx, id, true)
 }
 
-func (s *Simulator) resendable(r *http.Request, p params) (string, error) {
+func (s *Simulator) noticeToResend(r *http.Request, p params) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeOverdue(s.cfg.Now())
-	o, err := s.find(r, p)
+	o, err := s.findOrder(r, p)
 	if err != nil {
 		return "", err
 	}

@@ -11,7 +11,7 @@ import (
 func readFaults(p params) ([]Fault, error) {
 	var fs []Fault
 	for _, name := range p["fault"] {
-		f, err := faultNamed(name)
+		f, err := parseFault(name)
 		if err != nil {
 			return nil, badRequest("%v", err)
 		}

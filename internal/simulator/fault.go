@@ -88,7 +88,7 @@ var (
 
 // passing are the faults of answers that strike an order's first badQueryLimit
 // on each kind of occasion only.
-var passing = faultSet{
+var limitedFaults = faultSet{
 	Query500, QuerySlow, QueryCut, QueryUnknown, Refund500, RefundSlow, RefundCut, RefundPending, CallLost, CallDown, CallError, CallForged,
 }
 
@@ -126,7 +126,7 @@ var Faults = []FaultInfo{
 	{Unlisted, 910028, false, messages, "once it is paid, the notification and all answers to queries, validly signed, have a trade_status that the gateway's documents do not list: TRADE_SUCCESS, on the open platform TRADE_PENDING"},
 }
 
-func faultNamed(name string) (Fault, error) {
+func parseFault(name string) (Fault, error) {
 	for _, f := range Faults {
 		if string(f.Fault) == name {
 			return f.Fault, nil

@@ -28,7 +28,7 @@ const (
 // the vendor's that is not simulated: nobody's contract has it.
 type service struct {
 	page     bool     // a browser opens it: errors are HTML
-	special  bool     // only contracts that name it have it
+	optIn    bool     // only contracts that name it have it
 	unsigned bool     // a signature is checked only if there is one
 	charsets []string // accepted values of _input_charset
 	serve    func(*Simulator, http.ResponseWriter, *http.Request, Partner, mapi.Message) error
@@ -47,7 +47,7 @@ var services = map[string]service{
 
 	forexRefund: {charsets: []string{"UTF-8"}, serve: (*Simulator).refund},
 	refundQuery: {charsets: anyCharset, serve: (*Simulator).queryRefund},
-	closeTrade:  {charsets: anyCharset, special: true, serve: (*Simulator).close},
+	closeTrade:  {charsets: anyCharset, optIn: true, serve: (*Simulator).close},
 
 	"alipay.acquire.query":   {charsets: anyCharset},
 	"alipay.acquire.cancel":  {charsets: anyCharset},
@@ -59,16 +59,16 @@ var services = map[string]service{
 // signTypes are the vendor's; a partner has a key for one of them.
 var signTypes = []string{"MD5", "RSA", "RSA2", "DSA"}
 
-// refusal is the vendor's no: its code, and why for the person who looks.
-type refusal struct {
+// mapiError is the vendor's no: its code, and why for the person who looks.
+type mapiError struct {
 	code, why string
 	status    int // HTTP; 0 is 200, as the vendor does even then
 }
 
-func (r *refusal) Error() string { return r.code + ": " + r.why }
+func (r *mapiError) Error() string { return r.code + ": " + r.why }
 
-func refuse(code, format string, args ...any) error {
-	return &refusal{code: code, why: fmt.Sprintf(format, args...)}
+func mapiErrorf(code, format string, args ...any) error {
+	return &mapiError{code: code, why: fmt.Sprintf(format, args...)}
 }
 
 // requestLimit bounds what is read of a request: more than the longest
@@ -79,7 +79,7 @@ const requestLimit = 128 << 10
 func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 	m, err := readRequest(w, r)
 	if err != nil {
-		s.refused(w, r, wantsPage(r), nil, err)
+		s.writeError(w, r, wantsPage(r), nil, err)
 		return
 	}
 	if m["method"] != "" || m["service"] == "" && m["app_id"] != "" {
@@ -89,13 +89,13 @@ func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 	svc, known := services[m["service"]]
 	p, err := s.admit(m, svc, known)
 	if err == nil {
-		m, err = decoded(m)
+		m, err = decodeText(m)
 	}
 	if err == nil {
 		err = svc.serve(s, w, r, p, m)
 	}
 	if err != nil {
-		s.refused(w, r, svc.page || (!known && wantsPage(r)), m, err)
+		s.writeError(w, r, svc.page || (!known && wantsPage(r)), m, err)
 	}
 }
 
@@ -104,11 +104,11 @@ func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 // published.)
 func (s *Simulator) admit(m mapi.Message, svc service, known bool) (Partner, error) {
 	if !known {
-		return Partner{}, refuse("ILLEGAL_SERVICE", "no service %q", m["service"])
+		return Partner{}, mapiErrorf("ILLEGAL_SERVICE", "no service %q", m["service"])
 	}
 	p, ok := s.partners[m["partner"]]
 	if !ok {
-		return p, refuse("ILLEGAL_PARTNER", "no partner %q", m["partner"])
+		return p, mapiErrorf("ILLEGAL_PARTNER", "no partner %q", m["partner"])
 	}
 	if !svc.unsigned || m["sign"] != "" {
 		if err := checkSignature(m, svc, p); err != nil {
@@ -116,38 +116,38 @@ func (s *Simulator) admit(m mapi.Message, svc service, known bool) (Partner, err
 		}
 	}
 	if svc.serve == nil || !p.activated(m["service"], svc) {
-		return p, refuse("ILLEGAL_PARTNER_EXTERFACE", "%s is not in the partner's contract, or not simulated", m["service"])
+		return p, mapiErrorf("ILLEGAL_PARTNER_EXTERFACE", "%s is not in the partner's contract, or not simulated", m["service"])
 	}
 	return p, nil
 }
 
 func checkSignature(m mapi.Message, svc service, p Partner) error {
 	if !slices.Contains(signTypes, m["sign_type"]) {
-		return refuse("ILLEGAL_SIGN_TYPE", "sign_type %q is none of %v", m["sign_type"], signTypes)
+		return mapiErrorf("ILLEGAL_SIGN_TYPE", "sign_type %q is none of %v", m["sign_type"], signTypes)
 	}
 	if m["sign_type"] != string(p.SignType) {
-		return refuse("ILLEGAL_SECURITY_PROFILE", "the partner has no key for %s", m["sign_type"])
+		return mapiErrorf("ILLEGAL_SECURITY_PROFILE", "the partner has no key for %s", m["sign_type"])
 	}
 	charset := cmp.Or(m["_input_charset"], assumedCharset)
 	if !slices.ContainsFunc(svc.charsets, func(c string) bool { return strings.EqualFold(c, charset) }) {
-		return refuse("ILLEGAL_CHARSET", "_input_charset %q is none of %v", m["_input_charset"], svc.charsets)
+		return mapiErrorf("ILLEGAL_CHARSET", "_input_charset %q is none of %v", m["_input_charset"], svc.charsets)
 	}
 	if err := m.Verify(p.keys()); err != nil {
-		return refuse("ILLEGAL_SIGN", "%v", err)
+		return mapiErrorf("ILLEGAL_SIGN", "%v", err)
 	}
 	return nil
 }
 
 // decoded reads the text of a request whose signature, which covers the bytes, has been
 // checked.
-func decoded(m mapi.Message) (mapi.Message, error) {
+func decodeText(m mapi.Message) (mapi.Message, error) {
 	c, err := alipay.ParseCharset(cmp.Or(m["_input_charset"], assumedCharset))
 	if err != nil {
-		return nil, refuse("ILLEGAL_CHARSET", "%v", err)
+		return nil, mapiErrorf("ILLEGAL_CHARSET", "%v", err)
 	}
 	for name, value := range m {
 		if text := c.Decode(value); c.Encode(text) != value {
-			return nil, refuse("INVALID_CHARACTER_SET", "%q is not in %s", name, c)
+			return nil, mapiErrorf("INVALID_CHARACTER_SET", "%q is not in %s", name, c)
 		}
 	}
 	return alipay.Text(m, c), nil
@@ -162,7 +162,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (mapi.Message, error) {
 	}
 	m, err := mapi.Parse(r.URL.RawQuery)
 	if err != nil {
-		return nil, refuse("ILLEGAL_ARGUMENT", "%v", err)
+		return nil, mapiErrorf("ILLEGAL_ARGUMENT", "%v", err)
 	}
 	if r.Method != http.MethodPost {
 		return m, nil
@@ -171,15 +171,15 @@ func readRequest(w http.ResponseWriter, r *http.Request) (mapi.Message, error) {
 	if tooBig := new(http.MaxBytesError); errors.As(err, &tooBig) {
 		return nil, tooLong()
 	} else if err != nil {
-		return nil, refuse("ILLEGAL_ARGUMENT", "the body cannot be read")
+		return nil, mapiErrorf("ILLEGAL_ARGUMENT", "the body cannot be read")
 	}
 	posted, err := mapi.Parse(string(body))
 	if err != nil {
-		return nil, refuse("ILLEGAL_ARGUMENT", "%v", err)
+		return nil, mapiErrorf("ILLEGAL_ARGUMENT", "%v", err)
 	}
 	for name, value := range posted {
 		if old, both := m[name]; both && old != value {
-			return nil, refuse("ILLEGAL_ARGUMENT", "%q differs between the address and the body", name)
+			return nil, mapiErrorf("ILLEGAL_ARGUMENT", "%q differs between the address and the body", name)
 		}
 		m[name] = value
 	}
@@ -187,19 +187,19 @@ func readRequest(w http.ResponseWriter, r *http.Request) (mapi.Message, error) {
 }
 
 func tooLong() error {
-	return &refusal{"ILLEGAL_ARGUMENT", "the request is too long", http.StatusRequestEntityTooLarge}
+	return &mapiError{"ILLEGAL_ARGUMENT", "the request is too long", http.StatusRequestEntityTooLarge}
 }
 
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// refused answers with the vendor's code: a page for a browser (UTF-8 here; the
+// writeError answers with the vendor's code: a page for a browser (UTF-8 here; the
 // vendor's charset is not documented), else XML. What is no refusal is our own
 // failure.
-func (s *Simulator) refused(w http.ResponseWriter, r *http.Request, page bool, m mapi.Message, err error) {
-	ref := new(refusal)
+func (s *Simulator) writeError(w http.ResponseWriter, r *http.Request, page bool, m mapi.Message, err error) {
+	ref := new(mapiError)
 	if !errors.As(err, &ref) {
-		s.cfg.Log.Error("simulator: gateway", "service", m["service"], "err", err)
-		ref = &refusal{"SYSTEM_ERROR", "the simulator failed; its log tells more", http.StatusInternalServerError}
+		s.cfg.Log.Error("simulator: gateway", "service", m["service"], "error", err)
+		ref = &mapiError{"SYSTEM_ERROR", "the simulator failed; its log tells more", http.StatusInternalServerError}
 	}
 	s.cfg.Log.Info("simulator: refused", "service", m["service"], "out_trade_no", m["out_trade_no"], "code", ref.code, "why", ref.why)
 	status := max(ref.status, http.StatusOK)
@@ -226,7 +226,7 @@ func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names 
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="` + declared(c) + `"?>` + "\n<alipay><is_success>T</is_success><request>")
+	b.WriteString(`<?xml version="1.0" encoding="` + charsetName(c) + `"?>` + "\n<alipay><is_success>T</is_success><request>")
 	for _, name := range slices.Sorted(maps.Keys(request)) {
 		if name == "sign" || name == "sign_type" {
 			continue
@@ -242,7 +242,7 @@ func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names 
 }
 
 // declared is the charset as the vendor's answers have it.
-func declared(c alipay.Charset) string {
+func charsetName(c alipay.Charset) string {
 	if c == alipay.UTF8 {
 		return "utf-8"
 	}

@@ -28,11 +28,11 @@ func (s *Simulator) create(w http.ResponseWriter, r *http.Request, p Partner, m 
 	}
 	switch against {
 	case AlreadyPaid:
-		return refuse("TRADE_HAS_SUCCESS", "%q is paid already", m["out_trade_no"])
+		return mapiErrorf("TRADE_HAS_SUCCESS", "%q is paid already", m["out_trade_no"])
 	case AlreadyClosed:
-		return refuse("REPEAT_OUT_TRADE_NO", "the trade of %q is closed", m["out_trade_no"])
+		return mapiErrorf("REPEAT_OUT_TRADE_NO", "the trade of %q is closed", m["out_trade_no"])
 	case Inconsistent:
-		return refuse("CONTEXT_INCONSISTENT", "ALIN42282: there is a trade of %q with other parameters", m["out_trade_no"])
+		return mapiErrorf("CONTEXT_INCONSISTENT", "ALIN42282: there is a trade of %q with other parameters", m["out_trade_no"])
 	}
 	s.cfg.Log.Info("simulator: cashier opened", "partner", p.ID, "out_trade_no", m["out_trade_no"], "total", terms.Total.String())
 	w.Header().Set("Cache-Control", "no-store")
@@ -75,7 +75,7 @@ func readTerms(p Partner, m mapi.Message) (Terms, error) {
 		t.Wallet = alipayCN
 	}
 	if p.Acquirer && (t.SecondaryID == "" || t.SecondaryName == "" || t.SecondaryMCC == "") {
-		return t, refuse("ILLEGAL_ARGUMENT", "an acquirer must name the secondary_merchant_id, _name and _industry")
+		return t, mapiErrorf("ILLEGAL_ARGUMENT", "an acquirer must name the secondary_merchant_id, _name and _industry")
 	}
 	if m["service"] == createPC {
 		t.CreatedByShop, t.ValidSeconds = m["order_gmt_create"], m["order_valid_time"]
@@ -84,7 +84,7 @@ func readTerms(p Partner, m mapi.Message) (Terms, error) {
 		return t, err
 	}
 	if rule := t.TimeoutRule; rule != "" && rule != defaultTimeout && !slices.Contains(p.TimeoutRules, rule) {
-		return t, refuse("ILLEGAL_TIMEOUT_RULE", "timeout_rule %q is not enabled for the partner", rule)
+		return t, mapiErrorf("ILLEGAL_TIMEOUT_RULE", "timeout_rule %q is not enabled for the partner", rule)
 	}
 	return t, nil
 }
@@ -92,32 +92,32 @@ func readTerms(p Partner, m mapi.Message) (Terms, error) {
 func checkShape(m mapi.Message) error {
 	for _, name := range []string{"subject", "out_trade_no", "currency", "product_code"} {
 		if m[name] == "" {
-			return refuse("ILLEGAL_ARGUMENT", "%s is missing", name)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is missing", name)
 		}
 	}
 	for name, limit := range limits {
 		if utf8.RuneCountInString(m[name]) > limit {
-			return refuse("ILLEGAL_ARGUMENT", "%s is longer than %d characters", name, limit)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is longer than %d characters", name, limit)
 		}
 	}
 	if len(m["subject"]) > subjectBytes {
-		return refuse("ILLEGAL_ARGUMENT", "subject is longer than %d bytes", subjectBytes)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "subject is longer than %d bytes", subjectBytes)
 	}
 	for _, name := range []string{"subject", "out_trade_no"} {
 		if strings.ContainsFunc(m[name], func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return refuse("ILLEGAL_ARGUMENT", "%s has a control character", name)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s has a control character", name)
 		}
 	}
 	for _, name := range []string{"notify_url", "return_url", "refer_url"} {
 		if v := m[name]; v != "" && !webAddress(v) {
-			return refuse("ILLEGAL_ARGUMENT", "%s is no http or https address of at most 200 characters", name)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is no http or https address of at most 200 characters", name)
 		}
 	}
 	if !slices.Contains(productCodes[m["service"]], m["product_code"]) {
-		return refuse("ILLEGAL_ARGUMENT", "product_code %q is none of %s", m["product_code"], m["service"])
+		return mapiErrorf("ILLEGAL_ARGUMENT", "product_code %q is none of %s", m["product_code"], m["service"])
 	}
 	if w := m["payment_inst"]; w != "" && w != alipayCN && w != alipayHK {
-		return refuse("ILLEGAL_ARGUMENT", "payment_inst %q is neither %s nor %s", w, alipayHK, alipayCN)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "payment_inst %q is neither %s nor %s", w, alipayHK, alipayCN)
 	}
 	if m["service"] == createPC {
 		return checkShopTime(m["order_gmt_create"], m["order_valid_time"])
@@ -136,11 +136,11 @@ func checkShopTime(created, seconds string) error {
 	if created == "" && seconds == "" {
 		return nil
 	}
-	if _, err := time.ParseInLocation(wireTime, created, beijing); err != nil {
-		return refuse("ILLEGAL_ARGUMENT", "order_gmt_create is not yyyy-MM-dd HH:mm:ss")
+	if _, err := time.ParseInLocation(time.DateTime, created, beijing); err != nil {
+		return mapiErrorf("ILLEGAL_ARGUMENT", "order_gmt_create is not yyyy-MM-dd HH:mm:ss")
 	}
 	if n, err := strconv.Atoi(seconds); err != nil || n <= 60 || n > 2592000 {
-		return refuse("ILLEGAL_ARGUMENT", "order_valid_time is not more than 60 and at most 2592000 seconds")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "order_valid_time is not more than 60 and at most 2592000 seconds")
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ const hkLimit = 50_000_00
 func readPrice(t *Terms, p Partner, m mapi.Message) error {
 	total, rmb, currency := m["total_fee"], m["rmb_fee"], m["currency"]
 	if (total == "") == (rmb == "") {
-		return refuse("ILLEGAL_ARGUMENT", "exactly one of total_fee and rmb_fee must be given")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "exactly one of total_fee and rmb_fee must be given")
 	}
 	var ok bool
 	if rmb != "" {
@@ -161,25 +161,25 @@ func readPrice(t *Terms, p Partner, m mapi.Message) error {
 		t.Total, ok = parseFee(total, currency)
 	}
 	if !ok {
-		return refuse("ILLEGAL_ARGUMENT", "%q is no amount from 0.01 to 1000000.00 in %s (JPY: no decimals)", total+rmb, currency)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "%q is no amount from 0.01 to 1000000.00 in %s (JPY: no decimals)", total+rmb, currency)
 	}
 	if t.Wallet == alipayHK && rmb != "" {
-		return refuse("ILLEGAL_ARGUMENT", "AlipayHK takes no rmb_fee")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "AlipayHK takes no rmb_fee")
 	}
 	if _, known := rates[currency]; !known {
-		return refuse("ILLEGAL_CURRENCY", "%q is no settlement currency", currency)
+		return mapiErrorf("ILLEGAL_CURRENCY", "%q is no settlement currency", currency)
 	}
 	if !slices.Contains(p.Currencies, currency) {
-		return refuse("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "%s is not in the partner's contract", currency)
+		return mapiErrorf("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "%s is not in the partner's contract", currency)
 	}
 	if t.Wallet == alipayHK && currency != "HKD" {
-		return refuse("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "AlipayHK takes HKD only")
+		return mapiErrorf("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "AlipayHK takes HKD only")
 	}
 	if rmb != "" {
 		t.Total = t.RMB.in(currency)
 	}
 	if t.Wallet == alipayHK && t.Total.Minor > hkLimit {
-		return refuse("ILLEGAL_ARGUMENT", "AlipayHK takes at most HKD 50000.00 at once")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "AlipayHK takes at most HKD 50000.00 at once")
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (g globalGateway) createsTrade(service string, out Outcome) bool {
 // deadline counts timeout_rule from the login. A shop's own creation time and validity take precedence.
 func (g globalGateway) deadline(t Terms, login time.Time) time.Time {
 	if t.CreatedByShop != "" {
-		from, _ := time.ParseInLocation(wireTime, t.CreatedByShop, beijing)
+		from, _ := time.ParseInLocation(time.DateTime, t.CreatedByShop, beijing)
 		seconds, _ := strconv.Atoi(t.ValidSeconds)
 		return from.Add(time.Duration(seconds) * time.Second)
 	}

@@ -21,46 +21,46 @@ const verifyWindow = time.Minute
 func (s *Simulator) verifyNotice(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	id := m["notify_id"]
 	answer := "invalid"
-	var t trouble
+	var t answerFaults
 	if id != "" && len(id) <= 64 {
 		var lately bool
-		lately, t = s.sentLately(p.ID, id)
+		lately, t = s.sentRecently(p.ID, id)
 		answer = strconv.FormatBool(lately)
 	}
-	if s.fails(w, r, t) {
+	if s.delayOrFail(w, r, t) {
 		return nil
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Cache-Control", "no-store")
 	if t.has(QueryCut) {
-		cut(w, answer)
+		writeHalf(w, answer)
 	}
 	io.WriteString(w, answer)
 	return nil
 }
 
-// sentLately tells whether a notification was sent within verifyWindow, and
+// sentRecently tells whether a notification was sent within verifyWindow, and
 // what goes wrong with the answer.
-func (s *Simulator) sentLately(partner, notifyID string) (bool, trouble) {
+func (s *Simulator) sentRecently(partner, notifyID string) (bool, answerFaults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last, ok := s.sent[orderKey{partner, notifyID}]
 	if !ok {
-		return false, trouble{}
+		return false, answerFaults{}
 	}
-	return s.cfg.Now().Sub(last.at) <= verifyWindow, trouble{faultSet: s.befall(last.order, OnVerify), slow: drawnSlow}
+	return s.cfg.Now().Sub(last.at) <= verifyWindow, answerFaults{faultSet: s.drawFault(last.order, OnVerify), slow: drawnSlow}
 }
 
-// trouble is what goes wrong with an answer.
-type trouble struct {
+// answerFaults is what goes wrong with an answer.
+type answerFaults struct {
 	faultSet
-	slow time.Duration // with QuerySlow, RefundSlow or CallLost
-	dice *rand.Rand    // with Shuffled
+	slow   time.Duration // with QuerySlow, RefundSlow or CallLost
+	random *rand.Rand    // with Shuffled
 }
 
 // fails holds an answer up if it is to be slow, and reports whether there will
 // be none but status 500.
-func (s *Simulator) fails(w http.ResponseWriter, r *http.Request, t trouble) bool {
+func (s *Simulator) delayOrFail(w http.ResponseWriter, r *http.Request, t answerFaults) bool {
 	if t.has(Query500) || t.has(Refund500) || (t.has(QuerySlow) || t.has(RefundSlow)) && !s.pause(r, t.slow) {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 		return true
@@ -69,7 +69,7 @@ func (s *Simulator) fails(w http.ResponseWriter, r *http.Request, t trouble) boo
 }
 
 // cut writes half of an answer and breaks the connection off.
-func cut(w http.ResponseWriter, doc string) {
+func writeHalf(w http.ResponseWriter, doc string) {
 	io.WriteString(w, doc[:len(doc)/2])
 	http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
@@ -81,18 +81,18 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	tradeNo, number := m["trade_no"], m["out_trade_no"]
 	switch {
 	case tradeNo == "" && number == "":
-		return refuse("ILLEGAL_ARGUMENT", "neither trade_no nor out_trade_no is given")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "neither trade_no nor out_trade_no is given")
 	case tradeNo != "" && (len(tradeNo) < 16 || len(tradeNo) > 64):
-		return refuse("ILLEGAL_ARGUMENT", "trade_no is not 16 to 64 characters long")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "trade_no is not 16 to 64 characters long")
 	case len(number) > 64:
-		return refuse("ILLEGAL_ARGUMENT", "out_trade_no is longer than 64 characters")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "out_trade_no is longer than 64 characters")
 	}
-	fields, t := s.lookUp(p, tradeNo, number)
-	if s.fails(w, r, t) {
+	fields, t := s.tradeForQuery(p, tradeNo, number)
+	if s.delayOrFail(w, r, t) {
 		return nil
 	}
 	if fields == nil {
-		return refuse("TRADE_NOT_EXIST", "no trade of %q yet", tradeNo+number)
+		return mapiErrorf("TRADE_NOT_EXIST", "no trade of %q yet", tradeNo+number)
 	}
 	if t.has(QueryUnknown) {
 		fields["trade_status"] = "TRADE_SUSPENDED"
@@ -109,7 +109,7 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	}
 	names := slices.Sorted(maps.Keys(fields))
 	if t.has(Shuffled) {
-		t.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		t.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	}
 	doc, err := xmlAnswer(m, "trade", fields, names, p.keys(), charset)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	}
 	if t.has(QueryCut) {
 		w.Header().Set("Content-Type", "text/xml")
-		cut(w, doc)
+		writeHalf(w, doc)
 	}
 	writeXML(w, http.StatusOK, doc)
 	return nil
@@ -136,9 +136,9 @@ func (s *Simulator) pause(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// lookUp finds a trade's fields, nil if the query must not see it, and what goes
+// tradeForQuery finds a trade's fields, nil if the query must not see it, and what goes
 // wrong with this answer.
-func (s *Simulator) lookUp(p Partner, tradeNo, number string) (mapi.Message, trouble) {
+func (s *Simulator) tradeForQuery(p Partner, tradeNo, number string) (mapi.Message, answerFaults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
@@ -147,31 +147,31 @@ func (s *Simulator) lookUp(p Partner, tradeNo, number string) (mapi.Message, tro
 	o := s.orders[orderKey{p.ID, number}]
 	if tradeNo != "" {
 		if t = s.trades[tradeNo]; t == nil || t.Partner != p.ID {
-			return nil, trouble{}
+			return nil, answerFaults{}
 		}
 		o = s.orders[orderKey{p.ID, t.OutTradeNo}]
 	} else if o != nil {
 		t = o.trade()
 	}
 	if o == nil {
-		return nil, trouble{}
+		return nil, answerFaults{}
 	}
-	wrong := s.troubleOn(o, OnQuery)
+	wrong := s.faultsOn(o, OnQuery)
 	if t == nil || now.Before(t.HiddenTill) {
 		return nil, wrong
 	}
 	return s.tradeFields(p, t), wrong
 }
 
-// troubleOn is what goes wrong with an order's next answer on an occasion: what
+// faultsOn is what goes wrong with an order's next answer on an occasion: what
 // was set for it, and what is drawn.
-func (s *Simulator) troubleOn(o *order, on Occasion) trouble {
-	t := trouble{faultSet: s.befall(o, on), slow: drawnSlow}
+func (s *Simulator) faultsOn(o *order, on Occasion) answerFaults {
+	t := answerFaults{faultSet: s.drawFault(o, on), slow: drawnSlow}
 	nth := o.occasions[on]
-	t.dice = s.dice(o, shuffling, nth)
+	t.random = s.random(o, shuffling, nth)
 	set := s.faultsOf(o)
 	for _, f := range Faults {
-		if !set.has(f.Fault) || !slices.Contains(f.On, on) || passing.has(f.Fault) && nth > badQueryLimit {
+		if !set.has(f.Fault) || !slices.Contains(f.On, on) || limitedFaults.has(f.Fault) && nth > badQueryLimit {
 			continue
 		}
 		t.faultSet = append(t.faultSet, f.Fault)
@@ -187,7 +187,7 @@ func (s *Simulator) troubleOn(o *order, on Occasion) trouble {
 func (s *Simulator) tradeFields(p Partner, t *Trade) mapi.Message {
 	terms := s.attempts[t.Attempt].Terms
 	buyer, _ := pickBuyer(terms.Wallet, t.Buyer)
-	stamp := func(at time.Time) string { return at.In(beijing).Format(wireTime) }
+	stamp := func(at time.Time) string { return at.In(beijing).Format(time.DateTime) }
 	total := t.Total.Decimal()
 	m := mapi.Message{
 		"buyer_email": buyer.Email, "buyer_id": buyer.BuyerID, "discount": "0.00", "flag_trade_locked": "0",

@@ -23,14 +23,14 @@ func (s *Simulator) refund(w http.ResponseWriter, r *http.Request, p Partner, m 
 	if err := checkRefund(m); err != nil {
 		return err
 	}
-	t, err := s.takeRefund(p, m)
-	if s.fails(w, r, t) {
+	t, err := s.acceptRefund(p, m)
+	if s.delayOrFail(w, r, t) {
 		return nil
 	}
 	doc := `<?xml version="1.0" encoding="GBK"?>` + "\n<alipay><is_success>T</is_success></alipay>"
 	if t.has(RefundCut) {
 		w.Header().Set("Content-Type", "text/xml")
-		cut(w, doc)
+		writeHalf(w, doc)
 	}
 	if err != nil {
 		return err
@@ -44,40 +44,40 @@ func (s *Simulator) refund(w http.ResponseWriter, r *http.Request, p Partner, m 
 func checkRefund(m mapi.Message) error {
 	for name, most := range map[string]int{"out_return_no": 64, "out_trade_no": 64, "reason": 100, "product_code": 32} {
 		if m[name] == "" || len([]rune(m[name])) > most {
-			return refuse("ILLEGAL_ARGUMENT", "%s is missing or longer than %d characters", name, most)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is missing or longer than %d characters", name, most)
 		}
 	}
 	if at := m["gmt_return"]; at != "" {
 		_, digits := time.Parse("20060102150405", at)
-		_, spaced := time.Parse(wireTime, at)
+		_, spaced := time.Parse(time.DateTime, at)
 		if digits != nil && spaced != nil {
-			return refuse("ILLEGAL_ARGUMENT", "gmt_return %q is no time", at)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "gmt_return %q is no time", at)
 		}
 	}
 	if sync := m["is_sync"]; sync != "" && sync != "Y" && sync != "N" {
-		return refuse("ILLEGAL_ARGUMENT", "is_sync %q is neither Y nor N", sync)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "is_sync %q is neither Y nor N", sync)
 	}
 	if (m["return_amount"] == "") == (m["return_rmb_amount"] == "") {
-		return refuse("ILLEGAL_ARGUMENT", "exactly one of return_amount and return_rmb_amount is to be given")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "exactly one of return_amount and return_rmb_amount is to be given")
 	}
 	return nil
 }
 
-// takeRefund decides about a refund, and tells what goes wrong with the answer.
-func (s *Simulator) takeRefund(p Partner, m mapi.Message) (trouble, error) {
+// acceptRefund decides about a refund, and tells what goes wrong with the answer.
+func (s *Simulator) acceptRefund(p Partner, m mapi.Message) (answerFaults, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
-	if last, gap := s.refunded[p.ID], p.RefundGap; gap > 0 && now.Sub(last) < gap {
-		return trouble{}, refuse("SYSTEM_ERROR", "%s after the partner's last refund, and %s is the least", now.Sub(last), gap)
+	if last, gap := s.refundAskedAt[p.ID], p.RefundGap; gap > 0 && now.Sub(last) < gap {
+		return answerFaults{}, mapiErrorf("SYSTEM_ERROR", "%s after the partner's last refund, and %s is the least", now.Sub(last), gap)
 	}
-	s.refunded[p.ID] = now
+	s.refundAskedAt[p.ID] = now
 	o := s.orders[orderKey{p.ID, m["out_trade_no"]}]
 	if o == nil || o.trade() == nil || o.trade().PaidAt.IsZero() {
-		return trouble{}, refuse("PURCHASE_TRADE_NOT_EXIST", "nothing was paid for %q", m["out_trade_no"])
+		return answerFaults{}, mapiErrorf("PURCHASE_TRADE_NOT_EXIST", "nothing was paid for %q", m["out_trade_no"])
 	}
-	wrong := s.troubleOn(o, OnRefund)
+	wrong := s.faultsOn(o, OnRefund)
 	t, number := *o.trade(), m["out_return_no"]
 	amount, err := s.refundAmount(&t, m)
 	if err != nil {
@@ -87,13 +87,13 @@ func (s *Simulator) takeRefund(p Partner, m mapi.Message) (trouble, error) {
 	i := slices.IndexFunc(t.Refunds, func(r Refund) bool { return r.Number == number })
 	switch {
 	case i >= 0 && t.Refunds[i].Status != RefundFailed: // also with another amount
-		return wrong, refuse("REPEATED_REFUNDMENT_REQUEST", "%q is %s", number, t.Refunds[i].Status)
+		return wrong, mapiErrorf("REPEATED_REFUNDMENT_REQUEST", "%q is %s", number, t.Refunds[i].Status)
 	case now.After(t.PaidAt.Add(refundWindow)):
-		return wrong, refuse("REFUNDMENT_VALID_DATE_EXCEED", "paid at %s", t.PaidAt)
+		return wrong, mapiErrorf("REFUNDMENT_VALID_DATE_EXCEED", "paid at %s", t.PaidAt)
 	case t.Status == Closed:
-		return wrong, refuse("TRADE_HAS_CLOSE", "all of it was given back")
-	case amount.Minor > t.left():
-		return wrong, refuse("RETURN_AMOUNT_EXCEED", "%d is left", t.left())
+		return wrong, mapiErrorf("TRADE_HAS_CLOSE", "all of it was given back")
+	case amount.Minor > t.refundable():
+		return wrong, mapiErrorf("RETURN_AMOUNT_EXCEED", "%d is left", t.refundable())
 	}
 	r := Refund{Number: number, Amount: amount, Status: RefundDone, AskedAt: now, DoneAt: now, Partner: p.ID}
 	switch {
@@ -112,16 +112,16 @@ func (s *Simulator) takeRefund(p Partner, m mapi.Message) (trouble, error) {
 	} else {
 		t.Refunds[i] = r
 	}
-	t.closeIfEmpty(now)
+	t.closeIfRefunded(now)
 	if err := s.commit(change{Trades: []*Trade{&t}}); err != nil {
 		return wrong, err
 	}
 	s.cfg.Log.Info("simulator: refund", "out_trade_no", t.OutTradeNo, "out_return_no", number, "amount", amount.String(), "status", r.Status)
 	switch {
 	case r.Error != "":
-		return wrong, refuse(r.Error, "as the fault %s wants it", RefundShort)
+		return wrong, mapiErrorf(r.Error, "as the fault %s wants it", RefundShort)
 	case wrong.has(RefundPending) && m["is_sync"] == "Y":
-		return wrong, refuse("SYSTEM_ERROR", "as the fault %s wants it: the refund is done a little later", RefundPending)
+		return wrong, mapiErrorf("SYSTEM_ERROR", "as the fault %s wants it: the refund is done a little later", RefundPending)
 	}
 	return wrong, nil
 }
@@ -129,7 +129,7 @@ func (s *Simulator) takeRefund(p Partner, m mapi.Message) (trouble, error) {
 // refundAmount reads what is to be given back, in the payment's currency.
 func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 	if m["currency"] != t.Total.Currency {
-		return Money{}, refuse("CURRENCY_NOT_SAME", "%q is not the payment's %s", m["currency"], t.Total.Currency)
+		return Money{}, mapiErrorf("CURRENCY_NOT_SAME", "%q is not the payment's %s", m["currency"], t.Total.Currency)
 	}
 	name, currency := "return_amount", t.Total.Currency
 	if m[name] == "" {
@@ -137,7 +137,7 @@ func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 	}
 	amount, ok := parseFee(m[name], currency)
 	if !ok {
-		return Money{}, refuse("ILLEGAL_ARGUMENT", "%s %q is no amount of %s", name, m[name], currency)
+		return Money{}, mapiErrorf("ILLEGAL_ARGUMENT", "%s %q is no amount of %s", name, m[name], currency)
 	}
 	if currency != t.Total.Currency {
 		amount = amount.in(t.Total.Currency)
@@ -148,7 +148,7 @@ func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 // finishRefunds does the refunds whose time has come, and tells the shop. Those
 // of a merchant who is short of funds are tried again. s.mu is held.
 func (s *Simulator) finishRefunds(now time.Time) {
-	for _, no := range s.refunds.take(now) {
+	for _, no := range s.refunds.popDue(now) {
 		t := *s.trades[no]
 		o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
 		short := s.faultsOf(o).has(RefundShort)
@@ -162,31 +162,31 @@ func (s *Simulator) finishRefunds(now time.Time) {
 				r.Error, r.DueAt = "MERCHANT_BALANCE_NOT_ENOUGH", now.Add(shortRetry)
 			default:
 				r.Status, r.Error, r.DoneAt, r.DueAt = RefundDone, "", now, time.Time{}
-				c.Notices = append(c.Notices, s.planRefund(&t, *r, slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)...)
+				c.Notices = append(c.Notices, s.refundNotices(&t, *r, slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)...)
 			}
 		}
-		t.closeIfEmpty(now)
+		t.closeIfRefunded(now)
 		if s.commit(c) == nil {
 			s.cfg.Log.Info("simulator: refunds done", "out_trade_no", t.OutTradeNo)
 		}
 	}
 }
 
-// planRefund makes the notifications of a refund that is done.
-func (s *Simulator) planRefund(t *Trade, r Refund, fs faultSet, now time.Time) []*Notice {
+// refundNotices makes the notifications of a refund that is done.
+func (s *Simulator) refundNotices(t *Trade, r Refund, fs faultSet, now time.Time) []*Notice {
 	fields := s.platform(t.Partner).refundNotice(t, s.attempts[t.Attempt], r)
-	return s.notify(t, r.NotifyURL, fields, fs, now)
+	return s.withFaults(t, r.NotifyURL, fields, fs, now)
 }
 
 // queryRefund answers alipay.acquire.refund.query.
 func (s *Simulator) queryRefund(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	for _, name := range []string{"out_trade_no", "out_return_no"} {
 		if m[name] == "" {
-			return refuse("ILLEGAL_ARGUMENT", "%s is missing", name)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is missing", name)
 		}
 	}
-	fields, t := s.lookUpRefund(p, m["out_trade_no"], m["out_return_no"])
-	if s.fails(w, r, t) {
+	fields, t := s.refundForQuery(p, m["out_trade_no"], m["out_return_no"])
+	if s.delayOrFail(w, r, t) {
 		return nil
 	}
 	doc, err := xmlAnswer(m, "alipay", fields, slices.Sorted(maps.Keys(fields)), p.keys(), alipay.UTF8)
@@ -195,28 +195,28 @@ func (s *Simulator) queryRefund(w http.ResponseWriter, r *http.Request, p Partne
 	}
 	if t.has(RefundCut) {
 		w.Header().Set("Content-Type", "text/xml")
-		cut(w, doc)
+		writeHalf(w, doc)
 	}
 	writeXML(w, http.StatusOK, doc)
 	return nil
 }
 
-func (s *Simulator) lookUpRefund(p Partner, number, returnNo string) (mapi.Message, trouble) {
+func (s *Simulator) refundForQuery(p Partner, number, returnNo string) (mapi.Message, answerFaults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finishRefunds(s.cfg.Now())
 	o := s.orders[orderKey{p.ID, number}]
 	if o == nil || o.trade() == nil {
-		return mapi.Message{"response_code": "TRADE_NOT_EXIST"}, trouble{}
+		return mapi.Message{"response_code": "TRADE_NOT_EXIST"}, answerFaults{}
 	}
-	wrong := s.troubleOn(o, OnRefund)
+	wrong := s.faultsOn(o, OnRefund)
 	for _, r := range o.trade().Refunds {
 		if r.Number != returnNo {
 			continue
 		}
 		m := mapi.Message{
 			"response_code": "SUCCESS", "refund_result_code": string(r.Status), "out_return_no": r.Number, "out_trade_no": number,
-			"trade_no": o.trade().TradeNo, "gmt_create": r.AskedAt.In(beijing).Format(wireTime),
+			"trade_no": o.trade().TradeNo, "gmt_create": r.AskedAt.In(beijing).Format(time.DateTime),
 		}
 		if r.Error != "" {
 			m["refund_error_code"] = r.Error
@@ -230,16 +230,16 @@ func (s *Simulator) lookUpRefund(p Partner, number, returnNo string) (mapi.Messa
 // The order's own number is spelt out_order_no here. (Alipay, close_trade.)
 func (s *Simulator) close(w http.ResponseWriter, _ *http.Request, p Partner, m mapi.Message) error {
 	if m["trade_no"] == "" && m["out_order_no"] == "" {
-		return refuse("ILLEGAL_ARGUMENT", "neither trade_no nor out_order_no is given")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "neither trade_no nor out_order_no is given")
 	}
-	if err := s.closeNow(p, m["trade_no"], m["out_order_no"]); err != nil {
+	if err := s.closeUnpaid(p, m["trade_no"], m["out_order_no"]); err != nil {
 		return err
 	}
 	writeXML(w, http.StatusOK, `<?xml version="1.0" encoding="GBK"?>`+"\n<alipay><is_success>T</is_success></alipay>")
 	return nil
 }
 
-func (s *Simulator) closeNow(p Partner, tradeNo, number string) error {
+func (s *Simulator) closeUnpaid(p Partner, tradeNo, number string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
@@ -250,9 +250,9 @@ func (s *Simulator) closeNow(p Partner, tradeNo, number string) error {
 	}
 	switch {
 	case found == nil || found.Partner != p.ID:
-		return refuse("TRADE_NOT_EXIST", "no trade of %q", tradeNo+number)
+		return mapiErrorf("TRADE_NOT_EXIST", "no trade of %q", tradeNo+number)
 	case found.Status != Waiting:
-		return refuse("TRADE_STATUS_NOT_AVAILD", "it is %s", found.Status)
+		return mapiErrorf("TRADE_STATUS_NOT_AVAILD", "it is %s", found.Status)
 	}
 	t := *found
 	t.Status, t.ClosedAt, t.CloseAt = Closed, now, time.Time{}

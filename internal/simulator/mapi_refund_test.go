@@ -148,7 +148,7 @@ func TestAnAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 			w.start()
 		}
 		w.now = w.now.Add(refundLag)
-		w.sim.takeDue()
+		w.sim.popDue()
 		if got := w.refundState("T-1", "R-1"); got != "SUCCESS SUCCESS" {
 			t.Errorf("then: %s", got)
 		}
@@ -184,7 +184,7 @@ func TestFaultsOfRefunds(t *testing.T) {
 			t.Errorf("%s: in between %q", c.fault, got)
 		}
 		w.now = w.now.Add(time.Minute)
-		w.sim.takeDue()
+		w.sim.popDue()
 		got := ""
 		for range badQueryLimit {
 			got = w.refundState("T-1", "R-1")

@@ -24,13 +24,13 @@ const (
 
 // plan makes the notifications of a trade's state as of now, faults included;
 // none if the order gave no notify_url or there is nothing to tell.
-func (s *Simulator) plan(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
+func (s *Simulator) tradeNotices(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
 	p := s.platform(t.Partner)
 	fields := p.tradeNotice(t, a)
 	if fs.has(Unlisted) && !t.PaidAt.IsZero() {
 		fields["trade_status"] = p.unlistedStatus()
 	}
-	return s.notify(t, a.NotifyURL, fields, fs, now)
+	return s.withFaults(t, a.NotifyURL, fields, fs, now)
 }
 
 // laterFields are those that a notification about a waiting trade has not got.
@@ -41,7 +41,7 @@ var laterFields = []string{
 
 // notify makes the notification with these fields, and what the faults make of
 // it.
-func (s *Simulator) notify(t *Trade, to string, fields mapi.Message, fs faultSet, now time.Time) []*Notice {
+func (s *Simulator) withFaults(t *Trade, to string, fields mapi.Message, fs faultSet, now time.Time) []*Notice {
 	if to == "" {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (s *Simulator) send(ctx context.Context, id string, manual bool) (Send, err
 		next.DueAt = at // cut short by our own end: again after the restart
 	}
 	s.cfg.Log.Info("simulator: notification", "out_trade_no", next.OutTradeNo, "notify_id", next.NotifyID,
-		"extra", next.Extra, "send", k+1, "status", result.Status, "ok", result.OK, "err", result.Error)
+		"extra", next.Extra, "send", k+1, "status", result.Status, "ok", result.OK, "error", result.Error)
 	return result, s.commit(change{Notices: []*Notice{&next}})
 }
 
@@ -132,12 +132,12 @@ func (s *Simulator) beginSend(id string, at time.Time, manual bool) (Notice, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := *s.notices[id]
-	body, err := s.body(&next, at)
+	body, err := s.encodeNotice(&next, at)
 	if err != nil {
 		return Notice{}, err
 	}
 	if !manual {
-		next.DueAt = s.after(&next, at)
+		next.DueAt = s.nextSend(&next, at)
 	}
 	next.Sends = append(slices.Clone(next.Sends), Send{At: at, Body: body, Manual: manual})
 	return next, s.commit(change{Notices: []*Notice{&next}})
@@ -145,7 +145,7 @@ func (s *Simulator) beginSend(id string, at time.Time, manual bool) (Notice, err
 
 // after is when the send that follows one at that time is due: by the vendor's
 // sequence, in which sends by hand do not count.
-func (s *Simulator) after(n *Notice, at time.Time) time.Time {
+func (s *Simulator) nextSend(n *Notice, at time.Time) time.Time {
 	done := 0
 	for _, send := range n.Sends {
 		if !send.Manual {
@@ -161,7 +161,7 @@ func (s *Simulator) after(n *Notice, at time.Time) time.Time {
 
 // body writes and signs one send. (Alipay, "Asynchronous notification": same
 // notify_id on repeats, notify_time of the sending.)
-func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
+func (s *Simulator) encodeNotice(n *Notice, at time.Time) (string, error) {
 	p := s.platform(n.Partner)
 	if !n.Time.IsZero() {
 		at = n.Time
@@ -171,7 +171,7 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 		return "", err
 	}
 	m := n.Fields.In(charset)
-	m["notify_time"] = at.In(beijing).Format(wireTime)
+	m["notify_time"] = at.In(beijing).Format(time.DateTime)
 	if n.Extra == ForgedSignature {
 		m["forged"] = "signed with a field that is then taken out"
 	}
@@ -186,7 +186,7 @@ func (s *Simulator) body(n *Notice, at time.Time) (string, error) {
 		return m.Encode(), nil
 	}
 	pairs := strings.Split(m.Encode(), "&")
-	dice := s.dice(s.orders[orderKey{n.Partner, n.OutTradeNo}], shuffling, len(n.Sends))
+	dice := s.random(s.orders[orderKey{n.Partner, n.OutTradeNo}], shuffling, len(n.Sends))
 	dice.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	return strings.Join(pairs, "&"), nil
 }

@@ -66,7 +66,7 @@ func TestNotificationIsRepeatedByTheVendorsSequence(t *testing.T) {
 			if err := r.body.Verify(testKeys); err != nil {
 				w.t.Errorf("%v: %v", err, r.body)
 			}
-			if want := r.at.In(beijing).Format(wireTime); r.body["notify_time"] != want {
+			if want := r.at.In(beijing).Format(time.DateTime); r.body["notify_time"] != want {
 				w.t.Errorf("notify_time %q at %s", r.body["notify_time"], want)
 			}
 			if r.body["notify_id"] != w.shop.all()[0].body["notify_id"] {

@@ -58,22 +58,22 @@ func (a App) keys() openapi.Keys {
 }
 
 // fault is the open platform's no. (Alipay, "Common error codes".)
-type fault struct{ code, subCode, why string }
+type openapiError struct{ code, subCode, why string }
 
-func (f *fault) Error() string { return f.code + " " + f.subCode + ": " + f.why }
+func (f *openapiError) Error() string { return f.code + " " + f.subCode + ": " + f.why }
 
-func missing(what string) error { return &fault{"40001", "isv.missing-" + what, "is missing"} }
+func missing(what string) error { return &openapiError{"40001", "isv.missing-" + what, "is missing"} }
 
 func invalid(what, format string, args ...any) error {
-	return &fault{"40002", "isv.invalid-" + what, fmt.Sprintf(format, args...)}
+	return &openapiError{"40002", "isv.invalid-" + what, fmt.Sprintf(format, args...)}
 }
 
 // business is a refusal of what is asked for, by a code of the call's own.
 func business(subCode, format string, args ...any) error {
-	return &fault{"40004", "ACQ." + subCode, fmt.Sprintf(format, args...)}
+	return &openapiError{"40004", "ACQ." + subCode, fmt.Sprintf(format, args...)}
 }
 
-var faultTexts = map[string]string{
+var errorTexts = map[string]string{
 	"20000": "Service Currently Unavailable", "20001": "Insufficient Token Permissions", "40001": "Missing Required Arguments",
 	"40002": "Invalid Arguments", "40004": "Business Failed", "40006": "Insufficient Permissions",
 }
@@ -87,7 +87,7 @@ type call struct {
 	app App
 	m   openapi.Message
 	biz bizContent
-	trouble
+	answerFaults
 }
 
 // methods are the calls that are simulated.
@@ -109,30 +109,30 @@ var methods = map[string]struct {
 func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Message) {
 	c := &call{m: m}
 	answer, err := s.callOpenAPI(c)
-	if s.fails(w, r, c.trouble) {
+	if s.delayOrFail(w, r, c.answerFaults) {
 		return
 	}
 	if c.has(CallLost) {
 		s.pause(r, c.slow)
 		panic(http.ErrAbortHandler)
 	}
-	if no := c.unanswered(); no != nil {
+	if no := c.faultError(); no != nil {
 		answer, err = nil, no
 	}
 	name := openapi.ContentName(m["method"])
-	if no := new(fault); errors.As(err, &no) {
+	if no := new(openapiError); errors.As(err, &no) {
 		s.cfg.Log.Info("simulator: refused", "method", m["method"], "sub_code", no.subCode, "why", no.why)
 		if answer == nil {
 			answer = content{}
 		}
-		answer["code"], answer["msg"], answer["sub_code"], answer["sub_msg"] = no.code, faultTexts[no.code], no.subCode, no.why
+		answer["code"], answer["msg"], answer["sub_code"], answer["sub_msg"] = no.code, errorTexts[no.code], no.subCode, no.why
 		// As seen of the real one: without a known method, and about tokens.
 		if _, known := methods[m["method"]]; !known || methods[m["method"]].plain {
 			name = "error_response"
 		}
 	} else if err != nil {
-		s.cfg.Log.Error("simulator: gateway", "method", m["method"], "err", err)
-		answer = content{"code": "20000", "msg": faultTexts["20000"], "sub_code": "isp.unknow-error", "sub_msg": "the simulator failed; its log tells more"}
+		s.cfg.Log.Error("simulator: gateway", "method", m["method"], "error", err)
+		answer = content{"code": "20000", "msg": errorTexts["20000"], "sub_code": "isp.unknow-error", "sub_msg": "the simulator failed; its log tells more"}
 	} else if !methods[m["method"]].plain {
 		answer["code"], answer["msg"] = openapi.CodeSuccess, "Success"
 	}
@@ -172,12 +172,12 @@ func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, a
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/html;charset="+declared(charset)) // as the real one has it
+	h.Set("Content-Type", "text/html;charset="+charsetName(charset)) // as the real one has it
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Trace_id", s.drawID())
 	if c.has(QueryCut) || c.has(RefundCut) {
-		cut(w, string(doc))
+		writeHalf(w, string(doc))
 	}
 	w.Write(doc) //nolint:gosec // it is JSON, and what a browser takes for a page may run nothing
 }
@@ -188,7 +188,7 @@ func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, a
 func (c *call) encode(answer content, charset alipay.Charset) ([]byte, error) {
 	names := slices.Sorted(maps.Keys(answer))
 	if c.has(Shuffled) {
-		c.dice.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		c.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -208,12 +208,12 @@ func (c *call) encode(answer content, charset alipay.Charset) ([]byte, error) {
 	return []byte(charset.Encode(b.String())), nil
 }
 
-// unanswered is what a fault answers in place of what came of a call; nil if none
+// faultError is what a fault answers in place of what came of a call; nil if none
 // does.
-func (c *call) unanswered() error {
+func (c *call) faultError() error {
 	switch {
 	case c.has(CallDown):
-		return &fault{"20000", "isp.unknow-error", "as the fault " + string(CallDown) + " wants it: the call was carried out"}
+		return &openapiError{"20000", "isp.unknow-error", "as the fault " + string(CallDown) + " wants it: the call was carried out"}
 	case c.has(CallError):
 		return business("SYSTEM_ERROR", "as the fault %s wants it: the call was carried out", CallError)
 	}
@@ -258,7 +258,7 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	case !known:
 		return nil, invalid("method", "no method %q, or it is not simulated", c.m["method"])
 	}
-	if err := c.common(); err != nil {
+	if err := c.checkCommon(); err != nil {
 		return nil, err
 	}
 	if c.m["sign"] == "" {
@@ -286,7 +286,7 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 }
 
 // common checks the parameters that all calls have.
-func (c *call) common() error {
+func (c *call) checkCommon() error {
 	switch t := c.m["sign_type"]; t {
 	case "":
 		return missing("signature-type")
@@ -308,7 +308,7 @@ func (c *call) common() error {
 	case c.m["timestamp"] == "":
 		return missing("timestamp")
 	}
-	if _, err := time.ParseInLocation(wireTime, c.m["timestamp"], beijing); err != nil {
+	if _, err := time.ParseInLocation(time.DateTime, c.m["timestamp"], beijing); err != nil {
 		return invalid("timestamp", "timestamp %q is no time", c.m["timestamp"])
 	}
 	return c.checkCertificates()
@@ -339,7 +339,7 @@ func parseBiz(text string) (bizContent, error) {
 }
 
 // limited checks that the named parameters are not longer than they may be.
-func (b bizContent) limited(limits map[string]int) error {
+func (b bizContent) checkLengths(limits map[string]int) error {
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		if len([]rune(b[name])) > limits[name] {
 			return business("INVALID_PARAMETER", "%s is longer than %d characters", name, limits[name])

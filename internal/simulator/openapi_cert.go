@@ -31,7 +31,7 @@ func (s *Simulator) downloadCertificate(c *call) (content, error) {
 	on := c.app.Certificates
 	switch {
 	case on == nil:
-		return nil, &fault{"40006", "isv.insufficient-isv-permissions", "the application is not in certificate mode"}
+		return nil, &openapiError{"40006", "isv.insufficient-isv-permissions", "the application is not in certificate mode"}
 	case c.biz["alipay_cert_sn"] != on.Alipay:
 		return nil, business("INVALID_PARAMETER", "alipay_cert_sn %q: the certificate is %s", c.biz["alipay_cert_sn"], on.Alipay)
 	}

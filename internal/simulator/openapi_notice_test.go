@@ -77,7 +77,7 @@ func TestTheOpenPlatformsNotificationIsRepeatedByItsSequenceUntilExactlySuccess(
 			for _, r := range w.shop.all() {
 				at = append(at, r.at.Sub(began))
 				ids[r.body["notify_id"]] = true
-				if got := r.at.In(beijing).Format(wireTime); r.body["notify_time"] != got {
+				if got := r.at.In(beijing).Format(time.DateTime); r.body["notify_time"] != got {
 					w.t.Errorf("notify_time %s at %s", r.body["notify_time"], got)
 				}
 			}
@@ -362,13 +362,13 @@ func TestAnAwkwardOpenPlatformDrawsWhatItCanDo(t *testing.T) {
 	} {
 		var drawn []Fault
 		for place := range 500 {
-			drawn = append(drawn, w.sim.drawn(&order{key: orderKey{testApp, "T1"}, place: place}, on, 1)...)
+			drawn = append(drawn, w.sim.pickFault(&order{key: orderKey{testApp, "T1"}, place: place}, on, 1)...)
 		}
 		slices.Sort(drawn)
 		if got := slices.Compact(drawn); !slices.Equal(got, want) {
 			t.Errorf("%s: drew %v, want %v", on, got, want)
 		}
-		if fourth := w.sim.drawn(&order{key: orderKey{testApp, "T1"}}, on, 4); (len(fourth) == 0) != (on != OnNotice && on != OnReturn) {
+		if fourth := w.sim.pickFault(&order{key: orderKey{testApp, "T1"}}, on, 4); (len(fourth) == 0) != (on != OnNotice && on != OnReturn) {
 			t.Errorf("%s: the fourth draws %v", on, fourth)
 		}
 	}
@@ -402,7 +402,7 @@ func TestEvenAWhollyAwkwardOpenPlatformIsHonest(t *testing.T) {
 			refund := fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"}
 			four("alipay.trade.refund", refund, func(r reply) bool { return r.fields["refund_fee"] != "" })
 			settleFor(time.Minute)
-			if tr := w.sim.orders[orderKey{testApp, "T1"}].trade(); tr.Status != Closed || tr.givenBack() != tr.Total || len(tr.Refunds) != 1 || len(made) != 1 {
+			if tr := w.sim.orders[orderKey{testApp, "T1"}].trade(); tr.Status != Closed || tr.refundedTotal() != tr.Total || len(tr.Refunds) != 1 || len(made) != 1 {
 				w.t.Errorf("seed %d: %+v, under the numbers %v", seed, tr, made)
 			}
 			all, genuine := w.told()

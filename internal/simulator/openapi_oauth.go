@@ -65,19 +65,19 @@ func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request) {
 
 // authorizing checks an authorisation's address, and reads for whom it is and
 // where it leads back.
-func (s *Simulator) authorizing(r *http.Request) (app App, back *url.URL, no *refusal) {
+func (s *Simulator) authorizing(r *http.Request) (app App, back *url.URL, no *mapiError) {
 	q := r.URL.Query()
 	app, ok := s.apps[q.Get("app_id")]
 	back, err := url.Parse(q.Get("redirect_uri"))
 	switch {
 	case !ok:
-		return app, nil, &refusal{code: "INVALID_APP_ID", why: "app_id is unknown"}
+		return app, nil, &mapiError{code: "INVALID_APP_ID", why: "app_id is unknown"}
 	case q.Get("scope") != "auth_base" && q.Get("scope") != "auth_user":
-		return app, nil, &refusal{code: "INVALID_SCOPE", why: "scope is neither auth_base nor auth_user"}
+		return app, nil, &mapiError{code: "INVALID_SCOPE", why: "scope is neither auth_base nor auth_user"}
 	case err != nil || back.Host == "" || back.Scheme != "http" && back.Scheme != "https":
-		return app, nil, &refusal{code: "INVALID_REDIRECT_URI", why: "redirect_uri is no web address"}
+		return app, nil, &mapiError{code: "INVALID_REDIRECT_URI", why: "redirect_uri is no web address"}
 	case len(q.Get("state")) > 100:
-		return app, nil, &refusal{code: "INVALID_STATE", why: "state is longer than 100 characters"}
+		return app, nil, &mapiError{code: "INVALID_STATE", why: "state is longer than 100 characters"}
 	}
 	return app, back, nil
 }
@@ -95,7 +95,7 @@ func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
 		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"ILLEGAL_USER", "no such buyer"})
 		return
 	}
-	code := s.newGrant("", grant{authCode, app.ID, app.idOf(buyer), s.cfg.Now().Add(codeLife)})
+	code := s.newGrant("", grant{authCode, app.ID, app.buyerIDOf(buyer), s.cfg.Now().Add(codeLife)})
 	//nolint:gosec // the simulator speaks plain HTTP, on loopback
 	http.SetCookie(w, &http.Cookie{Name: userCookie, Value: buyer.ID, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	answer := back.Query()
@@ -110,9 +110,9 @@ func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // where the shop wants its buyer back is the point of the page
 }
 
-// idOf is what an application knows a buyer by. An open_id is the application's
+// buyerIDOf is what an application knows a buyer by. An open_id is the application's
 // own for that buyer.
-func (a App) idOf(b Buyer) string {
+func (a App) buyerIDOf(b Buyer) string {
 	if !a.OpenIDs {
 		return b.BuyerID
 	}
@@ -140,7 +140,7 @@ func (s *Simulator) newGrant(prefix string, g grant) string {
 // payment companies that act for other applications are not simulated.
 func (s *Simulator) checkTokens(c *call) error {
 	if c.m["app_auth_token"] != "" {
-		return &fault{"20001", "aop.invalid-app-auth-token", "no application has authorised another"}
+		return &openapiError{"20001", "aop.invalid-app-auth-token", "no application has authorised another"}
 	}
 	if c.m["auth_token"] == "" {
 		return nil
@@ -149,9 +149,9 @@ func (s *Simulator) checkTokens(c *call) error {
 	defer s.mu.Unlock()
 	switch g, ok := s.grants[c.m["auth_token"]]; {
 	case !ok || g.kind != accessToken || g.app != c.app.ID:
-		return &fault{"20001", "aop.invalid-auth-token", "it is no access_token of the application's"}
+		return &openapiError{"20001", "aop.invalid-auth-token", "it is no access_token of the application's"}
 	case s.cfg.Now().After(g.until):
-		return &fault{"20001", "aop.auth-token-time-out", "it is over"}
+		return &openapiError{"20001", "aop.auth-token-time-out", "it is over"}
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (s *Simulator) oauthToken(c *call) (content, error) {
 	case "refresh_token":
 		name, kind, bad, over = c.m["refresh_token"], refreshToken, "isv.refresh-token-invalid", "isv.refresh-token-time-out"
 	default:
-		return nil, &fault{"40002", "isv.grant-type-invalid", "grant_type is neither authorization_code nor refresh_token"}
+		return nil, &openapiError{"40002", "isv.grant-type-invalid", "grant_type is neither authorization_code nor refresh_token"}
 	}
 	s.mu.Lock()
 	g, ok := s.grants[name]
@@ -176,11 +176,11 @@ func (s *Simulator) oauthToken(c *call) (content, error) {
 	now := s.cfg.Now()
 	switch {
 	case !ok:
-		return nil, &fault{"40002", bad, "it was used, or it never was"}
+		return nil, &openapiError{"40002", bad, "it was used, or it never was"}
 	case now.After(g.until):
-		return nil, &fault{"40002", over, "it is over"}
+		return nil, &openapiError{"40002", over, "it is over"}
 	case g.app != c.app.ID:
-		return nil, &fault{"40002", "isv.unmatched-app-id", "it is another application's"}
+		return nil, &openapiError{"40002", "isv.unmatched-app-id", "it is another application's"}
 	}
 	who := "user_id"
 	if !buyerID.MatchString(g.buyer) {
@@ -196,14 +196,14 @@ func (s *Simulator) oauthToken(c *call) (content, error) {
 	}, nil
 }
 
-// isOthers reports whether an id is a test buyer's open_id for an application
+// isOtherAppsBuyer reports whether an id is a test buyer's open_id for an application
 // that app does not open the cashier with.
-func (s *Simulator) isOthers(app App, id string) bool {
+func (s *Simulator) isOtherAppsBuyer(app App, id string) bool {
 	for _, other := range s.apps {
 		if !other.OpenIDs || other.ID == app.ID || slices.Contains(app.OpApps, other.ID) {
 			continue
 		}
-		if slices.ContainsFunc(Buyers, func(b Buyer) bool { return other.idOf(b) == id }) {
+		if slices.ContainsFunc(Buyers, func(b Buyer) bool { return other.buyerIDOf(b) == id }) {
 			return true
 		}
 	}
@@ -214,7 +214,7 @@ func (s *Simulator) isOthers(app App, id string) bool {
 // other well-formed one is somebody's too.
 func (a App) buyer(id string) Buyer {
 	all := buyersOf(alipayCN)
-	if i := slices.IndexFunc(all, func(b Buyer) bool { return b.BuyerID == id || a.idOf(b) == id }); i >= 0 {
+	if i := slices.IndexFunc(all, func(b Buyer) bool { return b.BuyerID == id || a.buyerIDOf(b) == id }); i >= 0 {
 		return all[i]
 	}
 	return Buyer{ID: id, Name: id, Wallet: alipayCN, Balance: all[0].Balance, BuyerID: id, Email: maskedLogin(id)}

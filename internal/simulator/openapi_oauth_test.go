@@ -159,7 +159,7 @@ func TestAnOpenIDIsTheApplicationsOwn(t *testing.T) {
 	if !buyerOpenID.MatchString(id) || buyerID.MatchString(id) || who("mei") != id || who("bo") == id {
 		t.Errorf("mei is %q, then %q, and bo %q", id, who("mei"), who("bo"))
 	}
-	if other := (App{ID: "2021000000000004", OpenIDs: true}).idOf(Buyers[0]); other == id {
+	if other := (App{ID: "2021000000000004", OpenIDs: true}).buyerIDOf(Buyers[0]); other == id {
 		t.Error("another application has the same open_id")
 	}
 	buy := func(app, number string, pairs ...string) string {

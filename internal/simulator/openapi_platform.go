@@ -42,7 +42,7 @@ func (o openPlatform) createsTrade(string, Outcome) bool { return false }
 // deadline prefers time_expire to timeout_express.
 func (o openPlatform) deadline(t Terms, login time.Time) time.Time {
 	if t.TimeExpire != "" {
-		end, _ := time.ParseInLocation(wireTime, t.TimeExpire, beijing)
+		end, _ := time.ParseInLocation(time.DateTime, t.TimeExpire, beijing)
 		return end
 	}
 	life, _ := timeout(t.TimeoutRule)
@@ -100,8 +100,8 @@ func (o openPlatform) tradeNotice(t *Trade, a *Attempt) mapi.Message {
 // refundNotice is one more notification about the trade, with the refund in it.
 func (o openPlatform) refundNotice(t *Trade, a *Attempt, r Refund) mapi.Message {
 	m := o.tradeNotice(t, a)
-	m["out_biz_no"], m["refund_fee"] = r.Number, t.givenBack().Decimal()
-	m["gmt_refund"] = r.DoneAt.In(beijing).Format(wireTime + ".000")
+	m["out_biz_no"], m["refund_fee"] = r.Number, t.refundedTotal().Decimal()
+	m["gmt_refund"] = r.DoneAt.In(beijing).Format(time.DateTime + ".000")
 	return m
 }
 

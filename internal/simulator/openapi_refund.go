@@ -12,18 +12,18 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 	if !ok {
 		return nil, business("INVALID_PARAMETER", "refund_amount %q is no amount", c.biz["refund_amount"])
 	}
-	if err := c.biz.limited(map[string]int{"out_request_no": 64, "refund_reason": 256}); err != nil {
+	if err := c.biz.checkLengths(map[string]int{"out_request_no": 64, "refund_reason": 256}); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
-	o, found, err := s.named(c)
+	o, found, err := s.findTrade(c)
 	if err != nil {
 		return nil, err
 	}
-	c.trouble = s.troubleOn(o, OnRefund)
+	c.answerFaults = s.faultsOn(o, OnRefund)
 	t, number := *found, c.biz["out_request_no"]
 	if number == "" { // the whole amount, once
 		if number = t.OutTradeNo; amount != t.Total {
@@ -44,8 +44,8 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 		return nil, business("TRADE_HAS_FINISHED", "paid at %s", stamp(t.PaidAt))
 	case t.Status == Closed:
 		return nil, business("TRADE_HAS_CLOSE", "all of it was given back")
-	case amount.Minor > t.left():
-		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "%d is left", t.left())
+	case amount.Minor > t.refundable():
+		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "%d is left", t.refundable())
 	}
 	r := Refund{Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, Reason: c.biz["refund_reason"], AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL}
 	switch {
@@ -59,10 +59,10 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 	} else {
 		t.Refunds[i] = r
 	}
-	t.closeIfEmpty(now)
+	t.closeIfRefunded(now)
 	ch := change{Trades: []*Trade{&t}}
 	if r.Status == RefundDone {
-		ch.Notices = s.planRefund(&t, r, slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
+		ch.Notices = s.refundNotices(&t, r, slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)
 	}
 	if err := s.commit(ch); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 func refundAnswer(t *Trade, changed string) content {
 	answer := content{
 		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "fund_change": changed,
-		"refund_fee": t.givenBack().Decimal(),
+		"refund_fee": t.refundedTotal().Decimal(),
 	}
 	putBuyer(answer, "buyer_user_id", t.Buyer)
 	if last := t.lastRefund(); !last.IsZero() {
@@ -97,11 +97,11 @@ func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.finishRefunds(now)
-	o, t, err := s.named(c)
+	o, t, err := s.findTrade(c)
 	if err != nil {
 		return nil, err
 	}
-	c.trouble = s.troubleOn(o, OnRefund)
+	c.answerFaults = s.faultsOn(o, OnRefund)
 	number := c.biz["out_request_no"]
 	if number == "" {
 		return nil, business("INVALID_PARAMETER", "out_request_no is missing")

@@ -41,7 +41,7 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.isOthers(c.app, a.Buyer) {
+	if s.isOtherAppsBuyer(c.app, a.Buyer) {
 		return nil, business("BUYER_NOT_EXIST", "the open_id is another application's")
 	}
 	s.mu.Lock()
@@ -49,7 +49,7 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	if o := s.orders[orderKey{c.app.ID, a.OutTradeNo}]; o != nil {
-		c.trouble = s.troubleOn(o, OnCreate)
+		c.answerFaults = s.faultsOn(o, OnCreate)
 		t := o.trade()
 		switch first := s.attempts[t.Attempt]; {
 		case t.Buyer != a.Buyer:
@@ -64,7 +64,7 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 		return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 	}
 	if end := s.platform(a.Partner).deadline(a.Terms, now); !end.After(now) {
-		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "it would have ended at %s", end.In(beijing).Format(wireTime))
+		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "it would have ended at %s", end.In(beijing).Format(time.DateTime))
 	}
 	a.ID, a.OpenedAt, a.LoginAt = s.newID(), now, now
 	t := s.newTrade(a, now)
@@ -77,7 +77,7 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 	if err := s.commit(change); err != nil {
 		return nil, err
 	}
-	c.trouble = s.troubleOn(s.orders[orderKey{c.app.ID, a.OutTradeNo}], OnCreate)
+	c.answerFaults = s.faultsOn(s.orders[orderKey{c.app.ID, a.OutTradeNo}], OnCreate)
 	s.cfg.Log.Info("simulator: trade created", "out_trade_no", a.OutTradeNo, "trade_no", t.TradeNo)
 	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 }
@@ -88,7 +88,7 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	bad := func(format string, args ...any) (*Attempt, error) {
 		return nil, business("INVALID_PARAMETER", format, args...)
 	}
-	if err := b.limited(map[string]int{"subject": 256, "body": 128, "passback_params": 512, "timeout_express": 6}); err != nil {
+	if err := b.checkLengths(map[string]int{"subject": 256, "body": 128, "passback_params": 512, "timeout_express": 6}); err != nil {
 		return nil, err
 	}
 	total, ok := parseYuan(b["total_amount"])
@@ -135,13 +135,13 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	if _, ok := timeout(rule); rule != "" && rule != "1c" && !ok {
 		return bad("timeout_express %q is not within 1m and 15d", rule)
 	}
-	if _, err := time.ParseInLocation(wireTime, b["time_expire"], beijing); b["time_expire"] != "" && err != nil {
+	if _, err := time.ParseInLocation(time.DateTime, b["time_expire"], beijing); b["time_expire"] != "" && err != nil {
 		return bad("time_expire %q is no time", b["time_expire"])
 	}
 	expire := b["time_expire"]
 	if expire == "" && rule == "1c" { // until midnight
 		y, m, d := now.In(beijing).Date()
-		expire, rule = time.Date(y, m, d+1, 0, 0, 0, 0, beijing).Format(wireTime), ""
+		expire, rule = time.Date(y, m, d+1, 0, 0, 0, 0, beijing).Format(time.DateTime), ""
 	}
 	if expire == "" && rule == "" {
 		rule = "3h" // the product's default
@@ -156,7 +156,7 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 }
 
 // named finds the trade that a call is about: trade_no wins. s.mu is held.
-func (s *Simulator) named(c *call) (*order, *Trade, error) {
+func (s *Simulator) findTrade(c *call) (*order, *Trade, error) {
 	if c.biz["trade_no"] == "" && c.biz["out_trade_no"] == "" {
 		return nil, nil, business("INVALID_PARAMETER", "neither trade_no nor out_trade_no is given")
 	}
@@ -186,11 +186,11 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	nothing := content{"buyer_pay_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00", "receipt_amount": "0.00", "out_trade_no": c.biz["out_trade_no"]}
-	o, t, err := s.named(c)
+	o, t, err := s.findTrade(c)
 	if err != nil {
 		return nothing, err
 	}
-	c.trouble = s.troubleOn(o, OnQuery)
+	c.answerFaults = s.faultsOn(o, OnQuery)
 	if now.Before(t.HiddenTill) { // as the fault Early wants it
 		before := *t
 		before.Status, before.PaidAt = Waiting, time.Time{}
@@ -221,22 +221,22 @@ func (s *Simulator) tradeClose(c *call) (content, error) {
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
-	o, found, err := s.named(c)
+	o, found, err := s.findTrade(c)
 	if err != nil {
 		return nil, err
 	}
-	c.trouble = s.troubleOn(o, OnClose)
+	c.answerFaults = s.faultsOn(o, OnClose)
 	if found.Status != Waiting {
 		return nil, business("TRADE_STATUS_ERROR", "it is %s", found.Status)
 	}
 	t := *found
 	t.Status, t.ClosedAt, t.CloseAt = Closed, now, time.Time{}
 	ch := change{Trades: []*Trade{&t}}
-	ch.Notices = s.plan(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
+	ch.Notices = s.tradeNotices(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)
 	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, s.commit(ch)
 }
 
-func stamp(at time.Time) string { return at.In(beijing).Format(wireTime) }
+func stamp(at time.Time) string { return at.In(beijing).Format(time.DateTime) }
 
 // putBuyer names a buyer as the application knows them.
 func putBuyer(answer content, name, buyer string) {

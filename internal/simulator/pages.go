@@ -46,7 +46,7 @@ func parsePages() (pages, error) {
 
 // choose picks the reader's language. The tags are matched one at a time: all
 // at once, "zh-HK, zh;q=0.9" would get Simplified for its exact second.
-func choose(r *http.Request) int {
+func chooseLanguage(r *http.Request) int {
 	accept := r.Header.Get("Accept-Language")
 	if len(accept) > 256 {
 		return 0
@@ -67,7 +67,7 @@ func choose(r *http.Request) int {
 // style sheet, run no script and are not framed.
 func (p pages) write(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 	var b bytes.Buffer
-	if err := p[choose(r)].ExecuteTemplate(&b, name+".html", data); err != nil {
+	if err := p[chooseLanguage(r)].ExecuteTemplate(&b, name+".html", data); err != nil {
 		http.Error(w, "simulator: the page is broken", http.StatusInternalServerError)
 		return
 	}
@@ -89,4 +89,4 @@ func style(w http.ResponseWriter, r *http.Request) {
 // errorView is an error page: the vendor's code, and why for the developer.
 type errorView struct{ Code, Why string }
 
-func (r *refusal) view() errorView { return errorView{r.code, r.why} }
+func (r *mapiError) view() errorView { return errorView{r.code, r.why} }

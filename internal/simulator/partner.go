@@ -70,7 +70,7 @@ func (p Partner) keys() mapi.Keys {
 }
 
 func (p Partner) activated(name string, svc service) bool {
-	return p.Services == nil && !svc.special || slices.Contains(p.Services, name)
+	return p.Services == nil && !svc.optIn || slices.Contains(p.Services, name)
 }
 
 // defaultTimeout is what every contract allows. (Alipay, "timeout_rule".)

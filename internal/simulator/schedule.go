@@ -33,7 +33,7 @@ func (s *schedule) set(id string, at time.Time) {
 }
 
 // take takes off and returns what is due.
-func (s *schedule) take(now time.Time) []string {
+func (s *schedule) popDue(now time.Time) []string {
 	var ids []string
 	for {
 		at, ok := s.next()

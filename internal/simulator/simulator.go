@@ -67,8 +67,6 @@ var AppRetryGaps = []time.Duration{
 // beijing is the time zone of every time on the wire.
 var beijing = time.FixedZone("UTC+8", 8*60*60)
 
-const wireTime = "2006-01-02 15:04:05"
-
 // Simulator is one wallet. Its methods may be called from several goroutines.
 type Simulator struct {
 	cfg      Config
@@ -174,7 +172,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil // select takes any that is ready
 		}
-		due, wait := s.takeDue()
+		due, wait := s.popDue()
 		for _, id := range due {
 			select {
 			case slots <- struct{}{}:
@@ -184,7 +182,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 			senders.Go(func() {
 				defer func() { <-slots }()
 				if _, err := s.send(ctx, id, false); err != nil {
-					s.cfg.Log.Error("simulator: notification not sent", "id", id, "err", err)
+					s.cfg.Log.Error("simulator: notification not sent", "id", id, "error", err)
 				}
 			})
 		}
@@ -192,15 +190,15 @@ func (s *Simulator) Run(ctx context.Context) error {
 	}
 }
 
-// takeDue closes the trades whose time is over, and returns the notifications
+// popDue closes the trades whose time is over, and returns the notifications
 // to be sent now and how long there is nothing else to do.
-func (s *Simulator) takeDue() (due []string, wait time.Duration) {
+func (s *Simulator) popDue() (due []string, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	s.finishRefunds(now)
-	due = s.sends.take(now)
+	due = s.sends.popDue(now)
 	next := now.Add(time.Hour)
 	for _, q := range []*schedule{&s.sends, &s.closings, &s.refunds} {
 		if at, ok := q.next(); ok && at.Before(next) {
@@ -229,7 +227,7 @@ func (s *Simulator) stopWaiting() { s.stopOnce.Do(func() { close(s.stop) }) }
 func (s *Simulator) commit(c change) error {
 	if s.journal != nil {
 		if err := s.journal.append(c); err != nil {
-			s.cfg.Log.Error("simulator: journal", "err", err)
+			s.cfg.Log.Error("simulator: journal", "error", err)
 			return errors.Join(errJournal, err)
 		}
 	}

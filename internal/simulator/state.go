@@ -76,7 +76,7 @@ type Trade struct {
 }
 
 // left is what can still be given back.
-func (t *Trade) left() int64 {
+func (t *Trade) refundable() int64 {
 	left := t.Total.Minor
 	for _, r := range t.Refunds {
 		if r.Status != RefundFailed {
@@ -86,15 +86,15 @@ func (t *Trade) left() int64 {
 	return left
 }
 
-// closeIfEmpty closes a trade of which all was given back.
-func (t *Trade) closeIfEmpty(now time.Time) {
-	if t.givenBack() == t.Total && t.Status != Closed {
+// closeIfRefunded closes a trade of which all was given back.
+func (t *Trade) closeIfRefunded(now time.Time) {
+	if t.refundedTotal() == t.Total && t.Status != Closed {
 		t.Status, t.ClosedAt = Closed, now
 	}
 }
 
-// givenBack is the sum of the refunds that are done.
-func (t *Trade) givenBack() Money {
+// refundedTotal is the sum of the refunds that are done.
+func (t *Trade) refundedTotal() Money {
 	sum := Money{0, t.Total.Currency}
 	for _, r := range t.Refunds {
 		if r.Status == RefundDone {
@@ -203,7 +203,7 @@ type Send struct {
 type orderKey struct{ partner, number string }
 
 // sending is the latest true send of a notification.
-type sending struct {
+type lastSend struct {
 	at    time.Time
 	order *order
 }
@@ -247,31 +247,31 @@ type state struct {
 	attempts map[string]*Attempt
 	trades   map[string]*Trade
 	notices  map[string]*Notice
-	sent     map[orderKey]sending // by partner and notify_id
+	sent     map[orderKey]lastSend // by partner and notify_id
 	faults   faultBook
 	sends    schedule // of notices
 	closings schedule // of trades
 	refunds  schedule // of trades with refunds that wait
 
 	// Forgotten by a restart: when each partner asked for a refund last.
-	refunded map[string]time.Time
+	refundAskedAt map[string]time.Time
 	// And what auth_codes and tokens stand for.
 	grants map[string]grant
 }
 
 func newState() state {
 	return state{
-		orders:   map[orderKey]*order{},
-		numbers:  map[string][]*order{},
-		attempts: map[string]*Attempt{},
-		trades:   map[string]*Trade{},
-		notices:  map[string]*Notice{},
-		sent:     map[orderKey]sending{},
-		sends:    newSchedule(),
-		closings: newSchedule(),
-		refunds:  newSchedule(),
-		refunded: map[string]time.Time{},
-		grants:   map[string]grant{},
+		orders:        map[orderKey]*order{},
+		numbers:       map[string][]*order{},
+		attempts:      map[string]*Attempt{},
+		trades:        map[string]*Trade{},
+		notices:       map[string]*Notice{},
+		sent:          map[orderKey]lastSend{},
+		sends:         newSchedule(),
+		closings:      newSchedule(),
+		refunds:       newSchedule(),
+		refundAskedAt: map[string]time.Time{},
+		grants:        map[string]grant{},
 	}
 }
 
@@ -315,7 +315,7 @@ func (st *state) apply(c change) {
 		}
 		id := orderKey{n.Partner, n.NotifyID}
 		if k := len(n.Sends); k > 0 && !n.Extra.forged() && n.Sends[k-1].At.After(st.sent[id].at) {
-			st.sent[id] = sending{n.Sends[k-1].At, o}
+			st.sent[id] = lastSend{n.Sends[k-1].At, o}
 		}
 	}
 	if c.Faults != nil {

@@ -62,7 +62,7 @@ func (s *Simulator) open(a Attempt) (id string, against Outcome, err error) {
 	key := orderKey{a.Partner, a.OutTradeNo}
 	c := change{Attempt: &a}
 	if o := s.orders[key]; o != nil {
-		if out := s.against(o.trade(), a.Terms); out != "" {
+		if out := s.checkRepeat(o.trade(), a.Terms); out != "" {
 			return "", out, nil
 		}
 	} else if len(s.faults.Next) > 0 {
@@ -76,7 +76,7 @@ func (s *Simulator) open(a Attempt) (id string, against Outcome, err error) {
 
 // against tells what forbids to go on with an order whose trade is t, or is
 // nil. (Alipay, "Idempotency".)
-func (s *Simulator) against(t *Trade, terms Terms) Outcome {
+func (s *Simulator) checkRepeat(t *Trade, terms Terms) Outcome {
 	switch {
 	case t == nil:
 		return ""
@@ -140,7 +140,7 @@ func (s *Simulator) outcome(a *Attempt, now time.Time) Outcome {
 	if a.Outcome.final() {
 		return a.Outcome
 	}
-	if out := s.against(s.orders[orderKey{a.Partner, a.OutTradeNo}].trade(), a.Terms); out != "" {
+	if out := s.checkRepeat(s.orders[orderKey{a.Partner, a.OutTradeNo}].trade(), a.Terms); out != "" {
 		return out
 	}
 	if !a.LoginAt.IsZero() && !now.Before(s.platform(a.Partner).deadline(a.Terms, a.LoginAt)) {
@@ -180,7 +180,7 @@ func (s *Simulator) newTrade(a *Attempt, now time.Time) *Trade {
 // settle adds to c that its attempt paid.
 func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	a := c.Attempt
-	fs := slices.Concat(s.faultsOf(o), s.befall(o, OnNotice), s.befall(o, OnReturn))
+	fs := slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice), s.drawFault(o, OnReturn))
 	t := s.newTrade(a, now)
 	if made := o.trade(); made != nil {
 		*t = *made
@@ -201,14 +201,14 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	}
 	a.PaidTrade = t.TradeNo
 	for i, t := range c.Trades {
-		c.Notices = append(c.Notices, s.plan(t, a, fs, now.Add(time.Duration(i)*secondLag))...)
+		c.Notices = append(c.Notices, s.tradeNotices(t, a, fs, now.Add(time.Duration(i)*secondLag))...)
 	}
 }
 
 // closeOverdue closes the trades whose time is over, and finishes those that can
 // no longer be given back. s.mu is held.
 func (s *Simulator) closeOverdue(now time.Time) {
-	for _, no := range s.closings.take(now) {
+	for _, no := range s.closings.popDue(now) {
 		t := *s.trades[no]
 		if t.Status == Success {
 			t.Status, t.CloseAt = Finished, time.Time{}
@@ -217,7 +217,7 @@ func (s *Simulator) closeOverdue(now time.Time) {
 		}
 		o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
 		c := change{Trades: []*Trade{&t}}
-		c.Notices = s.plan(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.befall(o, OnNotice)), now)
+		c.Notices = s.tradeNotices(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)
 		if s.commit(c) == nil {
 			s.cfg.Log.Info("simulator: a trade's time is over", "out_trade_no", t.OutTradeNo, "trade_status", t.Status)
 		}
