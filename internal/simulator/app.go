@@ -15,27 +15,27 @@ import (
 	"time"
 )
 
-// The parts of the in-app browser that are its own, beside the pages of others.
+// The in-app browser's own parts, which lie beside the pages that it shows.
 const (
 	appPath      = "/~app/"
-	targetCookie = "simulator-page" // the origin of the page that is open
+	targetCookie = "simulator-page" // holds the host:port of the open page
 	appPageLimit = 4 << 20
-	appAgent     = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 " +
+	appAgent     = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) " +
+		"AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 " +
 		"AlipayDefined(nt:WIFI,ws:390|780|3.0) AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
 )
 
-// App serves the browser inside the Alipay app, as far as a page can tell: it
-// shows the pages of this machine as Alipay's browser would, with its User-Agent
-// and its AlipayJSBridge, whose tradePay opens the cashier over the page.
+// App serves the browser inside the Alipay app, as far as a page can tell. It shows local pages as
+// Alipay's browser does: with its User-Agent, and with its AlipayJSBridge, whose tradePay opens the
+// cashier over the page.
 //
-// GET /~app/go?url=… opens a page; everything else is that page's own origin, and
-// addresses in it that lead to another page that it may open lead back here. It opens
-// nothing but the http pages at Config.Opens.
+// GET /~app/go?url=… opens a page. All other paths belong to the open page's origin. Links in it to
+// another page that may be opened lead back here. Only http pages at Config.Opens may be opened.
 func (s *Simulator) App() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+appPath+"go", s.openPage)
-	mux.HandleFunc("GET "+appPath+"bridge.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/bridge.js") })
-	mux.HandleFunc("GET "+appPath+"style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, pageFiles, "page/bridge.css") })
+	mux.HandleFunc("GET "+appPath+"bridge.js", servePageFile("page/bridge.js"))
+	mux.HandleFunc("GET "+appPath+"style.css", servePageFile("page/bridge.css"))
 	mux.HandleFunc("GET "+appPath+"trade", s.showAppCashier)
 	mux.HandleFunc("POST "+appPath+"trade", s.actInApp)
 	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.toPage, ModifyResponse: s.fromPage, ErrorHandler: s.pageError})
@@ -43,21 +43,21 @@ func (s *Simulator) App() http.Handler {
 	return sameOrigin.Handler(mux)
 }
 
-// openPage goes to a page of this machine.
+// openPage redirects to a page that may be opened.
 func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
 	to, ok := s.mayOpen(r.FormValue("url"))
 	if !ok {
-		why := "only http pages of the sandbox, and at the addresses that --app-opens names, can be opened here"
+		why := "only http pages of the sandbox and of the addresses that --app-opens names can be opened here"
 		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"url", why})
 		return
 	}
-	//nolint:gosec // the simulator speaks plain HTTP, on loopback
-	http.SetCookie(w, &http.Cookie{Name: targetCookie, Value: to.Host, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	// With one slash only: a second one would make a host of what follows.
-	http.Redirect(w, r, "/"+strings.TrimLeft(to.RequestURI(), "/"), http.StatusSeeOther) //nolint:gosec // it is a path of our own
+	http.SetCookie(w, localCookie(targetCookie, to.Host))
+	// One slash only: with a second one, what follows would be a host.
+	path := "/" + strings.TrimLeft(to.RequestURI(), "/")
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // a path of this server
 }
 
-// opens reads an http address, and reports whether it may be opened.
+// mayOpen parses an http address and reports whether it may be opened.
 func (s *Simulator) mayOpen(text string) (*url.URL, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" || u.User != nil {
@@ -66,26 +66,25 @@ func (s *Simulator) mayOpen(text string) (*url.URL, bool) {
 	return u, s.mayOpenHost(u.Host)
 }
 
-// mayOpenHost reports whether pages at host:port may be opened. That a page is on
-// this machine is not enough: what else listens here may trust all who can
-// reach it.
+// mayOpenHost reports whether pages at host:port may be opened. Being on this machine is not
+// enough: another server here may trust everyone who can reach it.
 func (s *Simulator) mayOpenHost(host string) bool { return slices.Contains(s.cfg.Opens, host) }
 
 var errNoPage = errors.New("no page is open")
 
-// toPage asks the page's origin for what the browser asked for, as Alipay's
-// browser would.
+// toPage forwards the browser's request to the open page's origin, as Alipay's browser sends it.
 func (s *Simulator) toPage(r *httputil.ProxyRequest) {
 	host := ""
 	if cookie, err := r.In.Cookie(targetCookie); err == nil && s.mayOpenHost(cookie.Value) {
 		host = cookie.Value
 	}
-	// Without a page, an address that cannot be connected to: noPage explains.
+	// Without an open page, the address is one that cannot be connected to, and pageError explains.
 	r.SetURL(&url.URL{Scheme: "http", Host: host})
 	r.Out.Host = host
 	r.Out.Header.Set("User-Agent", appAgent)
 	r.Out.Header.Del("Accept-Encoding")
-	// The page's own origin has the app's name in the browser. Another page's stays what it is.
+	// The browser sends this server's origin for the page's own. Another page's origin stays as it
+	// is.
 	origin, from := r.In.Header.Get("Origin"), r.In.Header.Get("Sec-Fetch-Site")
 	if origin == "http://"+r.In.Host || origin != "" && from == "same-origin" {
 		r.Out.Header.Set("Origin", "http://"+host)
@@ -96,7 +95,8 @@ func (s *Simulator) pageError(w http.ResponseWriter, r *http.Request, err error)
 	if cookie, _ := r.Cookie(targetCookie); cookie == nil {
 		err = errNoPage
 	}
-	s.pages.write(w, r, http.StatusBadGateway, "error", errorView{"page", err.Error() + ": open one with " + appPath + "go?url=http://127.0.0.1:…"})
+	why := err.Error() + ": open one with " + appPath + "go?url=http://127.0.0.1:…"
+	s.pages.write(w, r, http.StatusBadGateway, "error", errorView{"page", why})
 }
 
 var (
@@ -105,8 +105,8 @@ var (
 	httpAddress   = regexp.MustCompile(`http://[^\s"'<>]+`)
 )
 
-// fromPage gives a page the bridge, and has its ways to other pages that can be
-// opened lead back here.
+// fromPage adds the bridge to a page, and makes its links to other pages that may be opened lead
+// back here.
 func (s *Simulator) fromPage(resp *http.Response) error {
 	if to := resp.Header.Get("Location"); to != "" {
 		resp.Header.Set("Location", s.appLink(to))
@@ -120,8 +120,9 @@ func (s *Simulator) fromPage(resp *http.Response) error {
 		return err
 	}
 	if strings.HasPrefix(kind, "text/html") {
-		// A page that runs no scripts has no use for the bridge.
-		if policy := resp.Header.Get("Content-Security-Policy"); policy == "" || strings.Contains(policy, "script-src 'self'") {
+		// A page that runs no scripts does not need the bridge.
+		policy := resp.Header.Get("Content-Security-Policy")
+		if policy == "" || strings.Contains(policy, "script-src 'self'") {
 			page = withBridge(page)
 		}
 		page = linkAttribute.ReplaceAllFunc(page, func(attribute []byte) []byte {
@@ -139,8 +140,8 @@ func withBridge(page []byte) []byte {
 	return head.ReplaceAll(page, []byte(`$0<script src="`+appPath+`bridge.js"></script>`))
 }
 
-// appLink is the address by which a page is opened here, if it can be; others stay
-// as they are.
+// appLink returns the address that opens a page here if it may be opened. Other addresses stay as
+// they are.
 func (s *Simulator) appLink(to string) string {
 	if _, ok := s.mayOpen(to); !ok {
 		return to
@@ -148,18 +149,18 @@ func (s *Simulator) appLink(to string) string {
 	return appPath + "go?url=" + url.QueryEscape(to)
 }
 
-// appCashier is what the cashier shows over the page.
+// appCashier is what the cashier over the page shows.
 type appCashier struct {
 	Payee   string `json:"payee"`
 	Subject string `json:"subject"`
 	Total   string `json:"total"`
 	Buyer   string `json:"buyer"`
-	Why     string `json:"why,omitempty"` // it will not take the payment
+	Why     string `json:"why,omitempty"` // why the cashier does not take the payment
 
-	Words map[string]string `json:"words"` // in the reader's language; the ways out by their result code
+	Words map[string]string `json:"words"` // in the reader's language; buttons by their result code
 }
 
-// appWords are the texts of the app's cashier in a language.
+// appWords returns the texts of the app's cashier in a language.
 func appWords(language int) map[string]string {
 	words := map[string]string{"simulator": texts["simulator"][language]}
 	for key, text := range texts {
@@ -170,7 +171,7 @@ func appWords(language int) map[string]string {
 	return words
 }
 
-// showAppCashier tells what is to be paid.
+// showAppCashier answers what the cashier shows for a trade.
 func (s *Simulator) showAppCashier(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,8 +185,8 @@ func (s *Simulator) showAppCashier(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, v)
 }
 
-// appTrade finds the trade that the page wants paid, and who is logged in: as
-// whom the buyer was authorised, else the trade's own. s.mu is held.
+// appTrade finds the trade that the page wants paid, and the buyer who is logged in: the one who
+// was authorised last, or else the trade's own. The caller holds s.mu.
 func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
 	t := s.trades[r.FormValue("tradeNO")]
 	app, ok := App{}, false
@@ -193,7 +194,7 @@ func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
 		app, ok = s.apps[t.Partner]
 	}
 	if !ok {
-		return nil, appCashier{Why: "ALI40247: no such trade"}
+		return nil, appCashier{Why: "ALI40247: the trade does not exist"}
 	}
 	user := app.buyer(t.Buyer)
 	if cookie, err := r.Cookie(userCookie); err == nil {
@@ -204,16 +205,16 @@ func (s *Simulator) appTrade(r *http.Request) (*Trade, appCashier) {
 	v := appCashier{Buyer: user.ID}
 	switch {
 	case app.buyer(t.Buyer).ID != user.ID:
-		v.Why = "ALI38110: the trade is another buyer's"
+		v.Why = "ALI38110: the trade belongs to another buyer"
 	case t.Status != Waiting:
 		v.Why = "ALI40247: the trade is " + string(t.Status)
 	}
 	return t, v
 }
 
-// actInApp does what the buyer chose in the cashier and answers with the result
-// code that the page is told: 9000 paid, 8000 in process (it is paid, and not
-// said), 6001 left, 6002 the network failed (though it is paid), 4000 refused.
+// actInApp carries out the buyer's choice in the cashier and answers with the page's result code:
+// 9000 paid, 8000 in process (paid, but the page does not learn it), 6001 left, 6002 network
+// failure (though paid), 4000 refused.
 func (s *Simulator) actInApp(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	code, why := r.FormValue("outcome"), ""
@@ -228,14 +229,14 @@ func (s *Simulator) actInApp(w http.ResponseWriter, r *http.Request) {
 		}
 	case "6001", "4000":
 	default:
-		http.Error(w, "outcome is none of 9000, 8000, 6001, 6002 and 4000", http.StatusBadRequest)
+		http.Error(w, "outcome is not 9000, 8000, 6001, 6002 or 4000", http.StatusBadRequest)
 		return
 	}
 	writeJSON(w, map[string]string{"resultCode": code, "memo": why, "result": ""})
 }
 
-// payInApp has the buyer who is logged in pay; without a trade, it tells why they
-// could not.
+// payInApp lets the buyer who is logged in pay. If it returns no trade, why says what prevented the
+// payment.
 func (s *Simulator) payInApp(r *http.Request) (paid *Trade, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,7 +255,7 @@ func (s *Simulator) payInApp(r *http.Request) (paid *Trade, why string) {
 	return t, ""
 }
 
-// returnHeldNow is held, for those who do not hold s.mu.
+// returnHeldNow is returnHeld for callers that do not hold s.mu.
 func (s *Simulator) returnHeldNow(t *Trade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

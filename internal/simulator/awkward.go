@@ -8,33 +8,32 @@ import (
 	"time"
 )
 
-// Occasion is a kind of moment at which something can go wrong with an order.
+// Occasion is a kind of event at which a fault can strike an order.
 type Occasion string
 
 // The occasions.
 const (
-	OnNotice Occasion = "notification"  // a notification is to be sent
-	OnReturn Occasion = "return"        // a buyer who paid is to be sent back
-	OnQuery  Occasion = "query"         // single_trade_query or alipay.trade.query is to be answered
-	OnVerify Occasion = "notify_verify" // notify_verify is to be answered
-	OnRefund Occasion = "refund"        // a refund, or a query of one, is to be answered
-	OnCreate Occasion = "create"        // alipay.trade.create is to be answered
-	OnClose  Occasion = "close"         // alipay.trade.close is to be answered
+	OnNotice Occasion = "notification"  // the wallet sends a notification
+	OnReturn Occasion = "return"        // the browser returns after payment
+	OnQuery  Occasion = "query"         // the wallet answers single_trade_query or alipay.trade.query
+	OnVerify Occasion = "notify_verify" // the wallet answers notify_verify
+	OnRefund Occasion = "refund"        // the wallet answers a refund or a query of one
+	OnCreate Occasion = "create"        // the wallet answers alipay.trade.create
+	OnClose  Occasion = "close"         // the wallet answers alipay.trade.close
 )
 
 // Mishap is a fault that an awkward wallet drew for an order.
 type Mishap struct {
 	On    Occasion `json:"on"`
-	Nth   int      `json:"nth"` // of the order's occasions of this kind, from 1
+	Nth   int      `json:"nth"` // counts the order's occasions of this kind, from 1
 	Fault Fault    `json:"fault"`
 }
 
-// drawnSlow is QuerySlow where it was drawn: late for somebody who waits, and
-// still an answer.
+// drawnSlow is the delay of a drawn QuerySlow: slow for a waiting client, and still an answer.
 const drawnSlow = 3 * time.Second
 
-// drawFault draws what goes wrong with an order on its next occasion of a kind:
-// one fault or none. s.mu is held.
+// drawFault picks at most one fault for the order's next occasion of a kind, and records it. The
+// caller holds s.mu.
 func (s *Simulator) drawFault(o *order, on Occasion) faultSet {
 	o.occasions[on]++
 	nth := o.occasions[on]
@@ -46,9 +45,9 @@ func (s *Simulator) drawFault(o *order, on Occasion) faultSet {
 	return fs
 }
 
-// pickFault is what befalls an order on the nth occasion of a kind: any of the
-// benign faults that fit, in Awkward of a hundred cases. Every fourth answer is
-// right, so that even at 100 % the truth comes out.
+// pickFault returns the fault of the order's nth occasion of a kind, if any. Awkward is the
+// percentage of occasions with a fault; each benign fault that fits is equally likely. Every fourth
+// answer is right, so that the truth comes out even at 100 %.
 func (s *Simulator) pickFault(o *order, on Occasion, nth int) faultSet {
 	if answer := on != OnNotice && on != OnReturn; answer && nth%(badQueryLimit+1) == 0 {
 		return nil
@@ -67,18 +66,18 @@ func (s *Simulator) pickFault(o *order, on Occasion, nth int) faultSet {
 	return faultSet{fit[dice.IntN(len(fit))]}
 }
 
-// shuffling is what dice are thrown for, besides the occasions.
+// shuffling is what random is used for besides the occasions.
 const shuffling Occasion = "shuffling"
 
-// dice are thrown anew for each occasion, from the seed, the order's place among
-// all orders and the occasion alone: what comes up does not depend on which
-// goroutine came first, nor on numbers that are drawn elsewhere.
+// random returns a random source for one occasion. Its seed is made of the configured seed, the
+// order's place among all orders and the occasion, so the result does not depend on the order of
+// goroutines or on other random numbers.
 func (s *Simulator) random(o *order, why Occasion, nth int) *rand.Rand {
 	seed := fmt.Appendf(nil, "%d order %d %s %d", s.cfg.Seed, o.place, why, nth)
 	return rand.New(rand.NewChaCha8(sha256.Sum256(seed)))
 }
 
-// awkwardView is how awkward the wallet is, for those who want to see it again.
+// awkwardView shows the settings that reproduce the drawn faults.
 type awkwardView struct {
 	Percent int    `json:"percent"`
 	Seed    uint64 `json:"seed"`

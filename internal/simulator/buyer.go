@@ -16,7 +16,7 @@ type Buyer struct {
 	Email   string `json:"buyer_email"` // on the wire, masked
 }
 
-// Buyers are the test accounts: in each wallet a rich one and a poor one.
+// Buyers are the test accounts: in each wallet one with much money and one with little.
 var Buyers = []Buyer{
 	{"mei", "Mei 美", alipayCN, Money{1_000_000_000, "CNY"}, "2088000000000101", "mei***@mail.example"},
 	{"bo", "Bo 波", alipayCN, Money{5000, "CNY"}, "2088000000000102", "bo***@mail.example"},
@@ -24,7 +24,7 @@ var Buyers = []Buyer{
 	{"kit", "Kit 傑", alipayHK, Money{2000, "HKD"}, "2088000000000202", "kit***@mail.example"},
 }
 
-// buyersOf lists the accounts that a wallet's cashier offers.
+// buyersOf returns the accounts that a wallet's cashier offers.
 func buyersOf(wallet string) []Buyer {
 	var list []Buyer
 	for _, b := range Buyers {
@@ -35,7 +35,7 @@ func buyersOf(wallet string) []Buyer {
 	return list
 }
 
-// pickBuyer finds an account of a wallet; "" is the wallet's first.
+// pickBuyer finds an account of a wallet by id. "" picks the wallet's first.
 func pickBuyer(wallet, id string) (Buyer, bool) {
 	for _, b := range buyersOf(wallet) {
 		if id == "" || b.ID == id {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Wallet serves what the public sees: gateway.do and the cashier.
+// Wallet serves the public side: gateway.do, the cashier and the authorisation page.
 func (s *Simulator) Wallet() http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	mux := http.NewServeMux()
@@ -17,24 +17,24 @@ func (s *Simulator) Wallet() http.Handler {
 	mux.Handle("POST /cashier/{id}", sameOrigin.Handler(http.HandlerFunc(s.postCashier)))
 	mux.HandleFunc("GET /oauth2/publicAppAuthorize.htm", s.authorize)
 	mux.HandleFunc("GET /oauth2/grant", s.grantCode)
-	mux.HandleFunc("GET /style.css", style)
+	mux.HandleFunc("GET /style.css", servePageFile("page/style.css"))
 	return mux
 }
 
-// cashierView is the buyer's page.
+// cashierView is the data of the cashier's page.
 type cashierView struct {
 	Attempt
 	Payee      string
-	Cost       string // in the buyer's own currency, "" if the same
+	Cost       string // in the buyer's own currency; "" if it is the order's
 	Code       string // the vendor's, for an outcome that has one
 	Buyers     []Buyer
-	Open       bool   // the buyer may still do something
-	Processing bool   // paid, but returnHeld until the shop was told
+	Open       bool   // the buyer can still act
+	Processing bool   // paid, but held until the merchant has answered the notification
 	Return     string // the signed return_url
 	Next       string // where the page goes by itself
 }
 
-// OutcomeText names the outcome's text.
+// OutcomeText returns the key of the outcome's text.
 func (v cashierView) OutcomeText() string { return "outcome." + string(v.Outcome) }
 
 func (s *Simulator) showCashier(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +43,8 @@ func (s *Simulator) showCashier(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.writeError(w, r, true, nil, err)
 	case !ok:
-		s.pages.write(w, r, http.StatusNotFound, "error", errorView{"SESSION_TIMEOUT", "there is no such cashier page"})
+		v := errorView{"SESSION_TIMEOUT", "this cashier page does not exist"}
+		s.pages.write(w, r, http.StatusNotFound, "error", v)
 	default:
 		s.pages.write(w, r, http.StatusOK, "cashier", v)
 	}
@@ -83,10 +84,12 @@ func (s *Simulator) cashier(id string) (v cashierView, ok bool, err error) {
 	return v, true, err
 }
 
-// returnHeld tells whether the browser has to wait for the notification's answer.
+// returnHeld reports whether the browser has to wait until the merchant has answered the
+// notification.
 func (s *Simulator) returnHeld(t *Trade, now time.Time) bool {
 	o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
-	if fs := slices.Concat(s.faultsOf(o), s.pickFault(o, OnReturn, 1)); !fs.has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
+	fs := slices.Concat(s.faultsOf(o), s.pickFault(o, OnReturn, 1))
+	if !fs.has(NotifyFirst) || now.Sub(t.PaidAt) >= notifyLead {
 		return false
 	}
 	return slices.ContainsFunc(o.notices, func(n *Notice) bool {
@@ -94,7 +97,7 @@ func (s *Simulator) returnHeld(t *Trade, now time.Time) bool {
 	})
 }
 
-// postCashier takes what the buyer did, and shows the page again.
+// postCashier carries out the buyer's action and shows the page again.
 func (s *Simulator) postCashier(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	if err := r.ParseForm(); err != nil {
@@ -113,13 +116,13 @@ func (s *Simulator) actInCashier(id, buyerID string, act Act) error {
 	switch act {
 	case Pay, WrongPassword, InsufficientFunds, Cancel, Leave:
 	default:
-		return mapiErrorf("ILLEGAL_ARGUMENT", "no act %q", act)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "unknown act %q", act)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.attempts[id]
 	if a == nil {
-		return &mapiError{"SESSION_TIMEOUT", "there is no such cashier page", http.StatusNotFound}
+		return &mapiError{"SESSION_TIMEOUT", "this cashier page does not exist", http.StatusNotFound}
 	}
 	buyer, ok := pickBuyer(a.Terms.Wallet, buyerID)
 	if !ok {

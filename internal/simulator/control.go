@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// Control serves the control API and its page for people. It has no password:
-// who reaches it is the buyer and the wallet.
+// Control serves the control API and its page for people. It has no password: everyone who reaches
+// it can act as the buyer and as the wallet.
 //
 //	GET    /                                 the page
 //	GET    /healthz, /buyers
@@ -23,23 +23,22 @@ import (
 //	POST   /trades/{out_trade_no}/pay        buyer=…, fault=… (may repeat)
 //	POST   /trades/{out_trade_no}/fail       reason=insufficient (default) or wrong-password
 //	POST   /trades/{out_trade_no}/cancel
-//	POST   /trades/{out_trade_no}/late-pay   buyer=…: although it is over or closed
-//	POST   /trades/{out_trade_no}/resend     the notification, now
+//	POST   /trades/{out_trade_no}/late-pay   buyer=…: pays an order that has expired or is closed
+//	POST   /trades/{out_trade_no}/resend     sends the notification now
 //	GET    /faults
 //	POST   /faults                           fault=… with out_trade_no=…, scope=next or scope=all
-//	DELETE /faults                           the same choice; without one, all of them
+//	DELETE /faults                           the same selection; without one, all faults
 //
-// Parameters come as a form, in the query, or as a JSON object of strings or
-// lists of strings. partner= picks where several partners use one number. An
-// order that nobody opened is 404; an act that the order's state forbids, 409.
-// Errors are JSON: {"error": "…"}.
+// Parameters are a form, a query, or a JSON object of strings or lists of strings. partner= selects
+// where several partners use one number. An unknown order is 404. An action that the order's state
+// forbids is 409. Errors are JSON: {"error": "…"}.
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showControl)
-	mux.HandleFunc("GET /style.css", style)
+	mux.HandleFunc("GET /style.css", servePageFile("page/style.css"))
 	for pattern, h := range map[string]func(*http.Request, params) (any, error){
 		"GET /healthz":                         s.health,
-		"GET /buyers":                          func(*http.Request, params) (any, error) { return map[string]any{"buyers": Buyers}, nil },
+		"GET /buyers":                          listBuyers,
 		"GET /trades":                          s.listTrades,
 		"GET /trades/{out_trade_no}":           s.showTrade,
 		"POST /trades/{out_trade_no}/pay":      s.payTrade,
@@ -54,16 +53,16 @@ func (s *Simulator) Control() http.Handler {
 		mux.Handle(pattern, s.asJSON(h))
 	}
 	mux.Handle("/", s.asJSON(func(r *http.Request, _ params) (any, error) {
-		return nil, &controlError{http.StatusNotFound, "no such page or method"}
+		return nil, &controlError{http.StatusNotFound, "unknown path or method"}
 	}))
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(s.asJSON(func(*http.Request, params) (any, error) {
-		return nil, &controlError{http.StatusForbidden, "a page of another origin may not do this"}
+		return nil, &controlError{http.StatusForbidden, "a page of another origin must not do this"}
 	}))
 	return sameOrigin.Handler(mux)
 }
 
-// controlError is what the caller did wrong.
+// controlError is a mistake of the caller, with its HTTP status.
 type controlError struct {
 	status int
 	text   string
@@ -79,7 +78,7 @@ func badRequest(format string, args ...any) error {
 	return &controlError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// params are a call's parameters, whatever form they came in.
+// params are a call's parameters, in whatever form they were sent.
 type params map[string][]string
 
 func (p params) get(name string) string {
@@ -89,8 +88,8 @@ func (p params) get(name string) string {
 	return p[name][0]
 }
 
-// asJSON reads the parameters and writes the result. A form of the page, whose
-// browser wants HTML, is sent back to the page.
+// asJSON reads the parameters, calls h and writes its result. A form posted by the page gets a
+// redirect to the page.
 func (s *Simulator) asJSON(h func(*http.Request, params) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := readParams(w, r)
@@ -150,8 +149,7 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, error) {
 	return p, nil
 }
 
-// orderView is an order as the control API tells it. Attempts and notifications
-// are left out of lists.
+// orderView is an order as the control API shows it. Lists omit attempts and notifications.
 type orderView struct {
 	Partner    string     `json:"partner"`
 	OutTradeNo string     `json:"out_trade_no"`
@@ -161,14 +159,14 @@ type orderView struct {
 	Subject    string     `json:"subject"`
 	Cashier    string     `json:"cashier"` // of the latest attempt
 	Faults     faultSet   `json:"faults"`
-	Mishaps    []Mishap   `json:"mishaps,omitempty"` // since the start
-	Trade      *Trade     `json:"trade"`             // null until it comes into being
+	Mishaps    []Mishap   `json:"mishaps,omitempty"` // since the start of the process
+	Trade      *Trade     `json:"trade"`             // null until it exists
 	Trades     []*Trade   `json:"trades,omitempty"`
 	Attempts   []*Attempt `json:"attempts,omitempty"`
 	Notices    []*Notice  `json:"notifications,omitempty"`
 }
 
-// view describes an order. s.mu is held, and must be until it is encoded.
+// view describes an order. The caller holds s.mu until the view is encoded.
 func (s *Simulator) view(o *order, full bool) orderView {
 	a := o.last()
 	v := orderView{
@@ -182,13 +180,13 @@ func (s *Simulator) view(o *order, full bool) orderView {
 	return v
 }
 
-// encoded is the order's view as it is now.
+// encodeView encodes the order's view as it is now.
 func (s *Simulator) encodeView(o *order) (any, error) {
 	raw, err := json.Marshal(s.view(o, true))
 	return json.RawMessage(raw), err
 }
 
-// find finds the order that a call is about. s.mu is held.
+// findOrder finds the order of a call. The caller holds s.mu.
 func (s *Simulator) findOrder(r *http.Request, p params) (*order, error) {
 	number, partner := r.PathValue("out_trade_no"), p.get("partner")
 	var found []*order
@@ -203,12 +201,14 @@ func (s *Simulator) findOrder(r *http.Request, p params) (*order, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, conflict("several partners have %q: add partner=", number)
+	return nil, conflict("several partners have %q: choose one with partner=", number)
 }
 
 func (s *Simulator) health(*http.Request, params) (any, error) {
 	return map[string]string{"status": "ok"}, nil
 }
+
+func listBuyers(*http.Request, params) (any, error) { return map[string]any{"buyers": Buyers}, nil }
 
 func (s *Simulator) listTrades(r *http.Request, p params) (any, error) {
 	limit := 100
@@ -223,7 +223,7 @@ func (s *Simulator) listTrades(r *http.Request, p params) (any, error) {
 	return map[string]json.RawMessage{"trades": raw}, err
 }
 
-// latest encodes the orders opened last.
+// latest encodes the orders that were opened last.
 func (s *Simulator) latest(limit int, partner string) (json.RawMessage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,8 +270,8 @@ func (s *Simulator) cancelTrade(r *http.Request, p params) (any, error) {
 	return s.actAsBuyer(r, p, Cancel, Cancelled)
 }
 
-// actAsBuyer does in the order's latest attempt what the buyer would, and
-// answers when it is recorded. Any other outcome than the one wanted is 409.
+// actAsBuyer carries out a buyer's action in the order's latest attempt and answers once it is
+// recorded. An outcome other than want is 409.
 func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome) (any, error) {
 	faults, err := readFaults(p)
 	if err != nil {
@@ -293,7 +293,7 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 		return nil, badRequest("no buyer %q in %s", buyerID, a.Terms.Wallet)
 	}
 	if out := s.outcome(a, s.cfg.Now()); out.final() {
-		return nil, conflict("the attempt is over: %s", out)
+		return nil, conflict("the attempt has ended: %s", out)
 	}
 	if len(faults) > 0 {
 		book := s.faults.with(o.key.number, faults)
@@ -311,8 +311,7 @@ func (s *Simulator) actAsBuyer(r *http.Request, p params, act Act, want Outcome)
 	return s.encodeView(o)
 }
 
-// payTradeLate has the buyer pay whatever stands against it, but for an order
-// that is paid.
+// payTradeLate pays any order that is not paid, also one that has expired or is closed.
 func (s *Simulator) payTradeLate(r *http.Request, p params) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -330,8 +329,7 @@ func (s *Simulator) payTradeLate(r *http.Request, p params) (any, error) {
 	return s.encodeView(o)
 }
 
-// resendTrade sends the order's latest true notification now, and answers with
-// how the shop took it.
+// resendTrade sends the order's latest genuine notification now and returns the merchant's answer.
 func (s *Simulator) resendTrade(r *http.Request, p params) (any, error) {
 	id, err := s.noticeToResend(r, p)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// readFaults reads the parameter fault, which may repeat.
+// readFaults parses the parameter fault, which may repeat.
 func readFaults(p params) ([]Fault, error) {
 	var fs []Fault
 	for _, name := range p["fault"] {
@@ -28,11 +28,12 @@ func (s *Simulator) showFaults(*http.Request, params) (any, error) {
 }
 
 func (s *Simulator) faultTable() (any, error) {
-	raw, err := json.Marshal(map[string]any{"set": s.faults, "known": Faults, "awkward": awkwardView{s.cfg.Awkward, s.cfg.Seed}})
+	settings := awkwardView{s.cfg.Awkward, s.cfg.Seed}
+	raw, err := json.Marshal(map[string]any{"set": s.faults, "known": Faults, "awkward": settings})
 	return json.RawMessage(raw), err
 }
 
-// setFaults replaces the faults of what the call names.
+// setFaults replaces the faults of the order or the scope that the call names.
 func (s *Simulator) setFaults(_ *http.Request, p params) (any, error) {
 	fs, err := readFaults(p)
 	if err != nil {
@@ -54,7 +55,7 @@ func (s *Simulator) clearFaults(_ *http.Request, p params) (any, error) {
 func (s *Simulator) changeFaults(p params, fs []Fault) (any, error) {
 	number, scope := p.get("out_trade_no"), p.get("scope")
 	if number != "" && scope != "" {
-		return nil, badRequest("out_trade_no and scope cannot both be given")
+		return nil, badRequest("out_trade_no and scope exclude each other")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +78,7 @@ func (s *Simulator) changeFaults(p params, fs []Fault) (any, error) {
 	return s.faultTable()
 }
 
-// controlView is the page for people.
+// controlView is the data of the page for people.
 type controlView struct {
 	Orders  []orderView
 	Faults  []FaultInfo
@@ -85,12 +86,12 @@ type controlView struct {
 	Awkward awkwardView
 }
 
-// Path is the address of an order, or of what can be done with it.
+// Path returns the address of an order, or of an action on it.
 func (v orderView) Path(act string) string {
 	return "/trades/" + url.PathEscape(v.OutTradeNo) + act + "?partner=" + v.Partner
 }
 
-// shownOrders is how many orders the page lists.
+// shownOrders limits the orders on the page.
 const shownOrders = 50
 
 func (s *Simulator) showControl(w http.ResponseWriter, r *http.Request) {

@@ -12,8 +12,8 @@ import (
 
 var errJournal = errors.New("simulator: the journal cannot be written")
 
-// change is what happened at one moment: the new form of each record that it
-// touched. It is one line of the journal, so it happened wholly or not at all.
+// change holds the new form of each record that one event touched. It is one line of the journal,
+// so a crash keeps either all of it or nothing.
 type change struct {
 	Attempt *Attempt   `json:"attempt,omitempty"`
 	Trades  []*Trade   `json:"trades,omitempty"`
@@ -21,14 +21,14 @@ type change struct {
 	Faults  *faultBook `json:"faults,omitempty"`
 }
 
-// journal is a file of changes, one JSON object a line.
+// journal is a file of changes, one JSON object per line.
 type journal struct {
 	file *os.File
 	size int64
 }
 
-// openJournal opens the journal in dir, making both if need be, and hands every
-// change in it to apply. A last line without its end is cut off.
+// openJournal opens the journal in dir, creates both if needed, and passes every change in it to
+// apply. It cuts off a last line without a line break.
 func openJournal(dir string, apply func(change)) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("simulator: journal: %w", err)
@@ -68,7 +68,7 @@ func (j *journal) replay(apply func(change)) error {
 	}
 }
 
-// append writes a change. After an error the file is as it was before.
+// append writes a change. After an error the file is as before.
 func (j *journal) append(c change) error {
 	line, err := json.Marshal(c)
 	if err != nil {

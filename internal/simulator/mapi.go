@@ -24,17 +24,17 @@ const (
 	notifyVerify = "notify_verify"
 )
 
-// service is how a gateway service is called. A service without serve is one of
-// the vendor's that is not simulated: nobody's contract has it.
+// service describes a gateway service. A service without serve exists at the vendor and is not
+// simulated: no contract has it.
 type service struct {
 	page     bool     // a browser opens it: errors are HTML
-	optIn    bool     // only contracts that name it have it
-	unsigned bool     // a signature is checked only if there is one
+	optIn    bool     // only contracts that name the service have it
+	unsigned bool     // the signature may be missing
 	charsets []string // accepted values of _input_charset
 	serve    func(*Simulator, http.ResponseWriter, *http.Request, Partner, mapi.Message) error
 }
 
-// assumedCharset is what the vendor assumes of a request that names none.
+// assumedCharset is the charset of a request that names none, by the vendor's rule.
 const assumedCharset = "GBK"
 
 var anyCharset = []string{"UTF-8", "GBK", "GB2312"}
@@ -56,13 +56,14 @@ var services = map[string]service{
 	"forex_liquidation_file": {charsets: anyCharset},
 }
 
-// signTypes are the vendor's; a partner has a key for one of them.
+// signTypes are the vendor's signature types. A partner has a key for one of them.
 var signTypes = []string{"MD5", "RSA", "RSA2", "DSA"}
 
-// mapiError is the vendor's no: its code, and why for the person who looks.
+// mapiError is an error answer of the global gateway or its cashier: the vendor's code, and the
+// reason for the developer.
 type mapiError struct {
 	code, why string
-	status    int // HTTP; 0 is 200, as the vendor does even then
+	status    int // HTTP; 0 means 200, which the vendor sends even for errors
 }
 
 func (r *mapiError) Error() string { return r.code + ": " + r.why }
@@ -71,11 +72,11 @@ func mapiErrorf(code, format string, args ...any) error {
 	return &mapiError{code: code, why: fmt.Sprintf(format, args...)}
 }
 
-// requestLimit bounds what is read of a request: more than the longest
-// parameters (trade_information, 6000 characters), percent-encoded.
+// requestLimit bounds the size of a request. It exceeds the longest parameters (trade_information,
+// 6000 characters), percent-encoded.
 const requestLimit = 128 << 10
 
-// gateway is gateway.do.
+// gateway serves gateway.do.
 func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 	m, err := readRequest(w, r)
 	if err != nil {
@@ -99,16 +100,15 @@ func (s *Simulator) gateway(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admit checks what every service asks for, in this order: service, partner,
-// sign type, key, charset, signature, contract. (The vendor's own order is not
-// published.)
+// admit checks what every service needs, in this order: service, partner, sign type, key, charset,
+// signature, contract. (The vendor does not publish its order.)
 func (s *Simulator) admit(m mapi.Message, svc service, known bool) (Partner, error) {
 	if !known {
-		return Partner{}, mapiErrorf("ILLEGAL_SERVICE", "no service %q", m["service"])
+		return Partner{}, mapiErrorf("ILLEGAL_SERVICE", "unknown service %q", m["service"])
 	}
 	p, ok := s.partners[m["partner"]]
 	if !ok {
-		return p, mapiErrorf("ILLEGAL_PARTNER", "no partner %q", m["partner"])
+		return p, mapiErrorf("ILLEGAL_PARTNER", "unknown partner %q", m["partner"])
 	}
 	if !svc.unsigned || m["sign"] != "" {
 		if err := checkSignature(m, svc, p); err != nil {
@@ -116,21 +116,22 @@ func (s *Simulator) admit(m mapi.Message, svc service, known bool) (Partner, err
 		}
 	}
 	if svc.serve == nil || !p.activated(m["service"], svc) {
-		return p, mapiErrorf("ILLEGAL_PARTNER_EXTERFACE", "%s is not in the partner's contract, or not simulated", m["service"])
+		return p, mapiErrorf("ILLEGAL_PARTNER_EXTERFACE",
+			"%s is not in the partner's contract or not simulated", m["service"])
 	}
 	return p, nil
 }
 
 func checkSignature(m mapi.Message, svc service, p Partner) error {
 	if !slices.Contains(signTypes, m["sign_type"]) {
-		return mapiErrorf("ILLEGAL_SIGN_TYPE", "sign_type %q is none of %v", m["sign_type"], signTypes)
+		return mapiErrorf("ILLEGAL_SIGN_TYPE", "sign_type %q is not one of %v", m["sign_type"], signTypes)
 	}
 	if m["sign_type"] != string(p.SignType) {
 		return mapiErrorf("ILLEGAL_SECURITY_PROFILE", "the partner has no key for %s", m["sign_type"])
 	}
 	charset := cmp.Or(m["_input_charset"], assumedCharset)
 	if !slices.ContainsFunc(svc.charsets, func(c string) bool { return strings.EqualFold(c, charset) }) {
-		return mapiErrorf("ILLEGAL_CHARSET", "_input_charset %q is none of %v", m["_input_charset"], svc.charsets)
+		return mapiErrorf("ILLEGAL_CHARSET", "_input_charset %q is not one of %v", m["_input_charset"], svc.charsets)
 	}
 	if err := m.Verify(p.keys()); err != nil {
 		return mapiErrorf("ILLEGAL_SIGN", "%v", err)
@@ -138,7 +139,7 @@ func checkSignature(m mapi.Message, svc service, p Partner) error {
 	return nil
 }
 
-// decoded reads the text of a request whose signature, which covers the bytes, has been
+// decodeText decodes a request's values after the signature, which covers the bytes, has been
 // checked.
 func decodeText(m mapi.Message) (mapi.Message, error) {
 	c, err := alipay.ParseCharset(cmp.Or(m["_input_charset"], assumedCharset))
@@ -147,15 +148,14 @@ func decodeText(m mapi.Message) (mapi.Message, error) {
 	}
 	for name, value := range m {
 		if text := c.Decode(value); c.Encode(text) != value {
-			return nil, mapiErrorf("INVALID_CHARACTER_SET", "%q is not in %s", name, c)
+			return nil, mapiErrorf("INVALID_CHARACTER_SET", "%q is not valid %s", name, c)
 		}
 	}
 	return alipay.Text(m, c), nil
 }
 
-// readRequest takes the parameters from the query and, for a POST, the body, as
-// the bytes that were sent. A name may stand in both (the vendor wants
-// _input_charset in the query of a POST) if the value is the same.
+// readRequest reads the parameters, undecoded, from the query and the body of a POST. A name may
+// stand in both if the value is the same: the vendor wants _input_charset in the query of a POST.
 func readRequest(w http.ResponseWriter, r *http.Request) (mapi.Message, error) {
 	if len(r.URL.RawQuery) > requestLimit {
 		return nil, tooLong()
@@ -192,22 +192,23 @@ func tooLong() error {
 
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// writeError answers with the vendor's code: a page for a browser (UTF-8 here; the
-// vendor's charset is not documented), else XML. What is no refusal is our own
+// writeError answers with the vendor's code: a page for a browser, else XML. Pages are in UTF-8;
+// the vendor's charset is not documented. An error that is not a mapiError is the simulator's own
 // failure.
 func (s *Simulator) writeError(w http.ResponseWriter, r *http.Request, page bool, m mapi.Message, err error) {
 	ref := new(mapiError)
 	if !errors.As(err, &ref) {
 		s.cfg.Log.Error("simulator: gateway", "service", m["service"], "error", err)
-		ref = &mapiError{"SYSTEM_ERROR", "the simulator failed; its log tells more", http.StatusInternalServerError}
+		ref = &mapiError{"SYSTEM_ERROR", "the simulator failed; see its log", http.StatusInternalServerError}
 	}
-	s.cfg.Log.Info("simulator: refused", "service", m["service"], "out_trade_no", m["out_trade_no"], "code", ref.code, "why", ref.why)
+	s.cfg.Log.Info("simulator: refused", "service", m["service"], "out_trade_no", m["out_trade_no"],
+		"code", ref.code, "why", ref.why)
 	status := max(ref.status, http.StatusOK)
 	if page {
 		s.pages.write(w, r, status, "error", ref.view())
 		return
 	}
-	writeXML(w, status, `<?xml version="1.0" encoding="GBK"?>`+"\n<alipay><is_success>F</is_success><error>"+ref.code+"</error></alipay>")
+	writeXML(w, status, xmlHead("GBK")+"<alipay><is_success>F</is_success><error>"+ref.code+"</error></alipay>")
 }
 
 func writeXML(w http.ResponseWriter, status int, doc string) {
@@ -217,16 +218,23 @@ func writeXML(w http.ResponseWriter, status int, doc string) {
 	io.WriteString(w, doc)
 }
 
-// xmlAnswer writes a successful answer on one line: the request's parameters
-// as sent, and the fields of one element in the order of names, signed as they are
-// written in the charset.
-func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names []string, k mapi.Keys, c alipay.Charset) (string, error) {
+// xmlSuccess is the answer that only says that a request was carried out.
+var xmlSuccess = xmlHead("GBK") + "<alipay><is_success>T</is_success></alipay>"
+
+func xmlHead(charset string) string { return `<?xml version="1.0" encoding="` + charset + `"?>` + "\n" }
+
+// xmlAnswer formats a successful answer on one line: the request's parameters as sent, and the
+// fields of one element in the order of names. The signature covers the fields as they are written
+// in the charset.
+func xmlAnswer(
+	request mapi.Message, element string, fields mapi.Message, names []string, k mapi.Keys, c alipay.Charset,
+) (string, error) {
 	signed := fields.In(c)
 	if err := signed.Sign(k); err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="` + charsetName(c) + `"?>` + "\n<alipay><is_success>T</is_success><request>")
+	b.WriteString(xmlHead(charsetName(c)) + "<alipay><is_success>T</is_success><request>")
 	for _, name := range slices.Sorted(maps.Keys(request)) {
 		if name == "sign" || name == "sign_type" {
 			continue
@@ -237,11 +245,12 @@ func xmlAnswer(request mapi.Message, element string, fields mapi.Message, names 
 	for _, name := range names {
 		b.WriteString("<" + name + ">" + escape(fields[name]) + "</" + name + ">")
 	}
-	b.WriteString("</" + element + "></response><sign>" + escape(signed["sign"]) + "</sign><sign_type>" + signed["sign_type"] + "</sign_type></alipay>")
+	b.WriteString("</" + element + "></response><sign>" + escape(signed["sign"]) + "</sign>")
+	b.WriteString("<sign_type>" + signed["sign_type"] + "</sign_type></alipay>")
 	return c.Encode(b.String()), nil
 }
 
-// declared is the charset as the vendor's answers have it.
+// charsetName returns the charset's name as the vendor's answers spell it.
 func charsetName(c alipay.Charset) string {
 	if c == alipay.UTF8 {
 		return "utf-8"

@@ -12,8 +12,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// create opens an attempt and sends the browser to its cashier. There is no
-// trade yet, and the merchant is told nothing.
+// create opens an attempt and redirects the browser to its cashier. It creates no trade and sends
+// the merchant nothing.
 func (s *Simulator) create(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	terms, err := readTerms(p, m)
 	if err != nil {
@@ -32,17 +32,18 @@ func (s *Simulator) create(w http.ResponseWriter, r *http.Request, p Partner, m 
 	case AlreadyClosed:
 		return mapiErrorf("REPEAT_OUT_TRADE_NO", "the trade of %q is closed", m["out_trade_no"])
 	case Inconsistent:
-		return mapiErrorf("CONTEXT_INCONSISTENT", "ALIN42282: there is a trade of %q with other parameters", m["out_trade_no"])
+		return mapiErrorf("CONTEXT_INCONSISTENT", "ALIN42282: the trade of %q has other parameters", m["out_trade_no"])
 	}
-	s.cfg.Log.Info("simulator: cashier opened", "partner", p.ID, "out_trade_no", m["out_trade_no"], "total", terms.Total.String())
+	s.cfg.Log.Info("simulator: cashier opened", "partner", p.ID, "out_trade_no", m["out_trade_no"],
+		"total", terms.Total.String())
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", s.cfg.BaseURL+"/cashier/"+id)
 	w.WriteHeader(http.StatusFound)
 	return nil
 }
 
-// limits are the lengths of the parameters of a create, in characters; subject
-// is counted in bytes, after the stricter of the vendor's two pages.
+// limits are the longest values of the parameters of a create, in characters. The length of subject
+// is counted in bytes: the vendor's two pages differ, and this is the stricter one.
 var limits = map[string]int{
 	"body": 400, "out_trade_no": 64, "currency": 10, "supplier": 16, "timeout_rule": 10,
 	"secondary_merchant_id": 64, "secondary_merchant_name": 128, "secondary_merchant_industry": 4,
@@ -51,16 +52,15 @@ var limits = map[string]int{
 
 const subjectBytes = 255
 
-// productCodes are those of each service; the second is of older contracts.
+// productCodes lists the codes of each service. The second one belongs to older contracts.
 var productCodes = map[string][]string{
 	createWAP: {"NEW_WAP_OVERSEAS_SELLER", "WAP_OVERSEAS_SELLER"},
 	createPC:  {"NEW_OVERSEAS_SELLER", "OVERSEAS_SELLER"},
 }
 
-// readTerms checks the parameters of a create: first their shape, then the
-// rules of the contract. Parameters that it does not know are ignored, though
-// they are signed. (Alipay, create_forex_trade_wap, basic and business
-// parameters; create_forex_trade for the PC's.)
+// readTerms checks the parameters of a create: first their form, then the rules of the contract. It
+// ignores unknown parameters, though they are signed. (Alipay, create_forex_trade_wap, basic and
+// business parameters; create_forex_trade for the PC's.)
 func readTerms(p Partner, m mapi.Message) (Terms, error) {
 	if err := checkShape(m); err != nil {
 		return Terms{}, err
@@ -68,8 +68,10 @@ func readTerms(p Partner, m mapi.Message) (Terms, error) {
 	t := Terms{
 		Subject: m["subject"], Body: m["body"], ProductCode: m["product_code"], Supplier: m["supplier"],
 		TimeoutRule: m["timeout_rule"], TradeInformation: m["trade_information"], SplitFundInfo: m["split_fund_info"],
-		SecondaryID: m["secondary_merchant_id"], SecondaryName: m["secondary_merchant_name"], SecondaryMCC: m["secondary_merchant_industry"],
-		Wallet: m["payment_inst"],
+		SecondaryID:   m["secondary_merchant_id"],
+		SecondaryName: m["secondary_merchant_name"],
+		SecondaryMCC:  m["secondary_merchant_industry"],
+		Wallet:        m["payment_inst"],
 	}
 	if t.Wallet == "" {
 		t.Wallet = alipayCN
@@ -110,11 +112,11 @@ func checkShape(m mapi.Message) error {
 	}
 	for _, name := range []string{"notify_url", "return_url", "refer_url"} {
 		if v := m[name]; v != "" && !webAddress(v) {
-			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is no http or https address of at most 200 characters", name)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is not an http or https address of at most 200 characters", name)
 		}
 	}
 	if !slices.Contains(productCodes[m["service"]], m["product_code"]) {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "product_code %q is none of %s", m["product_code"], m["service"])
+		return mapiErrorf("ILLEGAL_ARGUMENT", "product_code %q does not belong to %s", m["product_code"], m["service"])
 	}
 	if w := m["payment_inst"]; w != "" && w != alipayCN && w != alipayHK {
 		return mapiErrorf("ILLEGAL_ARGUMENT", "payment_inst %q is neither %s nor %s", w, alipayHK, alipayCN)
@@ -130,8 +132,8 @@ func webAddress(v string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && utf8.RuneCountInString(v) <= 200
 }
 
-// checkShopTime checks the PC's own validity: both or neither, more than 60
-// seconds and at most 30 days.
+// checkShopTime checks the shop's own validity of a PC order: both parameters or neither, more than
+// 60 seconds and at most 30 days.
 func checkShopTime(created, seconds string) error {
 	if created == "" && seconds == "" {
 		return nil
@@ -140,15 +142,15 @@ func checkShopTime(created, seconds string) error {
 		return mapiErrorf("ILLEGAL_ARGUMENT", "order_gmt_create is not yyyy-MM-dd HH:mm:ss")
 	}
 	if n, err := strconv.Atoi(seconds); err != nil || n <= 60 || n > 2592000 {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "order_valid_time is not more than 60 and at most 2592000 seconds")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "order_valid_time is not between 61 and 2592000 seconds")
 	}
 	return nil
 }
 
-// hkLimit is what AlipayHK takes at once: HKD 50,000.
+// hkLimit is the most that AlipayHK takes at once: HKD 50,000.
 const hkLimit = 50_000_00
 
-// readPrice reads total_fee or rmb_fee, one and only one, and the currency.
+// readPrice reads total_fee or rmb_fee, of which exactly one must be given, and the currency.
 func readPrice(t *Terms, p Partner, m mapi.Message) error {
 	total, rmb, currency := m["total_fee"], m["rmb_fee"], m["currency"]
 	if (total == "") == (rmb == "") {
@@ -161,13 +163,14 @@ func readPrice(t *Terms, p Partner, m mapi.Message) error {
 		t.Total, ok = parseFee(total, currency)
 	}
 	if !ok {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "%q is no amount from 0.01 to 1000000.00 in %s (JPY: no decimals)", total+rmb, currency)
+		return mapiErrorf("ILLEGAL_ARGUMENT", "%q is not an amount from 0.01 to 1000000.00 in %s (JPY: no decimals)",
+			total+rmb, currency)
 	}
 	if t.Wallet == alipayHK && rmb != "" {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "AlipayHK takes no rmb_fee")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "AlipayHK does not take rmb_fee")
 	}
 	if _, known := rates[currency]; !known {
-		return mapiErrorf("ILLEGAL_CURRENCY", "%q is no settlement currency", currency)
+		return mapiErrorf("ILLEGAL_CURRENCY", "%q is not a settlement currency", currency)
 	}
 	if !slices.Contains(p.Currencies, currency) {
 		return mapiErrorf("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "%s is not in the partner's contract", currency)

@@ -10,7 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// globalGateway holds the rules of the global gateway for one partner. The partner is zero without a contract.
+// globalGateway holds the rules of the global gateway for one partner. The partner is zero without
+// a contract.
 type globalGateway struct {
 	partner Partner
 	gaps    []time.Duration
@@ -32,8 +33,9 @@ func (g globalGateway) buyer(a *Attempt, id string) (Buyer, bool) {
 
 func (g globalGateway) namesBuyer() bool { return false }
 
-// logIn records another buyer's login, from which the order's life counts. A login with less than a minute left is refused.
-// (Alipay, "timeout_rule".) Once there is a trade, it belongs to the buyer who made it.
+// logIn records another buyer's login, from which the order's life counts. A login with less than a
+// minute left is refused. (Alipay, "timeout_rule".) Once there is a trade, it belongs to the buyer
+// who made it.
 func (g globalGateway) logIn(a *Attempt, t *Trade, b Buyer, now time.Time) Outcome {
 	if a.Buyer != b.ID {
 		a.Buyer, a.LoginAt = b.ID, now
@@ -47,13 +49,14 @@ func (g globalGateway) logIn(a *Attempt, t *Trade, b Buyer, now time.Time) Outco
 	return ""
 }
 
-// createsTrade follows "When is a transaction created": in the mobile cashier the right password creates the trade, on a
-// PC the login.
+// createsTrade follows "When is a transaction created": in the mobile cashier the right password
+// creates the trade, on a PC the login.
 func (g globalGateway) createsTrade(service string, out Outcome) bool {
 	return out == NoFunds || (out == BadPassword && service == createPC)
 }
 
-// deadline counts timeout_rule from the login. A shop's own creation time and validity take precedence.
+// deadline counts timeout_rule from the login. A shop's own creation time and validity take
+// precedence.
 func (g globalGateway) deadline(t Terms, login time.Time) time.Time {
 	if t.CreatedByShop != "" {
 		from, _ := time.ParseInLocation(time.DateTime, t.CreatedByShop, beijing)
@@ -70,8 +73,8 @@ func (g globalGateway) deadline(t Terms, login time.Time) time.Time {
 
 func (g globalGateway) paid(time.Time) (Status, time.Time) { return Finished, time.Time{} }
 
-// returnURL keeps the query of the order's return_url and adds the result in the vendor's order of fields.
-// (Alipay, "Synchronous notification".)
+// returnURL keeps the query of the order's return_url and adds the result in the vendor's order of
+// fields. (Alipay, "Synchronous notification".)
 func (g globalGateway) returnURL(a *Attempt, t *Trade) (string, error) {
 	if a.ReturnURL == "" {
 		return "", nil
@@ -87,7 +90,8 @@ func (g globalGateway) returnURL(a *Attempt, t *Trade) (string, error) {
 		return "", err
 	}
 	var query []string
-	for _, name := range []string{"out_trade_no", "total_fee", "trade_status", "sign", "trade_no", "currency", "sign_type"} {
+	names := []string{"out_trade_no", "total_fee", "trade_status", "sign", "trade_no", "currency", "sign_type"}
+	for _, name := range names {
 		query = append(query, name+"="+url.QueryEscape(m[name]))
 	}
 	to, fragment, hasFragment := strings.Cut(a.ReturnURL, "#")
@@ -120,7 +124,8 @@ func (g globalGateway) tradeNotice(t *Trade, a *Attempt) mapi.Message {
 	return m
 }
 
-// refundNotice follows forex_refund, "Asynchronous notification", which leaves the value of notify_type open.
+// refundNotice follows forex_refund, "Asynchronous notification", which leaves the value of
+// notify_type open.
 func (g globalGateway) refundNotice(t *Trade, _ *Attempt, r Refund) mapi.Message {
 	return mapi.Message{
 		"notify_type":   "refund_status_sync",

@@ -13,11 +13,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// verifyWindow is how long after a send its notify_id can be checked.
+// verifyWindow is how long after a send its notify_id can be verified.
 const verifyWindow = time.Minute
 
-// verifyNotice answers notify_verify: whether a notification with that id was
-// sent to the partner within the last minute. (Alipay, notify_verify.)
+// verifyNotice answers notify_verify: whether a notification with that id was sent to the partner
+// within the last minute. (Alipay, notify_verify.)
 func (s *Simulator) verifyNotice(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	id := m["notify_id"]
 	answer := "invalid"
@@ -39,8 +39,8 @@ func (s *Simulator) verifyNotice(w http.ResponseWriter, r *http.Request, p Partn
 	return nil
 }
 
-// sentRecently tells whether a notification was sent within verifyWindow, and
-// what goes wrong with the answer.
+// sentRecently reports whether a notification was sent within verifyWindow. It also returns the
+// faults of the answer.
 func (s *Simulator) sentRecently(partner, notifyID string) (bool, answerFaults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,18 +48,19 @@ func (s *Simulator) sentRecently(partner, notifyID string) (bool, answerFaults) 
 	if !ok {
 		return false, answerFaults{}
 	}
-	return s.cfg.Now().Sub(last.at) <= verifyWindow, answerFaults{faultSet: s.drawFault(last.order, OnVerify), slow: drawnSlow}
+	wrong := answerFaults{faultSet: s.drawFault(last.order, OnVerify), slow: drawnSlow}
+	return s.cfg.Now().Sub(last.at) <= verifyWindow, wrong
 }
 
-// answerFaults is what goes wrong with an answer.
+// answerFaults are the faults that strike one answer.
 type answerFaults struct {
 	faultSet
-	slow   time.Duration // with QuerySlow, RefundSlow or CallLost
-	random *rand.Rand    // with Shuffled
+	slow   time.Duration // the delay of QuerySlow, RefundSlow and CallLost
+	random *rand.Rand    // for Shuffled
 }
 
-// fails holds an answer up if it is to be slow, and reports whether there will
-// be none but status 500.
+// delayOrFail delays an answer that is to be slow. It reports true if it answered with status 500
+// instead.
 func (s *Simulator) delayOrFail(w http.ResponseWriter, r *http.Request, t answerFaults) bool {
 	if t.has(Query500) || t.has(Refund500) || (t.has(QuerySlow) || t.has(RefundSlow)) && !s.pause(r, t.slow) {
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
@@ -68,15 +69,14 @@ func (s *Simulator) delayOrFail(w http.ResponseWriter, r *http.Request, t answer
 	return false
 }
 
-// cut writes half of an answer and breaks the connection off.
+// writeHalf writes half of an answer and cuts the connection.
 func writeHalf(w http.ResponseWriter, doc string) {
 	io.WriteString(w, doc[:len(doc)/2])
 	http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
-// query answers single_trade_query. trade_no wins if both numbers are given.
-// (Alipay, single_trade_query.)
+// query answers single_trade_query. trade_no takes precedence. (Alipay, single_trade_query.)
 func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	tradeNo, number := m["trade_no"], m["out_trade_no"]
 	switch {
@@ -92,7 +92,7 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 		return nil
 	}
 	if fields == nil {
-		return mapiErrorf("TRADE_NOT_EXIST", "no trade of %q yet", tradeNo+number)
+		return mapiErrorf("TRADE_NOT_EXIST", "%q has no trade yet", tradeNo+number)
 	}
 	if t.has(QueryUnknown) {
 		fields["trade_status"] = "TRADE_SUSPENDED"
@@ -123,7 +123,7 @@ func (s *Simulator) query(w http.ResponseWriter, r *http.Request, p Partner, m m
 	return nil
 }
 
-// pause waits, and reports whether it could wait to the end.
+// pause waits, and reports whether it waited to the end.
 func (s *Simulator) pause(r *http.Request, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -136,8 +136,8 @@ func (s *Simulator) pause(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// tradeForQuery finds a trade's fields, nil if the query must not see it, and what goes
-// wrong with this answer.
+// tradeForQuery returns a trade's fields, or nil if the query must not see it, and the faults of
+// this answer.
 func (s *Simulator) tradeForQuery(p Partner, tradeNo, number string) (mapi.Message, answerFaults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +163,8 @@ func (s *Simulator) tradeForQuery(p Partner, tradeNo, number string) (mapi.Messa
 	return s.tradeFields(p, t), wrong
 }
 
-// faultsOn is what goes wrong with an order's next answer on an occasion: what
-// was set for it, and what is drawn.
+// faultsOn returns the faults of an order's next answer on an occasion: those that were set and the
+// one that is drawn.
 func (s *Simulator) faultsOn(o *order, on Occasion) answerFaults {
 	t := answerFaults{faultSet: s.drawFault(o, on), slow: drawnSlow}
 	nth := o.occasions[on]
@@ -183,7 +183,7 @@ func (s *Simulator) faultsOn(o *order, on Occasion) answerFaults {
 	return t
 }
 
-// tradeFields are the children of <trade>.
+// tradeFields returns the children of <trade>.
 func (s *Simulator) tradeFields(p Partner, t *Trade) mapi.Message {
 	terms := s.attempts[t.Attempt].Terms
 	buyer, _ := pickBuyer(terms.Wallet, t.Buyer)
@@ -194,7 +194,8 @@ func (s *Simulator) tradeFields(p Partner, t *Trade) mapi.Message {
 		"gmt_create": stamp(t.CreatedAt), "gmt_last_modified_time": stamp(t.CreatedAt), "is_total_fee_adjust": "F",
 		"operator_role": "B", "out_trade_no": t.OutTradeNo, "payment_type": "100", "price": total, "quantity": "1",
 		"seller_email": "seller@mail.example", "seller_id": p.ID, "subject": terms.Subject, "to_buyer_fee": "0.00",
-		"to_seller_fee": total, "total_fee": total, "trade_no": t.TradeNo, "trade_status": string(t.Status), "use_coupon": "F",
+		"to_seller_fee": total, "total_fee": total, "trade_no": t.TradeNo, "trade_status": string(t.Status),
+		"use_coupon": "F",
 	}
 	if terms.Body != "" {
 		m["body"] = terms.Body
@@ -205,7 +206,7 @@ func (s *Simulator) tradeFields(p Partner, t *Trade) mapi.Message {
 	if !t.ClosedAt.IsZero() {
 		m["gmt_close"], m["gmt_last_modified_time"] = stamp(t.ClosedAt), stamp(t.ClosedAt)
 		m["additional_trade_status"] = "DAEMON_CONFIRM_CLOSE"
-		if !t.PaidAt.IsZero() { // all of it was given back
+		if !t.PaidAt.IsZero() { // closed by a full refund
 			delete(m, "additional_trade_status")
 		}
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// The services of refunds and closings.
+// The services for refunds and closings.
 const (
 	forexRefund = "forex_refund"
 	refundQuery = "alipay.acquire.refund.query"
 	closeTrade  = "close_trade"
 )
 
-// refund answers forex_refund. With is_sync=Y the refund is done, or refused,
-// when it answers T; else it is only accepted. (Alipay, forex_refund.)
+// refund answers forex_refund. With is_sync=Y the answer T means that the refund is done. Otherwise
+// T means that it is accepted. (Alipay, forex_refund.)
 func (s *Simulator) refund(w http.ResponseWriter, r *http.Request, p Partner, m mapi.Message) error {
 	if err := checkRefund(m); err != nil {
 		return err
@@ -27,20 +27,19 @@ func (s *Simulator) refund(w http.ResponseWriter, r *http.Request, p Partner, m 
 	if s.delayOrFail(w, r, t) {
 		return nil
 	}
-	doc := `<?xml version="1.0" encoding="GBK"?>` + "\n<alipay><is_success>T</is_success></alipay>"
 	if t.has(RefundCut) {
 		w.Header().Set("Content-Type", "text/xml")
-		writeHalf(w, doc)
+		writeHalf(w, xmlSuccess)
 	}
 	if err != nil {
 		return err
 	}
-	writeXML(w, http.StatusOK, doc)
+	writeXML(w, http.StatusOK, xmlSuccess)
 	return nil
 }
 
-// checkRefund checks what can be told without the trade. Both of the pages'
-// forms of gmt_return are taken, and its absence, which one library sends.
+// checkRefund checks what does not need the trade. It accepts both forms of gmt_return that the
+// vendor's pages show, and its absence, since one client library omits it.
 func checkRefund(m mapi.Message) error {
 	for name, most := range map[string]int{"out_return_no": 64, "out_trade_no": 64, "reason": 100, "product_code": 32} {
 		if m[name] == "" || len([]rune(m[name])) > most {
@@ -51,26 +50,27 @@ func checkRefund(m mapi.Message) error {
 		_, digits := time.Parse("20060102150405", at)
 		_, spaced := time.Parse(time.DateTime, at)
 		if digits != nil && spaced != nil {
-			return mapiErrorf("ILLEGAL_ARGUMENT", "gmt_return %q is no time", at)
+			return mapiErrorf("ILLEGAL_ARGUMENT", "gmt_return %q is not a time", at)
 		}
 	}
 	if sync := m["is_sync"]; sync != "" && sync != "Y" && sync != "N" {
 		return mapiErrorf("ILLEGAL_ARGUMENT", "is_sync %q is neither Y nor N", sync)
 	}
 	if (m["return_amount"] == "") == (m["return_rmb_amount"] == "") {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "exactly one of return_amount and return_rmb_amount is to be given")
+		return mapiErrorf("ILLEGAL_ARGUMENT", "exactly one of return_amount and return_rmb_amount must be given")
 	}
 	return nil
 }
 
-// acceptRefund decides about a refund, and tells what goes wrong with the answer.
+// acceptRefund accepts or refuses a refund, and returns the faults of the answer.
 func (s *Simulator) acceptRefund(p Partner, m mapi.Message) (answerFaults, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	if last, gap := s.refundAskedAt[p.ID], p.RefundGap; gap > 0 && now.Sub(last) < gap {
-		return answerFaults{}, mapiErrorf("SYSTEM_ERROR", "%s after the partner's last refund, and %s is the least", now.Sub(last), gap)
+		return answerFaults{}, mapiErrorf("SYSTEM_ERROR", "only %s after the partner's last refund: the gap is %s",
+			now.Sub(last), gap)
 	}
 	s.refundAskedAt[p.ID] = now
 	o := s.orders[orderKey{p.ID, m["out_trade_no"]}]
@@ -86,14 +86,14 @@ func (s *Simulator) acceptRefund(p Partner, m mapi.Message) (answerFaults, error
 	t.Refunds = slices.Clone(t.Refunds)
 	i := slices.IndexFunc(t.Refunds, func(r Refund) bool { return r.Number == number })
 	switch {
-	case i >= 0 && t.Refunds[i].Status != RefundFailed: // also with another amount
+	case i >= 0 && t.Refunds[i].Status != RefundFailed: // even with another amount
 		return wrong, mapiErrorf("REPEATED_REFUNDMENT_REQUEST", "%q is %s", number, t.Refunds[i].Status)
 	case now.After(t.PaidAt.Add(refundWindow)):
 		return wrong, mapiErrorf("REFUNDMENT_VALID_DATE_EXCEED", "paid at %s", t.PaidAt)
 	case t.Status == Closed:
-		return wrong, mapiErrorf("TRADE_HAS_CLOSE", "all of it was given back")
+		return wrong, mapiErrorf("TRADE_HAS_CLOSE", "the trade is refunded in full")
 	case amount.Minor > t.refundable():
-		return wrong, mapiErrorf("RETURN_AMOUNT_EXCEED", "%d is left", t.refundable())
+		return wrong, mapiErrorf("RETURN_AMOUNT_EXCEED", "only %d can be refunded", t.refundable())
 	}
 	r := Refund{Number: number, Amount: amount, Status: RefundDone, AskedAt: now, DoneAt: now, Partner: p.ID}
 	switch {
@@ -116,20 +116,22 @@ func (s *Simulator) acceptRefund(p Partner, m mapi.Message) (answerFaults, error
 	if err := s.commit(change{Trades: []*Trade{&t}}); err != nil {
 		return wrong, err
 	}
-	s.cfg.Log.Info("simulator: refund", "out_trade_no", t.OutTradeNo, "out_return_no", number, "amount", amount.String(), "status", r.Status)
+	s.cfg.Log.Info("simulator: refund", "out_trade_no", t.OutTradeNo, "out_return_no", number,
+		"amount", amount.String(), "status", r.Status)
 	switch {
 	case r.Error != "":
-		return wrong, mapiErrorf(r.Error, "as the fault %s wants it", RefundShort)
+		return wrong, mapiErrorf(r.Error, "fault %s", RefundShort)
 	case wrong.has(RefundPending) && m["is_sync"] == "Y":
-		return wrong, mapiErrorf("SYSTEM_ERROR", "as the fault %s wants it: the refund is done a little later", RefundPending)
+		return wrong, mapiErrorf("SYSTEM_ERROR", "fault %s: the refund is done later", RefundPending)
 	}
 	return wrong, nil
 }
 
-// refundAmount reads what is to be given back, in the payment's currency.
+// refundAmount reads the amount of a refund, in the payment's currency.
 func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 	if m["currency"] != t.Total.Currency {
-		return Money{}, mapiErrorf("CURRENCY_NOT_SAME", "%q is not the payment's %s", m["currency"], t.Total.Currency)
+		return Money{}, mapiErrorf("CURRENCY_NOT_SAME",
+			"%q differs from the payment's %s", m["currency"], t.Total.Currency)
 	}
 	name, currency := "return_amount", t.Total.Currency
 	if m[name] == "" {
@@ -137,7 +139,7 @@ func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 	}
 	amount, ok := parseFee(m[name], currency)
 	if !ok {
-		return Money{}, mapiErrorf("ILLEGAL_ARGUMENT", "%s %q is no amount of %s", name, m[name], currency)
+		return Money{}, mapiErrorf("ILLEGAL_ARGUMENT", "%s %q is not an amount of %s", name, m[name], currency)
 	}
 	if currency != t.Total.Currency {
 		amount = amount.in(t.Total.Currency)
@@ -145,8 +147,8 @@ func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 	return amount, nil
 }
 
-// finishRefunds does the refunds whose time has come, and tells the shop. Those
-// of a merchant who is short of funds are tried again. s.mu is held.
+// finishRefunds completes the pending refunds that are due, and notifies the merchant. Refunds that
+// the merchant's funds do not cover are tried again later. The caller holds s.mu.
 func (s *Simulator) finishRefunds(now time.Time) {
 	for _, no := range s.refunds.popDue(now) {
 		t := *s.trades[no]
@@ -162,7 +164,8 @@ func (s *Simulator) finishRefunds(now time.Time) {
 				r.Error, r.DueAt = "MERCHANT_BALANCE_NOT_ENOUGH", now.Add(shortRetry)
 			default:
 				r.Status, r.Error, r.DoneAt, r.DueAt = RefundDone, "", now, time.Time{}
-				c.Notices = append(c.Notices, s.refundNotices(&t, *r, slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)...)
+				fs := slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice))
+				c.Notices = append(c.Notices, s.refundNotices(&t, *r, fs, now)...)
 			}
 		}
 		t.closeIfRefunded(now)
@@ -215,7 +218,8 @@ func (s *Simulator) refundForQuery(p Partner, number, returnNo string) (mapi.Mes
 			continue
 		}
 		m := mapi.Message{
-			"response_code": "SUCCESS", "refund_result_code": string(r.Status), "out_return_no": r.Number, "out_trade_no": number,
+			"response_code": "SUCCESS", "refund_result_code": string(r.Status),
+			"out_return_no": r.Number, "out_trade_no": number,
 			"trade_no": o.trade().TradeNo, "gmt_create": r.AskedAt.In(beijing).Format(time.DateTime),
 		}
 		if r.Error != "" {
@@ -226,8 +230,8 @@ func (s *Simulator) refundForQuery(p Partner, number, returnNo string) (mapi.Mes
 	return mapi.Message{"response_code": "NOT_FOUND"}, wrong
 }
 
-// close answers close_trade, which is in no contract unless it is named there.
-// The order's own number is spelt out_order_no here. (Alipay, close_trade.)
+// close answers close_trade, which only a contract that names it has. It spells the order's number
+// out_order_no. (Alipay, close_trade.)
 func (s *Simulator) close(w http.ResponseWriter, _ *http.Request, p Partner, m mapi.Message) error {
 	if m["trade_no"] == "" && m["out_order_no"] == "" {
 		return mapiErrorf("ILLEGAL_ARGUMENT", "neither trade_no nor out_order_no is given")
@@ -235,7 +239,7 @@ func (s *Simulator) close(w http.ResponseWriter, _ *http.Request, p Partner, m m
 	if err := s.closeUnpaid(p, m["trade_no"], m["out_order_no"]); err != nil {
 		return err
 	}
-	writeXML(w, http.StatusOK, `<?xml version="1.0" encoding="GBK"?>`+"\n<alipay><is_success>T</is_success></alipay>")
+	writeXML(w, http.StatusOK, xmlSuccess)
 	return nil
 }
 
@@ -250,9 +254,9 @@ func (s *Simulator) closeUnpaid(p Partner, tradeNo, number string) error {
 	}
 	switch {
 	case found == nil || found.Partner != p.ID:
-		return mapiErrorf("TRADE_NOT_EXIST", "no trade of %q", tradeNo+number)
+		return mapiErrorf("TRADE_NOT_EXIST", "%q has no trade", tradeNo+number)
 	case found.Status != Waiting:
-		return mapiErrorf("TRADE_STATUS_NOT_AVAILD", "it is %s", found.Status)
+		return mapiErrorf("TRADE_STATUS_NOT_AVAILD", "the trade is %s", found.Status)
 	}
 	t := *found
 	t.Status, t.ClosedAt, t.CloseAt = Closed, now, time.Time{}

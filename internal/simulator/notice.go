@@ -14,7 +14,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// The header that Alipay really sends: no valid media type.
+// noticeContentType is the header that Alipay sends. It is not a valid media type.
 const noticeContentType = "application/x-www-form-urlencoded; text/html; charset=UTF-8"
 
 const (
@@ -22,8 +22,8 @@ const (
 	answerLimit   = 1 << 10
 )
 
-// plan makes the notifications of a trade's state as of now, faults included;
-// none if the order gave no notify_url or there is nothing to tell.
+// tradeNotices makes the notifications of a trade's state as of now, including those that faults
+// add. It returns none if the order has no notify_url.
 func (s *Simulator) tradeNotices(t *Trade, a *Attempt, fs faultSet, now time.Time) []*Notice {
 	p := s.platform(t.Partner)
 	fields := p.tradeNotice(t, a)
@@ -33,14 +33,14 @@ func (s *Simulator) tradeNotices(t *Trade, a *Attempt, fs faultSet, now time.Tim
 	return s.withFaults(t, a.NotifyURL, fields, fs, now)
 }
 
-// laterFields are those that a notification about a waiting trade has not got.
+// laterFields are the fields that a notification about a waiting trade does not have.
 var laterFields = []string{
 	"gmt_payment", "receipt_amount", "invoice_amount", "buyer_pay_amount", "point_amount", "fund_bill_list",
 	"gmt_close", "out_biz_no", "refund_fee", "gmt_refund",
 }
 
-// notify makes the notification with these fields, and what the faults make of
-// it.
+// withFaults makes the notification with these fields, changed by the faults, and the notifications
+// that faults add.
 func (s *Simulator) withFaults(t *Trade, to string, fields mapi.Message, fs faultSet, now time.Time) []*Notice {
 	if to == "" {
 		return nil
@@ -96,8 +96,8 @@ func (s *Simulator) withFaults(t *Trade, to string, fields mapi.Message, fs faul
 	return list
 }
 
-// send delivers a notification once and records how it went. An error means
-// that nothing was sent.
+// send sends a notification once and records the result. An error means that nothing was sent, or
+// that the result could not be recorded.
 func (s *Simulator) send(ctx context.Context, id string, manual bool) (Send, error) {
 	at := s.cfg.Now()
 	n, err := s.beginSend(id, at, manual)
@@ -106,7 +106,8 @@ func (s *Simulator) send(ctx context.Context, id string, manual bool) (Send, err
 	}
 	k := len(n.Sends) - 1
 	result := s.post(ctx, n.URL, n.Sends[k])
-	result.OK = result.Error == "" && result.Status == http.StatusOK && s.platform(n.Partner).acknowledges(result.Answer)
+	result.OK = result.Error == "" && result.Status == http.StatusOK &&
+		s.platform(n.Partner).acknowledges(result.Answer)
 	result.TookMS = s.cfg.Now().Sub(at).Milliseconds()
 
 	s.mu.Lock()
@@ -118,16 +119,15 @@ func (s *Simulator) send(ctx context.Context, id string, manual bool) (Send, err
 	case result.OK:
 		next.Answered, next.DueAt = s.cfg.Now(), time.Time{}
 	case ctx.Err() != nil && !manual:
-		next.DueAt = at // cut short by our own end: again after the restart
+		next.DueAt = at // our own shutdown cut it short: send again after the restart
 	}
 	s.cfg.Log.Info("simulator: notification", "out_trade_no", next.OutTradeNo, "notify_id", next.NotifyID,
 		"extra", next.Extra, "send", k+1, "status", result.Status, "ok", result.OK, "error", result.Error)
 	return result, s.commit(change{Notices: []*Notice{&next}})
 }
 
-// beginSend writes down, before anything leaves, that a send began and when the
-// next one follows if this one fails: notify_verify must know of it, and a crash
-// must not hurry the sequence.
+// beginSend records, before anything is sent, that a send begins and when the next one follows if
+// this one fails. notify_verify must know of the send, and a crash must not hurry the sequence.
 func (s *Simulator) beginSend(id string, at time.Time, manual bool) (Notice, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,8 +143,8 @@ func (s *Simulator) beginSend(id string, at time.Time, manual bool) (Notice, err
 	return next, s.commit(change{Notices: []*Notice{&next}})
 }
 
-// after is when the send that follows one at that time is due: by the vendor's
-// sequence, in which sends by hand do not count.
+// nextSend returns when the send after one at that time is due. Manual sends do not count in the
+// vendor's sequence.
 func (s *Simulator) nextSend(n *Notice, at time.Time) time.Time {
 	done := 0
 	for _, send := range n.Sends {
@@ -159,8 +159,8 @@ func (s *Simulator) nextSend(n *Notice, at time.Time) time.Time {
 	return at.Add(gaps[done])
 }
 
-// body writes and signs one send. (Alipay, "Asynchronous notification": same
-// notify_id on repeats, notify_time of the sending.)
+// encodeNotice writes and signs one send. (Alipay, "Asynchronous notification": repeats have the
+// same notify_id, and notify_time is the time of the send.)
 func (s *Simulator) encodeNotice(n *Notice, at time.Time) (string, error) {
 	p := s.platform(n.Partner)
 	if !n.Time.IsZero() {
@@ -173,7 +173,7 @@ func (s *Simulator) encodeNotice(n *Notice, at time.Time) (string, error) {
 	m := n.Fields.In(charset)
 	m["notify_time"] = at.In(beijing).Format(time.DateTime)
 	if n.Extra == ForgedSignature {
-		m["forged"] = "signed with a field that is then taken out"
+		m["forged"] = "signed, then removed"
 	}
 	if err := p.sign(m); err != nil {
 		return "", fmt.Errorf("sign for %s: %w", n.Partner, err)

@@ -20,17 +20,17 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// App is an application of Alipay's open platform, under contract for payments
-// inside the Alipay app.
+// App is an application of Alipay's open platform, under contract for payments inside the Alipay
+// app.
 type App struct {
 	ID             string          // 16 digits
-	Seller         string          // 16 digits beginning 2088: who is paid
+	Seller         string          // 16 digits beginning 2088: who receives the money
 	Name           string          // shown in the cashier
 	Private        *rsa.PrivateKey // Alipay's own
 	MerchantPublic *rsa.PublicKey  // the application's
-	OpenIDs        bool            // buyers are known to it by an open_id, as newer applications have it
+	OpenIDs        bool            // buyers are identified by an open_id, as for newer applications
 	OpApps         []string        // mini programs that are bound to the merchant
-	Certificates   *Certificates   // certificate mode; nil is key mode
+	Certificates   *Certificates   // nil for key mode
 }
 
 // String leaves the keys out.
@@ -57,7 +57,7 @@ func (a App) keys() openapi.Keys {
 	return openapi.Keys{Type: alipay.RSA2, Private: a.Private, Public: a.MerchantPublic}
 }
 
-// fault is the open platform's no. (Alipay, "Common error codes".)
+// openapiError is an error answer of the open platform. (Alipay, "Common error codes".)
 type openapiError struct{ code, subCode, why string }
 
 func (f *openapiError) Error() string { return f.code + " " + f.subCode + ": " + f.why }
@@ -68,21 +68,22 @@ func invalid(what, format string, args ...any) error {
 	return &openapiError{"40002", "isv.invalid-" + what, fmt.Sprintf(format, args...)}
 }
 
-// business is a refusal of what is asked for, by a code of the call's own.
+// business is an error by a code of the call's own.
 func business(subCode, format string, args ...any) error {
 	return &openapiError{"40004", "ACQ." + subCode, fmt.Sprintf(format, args...)}
 }
 
 var errorTexts = map[string]string{
-	"20000": "Service Currently Unavailable", "20001": "Insufficient Token Permissions", "40001": "Missing Required Arguments",
+	"20000": "Service Currently Unavailable", "20001": "Insufficient Token Permissions",
+	"40001": "Missing Required Arguments",
 	"40002": "Invalid Arguments", "40004": "Business Failed", "40006": "Insufficient Permissions",
 }
 
-// content is the members of an answer.
+// content holds the members of an answer.
 type content map[string]any
 
-// call is one call of the open platform: its own parameters, its business
-// content, and what goes wrong with its answer.
+// call is one call of the open platform: the application, the parameters, the business content, and
+// the faults of its answer.
 type call struct {
 	app App
 	m   openapi.Message
@@ -90,10 +91,10 @@ type call struct {
 	answerFaults
 }
 
-// methods are the calls that are simulated.
+// methods are the simulated calls.
 var methods = map[string]struct {
-	plain    bool // it takes its parameters as the common ones
-	unsigned bool // its answer is, as the real one
+	plain    bool // its parameters stand beside the common ones
+	unsigned bool // its answer is unsigned, as the real one
 	serve    func(*Simulator, *call) (content, error)
 }{
 	"alipay.system.oauth.token":           {plain: true, serve: (*Simulator).oauthToken},
@@ -105,7 +106,7 @@ var methods = map[string]struct {
 	"alipay.open.app.alipaycert.download": {unsigned: true, serve: (*Simulator).downloadCertificate},
 }
 
-// openAPI is gateway.do for the open platform: who names a method speaks to it.
+// openAPI serves gateway.do for the open platform, to which all requests with a method belong.
 func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Message) {
 	c := &call{m: m}
 	answer, err := s.callOpenAPI(c)
@@ -116,24 +117,37 @@ func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Me
 		s.pause(r, c.slow)
 		panic(http.ErrAbortHandler)
 	}
-	if no := c.faultError(); no != nil {
-		answer, err = nil, no
+	if faultErr := c.faultError(); faultErr != nil {
+		answer, err = nil, faultErr
 	}
-	name := openapi.ContentName(m["method"])
-	if no := new(openapiError); errors.As(err, &no) {
-		s.cfg.Log.Info("simulator: refused", "method", m["method"], "sub_code", no.subCode, "why", no.why)
+	name, answer := s.complete(c, answer, err)
+	s.writeAnswer(w, c, name, answer)
+}
+
+// complete adds to a call's result the code and message, and the fields that faults add. It also
+// returns the name of the answer's object.
+func (s *Simulator) complete(c *call, answer content, err error) (string, content) {
+	name, method := c.m["method"], openapi.ContentName(c.m["method"])
+	apiErr := new(openapiError)
+	switch {
+	case errors.As(err, &apiErr):
+		s.cfg.Log.Info("simulator: refused", "method", name, "sub_code", apiErr.subCode, "why", apiErr.why)
 		if answer == nil {
 			answer = content{}
 		}
-		answer["code"], answer["msg"], answer["sub_code"], answer["sub_msg"] = no.code, errorTexts[no.code], no.subCode, no.why
-		// As seen of the real one: without a known method, and about tokens.
-		if _, known := methods[m["method"]]; !known || methods[m["method"]].plain {
-			name = "error_response"
+		answer["code"], answer["msg"] = apiErr.code, errorTexts[apiErr.code]
+		answer["sub_code"], answer["sub_msg"] = apiErr.subCode, apiErr.why
+		// The real platform answers so when the method is unknown, and to errors about tokens.
+		if _, known := methods[name]; !known || methods[name].plain {
+			method = "error_response"
 		}
-	} else if err != nil {
-		s.cfg.Log.Error("simulator: gateway", "method", m["method"], "error", err)
-		answer = content{"code": "20000", "msg": errorTexts["20000"], "sub_code": "isp.unknow-error", "sub_msg": "the simulator failed; its log tells more"}
-	} else if !methods[m["method"]].plain {
+	case err != nil:
+		s.cfg.Log.Error("simulator: gateway", "method", name, "error", err)
+		answer = content{
+			"code": "20000", "msg": errorTexts["20000"],
+			"sub_code": "isp.unknow-error", "sub_msg": "the simulator failed; see its log",
+		}
+	case !methods[name].plain:
 		answer["code"], answer["msg"] = openapi.CodeSuccess, "Success"
 	}
 	if c.has(UnknownField) {
@@ -142,10 +156,10 @@ func (s *Simulator) openAPI(w http.ResponseWriter, r *http.Request, m openapi.Me
 	if c.has(QueryGBK) {
 		answer["store_name"] = gbkText
 	}
-	s.answerOpenAPI(w, c, name, answer)
+	return method, answer
 }
 
-func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, answer content) {
+func (s *Simulator) writeAnswer(w http.ResponseWriter, c *call, name string, answer content) {
 	keys, certSN := c.app.keys(), ""
 	if c.app.Certificates != nil {
 		certSN = c.app.Certificates.Alipay
@@ -172,19 +186,18 @@ func (s *Simulator) answerOpenAPI(w http.ResponseWriter, c *call, name string, a
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/html;charset="+charsetName(charset)) // as the real one has it
+	h.Set("Content-Type", "text/html;charset="+charsetName(charset)) // as the real one sends it
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Trace_id", s.drawID())
 	if c.has(QueryCut) || c.has(RefundCut) {
 		writeHalf(w, string(doc))
 	}
-	w.Write(doc) //nolint:gosec // it is JSON, and what a browser takes for a page may run nothing
+	w.Write(doc) //nolint:gosec // JSON; the policy above lets a browser that takes it for a page run nothing
 }
 
-// encode writes an answer's members, in the order of their names unless they
-// are shuffled. What is signed is the very text, so nothing is escaped that need
-// not be.
+// encode writes an answer's members in the order of their names, or shuffled. The signature covers
+// exactly this text, so it escapes no more than needed.
 func (c *call) encode(answer content, charset alipay.Charset) ([]byte, error) {
 	names := slices.Sorted(maps.Keys(answer))
 	if c.has(Shuffled) {
@@ -202,33 +215,32 @@ func (c *call) encode(answer content, charset alipay.Charset) ([]byte, error) {
 		if err := e.Encode(answer[name]); err != nil {
 			return nil, err
 		}
-		b.Truncate(b.Len() - 1) // the encoder's line break
+		b.Truncate(b.Len() - 1) // removes the encoder's line break
 	}
 	b.WriteByte('}')
 	return []byte(charset.Encode(b.String())), nil
 }
 
-// faultError is what a fault answers in place of what came of a call; nil if none
-// does.
+// faultError returns the error with which a fault replaces a call's result, or nil.
 func (c *call) faultError() error {
 	switch {
 	case c.has(CallDown):
-		return &openapiError{"20000", "isp.unknow-error", "as the fault " + string(CallDown) + " wants it: the call was carried out"}
+		return &openapiError{"20000", "isp.unknow-error", "fault " + string(CallDown) + ": the call was carried out"}
 	case c.has(CallError):
-		return business("SYSTEM_ERROR", "as the fault %s wants it: the call was carried out", CallError)
+		return business("SYSTEM_ERROR", "fault %s: the call was carried out", CallError)
 	}
 	return nil
 }
 
-// forged is an answer that says that all went as it was wanted.
+// forged returns an answer that claims success.
 func forged(answer content) content {
 	f := maps.Clone(answer)
 	delete(f, "sub_code")
 	delete(f, "sub_msg")
 	f["code"], f["msg"] = openapi.CodeSuccess, "Success"
 	f["trade_status"], f["refund_status"], f["fund_change"] = string(Success), "REFUND_SUCCESS", "Y"
-	if no, ok := f["trade_no"].(string); ok {
-		f["trade_no"] = no[:len(no)-1] + "X"
+	if tradeNo, ok := f["trade_no"].(string); ok {
+		f["trade_no"] = tradeNo[:len(tradeNo)-1] + "X"
 	}
 	return f
 }
@@ -239,16 +251,15 @@ func (s *Simulator) drawID() string {
 	return s.newID()
 }
 
-// callOpenAPI checks what every call needs, in this order: application, method,
-// sign type, charset, version, time, certificates, signature, tokens, content.
-// (The vendor's own order is not published.)
+// callOpenAPI checks what every call needs, in this order: application, method, sign type, charset,
+// version, time, certificates, signature, tokens, content. (The vendor does not publish its order.)
 func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	app, ok := s.apps[c.m["app_id"]]
 	switch {
 	case c.m["app_id"] == "":
 		return nil, missing("app-id")
 	case !ok:
-		return nil, invalid("app-id", "no application %q", c.m["app_id"])
+		return nil, invalid("app-id", "unknown application %q", c.m["app_id"])
 	}
 	c.app = app
 	method, known := methods[c.m["method"]]
@@ -256,7 +267,7 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	case c.m["method"] == "":
 		return nil, missing("method")
 	case !known:
-		return nil, invalid("method", "no method %q, or it is not simulated", c.m["method"])
+		return nil, invalid("method", "method %q is unknown or not simulated", c.m["method"])
 	}
 	if err := c.checkCommon(); err != nil {
 		return nil, err
@@ -265,12 +276,12 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 		return nil, missing("signature")
 	}
 	if err := c.m.Verify(app.keys()); err != nil {
-		// The text tells what was to be signed, with & written as &amp;.
+		// The real text contains the string to sign, with & written as &amp;.
 		return nil, invalid("signature", "%v; the string to sign is %s", err, html.EscapeString(c.m.Canonical()))
 	}
 	for name, value := range c.m {
 		if !utf8.ValidString(name + value) {
-			return nil, invalid("parameter", "%q is not in UTF-8", name)
+			return nil, invalid("parameter", "%q is not valid UTF-8", name)
 		}
 	}
 	if err := s.checkTokens(c); err != nil {
@@ -285,14 +296,14 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	return method.serve(s, c)
 }
 
-// common checks the parameters that all calls have.
+// checkCommon checks the parameters that all calls have.
 func (c *call) checkCommon() error {
 	switch t := c.m["sign_type"]; t {
 	case "":
 		return missing("signature-type")
 	case string(alipay.RSA2):
 	default:
-		return invalid("signature-type", "sign_type %q: the application has a key for RSA2", t)
+		return invalid("signature-type", "sign_type %q: the application has a key for RSA2 only", t)
 	}
 	switch charset := strings.ToLower(c.m["charset"]); {
 	case charset != "utf-8" && charset != "utf8":
@@ -309,13 +320,12 @@ func (c *call) checkCommon() error {
 		return missing("timestamp")
 	}
 	if _, err := time.ParseInLocation(time.DateTime, c.m["timestamp"], beijing); err != nil {
-		return invalid("timestamp", "timestamp %q is no time", c.m["timestamp"])
+		return invalid("timestamp", "timestamp %q is not a time", c.m["timestamp"])
 	}
 	return c.checkCertificates()
 }
 
-// bizContent is a call's own parameters. Members that are no text are kept for
-// being there; numbers count as text.
+// bizContent holds a call's own parameters. A member that is not a string is kept as its JSON text.
 type bizContent map[string]string
 
 func parseBiz(text string) (bizContent, error) {
@@ -338,7 +348,7 @@ func parseBiz(text string) (bizContent, error) {
 	return biz, nil
 }
 
-// limited checks that the named parameters are not longer than they may be.
+// checkLengths checks that parameters are not longer than allowed.
 func (b bizContent) checkLengths(limits map[string]int) error {
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		if len([]rune(b[name])) > limits[name] {

@@ -2,10 +2,10 @@ package simulator
 
 import "encoding/base64"
 
-// Certificates are those of certificate mode: the numbers by which requests and
-// answers name them, and the one that applications may download.
+// Certificates describe certificate mode: the serial numbers by which requests and answers name the
+// certificates, and the one that applications may download.
 type Certificates struct {
-	App, Alipay, Root string // numbers
+	App, Alipay, Root string // serial numbers
 	AlipayPEM         string
 }
 
@@ -24,16 +24,18 @@ func (c *call) checkCertificates() error {
 	return nil
 }
 
-// downloadCertificate answers alipay.open.app.alipaycert.download, which hands
-// out the certificate that an answer's alipay_cert_sn names. There is only the
-// one that is in use.
+// downloadCertificate answers alipay.open.app.alipaycert.download with the certificate that an
+// answer's alipay_cert_sn names. There is only the current one.
 func (s *Simulator) downloadCertificate(c *call) (content, error) {
 	on := c.app.Certificates
 	switch {
 	case on == nil:
-		return nil, &openapiError{"40006", "isv.insufficient-isv-permissions", "the application is not in certificate mode"}
+		return nil, &openapiError{
+			"40006", "isv.insufficient-isv-permissions", "the application is not in certificate mode",
+		}
 	case c.biz["alipay_cert_sn"] != on.Alipay:
-		return nil, business("INVALID_PARAMETER", "alipay_cert_sn %q: the certificate is %s", c.biz["alipay_cert_sn"], on.Alipay)
+		return nil, business("INVALID_PARAMETER", "alipay_cert_sn %q: the certificate is %s",
+			c.biz["alipay_cert_sn"], on.Alipay)
 	}
 	return content{"alipay_cert_content": base64.StdEncoding.EncodeToString([]byte(on.AlipayPEM))}, nil
 }

@@ -440,7 +440,7 @@ func TestTheAppsCashierTellsThePageAndTheShopAsTheBuyerChose(t *testing.T) {
 		if status := w.trade("T1").fields["trade_status"]; status != x.status {
 			t.Errorf("%s: it is %s", x.what, status)
 		}
-		if x.user == "bo" && got["memo"] != "ALI38110: the trade is another buyer's" {
+		if x.user == "bo" && got["memo"] != "ALI38110: the trade belongs to another buyer" {
 			t.Errorf("%s: %v", x.what, got)
 		}
 	}

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	codeLife    = 3 * time.Minute // of an auth_code: the shortest that is documented
+	codeLife    = 3 * time.Minute // of an auth_code: the shortest documented one
 	tokenLife   = time.Hour
 	refreshLife = 30 * 24 * time.Hour
-	userCookie  = "simulator-user" // who is logged in to the app
+	userCookie  = "simulator-user" // holds who is logged in to the app
 )
 
-// grant is what an auth_code or a token stands for. They are forgotten by a
-// restart, and a day after their end.
+// grant is what an auth_code or a token stands for. Grants are lost by a restart, and deleted a day
+// after their end.
 type grant struct {
 	kind       grantKind
 	app, buyer string
@@ -33,7 +33,7 @@ const (
 	refreshToken
 )
 
-// authorizeView is the page that chooses who is logged in.
+// authorizeView is the data of the page on which to choose who is logged in.
 type authorizeView struct {
 	Name   string
 	Scope  string
@@ -45,13 +45,12 @@ type authorizeBuyer struct {
 	Link string
 }
 
-// authorize is the page publicAppAuthorize.htm. The real one, with auth_base,
-// sends the browser on at once, since the app knows its user; here the user is
-// chosen.
+// authorize serves the page publicAppAuthorize.htm. The real one, with auth_base, redirects at
+// once, since the app knows its user. Here the page offers the test buyers.
 func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request) {
-	app, _, no := s.authorizing(r)
-	if no != nil {
-		s.pages.write(w, r, http.StatusBadRequest, "error", no.view())
+	app, _, bad := s.readAuthorization(r)
+	if bad != nil {
+		s.pages.write(w, r, http.StatusBadRequest, "error", *bad)
 		return
 	}
 	v := authorizeView{Name: app.Name, Scope: r.FormValue("scope")}
@@ -63,41 +62,40 @@ func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request) {
 	s.pages.write(w, r, http.StatusOK, "authorize", v)
 }
 
-// authorizing checks an authorisation's address, and reads for whom it is and
-// where it leads back.
-func (s *Simulator) authorizing(r *http.Request) (app App, back *url.URL, no *mapiError) {
+// readAuthorization checks an authorisation's address and returns its application and its
+// redirect_uri.
+func (s *Simulator) readAuthorization(r *http.Request) (app App, back *url.URL, bad *errorView) {
 	q := r.URL.Query()
 	app, ok := s.apps[q.Get("app_id")]
 	back, err := url.Parse(q.Get("redirect_uri"))
 	switch {
 	case !ok:
-		return app, nil, &mapiError{code: "INVALID_APP_ID", why: "app_id is unknown"}
+		return app, nil, &errorView{"INVALID_APP_ID", "app_id is unknown"}
 	case q.Get("scope") != "auth_base" && q.Get("scope") != "auth_user":
-		return app, nil, &mapiError{code: "INVALID_SCOPE", why: "scope is neither auth_base nor auth_user"}
+		return app, nil, &errorView{"INVALID_SCOPE", "scope is neither auth_base nor auth_user"}
 	case err != nil || back.Host == "" || back.Scheme != "http" && back.Scheme != "https":
-		return app, nil, &mapiError{code: "INVALID_REDIRECT_URI", why: "redirect_uri is no web address"}
+		return app, nil, &errorView{"INVALID_REDIRECT_URI", "redirect_uri is not a web address"}
 	case len(q.Get("state")) > 100:
-		return app, nil, &mapiError{code: "INVALID_STATE", why: "state is longer than 100 characters"}
+		return app, nil, &errorView{"INVALID_STATE", "state is longer than 100 characters"}
 	}
 	return app, back, nil
 }
 
-// grantCode sends the browser back with an auth_code for the buyer that was chosen.
+// grantCode redirects the browser with an auth_code for the chosen buyer.
 func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
-	app, back, no := s.authorizing(r)
-	if no != nil {
-		s.pages.write(w, r, http.StatusBadRequest, "error", no.view())
+	app, back, bad := s.readAuthorization(r)
+	if bad != nil {
+		s.pages.write(w, r, http.StatusBadRequest, "error", *bad)
 		return
 	}
 	q := r.URL.Query()
 	buyer, ok := pickBuyer(alipayCN, q.Get("buyer"))
 	if !ok {
-		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"ILLEGAL_USER", "no such buyer"})
+		s.pages.write(w, r, http.StatusBadRequest, "error", errorView{"ILLEGAL_USER", "unknown buyer"})
 		return
 	}
 	code := s.newGrant("", grant{authCode, app.ID, app.buyerIDOf(buyer), s.cfg.Now().Add(codeLife)})
-	//nolint:gosec // the simulator speaks plain HTTP, on loopback
-	http.SetCookie(w, &http.Cookie{Name: userCookie, Value: buyer.ID, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, localCookie(userCookie, buyer.ID))
 	answer := back.Query()
 	answer.Set("app_id", app.ID)
 	answer.Set("source", "alipay_wallet")
@@ -107,11 +105,11 @@ func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
 		answer.Set("state", q.Get("state"))
 	}
 	back.RawQuery = answer.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // where the shop wants its buyer back is the point of the page
+	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // the page exists to redirect to the shop
 }
 
-// buyerIDOf is what an application knows a buyer by. An open_id is the application's
-// own for that buyer.
+// buyerIDOf returns the id by which an application knows a buyer. An open_id differs between
+// applications.
 func (a App) buyerIDOf(b Buyer) string {
 	if !a.OpenIDs {
 		return b.BuyerID
@@ -120,8 +118,8 @@ func (a App) buyerIDOf(b Buyer) string {
 	return "0" + strings.ToUpper(hex.EncodeToString(sum[:15]))
 }
 
-// newGrant keeps a grant under a new name that begins with prefix, and forgets
-// those that are long over.
+// newGrant stores a grant under a new name that begins with prefix. It deletes grants that ended
+// long ago.
 func (s *Simulator) newGrant(prefix string, g grant) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +134,8 @@ func (s *Simulator) newGrant(prefix string, g grant) string {
 	return name
 }
 
-// checkTokens checks those that a call names. An app_auth_token is never right:
-// payment companies that act for other applications are not simulated.
+// checkTokens checks the tokens of a call. It refuses every app_auth_token: payment companies that
+// act for other applications are not simulated.
 func (s *Simulator) checkTokens(c *call) error {
 	if c.m["app_auth_token"] != "" {
 		return &openapiError{"20001", "aop.invalid-app-auth-token", "no application has authorised another"}
@@ -149,23 +147,24 @@ func (s *Simulator) checkTokens(c *call) error {
 	defer s.mu.Unlock()
 	switch g, ok := s.grants[c.m["auth_token"]]; {
 	case !ok || g.kind != accessToken || g.app != c.app.ID:
-		return &openapiError{"20001", "aop.invalid-auth-token", "it is no access_token of the application's"}
+		return &openapiError{"20001", "aop.invalid-auth-token", "it is not an access_token of the application"}
 	case s.cfg.Now().After(g.until):
-		return &openapiError{"20001", "aop.auth-token-time-out", "it is over"}
+		return &openapiError{"20001", "aop.auth-token-time-out", "it has expired"}
 	}
 	return nil
 }
 
-// oauthToken answers alipay.system.oauth.token. A code serves once, and so does
-// a refresh_token.
+// oauthToken answers alipay.system.oauth.token. A code and a refresh_token can each be used once.
 func (s *Simulator) oauthToken(c *call) (content, error) {
 	name, kind, bad, over := c.m["code"], authCode, "isv.code-invalid", "isv.code-invalid"
 	switch c.m["grant_type"] {
 	case "authorization_code":
 	case "refresh_token":
-		name, kind, bad, over = c.m["refresh_token"], refreshToken, "isv.refresh-token-invalid", "isv.refresh-token-time-out"
+		name, kind, bad = c.m["refresh_token"], refreshToken, "isv.refresh-token-invalid"
+		over = "isv.refresh-token-time-out"
 	default:
-		return nil, &openapiError{"40002", "isv.grant-type-invalid", "grant_type is neither authorization_code nor refresh_token"}
+		return nil, &openapiError{"40002", "isv.grant-type-invalid",
+			"grant_type is neither authorization_code nor refresh_token"}
 	}
 	s.mu.Lock()
 	g, ok := s.grants[name]
@@ -176,11 +175,11 @@ func (s *Simulator) oauthToken(c *call) (content, error) {
 	now := s.cfg.Now()
 	switch {
 	case !ok:
-		return nil, &openapiError{"40002", bad, "it was used, or it never was"}
+		return nil, &openapiError{"40002", bad, "it is unknown or was used"}
 	case now.After(g.until):
-		return nil, &openapiError{"40002", over, "it is over"}
+		return nil, &openapiError{"40002", over, "it has expired"}
 	case g.app != c.app.ID:
-		return nil, &openapiError{"40002", "isv.unmatched-app-id", "it is another application's"}
+		return nil, &openapiError{"40002", "isv.unmatched-app-id", "it belongs to another application"}
 	}
 	who := "user_id"
 	if !buyerID.MatchString(g.buyer) {
@@ -196,8 +195,8 @@ func (s *Simulator) oauthToken(c *call) (content, error) {
 	}, nil
 }
 
-// isOtherAppsBuyer reports whether an id is a test buyer's open_id for an application
-// that app does not open the cashier with.
+// isOtherAppsBuyer reports whether an id is a test buyer's open_id for an application other than
+// app and its mini programs.
 func (s *Simulator) isOtherAppsBuyer(app App, id string) bool {
 	for _, other := range s.apps {
 		if !other.OpenIDs || other.ID == app.ID || slices.Contains(app.OpApps, other.ID) {
@@ -210,8 +209,8 @@ func (s *Simulator) isOtherAppsBuyer(app App, id string) bool {
 	return false
 }
 
-// buyer is a test account by the id that an application knows it by; any
-// other well-formed one is somebody's too.
+// buyer returns the test account that the application knows by an id. Any other well-formed id
+// stands for a buyer too.
 func (a App) buyer(id string) Buyer {
 	all := buyersOf(alipayCN)
 	if i := slices.IndexFunc(all, func(b Buyer) bool { return b.BuyerID == id || a.buyerIDOf(b) == id }); i >= 0 {

@@ -9,7 +9,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// openPlatform holds the rules of the open platform for one application. The application is zero without a contract.
+// openPlatform holds the rules of the open platform for one application. The application is zero
+// without a contract.
 type openPlatform struct {
 	app  App
 	gaps []time.Duration

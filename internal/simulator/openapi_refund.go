@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// tradeRefund answers alipay.trade.refund. The same out_request_no with the same
-// amount gives money back once, and says so by fund_change N ever after.
+// tradeRefund answers alipay.trade.refund. A repeat with the same out_request_no and amount refunds
+// nothing and answers fund_change N.
 func (s *Simulator) tradeRefund(c *call) (content, error) {
 	amount, ok := parseYuan(c.biz["refund_amount"])
 	if !ok {
-		return nil, business("INVALID_PARAMETER", "refund_amount %q is no amount", c.biz["refund_amount"])
+		return nil, business("INVALID_PARAMETER", "refund_amount %q is not an amount", c.biz["refund_amount"])
 	}
 	if err := c.biz.checkLengths(map[string]int{"out_request_no": 64, "refund_reason": 256}); err != nil {
 		return nil, err
@@ -25,9 +25,9 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 	}
 	c.answerFaults = s.faultsOn(o, OnRefund)
 	t, number := *found, c.biz["out_request_no"]
-	if number == "" { // the whole amount, once
+	if number == "" { // allowed for the whole amount, once
 		if number = t.OutTradeNo; amount != t.Total {
-			return nil, business("INVALID_PARAMETER", "out_request_no is missing: a refund in part needs it")
+			return nil, business("INVALID_PARAMETER", "out_request_no is missing: a partial refund needs it")
 		}
 	}
 	i := slices.IndexFunc(t.Refunds, func(r Refund) bool { return r.Number == number })
@@ -37,17 +37,20 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 	case i >= 0 && t.Refunds[i].Status != RefundFailed:
 		return refundAnswer(&t, "N"), nil
 	case t.PaidAt.IsZero() && t.Status == Closed:
-		return nil, business("TRADE_HAS_CLOSE", "it was closed unpaid")
+		return nil, business("TRADE_HAS_CLOSE", "the trade was closed unpaid")
 	case t.PaidAt.IsZero():
-		return nil, business("TRADE_STATUS_ERROR", "it is %s", t.Status)
+		return nil, business("TRADE_STATUS_ERROR", "the trade is %s", t.Status)
 	case t.Status == Finished:
 		return nil, business("TRADE_HAS_FINISHED", "paid at %s", stamp(t.PaidAt))
 	case t.Status == Closed:
-		return nil, business("TRADE_HAS_CLOSE", "all of it was given back")
+		return nil, business("TRADE_HAS_CLOSE", "the trade is refunded in full")
 	case amount.Minor > t.refundable():
-		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "%d is left", t.refundable())
+		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "only %d can be refunded", t.refundable())
 	}
-	r := Refund{Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, Reason: c.biz["refund_reason"], AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL}
+	r := Refund{
+		Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, Reason: c.biz["refund_reason"],
+		AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL,
+	}
 	switch {
 	case c.has(RefundShort):
 		r.Status, r.Error, r.DoneAt = RefundFailed, "ACQ.SELLER_BALANCE_NOT_ENOUGH", time.Time{}
@@ -67,21 +70,23 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 	if err := s.commit(ch); err != nil {
 		return nil, err
 	}
-	s.cfg.Log.Info("simulator: refund", "out_trade_no", t.OutTradeNo, "out_request_no", number, "amount", amount.String(), "status", r.Status)
+	s.cfg.Log.Info("simulator: refund", "out_trade_no", t.OutTradeNo, "out_request_no", number,
+		"amount", amount.String(), "status", r.Status)
 	switch r.Status {
 	case RefundFailed:
-		return nil, business("SELLER_BALANCE_NOT_ENOUGH", "as the fault %s wants it", RefundShort)
+		return nil, business("SELLER_BALANCE_NOT_ENOUGH", "fault %s", RefundShort)
 	case RefundProcessing:
-		return nil, business("SYSTEM_ERROR", "as the fault %s wants it: the refund is done a little later", RefundPending)
+		return nil, business("SYSTEM_ERROR", "fault %s: the refund is done later", RefundPending)
 	}
 	return refundAnswer(&t, "Y"), nil
 }
 
-// refundAnswer tells of all that was given back so far.
+// refundAnswer reports the sum of all refunds so far.
 func refundAnswer(t *Trade, changed string) content {
 	answer := content{
-		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "fund_change": changed,
-		"refund_fee": t.refundedTotal().Decimal(),
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer),
+		"fund_change": changed,
+		"refund_fee":  t.refundedTotal().Decimal(),
 	}
 	putBuyer(answer, "buyer_user_id", t.Buyer)
 	if last := t.lastRefund(); !last.IsZero() {
@@ -90,8 +95,8 @@ func refundAnswer(t *Trade, changed string) content {
 	return answer
 }
 
-// tradeRefundQuery answers alipay.trade.fastpay.refund.query: with the refund's
-// status if it is done, else with none.
+// tradeRefundQuery answers alipay.trade.fastpay.refund.query. The answer has the refund's status
+// only if it is done.
 func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +117,8 @@ func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 	}
 	r := t.Refunds[i]
 	answer := content{
-		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "out_request_no": r.Number, "total_amount": t.Total.Decimal(),
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "out_request_no": r.Number,
+		"total_amount":  t.Total.Decimal(),
 		"refund_amount": r.Amount.Decimal(), "refund_status": "REFUND_SUCCESS", "gmt_refund_pay": stamp(r.DoneAt),
 	}
 	if r.Reason != "" {

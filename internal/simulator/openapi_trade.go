@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// tradeService marks the attempts that alipay.trade.create made.
+// tradeService is the service of attempts that alipay.trade.create made.
 const tradeService = "alipay.trade.create"
 
 var (
@@ -21,10 +21,10 @@ var (
 	yuanShape   = regexp.MustCompile(`^(0|[1-9][0-9]{0,11})(\.[0-9]{1,2})?$`)
 )
 
-// mostYuan is the most that a trade can be about, in fen.
+// mostYuan is the largest amount of a trade, in fen.
 const mostYuan = 100_000_000_00
 
-// parseYuan reads an amount of more than nothing, with at most two decimals.
+// parseYuan parses an amount above zero, with at most two decimals.
 func parseYuan(s string) (Money, bool) {
 	if !yuanShape.MatchString(s) {
 		return Money{}, false
@@ -34,15 +34,14 @@ func parseYuan(s string) (Money, bool) {
 	return Money{minor, "CNY"}, err == nil && minor > 0
 }
 
-// tradeCreate answers alipay.trade.create: the trade exists, and waits for its
-// buyer, from then on.
+// tradeCreate answers alipay.trade.create. From then on the trade exists and waits for its buyer.
 func (s *Simulator) tradeCreate(c *call) (content, error) {
 	a, err := c.attempt(s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
 	if s.isOtherAppsBuyer(c.app, a.Buyer) {
-		return nil, business("BUYER_NOT_EXIST", "the open_id is another application's")
+		return nil, business("BUYER_NOT_EXIST", "the open_id belongs to another application")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,18 +52,18 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 		t := o.trade()
 		switch first := s.attempts[t.Attempt]; {
 		case t.Buyer != a.Buyer:
-			return nil, business("TRADE_BUYER_NOT_MATCH", "the trade is another buyer's")
+			return nil, business("TRADE_BUYER_NOT_MATCH", "the trade belongs to another buyer")
 		case !t.PaidAt.IsZero():
 			return nil, business("TRADE_HAS_SUCCESS", "the trade is paid")
 		case t.Status == Closed:
 			return nil, business("TRADE_HAS_CLOSE", "the trade is closed")
 		case first.Terms != a.Terms:
-			return nil, business("CONTEXT_INCONSISTENT", "the trade was made with other terms")
+			return nil, business("CONTEXT_INCONSISTENT", "the trade was created with other terms")
 		}
 		return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 	}
 	if end := s.platform(a.Partner).deadline(a.Terms, now); !end.After(now) {
-		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "it would have ended at %s", end.In(beijing).Format(time.DateTime))
+		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "the trade would have ended at %s", stamp(end))
 	}
 	a.ID, a.OpenedAt, a.LoginAt = s.newID(), now, now
 	t := s.newTrade(a, now)
@@ -82,26 +81,27 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 }
 
-// attempt reads what is to be paid, and by whom.
+// attempt reads the terms of the order and its buyer.
 func (c *call) attempt(now time.Time) (*Attempt, error) {
 	b := c.biz
 	bad := func(format string, args ...any) (*Attempt, error) {
 		return nil, business("INVALID_PARAMETER", format, args...)
 	}
-	if err := b.checkLengths(map[string]int{"subject": 256, "body": 128, "passback_params": 512, "timeout_express": 6}); err != nil {
+	longest := map[string]int{"subject": 256, "body": 128, "passback_params": 512, "timeout_express": 6}
+	if err := b.checkLengths(longest); err != nil {
 		return nil, err
 	}
 	total, ok := parseYuan(b["total_amount"])
 	openID := b["buyer_open_id"]
 	if openID == "" && b["op_app_id"] != "" {
-		openID = b["op_buyer_open_id"] // of the mini program that opens the cashier
+		openID = b["op_buyer_open_id"] // the buyer's id for the mini program that opens the cashier
 	}
 	buyer := cmp.Or(b["buyer_id"], openID)
 	switch {
 	case !tradeNumber.MatchString(b["out_trade_no"]):
 		return bad("out_trade_no %q is not 1 to 64 letters, digits and _", b["out_trade_no"])
 	case !ok:
-		return bad("total_amount %q is no amount with at most two decimals", b["total_amount"])
+		return bad("total_amount %q is not an amount with at most two decimals", b["total_amount"])
 	case total.Minor > mostYuan:
 		return nil, business("TOTAL_FEE_EXCEED", "total_amount %q is more than 100000000.00", b["total_amount"])
 	case b["subject"] == "" || badSubject.MatchString(b["subject"]):
@@ -109,9 +109,9 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	case buyer == "":
 		return bad("neither buyer_id nor buyer_open_id is given")
 	case b["buyer_id"] != "" && !buyerID.MatchString(b["buyer_id"]):
-		return bad("buyer_id %q is not 2088 and twelve digits", b["buyer_id"])
+		return bad("buyer_id %q is not 2088 followed by twelve digits", b["buyer_id"])
 	case b["buyer_id"] == "" && (!buyerOpenID.MatchString(openID) || buyerID.MatchString(openID)):
-		return bad("buyer_open_id is none")
+		return bad("buyer_open_id is malformed")
 	case buyer == c.app.Seller:
 		return nil, business("BUYER_SELLER_EQUAL", "the buyer is the seller")
 	case b["seller_id"] != "" && b["seller_id"] != c.app.Seller:
@@ -133,13 +133,13 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	}
 	rule := b["timeout_express"]
 	if _, ok := timeout(rule); rule != "" && rule != "1c" && !ok {
-		return bad("timeout_express %q is not within 1m and 15d", rule)
+		return bad("timeout_express %q is not between 1m and 15d", rule)
 	}
 	if _, err := time.ParseInLocation(time.DateTime, b["time_expire"], beijing); b["time_expire"] != "" && err != nil {
-		return bad("time_expire %q is no time", b["time_expire"])
+		return bad("time_expire %q is not a time", b["time_expire"])
 	}
 	expire := b["time_expire"]
-	if expire == "" && rule == "1c" { // until midnight
+	if expire == "" && rule == "1c" { // the end of the day
 		y, m, d := now.In(beijing).Date()
 		expire, rule = time.Date(y, m, d+1, 0, 0, 0, 0, beijing).Format(time.DateTime), ""
 	}
@@ -147,15 +147,17 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 		rule = "3h" // the product's default
 	}
 	return &Attempt{
-		Partner: c.app.ID, OutTradeNo: b["out_trade_no"], Service: tradeService, NotifyURL: c.m["notify_url"], Buyer: buyer,
+		Partner: c.app.ID, OutTradeNo: b["out_trade_no"], Service: tradeService, NotifyURL: c.m["notify_url"],
+		Buyer: buyer,
 		Terms: Terms{
-			Subject: b["subject"], Body: b["body"], Total: total, Wallet: alipayCN, ProductCode: b["product_code"], TimeoutRule: rule, TimeExpire: expire,
+			Subject: b["subject"], Body: b["body"], Total: total, Wallet: alipayCN, ProductCode: b["product_code"],
+			TimeoutRule: rule, TimeExpire: expire,
 			Passback: b["passback_params"], Channels: b["disable_pay_channels"] + "/" + b["enable_pay_channels"],
 		},
 	}, nil
 }
 
-// named finds the trade that a call is about: trade_no wins. s.mu is held.
+// findTrade finds the trade of a call. trade_no takes precedence. The caller holds s.mu.
 func (s *Simulator) findTrade(c *call) (*order, *Trade, error) {
 	if c.biz["trade_no"] == "" && c.biz["out_trade_no"] == "" {
 		return nil, nil, business("INVALID_PARAMETER", "neither trade_no nor out_trade_no is given")
@@ -173,37 +175,42 @@ func (s *Simulator) findTrade(c *call) (*order, *Trade, error) {
 		}
 	}
 	if o == nil {
-		return nil, nil, business("TRADE_NOT_EXIST", "no trade of %q", c.biz["trade_no"]+c.biz["out_trade_no"])
+		return nil, nil, business("TRADE_NOT_EXIST", "%q has no trade", c.biz["trade_no"]+c.biz["out_trade_no"])
 	}
 	return o, o.trade(), nil
 }
 
-// tradeQuery answers alipay.trade.query. A refusal has amounts too, all zero, as
-// captured of the real one.
+// tradeQuery answers alipay.trade.query. An error answer has amounts too, all zero, as captured
+// from the real platform.
 func (s *Simulator) tradeQuery(c *call) (content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	s.closeOverdue(now)
-	nothing := content{"buyer_pay_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00", "receipt_amount": "0.00", "out_trade_no": c.biz["out_trade_no"]}
+	nothing := content{
+		"buyer_pay_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00", "receipt_amount": "0.00",
+		"out_trade_no": c.biz["out_trade_no"],
+	}
 	o, t, err := s.findTrade(c)
 	if err != nil {
 		return nothing, err
 	}
 	c.answerFaults = s.faultsOn(o, OnQuery)
-	if now.Before(t.HiddenTill) { // as the fault Early wants it
+	if now.Before(t.HiddenTill) { // fault Early
 		before := *t
 		before.Status, before.PaidAt = Waiting, time.Time{}
 		t = &before
 	}
 	answer := content{
-		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer), "trade_status": string(t.Status),
-		"total_amount": t.Total.Decimal(), "buyer_pay_amount": "0.00", "receipt_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00",
+		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer),
+		"trade_status": string(t.Status), "total_amount": t.Total.Decimal(),
+		"buyer_pay_amount": "0.00", "receipt_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00",
 	}
 	putBuyer(answer, "buyer_user_id", t.Buyer)
 	if !t.PaidAt.IsZero() {
 		answer["send_pay_date"] = stamp(t.PaidAt)
-		answer["buyer_pay_amount"], answer["receipt_amount"], answer["invoice_amount"] = t.Total.Decimal(), t.Total.Decimal(), t.Total.Decimal()
+		total := t.Total.Decimal()
+		answer["buyer_pay_amount"], answer["receipt_amount"], answer["invoice_amount"] = total, total, total
 		answer["fund_bill_list"] = []content{{"fund_channel": "ALIPAYACCOUNT", "amount": t.Total.Decimal()}}
 	}
 	if c.has(QueryUnknown) {
@@ -215,7 +222,7 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 	return answer, nil
 }
 
-// tradeClose answers alipay.trade.close, for what is not paid.
+// tradeClose answers alipay.trade.close, which closes an unpaid trade.
 func (s *Simulator) tradeClose(c *call) (content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,7 +234,7 @@ func (s *Simulator) tradeClose(c *call) (content, error) {
 	}
 	c.answerFaults = s.faultsOn(o, OnClose)
 	if found.Status != Waiting {
-		return nil, business("TRADE_STATUS_ERROR", "it is %s", found.Status)
+		return nil, business("TRADE_STATUS_ERROR", "the trade is %s", found.Status)
 	}
 	t := *found
 	t.Status, t.ClosedAt, t.CloseAt = Closed, now, time.Time{}
@@ -238,7 +245,7 @@ func (s *Simulator) tradeClose(c *call) (content, error) {
 
 func stamp(at time.Time) string { return at.In(beijing).Format(time.DateTime) }
 
-// putBuyer names a buyer as the application knows them.
+// putBuyer adds the buyer's id as the application knows it.
 func putBuyer(answer content, name, buyer string) {
 	if !buyerID.MatchString(buyer) {
 		name = "buyer_open_id"
@@ -246,7 +253,7 @@ func putBuyer(answer content, name, buyer string) {
 	answer[name] = buyer
 }
 
-// maskedLogin is a buyer's login name as merchants see it.
+// maskedLogin returns a buyer's login name as merchants see it.
 func maskedLogin(buyer string) string {
 	for _, b := range Buyers {
 		if b.BuyerID == buyer {

@@ -12,7 +12,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// Partner is a merchant under contract with the wallet.
+// Partner is a merchant under contract with the global gateway.
 type Partner struct {
 	ID             string          // 16 digits beginning 2088
 	Name           string          // shown in the cashier if the order names no supplier
@@ -21,7 +21,7 @@ type Partner struct {
 	Private        *rsa.PrivateKey // for RSA and RSA2: Alipay's own
 	MerchantPublic *rsa.PublicKey  // for RSA and RSA2: the merchant's
 	Currencies     []string        // settlement currencies of the contract
-	Services       []string        // activated services; nil is all that the simulator offers
+	Services       []string        // activated services; nil means all that the simulator offers
 	TimeoutRules   []string        // values of timeout_rule enabled besides 12h
 	RefundGap      time.Duration   // the least time between two refunds
 	Acquirer       bool            // sells for others: secondary_merchant_* are mandatory
@@ -49,7 +49,7 @@ func (p Partner) check() error {
 	}
 	for _, r := range p.TimeoutRules {
 		if _, ok := timeout(r); !ok {
-			return fmt.Errorf("simulator: partner %s: timeout rule %q is not within 1m and 15d", p.ID, r)
+			return fmt.Errorf("simulator: partner %s: timeout rule %q is not between 1m and 15d", p.ID, r)
 		}
 	}
 	return nil
@@ -73,12 +73,12 @@ func (p Partner) activated(name string, svc service) bool {
 	return p.Services == nil && !svc.optIn || slices.Contains(p.Services, name)
 }
 
-// defaultTimeout is what every contract allows. (Alipay, "timeout_rule".)
+// defaultTimeout is the timeout_rule that every contract allows. (Alipay, "timeout_rule".)
 const defaultTimeout = "12h"
 
 var timeoutShape = regexp.MustCompile(`^([1-9][0-9]{0,4})([mhd])$`)
 
-// timeout reads a timeout_rule: minutes, hours or days, from 1m to 15d.
+// timeout parses a timeout_rule: minutes, hours or days, from 1m to 15d.
 func timeout(rule string) (time.Duration, bool) {
 	m := timeoutShape.FindStringSubmatch(rule)
 	if m == nil {

@@ -6,9 +6,9 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// platform is what one merchant's contract makes of an order: the vendor's rules that differ between its global gateway
-// ("mapi") and its open platform. Nothing else in this package asks on which of the two a merchant is, except the
-// handlers of each platform's own calls.
+// platform is what one merchant's contract makes of an order: the vendor's rules that differ
+// between its global gateway ("mapi") and its open platform. Nothing else in this package asks on
+// which of the two a merchant is, except the handlers of each platform's own calls.
 type platform interface {
 	// name is the merchant's name, "" if unknown.
 	name() string
@@ -19,15 +19,18 @@ type platform interface {
 	buyer(a *Attempt, id string) (Buyer, bool)
 	// namesBuyer reports whether the merchant names the buyer when it creates an order.
 	namesBuyer() bool
-	// logIn logs the buyer in to an attempt at trade t, which may be nil. It returns an outcome that ends the login, or "".
+	// logIn logs the buyer in to an attempt at trade t, which may be nil. It returns an outcome
+	// that ends the login, or "".
 	logIn(a *Attempt, t *Trade, b Buyer, now time.Time) Outcome
 	// createsTrade reports whether an unpaid outcome of an attempt brings the trade into being.
 	createsTrade(service string, out Outcome) bool
 	// deadline returns when an order with these terms ends for a buyer who logs in at login.
 	deadline(t Terms, login time.Time) time.Time
-	// paid returns the status of a trade paid at now, and when the wallet finishes it: zero for never.
+	// paid returns the status of a trade paid at now, and when the wallet finishes it: zero for
+	// never.
 	paid(now time.Time) (status Status, finish time.Time)
-	// returnURL returns the address to which the browser returns after payment, "" if the order has none.
+	// returnURL returns the address to which the browser returns after payment, "" if the order has
+	// none.
 	returnURL(a *Attempt, t *Trade) (string, error)
 
 	// unlistedStatus returns a trade_status that the platform's documents do not list.
@@ -48,9 +51,9 @@ type platform interface {
 	acknowledges(answer string) bool
 }
 
-// platform returns the platform of the merchant with this partner or application id. Trades in the journal may belong to
-// a merchant that is not configured any more: its orders keep the rules that fit the form of the id, and its
-// notifications cannot be signed.
+// platform returns the platform of the merchant with this partner or application id. Trades in the
+// journal may belong to a merchant that is not configured any more: its orders keep the rules that
+// fit the form of the id, and its notifications cannot be signed.
 func (s *Simulator) platform(id string) platform {
 	p, isPartner := s.partners[id]
 	app, isApp := s.apps[id]

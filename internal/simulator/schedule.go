@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// schedule is what is to be done when, soonest first: one entry for each id.
+// schedule holds ids by due time, earliest first. Each id has at most one entry.
 type schedule struct {
 	queue entries
 	byID  map[string]*dueEntry
@@ -19,7 +19,7 @@ type dueEntry struct {
 
 func newSchedule() schedule { return schedule{byID: map[string]*dueEntry{}} }
 
-// set puts id down for a time; the zero time takes it off.
+// set sets the due time of id. The zero time removes it.
 func (s *schedule) set(id string, at time.Time) {
 	if e := s.byID[id]; e != nil {
 		heap.Remove(&s.queue, e.index)
@@ -32,7 +32,7 @@ func (s *schedule) set(id string, at time.Time) {
 	}
 }
 
-// take takes off and returns what is due.
+// popDue removes and returns the ids that are due.
 func (s *schedule) popDue(now time.Time) []string {
 	var ids []string
 	for {
@@ -46,7 +46,7 @@ func (s *schedule) popDue(now time.Time) []string {
 	}
 }
 
-// next tells when the soonest is due.
+// next returns the earliest due time.
 func (s *schedule) next() (time.Time, bool) {
 	if len(s.queue) == 0 {
 		return time.Time{}, false

@@ -1,21 +1,3 @@
-// Package simulator is the wallet's side of a payment, for developing and
-// testing without the vendor: Alipay's global gateway ("mapi") with its
-// cashier, its open platform with the page that tells who the buyer is and an
-// in-app browser, its notifications, its query and its refunds, and a control API that plays the
-// buyer and plants faults.
-//
-// It is written from the vendor's documents, never from the connector; the two
-// share only the spelling of bytes in wire/mapi. Where the documents are
-// silent, it makes the choice that a careless client trips over. It keeps its
-// own types and holds everything in memory; with a directory it appends every
-// change to a journal before it answers, so that a restart forgets no trade.
-//
-// What it deliberately does unlike a real wallet: a buyer's balance limits each
-// payment but is not used up, so that the thousandth test runs like the first;
-// rates of exchange are fixed; and a partner has one kind of key.
-//
-// There is no password on any port: listen on loopback only, and serve no host but
-// this machine.
 package simulator
 
 import (
@@ -30,44 +12,43 @@ import (
 	"time"
 )
 
-// Config is what a simulator needs to know. The zero value of a field other
-// than Partners means its default.
+// Config configures a simulator. Every field except Partners may be zero and then has its default.
 type Config struct {
-	Dir       string           // where the journal is kept; "" keeps nothing
+	Dir       string           // directory of the journal; "" keeps no journal
 	BaseURL   string           // the wallet port as browsers reach it, without a final slash; "" makes links relative
 	Partners  []Partner        // the merchants under contract with the global gateway
 	Apps      []App            // the applications of the open platform
-	Opens     []string         // host:port, each, that the browser inside the app opens pages of
+	Opens     []string         // the host:port values whose pages the in-app browser may open
 	Now       func() time.Time // default time.Now
-	Log       *slog.Logger     // default: none
+	Log       *slog.Logger     // default: no log
 	HTTP      *http.Client     // sends notifications; its redirects are never followed
-	RetryGaps []time.Duration  // between sends of a notification; default RetryGaps
+	RetryGaps []time.Duration  // waits between sends of a notification; default RetryGaps
 
-	AppRetryGaps []time.Duration // of the open platform's; default AppRetryGaps
+	AppRetryGaps []time.Duration // the same for the open platform; default AppRetryGaps
 
-	Rand    *rand.Rand // draws ids; default seeded by the system
-	Awkward int        // of a hundred occasions, how many go wrong: see Faults
-	Seed    uint64     // of what goes wrong and of the order of shuffled fields
+	Rand    *rand.Rand // makes ids; default seeded by the system
+	Awkward int        // percentage of occasions on which a fault is drawn: see Faults
+	Seed    uint64     // determines the drawn faults and the order of shuffled fields
 }
 
-// RetryGaps is the vendor's sequence: eight sends within 25 hours. (Alipay,
-// "Asynchronous notification".)
+// RetryGaps is the vendor's sequence: eight sends within 25 hours. (Alipay, "Asynchronous
+// notification".)
 var RetryGaps = []time.Duration{
 	2 * time.Minute, 10 * time.Minute, 10 * time.Minute,
 	time.Hour, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
 }
 
-// AppRetryGaps is the open platform's sequence: eight sends within about 25
-// hours. (Alipay, open platform, "Asynchronous notification".)
+// AppRetryGaps is the open platform's sequence: eight sends within about 25 hours. (Alipay, open
+// platform, "Asynchronous notification".)
 var AppRetryGaps = []time.Duration{
 	4 * time.Minute, 10 * time.Minute, 10 * time.Minute,
 	time.Hour, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
 }
 
-// beijing is the time zone of every time on the wire.
+// beijing is the time zone of all times on the wire.
 var beijing = time.FixedZone("UTC+8", 8*60*60)
 
-// Simulator is one wallet. Its methods may be called from several goroutines.
+// Simulator is one wallet. Its methods are safe for concurrent use.
 type Simulator struct {
 	cfg      Config
 	partners map[string]Partner
@@ -75,20 +56,19 @@ type Simulator struct {
 	pages    pages
 
 	stopOnce sync.Once
-	stop     chan struct{} // closed when slow answers must end
-	wake     chan struct{} // something new is due
+	stop     chan struct{} // closed to end delayed answers
+	wake     chan struct{} // signals Run that the schedule changed
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards the fields below
 	journal *journal   // nil without a directory
 	state
 }
 
-// New makes a simulator and reads its journal, if there is one. A journal whose
-// last line was cut off by a crash is taken up to the line before; any other
-// damage is an error.
+// New makes a simulator and replays its journal, if there is one. It drops a last journal line that
+// a crash cut off. Any other damage to the journal is an error.
 func New(cfg Config) (*Simulator, error) {
 	if cfg.Awkward < 0 || cfg.Awkward > 100 {
-		return nil, fmt.Errorf("simulator: awkward by %d %%, which is not from 0 to 100", cfg.Awkward)
+		return nil, fmt.Errorf("simulator: awkward is %d %%, want 0 to 100", cfg.Awkward)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -127,7 +107,7 @@ func New(cfg Config) (*Simulator, error) {
 			return nil, err
 		}
 		if _, twice := s.partners[p.ID]; twice {
-			return nil, fmt.Errorf("simulator: partner %s is there twice", p.ID)
+			return nil, fmt.Errorf("simulator: partner %s is configured twice", p.ID)
 		}
 		s.partners[p.ID] = p
 	}
@@ -136,7 +116,7 @@ func New(cfg Config) (*Simulator, error) {
 			return nil, err
 		}
 		if _, twice := s.apps[a.ID]; twice {
-			return nil, fmt.Errorf("simulator: app %s is there twice", a.ID)
+			return nil, fmt.Errorf("simulator: app %s is configured twice", a.ID)
 		}
 		s.apps[a.ID] = a
 	}
@@ -152,9 +132,9 @@ func New(cfg Config) (*Simulator, error) {
 	return s, nil
 }
 
-// Run sends notifications when they are due and closes trades that nobody paid
-// in time, until ctx ends. It waits for what it started and returns nil. Call
-// it once; without it the simulator answers but never calls.
+// Run sends due notifications and closes trades whose time to pay has ended, until ctx ends. It
+// waits for the sends that it started and returns nil. Call it once. Without Run the simulator
+// answers but sends no notifications.
 func (s *Simulator) Run(ctx context.Context) error {
 	defer s.stopWaiting()
 	var senders sync.WaitGroup
@@ -170,7 +150,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		if ctx.Err() != nil {
-			return nil // select takes any that is ready
+			return nil // select picks any ready case
 		}
 		due, wait := s.popDue()
 		for _, id := range due {
@@ -190,8 +170,8 @@ func (s *Simulator) Run(ctx context.Context) error {
 	}
 }
 
-// popDue closes the trades whose time is over, and returns the notifications
-// to be sent now and how long there is nothing else to do.
+// popDue does the due closings and refunds. It returns the notifications that are due, and the time
+// until the next entry of the schedules, at most an hour.
 func (s *Simulator) popDue() (due []string, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,8 +188,7 @@ func (s *Simulator) popDue() (due []string, wait time.Duration) {
 	return due, next.Sub(now)
 }
 
-// Close ends slow answers and closes the journal. Stop the servers and Run
-// first.
+// Close ends delayed answers and closes the journal. Stop the servers and Run first.
 func (s *Simulator) Close() error {
 	s.stopWaiting()
 	s.mu.Lock()
@@ -222,8 +201,8 @@ func (s *Simulator) Close() error {
 
 func (s *Simulator) stopWaiting() { s.stopOnce.Do(func() { close(s.stop) }) }
 
-// commit makes a change: into the journal first, then into memory. On an error
-// nothing has changed. s.mu is held.
+// commit writes a change to the journal and then applies it to memory. On an error nothing changed.
+// The caller holds s.mu.
 func (s *Simulator) commit(c change) error {
 	if s.journal != nil {
 		if err := s.journal.append(c); err != nil {

@@ -6,22 +6,22 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// Status is a trade's trade_status; None is an order that was opened and has no
-// trade yet.
+// Status is a trade's trade_status. None is the status of an order that was opened and has no trade
+// yet.
 type Status string
 
-// The states: none, WAIT_BUYER_PAY, then paid or TRADE_CLOSED.
+// The statuses: NONE, then WAIT_BUYER_PAY, then paid or TRADE_CLOSED.
 const (
 	None     Status = "NONE"
 	Waiting  Status = "WAIT_BUYER_PAY"
 	Finished Status = "TRADE_FINISHED"
-	Success  Status = "TRADE_SUCCESS" // paid and refundable, as the open platform has it
+	Success  Status = "TRADE_SUCCESS" // paid and refundable, on the open platform
 	Closed   Status = "TRADE_CLOSED"
 )
 
-// Attempt is one opening of the cashier by a validly signed request.
+// Attempt is one opening of the cashier by a request with a valid signature.
 type Attempt struct {
-	ID         string    `json:"id"` // names the cashier's page
+	ID         string    `json:"id"` // identifies the cashier's page
 	Partner    string    `json:"partner"`
 	OutTradeNo string    `json:"out_trade_no"`
 	Service    string    `json:"service"`
@@ -29,18 +29,18 @@ type Attempt struct {
 	NotifyURL  string    `json:"notify_url,omitempty"`
 	ReturnURL  string    `json:"return_url,omitempty"`
 	OpenedAt   time.Time `json:"opened_at"`
-	LoginAt    time.Time `json:"login_at,omitzero"` // of the buyer; the order's life counts from here
+	LoginAt    time.Time `json:"login_at,omitzero"` // the buyer's login, from which the order's life counts
 	Buyer      string    `json:"buyer,omitempty"`
-	Outcome    Outcome   `json:"outcome,omitempty"` // of the buyer's last act
+	Outcome    Outcome   `json:"outcome,omitempty"` // of the buyer's last action
 	PaidTrade  string    `json:"paid_trade_no,omitempty"`
 }
 
-// Terms is what a repeated request for one out_trade_no must not change.
+// Terms are the parameters that a repeated request with the same out_trade_no must not change.
 type Terms struct {
 	Subject          string `json:"subject"`
 	Body             string `json:"body,omitempty"`
 	Total            Money  `json:"total"`        // in the settlement currency
-	RMB              Money  `json:"rmb,omitzero"` // if priced in CNY
+	RMB              Money  `json:"rmb,omitzero"` // if the price is in CNY
 	Wallet           string `json:"wallet"`
 	ProductCode      string `json:"product_code"`
 	Supplier         string `json:"supplier,omitempty"`
@@ -54,28 +54,28 @@ type Terms struct {
 	SecondaryMCC     string `json:"secondary_merchant_industry,omitempty"`
 	TimeExpire       string `json:"time_expire,omitempty"`
 	Passback         string `json:"passback_params,omitempty"`
-	Channels         string `json:"channels,omitempty"` // disabled / enabled
+	Channels         string `json:"channels,omitempty"` // disabled and enabled ones, joined by a slash
 }
 
-// Trade is what the wallet counts: it exists from the moment that the vendor's
-// rules say, and never before.
+// Trade is the wallet's record of a payment. It exists from the moment that the vendor's rules
+// define.
 type Trade struct {
 	TradeNo    string    `json:"trade_no"`
 	Partner    string    `json:"partner"`
 	OutTradeNo string    `json:"out_trade_no"`
-	Attempt    string    `json:"attempt"` // the one that made it; once paid, the one that paid
+	Attempt    string    `json:"attempt"` // the attempt that created the trade; once paid, the one that paid
 	Status     Status    `json:"trade_status"`
 	Total      Money     `json:"total"`
 	Buyer      string    `json:"buyer"`
 	CreatedAt  time.Time `json:"gmt_create"`
-	CloseAt    time.Time `json:"close_at,omitzero"` // when a waiting trade ends, or a TRADE_SUCCESS is finished
+	CloseAt    time.Time `json:"close_at,omitzero"` // when a waiting trade closes, or a TRADE_SUCCESS is finished
 	PaidAt     time.Time `json:"gmt_payment,omitzero"`
 	ClosedAt   time.Time `json:"gmt_close,omitzero"`
-	HiddenTill time.Time `json:"hidden_till,omitzero"` // the query does not see it before
-	Refunds    []Refund  `json:"refunds,omitempty"`    // in the order of asking
+	HiddenTill time.Time `json:"hidden_till,omitzero"` // queries do not see the payment before
+	Refunds    []Refund  `json:"refunds,omitempty"`    // in the order of the requests
 }
 
-// left is what can still be given back.
+// refundable returns the amount that can still be refunded, in minor units.
 func (t *Trade) refundable() int64 {
 	left := t.Total.Minor
 	for _, r := range t.Refunds {
@@ -86,14 +86,14 @@ func (t *Trade) refundable() int64 {
 	return left
 }
 
-// closeIfRefunded closes a trade of which all was given back.
+// closeIfRefunded closes a trade that is refunded in full.
 func (t *Trade) closeIfRefunded(now time.Time) {
 	if t.refundedTotal() == t.Total && t.Status != Closed {
 		t.Status, t.ClosedAt = Closed, now
 	}
 }
 
-// refundedTotal is the sum of the refunds that are done.
+// refundedTotal returns the sum of the refunds that are done.
 func (t *Trade) refundedTotal() Money {
 	sum := Money{0, t.Total.Currency}
 	for _, r := range t.Refunds {
@@ -104,7 +104,7 @@ func (t *Trade) refundedTotal() Money {
 	return sum
 }
 
-// lastRefund is when the latest of them was; zero if there is none.
+// lastRefund returns the time of the latest refund that is done, or the zero time.
 func (t *Trade) lastRefund() (last time.Time) {
 	for _, r := range t.Refunds {
 		if r.DoneAt.After(last) {
@@ -114,7 +114,7 @@ func (t *Trade) lastRefund() (last time.Time) {
 	return last
 }
 
-// nextRefund is when the soonest of the refunds that wait is due; zero if none.
+// nextRefund returns the earliest due time of the pending refunds, or the zero time.
 func (t *Trade) nextRefund() (next time.Time) {
 	for _, r := range t.Refunds {
 		if !r.DueAt.IsZero() && (next.IsZero() || r.DueAt.Before(next)) {
@@ -124,7 +124,7 @@ func (t *Trade) nextRefund() (next time.Time) {
 	return next
 }
 
-// Refund is money of a trade that is given back, or is to be.
+// Refund is a refund of a trade, in any state.
 type Refund struct {
 	Number    string       `json:"out_return_no"`
 	Partner   string       `json:"partner"`
@@ -135,13 +135,13 @@ type Refund struct {
 	NotifyURL string       `json:"notify_url,omitempty"`
 	AskedAt   time.Time    `json:"asked_at"`
 	DoneAt    time.Time    `json:"done_at,omitzero"`
-	DueAt     time.Time    `json:"due_at,omitzero"` // when it is done, or tried again
+	DueAt     time.Time    `json:"due_at,omitzero"` // when a pending refund is done or tried again
 }
 
 // RefundStatus is a refund's refund_result_code.
 type RefundStatus string
 
-// The states of a refund. A failed one may be asked for again.
+// The states of a refund. A failed refund may be requested again.
 const (
 	RefundDone       RefundStatus = "SUCCESS"
 	RefundProcessing RefundStatus = "PROCESSING"
@@ -149,10 +149,10 @@ const (
 )
 
 const (
-	refundWindow = 365 * 24 * time.Hour // by contract; figures between 360 and 365 days are published
-	finishAfter  = 90 * 24 * time.Hour  // the open platform's window: three months unless the contract has another
-	refundLag    = 5 * time.Second      // until one is done that was only accepted
-	shortRetry   = 6 * time.Hour        // between tries of one for which there are no funds
+	refundWindow = 365 * 24 * time.Hour // by contract; Alipay publishes figures between 360 and 365 days
+	finishAfter  = 90 * 24 * time.Hour  // the open platform's refund window, unless the contract has another
+	refundLag    = 5 * time.Second      // from accepting an asynchronous refund to doing it
+	shortRetry   = 6 * time.Hour        // between tries of a refund that the merchant's funds do not cover
 )
 
 // Notice is a notification and its sends.
@@ -163,24 +163,24 @@ type Notice struct {
 	OutTradeNo string       `json:"out_trade_no"`
 	TradeNo    string       `json:"trade_no"`
 	URL        string       `json:"url"`
-	Fields     mapi.Message `json:"fields"`             // without notify_time and signature: each send has its own
-	Extra      Extra        `json:"extra,omitempty"`    // why it is not the plain notification
+	Fields     mapi.Message `json:"fields"`             // without notify_time and signature, which differ between sends
+	Extra      Extra        `json:"extra,omitempty"`    // "" for the true notification
 	Time       time.Time    `json:"time,omitzero"`      // a notify_time other than the time of sending
-	Shuffled   bool         `json:"shuffled,omitempty"` // fields in any order
-	DueAt      time.Time    `json:"due_at,omitzero"`    // next send; zero: none by itself
+	Shuffled   bool         `json:"shuffled,omitempty"` // the fields are sent in random order
+	DueAt      time.Time    `json:"due_at,omitzero"`    // next scheduled send; zero for none
 	Answered   time.Time    `json:"answered_at,omitzero"`
 	Sends      []Send       `json:"sends,omitempty"`
 }
 
-// Extra says what a planted notification is. All but the plain one are sent
-// once, whatever the answer.
+// Extra is the kind of a notification that a fault adds. Such a notification is sent once, whatever
+// the answer.
 type Extra string
 
-// The kinds of planted notifications.
+// The kinds of added notifications.
 const (
-	Twin            Extra = "twin"             // the same again, at the same time
-	Stale           Extra = "stale"            // true, but of an earlier state
-	ForgedSignature Extra = "forged-signature" // true fields, a signature of something else
+	Twin            Extra = "twin"             // a copy of the true one, sent at the same time
+	Stale           Extra = "stale"            // genuine, but about an earlier state
+	ForgedSignature Extra = "forged-signature" // true fields under a wrong signature
 	ForgedAmount    Extra = "forged-amount"    // the amount was changed after signing
 )
 
@@ -190,38 +190,39 @@ func (x Extra) forged() bool { return x == ForgedSignature || x == ForgedAmount 
 type Send struct {
 	At     time.Time `json:"at"`
 	Body   string    `json:"body"`
-	Manual bool      `json:"manual,omitempty"` // asked for by hand, outside the vendor's sequence
+	Manual bool      `json:"manual,omitempty"` // requested by the control API, outside the vendor's sequence
 	Done   bool      `json:"done,omitempty"`
 	Status int       `json:"status,omitempty"` // HTTP; 0 if there was no answer
-	Answer string    `json:"answer,omitempty"` // its first KiB
+	Answer string    `json:"answer,omitempty"` // at most the first KiB
 	Error  string    `json:"error,omitempty"`
-	OK     bool      `json:"ok,omitempty"` // the answer was "success"
+	OK     bool      `json:"ok,omitempty"` // the merchant acknowledged it
 	TookMS int64     `json:"took_ms,omitempty"`
 }
 
-// orderKey is what the vendor identifies an order by, or one of its notices.
+// orderKey is what the vendor identifies an order by: partner and out_trade_no. It also keys
+// notify_ids.
 type orderKey struct{ partner, number string }
 
-// sending is the latest true send of a notification.
+// lastSend is the latest send of a genuine notification.
 type lastSend struct {
 	at    time.Time
 	order *order
 }
 
-// order is all that is known of one out_trade_no.
+// order collects the records of one out_trade_no.
 type order struct {
 	key      orderKey
-	place    int // among all orders, by first opening
+	place    int // position among all orders, by first opening
 	attempts []*Attempt
-	trades   []*Trade // more than one only by a planted second payment
+	trades   []*Trade // more than one only by the fault SecondTrade
 	notices  []*Notice
 
-	// Forgotten by a restart:
-	occasions map[Occasion]int // so far
+	// Lost by a restart:
+	occasions map[Occasion]int // how many so far
 	mishaps   []Mishap         // drawn so far
 }
 
-// trade is the order's own trade, or nil.
+// trade returns the order's own trade, or nil.
 func (o *order) trade() *Trade {
 	if len(o.trades) == 0 {
 		return nil
@@ -236,10 +237,10 @@ func (o *order) status() Status {
 	return None
 }
 
-// last is the latest attempt. There is one: an order begins with it.
+// last returns the latest attempt. Every order has one.
 func (o *order) last() *Attempt { return o.attempts[len(o.attempts)-1] }
 
-// state is what the journal adds up to.
+// state is the sum of the journal's changes.
 type state struct {
 	orders   map[orderKey]*order
 	list     []*order            // by first opening
@@ -249,14 +250,13 @@ type state struct {
 	notices  map[string]*Notice
 	sent     map[orderKey]lastSend // by partner and notify_id
 	faults   faultBook
-	sends    schedule // of notices
+	sends    schedule // of notifications
 	closings schedule // of trades
-	refunds  schedule // of trades with refunds that wait
+	refunds  schedule // of trades with pending refunds
 
-	// Forgotten by a restart: when each partner asked for a refund last.
-	refundAskedAt map[string]time.Time
-	// And what auth_codes and tokens stand for.
-	grants map[string]grant
+	// Lost by a restart:
+	refundAskedAt map[string]time.Time // when each partner last requested a refund
+	grants        map[string]grant     // by auth_code or token
 }
 
 func newState() state {
@@ -275,7 +275,7 @@ func newState() state {
 	}
 }
 
-// apply puts a change into memory: one just made, or one from the journal.
+// apply puts a change into memory: a new one, or one from the journal.
 func (st *state) apply(c change) {
 	if a := c.Attempt; a != nil {
 		if old := st.attempts[a.ID]; old != nil {
@@ -303,7 +303,7 @@ func (st *state) apply(c change) {
 	}
 	for _, n := range c.Notices {
 		o, old := st.order(orderKey{n.Partner, n.OutTradeNo}), st.notices[n.ID]
-		moved := old == nil || !old.DueAt.Equal(n.DueAt) // else it may be on its way, and off the schedule
+		moved := old == nil || !old.DueAt.Equal(n.DueAt) // an unmoved one may be on its way, and off the schedule
 		if old != nil {
 			*old = *n
 		} else {
@@ -323,7 +323,7 @@ func (st *state) apply(c change) {
 	}
 }
 
-// order finds an order, or begins it.
+// order returns the order of a key and creates it if needed.
 func (st *state) order(k orderKey) *order {
 	o := st.orders[k]
 	if o == nil {

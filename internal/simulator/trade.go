@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Act is what a buyer does in the cashier.
+// Act is an action of the buyer in the cashier.
 type Act string
 
-// The acts. All but Cancel and Leave begin with logging in.
+// The buyer's actions. All except Cancel and Leave begin with a login.
 const (
 	Pay               Act = "pay"
 	WrongPassword     Act = "wrong-password"
@@ -18,20 +18,20 @@ const (
 	Leave             Act = "leave"
 )
 
-// Outcome is how an attempt stands after the buyer's last act.
+// Outcome is the state of an attempt after the buyer's last action.
 type Outcome string
 
-// The outcomes. After those in final the attempt is over.
+// The outcomes. Those for which final is true end the attempt.
 const (
 	PaidNow       Outcome = "paid"
 	BadPassword   Outcome = "wrong-password"
 	NoFunds       Outcome = "insufficient"
 	Cancelled     Outcome = "cancelled"
 	Left          Outcome = "left"
-	Expired       Outcome = "expired"      // the time from login to payment is over
+	Expired       Outcome = "expired"      // the time from login to payment has ended
 	AlreadyPaid   Outcome = "already-paid" // by another attempt
 	AlreadyClosed Outcome = "closed"
-	Inconsistent  Outcome = "inconsistent" // the trade was made with other terms
+	Inconsistent  Outcome = "inconsistent" // the trade was created with other terms
 	OtherBuyer    Outcome = "other-buyer"  // the trade belongs to another account
 )
 
@@ -43,8 +43,8 @@ func (o Outcome) final() bool {
 	return false
 }
 
-// cashierCode is the vendor's code that the cashier shows. (Alipay,
-// "Idempotency"; a closed number's code is our choice among the listed ones.)
+// cashierCode is the vendor's code that the cashier shows. (Alipay, "Idempotency". For a closed
+// order the documents name no code; this is one of the listed ones.)
 var cashierCode = map[Outcome]string{
 	AlreadyPaid:   "TRADE_HAS_SUCCESS",
 	AlreadyClosed: "REPEAT_OUT_TRADE_NO",
@@ -52,8 +52,8 @@ var cashierCode = map[Outcome]string{
 	OtherBuyer:    "ALIN10023",
 }
 
-// open records an attempt and gives it its id. What stands against a repeated
-// out_trade_no comes as the outcome, and then nothing is recorded.
+// open records an attempt and returns its id. If the vendor refuses a repeated out_trade_no, open
+// records nothing and returns the outcome that says why.
 func (s *Simulator) open(a Attempt) (id string, against Outcome, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,13 +74,13 @@ func (s *Simulator) open(a Attempt) (id string, against Outcome, err error) {
 	return a.ID, "", s.commit(c)
 }
 
-// against tells what forbids to go on with an order whose trade is t, or is
-// nil. (Alipay, "Idempotency".)
+// checkRepeat returns the outcome that forbids continuing an order whose trade is t (nil without a
+// trade), or "". (Alipay, "Idempotency".)
 func (s *Simulator) checkRepeat(t *Trade, terms Terms) Outcome {
 	switch {
 	case t == nil:
 		return ""
-	case !t.PaidAt.IsZero(): // also if it was given back since
+	case !t.PaidAt.IsZero(): // also after a full refund
 		return AlreadyPaid
 	case t.Status == Closed:
 		return AlreadyClosed
@@ -90,8 +90,8 @@ func (s *Simulator) checkRepeat(t *Trade, terms Terms) Outcome {
 	return ""
 }
 
-// act lets the buyer do something in an attempt, and returns how it ended. An
-// attempt that is over stays as it is. s.mu is held.
+// act carries out a buyer's action in an attempt and returns the outcome. An attempt that has ended
+// stays as it is. The caller holds s.mu.
 func (s *Simulator) act(a *Attempt, buyer Buyer, act Act) (Outcome, error) {
 	now := s.cfg.Now()
 	s.closeOverdue(now)
@@ -115,13 +115,13 @@ func (s *Simulator) act(a *Attempt, buyer Buyer, act Act) (Outcome, error) {
 	return next.Outcome, nil
 }
 
-// payLate has a buyer pay whose time was over or whose order was closed, as some
-// wallets let happen. s.mu is held.
+// payLate lets a buyer pay an order that has expired or was closed, as some wallets do. The caller
+// holds s.mu.
 func (s *Simulator) payLate(o *order, buyer Buyer) error {
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	if t := o.trade(); t != nil && !t.PaidAt.IsZero() {
-		return conflict("it is paid: %s", t.Status)
+		return conflict("the order is paid: %s", t.Status)
 	}
 	next := *o.last()
 	next.LoginAt, next.Outcome = now, PaidNow
@@ -134,8 +134,8 @@ func (s *Simulator) payLate(o *order, buyer Buyer) error {
 	return s.commit(c)
 }
 
-// outcome is how an attempt stands now, which time or another attempt may have
-// changed since the buyer's last act.
+// outcome returns the state of an attempt now. Time or another attempt may have changed it since
+// the buyer's last action.
 func (s *Simulator) outcome(a *Attempt, now time.Time) Outcome {
 	if a.Outcome.final() {
 		return a.Outcome
@@ -149,7 +149,7 @@ func (s *Simulator) outcome(a *Attempt, now time.Time) Outcome {
 	return a.Outcome
 }
 
-// decide logs the buyer in where the act needs it, and tells how it ends.
+// decide logs the buyer in where the action needs it, and returns the outcome.
 func (s *Simulator) decide(a *Attempt, t *Trade, buyer Buyer, act Act, now time.Time) Outcome {
 	switch act {
 	case Cancel:
@@ -177,7 +177,7 @@ func (s *Simulator) newTrade(a *Attempt, now time.Time) *Trade {
 	}
 }
 
-// settle adds to c that its attempt paid.
+// settle completes c with the trades and notifications of a payment by c's attempt.
 func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	a := c.Attempt
 	fs := slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice), s.drawFault(o, OnReturn))
@@ -205,8 +205,8 @@ func (s *Simulator) settle(c *change, o *order, now time.Time) {
 	}
 }
 
-// closeOverdue closes the trades whose time is over, and finishes those that can
-// no longer be given back. s.mu is held.
+// closeOverdue closes trades whose time to pay has ended, and finishes those whose refund window
+// has ended. The caller holds s.mu.
 func (s *Simulator) closeOverdue(now time.Time) {
 	for _, no := range s.closings.popDue(now) {
 		t := *s.trades[no]
@@ -217,14 +217,15 @@ func (s *Simulator) closeOverdue(now time.Time) {
 		}
 		o := s.orders[orderKey{t.Partner, t.OutTradeNo}]
 		c := change{Trades: []*Trade{&t}}
-		c.Notices = s.tradeNotices(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)
+		fs := slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice))
+		c.Notices = s.tradeNotices(&t, s.attempts[t.Attempt], fs, now)
 		if s.commit(c) == nil {
-			s.cfg.Log.Info("simulator: a trade's time is over", "out_trade_no", t.OutTradeNo, "trade_status", t.Status)
+			s.cfg.Log.Info("simulator: trade ended", "out_trade_no", t.OutTradeNo, "trade_status", t.Status)
 		}
 	}
 }
 
-// cost is what the buyer's own account is charged.
+// cost returns what the buyer's account is charged.
 func (t Terms) cost(b Buyer) Money {
 	switch {
 	case t.Total.Currency == b.Balance.Currency:
@@ -235,7 +236,7 @@ func (t Terms) cost(b Buyer) Money {
 	return t.Total.yuan()
 }
 
-// newID draws an id that was never drawn before: a seed may be used again.
+// newID makes an unused id. A seed may be used again, so an id may come up twice.
 func (s *Simulator) newID() string {
 	for {
 		id := fmt.Sprintf("%016x%016x", s.cfg.Rand.Uint64(), s.cfg.Rand.Uint64())
@@ -245,7 +246,7 @@ func (s *Simulator) newID() string {
 	}
 }
 
-// newTradeNo draws a trade number: the day and twenty digits.
+// newTradeNo makes an unused trade number: the day and twenty digits.
 func (s *Simulator) newTradeNo(now time.Time) string {
 	for {
 		no := now.In(beijing).Format("20060102") + fmt.Sprintf("%020d", s.cfg.Rand.Uint64())

@@ -1,5 +1,5 @@
-// The bridge that Alipay's browser gives to pages, and the cashier that it opens
-// over them. Only tradePay is simulated; other calls are answered with nothing.
+// The bridge that Alipay's browser gives to pages, and the cashier that it opens over them. Only
+// tradePay is simulated. Other calls get an empty answer.
 (function () {
   'use strict';
   var own = '/~app/';
@@ -47,7 +47,7 @@
     }
   };
 
-  // As in the app, it is there a little later than the page.
+  // As in the app, the bridge is ready a moment after the page.
   document.addEventListener('DOMContentLoaded', function () {
     var style = element('link', '', document.head);
     style.rel = 'stylesheet';
