@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
@@ -33,7 +34,6 @@ func (db *DB) TakeRate(ctx context.Context, t RateTake) (granted int, retry time
 }
 
 func (tx *Tx) takeRate(t RateTake) (granted int, retry time.Duration, err error) {
-	const minute = 60
 	second := t.Now.Unix()
 	if err := tx.q.LockRate(tx.ctx, t.Key); err != nil {
 		return 0, 0, err
@@ -44,31 +44,33 @@ func (tx *Tx) takeRate(t RateTake) (granted int, retry time.Duration, err error)
 			return 0, 0, err
 		}
 	}
-	slots, err := tx.q.RateSlots(tx.ctx, queries.RateSlotsParams{AppCode: t.Key, First: second - minute + 1, Last: second})
+	first := second - pay.RateSeconds + 1
+	slots, err := list(toRateSlot)(tx.q.RateSlots(tx.ctx, queries.RateSlotsParams{AppCode: t.Key, First: first, Last: second}))
 	if err != nil {
 		return 0, 0, err
 	}
-	inSecond, inMinute := 0, 0
-	for _, s := range slots {
-		inMinute += int(s.Taken)
-		if s.Second == second {
-			inSecond = int(s.Taken)
-		}
+	granted, retry = pay.Allowance{PerSecond: t.PerSecond, PerMinute: t.PerMinute}.Grant(slots, t.Now, t.Want)
+	if granted == 0 {
+		return 0, retry, nil
 	}
-	granted = min(t.Want, t.PerSecond-inSecond, t.PerMinute-inMinute)
-	if granted <= 0 {
-		free := second + 1 // when the next request is allowed
-		for _, s := range slots {
-			if inMinute < t.PerMinute {
-				break
-			}
-			inMinute -= int(s.Taken)
-			free = max(free, s.Second+minute)
-		}
-		return 0, time.Unix(free, 0).Sub(t.Now), nil
-	}
-	if err := tx.q.DropRateSlots(tx.ctx, queries.DropRateSlotsParams{AppCode: t.Key, Before: second - minute}); err != nil {
+	if err := tx.q.DropRateSlots(tx.ctx, queries.DropRateSlotsParams{AppCode: t.Key, Before: first - 1}); err != nil {
 		return 0, 0, err
 	}
 	return granted, 0, tx.q.AddRate(tx.ctx, queries.AddRateParams{AppCode: t.Key, Second: second, Taken: int64(granted)})
+}
+
+func toRateSlot(r queries.RateSlotsRow) pay.RateSlot {
+	return pay.RateSlot{Second: r.Second, Taken: int(r.Taken)}
+}
+
+// TakeTurn takes a turn of the named pace if one is free. Otherwise it returns
+// when to return: see pay.Pace.
+func (tx *Tx) TakeTurn(name string, now time.Time, gap time.Duration, waited bool) (mine bool, again time.Time, err error) {
+	row, err := tx.q.LockPace(tx.ctx, name)
+	if err != nil {
+		return false, time.Time{}, wrap("take a turn", err)
+	}
+	next, mine, again := pay.Pace{FreeAt: at(row.FreeAt), QueuedAt: at(row.QueuedAt)}.Take(now, gap, waited)
+	err = tx.q.SetPace(tx.ctx, queries.SetPaceParams{Name: name, FreeAt: ms(next.FreeAt), QueuedAt: ms(next.QueuedAt)})
+	return mine, again, wrap("take a turn", err)
 }

@@ -57,7 +57,7 @@ func (tx *Tx) HasPayment(s pay.Scope, orderNo string) (bool, error) {
 // transaction ends: no payment takes one meanwhile. It comes before everything
 // that the transaction reads.
 func (tx *Tx) LockNumbers(merchantID string) error {
-	return wrap("lock the order numbers of "+merchantID, tx.engine.lockNumbers(tx, merchantID))
+	return wrap("lock the order numbers of "+merchantID, tx.dialect.lockNumbers(tx.ctx, tx.db, merchantID))
 }
 
 // AddRefund stores a new refund, claimed until the given time, or free and due
@@ -116,33 +116,6 @@ func (tx *Tx) MarkRefundSent(c RefundClaim) error {
 	return wrap("mark refund "+c.ID+" as sent", err)
 }
 
-// TakeTurn takes a turn of the named pace, if it is free: the next one is free
-// gap later. Else it says when to come again, having waited: those who come for
-// the first time queue up behind those who wait.
-func (tx *Tx) TakeTurn(name string, now time.Time, gap time.Duration, waited bool) (mine bool, again time.Time, err error) {
-	row, err := tx.q.LockPace(tx.ctx, name)
-	if err != nil {
-		return false, time.Time{}, wrap("take a turn", err)
-	}
-	free, queued := at(row.FreeAt), at(row.QueuedAt)
-	if latest := now.Add(gap); free.After(latest) {
-		free = latest // the clock was set back
-	}
-	switch {
-	case !now.Before(free) && (waited || !now.Before(queued)):
-		mine, free = true, now.Add(gap)
-	case waited:
-		again = free
-	default:
-		if queued = queued.Add(gap); queued.Before(free) {
-			queued = free
-		}
-		again = queued
-	}
-	err = tx.q.SetPace(tx.ctx, queries.SetPaceParams{Name: name, FreeAt: ms(free), QueuedAt: ms(queued)})
-	return mine, again, wrap("take a turn", err)
-}
-
 // RefundClaim is a refund that is due and is ours until the lease ends.
 type RefundClaim struct {
 	pay.Refund
@@ -160,7 +133,7 @@ func (db *DB) ClaimDueRefunds(ctx context.Context, now time.Time, lease time.Dur
 	}
 	var rows []queries.Refund
 	err := db.one(ctx, func(tx *Tx) (err error) {
-		rows, err = tx.engine.claimRefunds(tx, queries.ClaimRefundsParams{
+		rows, err = tx.dialect.claimRefunds(tx.ctx, tx.q, queries.ClaimRefundsParams{
 			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
 			Skip: "|" + strings.Join(skip, "|") + "|",
 		})
