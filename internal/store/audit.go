@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"iter"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -168,12 +167,4 @@ type RepeatedTrade struct {
 // whole record: only ctx bounds it.
 func (db *DB) RepeatedTrades(ctx context.Context, merchantID string) ([]RepeatedTrade, error) {
 	return list(func(r queries.RepeatedTradesRow) RepeatedTrade { return RepeatedTrade(r) })(queries.New(db.engine.reader()).RepeatedTrades(ctx, merchantID))
-}
-
-// Read-only transactions in which every statement sees the same.
-
-func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
-
-func (e *postgresEngine) snapshot() *sql.TxOptions {
-	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
 }

@@ -196,3 +196,16 @@ func toDelivery(d queries.Delivery) Delivery {
 		CreatedAt: at(d.CreatedAt), DueAt: at(d.DueAt), DoneAt: at(d.DoneAt), Lease: d.Lease,
 	}
 }
+
+// receivers lists who has deliveries to come, by stepping from one to the next
+// in the index: it costs as many steps as there are receivers, not rows. The
+// last row is NULL.
+const receivers = `WITH RECURSIVE r (receiver) AS (
+	SELECT MIN(receiver) FROM delivery WHERE claimable_at > 0
+	UNION ALL
+	SELECT (SELECT MIN(d.receiver) FROM delivery d WHERE d.claimable_at > 0 AND d.receiver > r.receiver)
+	FROM r WHERE r.receiver IS NOT NULL)`
+
+const nextOfReceivers = receivers + `
+	SELECT COALESCE(MIN((SELECT MIN(d.claimable_at) FROM delivery d WHERE d.receiver = r.receiver AND d.claimable_at > 0)), 0)
+	FROM r WHERE r.receiver IS NOT NULL AND `

@@ -9,32 +9,40 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// engine is all that differs between the databases.
+// engine is one open database: how it is read, and how changes reach it.
 type engine interface {
+	dialect
 	// reader runs the constant texts, on what is committed.
 	reader() queries.DBTX
 	// pool is for texts made at run time.
 	pool() *sql.DB
-	// snapshot is of a transaction for reading in which all statements see the
-	// same.
-	snapshot() *sql.TxOptions
 
-	// run runs fn in a transaction, under the contract of DB.Tx.
-	run(ctx context.Context, fn func(*Tx) error) error
-	// runOne is run for an fn of a single statement.
-	runOne(ctx context.Context, fn func(*Tx) error) error
+	// run runs w in a transaction, under the contract of DB.Tx.
+	run(ctx context.Context, w work) error
+	// runOne is run for a w of a single statement.
+	runOne(ctx context.Context, w work) error
 	// insertPayment reports false if the id or the order number is taken, or if
 	// the account has an open orphan later than the given one.
 	insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error)
 	// finishAttempt reports false if the lease is somebody else's.
 	finishAttempt(ctx context.Context, f finish) (bool, error)
 
-	lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error)
+	// usable is an error once the database must not be used any more.
+	usable() error
+	close() error
+}
+
+// work is what is done in a transaction, or a single statement that is its own.
+type work func(ctx context.Context, db queries.DBTX) error
+
+// dialect is what the two databases need different statements for.
+type dialect interface {
+	lockPayment(ctx context.Context, q *queries.Queries, p queries.PaymentParams) (queries.Payment, error)
 	// lockNumbers keeps a merchant's order numbers as they are until the
 	// transaction ends.
-	lockNumbers(tx *Tx, merchantID string) error
-	claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error)
-	claimRefunds(tx *Tx, p queries.ClaimRefundsParams) ([]queries.Refund, error)
+	lockNumbers(ctx context.Context, db queries.DBTX, merchantID string) error
+	claimPayments(ctx context.Context, q *queries.Queries, p queries.ClaimPaymentsParams) ([]queries.Payment, error)
+	claimRefunds(ctx context.Context, q *queries.Queries, p queries.ClaimRefundsParams) ([]queries.Refund, error)
 	// claimDeliveries is a text with lease, its end, now, the most of one
 	// receiver, the receivers to skip and the most of all.
 	claimDeliveries() string
@@ -43,9 +51,14 @@ type engine interface {
 	// texts is the argument for a list of texts.
 	texts(list []string) any
 
-	// usable is an error once the database must not be used any more.
-	usable() error
-	close() error
+	// clock is a text that reads the database server's clock, in milliseconds
+	// since 1970.
+	clock() string
+	// slots is a text that reads how many connections the server gives to all, and
+	// how many of these are reserved.
+	slots() string
+	// snapshot is for a read-only transaction in which all statements see the same.
+	snapshot() *sql.TxOptions
 }
 
 func openEngine(ctx context.Context, c Config) (engine, error) {
@@ -63,16 +76,3 @@ var errAddress = errors.New("store: the database's address must be sqlite:PATH o
 func isPostgres(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
-
-// receivers lists who has deliveries to come, by stepping from one to the next
-// in the index: it costs as many steps as there are receivers, not rows. The
-// last row is NULL.
-const receivers = `WITH RECURSIVE r (receiver) AS (
-	SELECT MIN(receiver) FROM delivery WHERE claimable_at > 0
-	UNION ALL
-	SELECT (SELECT MIN(d.receiver) FROM delivery d WHERE d.claimable_at > 0 AND d.receiver > r.receiver)
-	FROM r WHERE r.receiver IS NOT NULL)`
-
-const nextOfReceivers = receivers + `
-	SELECT COALESCE(MIN((SELECT MIN(d.claimable_at) FROM delivery d WHERE d.receiver = r.receiver AND d.claimable_at > 0)), 0)
-	FROM r WHERE r.receiver IS NOT NULL AND `

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -22,12 +21,8 @@ func (db *DB) TryWrite(ctx context.Context) error {
 // Clock returns the time by the database's server; for SQLite that is this
 // machine's.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
-	text := "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-	if strings.HasPrefix(db.config.DSN, "sqlite:") {
-		text = "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
-	}
 	var now int64
-	err := db.pool().QueryRowContext(ctx, text).Scan(&now)
+	err := db.pool().QueryRowContext(ctx, db.clock()).Scan(&now)
 	return at(now), wrap("read the clock", err)
 }
 

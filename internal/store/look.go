@@ -22,8 +22,8 @@ type look struct {
 	end     func() error
 }
 
-func (l *look) run(context.Context, func(*Tx) error) error    { return ErrReadOnly }
-func (l *look) runOne(context.Context, func(*Tx) error) error { return ErrReadOnly }
+func (l *look) run(context.Context, work) error    { return ErrReadOnly }
+func (l *look) runOne(context.Context, work) error { return ErrReadOnly }
 func (l *look) insertPayment(context.Context, queries.Payment, int64) (bool, error) {
 	return false, ErrReadOnly
 }

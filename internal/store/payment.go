@@ -125,7 +125,7 @@ func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Du
 	}
 	var rows []queries.Payment
 	err := db.one(ctx, func(tx *Tx) (err error) {
-		rows, err = tx.engine.claimPayments(tx, queries.ClaimPaymentsParams{
+		rows, err = tx.dialect.claimPayments(tx.ctx, tx.q, queries.ClaimPaymentsParams{
 			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
 			Skip: "|" + strings.Join(skip, "|") + "|",
 		})

@@ -23,6 +23,7 @@ const overtakeAfter = time.Second
 // postgresEngine commits creations and finished attempts in groups; everything
 // else is a transaction of its caller's.
 type postgresEngine struct {
+	postgresDialect
 	db       *sql.DB
 	payments *group[*insertion]
 	finishes *group[*finishing]
@@ -51,13 +52,16 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 func (e *postgresEngine) reader() queries.DBTX { return e.db }
 func (e *postgresEngine) pool() *sql.DB        { return e.db }
 
+// A PostgreSQL server looks after its files itself.
+func (e *postgresEngine) usable() error { return nil }
+
 func (e *postgresEngine) close() error {
 	e.payments.close()
 	e.finishes.close()
 	return e.db.Close()
 }
 
-func (e *postgresEngine) run(ctx context.Context, fn func(*Tx) error) error {
+func (e *postgresEngine) run(ctx context.Context, w work) error {
 	// The caller's end may undo what was done. It must not cut off COMMIT, whose
 	// outcome would then be unknown.
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
@@ -66,7 +70,7 @@ func (e *postgresEngine) run(ctx context.Context, fn func(*Tx) error) error {
 	defer cancel()
 	const tries = 5
 	for try := 1; ; try++ {
-		err := e.try(bound, whole, fn)
+		err := e.try(bound, whole, w)
 		var e *pgconn.PgError
 		again := errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
 		if !again || try == tries {
@@ -75,7 +79,7 @@ func (e *postgresEngine) run(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-func (e *postgresEngine) try(bound, whole context.Context, fn func(*Tx) error) error {
+func (e *postgresEngine) try(bound, whole context.Context, w work) error {
 	conn, err := e.db.Conn(bound)
 	if err != nil {
 		return fmt.Errorf("store: connect: %w", err)
@@ -86,7 +90,7 @@ func (e *postgresEngine) try(bound, whole context.Context, fn func(*Tx) error) e
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer tx.Rollback()
-	if err := fn(&Tx{ctx: bound, db: tx, q: queries.New(tx), engine: e}); err != nil {
+	if err := w(bound, tx); err != nil {
 		return err
 	}
 	if err := whole.Err(); err != nil {
@@ -95,14 +99,12 @@ func (e *postgresEngine) try(bound, whole context.Context, fn func(*Tx) error) e
 	return unknown(tx.Commit())
 }
 
-func (e *postgresEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
+func (e *postgresEngine) runOne(ctx context.Context, w work) error {
 	bound, cancel := context.WithTimeout(ctx, e.deadline)
 	defer cancel()
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
 	defer cancel()
-	return e.alone(bound, func(conn *sql.Conn) error {
-		return fn(&Tx{ctx: whole, db: conn, q: queries.New(conn), engine: e})
-	})
+	return e.alone(bound, func(conn *sql.Conn) error { return w(whole, conn) })
 }
 
 // alone runs a statement that is its own transaction. Nothing is in doubt
@@ -114,52 +116,6 @@ func (e *postgresEngine) alone(ctx context.Context, statement func(*sql.Conn) er
 	}
 	defer conn.Close()
 	return unavailable(unknown(statement(conn)))
-}
-
-func (e *postgresEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error) {
-	return tx.q.PaymentLocking(tx.ctx, queries.PaymentLockingParams(p))
-}
-
-// numbers is the class of the advisory locks on merchants' order numbers.
-const numbers = "7041960"
-
-// lockNumbers waits for the creations of payments that are under way, and lets
-// none begin. See insertPayments.
-func (e *postgresEngine) lockNumbers(tx *Tx, merchantID string) error {
-	_, err := tx.db.ExecContext(tx.ctx, "SELECT pg_advisory_xact_lock("+numbers+", hashtext($1))", merchantID)
-	return err
-}
-
-func (e *postgresEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
-	return tx.q.ClaimPaymentsLocking(tx.ctx, queries.ClaimPaymentsLockingParams(p))
-}
-
-func (e *postgresEngine) claimRefunds(tx *Tx, p queries.ClaimRefundsParams) ([]queries.Refund, error) {
-	return tx.q.ClaimRefundsLocking(tx.ctx, queries.ClaimRefundsLockingParams(p))
-}
-
-func (e *postgresEngine) claimDeliveries() string {
-	return receivers + `, due AS (
-		SELECT d.merchant_id, d.id FROM r CROSS JOIN LATERAL (
-			SELECT merchant_id, id, claimable_at FROM delivery
-			WHERE receiver = r.receiver AND claimable_at > 0 AND claimable_at <= $3
-			ORDER BY claimable_at LIMIT $4 FOR UPDATE SKIP LOCKED) d
-		WHERE r.receiver <> ALL ($5::text[])
-		ORDER BY d.claimable_at LIMIT $6)
-	UPDATE delivery SET lease = $1, claimable_at = $2
-	FROM due WHERE delivery.merchant_id = due.merchant_id AND delivery.id = due.id
-	RETURNING ` + deliveryColumns
-}
-
-func (e *postgresEngine) nextDelivery() string {
-	return nextOfReceivers + "r.receiver <> ALL ($1::text[])"
-}
-
-func (e *postgresEngine) texts(list []string) any {
-	if list == nil {
-		return []string{} // nil would be NULL, which nothing compares with
-	}
-	return list
 }
 
 // unknown marks the error of a statement that is its own transaction, or of

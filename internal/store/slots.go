@@ -1,9 +1,6 @@
 package store
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // Slots are a PostgreSQL server's connections.
 type Slots struct {
@@ -15,11 +12,6 @@ type Slots struct {
 // bounds, which are not seen.
 func (db *DB) Slots(ctx context.Context) (Slots, error) {
 	var s Slots
-	if strings.HasPrefix(db.config.DSN, "sqlite:") {
-		return s, nil
-	}
-	const text = `SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int +
-		COALESCE(current_setting('reserved_connections', true)::int, 0)`
-	err := db.pool().QueryRowContext(ctx, text).Scan(&s.Server, &s.Reserved)
+	err := db.pool().QueryRowContext(ctx, db.slots()).Scan(&s.Server, &s.Reserved)
 	return s, wrap("ask for the server's connections", err)
 }

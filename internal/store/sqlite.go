@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -25,6 +24,7 @@ const sqliteReaders = 8
 // sqliteEngine is one file with one writer, which commits in groups, and a pool
 // of readers.
 type sqliteEngine struct {
+	sqliteDialect
 	writers, readers *sql.DB // writers has a single connection
 	conn             *sql.Conn
 	write            *prepared
@@ -155,18 +155,16 @@ func (e *sqliteEngine) close() error {
 	return errors.Join(errs...)
 }
 
-func (e *sqliteEngine) run(ctx context.Context, fn func(*Tx) error) error {
-	return e.do(ctx, false, fn)
-}
+func (e *sqliteEngine) usable() error { return e.stop.err() }
 
-func (e *sqliteEngine) runOne(ctx context.Context, fn func(*Tx) error) error {
-	return e.do(ctx, true, fn)
-}
+func (e *sqliteEngine) run(ctx context.Context, w work) error { return e.do(ctx, false, w) }
+
+func (e *sqliteEngine) runOne(ctx context.Context, w work) error { return e.do(ctx, true, w) }
 
 func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error) {
 	var n int64
-	err := e.runOne(ctx, func(tx *Tx) error {
-		done, err := tx.db.ExecContext(tx.ctx, insertPaymentText, append(paymentFields(&p), orphansSeen)...)
+	err := e.runOne(ctx, func(ctx context.Context, db queries.DBTX) error {
+		done, err := db.ExecContext(ctx, insertPaymentText, append(paymentFields(&p), orphansSeen)...)
 		if err == nil {
 			n, err = done.RowsAffected()
 		}
@@ -188,54 +186,14 @@ var insertPaymentText = func() string {
 
 func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error) {
 	var n int64
-	err := e.run(ctx, func(tx *Tx) (err error) {
-		if n, err = tx.q.FinishDelivery(tx.ctx, f.delivery); err != nil {
+	err := e.run(ctx, func(ctx context.Context, db queries.DBTX) (err error) {
+		q := queries.New(db)
+		if n, err = q.FinishDelivery(ctx, f.delivery); err != nil {
 			return err
 		}
-		return tx.q.AddAttempt(tx.ctx, f.attempt)
+		return q.AddAttempt(ctx, f.attempt)
 	})
 	return n > 0, err
-}
-
-// One writer has no need of locks.
-
-func (e *sqliteEngine) lockNumbers(*Tx, string) error { return nil }
-
-func (e *sqliteEngine) lockPayment(tx *Tx, p queries.PaymentParams) (queries.Payment, error) {
-	return tx.q.Payment(tx.ctx, p)
-}
-
-func (e *sqliteEngine) claimPayments(tx *Tx, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
-	return tx.q.ClaimPayments(tx.ctx, p)
-}
-
-func (e *sqliteEngine) claimRefunds(tx *Tx, p queries.ClaimRefundsParams) ([]queries.Refund, error) {
-	return tx.q.ClaimRefunds(tx.ctx, p)
-}
-
-func (e *sqliteEngine) claimDeliveries() string {
-	return receivers + `
-	UPDATE delivery SET lease = $1, claimable_at = $2
-	WHERE rowid IN (
-		SELECT d.rowid FROM r JOIN delivery d ON d.rowid IN (
-			SELECT e.rowid FROM delivery e WHERE e.receiver = r.receiver AND e.claimable_at > 0 AND e.claimable_at <= $3
-			ORDER BY e.claimable_at LIMIT $4)
-		WHERE r.receiver NOT IN (SELECT value FROM json_each($5))
-		ORDER BY d.claimable_at LIMIT $6)
-	AND +claimable_at <= $3
-	RETURNING ` + deliveryColumns
-}
-
-func (e *sqliteEngine) nextDelivery() string {
-	return nextOfReceivers + "r.receiver NOT IN (SELECT value FROM json_each($1))"
-}
-
-func (e *sqliteEngine) texts(list []string) any {
-	if list == nil {
-		list = []string{}
-	}
-	text, _ := json.Marshal(list) // of strings: cannot fail
-	return string(text)
 }
 
 // refused reports whether err is a statement's own failure, which leaves the

@@ -5,14 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-
-	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // job is a change that waits for SQLite's writer.
 type job struct {
 	ctx    context.Context
-	fn     func(*Tx) error
+	work   work
 	single bool // one statement, which undoes itself if it fails
 
 	hold     hold
@@ -27,12 +25,12 @@ type job struct {
 // to its deadline: a commit that is not answered by then is ErrOutcomeUnknown,
 // and not tried again. Its function is always waited for, since it writes what
 // the caller reads; its next statement fails then.
-func (e *sqliteEngine) do(ctx context.Context, single bool, fn func(*Tx) error) error {
+func (e *sqliteEngine) do(ctx context.Context, single bool, w work) error {
 	bound, cancel := context.WithTimeout(ctx, e.deadline)
 	defer cancel()
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
 	defer cancel()
-	j := &job{ctx: ctx, fn: fn, single: single, left: make(chan struct{}), done: make(chan struct{})}
+	j := &job{ctx: ctx, work: w, single: single, left: make(chan struct{}), done: make(chan struct{})}
 	if err := e.jobs.hand(bound, j); err != nil {
 		return unavailable(err)
 	}
@@ -192,8 +190,7 @@ func (e *sqliteEngine) call(j *job) {
 	}()
 	// Without the caller's context: SQLite would answer its end by undoing
 	// everybody's work.
-	db := attended{e.write, &j.hold}
-	j.err = j.fn(&Tx{ctx: context.WithoutCancel(j.ctx), db: db, q: queries.New(db), engine: e})
+	j.err = j.work(context.WithoutCancel(j.ctx), attended{e.write, &j.hold})
 }
 
 // attended runs the statements of a change as long as its caller waits for it.

@@ -46,8 +46,8 @@ func openForCommit(t *testing.T) (*DB, *sqliteEngine) {
 var errOwn = errors.New("own")
 
 // event is a job that adds an event of a kind; "own" fails after that.
-func event(ctx context.Context, n int, kind string) *job {
-	return &job{ctx: ctx, done: make(chan struct{}), fn: func(tx *Tx) error {
+func event(ctx context.Context, db *DB, n int, kind string) *job {
+	return &job{ctx: ctx, done: make(chan struct{}), work: db.work(func(tx *Tx) error {
 		err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Kind: kind})
 		if kind == "panic" {
 			panic(kind)
@@ -56,7 +56,7 @@ func event(ctx context.Context, n int, kind string) *job {
 			return errOwn
 		}
 		return err
-	}}
+	})}
 }
 
 func TestInAGroupEachFailureIsItsOwn(t *testing.T) {
@@ -85,7 +85,7 @@ func TestInAGroupEachFailureIsItsOwn(t *testing.T) {
 				if kind == "ended" {
 					ctx = ended
 				}
-				batch = append(batch, event(ctx, i, kind))
+				batch = append(batch, event(ctx, db, i, kind))
 			}
 			e.commit(batch)
 			for i, kind := range strings.Fields(c.kinds) {
@@ -119,11 +119,11 @@ func TestAFullDiskFailsCleanly(t *testing.T) {
 		t.Fatal(err)
 	}
 	large := func(n int) *job {
-		return &job{ctx: t.Context(), done: make(chan struct{}), single: n%2 == 0, fn: func(tx *Tx) error {
+		return &job{ctx: t.Context(), done: make(chan struct{}), single: n%2 == 0, work: db.work(func(tx *Tx) error {
 			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Detail: strings.Repeat("x", 20_000)})
-		}}
+		})}
 	}
-	batch := []*job{event(t.Context(), 100, "ok"), large(1), event(t.Context(), 101, "ok"), large(2), event(t.Context(), 102, "ok")}
+	batch := []*job{event(t.Context(), db, 100, "ok"), large(1), event(t.Context(), db, 101, "ok"), large(2), event(t.Context(), db, 102, "ok")}
 	e.commit(batch)
 	stored := 0
 	for _, j := range batch {

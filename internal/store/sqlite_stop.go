@@ -56,11 +56,6 @@ func (s *stopper) err() error {
 // and asks nobody.
 func (db *DB) Stopped() error { return db.usable() }
 
-func (e *sqliteEngine) usable() error { return e.stop.err() }
-
-// A PostgreSQL server looks after its files itself.
-func (e *postgresEngine) usable() error { return nil }
-
 // stop logs the reason and refuses every later call. The first reason stays.
 func (s *stopper) stop(reason string) {
 	s.once.Do(func() {

@@ -120,7 +120,7 @@ func failSyncs(t *testing.T, dir, what string) {
 		saw(change("under way", 10))
 	case "group":
 		deny(t, "", syscall.SYS_FSYNC, syscall.SYS_FDATASYNC)
-		batch := []*job{event(t.Context(), 1, "ok"), event(t.Context(), 2, "ok"), event(t.Context(), 3, "ok")}
+		batch := []*job{event(t.Context(), db, 1, "ok"), event(t.Context(), db, 2, "ok"), event(t.Context(), db, 3, "ok")}
 		e.commit(batch)
 		for _, j := range batch {
 			saw(j.err)

@@ -11,13 +11,13 @@ import (
 // Tx is a transaction. Its methods must not be called at the same time, nor
 // after the function that it was given to has returned.
 type Tx struct {
-	ctx    context.Context
-	db     queries.DBTX
-	q      *queries.Queries
-	engine engine
-	now    func() time.Time
-	token  func() string
-	seal   sealer
+	ctx     context.Context
+	db      queries.DBTX
+	q       *queries.Queries
+	dialect dialect
+	now     func() time.Time
+	token   func() string
+	seal    sealer
 }
 
 // Tx runs fn in a transaction that is committed if fn returns nil and undone
@@ -26,19 +26,28 @@ type Tx struct {
 // changes wait while it runs, so it must not wait for anything, least of all
 // for another method of the DB.
 func (db *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
-	return db.noted(db.run(ctx, func(tx *Tx) error {
-		tx.now, tx.token, tx.seal = db.config.Now, db.config.Token, db.seal
-		return fn(tx)
-	}))
+	return db.noted(db.run(ctx, db.work(fn)))
 }
 
 // one runs fn, which makes a single statement: it is its own transaction.
-func (db *DB) one(ctx context.Context, fn func(*Tx) error) error { return db.noted(db.runOne(ctx, fn)) }
+func (db *DB) one(ctx context.Context, fn func(*Tx) error) error {
+	return db.noted(db.runOne(ctx, db.work(fn)))
+}
+
+// work is fn on a transaction of this database.
+func (db *DB) work(fn func(*Tx) error) work {
+	return func(ctx context.Context, conn queries.DBTX) error {
+		return fn(&Tx{
+			ctx: ctx, db: conn, q: queries.New(conn), dialect: db.engine,
+			now: db.config.Now, token: db.config.Token, seal: db.seal,
+		})
+	}
+}
 
 // Payment returns one payment or ErrNotFound, locked against other writers
 // until the transaction ends.
 func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) {
-	row, err := tx.engine.lockPayment(tx, queries.PaymentParams{MerchantID: merchantID, ID: id})
+	row, err := tx.dialect.lockPayment(tx.ctx, tx.q, queries.PaymentParams{MerchantID: merchantID, ID: id})
 	return toPayment(row), notFound(err)
 }
 
