@@ -73,6 +73,10 @@ var rooms = []room{
 
 	{dir: "internal/config", ours: []string{"internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/pay"}, libs: []string{"github.com/pelletier/go-toml/v2"}},
 	{dir: "internal/server", ours: []string{"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/wallet"}},
+	{dir: "internal/operator", ours: []string{"internal/store", "internal/pay"}},
+	{dir: "internal/doctor", ours: []string{
+		"internal/config", "internal/operator", "internal/outbound", "internal/server", "internal/store", "internal/terminal",
+		"internal/wallet", "internal/pay"}},
 	{dir: "internal/sandbox", ours: []string{".", "internal/server", "internal/config", "internal/demo", "internal/simulator", "internal/outbound", "internal/store", "internal/wallet", "internal/pay", "internal/wire/*"}},
 
 	{dir: "internal/simulator", ours: []string{"internal/wire/*"}, libs: []string{"golang.org/x"}, strict: true},

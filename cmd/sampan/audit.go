@@ -11,6 +11,7 @@ import (
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
@@ -27,7 +28,7 @@ const auditShown = 1000
 // Run audits the books, while the gateway may be serving, and is an error if
 // they are not in order.
 func (cmd auditCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		var shown []gateway.Difference
 		out := json.NewEncoder(terminal.ForMachines(e.stdout))
 		audit := gateway.Audit{
@@ -102,7 +103,7 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 	printf(w, "looked at %s of %s: %s, %s, %s, %s\n", several(r.Payments, "payment"), several(r.Merchants, "merchant"),
 		several(r.Refunds, "refund"), several(r.Movements, "movement"), several(r.Events, "event"), several(r.Deliveries, "notification"))
 	for _, s := range r.Orphans {
-		printf(w, "not in the books: %s/%s: %s\n", s.MerchantID, s.AccountID, orphanSum(s))
+		printf(w, "not in the books: %s/%s: %s\n", s.MerchantID, s.AccountID, operator.OrphanSum(s))
 	}
 	if r.Differences == 0 {
 		fmt.Fprintln(w, "✔ the books are in order")

@@ -25,7 +25,7 @@ type deliveryListCmd struct {
 
 // Run lists deliveries.
 func (cmd deliveryListCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		list, err := o.Deliveries(e.ctx, store.DeliveryFilter{
 			MerchantID: cmd.Merchant, PaymentID: cmd.Payment, State: store.DeliveryState(cmd.State), Limit: cmd.Limit,
 		})
@@ -41,7 +41,7 @@ func (cmd deliveryListCmd) Run(e *env) error {
 }
 
 // nextAttempt tells when a notification is sent again.
-func (o operator) nextAttempt(d store.Delivery) string {
+func (o deployment) nextAttempt(d store.Delivery) string {
 	if d.State != store.DeliveryDue {
 		return "-"
 	}
@@ -59,7 +59,7 @@ type deliveryShowCmd struct{ deliveryRef }
 
 // Run shows the notification as it is sent, and the attempts.
 func (cmd deliveryShowCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		found, err := o.Deliveries(e.ctx, store.DeliveryFilter{MerchantID: cmd.Merchant, ID: cmd.Delivery, Limit: 1})
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ type deliveryResendCmd struct{ deliveryRef }
 
 // Run makes the delivery due now; a running server sends it within seconds.
 func (cmd deliveryResendCmd) Run(e *env) error {
-	return cmd.change(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o deployment) error {
 		switch err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery, time.Now()); {
 		case errors.Is(err, store.ErrExists):
 			return fmt.Errorf("delivery %s is still being sent by its plan; show tells when", cmd.Delivery)

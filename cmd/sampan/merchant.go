@@ -62,7 +62,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return cmd.change(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o deployment) error {
 		if cmd.NotifyURL != "" {
 			rules := outbound.Rules{Ports: o.Delivery.Ports, Allow: o.Delivery.Allow}
 			if err := rules.CheckURL(cmd.NotifyURL); err != nil {
@@ -112,7 +112,7 @@ func (cmd merchantAddStoreCmd) Run(e *env) error {
 	if !fourDigits.MatchString(cmd.MCC) {
 		return fmt.Errorf("--mcc %q: must be four digits", cmd.MCC)
 	}
-	return cmd.change(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o deployment) error {
 		c, err := o.Credential(e.ctx, cmd.AppCode)
 		if err != nil {
 			return fmt.Errorf("--app-code: %w", err)
@@ -133,7 +133,7 @@ type merchantListCmd struct{ configFlag }
 
 // Run lists all merchants.
 func (cmd merchantListCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		merchants, err := o.Merchants(e.ctx)
 		if err != nil {
 			return err

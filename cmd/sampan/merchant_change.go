@@ -33,10 +33,10 @@ func (cmd merchantSetCmd) Run(e *env) error {
 	if cmd.MaxAge != nil && (*cmd.MaxAge < 0 || *cmd.MaxAge%time.Second != 0) {
 		return errors.New("--max-age: must be in whole seconds, as 90s or 10m, or 0 for any")
 	}
-	return cmd.change(e.ctx, func(o operator) error { return cmd.set(e, o, hosts) })
+	return cmd.change(e.ctx, func(o deployment) error { return cmd.set(e, o, hosts) })
 }
 
-func (cmd merchantSetCmd) set(e *env, o operator, hosts []string) error {
+func (cmd merchantSetCmd) set(e *env, o deployment, hosts []string) error {
 	if cmd.ReturnHosts != nil {
 		if err := o.SetReturnHosts(e.ctx, cmd.AppCode, hosts); err != nil {
 			return err
@@ -108,7 +108,7 @@ type merchantRotateKeyCmd struct {
 
 // Run draws a new client key and prints it once.
 func (cmd merchantRotateKeyCmd) Run(e *env) error {
-	return cmd.change(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o deployment) error {
 		key := pay.Secret(newCode(16))
 		if err := o.SetClientKey(e.ctx, cmd.AppCode, key); err != nil {
 			return err

@@ -30,7 +30,7 @@ func (p merchantPart) set(e *env, d pay.Disabling) error {
 	case appCodeAlone && (d.KeepLinks || d.StopRefunds):
 		return errors.New("--links and --refunds: belong to a merchant or a store; a disabled app code is refused everything")
 	}
-	return p.change(e.ctx, func(o operator) error {
+	return p.change(e.ctx, func(o deployment) error {
 		what := "merchant " + p.Merchant
 		var err error
 		switch {

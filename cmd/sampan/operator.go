@@ -17,9 +17,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// operator is an open database with its configuration, for the commands of the
+// deployment is an open database with its configuration, for the commands of the
 // people who run a deployment.
-type operator struct {
+type deployment struct {
 	*store.DB
 	config.Config
 }
@@ -32,27 +32,27 @@ type configFlag struct {
 // openDatabase is store.Open or store.OpenReadOnly.
 type openDatabase func(context.Context, store.Config) (*store.DB, error)
 
-func openOperator(ctx context.Context, c config.Config, open openDatabase) (operator, error) {
+func openOperator(ctx context.Context, c config.Config, open openDatabase) (deployment, error) {
 	db, err := open(ctx, c.StoreConfig(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		return operator{}, err
+		return deployment{}, err
 	}
-	return operator{DB: db, Config: c}, nil
+	return deployment{DB: db, Config: c}, nil
 }
 
 // look runs fn, which only reads, on the database of the configuration file. It
 // creates, changes and locks nothing.
-func (f configFlag) look(ctx context.Context, fn func(operator) error) error {
+func (f configFlag) look(ctx context.Context, fn func(deployment) error) error {
 	return f.open(ctx, store.OpenReadOnly, fn)
 }
 
 // change runs fn on the database of the configuration file, which must have the
 // schema that this program knows.
-func (f configFlag) change(ctx context.Context, fn func(operator) error) error {
+func (f configFlag) change(ctx context.Context, fn func(deployment) error) error {
 	return f.open(ctx, store.Open, fn)
 }
 
-func (f configFlag) open(ctx context.Context, open openDatabase, fn func(operator) error) error {
+func (f configFlag) open(ctx context.Context, open openDatabase, fn func(deployment) error) error {
 	c, err := config.Read(f.Config)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -33,7 +34,7 @@ func (cmd orphanListCmd) Run(e *env) error {
 	if s, ok := state[cmd.State]; ok {
 		filter.State = s
 	}
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		list, err := o.Orphans(e.ctx, filter)
 		if err != nil {
 			return err
@@ -41,7 +42,7 @@ func (cmd orphanListCmd) Run(e *env) error {
 		rows := [][]string{{"NUMBER", "ACCOUNT", "WHAT", "AMOUNT", "TRADE", "BUYER", "NOTICED", "STATE"}}
 		for _, r := range list {
 			rows = append(rows, []string{
-				r.Number, r.AccountID, cameOrWent(r), orphanAmount(r), r.TradeNo, orDash(r.BuyerID), when(r.NoticedAt, o.Location), string(r.State),
+				r.Number, r.AccountID, operator.CameOrWent(r), operator.OrphanAmount(r), r.TradeNo, orDash(r.BuyerID), when(r.NoticedAt, o.Location), string(r.State),
 			})
 		}
 		return table(e.stdout, rows)
@@ -55,7 +56,7 @@ type orphanShowCmd struct {
 
 // Run shows orphans with the wallet's messages.
 func (cmd orphanShowCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		found, err := o.orphansOf(e.ctx, cmd.Number)
 		if err != nil {
 			return err
@@ -93,7 +94,7 @@ func (cmd orphanSettleCmd) Run(e *env) error {
 	if strings.TrimSpace(cmd.Note) == "" || len(cmd.Note) > 1000 {
 		return errors.New("--note must say what was done about the money, in 1000 bytes at most")
 	}
-	return cmd.change(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o deployment) error {
 		found, err := o.orphansOf(e.ctx, cmd.Number)
 		if err != nil {
 			return err
@@ -116,14 +117,14 @@ func (cmd orphanSettleCmd) Run(e *env) error {
 			if err := gateway.SettleElsewhere(e.ctx, o.DB, r, time.Now(), cmd.Note); err != nil {
 				return err
 			}
-			printf(e.stdout, "%s, %s under trade %s: settled elsewhere\n", r.Number, orphanAmount(r), r.TradeNo)
+			printf(e.stdout, "%s, %s under trade %s: settled elsewhere\n", r.Number, operator.OrphanAmount(r), r.TradeNo)
 		}
 		return nil
 	})
 }
 
 // orphansOf lists the orphans of a number: none if it has not our form.
-func (o operator) orphansOf(ctx context.Context, number string) ([]pay.Orphan, error) {
+func (o deployment) orphansOf(ctx context.Context, number string) ([]pay.Orphan, error) {
 	if len(number) != 26 || strings.Trim(number, "0123456789") != "" {
 		return nil, nil
 	}
@@ -131,9 +132,9 @@ func (o operator) orphansOf(ctx context.Context, number string) ([]pay.Orphan, e
 }
 
 // showOrphan prints what there is to know of an orphan but its message.
-func (o operator) showOrphan(w io.Writer, r pay.Orphan) {
+func (o deployment) showOrphan(w io.Writer, r pay.Orphan) {
 	printf(w, "orphan    %s\nmerchant  %s, through the account %s\namount    %s, %s%s\n",
-		r.Number, r.MerchantID, r.AccountID, orphanAmount(r), cameOrWent(r), ifAny(" as ", r.RefundID))
+		r.Number, r.MerchantID, r.AccountID, operator.OrphanAmount(r), operator.CameOrWent(r), ifAny(" as ", r.RefundID))
 	printf(w, "trade     %s%s, %s by the wallet's clock\nnoticed   %s, next look %s\n",
 		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, o.Location), when(r.NoticedAt, o.Location), when(r.DueAt, o.Location))
 	if r.State == pay.OrphanOpen {
@@ -142,31 +143,4 @@ func (o operator) showOrphan(w io.Writer, r pay.Orphan) {
 	}
 	printf(w, "state     %s since %s, by %s%s\nnote      %s\n",
 		r.State, when(r.SettledAt, o.Location), r.SettledBy, ifAny(", with the order ", r.PaymentID), orDash(r.Note))
-}
-
-func cameOrWent(r pay.Orphan) string {
-	if r.IsRefund() {
-		return "went back"
-	}
-	return "came in"
-}
-
-// orphanAmount is an orphan's amount for people: a wallet need not say that of a refund.
-func orphanAmount(r pay.Orphan) string {
-	if r.Amount.Currency == "" {
-		return "an amount that the wallet did not say"
-	}
-	return r.Amount.String()
-}
-
-// orphanSum is what an account's open orphans come to, for people.
-func orphanSum(s store.OrphanSum) string {
-	what, amount := "came in", s.Amount.String()
-	if s.Back {
-		what = "went back"
-	}
-	if s.Amount.Currency == "" {
-		amount = "amounts that the wallet did not say"
-	}
-	return fmt.Sprintf("%s open: %s %s under numbers that no order has", several(s.Orphans, "orphan"), amount, what)
 }

@@ -24,7 +24,7 @@ type paymentShowCmd struct {
 // Run shows every payment that has the number: merchants choose their numbers by
 // themselves, so several may have the same.
 func (cmd paymentShowCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		found, err := o.find(e.ctx, cmd.Number, cmd.Merchant)
 		if err != nil {
 			return err
@@ -56,7 +56,7 @@ func (cmd paymentShowCmd) Run(e *env) error {
 
 // find looks a number up: as a syssn, whose digits name its merchant, else as a
 // merchant's own.
-func (o operator) find(ctx context.Context, number, merchantID string) ([]pay.Payment, error) {
+func (o deployment) find(ctx context.Context, number, merchantID string) ([]pay.Payment, error) {
 	if len(number) == 26 && strings.Trim(number, "0123456789") == "" {
 		p, err := o.bySyssn(ctx, number[8:14], number)
 		if !errors.Is(err, store.ErrNotFound) {
@@ -88,7 +88,7 @@ func (o operator) find(ctx context.Context, number, merchantID string) ([]pay.Pa
 	return found, nil
 }
 
-func (o operator) bySyssn(ctx context.Context, merchantID, id string) (pay.Payment, error) {
+func (o deployment) bySyssn(ctx context.Context, merchantID, id string) (pay.Payment, error) {
 	p, err := o.Payment(ctx, merchantID, id)
 	if !errors.Is(err, store.ErrNotFound) {
 		return p, err
@@ -100,7 +100,7 @@ func (o operator) bySyssn(ctx context.Context, merchantID, id string) (pay.Payme
 	return o.Payment(ctx, merchantID, r.PaymentID)
 }
 
-func (o operator) byOrderNo(ctx context.Context, s pay.Scope, number string) (pay.Payment, error) {
+func (o deployment) byOrderNo(ctx context.Context, s pay.Scope, number string) (pay.Payment, error) {
 	p, err := o.PaymentByOrderNo(ctx, s, number)
 	if !errors.Is(err, store.ErrNotFound) {
 		return p, err
@@ -113,7 +113,7 @@ func (o operator) byOrderNo(ctx context.Context, s pay.Scope, number string) (pa
 }
 
 // scopes lists the scopes of a merchant's order numbers.
-func (o operator) scopes(ctx context.Context, merchantID string) (all []pay.Scope, err error) {
+func (o deployment) scopes(ctx context.Context, merchantID string) (all []pay.Scope, err error) {
 	credentials, err := o.Credentials(ctx, merchantID)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (o operator) scopes(ctx context.Context, merchantID string) (all []pay.Scop
 }
 
 // show prints what there is to know of a payment.
-func (o operator) show(ctx context.Context, w io.Writer, p pay.Payment) error {
+func (o deployment) show(ctx context.Context, w io.Writer, p pay.Payment) error {
 	movements, err := o.Movements(ctx, p.MerchantID, p.ID)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (cmd walletAddCmd) Run(e *env) error {
 	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: outbound.Plain(outbound.Limits{}), Now: time.Now}); err != nil {
 		return err
 	}
-	return cmd.change(e.ctx, func(o operator) error {
+	return cmd.change(e.ctx, func(o deployment) error {
 		if _, err := o.Merchant(e.ctx, cmd.Merchant); err != nil {
 			return fmt.Errorf("--merchant %s: %w", cmd.Merchant, err)
 		}
@@ -134,7 +134,7 @@ type walletEnableCmd struct{ walletPart }
 func (cmd walletEnableCmd) Run(e *env) error { return cmd.set(e, false) }
 
 func (p walletPart) set(e *env, disabled bool) error {
-	return p.change(e.ctx, func(o operator) error {
+	return p.change(e.ctx, func(o deployment) error {
 		if err := o.SetWalletAccountDisabled(e.ctx, p.Merchant, p.ID, disabled); err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ type walletListCmd struct {
 
 // Run lists the accounts; secrets by name only.
 func (cmd walletListCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o operator) error {
+	return cmd.look(e.ctx, func(o deployment) error {
 		accounts, err := o.WalletAccounts(e.ctx, cmd.Merchant)
 		if err != nil {
 			return err

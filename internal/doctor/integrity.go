@@ -1,8 +1,9 @@
-package main
+package doctor
 
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store"
@@ -10,34 +11,34 @@ import (
 
 // integrity looks whether SQLite's file is one whole database, and reports
 // whether it is: in a moment, or with --deep every page and every index.
-func (d *doctor) integrity() bool {
+func (d *checkup) integrity() bool {
 	const what = "integrity"
-	if !isSQLite(d.Database) {
-		if d.deep {
-			d.doubt(what, "a PostgreSQL server checks its own files", "pg_amcheck checks them from outside")
+	if !strings.HasPrefix(d.Database, "sqlite:") {
+		if d.Deep {
+			d.warn(what, "a PostgreSQL server checks its own files", "pg_amcheck checks them from outside")
 		}
 		return true
 	}
 	how, ctx, cancel := store.Ends, d.ctx, context.CancelFunc(func() {})
-	if d.deep {
+	if d.Deep {
 		how = store.Everything
 	} else {
 		ctx, cancel = d.within()
 	}
 	defer cancel()
 	began := d.now()
-	done := waiting(d.stderr, "checking every page and index")
+	done := d.Waiting("checking every page and index")
 	err := store.CheckSQLite(ctx, d.Database, how)
 	done()
 	switch {
 	case errors.Is(err, store.ErrDamaged):
-		d.bad(what, err.Error(), `stop serve, keep the file with its -wal and -shm, and restore a backup: docs/operating.md, "A damaged database"`)
+		d.wrong(what, err.Error(), `stop serve, keep the file with its -wal and -shm, and restore a backup: docs/operating.md, "A damaged database"`)
 		return false
 	case err != nil && ctx.Err() != nil:
-		d.doubt(what, "could not be checked in time", "")
+		d.warn(what, "could not be checked in time", "")
 	case err != nil:
-		d.bad(what, err.Error(), "")
-	case d.deep:
+		d.wrong(what, err.Error(), "")
+	case d.Deep:
 		d.good(what, "every page and every index is as it should be (%v)", d.now().Sub(began).Round(time.Millisecond))
 	default:
 		d.good(what, "header, size and the ends of each table and index are as they should be; --deep checks all")

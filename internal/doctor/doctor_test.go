@@ -1,10 +1,7 @@
-package main
+package doctor
 
 import (
-	"bytes"
-	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,36 +15,62 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
+	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/wallet/alipayglobal"
+	"github.com/sampanpay/sampan/internal/wallet/servicewindow"
 )
 
-// examine writes a configuration and returns what doctor says of it, and
-// whether it finds nothing wrong. None of the secrets may be in it.
-func examine(t *testing.T, text string, flags ...string) (said string, well bool) {
+// examine writes a configuration and returns what doctor says of it, a line a
+// finding, and whether nothing is wrong. None of the secrets may be in it.
+func examine(t *testing.T, text string, options ...func(*Options)) (said string, healthy bool) {
 	t.Helper()
 	dir := t.TempDir()
 	key, file := filepath.Join(dir, "master.key"), filepath.Join(dir, "sampan.toml")
 	text = fmt.Sprintf("master_key_file = %q\n%s", key, text)
-	if err := os.WriteFile(key, []byte(storetest.MasterKey.Reveal()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), append([]string{"doctor", "--config", file}, flags...), nil, &stdout, &stderr)
-	if err != nil && !errors.Is(err, errReported) {
-		t.Fatal(err)
-	}
-	for _, secret := range []string{storetest.MasterKey.Reveal(), "0F1E2D3C4B5A69788796A5B4C3D2E1F0", "760bdzec6y9goq7ctyx96ezkz78287de", "hidden"} {
-		if strings.Contains(stdout.String()+stderr.String(), secret) {
-			t.Errorf("%.4s… is in %s", secret, stdout.String())
+	for name, text := range map[string]string{key: storetest.MasterKey.Reveal(), file: text} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if strings.Contains(stdout.String(), "✘") != (err != nil) {
-		t.Errorf("%v after\n%s", err, stdout.String())
+	said, healthy = findings(t, file, options...)
+	for _, secret := range []string{
+		storetest.MasterKey.Reveal(), "0F1E2D3C4B5A69788796A5B4C3D2E1F0", "760bdzec6y9goq7ctyx96ezkz78287de", "hidden",
+	} {
+		if strings.Contains(said, secret) {
+			t.Errorf("%.4s… is in %s", secret, said)
+		}
 	}
-	return stdout.String(), err == nil
+	return said, healthy
 }
+
+// findings runs doctor on a configuration file. A line is a mark for the level,
+// the name, the text and the hint.
+func findings(t *testing.T, file string, options ...func(*Options)) (said string, healthy bool) {
+	t.Helper()
+	var b strings.Builder
+	o := Options{
+		File: file,
+		Wallets: map[string]wallet.Driver{
+			alipayglobal.Driver.Name: alipayglobal.Driver, servicewindow.Driver.Name: servicewindow.Driver,
+		},
+		Found: func(f Finding) {
+			mark := map[Level]string{OK: "✔", Warning: "!", Wrong: "✘"}[f.Level]
+			fmt.Fprintf(&b, "%s %-14s  %s → %s\n", mark, f.Name, f.Text, f.Hint)
+		},
+	}
+	for _, set := range options {
+		set(&o)
+	}
+	healthy = Run(t.Context(), o)
+	if strings.Contains(b.String(), "✘") == healthy {
+		t.Errorf("healthy is %v after\n%s", healthy, b.String())
+	}
+	return b.String(), healthy
+}
+
+// What tests switch on.
+func offline(o *Options) { o.Offline = true }
+func write(o *Options)   { o.Write = true }
 
 // sound adds a merchant that can take orders, through the wallet at the address.
 func sound(t *testing.T, db *store.DB, gateway string) (pay.Merchant, pay.Credential) {
@@ -80,7 +103,7 @@ func configOf(dsn string) string {
 func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		sound(t, storetest.Open(t, dsn), "")
-		said, well := examine(t, configOf(dsn), "--offline")
+		said, well := examine(t, configOf(dsn), offline)
 		if !well {
 			t.Error(said)
 		}
@@ -127,7 +150,7 @@ func TestDoctorFindsWhatIsWrongWithMerchantsAndAccounts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		said, _ := examine(t, configOf(dsn), "--offline")
+		said, _ := examine(t, configOf(dsn), offline)
 		wants(t, said,
 			"✘ merchants       100001: notifications to the notify_url of C0DE are never sent",
 			"! merchants       100002 has no app code", "! wallets         100002 has no wallet account",
@@ -180,7 +203,7 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 		if err := db.Tx(t.Context(), func(tx *store.Tx) error { return add(tx, "due") }); err != nil {
 			t.Fatal(err)
 		}
-		said, well := examine(t, configOf(dsn), "--offline")
+		said, well := examine(t, configOf(dsn), offline)
 		if !well {
 			t.Error("a backlog is not a fault of the configuration")
 		}
@@ -190,14 +213,14 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 }
 
 func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
-	said, _ := examine(t, configOf("postgres://sampan:hidden@127.0.0.1:1/sampan"), "--offline")
+	said, _ := examine(t, configOf("postgres://sampan:hidden@127.0.0.1:1/sampan"), offline)
 	wants(t, said, "✘ database        127.0.0.1:1: ")
-	said, _ = examine(t, configOf("postgres://sampan:hidden@127.0.0.1:port/sampan"), "--offline")
+	said, _ = examine(t, configOf("postgres://sampan:hidden@127.0.0.1:port/sampan"), offline)
 	wants(t, said, "✘ database ")
-	said, _ = examine(t, configOf("mysql://sampan:hidden@127.0.0.1/sampan"), "--offline")
+	said, _ = examine(t, configOf("mysql://sampan:hidden@127.0.0.1/sampan"), offline)
 	wants(t, said, "✘ database ")
 	t.Run("postgres, no schema", func(t *testing.T) {
-		said, well := examine(t, configOf(storetest.EmptyPostgresDSN(t)), "--offline")
+		said, well := examine(t, configOf(storetest.EmptyPostgresDSN(t)), offline)
 		if wants(t, said, "! schema "); !well {
 			t.Error(said)
 		}
@@ -205,9 +228,9 @@ func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
 	t.Run("postgres, a replica", func(t *testing.T) {
 		dsn := storetest.PostgresDSN(t)
 		sound(t, storetest.Open(t, dsn), "")
-		said, _ := examine(t, configOf(dsn+"&default_transaction_read_only=on"), "--offline")
+		said, _ := examine(t, configOf(dsn+"&default_transaction_read_only=on"), offline)
 		wants(t, said, "✘ database        it can be read and not written: ")
-		said, _ = examine(t, configOf(dsn+"&default_transaction_read_only=on"), "--offline", "--write")
+		said, _ = examine(t, configOf(dsn+"&default_transaction_read_only=on"), offline, write)
 		wants(t, said, "✘ database        ", "can be read and not written: is it a replica")
 	})
 }
@@ -225,7 +248,7 @@ func TestDoctorAddsUpTheServersConnections(t *testing.T) {
 		if pool > 1000 {
 			continue // more than the configuration takes
 		}
-		said, _ := examine(t, configOf(dsn)+fmt.Sprintf("\ndatabase_connections = %d", pool), "--offline")
+		said, _ := examine(t, configOf(dsn)+fmt.Sprintf("\ndatabase_connections = %d", pool), offline)
 		wants(t, said, fmt.Sprintf("%s connections     PostgreSQL gives %d", mark, s.Server))
 	}
 }
@@ -300,7 +323,7 @@ func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
 	defer server.Close()
 	defer close(hang)
 	from := time.Now()
-	said, _ := examine(t, configOf(deployment(t, server.URL)), "--offline")
+	said, _ := examine(t, configOf(deployment(t, server.URL)), offline)
 	if took := time.Since(from); took > checkWithin {
 		t.Errorf("offline it took %v:\n%s", took, said)
 	}
@@ -311,11 +334,15 @@ func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
 func TestDoctorNamesACertificateThatEndsSoon(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for days, want := range map[int]bool{-1: true, 13: true, 15: false} {
-		var out bytes.Buffer
-		d := &doctor{env: &env{ctx: context.Background(), stdout: &out}, Config: config.Config{Location: time.UTC}, now: func() time.Time { return now }}
+		var found []Finding
+		d := &checkup{
+			Config:  config.Config{Location: time.UTC},
+			Options: Options{Found: func(f Finding) { found = append(found, f) }},
+			now:     func() time.Time { return now },
+		}
 		d.certificate(&x509.Certificate{NotAfter: now.AddDate(0, 0, days)})
-		if got := strings.Contains(out.String(), "certificate ends"); got != want {
-			t.Errorf("%d days: %q", days, out.String())
+		if got := len(found) == 1 && strings.Contains(found[0].Text, "certificate ends"); got != want {
+			t.Errorf("%d days: %v", days, found)
 		}
 	}
 }

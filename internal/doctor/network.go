@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 )
 
 // port looks whether serve could listen, or does.
-func (d *doctor) port() {
+func (d *checkup) port() {
 	const what = "listen"
 	ctx, cancel := d.within()
 	defer cancel()
@@ -26,13 +26,13 @@ func (d *doctor) port() {
 	if err == nil {
 		d.good(what, "%s is free: serve does not run here now", d.Listen)
 		if err := l.Close(); err != nil {
-			d.bad(what, err.Error(), "")
+			d.wrong(what, err.Error(), "")
 		}
 		return
 	}
 	host, port, splitErr := net.SplitHostPort(d.Listen)
 	if splitErr != nil {
-		d.bad(what, splitErr.Error(), `write it like "127.0.0.1:7700"`)
+		d.wrong(what, splitErr.Error(), `write it like "127.0.0.1:7700"`)
 		return
 	}
 	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
@@ -45,15 +45,15 @@ func (d *doctor) port() {
 		d.good(what, "a healthy Sampan listens at %s", d.Listen)
 	case getErr == nil && ready.status == http.StatusServiceUnavailable:
 		d.listening = true
-		d.bad(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, terminal.Visible(strings.TrimSpace(ready.body))), "see its log")
+		d.wrong(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, terminal.Visible(strings.TrimSpace(ready.body))), "see its log")
 	default:
-		d.bad(what, fmt.Sprintf("serve cannot listen: %v", err), "end what has the port, or choose another")
+		d.wrong(what, fmt.Sprintf("serve cannot listen: %v", err), "end what has the port, or choose another")
 	}
 }
 
 // baseURLReached asks this deployment from the outside, as far as that can be
 // done from here.
-func (d *doctor) baseURLReached() {
+func (d *checkup) baseURLReached() {
 	const what = "callbacks"
 	u, err := url.Parse(d.BaseURL)
 	if err != nil || u.Host == "" {
@@ -66,13 +66,13 @@ func (d *doctor) baseURLReached() {
 	const mind = "the wallet posts to addresses below it: the way in from the internet must lead here"
 	switch {
 	case err != nil && !d.listening:
-		d.doubt(what, fmt.Sprintf("base_url does not answer: %v", err), "start serve, and run doctor again")
+		d.warn(what, fmt.Sprintf("base_url does not answer: %v", err), "start serve, and run doctor again")
 	case err != nil:
-		d.bad(what, fmt.Sprintf("base_url does not answer: %v", err), mind)
+		d.wrong(what, fmt.Sprintf("base_url does not answer: %v", err), mind)
 	case live.status >= 300 && live.status < 400:
-		d.bad(what, fmt.Sprintf("base_url redirects (%d)", live.status), "give the address that it redirects to: wallets do not follow")
+		d.wrong(what, fmt.Sprintf("base_url redirects (%d)", live.status), "give the address that it redirects to: wallets do not follow")
 	case !live.fromSampan():
-		d.bad(what, fmt.Sprintf("what answers at base_url is not Sampan (%d to /livez)", live.status), mind)
+		d.wrong(what, fmt.Sprintf("what answers at base_url is not Sampan (%d to /livez)", live.status), mind)
 	default:
 		d.good(what, "base_url leads to a Sampan from here; it must also do so from the wallet")
 	}
@@ -82,15 +82,15 @@ func (d *doctor) baseURLReached() {
 }
 
 // certificate says in time that one must be renewed.
-func (d *doctor) certificate(c *x509.Certificate) {
+func (d *checkup) certificate(c *x509.Certificate) {
 	if c.NotAfter.Sub(d.now()) < 14*24*time.Hour {
-		d.doubt("base_url", "its certificate ends on "+when(c.NotAfter, d.Location), "renew it")
+		d.warn("base_url", "its certificate ends on "+c.NotAfter.In(d.Location).Format(time.DateTime), "renew it")
 	}
 }
 
 // walletsReached asks every wallet in use whether it is there and what time it
 // has.
-func (d *doctor) walletsReached() {
+func (d *checkup) walletsReached() {
 	const what = "wallets"
 	for _, g := range d.gateways {
 		u, err := url.Parse(g)
@@ -101,15 +101,15 @@ func (d *doctor) walletsReached() {
 		there, err := d.get(g)
 		if err != nil {
 			if private(u.Hostname()) {
-				d.doubt(what, fmt.Sprintf("%s does not answer: %v", g, err), "start the simulator")
+				d.warn(what, fmt.Sprintf("%s does not answer: %v", g, err), "start the simulator")
 				continue
 			}
-			d.bad(what, fmt.Sprintf("%s does not answer: %v", g, err), "payments cannot be confirmed without it: let this machine reach it")
+			d.wrong(what, fmt.Sprintf("%s does not answer: %v", g, err), "payments cannot be confirmed without it: let this machine reach it")
 			continue
 		}
 		d.good(what, "%s answers", g)
 		if private(u.Hostname()) {
-			d.doubt(what, g+" is not the wallet's own address", "fit for a sandbox only: no money moves")
+			d.warn(what, g+" is not the wallet's own address", "fit for a sandbox only: no money moves")
 		}
 		if theirs, err := http.ParseTime(there.date); err == nil {
 			d.offset("the wallet's", from.Sub(theirs), 10*time.Second, 5*time.Minute)
@@ -118,12 +118,12 @@ func (d *doctor) walletsReached() {
 }
 
 // resolves reports whether a host's name leads to an address.
-func (d *doctor) resolves(what, host string) bool {
+func (d *checkup) resolves(what, host string) bool {
 	ctx, cancel := d.within()
 	defer cancel()
 	_, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		d.bad(what, fmt.Sprintf("%s has no address: %v", host, err), "look at the name, and at this machine's resolver")
+		d.wrong(what, fmt.Sprintf("%s has no address: %v", host, err), "look at the name, and at this machine's resolver")
 	}
 	return err == nil
 }
@@ -141,7 +141,7 @@ func (a answer) fromSampan() bool { return a.status == http.StatusOK && a.body =
 
 // get asks an address. It follows no redirect and uses no proxy. Errors do not
 // repeat the address.
-func (d *doctor) get(address string) (answer, error) {
+func (d *checkup) get(address string) (answer, error) {
 	ctx, cancel := d.within()
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func TestDoctorSaysWhoElseCanChangeOrReadTheConfiguration(t *testing.T) {
 		if err := os.Chmod(file, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		said := prints(t, "doctor", "--offline", "--config", file)
+		said, _ := findings(t, file, offline)
 		doubted := strings.Contains(said, "! configuration ")
 		if doubted != (c.want != "") || c.want != "" && !strings.Contains(said, "! configuration   "+file+" "+c.want) || strings.Contains(said, "hidden") {
 			t.Errorf("%v, %.20s: want %q in\n%s", c.mode, c.database, c.want, said)
