@@ -4,27 +4,23 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones must be there on a bare machine too
+	_ "time/tzdata" // a bare machine has no zone files
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/store"
 )
 
-// Config is the file that serve and the operator's commands read. Every key is
-// explained in sampan.example.toml. The environment wins over the file for the
-// few values that differ between machines: SAMPAN_LISTEN, SAMPAN_BASE_URL,
-// SAMPAN_DATABASE, SAMPAN_MASTER_KEY.
+// Config is the content of a configuration file. sampan.example.toml explains
+// every key. For the four values that differ between machines the environment
+// takes precedence over the file: SAMPAN_LISTEN, SAMPAN_BASE_URL,
+// SAMPAN_DATABASE and SAMPAN_MASTER_KEY.
 type Config struct {
 	Listen         string   `toml:"listen,omitempty"`
 	BaseURL        string   `toml:"base_url,omitempty"`
@@ -45,13 +41,14 @@ type Config struct {
 	Delivery Delivery                          `toml:"delivery,omitempty"`
 	Recover  Recover                           `toml:"recover,omitempty"`
 
+	// Complete sets these from the keys above and the environment.
 	MasterKey pay.Secret     `toml:"-"`
-	KeyFile   KeyFile        `toml:"-"` // zero if the key came from the environment
+	KeyFile   KeyFile        `toml:"-"` // zero if the key comes from the environment
 	Location  *time.Location `toml:"-"` // of Zone
 	Proxies   []netip.Prefix `toml:"-"` // of TrustedProxies
 }
 
-// Delivery is the table of the notifications to merchants.
+// Delivery is the table [delivery]: the notifications to merchants.
 type Delivery struct {
 	Ports   []uint16         `toml:"ports,omitempty"`
 	Allow   []outbound.Allow `toml:"allow,omitempty"`
@@ -60,14 +57,14 @@ type Delivery struct {
 	Lease   Duration         `toml:"lease,omitempty"`
 }
 
-// Recover is the table of the inquiries at wallets.
+// Recover is the table [recover]: the inquiries at wallets.
 type Recover struct {
 	Looks  []Duration `toml:"looks,omitempty"`
 	Margin Duration   `toml:"margin,omitempty"`
 	Lease  Duration   `toml:"lease,omitempty"`
 }
 
-// Duration is a time.Duration that reads as "2m" or "10s".
+// Duration is a time.Duration that is written as "2m" or "10s".
 type Duration time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -83,7 +80,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// Durations are plain ones; nil, for the default, if there are none.
+// Durations converts ds. An empty list becomes nil, which stands for the default.
 func Durations(ds []Duration) []time.Duration {
 	var out []time.Duration
 	for _, d := range ds {
@@ -92,7 +89,8 @@ func Durations(ds []Duration) []time.Duration {
 	return out
 }
 
-// Read reads and checks a configuration file. Errors name the key.
+// Read reads a configuration file and the environment, and calls Complete. An
+// error names the key, and never repeats a line of the file.
 func Read(path string) (Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -115,8 +113,8 @@ func Read(path string) (Config, error) {
 	return c, nil
 }
 
-// unreadable says where a file is wrong, and does not repeat the line: there
-// may be a password in it.
+// unreadable returns which lines of a file cannot be read. It does not repeat a
+// line: there may be a password in it.
 func unreadable(err error) error {
 	var unknown *toml.StrictMissingError
 	var wrong *toml.DecodeError
@@ -135,100 +133,5 @@ func unreadable(err error) error {
 	return err
 }
 
-// Complete fills in the defaults and checks the values.
-func (c *Config) Complete() error {
-	if c.Database == "" {
-		return errors.New(`database: missing; for example "sqlite:/var/lib/sampan/sampan.db"`)
-	}
-	if path, ok := strings.CutPrefix(c.Database, "sqlite://"); ok && !strings.HasPrefix(path, "/") {
-		return fmt.Errorf("database: two slashes would name /%[1]s, in the root directory: write sqlite:%[1]s or sqlite:/%[1]s", path)
-	}
-	if c.MasterKey == "" {
-		if c.MasterKeyFile == "" {
-			return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: " + makeKey)
-		}
-		var err error
-		if c.MasterKey, c.KeyFile, err = readKeyFile(c.MasterKeyFile); err != nil {
-			return fmt.Errorf("master_key_file: %w", err)
-		}
-	}
-	if c.Listen == "" {
-		c.Listen = "127.0.0.1:7700"
-	}
-	if c.Zone == "" {
-		c.Zone = "Asia/Hong_Kong"
-	}
-	var err error
-	if c.Location, err = time.LoadLocation(c.Zone); err != nil {
-		return fmt.Errorf("zone: %w", err)
-	}
-	switch c.PayURL {
-	case "":
-		c.PayURL = "link"
-	case "link", "direct":
-	default:
-		return fmt.Errorf("pay_url: %q is neither \"link\" nor \"direct\"", c.PayURL)
-	}
-	switch {
-	case c.Connections == 0:
-		c.Connections = store.DefaultConnections
-	case c.Connections < 2 || c.Connections > 1000:
-		return errors.New("database_connections: must be a number from 2 to 1000")
-	}
-	if c.RefundDays < 0 || c.RefundDays > 9999 {
-		return errors.New("refund_days: must be a number of days from 1 to 9999")
-	}
-	switch c.TroubleStatus {
-	case 0:
-		c.TroubleStatus = http.StatusServiceUnavailable
-	case http.StatusOK, http.StatusServiceUnavailable:
-	default:
-		return fmt.Errorf("trouble_status: %d is neither 200 nor 503", c.TroubleStatus)
-	}
-	if c.MaxConnections < 0 {
-		return errors.New("max_connections: must be a number above 0; leave it out for the default")
-	}
-	if err := gateway.CheckLate(c.Late); err != nil {
-		return fmt.Errorf("late: %w", err)
-	}
-	c.Proxies = nil
-	for _, text := range c.TrustedProxies {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return fmt.Errorf("trusted_proxies: %q is not a prefix such as 10.0.0.0/8", text)
-		}
-		c.Proxies = append(c.Proxies, prefix)
-	}
-	if _, err := c.Level(); err != nil {
-		return err
-	}
-	return nil
-}
-
 // Encode writes the configuration as a file that Read reads.
 func (c Config) Encode() ([]byte, error) { return toml.Marshal(c) }
-
-// StoreConfig is what the database is opened with.
-func (c *Config) StoreConfig(log *slog.Logger) store.Config {
-	return store.Config{DSN: c.Database, MasterKey: c.MasterKey, Log: log, Connections: c.Connections}
-}
-
-// Notification writes the body that tells a merchant of a payment.
-func (c *Config) Notification(p pay.Payment) []byte { return delivery.Body(p, c.Location) }
-
-// RefundNotification is Notification for a refund.
-func (c *Config) RefundNotification(r pay.Refund, p pay.Payment) []byte {
-	return delivery.RefundBody(r, p, c.Location)
-}
-
-// Level is the log level.
-func (c *Config) Level() (slog.Level, error) {
-	var level slog.Level
-	if c.LogLevel == "" {
-		return slog.LevelInfo, nil
-	}
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return level, fmt.Errorf("log_level: %q is none of debug, info, warn, error", c.LogLevel)
-	}
-	return level, nil
-}

@@ -12,9 +12,9 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 )
 
-// The example says of itself that it shows every key: those that are commented
-// out are read here as if they were not.
-func TestTheExampleShowsEveryKeyAndCanBeRead(t *testing.T) {
+// The example file claims to show every key. This test reads the keys that are
+// commented out too.
+func TestExampleShowsEveryKey(t *testing.T) {
 	text, err := os.ReadFile("../../sampan.example.toml")
 	if err != nil {
 		t.Fatal(err)
@@ -38,23 +38,22 @@ func TestTheExampleShowsEveryKeyAndCanBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What it gives as defaults are the defaults.
+	// The defaults that the example shows are the defaults of the program.
 	for status, policy := range gateway.DefaultLate {
 		if c.Late[status] != policy {
-			t.Errorf("late money of an order that is %s: the example says %q, the default is %q", status, c.Late[status], policy)
+			t.Errorf("late.%s: the example shows %q, the default is %q", status, c.Late[status], policy)
 		}
 	}
 	if len(c.Late) != len(gateway.DefaultLate) {
 		t.Errorf("late: %v", c.Late)
 	}
 	if window := time.Duration(c.RefundDays) * 24 * time.Hour; window != gateway.DefaultRefundWindow {
-		t.Errorf("refund_days: the example says %s, the default is %s", window, gateway.DefaultRefundWindow)
+		t.Errorf("refund_days: the example shows %s, the default is %s", window, gateway.DefaultRefundWindow)
 	}
 }
 
-// A path that is written as an address would be read as another: the file
-// sampan.db of the root directory.
-func TestADatabaseOfTwoSlashesIsRefused(t *testing.T) {
+// With two slashes a relative path would name a file in the root directory.
+func TestDatabaseOfTwoSlashesIsRefused(t *testing.T) {
 	for dsn, fine := range map[string]bool{
 		"sqlite://sampan.db": false, "sqlite://var/lib/sampan.db": false,
 		"sqlite:sampan.db": true, "sqlite:/var/lib/sampan.db": true, "sqlite:///var/lib/sampan.db": true,
@@ -66,7 +65,7 @@ func TestADatabaseOfTwoSlashesIsRefused(t *testing.T) {
 	}
 }
 
-// tomlKeys lists the keys of a configuration, those of its tables too.
+// tomlKeys lists the keys of a configuration, including those of its tables.
 func tomlKeys(of reflect.Type) (keys []string) {
 	for i := range of.NumField() {
 		f := of.Field(i)
@@ -82,17 +81,22 @@ func tomlKeys(of reflect.Type) (keys []string) {
 	return keys
 }
 
-func TestTheStatusOfTroubleIsOneOfTwo(t *testing.T) {
+func TestTroubleStatusIs200Or503(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("SAMPAN_MASTER_KEY", strings.Repeat("0f", 32))
-	for line, want := range map[string]int{"": 503, "trouble_status = 503": 503, "trouble_status = 200": 200, "trouble_status = 500": 0} {
+	for line, want := range map[string]int{
+		"": 503, "trouble_status = 503": 503, "trouble_status = 200": 200, "trouble_status = 500": 0, // 0: refused
+	} {
 		path := filepath.Join(dir, "sampan.toml")
 		if err := os.WriteFile(path, []byte("database = \"sqlite:x.db\"\n"+line), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c, err := Read(path)
-		if want == 0 && (err == nil || !strings.Contains(err.Error(), "trouble_status: 500 is neither 200 nor 503")) || want != 0 && (err != nil || c.TroubleStatus != want) {
-			t.Errorf("%q: got %d, %v", line, c.TroubleStatus, err)
+		switch {
+		case want == 0 && (err == nil || !strings.Contains(err.Error(), "trouble_status: 500 is neither 200 nor 503")):
+			t.Errorf("%q: got %v, want an error", line, err)
+		case want != 0 && (err != nil || c.TroubleStatus != want):
+			t.Errorf("%q: got %d, %v, want %d", line, c.TroubleStatus, err, want)
 		}
 	}
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// makeKey is how a master key is made so that only its owner can read it.
+// makeKey is the command that makes a master key which only its owner can read.
 const makeKey = "(umask 077; openssl rand -hex 32 > master.key)"
 
-// KeyFile is the file that the master key was read from: its name, and what its
-// owner and mode were when it was read. Links have been followed.
+// KeyFile is the file that the master key was read from: its name, and its owner
+// and mode when it was read. Info describes the file at the end of symbolic links.
 type KeyFile struct {
 	Name string
-	Info fs.FileInfo // nil if the key came from elsewhere
+	Info fs.FileInfo // nil if the key comes from the environment
 }
 
-// readKeyFile reads a master key.
+// readKeyFile reads a master key, without the white space around it.
 func readKeyFile(name string) (pay.Secret, KeyFile, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -39,12 +39,14 @@ func readKeyFile(name string) (pay.Secret, KeyFile, error) {
 	return pay.Secret(strings.TrimSpace(string(text))), KeyFile{name, info}, err
 }
 
-// KeyFault is what is wrong with who may do what to a key file, and the cure.
+// KeyFault is a permission that a key file must not have, and the command that
+// removes it.
 type KeyFault struct{ Finding, Cure string }
 
-// Fault says who but its owner may change a key file, or read it unless that is
-// allowed; the zero KeyFault if nobody may. The group may read it where that is
-// how this process reads it: a file of root's and of the process's group.
+// Fault returns which users besides the owner can change the key file, or can
+// read it although readable is false. It returns the zero KeyFault if there are
+// none. The group may read the file if this process itself reads it through its
+// group: a file of root's, with the group of the process.
 func (k KeyFile) Fault(readable bool) KeyFault {
 	if k.Info == nil {
 		return KeyFault{}
@@ -58,7 +60,8 @@ func (k KeyFile) Fault(readable bool) KeyFault {
 		return KeyFault{fmt.Sprintf("%s can be changed by %s (%v)", k.Name, Writers(mode), mode), cure}
 	}
 	if dir, open := k.openDirectory(); open {
-		return KeyFault{fmt.Sprintf("%s can be replaced by every user of this machine: its directory is open to all", k.Name), "chmod o-w " + dir}
+		finding := k.Name + " can be replaced by every user of this machine: its directory is open to all"
+		return KeyFault{finding, "chmod o-w " + dir}
 	}
 	if mode&0o004 != 0 && !readable || mode&0o040 != 0 && !readable && !k.readByGroup() {
 		return KeyFault{
@@ -69,7 +72,7 @@ func (k KeyFile) Fault(readable bool) KeyFault {
 	return KeyFault{}
 }
 
-// Check is Fault as an error.
+// Check returns Fault as an error. serve refuses to start with such a file.
 func (k KeyFile) Check(readable bool) error {
 	if f := k.Fault(readable); f != (KeyFault{}) {
 		return errors.New("master_key_file: " + f.Finding + "; " + f.Cure)
@@ -77,9 +80,9 @@ func (k KeyFile) Check(readable bool) error {
 	return nil
 }
 
-// openDirectory reports whether everybody may put another file in place of this
-// one: the directory of the file itself, where the links end, and whether it is
-// open to all without the bit that leaves each user's files to the user.
+// openDirectory reports whether every user may replace the file: whether the
+// directory at the end of symbolic links is writable for all and lacks the sticky
+// bit. It also returns that directory.
 func (k KeyFile) openDirectory() (string, bool) {
 	path, err := filepath.EvalSymlinks(k.Name)
 	if err != nil {
@@ -90,7 +93,8 @@ func (k KeyFile) openDirectory() (string, bool) {
 	return dir, err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0
 }
 
-// readByGroup reports whether this process needs its group to read the file.
+// readByGroup reports whether this process can read the file only through its
+// group.
 func (k KeyFile) readByGroup() bool {
 	owner, ok := k.Info.Sys().(*syscall.Stat_t)
 	if !ok || int(owner.Uid) == os.Geteuid() || os.Geteuid() == 0 {
@@ -100,13 +104,13 @@ func (k KeyFile) readByGroup() bool {
 	return int(owner.Gid) == os.Getegid() || err == nil && slices.Contains(groups, int(owner.Gid))
 }
 
-// Readers names who besides its owner can read a file of this mode.
+// Readers names the users besides the owner that can read a file of this mode.
 func Readers(mode fs.FileMode) string { return others(mode, 0o040, 0o004) }
 
-// Writers names who besides its owner can change a file of this mode.
+// Writers names the users besides the owner that can change a file of this mode.
 func Writers(mode fs.FileMode) string { return others(mode, 0o020, 0o002) }
 
-// others names who has a right that the owner alone should have.
+// others names the users besides the owner that have a permission.
 func others(mode fs.FileMode, group, everybody fs.FileMode) string {
 	switch {
 	case mode&everybody != 0:

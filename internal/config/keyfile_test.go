@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-func TestServeRefusesAKeyThatOthersMayChangeOrRead(t *testing.T) {
+func TestKeyFileThatOthersMayChangeOrRead(t *testing.T) {
 	for _, c := range []struct {
 		mode, directory os.FileMode
 		readable        bool
-		want            string // "" if serve takes it
+		want            string // the error; "" if there is none
 	}{
 		{mode: 0o600}, {mode: 0o400}, {mode: 0o600, readable: true}, {mode: 0o700},
 		{mode: 0o444, readable: true}, {mode: 0o644, readable: true}, {mode: 0o440, readable: true},
@@ -30,7 +30,7 @@ func TestServeRefusesAKeyThatOthersMayChangeOrRead(t *testing.T) {
 		{mode: 0o600, directory: 0o775},
 	} {
 		dir := t.TempDir()
-		// As Kubernetes mounts it: the name is a link into another directory.
+		// As Kubernetes mounts a secret: the name is a link into another directory.
 		kept, key := filepath.Join(dir, "kept"), filepath.Join(dir, "master.key")
 		if err := os.Mkdir(kept, 0o700); err != nil {
 			t.Fatal(err)
@@ -57,7 +57,8 @@ func TestServeRefusesAKeyThatOthersMayChangeOrRead(t *testing.T) {
 		}
 		err := conf.KeyFile.Check(conf.KeyReadable)
 		switch {
-		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), "master_key_file: "+key+" "+c.want)):
+		case c.want == "" && err != nil,
+			c.want != "" && (err == nil || !strings.Contains(err.Error(), "master_key_file: "+key+" "+c.want)):
 			t.Errorf("%v in %v, readable %v: %v, want %q", c.mode, c.directory, c.readable, err, c.want)
 		}
 	}
