@@ -15,67 +15,68 @@ import (
 	"github.com/sampanpay/sampan/internal/config"
 )
 
-// The bounds of connections. Those over the limit are few and short, so that what
-// is refused costs few file descriptors.
+// Limits of connections. Connections over the limit are few and short-lived, so
+// that refusing them costs few file descriptors.
 const (
-	mostConnections = 10_000 // unless the configuration says otherwise
-	overflowSize    = 32
-	overflowTime    = 2 * time.Second // for a request over the limit
-	refusedEvery    = 10 * time.Second
+	defaultConnections = 10_000 // at most, if the configuration has no max_connections
+	overflowSize       = 32
+	overflowTimeout    = 2 * time.Second  // for a request over the limit
+	refusedLogPeriod   = 10 * time.Second // between two log lines about refused connections
 )
 
-// connectionsOf is how many connections serve takes: what the configuration says,
-// or two thirds of the file descriptors, mostConnections at most. The others are
-// for the database, wallets and receivers.
-func connectionsOf(c config.Config) (int, error) {
+// maxConnections returns how many connections serve keeps open: max_connections,
+// or else two thirds of the process's file descriptors, up to defaultConnections.
+// The remaining descriptors are for the database, the wallets and the receivers of
+// notifications. It returns an error if the process may not have so many.
+func maxConnections(c config.Config) (int, error) {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return 0, err
 	}
-	room := 1 << 30
+	descriptors := 1 << 30
 	if files.Cur < 1<<30 {
-		room = int(files.Cur) // Go has raised it as far as it may
+		descriptors = int(files.Cur) // the Go runtime has raised it to the hard limit
 	}
 	switch {
 	case c.MaxConnections == 0:
-		return max(1, min(mostConnections, room*2/3)), nil
-	case c.MaxConnections > room-2*overflowSize:
+		return max(1, min(defaultConnections, descriptors*2/3)), nil
+	case c.MaxConnections > descriptors-2*overflowSize:
 		return 0, errors.New("max_connections: is more than this process may have file descriptors: " +
 			"lower it, or raise LimitNOFILE")
 	}
 	return c.MaxConnections, nil
 }
 
-// limitedListener accepts so many connections at once, and hands the others to
+// limitedListener keeps at most limit connections open, and passes further ones to
 // overflow.
 type limitedListener struct {
 	net.Listener
-	most     int
+	limit    int
 	overflow *overflow
 	log      *slog.Logger
 
 	mu      sync.Mutex
 	open    int
-	refused int       // since it was logged
-	logged  time.Time // when
+	refused int       // since logged
+	logged  time.Time // when refused connections were last logged
 }
 
-// serveLimited is Serve with at most so many connections. One more is read
-// only far enough to see what it wants: a probe of /livez or /readyz is answered
-// by h, anything else by overloaded, and that is all.
+// serveLimited is Serve with at most limit connections. A connection over the limit
+// gets one answer and is closed: h answers the probes /livez and /readyz, and
+// overloaded answers every other request.
 func serveLimited(
-	ctx context.Context, l net.Listener, most int, h http.Handler, overloaded http.HandlerFunc, log *slog.Logger,
+	ctx context.Context, l net.Listener, limit int, h http.Handler, overloaded http.HandlerFunc, log *slog.Logger,
 ) error {
 	over := &overflow{addr: l.Addr(), accepted: make(chan net.Conn, overflowSize), closed: make(chan struct{})}
-	limited := &limitedListener{Listener: l, most: most, overflow: over, log: log}
+	limited := &limitedListener{Listener: l, limit: limit, overflow: over, log: log}
 	refuser := &http.Server{
 		Handler: over.handler(h, overloaded), ConnContext: withOverflowConn,
-		ReadHeaderTimeout: overflowTime, ReadTimeout: overflowTime, WriteTimeout: 2 * overflowTime,
+		ReadHeaderTimeout: overflowTimeout, ReadTimeout: overflowTimeout, WriteTimeout: 2 * overflowTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: golog.New(newLibraryLog(log), "", 0),
 	}
 	refuser.SetKeepAlivesEnabled(false)
 	var work sync.WaitGroup
-	work.Go(func() { _ = refuser.Serve(over) }) // until it is closed
+	work.Go(func() { _ = refuser.Serve(over) }) // until Close
 	err := Serve(ctx, limited, limited.handler(h), log)
 	err = errors.Join(err, refuser.Close())
 	work.Wait()
@@ -96,16 +97,17 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
+// admit counts one more connection, and reports whether it is within the limit.
 func (l *limitedListener) admit() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open < l.most {
+	if l.open < l.limit {
 		l.open++
 		return true
 	}
 	l.refused++
-	if now := time.Now(); now.Sub(l.logged) >= refusedEvery {
-		l.log.Warn("connections refused: max_connections are open", "max_connections", l.most, "refused", l.refused)
+	if now := time.Now(); now.Sub(l.logged) >= refusedLogPeriod {
+		l.log.Warn("connections refused: max_connections are open", "max_connections", l.limit, "refused", l.refused)
 		l.logged, l.refused = now, 0
 	}
 	return false
@@ -117,12 +119,13 @@ func (l *limitedListener) closed() {
 	l.open--
 }
 
-// handler ends each connection with its answer while more than three quarters of
-// at least 100 are open, so that idle connections do not keep others out.
+// handler closes each connection after its answer while more than three quarters of
+// the limit are open, so that idle connections do not keep others out. A limit below
+// 100 keeps idle connections.
 func (l *limitedListener) handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.mu.Lock()
-		scarce := l.most >= 100 && l.open > l.most-l.most/4
+		scarce := l.limit >= 100 && l.open > l.limit-l.limit/4
 		l.mu.Unlock()
 		if scarce {
 			w.Header().Set("Connection", "close")
@@ -131,7 +134,7 @@ func (l *limitedListener) handler(h http.Handler) http.Handler {
 	})
 }
 
-// countedConn is a connection within the limit.
+// countedConn is a connection within the limit. Closing it makes room for another.
 type countedConn struct {
 	net.Conn
 	closed func()
@@ -143,7 +146,8 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite lets net/http end an answer without losing it.
+// CloseWrite lets net/http half-close the connection, so that the client reads the
+// whole answer.
 func (c *countedConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func closeWrite(c net.Conn) error {
@@ -153,9 +157,9 @@ func closeWrite(c net.Conn) error {
 	return nil
 }
 
-// overflow is the listener of connections over the limit. Where it is full, the
-// oldest that has not sent its request is closed: a probe sends its at once, and
-// so is always answered.
+// overflow is the listener of connections over the limit. When it is full, a new
+// connection displaces the oldest one that has not sent its request. A probe sends
+// its request at once, so probes are always answered.
 type overflow struct {
 	addr     net.Addr
 	accepted chan net.Conn
@@ -166,16 +170,17 @@ type overflow struct {
 	conns []*overflowConn // oldest first
 }
 
-// overflowConn is one of them.
+// overflowConn is a connection over the limit.
 type overflowConn struct {
 	net.Conn
 	overflow  *overflow
-	answering bool // guarded by overflow.mu
+	answering bool // its request has been read; guarded by overflow.mu
 }
 
+// add hands c to Accept, or closes it if all others are being answered.
 func (o *overflow) add(c net.Conn) {
 	o.mu.Lock()
-	var oldest *overflowConn
+	var displaced *overflowConn
 	if len(o.conns) >= overflowSize {
 		i := slices.IndexFunc(o.conns, func(c *overflowConn) bool { return !c.answering })
 		if i < 0 {
@@ -183,13 +188,13 @@ func (o *overflow) add(c net.Conn) {
 			_ = c.Close()
 			return
 		}
-		oldest = o.conns[i]
+		displaced = o.conns[i]
 	}
 	added := &overflowConn{Conn: c, overflow: o}
 	o.conns = append(o.conns, added)
 	o.mu.Unlock()
-	if oldest != nil {
-		_ = oldest.Close()
+	if displaced != nil {
+		_ = displaced.Close()
 	}
 	select {
 	case o.accepted <- added:
@@ -234,7 +239,8 @@ func (c *overflowConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite lets net/http end an answer without losing it.
+// CloseWrite lets net/http half-close the connection, so that the client reads the
+// whole answer.
 func (c *overflowConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 type overflowKey struct{}
@@ -243,7 +249,7 @@ func withOverflowConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, overflowKey{}, c)
 }
 
-// handler has probes answered by h, and other requests by overloaded.
+// handler passes probes to h, and every other request to overloaded.
 func (o *overflow) handler(h http.Handler, overloaded http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := r.Context().Value(overflowKey{}).(*overflowConn)

@@ -8,37 +8,38 @@ import (
 	"time"
 )
 
-// libraryLog puts what Go's own logger says into our log, as lines like any other.
-// net/http writes to it, and a receiver of notifications can make it write: by an
-// answer that nobody asked for, with a text of its choice. So a text is cut, and
-// of many in a short time most are only counted.
+// libraryLog writes the messages of Go's standard logger to our log. net/http uses
+// that logger, and a receiver of notifications can make net/http log a text of the
+// receiver's choice, by sending an answer without a request. So long texts are cut,
+// and in each period only the first few are written and the others counted.
 type libraryLog struct {
 	log *slog.Logger
 	now func() time.Time
 
 	mu      sync.Mutex
-	since   time.Time // the beginning of this period
-	written int       // in it
-	left    int       // left out since the last line
+	since   time.Time // start of the current period
+	written int       // lines in the current period
+	left    int       // messages left out since the last line
 }
 
-// The bounds of what Go's own logger may say.
+// Limits of the messages of libraries.
 const (
 	libraryPeriod = 10 * time.Second
-	libraryLines  = 5       // in a period
-	libraryLength = 4 << 10 // bytes of a text
+	libraryLines  = 5       // per period
+	libraryLength = 4 << 10 // bytes per text
 )
 
 func newLibraryLog(l *slog.Logger) *libraryLog { return &libraryLog{log: l, now: time.Now} }
 
-// TakeLibraryLog makes log the place of what the process's own logger says.
+// TakeLibraryLog sends the messages of the standard logger, which is global to the
+// process, to l.
 func TakeLibraryLog(l *slog.Logger) {
 	log.SetFlags(0)
 	log.SetPrefix("")
 	log.SetOutput(newLibraryLog(l))
 }
 
-// Write implements io.Writer: the log package calls it once for each message.
+// Write implements io.Writer. The log package calls it once for each message.
 func (s *libraryLog) Write(text []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,29 +9,29 @@ import (
 	"strings"
 )
 
-// LocalOnly lets requests to l pass that are meant for this machine: for a
-// loopback address, localhost, or the very address that l listens on.
-// Any other host is answered 421.
+// LocalOnly passes requests to h whose Host is this machine: a loopback address,
+// localhost, or the address that l listens on. It answers any other host with 421.
 //
-// A page of a stranger's can give its own name the address 127.0.0.1 once the
-// browser has loaded it (DNS rebinding), and what then answers has the page's
-// origin. A simulator has no password, so the name that the browser asked for is
-// all that tells such a page from the developer's.
+// This is a security requirement. A hostile page can point its own name at
+// 127.0.0.1 after the browser has loaded it (DNS rebinding), and then read and
+// write what answers there. The simulator has no password, so only the Host header
+// distinguishes such a page from the developer's own.
 func LocalOnly(l net.Listener, h http.Handler) http.Handler {
-	own, _ := netip.ParseAddrPort(l.Addr().String())
+	listening, _ := netip.ParseAddrPort(l.Addr().String())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLocal(r.Host, own.Addr()) {
-			http.Error(w, fmt.Sprintf("%.100q is not served here: ask for localhost or a loopback address", r.Host), http.StatusMisdirectedRequest)
+		if !isLocal(r.Host, listening.Addr()) {
+			text := fmt.Sprintf("%.100q is not served here: ask for localhost or a loopback address", r.Host)
+			http.Error(w, text, http.StatusMisdirectedRequest)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// isLocal reports whether a Host header clearly means this machine. Other ways to
-// write an address, such as 127.1, 2130706433, ::ffff:127.0.0.1 or localhost with a
-// dot behind it, are names or riddles to one reader or another, and not local.
-func isLocal(host string, own netip.Addr) bool {
+// isLocal reports whether a Host header clearly names this machine, which listens on
+// the given address. Programs disagree about other spellings, such as 127.1,
+// 2130706433, ::ffff:127.0.0.1 or localhost with a final dot. They are not local.
+func isLocal(host string, listening netip.Addr) bool {
 	name := host
 	if strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']') {
 		var port string
@@ -49,15 +49,15 @@ func isLocal(host string, own netip.Addr) bool {
 	if strings.EqualFold(name, "localhost") {
 		return true
 	}
-	number, six := strings.CutPrefix(name, "[")
-	if six {
-		if number, six = strings.CutSuffix(number, "]"); !six {
+	address, bracketed := strings.CutPrefix(name, "[")
+	if bracketed {
+		if address, bracketed = strings.CutSuffix(address, "]"); !bracketed {
 			return false
 		}
 	}
-	ip, err := netip.ParseAddr(number)
-	if err != nil || ip.Is6() != six || ip.Is4In6() || ip.Zone() != "" {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Is6() != bracketed || ip.Is4In6() || ip.Zone() != "" {
 		return false
 	}
-	return ip.IsLoopback() || ip == own && !ip.IsUnspecified()
+	return ip.IsLoopback() || ip == listening && !ip.IsUnspecified()
 }

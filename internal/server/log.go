@@ -8,17 +8,17 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// LogHandler is h, but what only follows from a stopped database is a warning:
-// the store has logged the one error that somebody must look at.
-func LogHandler(h slog.Handler) slog.Handler { return once{h} }
+// LogHandler returns a handler that writes to h, and that turns errors which only
+// follow from a stopped database into warnings. The store has logged the one error
+// that a person must look at.
+func LogHandler(h slog.Handler) slog.Handler { return demoting{h} }
 
-// once writes what only follows from a stopped database as warnings: the store
-// has logged the one error that somebody must look at.
-type once struct{ slog.Handler }
+// demoting is the handler of LogHandler.
+type demoting struct{ slog.Handler }
 
 // Handle implements slog.Handler.
-func (h once) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelError && follows(r) {
+func (h demoting) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError && causedByStop(r) {
 		r.Level = slog.LevelWarn
 		if !h.Enabled(ctx, r.Level) {
 			return nil
@@ -27,8 +27,8 @@ func (h once) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// follows reports whether an error of the record's is that of a stopped database.
-func follows(r slog.Record) (yes bool) {
+// causedByStop reports whether an attribute of r is the error of a stopped database.
+func causedByStop(r slog.Record) (yes bool) {
 	r.Attrs(func(a slog.Attr) bool {
 		err, is := a.Value.Any().(error)
 		yes = is && errors.Is(err, store.ErrStopped)
@@ -38,7 +38,9 @@ func follows(r slog.Record) (yes bool) {
 }
 
 // WithAttrs implements slog.Handler.
-func (h once) WithAttrs(attrs []slog.Attr) slog.Handler { return once{h.Handler.WithAttrs(attrs)} }
+func (h demoting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return demoting{h.Handler.WithAttrs(attrs)}
+}
 
 // WithGroup implements slog.Handler.
-func (h once) WithGroup(name string) slog.Handler { return once{h.Handler.WithGroup(name)} }
+func (h demoting) WithGroup(name string) slog.Handler { return demoting{h.Handler.WithGroup(name)} }

@@ -13,22 +13,24 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// turnWithin is how long a loop of the background may take for a turn. Where the
-// database does not answer it takes the store's deadline.
-const turnWithin = 45 * time.Second
+// turnTimeout is the longest time between two turns of a background loop. It is
+// longer than the store's deadline, which bounds a turn while the database does not
+// answer.
+const turnTimeout = 45 * time.Second
 
-// readiness answers /readyz: whether this process can take an order, keep it and
-// follow it up.
+// readiness answers /readyz: 200 while this process can store an order and follow
+// it up.
 type readiness struct {
 	database func(context.Context) error
 	loops    map[string]*loop
 	log      *slog.Logger
 
-	mu  sync.Mutex
-	not bool // ready, when it was last asked
+	mu      sync.Mutex
+	failing bool // at the last request
 }
 
-// newReadiness watches over loops of these names.
+// newReadiness makes a readiness over the database's own check and loops of these
+// names.
 func newReadiness(database func(context.Context) error, log *slog.Logger, loops ...string) *readiness {
 	r := &readiness{database: database, loops: map[string]*loop{}, log: log}
 	for _, name := range loops {
@@ -37,18 +39,18 @@ func newReadiness(database func(context.Context) error, log *slog.Logger, loops 
 	return r
 }
 
-// ServeHTTP answers 200 if it is ready, and else 503 with what is amiss. What the
-// database says goes to the log: it may name hosts and users.
+// ServeHTTP answers 200 if the process is ready, otherwise 503 with the reason. An
+// error of the database appears in the log only: it may name hosts and users.
 func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	err := r.check(req.Context())
 	if req.Context().Err() == nil {
 		r.note(err)
 	}
-	var here *unready
+	var stalled *stalledError
 	switch {
 	case err == nil:
 		io.WriteString(w, "ok\n")
-	case errors.As(err, &here):
+	case errors.As(err, &stalled):
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	case errors.Is(err, store.ErrStopped):
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -57,85 +59,88 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// check asks the database and looks at the loops.
 func (r *readiness) check(ctx context.Context) error {
 	if err := r.database(ctx); err != nil {
 		return err
 	}
 	for _, l := range r.loops {
-		if l.stands() {
-			return &unready{fmt.Sprintf("the loop %q has finished no turn for %v", l.name, turnWithin)}
+		if l.isStalled() {
+			return &stalledError{l.name}
 		}
 	}
 	return nil
 }
 
-// note logs when the answer becomes another one, and not every time that
-// somebody asks.
+// note logs a change of the answer. Probes that get the same answer log nothing.
 func (r *readiness) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := r.not
-	r.not = err != nil
+	was := r.failing
+	r.failing = err != nil
 	switch {
-	case r.not && !was:
+	case r.failing && !was:
 		r.log.Warn("not ready", "error", err)
-	case was && !r.not:
+	case was && !r.failing:
 		r.log.Info("ready again")
 	}
 }
 
-// unready is what is amiss in this process itself.
-type unready struct{ what string }
+// stalledError reports a background loop that makes no turns.
+type stalledError struct{ loop string }
 
-func (u *unready) Error() string { return u.what }
+func (e *stalledError) Error() string {
+	return fmt.Sprintf("the loop %q has finished no turn for %v", e.loop, turnTimeout)
+}
 
-// loop is one of the background's, which must turn.
+// loop watches one background loop, which must finish a turn within turnTimeout.
 type loop struct {
 	name string
 	log  *slog.Logger
 
-	mu    sync.Mutex
-	timer *time.Timer
-	last  time.Time // when a turn ended
-	still bool
+	mu      sync.Mutex
+	timer   *time.Timer
+	last    time.Time // when the last turn ended
+	stalled bool
 }
 
-// watch expects turns from now on, until stop is called.
+// watch expects turns from now until stop is called.
 func (l *loop) watch() (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = time.Now()
-	l.timer = time.AfterFunc(turnWithin, l.stopped)
+	l.timer = time.AfterFunc(turnTimeout, l.stall)
 	return func() { l.timer.Stop() }
 }
 
-// turned is called at the end of each turn.
+// turned is called by the loop at the end of each turn.
 func (l *loop) turned() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil {
-		return // nobody watches: the loop is run by a test, or by hand
+		return // not watched: a test runs the loop
 	}
-	if l.still {
+	if l.stalled {
 		l.log.Info("background work goes on", "what", l.name)
 	}
-	l.last, l.still = time.Now(), false
-	l.timer.Reset(turnWithin)
+	l.last, l.stalled = time.Now(), false
+	l.timer.Reset(turnTimeout)
 }
 
-// stopped is called when no turn has ended for too long: once, until one does.
-func (l *loop) stopped() {
+// stall is called when no turn has ended for turnTimeout. It logs that once; the
+// next turn arms the timer again.
+func (l *loop) stall() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.last) < turnWithin {
-		return // a turn has ended just now
+	if time.Since(l.last) < turnTimeout {
+		return // a turn has just ended
 	}
-	l.still = true
-	l.log.Error("background work stands still", "what", l.name, "for", turnWithin)
+	l.stalled = true
+	l.log.Error("background work stands still", "what", l.name, "for", turnTimeout)
 }
 
-func (l *loop) stands() bool {
+func (l *loop) isStalled() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.still
+	return l.stalled
 }

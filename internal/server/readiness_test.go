@@ -16,35 +16,36 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// lines collects a log that is read while it is written.
-type lines struct {
+// syncBuffer collects a log that the loops' timers write while the test reads it.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
 }
 
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
-// probe asks as a load balancer does.
+// probe requests /readyz as a load balancer does.
 func probe(r *readiness) (int, string) {
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 
-func TestALoopThatStandsStillIsSaidOnceAndEndsReadinessUntilItTurns(t *testing.T) {
+func TestStalledLoopEndsReadinessUntilItTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out lines // the loops' timers write, too
-		r := newReadiness(func(context.Context) error { return nil }, slog.New(slog.NewTextHandler(&out, nil)), "recover", "delivery")
+		var out syncBuffer
+		healthy := func(context.Context) error { return nil }
+		r := newReadiness(healthy, slog.New(slog.NewTextHandler(&out, nil)), "recover", "delivery")
 		defer r.loops["recover"].watch()()
 		defer r.loops["delivery"].watch()()
 		turn := func(names ...string) {
@@ -73,14 +74,14 @@ func TestALoopThatStandsStillIsSaidOnceAndEndsReadinessUntilItTurns(t *testing.T
 		want(503, `"delivery"`, 1)
 		turn("recover", "delivery")
 		want(200, "ok", 1)
-		time.Sleep(turnWithin - time.Millisecond)
+		time.Sleep(turnTimeout - time.Millisecond)
 		want(200, "ok", 1)
 		time.Sleep(time.Millisecond)
 		want(503, "the loop", 3)
 	})
 }
 
-func TestReadinessIsLoggedWhenItChangesAndTellsNoSecrets(t *testing.T) {
+func TestReadinessLogsChangesAndHidesSecrets(t *testing.T) {
 	var out bytes.Buffer
 	var state error
 	r := newReadiness(func(context.Context) error { return state }, slog.New(slog.NewTextHandler(&out, nil)))
@@ -97,7 +98,8 @@ func TestReadinessIsLoggedWhenItChangesAndTellsNoSecrets(t *testing.T) {
 	} {
 		state = c.err
 		code, body := probe(r)
-		if lines := strings.Count(out.String(), "\n"); code != c.status || lines != c.lines || strings.Contains(body, "internal") {
+		lines := strings.Count(out.String(), "\n")
+		if code != c.status || lines != c.lines || strings.Contains(body, "internal") {
 			t.Errorf("%v: %d %q, %d lines", c.err, code, body, lines)
 		}
 		if stopped := errors.Is(c.err, store.ErrStopped); stopped != strings.Contains(body, "restarted") {

@@ -1,34 +1,17 @@
 package server
 
 import (
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sampanpay/sampan/internal/config"
 )
 
-func TestTheConfigurationChoosesTheStatusOfTrouble(t *testing.T) {
-	t.Setenv("SAMPAN_MASTER_KEY", strings.Repeat("0f", 32))
-	for line, want := range map[string]int{"": 503, "trouble_status = 200\n": 200} {
-		dir := t.TempDir()
-		file := filepath.Join(dir, "sampan.toml")
-		text := "database = \"sqlite:" + filepath.Join(dir, "x.db") + "\"\nbase_url = \"https://pay.example\"\n" + line
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := config.Read(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := New(t.Context(), c, drivers, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
+func TestTroubleStatusOfTheConfiguration(t *testing.T) {
+	for configured, want := range map[int]int{0: 503, 503: 503, 200: 200} {
+		s := assembled(t, func(c *config.Config) { c.TroubleStatus = configured })
 		if err := s.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -37,8 +20,9 @@ func TestTheConfigurationChoosesTheStatusOfTrouble(t *testing.T) {
 		r.Header.Set("X-QF-SIGN", "00")
 		w := httptest.NewRecorder()
 		s.Handler.ServeHTTP(w, r)
-		if w.Code != want || !strings.Contains(w.Body.String(), `"respcd":"1297"`) || w.Header().Get("Retry-After") != "1" {
-			t.Errorf("%q: %d, Retry-After %q, %s", line, w.Code, w.Header().Get("Retry-After"), w.Body)
+		retry := w.Header().Get("Retry-After")
+		if w.Code != want || !strings.Contains(w.Body.String(), `"respcd":"1297"`) || retry != "1" {
+			t.Errorf("trouble_status %d: %d, Retry-After %q, %s", configured, w.Code, retry, w.Body)
 		}
 	}
 }
