@@ -19,7 +19,7 @@ const (
 // the payment is marked late.
 var legal = map[Status][]Status{
 	Created: {Pending, Paid, Failed, Closed, Expired},
-	Pending: {Paid, Failed, Closed, Expired},
+	Pending: {Paid, Closed, Expired},
 	Closed:  {Paid},
 	Expired: {Paid},
 	Failed:  {Paid},
