@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // answer is what goes back: a body of JSON for merchants, of text for wallets,
@@ -28,8 +29,8 @@ type refusal struct {
 }
 
 // refuse answers a merchant's request that came to nothing.
-func (a *API) refuse(err error, outTradeNo string, rec *record) answer {
-	o := outcomeOf(err, rec.id)
+func (a *API) refuse(err error, outTradeNo string, entry *web.Entry) answer {
+	o := outcomeOf(err, entry.ID)
 	return answer{status: a.status(err), json: refusal{o, outTradeNo}, respcd: o.RespCd, err: err}
 }
 
@@ -48,8 +49,7 @@ func (ans answer) send(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	web.DataHeaders(h)
 	setRetryAfter(h, ans.err)
 	w.WriteHeader(ans.status)
 	w.Write(body)

@@ -17,6 +17,7 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // Config is what New needs. Gateway and Store must be set.
@@ -68,7 +69,7 @@ func New(c Config) *API {
 
 // Register adds the API's paths to mux.
 func (a *API) Register(mux *http.ServeMux) {
-	for path, serve := range map[string]func(context.Context, call, *record) answer{
+	for path, serve := range map[string]func(context.Context, call, *web.Entry) answer{
 		"payment": a.pay, "query": a.query, "refund": a.refund, "close": a.close, "reversal": a.close, "add_note": a.addNote,
 	} {
 		mux.Handle("/trade/v1/"+path, a.trade(callsByPath[path], serve))
@@ -78,8 +79,8 @@ func (a *API) Register(mux *http.ServeMux) {
 }
 
 // lost answers for the paths of the trade API that there are not.
-func (a *API) lost(_ http.ResponseWriter, _ *http.Request, rec *record) answer {
-	return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", rec)
+func (a *API) lost(_ http.ResponseWriter, _ *http.Request, entry *web.Entry) answer {
+	return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", entry)
 }
 
 // Handler serves the API's paths and nothing else.

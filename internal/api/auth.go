@@ -10,6 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // call is a merchant's request that may be served: read, signed, within its limits.
@@ -70,7 +71,7 @@ func (a *API) authenticate(ctx context.Context, header http.Header, params sign.
 	case !known:
 		return pay.Credential{}, unsigned("X-QF-SIGN", fmt.Sprintf(
 			"does not fit the app code and these parameters: it must be the %s, in hex, of %q followed by the client key",
-			algorithm, clip(params.Canonical(), 1000)))
+			algorithm, web.Clip(params.Canonical(), 1000)))
 	case algorithm == sign.MD5 && credential.SHA256Only: // nobody but the owner of the key reads this
 		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be SHA256: this app code takes no other hash")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // callbackAddress is what an address of ours looks like: the merchant's six
@@ -17,7 +18,7 @@ var callbackAddress = regexp.MustCompile(`^[0-9]{6}/[0-9A-Za-z-]{1,32}$`)
 // made durable is answered with 200 and the words that the wallet waits for.
 // Everything else is "fail", with which wallets send again later: 4xx if the
 // message is refused, 5xx if the trouble is ours.
-func (a *API) callback(w http.ResponseWriter, r *http.Request, rec *record) answer {
+func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry) answer {
 	if err := a.Store.Stopped(); err != nil {
 		return callbackFailed(err)
 	}
@@ -30,8 +31,8 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request, rec *record) answ
 	if errors.Is(err, gateway.ErrHeardBefore) {
 		return ans
 	}
-	a.Log.WarnContext(r.Context(), "callback refused", "request", rec.id, "status", ans.status,
-		"merchant", clip(merchant, 16), "account", clip(account, 32), "from", a.source(r).String(), "reason", clip(err.Error(), 500))
+	a.Log.WarnContext(r.Context(), "callback refused", "request", entry.ID, "status", ans.status,
+		"merchant", web.Clip(merchant, 16), "account", web.Clip(account, 32), "from", a.source(r).String(), "reason", web.Clip(err.Error(), 500))
 	return ans
 }
 
@@ -68,4 +69,4 @@ func callbackFailed(err error) answer {
 	return answer{status: status, text: []byte("fail"), err: err}
 }
 
-func callbackBroken(err error, _ *record) answer { return callbackFailed(err) }
+func callbackBroken(err error, _ *web.Entry) answer { return callbackFailed(err) }

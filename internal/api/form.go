@@ -12,6 +12,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // Bounds of what is read from anyone.
@@ -40,7 +41,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
 			return nil, unreadable("", "parameters of a POST belong in its body, not in the address")
 		}
 		if t := r.Header.Get("Content-Type"); !formType(t) {
-			return nil, unreadable("Content-Type", fmt.Sprintf("must be application/x-www-form-urlencoded, not %q", clip(t, 64)))
+			return nil, unreadable("Content-Type", fmt.Sprintf("must be application/x-www-form-urlencoded, not %q", web.Clip(t, 64)))
 		}
 		body, err := readBody(w, r)
 		if err != nil {
@@ -57,7 +58,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, tooLarge()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(web.LimitBody(w, r, maxBody))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -96,21 +97,21 @@ func DecodeForm(raw string) (sign.Params, error) {
 		name, wrong := unescape(rawName)
 		switch {
 		case wrong != "":
-			return nil, unreadable("", fmt.Sprintf("the parameter name %q %s", clip(rawName, 64), wrong))
+			return nil, unreadable("", fmt.Sprintf("the parameter name %q %s", web.Clip(rawName, 64), wrong))
 		case !found:
-			return nil, unreadable(clip(name, 64), "has no =; a & within a value must be sent as %26")
+			return nil, unreadable(web.Clip(name, 64), "has no =; a & within a value must be sent as %26")
 		case name == "":
 			return nil, unreadable("", "a parameter has no name")
 		case !names.MatchString(name):
 			return nil, unreadable("", fmt.Sprintf("the parameter name %q must be 1 to 64 letters, digits and _; "+
-				"a & within a value must be sent as %%26", clip(name, 64)))
+				"a & within a value must be sent as %%26", web.Clip(name, 64)))
 		}
 		value, wrong := unescape(rawValue)
 		if wrong != "" {
-			return nil, unreadable(clip(name, 64), "its value "+wrong)
+			return nil, unreadable(web.Clip(name, 64), "its value "+wrong)
 		}
 		if _, twice := params[name]; twice {
-			return nil, unreadable(clip(name, 64), "is there more than once")
+			return nil, unreadable(web.Clip(name, 64), "is there more than once")
 		}
 		params[name] = value
 	}
@@ -135,15 +136,4 @@ func unreadable(field, message string) error {
 
 func tooLarge() error {
 	return &pay.Error{Code: pay.BadRequest, Message: "the request is over 64 KiB", Err: errTooLarge}
-}
-
-// clip shortens s to at most n characters of valid UTF-8, for messages and logs.
-func clip(s string, n int) string {
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	for i := range s {
-		if n--; n < 0 {
-			return s[:i] + "…"
-		}
-	}
-	return s
 }

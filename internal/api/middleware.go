@@ -2,105 +2,78 @@ package api
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
-// record is what the log line of a request is made of.
-type record struct {
-	id      string
-	appCode string
-}
-
-// trade serves one of the trade API's calls.
-func (a *API) trade(p purpose, serve func(context.Context, call, *record) answer) http.Handler {
-	return a.observed(a.broken, func(w http.ResponseWriter, r *http.Request, rec *record) answer {
-		rec.appCode = clip(r.Header.Get("X-QF-APPCODE"), 64)
+// trade serves one call of the trade API.
+func (a *API) trade(p purpose, serve func(context.Context, call, *web.Entry) answer) http.Handler {
+	return a.observed(a.broken, func(w http.ResponseWriter, r *http.Request, entry *web.Entry) answer {
+		entry.Add("app_code", web.Clip(r.Header.Get("X-QF-APPCODE"), 64))
 		if err := a.Store.Stopped(); err != nil {
-			return a.refuse(err, "", rec) // whatever is asked for, and however
+			return a.refuse(err, "", entry) // whatever the request is
 		}
 		c, err := a.admit(w, r)
 		if err == nil {
 			err = p.check(c.params)
 		}
 		if err != nil {
-			return a.refuse(err, "", rec)
+			return a.refuse(err, "", entry)
 		}
-		return serve(r.Context(), c, rec)
+		return serve(r.Context(), c, entry)
 	})
 }
 
 // broken answers a merchant after a panic.
-func (a *API) broken(err error, rec *record) answer { return a.refuse(err, "", rec) }
+func (a *API) broken(err error, entry *web.Entry) answer { return a.refuse(err, "", entry) }
 
-// observed gives each request an id, which goes back as X-Request-Id, and a
-// line in the log, and answers with broken if serve panics.
-func (a *API) observed(broken func(error, *record) answer, serve func(http.ResponseWriter, *http.Request, *record) answer) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := a.Now()
-		rec := &record{id: a.requestID()}
-		w.Header().Set("X-Request-Id", rec.id)
-		ans := func() (ans answer) {
-			defer func() {
-				if p := recover(); p != nil {
-					ans = broken(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), rec)
-				}
-			}()
-			return serve(w, r, rec)
-		}()
-		ans.send(w)
-
-		attrs := []slog.Attr{
-			slog.String("request", rec.id), slog.String("method", r.Method), slog.String("path", clip(r.URL.Path, 200)),
-			slog.Int("status", ans.status), slog.Duration("took", a.Now().Sub(start)),
-		}
-		for _, optional := range []slog.Attr{
-			slog.String("app_code", rec.appCode), slog.String("respcd", ans.respcd), slog.String("syssn", ans.syssn),
-		} {
-			if optional.Value.String() != "" {
-				attrs = append(attrs, optional)
-			}
-		}
-		level, why := gravity(ans.err)
-		a.Log.LogAttrs(r.Context(), level, "request", append(attrs, why...)...)
-	})
+// observed serves requests with serve, each with an id and a line in the log.
+// broken makes the answer if serve panics.
+func (a *API) observed(
+	broken func(error, *web.Entry) answer, serve func(http.ResponseWriter, *http.Request, *web.Entry) answer,
+) http.Handler {
+	return a.observer().Handle(
+		func(w http.ResponseWriter, r *http.Request, entry *web.Entry) { serve(w, r, entry).finish(w, entry) },
+		func(w http.ResponseWriter, _ *http.Request, entry *web.Entry, err error) {
+			broken(err, entry).finish(w, entry)
+		},
+	)
 }
 
-// gravity says how loudly err is logged and what of it. The message of a coded
-// error is left out: it went to the merchant, and may quote what they sent.
-func gravity(err error) (slog.Level, []slog.Attr) {
+func (a *API) observer() web.Observer { return web.Observer{Log: a.Log, Now: a.Now, Random: a.Random} }
+
+// finish sends the answer and adds it to the request's entry.
+func (ans answer) finish(w http.ResponseWriter, entry *web.Entry) {
+	ans.send(w)
+	entry.Add("respcd", ans.respcd)
+	entry.Add("syssn", ans.syssn)
+	enter(entry, ans.err)
+}
+
+// enter adds an answer's error to the request's entry. An error of ours makes
+// the line an ERROR. The message of any other error is left out: it went to the
+// merchant, and may quote what they sent.
+func enter(entry *web.Entry, err error) {
 	if err == nil {
-		return slog.LevelInfo, nil
+		return
 	}
 	if ours(err) {
 		if errors.Is(err, context.Canceled) {
-			return slog.LevelInfo, []slog.Attr{slog.String("error", "the client went away")}
+			entry.ClientLeft()
+			return
 		}
-		return slog.LevelError, []slog.Attr{slog.String("code", string(codeOf(err))), slog.Any("error", err)}
+		entry.Add("code", string(codeOf(err)))
+		entry.Fail(err)
+		return
 	}
 	var coded *pay.Error
-	errors.As(err, &coded) // what is not ours has a code
-	attrs := []slog.Attr{slog.String("code", string(coded.Code))}
-	if coded.Field != "" {
-		attrs = append(attrs, slog.String("field", coded.Field))
-	}
+	errors.As(err, &coded) // an error that is not ours has a code
+	entry.Add("code", string(coded.Code))
+	entry.Add("field", coded.Field)
 	if coded.Err != nil {
-		attrs = append(attrs, slog.String("error", clip(coded.Err.Error(), 500)))
+		entry.Add("error", web.Clip(coded.Err.Error(), 500))
 	}
-	return slog.LevelInfo, attrs
-}
-
-func (a *API) requestID() string {
-	var b [8]byte
-	if _, err := io.ReadFull(a.Random, b[:]); err != nil {
-		return "unknown"
-	}
-	return hex.EncodeToString(b[:])
 }

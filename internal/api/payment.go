@@ -8,22 +8,23 @@ import (
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // defaultLife is how long an order can be paid if expired_time does not say.
 const defaultLife = 30 * time.Minute
 
 // pay serves /trade/v1/payment.
-func (a *API) pay(ctx context.Context, c call, rec *record) answer {
+func (a *API) pay(ctx context.Context, c call, entry *web.Entry) answer {
 	request, err := paymentRequest(c)
 	if err != nil {
-		return a.refuse(err, "", rec)
+		return a.refuse(err, "", entry)
 	}
 	order, err := a.Gateway.Pay(ctx, request)
 	if order.ID == "" {
-		return a.refuse(err, request.OrderNo, rec)
+		return a.refuse(err, request.OrderNo, entry)
 	}
-	told := outcomeOf(err, rec.id)
+	told := outcomeOf(err, entry.ID)
 	return answer{status: a.status(err), json: a.paymentAnswer(order, told), respcd: told.RespCd, syssn: order.ID, err: err}
 }
 

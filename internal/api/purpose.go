@@ -8,6 +8,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // purpose is what a call's parameters say of it. Nothing that is signed names the call, so that a
@@ -72,5 +73,5 @@ func isThere(params sign.Params, name string) bool {
 }
 
 func misfit(name, message string) error {
-	return &pay.Error{Code: pay.BadParameter, Field: clip(name, 64), Message: message}
+	return &pay.Error{Code: pay.BadParameter, Field: web.Clip(name, 64), Message: message}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // Bounds of a query.
@@ -97,18 +98,18 @@ type transaction struct {
 }
 
 // query serves /trade/v1/query.
-func (a *API) query(ctx context.Context, c call, rec *record) answer {
+func (a *API) query(ctx context.Context, c call, entry *web.Entry) answer {
 	request, err := queryRequest(c, a.Now())
 	if err != nil {
-		return a.refuse(err, "", rec)
+		return a.refuse(err, "", entry)
 	}
 	found, err := a.Gateway.Query(ctx, request)
 	if err != nil {
-		return a.refuse(err, "", rec)
+		return a.refuse(err, "", entry)
 	}
 	limit := request.Filter.Limit
 	body := queryAnswer{
-		outcome:  outcomeOf(nil, rec.id),
+		outcome:  outcomeOf(nil, entry.ID),
 		Page:     strconv.Itoa(request.Filter.Offset/limit + 1),
 		PageSize: strconv.Itoa(limit),
 		Data:     []transaction{}, // never null

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // reversalAnswer tells of a refund or of a closing. The keys' order is the
@@ -39,19 +40,19 @@ func processing(what string) error {
 }
 
 // refund serves /trade/v1/refund.
-func (a *API) refund(ctx context.Context, c call, rec *record) answer {
+func (a *API) refund(ctx context.Context, c call, entry *web.Entry) answer {
 	request, err := refundRequest(c)
 	if err != nil {
-		return a.refuse(err, "", rec)
+		return a.refuse(err, "", entry)
 	}
 	r, p, err := a.Gateway.Refund(ctx, request)
 	if r.ID == "" {
-		return a.refuse(err, request.OrderNo, rec)
+		return a.refuse(err, request.OrderNo, entry)
 	}
 	if err == nil && r.Status == pay.RefundPending {
 		err = processing("refund")
 	}
-	told := outcomeOf(err, rec.id)
+	told := outcomeOf(err, entry.ID)
 	return answer{status: a.status(err), respcd: told.RespCd, syssn: r.ID, err: err, json: reversalAnswer{
 		SysSn: r.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(r.Amount.Minor, 10), TxCurrCd: string(r.Amount.Currency),
@@ -79,20 +80,20 @@ func refundRequest(c call) (gateway.RefundRequest, error) {
 }
 
 // close serves /trade/v1/close and /trade/v1/reversal.
-func (a *API) close(ctx context.Context, c call, rec *record) answer {
+func (a *API) close(ctx context.Context, c call, entry *web.Entry) answer {
 	request, err := closeRequest(c)
 	if err != nil {
-		return a.refuse(err, "", rec)
+		return a.refuse(err, "", entry)
 	}
 	closing, err := a.Gateway.Close(ctx, request)
 	if closing.ID == "" {
-		return a.refuse(err, request.OrderNo, rec)
+		return a.refuse(err, request.OrderNo, entry)
 	}
 	p := closing.Payment
 	if err == nil && p.Status.Open() {
 		err = processing("closing")
 	}
-	told := outcomeOf(err, rec.id)
+	told := outcomeOf(err, entry.ID)
 	return answer{status: a.status(err), respcd: told.RespCd, syssn: closing.ID, err: err, json: reversalAnswer{
 		SysSn: closing.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(p.Amount.Minor, 10), TxCurrCd: string(p.Amount.Currency),
@@ -126,7 +127,7 @@ type noteAnswer struct {
 }
 
 // addNote serves /trade/v1/add_note.
-func (a *API) addNote(ctx context.Context, c call, rec *record) answer {
+func (a *API) addNote(ctx context.Context, c call, entry *web.Entry) answer {
 	v := values{params: c.params}
 	code, id, note := v.required("code", 64), v.required("syssn", 128), v.required("note", 200)
 	if code != c.credential.AppCode {
@@ -136,9 +137,9 @@ func (a *API) addNote(ctx context.Context, c call, rec *record) answer {
 		v.err = a.Gateway.Note(ctx, c.credential, id, note)
 	}
 	if v.err != nil {
-		return a.refuse(v.err, "", rec)
+		return a.refuse(v.err, "", entry)
 	}
-	body := noteAnswer{outcome: outcomeOf(nil, rec.id)}
+	body := noteAnswer{outcome: outcomeOf(nil, entry.ID)}
 	body.Data.SysSn = id
 	return answer{status: http.StatusOK, json: body, respcd: body.RespCd, syssn: id}
 }

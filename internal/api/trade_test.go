@@ -19,6 +19,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // The bytes that Python's requests sends for the sample of "QFPay, Alipay
@@ -372,7 +373,7 @@ func TestWhatIsNotEnabledIsForbidden(t *testing.T) {
 
 func TestAPanicIsOursAndTellsNothing(t *testing.T) {
 	o := newOffice(t)
-	h := o.trade(purpose{}, func(context.Context, call, *record) answer { panic("the secret " + clientKey) })
+	h := o.trade(purpose{}, func(context.Context, call, *web.Entry) answer { panic("the secret " + clientKey) })
 	server := httptest.NewServer(h)
 	defer server.Close()
 	r := o.request(t, "/", encode(order()), "plain", signature(order(), false))

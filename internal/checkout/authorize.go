@@ -15,6 +15,7 @@ import (
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sign"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // Authorizations is what the authorisation link needs; a gateway.Gateway has it.
@@ -29,7 +30,7 @@ const returnWithin = 5 * time.Minute
 
 // authorize is the link that a merchant sends its buyer to, to learn who they
 // are. (Trade API, hosted authorisation link.)
-func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request) {
+func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	v := c.authorizing(r)
 	if onlyLooks(r, v.from) {
 		v.show(w, http.StatusOK, "preview")
@@ -37,12 +38,12 @@ func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	request, err := c.readLink(r)
 	if err != nil {
-		c.refuse(w, r, v, err)
+		c.refuse(w, r, v, err, entry)
 		return
 	}
 	ticket, err := c.Authorizations.Authorize(r.Context(), request)
 	if err != nil {
-		c.refuse(w, r, v, err)
+		c.refuse(w, r, v, err, entry)
 		return
 	}
 	http.SetCookie(w, c.cookie(ticket.ID, ticket.Proof, ticket.ExpiresAt.Sub(c.Now())))
@@ -51,7 +52,7 @@ func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request) {
 
 // authorized is where the wallet sends the buyer back to. Nothing that the
 // address says decides where they go from here: that was kept when they went.
-func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request) {
+func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	v := c.authorizing(r)
 	if onlyLooks(r, v.from) {
 		v.show(w, http.StatusOK, "preview")
@@ -66,12 +67,12 @@ func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request) {
 	}
 	buyer, err := c.Authorizations.Authorized(r.Context(), id, proof, query)
 	if err != nil {
-		c.refuse(w, r, v, err)
+		c.refuse(w, r, v, err, entry)
 		return
 	}
 	target, err := url.Parse(buyer.ReturnURL)
 	if err != nil { // it was checked before it was kept
-		c.refuse(w, r, v, err)
+		c.refuse(w, r, v, err, entry)
 		return
 	}
 	if target.RawQuery != "" {
@@ -222,10 +223,10 @@ var refusals = map[pay.Code]struct {
 
 // refuse shows why a buyer could not be identified, to them and to whoever
 // built the link. What it shows holds nothing that the request sent.
-func (c *Checkout) refuse(w http.ResponseWriter, r *http.Request, v *view, err error) {
+func (c *Checkout) refuse(w http.ResponseWriter, r *http.Request, v *view, err error, entry *web.Entry) {
 	answer, ok := refusals[pay.CodeOf(err)]
 	if !ok {
-		c.logTrouble(r, pay.Payment{}, err)
+		enter(r, entry, err)
 		v.show(w, http.StatusServiceUnavailable, "untold")
 		return
 	}
@@ -235,6 +236,6 @@ func (c *Checkout) refuse(w http.ResponseWriter, r *http.Request, v *view, err e
 		v.Why = why.Field + ": " + why.Message
 	}
 	appCode := r.FormValue("app_code")
-	c.Log.InfoContext(r.Context(), "buyer not identified", "page", r.Pattern, "app_code", appCode[:min(len(appCode), 64)], "error", err)
+	c.Log.InfoContext(r.Context(), "buyer not identified", "request", entry.ID, "page", r.Pattern, "app_code", appCode[:min(len(appCode), 64)], "error", err)
 	v.show(w, answer.status, answer.page)
 }

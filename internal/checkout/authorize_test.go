@@ -23,6 +23,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // lobby is the pages over a true gateway and store, with a wallet that tells who
@@ -377,7 +378,7 @@ func TestEveryRefusalIsSaidInEveryLanguage(t *testing.T) {
 			c := New(Config{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 			r := httptest.NewRequest("GET", "/authorize/alipay?lang="+l.Tag, nil)
 			w := httptest.NewRecorder()
-			c.refuse(w, r, c.authorizing(r), &pay.Error{Code: code, Message: "x"})
+			c.refuse(w, r, c.authorizing(r), &pay.Error{Code: code, Message: "x"}, &web.Entry{})
 			if m := left.FindString(w.Body.String()); m != "" || w.Code < 400 {
 				t.Errorf("%s in %s: %d with %q:\n%s", code, l.Tag, w.Code, m, w.Body)
 			}

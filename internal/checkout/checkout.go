@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // Payments is what the pages need to know; a gateway.Gateway has it. An error
@@ -44,12 +46,36 @@ func New(c Config) *Checkout { return &Checkout{c} }
 
 // Register adds the pages' routes to mux.
 func (c *Checkout) Register(mux *http.ServeMux) {
-	mux.Handle("GET /pay/{token}", guarded(c.payLink))
-	mux.Handle("GET /pay/{token}/status", guarded(c.status))
-	mux.Handle("GET /return/{token}", guarded(c.result))
-	mux.Handle("GET /authorize/alipay", guarded(c.authorize))
-	mux.Handle("GET "+gateway.AuthorizedPath, guarded(c.authorized))
-	mux.Handle("GET /checkout/{file}", guarded(asset))
+	for pattern, serve := range map[string]web.Handler{
+		"GET /pay/{token}":              c.payLink,
+		"GET /pay/{token}/status":       c.status,
+		"GET /return/{token}":           c.result,
+		"GET /authorize/alipay":         c.authorize,
+		"GET " + gateway.AuthorizedPath: c.authorized,
+		"GET /checkout/{file}":          asset,
+	} {
+		mux.Handle(pattern, c.observed(serve))
+	}
+}
+
+// observed serves requests with serve, each with the pages' security headers, an
+// id and a line in the log. The line has the route as its path: a token in the
+// address opens its payment.
+func (c *Checkout) observed(serve web.Handler) http.Handler {
+	return web.Observer{Log: c.Log, Now: c.Now}.Handle(
+		func(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
+			_, entry.Path, _ = strings.Cut(r.Pattern, " ")
+			web.PageHeaders(w.Header(), policy)
+			serve(w, r, entry)
+		},
+		func(w http.ResponseWriter, r *http.Request, entry *web.Entry, err error) {
+			entry.Fail(err)
+			if strings.HasPrefix(entry.Path, "/authorize") {
+				c.authorizing(r).show(w, http.StatusServiceUnavailable, "untold")
+				return
+			}
+			c.view(r, browserOf(r.UserAgent())).show(w, http.StatusServiceUnavailable, "trouble")
+		})
 }
 
 // policy lets a page load its own style sheet, script and icon and ask for the
@@ -57,26 +83,10 @@ func (c *Checkout) Register(mux *http.ServeMux) {
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
-// guarded sets the headers of every answer. A handler may relax the caching of
-// what is no buyer's business.
-func guarded(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-		h.Set("X-Robots-Tag", "noindex, nofollow")
-		h.Set("Cache-Control", "no-store")
-		next(w, r)
-	})
-}
-
 // payLink sends a browser that can open the wallet on to it. Where the wallet
 // would not open it shows the way out, and where there is nothing to pay (any
 // more) it says so. Programs that only look at the link leave no trace.
-func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
+func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	token := r.PathValue("token")
 	from := browserOf(r.UserAgent())
 	v := c.view(r, from)
@@ -92,9 +102,10 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 	} else {
 		p, wallet, err = c.Payments.Visit(r.Context(), token)
 	}
+	entry.Add("syssn", p.ID)
 	switch {
 	case err != nil:
-		c.fail(w, r, v, p, err)
+		c.fail(w, r, v, p, err, entry)
 		return
 	case looks:
 		v.show(w, http.StatusOK, "preview")
@@ -110,7 +121,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request) {
 	}
 	if inside {
 		if err := c.Payments.Payable(r.Context(), p); err != nil {
-			c.fail(w, r, v, p, err)
+			c.fail(w, r, v, p, err, entry)
 			return
 		}
 		v.guide(c.BaseURL, token)
@@ -141,7 +152,9 @@ func (c *Checkout) ending(p pay.Payment) string {
 }
 
 // fail shows that a payment cannot be shown.
-func (c *Checkout) fail(w http.ResponseWriter, r *http.Request, v *view, p pay.Payment, err error) {
+func (c *Checkout) fail(
+	w http.ResponseWriter, r *http.Request, v *view, p pay.Payment, err error, entry *web.Entry,
+) {
 	switch pay.CodeOf(err) {
 	case pay.NotFound:
 		v.show(w, http.StatusNotFound, "missing")
@@ -151,20 +164,22 @@ func (c *Checkout) fail(w http.ResponseWriter, r *http.Request, v *view, p pay.P
 		v.show(w, http.StatusOK, "shut")
 		return
 	}
-	c.logTrouble(r, p, err)
+	enter(r, entry, err)
 	v.show(w, http.StatusServiceUnavailable, "trouble")
 }
 
-// logTrouble names the payment but never the token, which opens it.
-func (c *Checkout) logTrouble(r *http.Request, p pay.Payment, err error) {
-	if r.Context().Err() == nil {
-		c.Log.ErrorContext(r.Context(), "checkout", "page", r.Pattern, "syssn", p.ID, "error", err)
+// enter adds an error of ours to the request's entry.
+func enter(r *http.Request, entry *web.Entry, err error) {
+	if r.Context().Err() != nil {
+		entry.ClientLeft()
+		return
 	}
+	entry.Fail(err)
 }
 
 // status answers the script of a page that follows a payment. The wallet is
 // asked too if the script has reason to: once its cashier has failed.
-func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
+func (c *Checkout) status(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	type answer struct {
 		Status    string `json:"status"` // waiting, paid, returned, failed, closed, expired; or missing, trouble
 		Amount    string `json:"amount,omitempty"`
@@ -176,13 +191,16 @@ func (c *Checkout) status(w http.ResponseWriter, r *http.Request) {
 		look = c.Payments.Returned
 	}
 	code, a := http.StatusOK, answer{}
-	switch p, err := look(r.Context(), r.PathValue("token")); {
+	p, err := look(r.Context(), r.PathValue("token"))
+	entry.Add("syssn", p.ID)
+	switch {
 	case pay.CodeOf(err) == pay.NotFound:
 		code, a.Status = http.StatusNotFound, "missing"
 	case err != nil:
-		c.logTrouble(r, p, err)
+		enter(r, entry, err)
 		code, a.Status = http.StatusServiceUnavailable, "trouble"
 	default:
+		entry.Level = slog.LevelDebug // every page that waits asks each few seconds
 		a = answer{Status: known(p), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency), ReturnURL: returnURL(p)}
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -177,4 +178,7 @@ func (v *view) show(w http.ResponseWriter, code int, kind string) {
 // assetName is the address of an asset, relative to a page.
 func assetName(file string) string { return "../checkout/" + assets.Name(file) }
 
-func asset(w http.ResponseWriter, r *http.Request) { assets.Serve(w, r, r.PathValue("file")) }
+func asset(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
+	entry.Level = slog.LevelDebug // each page loads three
+	assets.Serve(w, r, r.PathValue("file"))
+}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/web"
 )
 
 // A page whose script runs asks for the status and counts the seconds itself.
@@ -19,7 +21,7 @@ const (
 // result is where the wallet sends the browser back to. What the wallet added
 // to the address is not read: whether it was paid is learnt from the wallet
 // itself. Only the first showing asks it, later ones wait for what is known.
-func (c *Checkout) result(w http.ResponseWriter, r *http.Request) {
+func (c *Checkout) result(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	token := r.PathValue("token")
 	from := browserOf(r.UserAgent())
 	v := c.view(r, from)
@@ -32,9 +34,10 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request) {
 		look = c.Payments.Lookup
 	}
 	p, err := look(r.Context(), token)
+	entry.Add("syssn", p.ID)
 	switch {
 	case err != nil:
-		c.fail(w, r, v, p, err)
+		c.fail(w, r, v, p, err, entry)
 	case looks:
 		v.show(w, http.StatusOK, "preview")
 	default:
