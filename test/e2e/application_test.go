@@ -6,21 +6,22 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // An application's contract with Alipay has one of several forms. In each of them
 // a buyer is authorised, pays, and is given their money back, by an account that
 // its operator has made with a command.
 func TestABuyerPaysByEveryFormOfApplication(t *testing.T) {
-	s := startSandbox(t)
-	text, err := os.ReadFile(filepath.Join(s.dir, "sandbox.json"))
+	s := harness.NewSandbox(t)
+	text, err := os.ReadFile(filepath.Join(s.Dir, "sandbox.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,10 +45,10 @@ func TestABuyerPaysByEveryFormOfApplication(t *testing.T) {
 		{"open_id", info["openapi_open_id_app_id"], []string{"alipay_public_key=" + info["openapi_alipay_public_key"]}, `^[0-9A-Z]{20,}$`},
 	} {
 		t.Run(app.name, func(t *testing.T) {
-			shop := startMerchant(t, s)
+			shop := harness.NewMerchant(t, s.Endpoints)
 			owner := fmt.Sprintf("20000%d", i)
-			config := filepath.Join(s.dir, "sampan.toml")
-			printed := program(t, "merchant", "add", "--config", config, "--id", owner, "--name", "Noodle House", "--return-hosts", strings.TrimPrefix(shop.server.URL, "http://"))
+			config := filepath.Join(s.Dir, "sampan.toml")
+			printed := harness.Program(t, "merchant", "add", "--config", config, "--id", owner, "--name", "Noodle House", "--return-hosts", strings.TrimPrefix(shop.Server.URL, "http://"))
 			m := regexp.MustCompile(`app_code +(\S+)\s+client_key +(\S+)`).FindStringSubmatch(printed)
 			if m == nil {
 				t.Fatalf("no credential in %q", printed)
@@ -59,23 +60,23 @@ func TestABuyerPaysByEveryFormOfApplication(t *testing.T) {
 			for _, setting := range app.settings {
 				add = append(add, "--set", setting)
 			}
-			program(t, add...)
-			if listed := program(t, "wallet", "list", "--config", config, "--merchant", owner); strings.Count(listed, "\n") != 2 || strings.Contains(listed, "CERTIFICATE") {
+			harness.Program(t, add...)
+			if listed := harness.Program(t, "wallet", "list", "--config", config, "--merchant", owner); strings.Count(listed, "\n") != 2 || strings.Contains(listed, "CERTIFICATE") {
 				t.Errorf("the list is no table, or tells no certificate from another:\n%s", listed)
 			}
 
-			buyer := s.authorize(t, shop, "mei")
+			buyer := authorize(t, s, shop, "mei")
 			if !regexp.MustCompile(app.buyer).MatchString(buyer) {
 				t.Errorf("the buyer is %q", buyer)
 			}
-			order := shop.order("FORM-"+app.name, sampan.AlipayServiceWindow)
+			order := shop.Order("FORM-"+app.name, sampan.AlipayServiceWindow)
 			order.Currency, order.OpenID = "CNY", buyer
 			payment, err := shop.Pay(t.Context(), order)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.act(t, payment.ID, "pay")
-			if told := shop.notification(t); told.ID != payment.ID || told.Code != sampan.CodeSuccess {
+			s.Act(t, payment.ID, "pay")
+			if told := shop.Notification(t); told.ID != payment.ID || told.Code != sampan.CodeSuccess {
 				t.Errorf("told %+v", told)
 			}
 			back, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: payment.ID, OrderNo: order.OrderNo + "-R", Amount: 230})
@@ -91,28 +92,18 @@ func TestABuyerPaysByEveryFormOfApplication(t *testing.T) {
 			if _, err := shop.Close(t.Context(), sampan.CloseRequest{PaymentID: second.ID, Amount: order.Amount}); err != nil {
 				t.Errorf("close: %v", err)
 			}
-			if _, text := fetch(t, s.Control+"/trades/"+second.ID); !strings.Contains(text, `"status": "TRADE_CLOSED"`) {
+			if _, text := harness.Fetch(t, s.Control+"/trades/"+second.ID); !strings.Contains(text, `"status": "TRADE_CLOSED"`) {
 				t.Errorf("the wallet has it as %s", text)
 			}
 		})
 	}
 }
 
-// program runs a command of ours to its end, and returns what it printed.
-func program(t *testing.T, args ...string) string {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run(t, exec.CommandContext(t.Context(), path, args...))
-}
-
 // authorize sends a browser through the shop's authorisation link, by way of the
 // page on which the buyer is chosen, and returns the buyer's id.
-func (s *sandbox) authorize(t *testing.T, shop *merchant, buyer string) string {
+func authorize(t *testing.T, s *harness.Sandbox, shop *harness.Merchant, buyer string) string {
 	t.Helper()
-	link, err := shop.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: shop.server.URL + "/alipay", State: "visit-1"})
+	link, err := shop.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: shop.Server.URL + "/alipay", State: "visit-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +118,8 @@ func (s *sandbox) authorize(t *testing.T, shop *merchant, buyer string) string {
 			t.Fatal(err)
 		}
 		last.Header.Set("User-Agent", alipayApp)
-		browser := http.Client{Jar: jar, Timeout: patience, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-			if last = r; strings.HasPrefix(r.URL.String(), shop.server.URL) {
+		browser := http.Client{Jar: jar, Timeout: harness.Patience, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+			if last = r; strings.HasPrefix(r.URL.String(), shop.Server.URL) {
 				return http.ErrUseLastResponse
 			}
 			return nil

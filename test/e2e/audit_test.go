@@ -1,67 +1,43 @@
 package e2e_test
 
 import (
-	"bytes"
-	"database/sql"
 	"encoding/json"
-	"errors"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/store/storetest"
-)
 
-// audit runs the true program, and reports what it prints and whether it finds
-// the books in order.
-func audit(t testing.TB, config string, flags ...string) (printed string, inOrder bool) {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"audit", "--config", config}, flags...)...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) || stderr.Len() > 0 {
-		t.Fatalf("audit: %v, %s", err, stderr.String())
-	}
-	return stdout.String(), err == nil
-}
+	"github.com/sampanpay/sampan/test/harness"
+)
 
 // Somebody changes a row by hand, while the gateway serves, and is found out.
 func TestAuditFindsARowThatWasChangedByHand(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		d := newDeployment(t, dsn)
-		d.serve(t, d.address)
-		shop := startMerchant(t, d.sandbox)
-		paid := d.pay(t, shop, "PAID")
-		shop.notification(t)
+		d := harness.NewDeployment(t, dsn)
+		d.Serve(t, d.Address)
+		shop := harness.NewMerchant(t, d.Endpoints)
+		paid := d.Pay(t, shop, "PAID")
+		shop.Notification(t)
 		if _, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "BACK", Amount: 30}); err != nil {
 			t.Fatal(err)
 		}
-		open, err := shop.Pay(t.Context(), shop.order("OPEN", sampan.Alipay))
+		open, err := shop.Pay(t.Context(), shop.Order("OPEN", sampan.Alipay))
 		if err != nil {
 			t.Fatal(err)
 		}
-		printed, inOrder := audit(t, d.config)
+		printed, inOrder := harness.Audit(t, d.Config)
 		if !inOrder || !strings.Contains(printed, "looked at 2 payments of 1 merchant: 1 refund, 2 movements, 3 events, ") ||
 			!strings.Contains(printed, "✔ the books are in order\n") {
 			t.Errorf("before anything was changed:\n%s", printed)
 		}
 
-		driver, address, unlock := "pgx", dsn, "DROP TRIGGER append_only ON movement"
-		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-			driver, address, unlock = "sqlite", path+"?_pragma=busy_timeout(10000)", "DROP TRIGGER movement_update"
+		unlock := "DROP TRIGGER append_only ON movement"
+		if strings.HasPrefix(dsn, "sqlite:") {
+			unlock = "DROP TRIGGER movement_update"
 		}
-		shell, err := sql.Open(driver, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer shell.Close()
+		shell := harness.OpenSQL(t, dsn)
 		if _, err := shell.ExecContext(t.Context(), "UPDATE movement SET amount = 1"); err == nil {
 			t.Error("a line of the money record can be changed")
 		}
@@ -84,7 +60,7 @@ func TestAuditFindsARowThatWasChangedByHand(t *testing.T) {
 				if _, err := shell.ExecContext(t.Context(), text); err != nil {
 					t.Fatalf("%s: %v", text, err)
 				}
-				printed, inOrder := audit(t, d.config)
+				printed, inOrder := harness.Audit(t, d.Config)
 				if inOrder != (text == c.undo) {
 					t.Errorf("after %s:\n%s", text, printed)
 				}
@@ -99,7 +75,7 @@ func TestAuditFindsARowThatWasChangedByHand(t *testing.T) {
 				}) {
 					t.Errorf("after %s no difference is of %s, %s, %s and %s:\n%s", text, c.syssn, c.what, c.stored, c.want, printed)
 				}
-				checkJSON(t, d.config, c.syssn)
+				checkJSON(t, d.Config, c.syssn)
 			}
 		}
 	})
@@ -108,7 +84,7 @@ func TestAuditFindsARowThatWasChangedByHand(t *testing.T) {
 // checkJSON sees that machines are told of a difference of the payment.
 func checkJSON(t *testing.T, config, syssn string) {
 	t.Helper()
-	printed, inOrder := audit(t, config, "--json", "--merchant", "100001")
+	printed, inOrder := harness.Audit(t, config, "--json", "--merchant", "100001")
 	type said struct {
 		Difference struct{ Merchant, Syssn, What, Stored, Want string }
 		Balance    struct{ Account, Currency string }

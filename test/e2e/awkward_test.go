@@ -22,13 +22,15 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/simulator"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // startAwkward starts a sandbox whose wallet is awkward on a fifth of all
 // occasions, in the way of the seed.
-func startAwkward(t *testing.T, seed int) *sandbox {
+func startAwkward(t *testing.T, seed int) *harness.Sandbox {
 	t.Helper()
-	return (&sandbox{dir: t.TempDir()}).start(t, "--fresh", "--awkward", "20", "--seed", strconv.Itoa(seed))
+	return harness.NewSandbox(t, "--awkward", "20", "--seed", strconv.Itoa(seed))
 }
 
 // At an awkward wallet too every order is paid, once; the merchant who only
@@ -45,7 +47,7 @@ func TestEveryOrderIsPaidOnceAtAnAwkwardWallet(t *testing.T) {
 	}
 	met := map[simulator.Fault]int{}
 	for _, shop := range shops {
-		eventually(t, "every notification", func() bool { return shop.missing() == 0 })
+		harness.Eventually(t, "every notification", func() bool { return shop.missing() == 0 })
 		for _, m := range shop.watchTheWalletFinish(t) {
 			met[m.Fault]++
 		}
@@ -65,7 +67,7 @@ func TestEveryOrderIsPaidOnceAtAnAwkwardWallet(t *testing.T) {
 // what it sold.
 type bookkeeper struct {
 	*sampan.Client
-	sandbox *sandbox
+	sandbox *harness.Sandbox
 	server  *httptest.Server
 
 	mu    sync.Mutex
@@ -74,7 +76,7 @@ type bookkeeper struct {
 	wrong []string
 }
 
-func newBookkeeper(t *testing.T, s *sandbox) *bookkeeper {
+func newBookkeeper(t *testing.T, s *harness.Sandbox) *bookkeeper {
 	t.Helper()
 	b := &bookkeeper{
 		Client:  &sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey},
@@ -135,9 +137,9 @@ func (b *bookkeeper) sell(t *testing.T, number string, wallet sampan.PayType) {
 	b.sold[number] = want
 	b.mu.Unlock()
 
-	openLink(t, p.PayURL)
-	b.sandbox.act(t, p.ID, "pay")
-	fetch(t, b.sandbox.trade(t, p.ID).Attempts[0].ReturnURL)
+	harness.OpenLink(t, p.PayURL)
+	b.sandbox.Act(t, p.ID, "pay")
+	harness.Fetch(t, tradeOf(t, b.sandbox, p.ID).Attempts[0].ReturnURL)
 	found, err := b.Query(t.Context(), sampan.QueryRequest{IDs: []string{p.ID}})
 	if err != nil || len(found.Transactions) != 1 {
 		t.Fatalf("query: %+v %v", found, err)
@@ -157,8 +159,8 @@ func (b *bookkeeper) watchTheWalletFinish(t *testing.T) (mishaps []simulator.Mis
 	t.Helper()
 	for _, sold := range b.sold {
 		var seen trade
-		eventually(t, "the wallet's last send", func() bool {
-			seen = b.sandbox.trade(t, sold.ID)
+		harness.Eventually(t, "the wallet's last send", func() bool {
+			seen = tradeOf(t, b.sandbox, sold.ID)
 			return !slices.ContainsFunc(seen.Notifications, func(n notice) bool { return len(n.Sends) == 0 || !n.Sends[0].Done })
 		})
 		mishaps = append(mishaps, seen.Mishaps...)
@@ -186,7 +188,7 @@ func (b *bookkeeper) audit(t *testing.T, orders int) {
 			t.Errorf("at the end %s is %+v (%v), want %+v", number, found, err, want)
 		}
 	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.sandbox.dir, "sampan.db")+"?mode=ro")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.sandbox.Dir, "sampan.db")+"?mode=ro")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,9 +219,9 @@ type notice struct {
 	}
 }
 
-func (s *sandbox) trade(t *testing.T, id string) (v trade) {
+func tradeOf(t *testing.T, s *harness.Sandbox, id string) (v trade) {
 	t.Helper()
-	if _, text := fetch(t, s.Control+"/trades/"+id); json.Unmarshal([]byte(text), &v) != nil {
+	if _, text := harness.Fetch(t, s.Control+"/trades/"+id); json.Unmarshal([]byte(text), &v) != nil {
 		t.Fatalf("not JSON: %s", text)
 	}
 	return v
@@ -229,7 +231,7 @@ func (s *sandbox) trade(t *testing.T, id string) (v trade) {
 // with this seed the browser comes back last, and at the second order forgeries come
 // first and the wallet is slow to vouch for its notification.
 func TestABuyerPaysInTheBrowserAtAnAwkwardWallet(t *testing.T) {
-	p := newPhone(t, safari, "en")
+	p := newPhone(t, harness.Safari, "en")
 	s := startAwkward(t, 22284)
 	for range 2 {
 		p.open(s.Shop)
@@ -241,7 +243,7 @@ func TestABuyerPaysInTheBrowserAtAnAwkwardWallet(t *testing.T) {
 		}
 	}
 	p.look("order-paid")
-	_, trades := fetch(t, s.Control+"/trades")
+	_, trades := harness.Fetch(t, s.Control+"/trades")
 	for _, fault := range []string{"forged", "notify-first", "query-slow", "shuffled"} {
 		if !strings.Contains(trades, `"fault": "`+fault+`"`) {
 			t.Errorf("nothing was %s: replay is broken", fault)
@@ -253,19 +255,19 @@ func TestABuyerPaysInTheBrowserAtAnAwkwardWallet(t *testing.T) {
 func TestTheSimulatorsManualIsTrue(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		needed(t, "curl")
+		harness.Missing(t, "curl")
 	}
 	manual, err := os.ReadFile("../../docs/simulator.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startSandbox(t)
-	shop := startMerchant(t, s)
-	order, err := shop.Pay(t.Context(), shop.order("MANUAL", sampan.Alipay))
+	s := harness.NewSandbox(t)
+	shop := harness.NewMerchant(t, s.Endpoints)
+	order, err := shop.Pay(t.Context(), shop.Order("MANUAL", sampan.Alipay))
 	if err != nil {
 		t.Fatal(err)
 	}
-	openLink(t, order.PayURL)
+	harness.OpenLink(t, order.PayURL)
 	lines := regexp.MustCompile(`(?m)^curl .*$`).FindAllString(string(manual), -1)
 	if len(lines) < 10 {
 		t.Fatalf("only %d lines", len(lines))
@@ -273,6 +275,6 @@ func TestTheSimulatorsManualIsTrue(t *testing.T) {
 	for _, line := range lines {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(line, "curl ", curl+" --fail-with-body ", 1))
 		cmd.Env = append(os.Environ(), "CONTROL="+s.Control, "ORDER="+order.ID)
-		run(t, cmd)
+		harness.Run(t, cmd)
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/simulator"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // Inside the app the wallet makes the trade before its buyer can pay, so that at
@@ -25,7 +27,7 @@ func TestEveryOrderInsideTheAppIsPaidAndGivenBackOnceAtAnAwkwardWallet(t *testin
 				t.Parallel() // most of the time they wait
 				shop := newBookkeeper(t, startAwkward(t, seed))
 				shop.sellInTheApp(t, fmt.Sprintf("WINDOW-%d", seed), orders)
-				eventually(t, "every notification", func() bool { return shop.missing() == 0 })
+				harness.Eventually(t, "every notification", func() bool { return shop.missing() == 0 })
 				shop.watchTheWalletFinish(t)
 				shop.audit(t, orders)
 				shop.giveBack(t)
@@ -56,7 +58,7 @@ func (b *bookkeeper) sellInTheApp(t *testing.T, prefix string, orders int) {
 		})
 	}
 	var placed []sampan.Transaction
-	eventually(t, "every order to be taken", func() bool {
+	harness.Eventually(t, "every order to be taken", func() bool {
 		var again []sampan.PaymentRequest
 		for _, order := range waiting {
 			p, err := b.Pay(t.Context(), order)
@@ -68,7 +70,7 @@ func (b *bookkeeper) sellInTheApp(t *testing.T, prefix string, orders int) {
 				b.sold[order.OrderNo] = sold
 				b.mu.Unlock()
 				placed = append(placed, sold)
-				if _, text := fetch(t, b.sandbox.Control+"/trades/"+p.ID); !strings.Contains(text, `"trade_no": "`+p.TradeNo+`"`) {
+				if _, text := harness.Fetch(t, b.sandbox.Control+"/trades/"+p.ID); !strings.Contains(text, `"trade_no": "`+p.TradeNo+`"`) {
 					t.Errorf("the buyer's app is to pay %q, the wallet has %s", p.TradeNo, text)
 				}
 			case errors.As(err, &no) && (no.Code == sampan.CodeOutcomeUnknown || no.Code == sampan.CodeInProgress || no.Code == sampan.CodeWalletBusy || no.Code == sampan.CodeWalletSlow):
@@ -84,7 +86,7 @@ func (b *bookkeeper) sellInTheApp(t *testing.T, prefix string, orders int) {
 		if found, err := b.Query(t.Context(), sampan.QueryRequest{IDs: []string{sold.ID}}); err != nil || len(found.Transactions) != 1 || found.Transactions[0].Code != sampan.CodeNotPaidYet {
 			t.Errorf("before its buyer has paid, an order is %+v (%v)", found, err)
 		}
-		b.sandbox.act(t, sold.ID, "pay")
+		b.sandbox.Act(t, sold.ID, "pay")
 		found, err := b.Query(t.Context(), sampan.QueryRequest{IDs: []string{sold.ID}})
 		if err != nil || len(found.Transactions) != 1 {
 			t.Fatalf("query: %+v %v", found, err)
@@ -110,11 +112,11 @@ func (b *bookkeeper) giveBack(t *testing.T) {
 		}
 	}
 	for _, sold := range b.sold {
-		eventually(t, "a refund", func() bool {
+		harness.Eventually(t, "a refund", func() bool {
 			found, err := b.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{sold.OrderNo + "-R"}})
 			return err == nil && len(found.Transactions) == 1 && found.Transactions[0].Code == sampan.CodeSuccess
 		})
-		_, text := fetch(t, b.sandbox.Control+"/trades/"+sold.ID)
+		_, text := harness.Fetch(t, b.sandbox.Control+"/trades/"+sold.ID)
 		if !strings.Contains(text, `"status": "TRADE_CLOSED"`) || strings.Count(text, `"out_return_no"`) != 2 { // once each in trade and trades
 			t.Errorf("the wallet has it as %s", text)
 		}

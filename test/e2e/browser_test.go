@@ -7,6 +7,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // A buyer with a phone's browser buys tea: shop, cashier, result page, and the
@@ -18,8 +20,8 @@ func TestABuyerPaysInTheBrowser(t *testing.T) {
 		{"Alipay in simplified Chinese", "801107", "zh-CN,zh"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPhone(t, safari, tt.languages)
-			s := startSandbox(t)
+			p := newPhone(t, harness.Safari, tt.languages)
+			s := harness.NewSandbox(t)
 
 			p.open(s.Shop)
 			p.see("#buy-" + tt.wallet)
@@ -34,7 +36,7 @@ func TestABuyerPaysInTheBrowser(t *testing.T) {
 			p.look("order-paid")
 
 			p.visit(s.Wallet + "/cashier/")
-			if _, result := fetch(t, p.visit(s.Gateway+"/return/")); !strings.Contains(result, `class="paid"`) {
+			if _, result := harness.Fetch(t, p.visit(s.Gateway+"/return/")); !strings.Contains(result, `class="paid"`) {
 				t.Errorf("the result page does not say paid:\n%s", result)
 			}
 			p.visit(s.Shop + "/orders/")
@@ -48,8 +50,8 @@ func TestABuyerPaysInTheBrowser(t *testing.T) {
 // A buyer who gives up at the wallet comes to no harm: the order stays open,
 // and the link still works.
 func TestABuyerWhoCancelsHasNotPaid(t *testing.T) {
-	p := newPhone(t, safari, "en")
-	s := startSandbox(t)
+	p := newPhone(t, harness.Safari, "en")
+	s := harness.NewSandbox(t)
 
 	p.open(s.Shop)
 	p.press("#buy-801107")
@@ -74,9 +76,9 @@ func TestABuyerWhoCancelsHasNotPaid(t *testing.T) {
 // The browser inside WeChat cannot reach Alipay: the buyer is shown how to open
 // the link in a browser that can, and the same link works there.
 func TestWeChatShowsGuidanceInsteadOfTheCashier(t *testing.T) {
-	s := startSandbox(t)
-	shop := startMerchant(t, s)
-	payment, err := shop.Pay(t.Context(), shop.order("FROM-A-CHAT", sampan.Alipay))
+	s := harness.NewSandbox(t)
+	shop := harness.NewMerchant(t, s.Endpoints)
+	payment, err := shop.Pay(t.Context(), shop.Order("FROM-A-CHAT", sampan.Alipay))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,7 @@ func TestWeChatShowsGuidanceInsteadOfTheCashier(t *testing.T) {
 			}
 		})
 	}
-	if cashier := openLink(t, payment.PayURL); !strings.HasPrefix(cashier.String(), s.Wallet+"/cashier/") {
+	if cashier := harness.OpenLink(t, payment.PayURL); !strings.HasPrefix(cashier.String(), s.Wallet+"/cashier/") {
 		t.Errorf("in Safari the link leads to %s, want the cashier", cashier)
 	}
 }

@@ -11,14 +11,16 @@ import (
 	"testing"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // A receiver sends answers that nobody asked for, upon which Go's HTTP client
 // speaks to Go's own logger: the log is JSON all the same, and is not flooded.
 func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
-	d := newDeployment(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))
-	gateway := d.serve(t, d.address)
-	shop := startMerchant(t, d.sandbox)
+	d := harness.NewDeployment(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))
+	gateway := d.Serve(t, d.Address)
+	shop := harness.NewMerchant(t, d.Endpoints)
 
 	receiver, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,20 +52,20 @@ func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
 		}
 	}()
 	for n := range orders {
-		order := shop.order("STRAY-"+string(rune('A'+n)), sampan.Alipay)
+		order := shop.Order("STRAY-"+string(rune('A'+n)), sampan.Alipay)
 		order.NotifyURL = "http://" + receiver.Addr().String() + "/"
 		payment, err := shop.Pay(t.Context(), order)
 		if err != nil {
 			t.Fatal(err)
 		}
-		openLink(t, payment.PayURL)
-		d.act(t, payment.ID, "pay")
+		harness.OpenLink(t, payment.PayURL)
+		d.Act(t, payment.ID, "pay")
 		<-told
 	}
-	eventually(t, "a line about it", func() bool { return strings.Contains(gateway.stderr.String(), "Unsolicited response") })
-	gateway.end(t) // so that all is written
+	harness.Eventually(t, "a line about it", func() bool { return strings.Contains(gateway.Log(), "Unsolicited response") })
+	gateway.End(t) // so that all is written
 	about := 0
-	for line := range strings.Lines(gateway.stderr.String()) {
+	for line := range strings.Lines(gateway.Log()) {
 		var fields struct{ Msg, Text string }
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
 			t.Errorf("a line that is not JSON: %.200q", line)

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // ask sends a request to an address under another host's name, and with headers.
@@ -38,7 +40,7 @@ func ask(t *testing.T, method, address, host string, header map[string]string) (
 // A page of a stranger's that has given its name the address 127.0.0.1 is served
 // by no port of a sandbox, nor does it reach another port through the app.
 func TestASandboxServesOnlyThisMachine(t *testing.T) {
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 	app, err := url.Parse(s.App)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +84,7 @@ func TestTheAppOpensTheSandboxAndWhatIsNamed(t *testing.T) {
 		return server.Listener.Addr().String()
 	}
 	named, also, other := pages(), pages(), pages()
-	s := (&sandbox{dir: t.TempDir()}).start(t, "--fresh", "--app-opens", named, "--app-opens", also)
+	s := harness.NewSandbox(t, "--app-opens", named, "--app-opens", also)
 	app, _, _ := strings.Cut(s.App, "/~app/")
 	for to, want := range map[string]int{
 		s.Gateway + "/livez": http.StatusSeeOther, s.Wallet + "/": http.StatusSeeOther, s.Control + "/": http.StatusSeeOther, s.Shop + "/": http.StatusSeeOther,

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"errors"
 	"maps"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store/storetest"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // Which commands open a database, and for what. A new command must be put into
@@ -39,7 +40,7 @@ var (
 func TestEveryCommandSaysWhetherItLooksOrChanges(t *testing.T) {
 	var listed []string
 	command := regexp.MustCompile(`(?m)^  ([a-z][a-z-]*(?: [a-z-]+)?)  `)
-	for _, m := range command.FindAllStringSubmatch(program(t, "--help"), -1) {
+	for _, m := range command.FindAllStringSubmatch(harness.Program(t, "--help"), -1) {
 		listed = append(listed, m[1])
 	}
 	known := slices.Concat(commandsThatLook, commandsThatChange, otherCommands)
@@ -69,28 +70,27 @@ type books struct {
 // its gateway by a kill or in good order.
 func keepBooks(t *testing.T, dsn string, kill bool) *books {
 	t.Helper()
-	d := newDeployment(t, dsn)
-	gateway := d.serve(t, d.address)
-	shop := startMerchant(t, d.sandbox)
-	payment := d.pay(t, shop, "LOOKED-AT")
-	shop.notification(t)
+	d := harness.NewDeployment(t, dsn)
+	gateway := d.Serve(t, d.Address)
+	shop := harness.NewMerchant(t, d.Endpoints)
+	payment := d.Pay(t, shop, "LOOKED-AT")
+	shop.Notification(t)
 	b := &books{key: storetest.MasterKey.Reveal(), syssn: payment.ID, config: filepath.Join(shared(t), "sampan.toml")}
-	eventually(t, "the notification to be written down", func() bool {
-		listed := d.run(t, "delivery", "list", "--config", d.config)
+	harness.Eventually(t, "the notification to be written down", func() bool {
+		listed := harness.Program(t, "delivery", "list", "--config", d.Config)
 		b.delivery = regexp.MustCompile(`(?m)^100001 +(\S+) +` + payment.ID + ` +done`).FindString(listed)
 		if b.delivery != "" {
 			b.delivery = strings.Fields(b.delivery)[1]
 		}
 		return b.delivery != ""
 	})
-	driver, address := raw(dsn)
-	execute(t, driver, address, `INSERT INTO orphan (merchant_id, account_id, trade_no, refund_id, number, seq, amount,
+	harness.ExecSQL(t, dsn, `INSERT INTO orphan (merchant_id, account_id, trade_no, refund_id, number, seq, amount,
 		currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message)
 		VALUES ('100001', 'alipay', 'T1', '', '`+orphanNumber+`', 1, 100, 'HKD', '', 1, 1, 0, 'settled elsewhere', '', 1, 'me', '', '')`)
 	if kill {
-		gateway.kill(t)
+		gateway.Kill(t)
 	} else {
-		gateway.end(t)
+		gateway.End(t)
 	}
 	text := "listen = \"127.0.0.1:0\"\nbase_url = \"https://pay.example.com\"\n" +
 		"database = \"sqlite:/nowhere/sampan.db\"\nmaster_key_file = \"/nowhere/key\"\n"
@@ -102,14 +102,6 @@ func keepBooks(t *testing.T, dsn string, kill bool) *books {
 
 // orphanNumber is an orphan's of the books.
 const orphanNumber = "20261128100001123456789012"
-
-// raw is how package sql opens a database.
-func raw(dsn string) (driver, address string) {
-	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		return "sqlite", path + "?_txlock=immediate&_pragma=busy_timeout(10000)"
-	}
-	return "pgx", dsn
-}
 
 // shared is a temporary folder that others can read too.
 func shared(t *testing.T) string {
@@ -191,16 +183,9 @@ type outcome struct {
 // try runs the program on another database than the configuration's.
 func (b *books) try(t *testing.T, dsn string, as *syscall.Credential, wrapper []string, args ...string) outcome {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(scratch, 0o711); err != nil { // nobody may run it
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
-	line := append(append(slices.Clone(wrapper), path), append(args, "--config", b.config)...)
+	line := append(append(slices.Clone(wrapper), harness.Binary(t)), append(args, "--config", b.config)...)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), "SAMPAN_DATABASE="+dsn, "SAMPAN_MASTER_KEY="+b.key)
 	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: as}
@@ -324,32 +309,12 @@ func sealed(t *testing.T, dir string) {
 	}
 }
 
-func execute(t *testing.T, driver, address string, texts ...string) {
-	t.Helper()
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, text := range texts {
-		if _, err := db.ExecContext(t.Context(), text); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // While a server runs and somebody's change is not committed, neither waits for
 // the other, and a look sees what is committed.
 func TestALookAndAWriterDoNotWaitForEachOther(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		b := keepBooks(t, dsn, true)
-		driver, address := raw(dsn)
-		db, err := sql.Open(driver, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		tx, err := db.BeginTx(t.Context(), nil)
+		tx, err := harness.OpenSQL(t, dsn).BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +322,7 @@ func TestALookAndAWriterDoNotWaitForEachOther(t *testing.T) {
 		if _, err := tx.ExecContext(t.Context(), "UPDATE merchant SET name = 'Coffee House'"); err != nil {
 			t.Fatal(err)
 		}
-		if driver == "pgx" { // as a replica that migrates has it
+		if strings.HasPrefix(dsn, "postgres") { // as a replica that migrates has it
 			if _, err := tx.ExecContext(t.Context(), "SELECT pg_advisory_xact_lock(5887940537704921958)"); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 func TestLooksAtSQLiteOnlyLook(t *testing.T) {
@@ -91,7 +93,7 @@ func TestLooksAtSQLiteOnlyLook(t *testing.T) {
 	for name, version := range map[string]string{"newer": "99", "older": "3"} {
 		t.Run(name+" schema", func(t *testing.T) {
 			dir, dsn := copyOf(t, path, "")
-			execute(t, "sqlite", dir+"/sampan.db", "DELETE FROM goose_db_version WHERE version_id > 3",
+			harness.ExecSQL(t, dsn, "DELETE FROM goose_db_version WHERE version_id > 3",
 				"INSERT INTO goose_db_version (version_id, is_applied) VALUES ("+version+", 1)")
 			unchanged(t, dir, func() { b.allRefuse(t, dsn, nil, "has schema "+version, "this program knows schema ") })
 			if name == "older" {
@@ -108,7 +110,7 @@ func TestLooksAtSQLiteOnlyLook(t *testing.T) {
 	}
 	t.Run("a schema's number without tables", func(t *testing.T) {
 		dir, dsn := copyOf(t, path, "")
-		execute(t, "sqlite", filepath.Join(dir, "sampan.db"), "DROP TABLE setting")
+		harness.ExecSQL(t, dsn, "DROP TABLE setting")
 		unchanged(t, dir, func() { b.allRefuse(t, dsn, nil, "not its tables") })
 	})
 	t.Run("another master key", func(t *testing.T) {
@@ -127,7 +129,7 @@ func TestLooksAtSQLiteOnlyLook(t *testing.T) {
 	})
 	t.Run("no proof of a master key", func(t *testing.T) {
 		dir, dsn := copyOf(t, path, "")
-		execute(t, "sqlite", filepath.Join(dir, "sampan.db"), "DELETE FROM setting")
+		harness.ExecSQL(t, dsn, "DELETE FROM setting")
 		unchanged(t, dir, func() { b.allLook(t, dsn, nil) })
 	})
 }

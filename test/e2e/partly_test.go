@@ -7,18 +7,20 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // The merchant gives a part back by the API, and then another; the shop hears of
 // both by notifications, adds them up and offers the rest.
 func TestAShopShowsWhatWasPartlyGivenBack(t *testing.T) {
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 	client := sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey}
 	for _, tt := range []struct{ name, languages string }{
 		{"English", "en-GB,en"}, {"traditional Chinese", "zh-HK,zh"}, {"simplified Chinese", "zh-CN,zh"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPhone(t, safari, tt.languages)
+			p := newPhone(t, harness.Safari, tt.languages)
 			p.open(s.Shop)
 			p.press("#buy-801512")
 			p.press("#pay")
@@ -34,7 +36,7 @@ func TestAShopShowsWhatWasPartlyGivenBack(t *testing.T) {
 				if err != nil || back.Code != sampan.CodeSuccess {
 					t.Fatalf("refund: %+v, %v", back, err)
 				}
-				eventually(t, "the shop to be told", func() bool {
+				harness.Eventually(t, "the shop to be told", func() bool {
 					p.open(order)
 					return value(p, "state", chromedp.Evaluate[string](`document.getElementById("returned")?.textContent ?? ""`)) == part.gone
 				})

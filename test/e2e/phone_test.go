@@ -19,11 +19,12 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/device"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // What the phones call themselves.
 const (
-	safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
 	wechat = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.59(0x18003b2a) NetType/WIFI Language/zh_CN"
 
 	alipayApp = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
@@ -86,7 +87,7 @@ func chromium(t *testing.T) string {
 			return path
 		}
 	}
-	needed(t, "Chromium")
+	harness.Missing(t, "Chromium")
 	return ""
 }
 
@@ -122,7 +123,7 @@ func (p *phone) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 			p.t.Fatalf("start the browser: %v", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, harness.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.t.Errorf("%s: %v", what, err)
@@ -220,7 +221,7 @@ func (p *phone) keep(name string, picture []byte) {
 // value runs an action that has a result.
 func value[T any](p *phone, what string, action chromedp.Action[T]) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, harness.Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
 	if err != nil {

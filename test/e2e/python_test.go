@@ -9,13 +9,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // The documentation's own program is the definition of a working client: with
 // the address and the credentials filled in, it gets a link to the cashier.
 func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
 	python := pythonWith(t, "requests")
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 
 	source, err := os.ReadFile("testdata/alipay_wap_h5.py")
 	if err != nil {
@@ -46,18 +48,18 @@ func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
 		}
 		return m[1]
 	}
-	first := run(t, exec.Command(python, path))
+	first := harness.Run(t, exec.Command(python, path))
 	if respcd := field(first, "respcd"); respcd != "0000" {
 		t.Fatalf("respcd %s, want 0000: %s", respcd, first)
 	}
-	cashier := openLink(t, field(first, "pay_url"))
+	cashier := harness.OpenLink(t, field(first, "pay_url"))
 	if want, _ := url.Parse(s.Wallet); cashier.Host != want.Host || !strings.HasPrefix(cashier.Path, "/cashier/") {
 		t.Errorf("pay_url leads to %s, want the cashier at %s", cashier, s.Wallet)
 	}
 
 	// In the next second txdtm differs, and it is the same order all the same.
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
-	second := run(t, exec.Command(python, path))
+	second := harness.Run(t, exec.Command(python, path))
 	for _, name := range []string{"respcd", "syssn", "pay_url"} {
 		if a, b := field(first, name), field(second, name); a != b {
 			t.Errorf("run again, %s is %s, was %s", name, b, a)
@@ -73,6 +75,6 @@ func pythonWith(t *testing.T, library string) string {
 			return name
 		}
 	}
-	needed(t, "Python with its library "+library)
+	harness.Missing(t, "Python with its library "+library)
 	return ""
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // The program that the README shows, between the functions that it leaves to its
@@ -22,7 +24,7 @@ func TestTheReadmesProgramSellsAndGivesBack(t *testing.T) {
 	if len(m) != 1 {
 		t.Fatalf("%d programs in Go", len(m))
 	}
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 	program := m[0][1]
 	replace := func(old, with string) {
 		t.Helper()
@@ -80,9 +82,9 @@ func main() {
 		t.Fatal(err)
 	}
 	built := filepath.Join(t.TempDir(), "program")
-	run(t, exec.Command("go", "build", "-o", built, source))
+	harness.Run(t, exec.Command("go", "build", "-o", built, source))
 	cmd := exec.Command(built)
-	var printed output
+	var printed harness.Output
 	cmd.Stdout, cmd.Stderr = &printed, &printed
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -90,10 +92,10 @@ func main() {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	eventually(t, "the order", func() bool { return strings.Count(printed.String(), "\n") > 0 })
+	harness.Eventually(t, "the order", func() bool { return strings.Count(printed.String(), "\n") > 0 })
 	id, link, _ := strings.Cut(strings.TrimSpace(printed.String()), " ")
-	openLink(t, link)
-	s.act(t, id, "pay")
+	harness.OpenLink(t, link)
+	s.Act(t, id, "pay")
 	if err := <-ended; err != nil {
 		t.Fatalf("%v: %s", err, printed.String())
 	}

@@ -17,6 +17,8 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // receivers are the programs of docs/notifications.md, as they stand there.
@@ -52,13 +54,13 @@ func (r receivers) goProgram(handler, imports, setUp string) string {
 type receiverShop struct {
 	*sampan.Client
 	t       *testing.T
-	sandbox *sandbox
+	sandbox *harness.Sandbox
 	db      *sql.DB
 	notify  string // the receiver's address
 }
 
 // start runs a receiver. command is given the address that it listens on.
-func startReceiver(t *testing.T, s *sandbox, schema, dsn string, command func(address string) *exec.Cmd) *receiverShop {
+func startReceiver(t *testing.T, s *harness.Sandbox, schema, dsn string, command func(address string) *exec.Cmd) *receiverShop {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "shop.db")
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(5000)")
@@ -77,7 +79,7 @@ func startReceiver(t *testing.T, s *sandbox, schema, dsn string, command func(ad
 	free.Close()
 	cmd := command(address)
 	cmd.Env = append(os.Environ(), "CLIENT_KEY="+s.ClientKey, "SHOP_DB="+dsn+file)
-	var printed output
+	var printed harness.Output
 	cmd.Stdout, cmd.Stderr = &printed, &printed
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -93,7 +95,7 @@ func startReceiver(t *testing.T, s *sandbox, schema, dsn string, command func(ad
 		Client: &sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey},
 		t:      t, sandbox: s, db: db, notify: "http://" + address + "/notify",
 	}
-	eventually(t, "the receiver", func() bool {
+	harness.Eventually(t, "the receiver", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
@@ -162,16 +164,16 @@ func (s *receiverShop) keepsTheBooks(order string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	openLink(t, p.PayURL)
-	s.sandbox.act(t, p.ID, "pay")
-	eventually(t, "the payment", func() bool { return s.books(order) == state{1, 0, 0} })
+	harness.OpenLink(t, p.PayURL)
+	s.sandbox.Act(t, p.ID, "pay")
+	harness.Eventually(t, "the payment", func() bool { return s.books(order) == state{1, 0, 0} })
 
 	s.exec(`INSERT INTO refunds (number, order_number, amount) VALUES (?, ?, 400)`, order+"-R1", order)
 	for i, number := range []string{order + "-R1", order + "-BY-HAND"} {
 		if _, err := s.Refund(t.Context(), sampan.RefundRequest{PaymentID: p.ID, OrderNo: number, Amount: 400}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the refund "+number, func() bool { return s.books(order) == state{1, 400 * (i + 1), i + 1} })
+		harness.Eventually(t, "the refund "+number, func() bool { return s.books(order) == state{1, 400 * (i + 1), i + 1} })
 	}
 	want := state{1, 800, 2}
 
@@ -232,7 +234,7 @@ func (s *receiverShop) keepsTheBooks(order string) {
 // what it is, as they stand there.
 func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 	r := manualReceivers(t)
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 	write := func(t *testing.T, name, text string) string {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), name)
@@ -244,7 +246,7 @@ func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 	build := func(t *testing.T, text string) string {
 		t.Helper()
 		source, program := write(t, "main.go", text), filepath.Join(t.TempDir(), "receiver")
-		run(t, exec.Command("go", "build", "-o", program, source))
+		harness.Run(t, exec.Command("go", "build", "-o", program, source))
 		return program
 	}
 	for name, program := range map[string]string{
@@ -267,7 +269,7 @@ func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 	})
 	t.Run("PHP", func(t *testing.T) {
 		if out, err := exec.Command("php", "-m").Output(); err != nil || !strings.Contains(string(out), "pdo_sqlite") {
-			needed(t, "PHP with SQLite")
+			harness.Missing(t, "PHP with SQLite")
 		}
 		path := write(t, "notify.php", r.php)
 		startReceiver(t, s, r.schema, "sqlite:", func(address string) *exec.Cmd { return exec.Command("php", "-S", address, path) }).keepsTheBooks("PHP")

@@ -11,6 +11,8 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/store/storetest"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // The database is restored from a backup of before an order that its buyer is
@@ -18,18 +20,18 @@ import (
 // order comes first, the order is paid once, and its merchant told.
 func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		d := newDeployment(t, dsn)
-		d.addWallets(t)
+		d := harness.NewDeployment(t, dsn)
+		addWallets(t, d)
 		backup := storetest.Copy(t, dsn)
-		lost := d.serve(t, d.address)
-		shop := startMerchant(t, d.sandbox)
+		lost := d.Serve(t, d.Address)
+		shop := harness.NewMerchant(t, d.Endpoints)
 
 		orders := map[string]sampan.PaymentRequest{}
 		payments := map[string]*sampan.Payment{}
 		for _, wallet := range []sampan.PayType{sampan.Alipay, sampan.AlipayHK, sampan.AlipayServiceWindow} {
 			for _, first := range []string{"notice", "order"} {
 				name := string(wallet) + "-" + first
-				order := shop.order(name, wallet)
+				order := shop.Order(name, wallet)
 				if wallet == sampan.AlipayServiceWindow {
 					order.Currency, order.OpenID = "CNY", "2088000000000101"
 				}
@@ -38,23 +40,23 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 					t.Fatal(err)
 				}
 				if wallet != sampan.AlipayServiceWindow {
-					openLink(t, payment.PayURL)
+					harness.OpenLink(t, payment.PayURL)
 				}
 				orders[name], payments[name] = order, payment
 			}
 		}
-		lost.kill(t)
-		config, err := os.ReadFile(d.config)
+		lost.Kill(t)
+		config, err := os.ReadFile(d.Config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// In another zone, so that the numbers' slots are others.
 		restored := "zone = \"Asia/Tokyo\"\n" + strings.ReplaceAll(string(config), dsn, backup)
-		d.config = filepath.Join(d.dir, "restored.toml")
-		if err := os.WriteFile(d.config, []byte(restored), 0o600); err != nil {
+		d.Config = filepath.Join(d.Dir, "restored.toml")
+		if err := os.WriteFile(d.Config, []byte(restored), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		gateway := d.serve(t, d.address)
+		gateway := d.Serve(t, d.Address)
 
 		for name, payment := range payments {
 			t.Run(name, func(t *testing.T) {
@@ -64,21 +66,21 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 					if err != nil || again.ID == payment.ID {
 						t.Fatalf("placed again before the notification: %+v, %v, was %s", again, err, payment.ID)
 					}
-					d.tell(t, payment.ID)
+					tell(t, d, payment.ID)
 				} else {
-					d.tell(t, payment.ID)
-					shown := d.run(t, "payment", "show", payment.ID, "--config", d.config)
+					tell(t, d, payment.ID)
+					shown := harness.Program(t, "payment", "show", payment.ID, "--config", d.Config)
 					if !strings.Contains(shown, "no order has this number") {
 						t.Errorf("the operator is shown\n%s", shown)
 					}
-					if printed, inOrder := audit(t, d.config); !inOrder || !strings.Contains(printed, "not in the books: 100001/") {
+					if printed, inOrder := harness.Audit(t, d.Config); !inOrder || !strings.Contains(printed, "not in the books: 100001/") {
 						t.Errorf("with an orphan:\n%s", printed)
 					}
-					if again, err := shop.Pay(t.Context(), order); !isCode(err, sampan.CodeAlreadyPaid) {
+					if again, err := shop.Pay(t.Context(), order); !harness.IsCode(err, sampan.CodeAlreadyPaid) {
 						t.Errorf("placed again after the notification: %+v, %v", again, err)
 					}
 				}
-				told := shop.notification(t)
+				told := shop.Notification(t)
 				if told.OrderNo != order.OrderNo || told.Code != sampan.CodeSuccess || told.Amount != order.Amount {
 					t.Errorf("told of %+v", told)
 				}
@@ -88,22 +90,22 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 					t.Fatal(err)
 				}
 				if wallet := order.PayType; wallet == sampan.AlipayServiceWindow && told.ID != payment.ID {
-					eventually(t, "the other trade to be closed", func() bool { return d.tradeStatus(t, told.ID) == "TRADE_CLOSED" })
+					harness.Eventually(t, "the other trade to be closed", func() bool { return tradeStatus(t, d, told.ID) == "TRADE_CLOSED" })
 				}
-				if told := shop.notification(t); told.ID != back.ID || told.Code != sampan.CodeSuccess || told.Amount != 230 {
+				if told := shop.Notification(t); told.ID != back.ID || told.Code != sampan.CodeSuccess || told.Amount != 230 {
 					t.Errorf("told of %+v, want refund %s", told, back.ID)
 				}
-				shown := d.run(t, "orphan", "show", payment.ID, "--config", d.config)
+				shown := harness.Program(t, "orphan", "show", payment.ID, "--config", d.Config)
 				if !strings.Contains(shown, "state     matched") || !strings.Contains(shown, "out_trade_no="+payment.ID) {
 					t.Errorf("the orphan is shown as\n%s", shown)
 				}
 			})
 		}
-		printed, inOrder := audit(t, d.config)
+		printed, inOrder := harness.Audit(t, d.Config)
 		if !inOrder || strings.Contains(printed, "not in the books") || strings.Contains(printed, "surplus") {
 			t.Errorf("in the end:\n%s", printed)
 		}
-		if n := strings.Count(gateway.stderr.String(), `"reason":"orphan"`); n != len(orders) {
+		if n := strings.Count(gateway.Log(), `"reason":"orphan"`); n != len(orders) {
 			t.Errorf("%d lines about orphans, want %d", n, len(orders))
 		}
 	})
@@ -111,20 +113,20 @@ func TestARestoreBetweenOrderAndNotificationLosesNoPayment(t *testing.T) {
 
 // tell has the buyer pay, and the wallet repeat its notification until it is taken:
 // the gateway asks about one unknown order of an account a second.
-func (d *deployment) tell(t *testing.T, trade string) {
+func tell(t *testing.T, d *harness.Deployment, trade string) {
 	t.Helper()
-	d.act(t, trade, "pay")
-	eventually(t, "the notification to be taken", func() bool {
-		if strings.Contains(d.run(t, "orphan", "list", "--state", "all", "--config", d.config), trade) {
+	d.Act(t, trade, "pay")
+	harness.Eventually(t, "the notification to be taken", func() bool {
+		if strings.Contains(harness.Program(t, "orphan", "list", "--state", "all", "--config", d.Config), trade) {
 			return true
 		}
-		d.act(t, trade, "resend")
+		d.Act(t, trade, "resend")
 		return false
 	})
 }
 
 // tradeStatus is the state of a trade at the wallet.
-func (d *deployment) tradeStatus(t *testing.T, number string) string {
+func tradeStatus(t *testing.T, d *harness.Deployment, number string) string {
 	t.Helper()
 	res, err := http.Get(d.Control + "/trades/" + number)
 	if err != nil {
@@ -140,9 +142,9 @@ func (d *deployment) tradeStatus(t *testing.T, number string) string {
 
 // addWallets adds accounts of the simulator's for the other pay types, which sign
 // with other keys.
-func (d *deployment) addWallets(t *testing.T) {
+func addWallets(t *testing.T, d *harness.Deployment) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(d.dir, "simulator", "wallet-keys.json"))
+	text, err := os.ReadFile(filepath.Join(d.Dir, "simulator", "wallet-keys.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,18 +152,18 @@ func (d *deployment) addWallets(t *testing.T) {
 	if err := json.Unmarshal(text, &keys); err != nil {
 		t.Fatal(err)
 	}
-	private := filepath.Join(d.dir, "private.key")
+	private := filepath.Join(d.Dir, "private.key")
 	if err := os.WriteFile(private, []byte(keys["merchant_private_key"]), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	add := func(id, kind, payType, currency string, settings ...string) {
-		args := []string{"wallet", "add", "--config", d.config, "--merchant", "100001", "--id", id, "--kind", kind, "--pay-types", payType,
+		args := []string{"wallet", "add", "--config", d.Config, "--merchant", "100001", "--id", id, "--kind", kind, "--pay-types", payType,
 			"--currencies", currency, "--secret", "private_key=@" + private, "--set", "gateway=" + d.Wallet + "/gateway.do",
 			"--set", "alipay_public_key=" + keys["alipay_public_key"]}
 		for _, s := range settings {
 			args = append(args, "--set", s)
 		}
-		d.run(t, args...)
+		harness.Program(t, args...)
 	}
 	add("hk", "alipayglobal", "801512", "HKD", "partner=2088000000000002", "sign_type=RSA2")
 	add("window", "servicewindow", "800107", "CNY", "app_id=2021000000000001", fmt.Sprintf("authorize=%s/oauth2/publicAppAuthorize.htm", d.Wallet))

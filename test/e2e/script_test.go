@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // The command line reads like its manual: each file of testdata/script is a
@@ -15,16 +17,13 @@ import (
 // command before has printed, `syssn NAME` puts that order's number into $NAME, and
 // `appcode` the app code that was printed into $APP_CODE.
 func TestScripts(t *testing.T) {
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := startSandbox(t)
+	path := harness.Binary(t)
+	s := harness.NewSandbox(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", filepath.Dir(path)+string(os.PathListSeparator)+env.Getenv("PATH"))
-			env.Setenv("SANDBOX", s.dir)
+			env.Setenv("SANDBOX", s.Dir)
 			env.Setenv("CLIENT_KEY", s.ClientKey)
 			env.Setenv("APP_CODE", s.AppCode)
 			env.Setenv("GATEWAY", s.Gateway)
@@ -41,8 +40,8 @@ func TestScripts(t *testing.T) {
 				if id == "" || link == "" {
 					ts.Fatalf("no order in %q", printed)
 				}
-				openLink(t, link)
-				s.act(t, id, args[0])
+				harness.OpenLink(t, link)
+				s.Act(t, id, args[0])
 			},
 			"syssn": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv(args[0], regexp.MustCompile(`\b[0-9]{26}\b`).FindString(ts.ReadFile("stdout")))

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // The simulator is written from the vendor's documents, and so is our
@@ -17,14 +19,14 @@ import (
 func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
-			needed(t, program)
+			harness.Missing(t, program)
 		}
 	}
-	s := startSandbox(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // installs it the first time
+	s := harness.NewSandbox(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience) // installs it the first time
 	defer cancel()
-	info := filepath.Join(s.dir, "sandbox.json")
-	t.Logf("\n%s", run(t, exec.CommandContext(ctx, "../../scripts/alipay-sdk/run", info)))
+	info := filepath.Join(s.Dir, "sandbox.json")
+	t.Logf("\n%s", harness.Run(t, exec.CommandContext(ctx, "../../scripts/alipay-sdk/run", info)))
 
 	// And the manual's own program does what it is there to show.
 	manual, err := os.ReadFile("../../docs/simulator.md")
@@ -41,7 +43,7 @@ func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 	if err := errors.Join(os.WriteFile(try, program[1], 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules"))); err != nil {
 		t.Fatal(err)
 	}
-	if printed := run(t, exec.CommandContext(ctx, "node", try, info)); !strings.Contains(printed, "TRADE_SUCCESS") {
+	if printed := harness.Run(t, exec.CommandContext(ctx, "node", try, info)); !strings.Contains(printed, "TRADE_SUCCESS") {
 		t.Errorf("the manual's program prints %s", printed)
 	}
 }

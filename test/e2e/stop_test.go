@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // A database file that cannot be trusted is used no more. The process lives and
@@ -50,18 +52,18 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "sampan.db")
-			d := newDeployment(t, "sqlite:"+path)
-			gateway := d.serve(t, d.address)
-			shop := startMerchant(t, d.sandbox)
+			d := harness.NewDeployment(t, "sqlite:"+path)
+			gateway := d.Serve(t, d.Address)
+			shop := harness.NewMerchant(t, d.Endpoints)
 			shop.Attempts = 1
-			paid := d.pay(t, shop, "BEFORE")
-			shop.notification(t)
-			open, err := shop.Pay(t.Context(), shop.order("OPEN", sampan.Alipay))
+			paid := d.Pay(t, shop, "BEFORE")
+			shop.Notification(t)
+			open, err := shop.Pay(t.Context(), shop.Order("OPEN", sampan.Alipay))
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.spoil(t, path)
-			eventually(t, "the gateway to find it", func() bool {
+			harness.Eventually(t, "the gateway to find it", func() bool {
 				_, _ = shop.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{"BEFORE"}}) // reads, and may find it
 				status, _ := get(t, d.Gateway+"/readyz")
 				return status == http.StatusServiceUnavailable
@@ -81,10 +83,10 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 					t.Errorf("%s: %d %s, want 503 and 1297", call, status, said)
 				}
 			}
-			if _, err := shop.Pay(t.Context(), shop.order("AFTER", sampan.Alipay)); !isCode(err, "1297") {
+			if _, err := shop.Pay(t.Context(), shop.Order("AFTER", sampan.Alipay)); !harness.IsCode(err, "1297") {
 				t.Errorf("an order: %v, want 1297", err)
 			}
-			if _, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "R", Amount: 1}); !isCode(err, "1297") {
+			if _, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "R", Amount: 1}); !harness.IsCode(err, "1297") {
 				t.Errorf("a refund: %v, want 1297", err)
 			}
 			status, said := post(t, d.Gateway+"/callback/100001/alipay", url.Values{"out_trade_no": {open.ID}})
@@ -98,14 +100,14 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 			if after := state(t, dir); after != before {
 				t.Errorf("something was written: %s became %s", before, after)
 			}
-			log := gateway.stderr.String()
+			log := gateway.Log()
 			if n := strings.Count(log, `"level":"ERROR"`); n != 1 {
 				t.Errorf("%d lines are errors, want 1", n)
 			}
 			if n := strings.Count(log, "again_in"); n != 0 {
 				t.Errorf("the loops tried again %d times", n)
 			}
-			gateway.end(t)
+			gateway.End(t)
 			if after := state(t, dir); after != before {
 				t.Errorf("its end has written something: %s became %s", before, after)
 			}

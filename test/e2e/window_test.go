@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // A buyer inside the Alipay app buys tea: the shop has them authorised, the
@@ -14,7 +16,7 @@ func TestABuyerPaysInsideTheAlipayApp(t *testing.T) {
 	for _, languages := range []string{"en", "zh-HK,zh", "zh-CN,zh"} {
 		t.Run(languages, func(t *testing.T) {
 			p := newPhone(t, alipayApp, languages)
-			s := startSandbox(t)
+			s := harness.NewSandbox(t)
 			p.open(s.App)
 			p.press("#buy-800107")
 			p.see("#as-mei")
@@ -43,7 +45,7 @@ func TestABuyerPaysInsideTheAlipayApp(t *testing.T) {
 
 // Whatever the cashier tells the page, it is the wallet's word that counts.
 func TestTheCashiersAnswerInsideTheAppIsOnlyAHint(t *testing.T) {
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 	for outcome, want := range map[string]string{
 		"8000": "#state[data-state=paid]", "6002": "#state[data-state=paid]", // paid all the same
 		"6001": "body.cancelled #pay", "4000": "body.refused #pay",
@@ -67,7 +69,7 @@ func TestTheCashiersAnswerInsideTheAppIsOnlyAHint(t *testing.T) {
 
 // Whoever is authorised as one buyer cannot pay another's order.
 func TestAnotherBuyerCannotPayTheOrderInsideTheApp(t *testing.T) {
-	s := startSandbox(t)
+	s := harness.NewSandbox(t)
 	p := newPhone(t, alipayApp, "en")
 	p.open(s.App)
 	p.press("#buy-800107")

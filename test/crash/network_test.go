@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // All that the gateway says to wallets and merchants, and they to it, goes over
@@ -62,7 +64,7 @@ func (x toxic) rarely() toxic {
 
 // A badNetwork is a site and the three ways from and to the gateway.
 type badNetwork struct {
-	*site
+	*deployment
 	public   *way // to the gateway: merchants, buyers, the wallet's notices
 	wallet   *way // from the gateway to the wallet
 	merchant *way // from the gateway to the merchant
@@ -72,10 +74,10 @@ func newBadNetwork(t *testing.T) *badNetwork {
 	t.Helper()
 	toxics.Register("corrupt", new(corrupter))
 	toxics.Register("duplicate", new(duplicator))
-	n := &badNetwork{site: newSite(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))}
+	n := &badNetwork{deployment: newDeployment(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))}
 	host := func(base string) string { return strings.TrimPrefix(base, "http://") }
 	n.public = newWay(t, "public", host(n.Gateway))
-	n.wallet = newWay(t, "wallet", host(n.site.wallet.URL))
+	n.wallet = newWay(t, "wallet", host(n.deployment.wallet.URL))
 	n.merchant = newWay(t, "merchant", "")
 	n.Gateway = "http://" + n.public.address
 	n.connect(t, "http://"+n.wallet.address)
@@ -87,7 +89,7 @@ func newBadNetwork(t *testing.T) *badNetwork {
 
 // ordeal is a time with these toxics, in both directions of all ways.
 func (n *badNetwork) ordeal(what string, toxics ...toxic) ordeal {
-	return ordeal{what: what, looks: `"1s"`, strike: func(t *testing.T, s *site) {
+	return ordeal{what: what, looks: `"1s"`, strike: func(t *testing.T, s *deployment) {
 		l := s.ledger
 		n.merchant.upstream = l.server.Listener.Addr().String()
 		l.address = "http://" + n.merchant.address
@@ -122,7 +124,7 @@ type way struct {
 
 func newWay(t *testing.T, name, upstream string) *way {
 	t.Helper()
-	w := &way{name: name, address: freeAddress(t), upstream: upstream}
+	w := &way{name: name, address: harness.FreeAddress(t), upstream: upstream}
 	t.Cleanup(func() {
 		if w.proxy != nil {
 			w.proxy.Stop()

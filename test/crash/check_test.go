@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"encoding/json"
@@ -13,6 +13,8 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // tally is what a check has counted.
@@ -24,7 +26,7 @@ type tally struct {
 // settled waits until the gateway has nothing left to ask or to tell.
 func (l *ledger) settled(t *testing.T) {
 	t.Helper()
-	db := storetest.Open(t, l.site.dsn)
+	db := storetest.Open(t, l.on.dsn)
 	settled := again(t, "all to be given back that must be, and every notification to be acknowledged", func() bool {
 		at, err := db.NextDueRefund(t.Context())
 		if err != nil {
@@ -83,7 +85,7 @@ type dossier struct {
 //   - sampan audit finds the books in order.
 func (l *ledger) check(t *testing.T) tally {
 	t.Helper()
-	db := storetest.Open(t, l.site.dsn)
+	db := storetest.Open(t, l.on.dsn)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	said := l.ask(t)
@@ -93,7 +95,7 @@ func (l *ledger) check(t *testing.T) tally {
 			l.wrong("%s was never acknowledged", number)
 			continue
 		}
-		d := &dossier{entry: e, ledger: l, number: number, wallet: l.site.sale(t, e.id), said: said, db: db, returned: map[string]pay.Refund{}}
+		d := &dossier{entry: e, ledger: l, number: number, wallet: l.on.sale(t, e.id), said: said, db: db, returned: map[string]pay.Refund{}}
 		var err error
 		if d.payment, err = db.Payment(t.Context(), "100002", e.id); err != nil {
 			l.wrong("%s: %v", number, err)
@@ -113,7 +115,7 @@ func (l *ledger) check(t *testing.T) tally {
 			c.repeats += max(0, len(h.at)-1)
 		}
 	}
-	if printed, inOrder := audit(t, l.site.config); !inOrder {
+	if printed, inOrder := harness.Audit(t, l.on.Config); !inOrder {
 		l.wrong("the audit says\n%s", printed)
 	}
 	c.wrong = l.faults.Load()
@@ -332,7 +334,7 @@ func (d *dossier) checkAttempts(t *testing.T, x store.Delivery) {
 	for i, a := range attempts {
 		if last := i == len(attempts)-1; (a.Error == "") != last {
 			d.wrong("%s: attempts %+v, want only the last acknowledged", d.number, attempts)
-		} else if _, lossy := d.site.troubled(a.StartedAt.Add(-time.Second), a.StartedAt.Add(a.Took)); !last && !lossy {
+		} else if _, lossy := d.on.troubled(a.StartedAt.Add(-time.Second), a.StartedAt.Add(a.Took)); !last && !lossy {
 			d.wrong("%s: attempt %+v failed, and everybody was there", d.number, a)
 		}
 	}
@@ -346,7 +348,7 @@ func (d *dossier) checkRepeats(h hearing) {
 	for i := 1; i < len(h.at); i++ {
 		before, again := h.at[i-1], h.at[i]
 		// What a process had sent is read within a second of its end.
-		switch was, lossy := d.site.troubled(before.Add(-time.Second), again); {
+		switch was, lossy := d.on.troubled(before.Add(-time.Second), again); {
 		case !was:
 			d.wrong("%s: told at %s and again at %s, and there was no trouble between", d.number, before, again)
 		case !lossy && again.Sub(before) < sendTimeout:
@@ -388,7 +390,7 @@ func (x sale) answered() bool {
 	return false
 }
 
-func (s *site) sale(t *testing.T, id string) sale {
+func (s *deployment) sale(t *testing.T, id string) sale {
 	t.Helper()
 	x, err := s.look(id)
 	if err != nil {
@@ -397,7 +399,7 @@ func (s *site) sale(t *testing.T, id string) sale {
 	return x
 }
 
-func (s *site) look(id string) (x sale, err error) {
+func (s *deployment) look(id string) (x sale, err error) {
 	res, err := http.Get(s.Control + "/trades/" + id)
 	if err != nil {
 		return x, err

@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"errors"
@@ -13,6 +13,8 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // noLooks keeps the gateway from asking the wallet by itself.
@@ -28,7 +30,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 	t.Parallel()
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		t.Parallel()
-		newSite(t, dsn).suffers(t,
+		newDeployment(t, dsn).suffers(t,
 			ordeal{what: "gateway: while the wallet is asked to confirm its notice", looks: noLooks, strike: killAtTheQuestion},
 			ordeal{what: "gateway: in the middle of the transaction that settles", looks: noLooks, strike: killInTheTransaction},
 			ordeal{what: "gateway: when the answer to the wallet is on its way", looks: noLooks, strike: killAtTheAnswer},
@@ -44,7 +46,7 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 }
 
 // The wallet's word is on its way in, and nothing is written.
-func killAtTheQuestion(t *testing.T, s *site) {
+func killAtTheQuestion(t *testing.T, s *deployment) {
 	e := s.opened(t, "AT-THE-QUESTION")
 	asked := s.wallet.stopAnswer(questions)
 	s.pays(t, e)
@@ -56,7 +58,7 @@ func killAtTheQuestion(t *testing.T, s *site) {
 
 // Half of what follows from the wallet's word is written (SQLite: nothing is),
 // and the wallet must not be answered.
-func killInTheTransaction(t *testing.T, s *site) {
+func killInTheTransaction(t *testing.T, s *deployment) {
 	e := s.opened(t, "IN-THE-TRANSACTION")
 	asked, answered := s.wallet.stopAnswer(questions), s.front.stopAnswer(callbacks)
 	s.pays(t, e)
@@ -75,7 +77,7 @@ func killInTheTransaction(t *testing.T, s *site) {
 }
 
 // The wallet's word is taken and answered, and the answer does not arrive.
-func killAtTheAnswer(t *testing.T, s *site) {
+func killAtTheAnswer(t *testing.T, s *deployment) {
 	e := s.opened(t, "AT-THE-ANSWER")
 	answered := s.front.stopAnswer(callbacks)
 	s.pays(t, e)
@@ -86,7 +88,7 @@ func killAtTheAnswer(t *testing.T, s *site) {
 }
 
 // opened starts the gateway and gives an order whose buyer is at the cashier.
-func (s *site) opened(t *testing.T, number string) *entry {
+func (s *deployment) opened(t *testing.T, number string) *entry {
 	t.Helper()
 	s.up(t)
 	e := s.ledger.order(number)
@@ -100,16 +102,16 @@ func (s *site) opened(t *testing.T, number string) *entry {
 }
 
 // pays lets the buyer pay.
-func (s *site) pays(t *testing.T, e *entry) {
+func (s *deployment) pays(t *testing.T, e *entry) {
 	t.Helper()
 	s.ledger.begins(e)
-	s.act(t, e.id, "pay")
+	s.Act(t, e.id, "pay")
 }
 
 // hearsAgain starts the killed gateway, which has left the payment as it should
 // be, and lets the wallet repeat its word, as it does until it is answered, and
 // once more than needed.
-func (s *site) hearsAgain(t *testing.T, e *entry, left pay.Status) {
+func (s *deployment) hearsAgain(t *testing.T, e *entry, left pay.Status) {
 	t.Helper()
 	p, err := storetest.Open(t, s.dsn).Payment(t.Context(), "100002", e.id)
 	if err != nil || p.Status != left {
@@ -120,12 +122,12 @@ func (s *site) hearsAgain(t *testing.T, e *entry, left pay.Status) {
 	}
 	s.up(t)
 	for range 2 {
-		s.act(t, e.id, "resend")
+		s.Act(t, e.id, "resend")
 		if !s.sale(t, e.id).answered() {
 			// It came too soon after the question that the dead process asked: a look
 			// makes up for it.
 			s.ledger.settled(t)
-			s.act(t, e.id, "resend")
+			s.Act(t, e.id, "resend")
 		}
 		if !s.sale(t, e.id).answered() {
 			t.Error("sent again, the wallet's word was not taken")
@@ -139,7 +141,7 @@ const connections = 64
 
 // All connections' orders wait for one commit. None of them is acknowledged,
 // and each can be sent again.
-func killBeforeAGroupIsCommitted(t *testing.T, s *site) {
+func killBeforeAGroupIsCommitted(t *testing.T, s *deployment) {
 	s.up(t)
 	unlock := lockWrites(t, s.dsn, "payment")
 	var sent sync.WaitGroup
@@ -153,7 +155,7 @@ func killBeforeAGroupIsCommitted(t *testing.T, s *site) {
 			}
 		})
 	}
-	eventually(t, "every order to reach the gateway", func() bool { return s.front.waiting.Load() == connections })
+	harness.Eventually(t, "every order to reach the gateway", func() bool { return s.front.waiting.Load() == connections })
 	time.Sleep(lie) // an answer would be one
 	s.kill(t)
 	sent.Wait()
@@ -167,7 +169,7 @@ func killBeforeAGroupIsCommitted(t *testing.T, s *site) {
 
 // All connections keep the gateway committing. What was acknowledged must be
 // there, and what was not can be sent again, written or not.
-func killAmongGroupCommits(t *testing.T, s *site) {
+func killAmongGroupCommits(t *testing.T, s *deployment) {
 	unanswered, written := 0, 0
 	db := storetest.Open(t, s.dsn)
 	s.up(t)
@@ -190,7 +192,7 @@ func killAmongGroupCommits(t *testing.T, s *site) {
 
 // order lets all connections order as fast as they can, kills the gateway after
 // so many acknowledgements, and returns what was not answered.
-func (s *site) order(t *testing.T, name string, acknowledgements int) (open []*entry) {
+func (s *deployment) order(t *testing.T, name string, acknowledgements int) (open []*entry) {
 	acknowledged, unanswered := make(chan bool, connections), make(chan *entry, connections)
 	var ordering sync.WaitGroup
 	for i := range connections {
@@ -225,7 +227,7 @@ func (s *site) order(t *testing.T, name string, acknowledgements int) (open []*e
 	return open
 }
 
-func (s *site) placeAgain(t *testing.T, e *entry) {
+func (s *deployment) placeAgain(t *testing.T, e *entry) {
 	t.Helper()
 	if err := s.ledger.place(e); err != nil {
 		t.Errorf("sent again, %s: %v", e.request.OrderNo, err)
@@ -234,7 +236,7 @@ func (s *site) placeAgain(t *testing.T, e *entry) {
 
 // The receiver acknowledges a notification to nobody. It hears it once more, the
 // same, when the killed gateway could no longer have been at it.
-func killDuringADelivery(t *testing.T, s *site) {
+func killDuringADelivery(t *testing.T, s *deployment) {
 	inHand, goOn := make(chan struct{}), make(chan struct{})
 	first := sync.OnceFunc(func() {
 		close(inHand)
@@ -245,7 +247,7 @@ func killDuringADelivery(t *testing.T, s *site) {
 	s.pays(t, e)
 	select {
 	case <-inHand:
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		t.Error("no notification came")
 	}
 	s.kill(t)
@@ -259,7 +261,7 @@ func killDuringADelivery(t *testing.T, s *site) {
 
 // The wallet has given money back, and its answer finds nobody. The refund is
 // done nevertheless, once, and asked for again it is the same.
-func killDuringARefund(t *testing.T, s *site) {
+func killDuringARefund(t *testing.T, s *deployment) {
 	e := s.opened(t, "GIVEN-BACK")
 	s.pays(t, e)
 	s.ledger.settled(t)

@@ -1,8 +1,7 @@
-package e2e_test
+package crash_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // How long a killed gateway's work is left alone in these tests. Nothing is
@@ -33,12 +34,12 @@ const (
 // A site is a deployment whose gateway is killed and started again, each time
 // on another port, while its address stays: there stands a front. Another front
 // stands before the wallet. The ledger is of the kind of kill in hand.
-type site struct {
-	*deployment
+type deployment struct {
+	*harness.Deployment
 	dsn           string
 	delivery      string // more of its configuration
 	front, wallet *front
-	gateway       *process
+	gateway       *harness.Process
 	ledger        *ledger
 
 	strikes atomic.Int64 // faults so far
@@ -55,34 +56,26 @@ type span struct {
 }
 
 // newSite makes a deployment, and does not start its gateway.
-func newSite(t *testing.T, dsn string) *site {
+func newDeployment(t *testing.T, dsn string) *deployment {
 	t.Helper()
-	s := &site{deployment: newDeployment(t, dsn), dsn: dsn}
-	s.front, s.wallet = newFront(t, s.address), newFront(t, "127.0.0.1:0")
+	s := &deployment{Deployment: harness.NewDeployment(t, dsn), dsn: dsn}
+	s.front, s.wallet = newFront(t, s.Address), newFront(t, "127.0.0.1:0")
 	s.wallet.lead(strings.TrimPrefix(s.Wallet, "http://"))
-	printed := s.run(t, "merchant", "add", "--config", s.config, "--id", "100002", "--name", "Noodle House",
-		"--per-second", "1000000", "--per-minute", "60000000")
-	m := regexp.MustCompile(`app_code +(\S+)\s+client_key +(\S+)`).FindStringSubmatch(printed)
-	if m == nil {
-		t.Fatalf("no credential in %q", printed)
-	}
-	s.AppCode, s.ClientKey = m[1], m[2]
+	s.AppCode, s.ClientKey = s.AddMerchant(t, "100002", "Noodle House", "--per-second", "1000000", "--per-minute", "60000000")
 	s.connect(t, s.wallet.URL)
 	t.Cleanup(s.ready.Wait)
 	return s
 }
 
 // connect makes the address the one where the gateway finds the wallet.
-func (s *site) connect(t *testing.T, address string) {
+func (s *deployment) connect(t *testing.T, address string) {
 	t.Helper()
-	s.run(t, "wallet", "add", "--config", s.config, "--merchant", "100002", "--id", "alipay", "--kind", "alipayglobal",
-		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+address+"/gateway.do",
-		"--set", "partner=2088000000000001", "--set", "sign_type=MD5", "--set", "refund_gap=0s", "--secret", "md5_key=@"+filepath.Join(s.dir, "md5.key"))
+	s.AddWallet(t, "100002", "alipay", address, "refund_gap=0s")
 }
 
 // configure writes the gateway's configuration: it asks the wallet by itself
 // after the gaps in looks.
-func (s *site) configure(t *testing.T, looks string) {
+func (s *deployment) configure(t *testing.T, looks string) {
 	t.Helper()
 	text := fmt.Sprintf(`listen = "127.0.0.1:0"
 base_url = %q
@@ -96,8 +89,8 @@ lease = %q
 [recover]
 looks = [%s]
 lease = %q
-`, s.Gateway, s.dsn, filepath.Join(s.dir, "master.key"), sendTimeout, sendLease, s.delivery, looks, lookLease)
-	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+`, s.Gateway, s.dsn, filepath.Join(s.Dir, "master.key"), sendTimeout, sendLease, s.delivery, looks, lookLease)
+	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -105,14 +98,14 @@ lease = %q
 var listening = regexp.MustCompile(`"msg":"ready","listen":"([^"]+)"`)
 
 // boot starts the gateway. The front leads to it once it is ready.
-func (s *site) boot(t *testing.T) {
+func (s *deployment) boot(t *testing.T) {
 	t.Helper()
-	p := start(t, "serve", "--config", s.config)
-	p.secret = s.ClientKey
+	p := harness.Start(t, "serve", "--config", s.Config)
+	p.Secret = s.ClientKey
 	s.gateway = p
 	s.ready.Go(func() {
-		for !p.ended() {
-			if m := listening.FindStringSubmatch(p.stderr.String()); m != nil {
+		for !p.Ended() {
+			if m := listening.FindStringSubmatch(p.Log()); m != nil {
 				s.front.lead(m[1])
 				return
 			}
@@ -122,21 +115,21 @@ func (s *site) boot(t *testing.T) {
 }
 
 // up starts the gateway and waits until it is ready.
-func (s *site) up(t *testing.T) {
+func (s *deployment) up(t *testing.T) {
 	t.Helper()
 	s.boot(t)
-	s.answers(t, s.Gateway+"/readyz")
+	harness.AwaitOK(t, s.Gateway+"/readyz")
 }
 
 // kill ends the gateway as a power cut would.
-func (s *site) kill(t *testing.T) {
+func (s *deployment) kill(t *testing.T) {
 	t.Helper()
 	s.trouble(false)()
-	s.gateway.kill(t)
+	s.gateway.Kill(t)
 }
 
 // trouble counts a fault that begins now and lasts until over is called.
-func (s *site) trouble(lossy bool) (over func()) {
+func (s *deployment) trouble(lossy bool) (over func()) {
 	s.strikes.Add(1)
 	x := &span{began: time.Now(), lossy: lossy}
 	s.mu.Lock()
@@ -151,7 +144,7 @@ func (s *site) trouble(lossy bool) (over func()) {
 
 // troubled reports whether there was trouble between the two times, and whether
 // that lost notifications themselves.
-func (s *site) troubled(from, to time.Time) (was, lossy bool) {
+func (s *deployment) troubled(from, to time.Time) (was, lossy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, x := range s.spans {
@@ -247,9 +240,9 @@ func (s *stop) wait(t *testing.T, what string) {
 	t.Helper()
 	select {
 	case <-s.reached:
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		s.goOn <- true
-		t.Fatalf("waited %v in vain for %s", patience, what)
+		t.Fatalf("waited %v in vain for %s", harness.Patience, what)
 	}
 }
 
@@ -267,14 +260,11 @@ func questions(r *http.Request) bool { return r.Method == http.MethodPost }
 // until unlock, or the end of the test.
 func lockWrites(t *testing.T, dsn, table string) (unlock func()) {
 	t.Helper()
-	driver, address, begin := "pgx", dsn, []string{"BEGIN", "LOCK TABLE " + table + " IN EXCLUSIVE MODE"}
-	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		driver, address, begin = "sqlite", path+"?_pragma=busy_timeout(10000)", []string{"BEGIN IMMEDIATE"}
+	begin := []string{"BEGIN", "LOCK TABLE " + table + " IN EXCLUSIVE MODE"}
+	if strings.HasPrefix(dsn, "sqlite:") {
+		begin = []string{"BEGIN IMMEDIATE"}
 	}
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := harness.OpenSQL(t, dsn)
 	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // A ledger is what a merchant knows of its orders: what it asked for, what was
@@ -20,7 +22,7 @@ import (
 type ledger struct {
 	*sampan.Client
 	t      *testing.T
-	site   *site
+	on     *deployment
 	server *httptest.Server
 	before func(*sampan.Notification) // an acknowledgement; set before anything is paid
 	// transient reports whether the request that brought err is to be sent again.
@@ -70,8 +72,8 @@ func (h *hearing) hear(at time.Time, body []byte) bool {
 	return true
 }
 
-func newLedger(t *testing.T, s *site) *ledger {
-	l := &ledger{t: t, site: s, orders: map[string]*entry{}, returns: map[string]*giveback{}, before: func(*sampan.Notification) {}, transient: away}
+func newLedger(t *testing.T, s *deployment) *ledger {
+	l := &ledger{t: t, on: s, orders: map[string]*entry{}, returns: map[string]*giveback{}, before: func(*sampan.Notification) {}, transient: away}
 	l.Client = &sampan.Client{
 		BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey, Attempts: 1,
 		HTTPClient: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
@@ -128,7 +130,7 @@ func (l *ledger) callOff(e *entry) error {
 	l.mu.Unlock()
 	c, err := l.Close(l.t.Context(), sampan.CloseRequest{PaymentID: e.id, Amount: e.request.Amount})
 	switch {
-	case isCode(err, sampan.CodeAlreadyPaid):
+	case harness.IsCode(err, sampan.CodeAlreadyPaid):
 		return nil
 	case err != nil:
 		return err
@@ -162,10 +164,10 @@ func (l *ledger) giveBack(r *giveback) error {
 		l.wrong("refund %s was %+v, and now is %s", r.request.OrderNo, r, got.ID)
 	case err == nil:
 		r.id = got.ID
-	case isCode(err, sampan.CodeNotPaid):
+	case harness.IsCode(err, sampan.CodeNotPaid):
 		return errTooSoon
-	case isCode(err, sampan.CodeRefundTooLarge), isCode(err, sampan.CodeAlreadyRefunded),
-		l.noisy && (isCode(err, "1203") || isCode(err, sampan.CodeRefundDenied)): // the wallet could not read what arrived, and said no
+	case harness.IsCode(err, sampan.CodeRefundTooLarge), harness.IsCode(err, sampan.CodeAlreadyRefunded),
+		l.noisy && (harness.IsCode(err, "1203") || harness.IsCode(err, sampan.CodeRefundDenied)): // the wallet could not read what arrived, and said no
 		r.refused = true
 		return nil
 	}
@@ -245,12 +247,12 @@ func (l *ledger) opens(e *entry) bool {
 		l.t.Error(err)
 		return false
 	}
-	req.Header.Set("User-Agent", safari)
+	req.Header.Set("User-Agent", harness.Safari)
 	res, err := l.HTTPClient.Do(req)
 	if err != nil {
 		return false
 	}
 	defer res.Body.Close()
 	io.Copy(io.Discard, res.Body)
-	return res.StatusCode == http.StatusOK && strings.HasPrefix(res.Request.URL.String(), l.site.Wallet+"/cashier/")
+	return res.StatusCode == http.StatusOK && strings.HasPrefix(res.Request.URL.String(), l.on.Wallet+"/cashier/")
 }

@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"errors"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // While there is no room the gateway says so and acknowledges nothing, and when
@@ -27,12 +29,12 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 			t.Skip("the other one does as much in a short run")
 		}
 		d := newDisk(t)
-		newSite(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{what: "SQLite: the disk is full", looks: looks, strike: d.fillAtRandom})
+		newDeployment(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{what: "SQLite: the disk is full", looks: looks, strike: d.fillAtRandom})
 	})
 	t.Run("a limit", func(t *testing.T) {
 		t.Parallel()
 		l := limit{filepath.Join(t.TempDir(), "sampan.db")}
-		newSite(t, "sqlite:"+l.path).suffers(t, ordeal{what: "SQLite: its files may not grow", looks: looks, strike: l.limitAtRandom})
+		newDeployment(t, "sqlite:"+l.path).suffers(t, ordeal{what: "SQLite: its files may not grow", looks: looks, strike: l.limitAtRandom})
 	})
 }
 
@@ -58,7 +60,7 @@ func newDisk(t *testing.T) *disk {
 	return d
 }
 
-func (d *disk) fillAtRandom(t *testing.T, s *site) {
+func (d *disk) fillAtRandom(t *testing.T, s *deployment) {
 	s.runsOut(t, d.fill, func() error { return os.Remove(d.ballast) })
 }
 
@@ -86,7 +88,7 @@ func (d *disk) fill() error {
 // while it runs.
 type limit struct{ path string }
 
-func (l limit) limitAtRandom(t *testing.T, s *site) {
+func (l limit) limitAtRandom(t *testing.T, s *deployment) {
 	set := func(bytes string) error {
 		out, err := exec.Command("prlimit", "--pid", strconv.Itoa(s.gateway.Process.Pid), "--fsize="+bytes+":").CombinedOutput()
 		if err != nil {
@@ -104,7 +106,7 @@ func (l limit) limitAtRandom(t *testing.T, s *site) {
 }
 
 // runsOut has the gateway run out of room again and again.
-func (s *site) runsOut(t *testing.T, fill, empty func() error) {
+func (s *deployment) runsOut(t *testing.T, fill, empty func() error) {
 	var refused atomic.Int64
 	s.ledger.transient = func(err error) bool {
 		var e *sampan.Error
@@ -123,7 +125,7 @@ func (s *site) runsOut(t *testing.T, fill, empty func() error) {
 			if err := fill(); err != nil {
 				t.Error(err)
 			}
-			eventually(t, "the gateway to run out of room", func() bool { return refused.Load() > before+10 })
+			harness.Eventually(t, "the gateway to run out of room", func() bool { return refused.Load() > before+10 })
 			time.Sleep(rand.N(time.Second))
 			if err := empty(); err != nil {
 				t.Error(err)

@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // A process that stands still takes connections and requests, and answers none:
@@ -23,18 +25,18 @@ import (
 func TestAFrozenProcessLosesNothing(t *testing.T) {
 	t.Parallel()
 	pg := newCluster(t)
-	s := newSite(t, pg.dsn)
+	s := newDeployment(t, pg.DSN)
 	// Notifications that a frozen receiver did not acknowledge are sent again soon.
 	s.delivery = `gaps = [` + strings.TrimSuffix(strings.Repeat(`"1s", `, 60), ", ") + `]`
 	receiver := newRelay(t)
 	s.suffers(t,
-		ordeal{what: "PostgreSQL stands still", looks: looks, strike: func(t *testing.T, s *site) {
-			s.freezes(t, false, func() int { return pg.server.Process.Pid })
+		ordeal{what: "PostgreSQL stands still", looks: looks, strike: func(t *testing.T, s *deployment) {
+			s.freezes(t, false, func() int { return pg.Server.Process.Pid })
 		}},
-		ordeal{what: "the wallet stands still", looks: looks, strike: func(t *testing.T, s *site) {
-			s.freezes(t, false, func() int { return s.simulator.Process.Pid })
+		ordeal{what: "the wallet stands still", looks: looks, strike: func(t *testing.T, s *deployment) {
+			s.freezes(t, false, func() int { return s.Simulator.Process.Pid })
 		}},
-		ordeal{what: "the receiver stands still", looks: looks, strike: func(t *testing.T, s *site) {
+		ordeal{what: "the receiver stands still", looks: looks, strike: func(t *testing.T, s *deployment) {
 			receiver.lead(s.ledger.server.Listener.Addr().String())
 			s.ledger.address = "http://" + receiver.address
 			s.freezes(t, true, func() int { return receiver.Process.Pid })
@@ -44,7 +46,7 @@ func TestAFrozenProcessLosesNothing(t *testing.T) {
 
 // freezes stops a process, and all that it has started, again and again. It is
 // lossy if that makes attempts at notifications fail.
-func (s *site) freezes(t *testing.T, lossy bool, pid func() int) {
+func (s *deployment) freezes(t *testing.T, lossy bool, pid func() int) {
 	s.ledger.transient = inTrouble
 	s.up(t)
 	s.busy(t, func() {
@@ -54,7 +56,7 @@ func (s *site) freezes(t *testing.T, lossy bool, pid func() int) {
 			thaw := freeze(t, pid())
 			time.Sleep(standstill())
 			thaw()
-			s.answers(t, s.Gateway+"/readyz")
+			harness.AwaitOK(t, s.Gateway+"/readyz")
 			over()
 		}
 	})

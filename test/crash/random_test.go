@@ -1,4 +1,4 @@
-package e2e_test
+package crash_test
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/sampanpay/sampan/test/harness"
 )
 
 // looks has the gateway ask the wallet by itself: what a lost notice did not
@@ -22,7 +24,7 @@ const looks = `"1s", "3s", "5s"`
 type ordeal struct {
 	what   string
 	looks  string // the gateway's, at the wallet
-	strike func(*testing.T, *site)
+	strike func(*testing.T, *deployment)
 	long   bool // only in a long run: others have it among theirs
 }
 
@@ -33,7 +35,7 @@ func (o ordeal) inLongRuns() ordeal {
 
 // suffers takes the site through each ordeal and waits until all has settled.
 // Then nothing may be lost. It prints what there was.
-func (s *site) suffers(t *testing.T, ordeals ...ordeal) {
+func (s *deployment) suffers(t *testing.T, ordeals ...ordeal) {
 	t.Helper()
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
@@ -74,7 +76,7 @@ func crashes(t *testing.T) int {
 	return n
 }
 
-func killAtRandom(t *testing.T, s *site) {
+func killAtRandom(t *testing.T, s *deployment) {
 	s.boot(t)
 	s.busy(t, func() {
 		for range crashes(t) {
@@ -85,7 +87,7 @@ func killAtRandom(t *testing.T, s *site) {
 	})
 }
 
-func killEither(t *testing.T, s *site) {
+func killEither(t *testing.T, s *deployment) {
 	s.up(t)
 	s.busy(t, func() {
 		for range crashes(t) {
@@ -102,20 +104,20 @@ func killEither(t *testing.T, s *site) {
 
 // killWallet kills the wallet and starts it again: what it has answered it
 // knows, and what it was about to send it sends later or never.
-func (s *site) killWallet(t *testing.T) {
+func (s *deployment) killWallet(t *testing.T) {
 	t.Helper()
 	s.strikes.Add(1)
-	s.simulator.kill(t)
-	s.simulate(t)
+	s.Simulator.Kill(t)
+	s.Simulate(t)
 }
 
 // work lets some work be done, or next to none: who was started last may not
 // even get ready.
-func (s *site) work(t *testing.T) {
+func (s *deployment) work(t *testing.T) {
 	t.Helper()
 	if rand.N(3) > 0 {
-		s.answers(t, s.Control+"/healthz")
-		s.answers(t, s.Gateway+"/readyz")
+		harness.AwaitOK(t, s.Control+"/healthz")
+		harness.AwaitOK(t, s.Gateway+"/readyz")
 	}
 	time.Sleep(rand.N(time.Second))
 }
@@ -123,7 +125,7 @@ func (s *site) work(t *testing.T) {
 // busy has merchants order, call off and give back, and buyers pay or change
 // their minds, again and again until meanwhile returns. Then all finish what they
 // have begun.
-func (s *site) busy(t *testing.T, meanwhile func()) {
+func (s *deployment) busy(t *testing.T, meanwhile func()) {
 	t.Helper()
 	const buyers = 8
 	first := s.strikes.Load() // numbers are not used twice
@@ -147,16 +149,16 @@ func (s *site) busy(t *testing.T, meanwhile func()) {
 }
 
 // A story is what becomes of an order whose buyer is at the cashier.
-type story func(*site, *testing.T, *entry)
+type story func(*deployment, *testing.T, *entry)
 
 var stories = []story{
-	(*site).paid, (*site).cancelled, (*site).paid, (*site).calledOff,
-	(*site).paid, (*site).givenBack, (*site).calledOffTooLate, (*site).givenBackInParts, (*site).givenBackTwice,
+	(*deployment).paid, (*deployment).cancelled, (*deployment).paid, (*deployment).calledOff,
+	(*deployment).paid, (*deployment).givenBack, (*deployment).calledOffTooLate, (*deployment).givenBackInParts, (*deployment).givenBackTwice,
 }
 
 // shop is one order, from the merchant's request to the end of its story. Where
 // somebody is away everybody tries again.
-func (s *site) shop(t *testing.T, number string, tell story) {
+func (s *deployment) shop(t *testing.T, number string, tell story) {
 	e := s.ledger.order(number)
 	if s.request(t, "the order "+number, func() error { return s.ledger.place(e) }) &&
 		again(t, "the opening of "+number, func() bool { return s.ledger.opens(e) }) {
@@ -165,7 +167,7 @@ func (s *site) shop(t *testing.T, number string, tell story) {
 }
 
 // request is something that a merchant asks for until it is answered.
-func (s *site) request(t *testing.T, what string, send func() error) bool {
+func (s *deployment) request(t *testing.T, what string, send func() error) bool {
 	var err error
 	answered := again(t, what, func() bool {
 		err = send()
@@ -180,19 +182,19 @@ func (s *site) request(t *testing.T, what string, send func() error) bool {
 	return answered
 }
 
-func (s *site) paid(t *testing.T, e *entry) {
+func (s *deployment) paid(t *testing.T, e *entry) {
 	s.ledger.begins(e)
 	s.buyer(t, e, "pay", "TRADE_FINISHED")
 }
 
-func (s *site) cancelled(t *testing.T, e *entry) { s.buyer(t, e, "cancel", "NONE") }
+func (s *deployment) cancelled(t *testing.T, e *entry) { s.buyer(t, e, "cancel", "NONE") }
 
-func (s *site) calledOff(t *testing.T, e *entry) {
+func (s *deployment) calledOff(t *testing.T, e *entry) {
 	s.request(t, "the closing of "+e.request.OrderNo, func() error { return s.ledger.callOff(e) })
 }
 
 // calledOffTooLate is called off while the buyer pays.
-func (s *site) calledOffTooLate(t *testing.T, e *entry) {
+func (s *deployment) calledOffTooLate(t *testing.T, e *entry) {
 	s.ledger.begins(e)
 	var both sync.WaitGroup
 	both.Go(func() { s.paid(t, e) })
@@ -201,13 +203,13 @@ func (s *site) calledOffTooLate(t *testing.T, e *entry) {
 }
 
 // givenBack goes back as a whole.
-func (s *site) givenBack(t *testing.T, e *entry) {
+func (s *deployment) givenBack(t *testing.T, e *entry) {
 	s.paid(t, e)
 	s.givesBack(t, e, "A", e.request.Amount)
 }
 
 // givenBackInParts goes back in two parts, and a third one is too much.
-func (s *site) givenBackInParts(t *testing.T, e *entry) {
+func (s *deployment) givenBackInParts(t *testing.T, e *entry) {
 	s.paid(t, e)
 	part := e.request.Amount / 2
 	s.givesBack(t, e, "A", part)
@@ -216,7 +218,7 @@ func (s *site) givenBackInParts(t *testing.T, e *entry) {
 }
 
 // givenBackTwice would go back twice, if both refunds at the same time were done.
-func (s *site) givenBackTwice(t *testing.T, e *entry) {
+func (s *deployment) givenBackTwice(t *testing.T, e *entry) {
 	s.paid(t, e)
 	var both sync.WaitGroup
 	both.Go(func() { s.givesBack(t, e, "A", e.request.Amount*2/3) })
@@ -226,7 +228,7 @@ func (s *site) givenBackTwice(t *testing.T, e *entry) {
 
 // givesBack asks for a refund, as soon as the gateway knows that there is
 // something to be given back.
-func (s *site) givesBack(t *testing.T, e *entry, name string, amount int64) {
+func (s *deployment) givesBack(t *testing.T, e *entry, name string, amount int64) {
 	r := s.ledger.refund(e, e.request.OrderNo+"-"+name, amount)
 	s.request(t, "the refund "+r.request.OrderNo, func() error { return s.ledger.giveBack(r) })
 }
@@ -236,9 +238,9 @@ func (s *site) givesBack(t *testing.T, e *entry, name string, amount int64) {
 // takes it up; and what it told about an order that was closed by then, and got
 // lost, it tells again after two minutes.
 func again(t *testing.T, what string, try func() bool) bool {
-	for deadline := time.Now().Add(3 * patience); !try(); {
+	for deadline := time.Now().Add(3 * harness.Patience); !try(); {
 		if time.Now().After(deadline) {
-			t.Errorf("%s: tried for %v in vain", what, 3*patience)
+			t.Errorf("%s: tried for %v in vain", what, 3*harness.Patience)
 			return false
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -249,7 +251,7 @@ func again(t *testing.T, what string, try func() bool) bool {
 // buyer does something at the cashier. Where the wallet dies on it the buyer
 // looks whether it is done, which the wallet's status tells, and if not does it
 // once more.
-func (s *site) buyer(t *testing.T, e *entry, act, done string) bool {
+func (s *deployment) buyer(t *testing.T, e *entry, act, done string) bool {
 	return again(t, act+" "+e.request.OrderNo, func() bool {
 		res, err := http.Post(s.Control+"/trades/"+e.id+"/"+act, "", nil)
 		if err != nil {
