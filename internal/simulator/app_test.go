@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// inTheApp is a browser that opens its pages through the app.
+// inTheApp returns a browser that opens its pages through the app.
 func inTheApp(t *testing.T, w *world) (browser *http.Client, app string) {
 	t.Helper()
 	server := httptest.NewServer(w.sim.App())
@@ -36,8 +36,9 @@ func body(t *testing.T, res *http.Response, err error) string {
 	return string(text)
 }
 
-func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T) {
+func TestAppAddsBridgeAndRewritesLinks(t *testing.T) {
 	const text = `<p title="http://127.0.0.1:9/"> http://127.0.0.1:9/ stays</p>`
+	const others = `<a href="https://example.com/">y</a><a href="/z">z</a></body></html>`
 	var agent, host, policy string
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		agent, host = r.UserAgent(), r.Host
@@ -49,7 +50,8 @@ func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T)
 		if policy != "" {
 			w.Header().Set("Content-Security-Policy", policy)
 		}
-		fmt.Fprintf(w, `<!doctype html><html><head lang="en"><title>%s</title></head><body>%s<a href="http://127.0.0.1:9/x?a=1&amp;b=2">x</a><a href="https://example.com/">y</a><a href="/z">z</a></body></html>`, r.URL, text)
+		fmt.Fprintf(w, `<!doctype html><html><head lang="en"><title>%s</title></head><body>%s`+
+			`<a href="http://127.0.0.1:9/x?a=1&amp;b=2">x</a>`+others, r.URL, text)
 	}))
 	defer page.Close()
 	w := newWorld(t, func(c *Config) { c.Opens = []string{page.Listener.Addr().String(), "127.0.0.1:9"} })
@@ -60,7 +62,7 @@ func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T)
 	}
 	const script = `<script src="/~app/bridge.js"></script>`
 	want := `<!doctype html><html><head lang="en">` + script + `<title>/there?a=1&b=2</title></head><body>` + text +
-		`<a href="/~app/go?url=http%3A%2F%2F127.0.0.1%3A9%2Fx%3Fa%3D1%26b%3D2">x</a><a href="https://example.com/">y</a><a href="/z">z</a></body></html>`
+		`<a href="/~app/go?url=http%3A%2F%2F127.0.0.1%3A9%2Fx%3Fa%3D1%26b%3D2">x</a>` + others
 	for _, path := range []string{"/there?a=1&b=2", "/away"} {
 		if got := open(path); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", path, got, want)
@@ -75,7 +77,7 @@ func TestTheAppShowsAPageAsItIsWithTheBridgeAndItsLinksLeadingBack(t *testing.T)
 	}
 }
 
-func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
+func TestAppOpensOnlyNamedAddresses(t *testing.T) {
 	served := 0
 	listen := func() string {
 		page := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
@@ -96,10 +98,14 @@ func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
 	}
 	_, port, _ := strings.Cut(shop, ":")
 	for _, to := range []string{
-		"http://" + stranger + "/", "http://127.0.0.1/", "http://127.0.0.1:1/", "http://[::1]:" + port + "/", "http://localhost:" + port + "/",
-		"http://127.0.0.2:" + port + "/", "http://127.1:" + port + "/", "http://2130706433:" + port + "/", "http://[::ffff:127.0.0.1]:" + port + "/",
-		"http://" + shop + ".example/", "http://" + shop + "@" + stranger + "/", "http://" + stranger + "#" + shop, "http://" + stranger + "?" + shop,
-		"//" + shop + "/", "https://" + shop + "/", "http://10.0.0.1:80/", "http://example.com:80/", "file:///etc/passwd", "http://u:p@" + shop + "/",
+		"http://" + stranger + "/", "http://127.0.0.1/", "http://127.0.0.1:1/", "http://[::1]:" + port + "/",
+		"http://localhost:" + port + "/",
+		"http://127.0.0.2:" + port + "/", "http://127.1:" + port + "/", "http://2130706433:" + port + "/",
+		"http://[::ffff:127.0.0.1]:" + port + "/",
+		"http://" + shop + ".example/", "http://" + shop + "@" + stranger + "/", "http://" + stranger + "#" + shop,
+		"http://" + stranger + "?" + shop,
+		"//" + shop + "/", "https://" + shop + "/", "http://10.0.0.1:80/", "http://example.com:80/",
+		"file:///etc/passwd", "http://u:p@" + shop + "/",
 		"http://127.0.0.1:99999/", "http:" + shop, "javascript:alert(1)", "", "%",
 	} {
 		if status := open(to); status != http.StatusBadRequest {
@@ -112,7 +118,7 @@ func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
 		rec := httptest.NewRecorder()
 		w.sim.App().ServeHTTP(rec, r)
 		if rec.Code != http.StatusBadGateway {
-			t.Errorf("a cookie of somebody's making, %q: %d", host, rec.Code)
+			t.Errorf("a forged cookie, %q: %d", host, rec.Code)
 		}
 	}
 	if served != 1 {
@@ -120,17 +126,20 @@ func TestTheAppOpensOnlyWhatIsNamed(t *testing.T) {
 	}
 }
 
-// A page reads its own origin, which the browser knows by the app's name, and never another's by that.
-func TestTheAppTakesNoOtherOriginForThePagesOwn(t *testing.T) {
+// The page's own origin, which the browser knows by the app's address, is translated. Other origins
+// are not.
+func TestAppPassesForeignOriginsUnchanged(t *testing.T) {
 	origin := ""
-	page := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { origin = r.Header.Get("Origin") }))
+	page := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		origin = r.Header.Get("Origin")
+	}))
 	defer page.Close()
 	host := page.Listener.Addr().String()
 	w := newWorld(t, func(c *Config) { c.Opens = []string{host} })
 	for _, x := range []struct{ method, sent, site, want string }{
 		{"GET", "http://example.com", "", page.URL}, // the app's own, by httptest
 		{"POST", "http://example.com", "same-origin", page.URL},
-		{"POST", "null", "same-origin", page.URL}, // of a page without a referrer
+		{"POST", "null", "same-origin", page.URL}, // from a page without a referrer
 		{"GET", "", "", ""},
 		{"GET", "http://evil.example", "", "http://evil.example"},
 		{"GET", "http://evil.example", "cross-site", "http://evil.example"},
@@ -147,7 +156,7 @@ func TestTheAppTakesNoOtherOriginForThePagesOwn(t *testing.T) {
 		rec := httptest.NewRecorder()
 		w.sim.App().ServeHTTP(rec, r)
 		if rec.Code != http.StatusOK || origin != x.want {
-			t.Errorf("%v: %d, the page is told of %q", x, rec.Code, origin)
+			t.Errorf("%v: %d, the page sees the origin %q", x, rec.Code, origin)
 		}
 	}
 }

@@ -14,22 +14,22 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// afternoon plays ten buyers at a wallet and returns what befell their orders.
-func afternoon(t *testing.T, percent int, seed uint64) (befallen [][]Mishap) {
+// afternoon plays ten buyers at a wallet and returns the faults drawn for their orders.
+func afternoon(t *testing.T, percent int, seed uint64) (mishaps [][]Mishap) {
 	liveAt(t, percent, seed, func(w *world) {
 		for i := range 10 {
 			number := fmt.Sprintf("T-%d", i)
 			w.does(w.open(orderFor(number)), Pay, "mei")
 			settleFor(time.Minute)
 			w.answers(number, 3)
-			befallen = append(befallen, w.sim.orders[orderKey{testPartner, number}].mishaps)
+			mishaps = append(mishaps, w.sim.orders[orderKey{testPartner, number}].mishaps)
 		}
 	})
-	return befallen
+	return mishaps
 }
 
-// answers asks for an order until it was answered so often, well or badly, and
-// returns how often the answer was the trade's true state.
+// answers queries an order until it has this number of answers, right or faulty, and returns how
+// many gave the trade's true state.
 func (w *world) answers(number string, times int) (right int) {
 	w.t.Helper()
 	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number}
@@ -41,7 +41,7 @@ func (w *world) answers(number string, times int) (right int) {
 	return right
 }
 
-// try calls the gateway, which may break off in its answer.
+// try calls the gateway, which may cut off its answer.
 func (w *world) try(m mapi.Message) (doc string, whole bool) {
 	rec := httptest.NewRecorder()
 	defer func() {
@@ -53,23 +53,23 @@ func (w *world) try(m mapi.Message) (doc string, whole bool) {
 	return rec.Body.String(), rec.Code == 200
 }
 
-func TestTheSameSeedBringsTheSameMishaps(t *testing.T) {
+func TestSeedReproducesMishaps(t *testing.T) {
 	first, again, other := afternoon(t, 50, 7), afternoon(t, 50, 7), afternoon(t, 50, 8)
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("replayed (-first +again):\n%s", diff)
 	}
 	if cmp.Equal(first, other) {
-		t.Error("another seed brings the same mishaps")
+		t.Error("another seed draws the same faults")
 	}
 	if n := len(slices.Concat(first...)); n < 10 || n > 50 {
-		t.Errorf("%d mishaps on 60 occasions, at 50 %%", n)
+		t.Errorf("%d faults on 60 occasions, at 50 %%", n)
 	}
 	if quiet := slices.Concat(afternoon(t, 0, 7)...); len(quiet) != 0 {
 		t.Errorf("at 0 %%: %v", quiet)
 	}
 }
 
-func TestMishapsComeAsOftenAsAskedForAndAreAllBenign(t *testing.T) {
+func TestDrawnFaultsAreBenignAndAsFrequentAsSet(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Awkward = 20 })
 	for on, want := range map[Occasion][]Fault{
 		OnNotice: {Duplicate, Early, Forged, Late, NoticeGBK, Reordered, Shuffled, UnknownField},
@@ -82,7 +82,7 @@ func TestMishapsComeAsOftenAsAskedForAndAreAllBenign(t *testing.T) {
 			drawn = append(drawn, w.sim.pickFault(&order{place: place}, on, 1)...)
 		}
 		if n := len(drawn); n < 900 || n > 1100 {
-			t.Errorf("%s: %d mishaps of 5000, want a fifth", on, n)
+			t.Errorf("%s: %d faults on 5000 occasions, want a fifth", on, n)
 		}
 		slices.Sort(drawn)
 		if got := slices.Compact(drawn); !slices.Equal(got, want) {
@@ -91,9 +91,9 @@ func TestMishapsComeAsOftenAsAskedForAndAreAllBenign(t *testing.T) {
 	}
 }
 
-// Whatever is drawn, the money is right: one trade of the whole amount, notified
-// truly within the minute, and every fourth answer says so.
-func TestEvenAWhollyAwkwardWalletIsHonest(t *testing.T) {
+// Whatever is drawn, the money is right: one trade of the full amount, with a genuine notification
+// within the minute, and every fourth answer says so.
+func TestWalletIsHonestAtFullAwkwardness(t *testing.T) {
 	for seed := range uint64(40) {
 		liveAt(t, 100, seed, func(w *world) {
 			w.does(w.open(orderFor("T-1")), Pay, "mei")
@@ -115,16 +115,16 @@ func TestEvenAWhollyAwkwardWalletIsHonest(t *testing.T) {
 				}
 			}
 			if told == 0 {
-				w.t.Errorf("seed %d: nobody was told", seed)
+				w.t.Errorf("seed %d: no genuine notification", seed)
 			}
 			if w.answers("T-1", 4) == 0 {
-				w.t.Errorf("seed %d: four answers and no truth", seed)
+				w.t.Errorf("seed %d: four answers, none of them right", seed)
 			}
 		})
 	}
 }
 
-func TestAnAwkwardWalletVouchesForItsNotificationsInTheEnd(t *testing.T) {
+func TestAwkwardWalletVerifiesItsNotifications(t *testing.T) {
 	met := map[Fault]bool{}
 	for seed := range uint64(20) {
 		liveAt(t, 100, seed, func(w *world) {
@@ -134,7 +134,8 @@ func TestAnAwkwardWalletVouchesForItsNotificationsInTheEnd(t *testing.T) {
 			plain := o.notices[slices.IndexFunc(o.notices, func(n *Notice) bool { return n.Extra == "" })]
 			for nth := range badQueryLimit + 1 {
 				began := time.Now()
-				answer, whole := w.try(mapi.Message{"service": notifyVerify, "partner": testPartner, "notify_id": plain.NotifyID})
+				answer, whole := w.try(mapi.Message{"service": notifyVerify, "partner": testPartner,
+					"notify_id": plain.NotifyID})
 				if nth == badQueryLimit {
 					if !whole || answer != "true" {
 						w.t.Errorf("seed %d: the last answer is %q", seed, answer)
@@ -150,12 +151,12 @@ func TestAnAwkwardWalletVouchesForItsNotificationsInTheEnd(t *testing.T) {
 		})
 	}
 	if len(met) != 3 {
-		t.Errorf("met only %v", met)
+		t.Errorf("only %v occurred", met)
 	}
 }
 
-// docs/simulator.md lists the faults as they are.
-func TestTheManualListsEveryFault(t *testing.T) {
+// docs/simulator.md has the table of faults.
+func TestManualListsEveryFault(t *testing.T) {
 	manual, err := os.ReadFile("../../docs/simulator.md")
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +166,8 @@ func TestTheManualListsEveryFault(t *testing.T) {
 		if f.Benign {
 			drawn = "✔"
 		}
-		if row := fmt.Sprintf("| `%s` | %d | %s | %s |", f.Fault, f.Amount, drawn, f.Text); !strings.Contains(string(manual), row) {
+		row := fmt.Sprintf("| `%s` | %d | %s | %s |", f.Fault, f.Amount, drawn, f.Text)
+		if !strings.Contains(string(manual), row) {
 			t.Errorf("missing: %s", row)
 		}
 	}

@@ -20,15 +20,16 @@ func TestControlActsAsTheBuyer(t *testing.T) {
 	}{
 		{"pays", "pay", "", "", 200, "TRADE_FINISHED"},
 		{"pays as a form says", "pay", "application/x-www-form-urlencoded", "buyer=mei", 200, "TRADE_FINISHED"},
-		{"pays as JSON says", "pay", "application/json", `{"buyer":"mei","fault":["late","forged"]}`, 200, "TRADE_FINISHED"},
-		{"cannot pay what it has not", "pay", "application/json", `{"buyer":"bo"}`, 409, "WAIT_BUYER_PAY"},
-		{"fails for want of funds", "fail", "", "", 200, "WAIT_BUYER_PAY"},
-		{"fails for the password", "fail", "application/json", `{"reason":"wrong-password"}`, 200, "NONE"},
+		{"pays as JSON says", "pay", "application/json", `{"buyer":"mei","fault":["late","forged"]}`, 200,
+			"TRADE_FINISHED"},
+		{"cannot pay above the balance", "pay", "application/json", `{"buyer":"bo"}`, 409, "WAIT_BUYER_PAY"},
+		{"fails with insufficient funds", "fail", "", "", 200, "WAIT_BUYER_PAY"},
+		{"fails with a wrong password", "fail", "application/json", `{"reason":"wrong-password"}`, 200, "NONE"},
 		{"cancels", "cancel", "", "", 200, "NONE"},
-		{"is nobody", "pay", "application/json", `{"buyer":"wing"}`, 400, "NONE"},
-		{"fails for no known reason", "fail", "application/json", `{"reason":"rain"}`, 400, "NONE"},
-		{"has no known fault", "pay", "application/json", `{"fault":"rain"}`, 400, "NONE"},
-		{"sends no object", "pay", "application/json", `["buyer"]`, 400, "NONE"},
+		{"is unknown", "pay", "application/json", `{"buyer":"wing"}`, 400, "NONE"},
+		{"fails with an unknown reason", "fail", "application/json", `{"reason":"rain"}`, 400, "NONE"},
+		{"names an unknown fault", "pay", "application/json", `{"fault":"rain"}`, 400, "NONE"},
+		{"does not send an object", "pay", "application/json", `["buyer"]`, 400, "NONE"},
 		{"sends numbers", "pay", "application/json", `{"buyer":1}`, 400, "NONE"},
 		{"sends too much", "pay", "application/json", `{"buyer":"` + strings.Repeat("x", 70<<10) + `"}`, 400, "NONE"},
 		{"dances", "dance", "", "", 404, "NONE"},
@@ -51,15 +52,15 @@ func TestControlActsAsTheBuyer(t *testing.T) {
 	}
 }
 
-func TestControlRefusesWhatTheStateForbids(t *testing.T) {
+func TestControlRefusesActionsByState(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, target := range []string{"/trades/T-1/pay", "/trades/T-1/fail", "/trades/T-1/cancel", "/trades/T-1/resend"} {
 		if code, got := w.control("POST", target, "", ""); code != 404 || got["error"] == nil {
-			t.Errorf("%s of an order that nobody opened: %d %v", target, code, got)
+			t.Errorf("%s of an unknown order: %d %v", target, code, got)
 		}
 	}
 	if code, _ := w.control("GET", "/trades/T-1", "", ""); code != 404 {
-		t.Errorf("an order that nobody opened: %d", code)
+		t.Errorf("an unknown order: %d", code)
 	}
 	w.open(orderFor("T-1"))
 	if code, _ := w.control("POST", "/trades/T-1/resend", "", ""); code != 409 {
@@ -85,10 +86,11 @@ func TestControlRefusesWhatTheStateForbids(t *testing.T) {
 	}
 }
 
-func TestControlPicksThePartner(t *testing.T) {
+func TestControlSelectsPartner(t *testing.T) {
 	w := newWorld(t, nil)
 	w.open(orderFor("T-1"))
-	w.open(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1", "secondary_merchant_name", "1", "secondary_merchant_industry", "1"))
+	w.open(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1", "secondary_merchant_name", "1",
+		"secondary_merchant_industry", "1"))
 	if code, _ := w.control("POST", "/trades/T-1/pay", "", ""); code != 409 {
 		t.Errorf("two orders of one number: %d", code)
 	}
@@ -101,12 +103,13 @@ func TestControlPicksThePartner(t *testing.T) {
 	}
 }
 
-func TestControlResendsAndShowsEverySend(t *testing.T) {
+func TestControlResendsAndShowsSends(t *testing.T) {
 	w := newWorld(t, nil)
 	w.open(orderFor("T-1"))
 	w.control("POST", "/trades/T-1/pay?fault=drop&fault=forged", "", "")
 	w.shop.answer = says(503, "busy")
-	if code, got := w.control("POST", "/trades/T-1/resend", "", ""); code != 200 || got["status"] != 503.0 || got["answer"] != "busy" || got["ok"] != nil {
+	if code, got := w.control("POST", "/trades/T-1/resend", "", ""); code != 200 || got["status"] != 503.0 ||
+		got["answer"] != "busy" || got["ok"] != nil {
 		t.Errorf("got %d %v", code, got)
 	}
 	w.shop.answer = says(200, "success")
@@ -114,7 +117,7 @@ func TestControlResendsAndShowsEverySend(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	if err := w.shop.all()[1].body.Verify(testKeys); err != nil {
-		t.Errorf("what was sent again is not the true notification: %v", err)
+		t.Errorf("the resent notification is not genuine: %v", err)
 	}
 	_, got := w.control("GET", "/trades/T-1", "", "")
 	for _, n := range got["notifications"].([]any) {
@@ -129,7 +132,7 @@ func TestControlResendsAndShowsEverySend(t *testing.T) {
 	}
 }
 
-func TestControlKeepsTheFaults(t *testing.T) {
+func TestControlSetsAndClearsFaults(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, c := range []struct {
 		method, target string
@@ -142,7 +145,8 @@ func TestControlKeepsTheFaults(t *testing.T) {
 		{"POST", "/faults?scope=all&out_trade_no=1&fault=late", 400, "map[all:<nil> next:<nil> orders:<nil>]"},
 		{"POST", "/faults?scope=all&fault=late", 200, "map[all:[late] next:<nil> orders:<nil>]"},
 		{"POST", "/faults?scope=next&fault=late&fault=early", 200, "map[all:[late] next:[early late] orders:<nil>]"},
-		{"POST", "/faults?out_trade_no=T-9&fault=drop", 200, "map[all:[late] next:[early late] orders:map[T-9:[drop]]]"},
+		{"POST", "/faults?out_trade_no=T-9&fault=drop", 200,
+			"map[all:[late] next:[early late] orders:map[T-9:[drop]]]"},
 		{"DELETE", "/faults?scope=all", 200, "map[all:<nil> next:[early late] orders:map[T-9:[drop]]]"},
 		{"DELETE", "/faults?out_trade_no=T-9", 200, "map[all:<nil> next:[early late] orders:map[]]"},
 		{"DELETE", "/faults", 200, "map[all:<nil> next:<nil> orders:<nil>]"},
@@ -153,7 +157,7 @@ func TestControlKeepsTheFaults(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.target, code, set, c.code, c.set)
 		}
 		if len(got["known"].([]any)) != len(Faults) {
-			t.Error("the table of faults is not there")
+			t.Error("the table of faults is missing")
 		}
 	}
 }
@@ -163,13 +167,15 @@ func TestControlHasAPageAndLists(t *testing.T) {
 	w.open(orderFor("T?1&x=%41/<b>"))
 	w.open(orderFor("T-2"))
 	page := w.get(w.sim.Control(), "/").Body.String()
-	for _, want := range []string{"Simulator", "T-2", `action="/trades/T%3F1&amp;x=%2541%2F%3Cb%3E/pay?partner=` + testPartner + `"`, "second-trade", "910017"} {
+	for _, want := range []string{"Simulator", "T-2", `action="/trades/T%3F1&amp;x=%2541%2F%3Cb%3E/pay?partner=` +
+		testPartner + `"`, "second-trade", "910017"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %s:\n%s", want, page)
 		}
 	}
 	rec := post(w.sim.Control(), "/trades/T%3F1&x=%2541%2F%3Cb%3E/pay?partner="+testPartner, "", "Accept", "text/html")
-	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/" || w.status("T?1&x=%41/<b>") != "TRADE_FINISHED" {
+	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/" ||
+		w.status("T?1&x=%41/<b>") != "TRADE_FINISHED" {
 		t.Errorf("its button: %d %s", rec.Code, rec.Body)
 	}
 	_, got := w.control("GET", "/trades?limit=1", "", "")
@@ -186,17 +192,18 @@ func TestControlHasAPageAndLists(t *testing.T) {
 		t.Errorf("buyers: %v", got)
 	}
 	if code, _ := w.control("GET", "/nosuch", "", ""); code != 404 {
-		t.Errorf("no such page: %d", code)
+		t.Errorf("unknown page: %d", code)
 	}
 	if rec := post(w.sim.Control(), "/trades/T-2/pay", "", "Origin", "https://evil.example"); rec.Code != 403 {
 		t.Errorf("a page of another origin may act: %d", rec.Code)
 	}
 }
 
-func TestEachSideOfRSA2HasItsOwnKey(t *testing.T) {
+func TestRSA2KeysDifferBetweenTheSides(t *testing.T) {
 	alipay, merchant := testKeyPair(t), testKeyPair(t)
 	w := newWorld(t, func(c *Config) {
-		c.Partners = []Partner{{ID: testPartner, SignType: mapi.RSA2, Private: alipay, MerchantPublic: &merchant.PublicKey, Currencies: []string{"USD"}}}
+		c.Partners = []Partner{{ID: testPartner, SignType: mapi.RSA2, Private: alipay,
+			MerchantPublic: &merchant.PublicKey, Currencies: []string{"USD"}}}
 	})
 	m := orderFor("T-1")
 	if err := m.Sign(mapi.Keys{Type: mapi.RSA2, Private: merchant}); err != nil {
@@ -238,17 +245,17 @@ func TestNewRefusesBadPartners(t *testing.T) {
 		p := good
 		change(&p)
 		if _, err := New(Config{Partners: []Partner{p}}); err == nil {
-			t.Errorf("a bad %s is taken", name)
+			t.Errorf("a bad %s is accepted", name)
 		}
 	}
 	if _, err := New(Config{Partners: []Partner{good, good}}); err == nil {
-		t.Error("the same partner twice is taken")
+		t.Error("the same partner twice is accepted")
 	}
 }
 
 func TestPartnersKeysAreNotPrinted(t *testing.T) {
 	p := Partner{ID: testPartner, SignType: mapi.MD5, MD5Key: testKey}
 	if out := fmt.Sprintf("%v %+v %s %v", p, p, p, p.LogValue()); strings.Contains(out, testKey) {
-		t.Error("the key is in the open")
+		t.Error("the key is printed")
 	}
 }

@@ -140,7 +140,8 @@ var Faults = []FaultInfo{
 		"the notification is written and signed in GBK, with a text that is not valid UTF-8"},
 	{Unlisted, 910028, false, messages,
 		"after the payment, the notification and all answers to queries have a trade_status that the " +
-			"platform's documents do not list, under a valid signature: TRADE_SUCCESS, on the open platform TRADE_PENDING"},
+			"platform's documents do not list, under a valid signature: TRADE_SUCCESS, " +
+			"on the open platform TRADE_PENDING"},
 }
 
 func parseFault(name string) (Fault, error) {

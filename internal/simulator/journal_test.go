@@ -13,7 +13,7 @@ import (
 
 func journaled(dir string) func(*Config) { return func(c *Config) { c.Dir = dir } }
 
-// everything is all that the control API tells.
+// everything returns all that the control API shows.
 func (w *world) everything() string {
 	w.t.Helper()
 	w.sim.mu.Lock()
@@ -29,7 +29,7 @@ func (w *world) everything() string {
 	return b.String()
 }
 
-func TestRestartForgetsNothing(t *testing.T) {
+func TestRestartKeepsEverything(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	w := newWorld(t, journaled(dir))
 	w.does(w.open(orderFor("T-1")), Pay, "mei")
@@ -50,12 +50,13 @@ func TestRestartForgetsNothing(t *testing.T) {
 	if after := w.everything(); after != before {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
-	if got := w.status("T-1") + w.status("T-2") + w.status("T-3"); got != "TRADE_FINISHEDWAIT_BUYER_PAYTRADE_NOT_EXIST" {
+	const want = "TRADE_FINISHEDWAIT_BUYER_PAYTRADE_NOT_EXIST"
+	if got := w.status("T-1") + w.status("T-2") + w.status("T-3"); got != want {
 		t.Errorf("got %s", got)
 	}
 	w.does(cashier, Pay, "mei")
 	if got := w.sim.list[2].notices; len(got) != 3 {
-		t.Errorf("the fault was forgotten: %d notifications", len(got))
+		t.Errorf("the fault was lost: %d notifications", len(got))
 	}
 	w.open(orderFor("T-4"))
 	if got := w.sim.faultsOf(w.sim.list[3]); !got.has(Late) || len(w.sim.faults.Next) != 0 {
@@ -63,7 +64,7 @@ func TestRestartForgetsNothing(t *testing.T) {
 	}
 	w.now = w.now.Add(12 * time.Hour)
 	if got := w.status("T-2"); got != "TRADE_CLOSED" {
-		t.Errorf("the timeout was forgotten: %s", got)
+		t.Errorf("the timeout was lost: %s", got)
 	}
 	info, err := os.Stat(filepath.Join(dir, "simulator.jsonl"))
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -71,7 +72,7 @@ func TestRestartForgetsNothing(t *testing.T) {
 	}
 }
 
-func TestRestartGoesOnWithTheSequence(t *testing.T) {
+func TestRestartContinuesRetrySequence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		w := newWorld(t, func(c *Config) { c.Dir, c.Now = dir, time.Now })
@@ -84,17 +85,22 @@ func TestRestartGoesOnWithTheSequence(t *testing.T) {
 		w.start()
 		runFor(w, 2*time.Minute)
 		got := w.shop.all()
-		if len(got) != 2 || got[1].at.Sub(began) != 2*time.Minute || got[0].body["notify_id"] != got[1].body["notify_id"] {
+		if len(got) != 2 || got[1].at.Sub(began) != 2*time.Minute ||
+			got[0].body["notify_id"] != got[1].body["notify_id"] {
 			t.Errorf("got %d sends: %v", len(got), got)
 		}
 	})
 }
 
-func TestSendCutShortByTheEndIsMadeAgainAtOnce(t *testing.T) {
+func TestSendCutByShutdownRepeatsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		w := newWorld(t, func(c *Config) { c.Dir, c.Now = dir, time.Now })
-		w.shop.answer = func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }
+		w.shop.answer = func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil,
+				r.Context().Err()
+		}
 		w.does(w.open(orderFor("T-1")), Pay, "mei")
 		runFor(w, time.Second)
 		w.sim.Close()
@@ -107,7 +113,7 @@ func TestSendCutShortByTheEndIsMadeAgainAtOnce(t *testing.T) {
 	})
 }
 
-func TestCutLastLineIsForgottenAndAnyOtherDamageIsTold(t *testing.T) {
+func TestJournalDropsOnlyACutLastLine(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "simulator.jsonl")
 	w := newWorld(t, journaled(dir))
@@ -131,21 +137,22 @@ func TestCutLastLineIsForgottenAndAnyOtherDamageIsTold(t *testing.T) {
 		w.sim.Close()
 		w.start()
 		if len(w.sim.list) != 2 {
-			t.Fatalf("cut at %d: what came after the cut is lost", cut)
+			t.Fatalf("cut at %d: the order after the cut is lost", cut)
 		}
 		w.sim.Close()
 	}
 	os.WriteFile(name, append([]byte("{\"attempt\":{\n"), both...), 0o600)
 	if _, err := New(w.cfg); err == nil || !strings.Contains(err.Error(), "line 1") {
-		t.Errorf("a damaged journal is taken: %v", err)
+		t.Errorf("a damaged journal is accepted: %v", err)
 	}
 }
 
-func TestNothingHappensThatCannotBeWritten(t *testing.T) {
+func TestJournalFailureChangesNothing(t *testing.T) {
 	w := newWorld(t, journaled(t.TempDir()))
 	path := w.open(orderFor("T-1"))
-	w.sim.journal.file.Close() // as a full disk would
-	if rec := post(w.sim.Wallet(), path, "act=pay&buyer=mei"); rec.Code != 500 || !strings.Contains(rec.Body.String(), "SYSTEM_ERROR") {
+	w.sim.journal.file.Close() // writes fail, as with a full disk
+	if rec := post(w.sim.Wallet(), path, "act=pay&buyer=mei"); rec.Code != 500 ||
+		!strings.Contains(rec.Body.String(), "SYSTEM_ERROR") {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
 	if got := w.status("T-1"); got != "TRADE_NOT_EXIST" {

@@ -9,11 +9,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// refundOf is a refund as a merchant would ask for it; pairs replace or, with "",
-// remove fields.
+// refundOf returns a merchant's refund request. pairs replace fields, or remove them with "".
 func refundOf(number, returnNo, amount string, pairs ...string) mapi.Message {
 	m := mapi.Message{
-		"service": forexRefund, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number, "out_return_no": returnNo,
+		"service": forexRefund, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number,
+		"out_return_no": returnNo,
 		"return_amount": amount, "currency": "USD", "gmt_return": "20260102030405", "reason": "return",
 		"product_code": "NEW_WAP_OVERSEAS_SELLER", "is_sync": "Y",
 	}
@@ -25,7 +25,7 @@ func refundOf(number, returnNo, amount string, pairs ...string) mapi.Message {
 	return m
 }
 
-// says is what an answer says: T, the error's code, or the status.
+// says returns the gist of an answer: T, the error's code, or the status.
 func (w *world) says(m mapi.Message) string {
 	w.t.Helper()
 	doc, whole := w.try(m)
@@ -44,20 +44,22 @@ func (w *world) says(m mapi.Message) string {
 	if err := a.Verify(testKeys); err != nil {
 		w.t.Error(err)
 	}
-	return strings.TrimSpace(a.Fields["response_code"] + " " + a.Fields["refund_result_code"] + " " + a.Fields["refund_error_code"])
+	return strings.TrimSpace(a.Fields["response_code"] + " " + a.Fields["refund_result_code"] + " " +
+		a.Fields["refund_error_code"])
 }
 
 func (w *world) refundState(number, returnNo string) string {
-	return w.says(mapi.Message{"service": refundQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number, "out_return_no": returnNo})
+	return w.says(mapi.Message{"service": refundQuery, "partner": testPartner, "_input_charset": "UTF-8",
+		"out_trade_no": number, "out_return_no": returnNo})
 }
 
-// sold is an order of 12.34 USD that mei has paid.
+// sold makes an order of 12.34 USD that mei has paid.
 func (w *world) sold(number string) {
 	w.t.Helper()
 	w.does(w.open(orderFor(number)), Pay, "mei")
 }
 
-func TestMoneyIsGivenBackOnceForANumberAndNeverMoreThanWasPaid(t *testing.T) {
+func TestRefundIsIdempotentAndBounded(t *testing.T) {
 	w := newWorld(t, nil)
 	w.sold("T-1")
 	for _, c := range []struct {
@@ -88,39 +90,41 @@ func TestMoneyIsGivenBackOnceForANumberAndNeverMoreThanWasPaid(t *testing.T) {
 		}
 	}
 	if got := w.status("T-1"); got != "TRADE_FINISHED" {
-		t.Errorf("in part given back, it is %s", got)
+		t.Errorf("after a partial refund the trade is %s", got)
 	}
 	if got := w.says(refundOf("T-1", "R-7", "7.00")); got != "T" {
 		t.Errorf("the rest: %s", got)
 	}
 	if got := w.status("T-1"); got != "TRADE_CLOSED" {
-		t.Errorf("given back in full, it is %s", got)
+		t.Errorf("after a full refund the trade is %s", got)
 	}
 	if got := w.says(refundOf("T-1", "R-8", "0.01")); got != "TRADE_HAS_CLOSE" {
-		t.Errorf("then more: %s", got)
+		t.Errorf("a refund beyond the total: %s", got)
 	}
-	for number, want := range map[string]string{"R-1": "SUCCESS SUCCESS", "R-7": "SUCCESS SUCCESS", "R-8": "NOT_FOUND"} {
+	for number, want := range map[string]string{"R-1": "SUCCESS SUCCESS", "R-7": "SUCCESS SUCCESS",
+		"R-8": "NOT_FOUND"} {
 		if got := w.refundState("T-1", number); got != want {
 			t.Errorf("%s: %s, want %s", number, got, want)
 		}
 	}
 	if got := w.refundState("T-9", "R-1"); got != "TRADE_NOT_EXIST" {
-		t.Errorf("of no trade: %s", got)
+		t.Errorf("without a trade: %s", got)
 	}
 	w.open(orderFor("T-2"))
 	if got := w.says(refundOf("T-2", "R-9", "1.00")); got != "PURCHASE_TRADE_NOT_EXIST" {
-		t.Errorf("of what is not paid: %s", got)
+		t.Errorf("of an unpaid trade: %s", got)
 	}
 }
 
-func TestARefundIsTooLateAfterAYearAndTooSoonWithinTheGap(t *testing.T) {
+func TestRefundWindowAndGap(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Partners[0].RefundGap = 3 * time.Second })
 	w.sold("T-1")
 	if got := w.says(refundOf("T-1", "R-1", "1.00")); got != "T" {
 		t.Error(got)
 	}
 	w.now = w.now.Add(2999 * time.Millisecond)
-	if got := w.says(refundOf("T-1", "R-2", "1.00")); got != "SYSTEM_ERROR" || w.refundState("T-1", "R-2") != "NOT_FOUND" {
+	if got := w.says(refundOf("T-1", "R-2", "1.00")); got != "SYSTEM_ERROR" ||
+		w.refundState("T-1", "R-2") != "NOT_FOUND" {
 		t.Errorf("too soon: %s", got)
 	}
 	w.now = w.now.Add(3 * time.Second)
@@ -133,7 +137,7 @@ func TestARefundIsTooLateAfterAYearAndTooSoonWithinTheGap(t *testing.T) {
 	}
 }
 
-func TestAnAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
+func TestAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		w := newWorld(t, func(c *Config) { c.Dir = t.TempDir() })
 		w.sold("T-1")
@@ -155,8 +159,9 @@ func TestAnAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 		_, got := w.control("GET", "/trades/T-1", "", "")
 		told := got["notifications"].([]any)
 		fields := told[len(told)-1].(map[string]any)["fields"].(map[string]any)
-		if len(told) != 2 || fields["out_return_no"] != "R-1" || fields["refund_status"] != "REFUND_SUCCESS" || fields["return_amount"] != "2.34" || fields["out_trade_no"] != "T-1" {
-			t.Errorf("told %v", told)
+		if len(told) != 2 || fields["out_return_no"] != "R-1" || fields["refund_status"] != "REFUND_SUCCESS" ||
+			fields["return_amount"] != "2.34" || fields["out_trade_no"] != "T-1" {
+			t.Errorf("notified %v", told)
 		}
 		if refunds := got["trade"].(map[string]any)["refunds"].([]any); len(refunds) != 1 {
 			t.Errorf("shown %v", refunds)
@@ -164,10 +169,10 @@ func TestAnAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 	}
 }
 
-func TestFaultsOfRefunds(t *testing.T) {
+func TestRefundFaults(t *testing.T) {
 	for _, c := range []struct {
 		fault       Fault
-		first, then string // the answer, and what the query says once the fault is over
+		first, then string // the answer, and the query's answer after the fault has ended
 	}{
 		{Refund500, "cut", "SUCCESS SUCCESS"},
 		{RefundCut, "cut", "SUCCESS SUCCESS"},
@@ -204,12 +209,13 @@ func TestFaultsOfRefunds(t *testing.T) {
 	}
 }
 
-func TestCloseTradeIsForContractsThatNameIt(t *testing.T) {
+func TestCloseTradeNeedsAContractThatNamesIt(t *testing.T) {
 	request := func(number string) mapi.Message {
-		return mapi.Message{"service": closeTrade, "partner": testPartner, "_input_charset": "UTF-8", "out_order_no": number}
+		return mapi.Message{"service": closeTrade, "partner": testPartner, "_input_charset": "UTF-8",
+			"out_order_no": number}
 	}
 	if got := newWorld(t, nil).says(request("T-1")); got != "ILLEGAL_PARTNER_EXTERFACE" {
-		t.Errorf("by the usual contract: %s", got)
+		t.Errorf("with the usual contract: %s", got)
 	}
 	w := newWorld(t, func(c *Config) {
 		c.Partners[0].Services = []string{createWAP, singleQuery, closeTrade}
@@ -224,14 +230,14 @@ func TestCloseTradeIsForContractsThatNameIt(t *testing.T) {
 		}
 	}
 	if got := w.status("T-1"); got != "TRADE_CLOSED" {
-		t.Errorf("then it is %s", got)
+		t.Errorf("then the trade is %s", got)
 	}
 	if got := w.says(request("")); got != "ILLEGAL_ARGUMENT" {
 		t.Errorf("without a number: %s", got)
 	}
 }
 
-func TestABuyerMayPayLate(t *testing.T) {
+func TestLatePayment(t *testing.T) {
 	w := newWorld(t, nil)
 	path := w.open(orderFor("T-1", "timeout_rule", "5m"))
 	w.does(path, InsufficientFunds, "bo")
@@ -243,7 +249,8 @@ func TestABuyerMayPayLate(t *testing.T) {
 		t.Errorf("paid as usual: %d", code)
 	}
 	code, got := w.control("POST", "/trades/T-1/late-pay", "", "")
-	if code != 200 || got["status"] != "TRADE_FINISHED" || len(got["notifications"].([]any)) != 2 || w.status("T-1") != "TRADE_FINISHED" {
+	if code != 200 || got["status"] != "TRADE_FINISHED" || len(got["notifications"].([]any)) != 2 ||
+		w.status("T-1") != "TRADE_FINISHED" {
 		t.Errorf("paid late: %d %v", code, got)
 	}
 	for target, want := range map[string]int{"/trades/T-1/late-pay": 409, "/trades/T-9/late-pay": 404} {
@@ -256,7 +263,8 @@ func TestABuyerMayPayLate(t *testing.T) {
 	if code, got := w.control("POST", "/trades/T-2/late-pay?buyer=nobody", "", ""); code != 400 {
 		t.Errorf("by nobody: %d %v", code, got)
 	}
-	if code, got := w.control("POST", "/trades/T-2/late-pay?buyer=mei", "", ""); code != 200 || fmt.Sprint(got["status"]) != "TRADE_FINISHED" {
+	if code, got := w.control("POST", "/trades/T-2/late-pay?buyer=mei", "", ""); code != 200 ||
+		fmt.Sprint(got["status"]) != "TRADE_FINISHED" {
 		t.Errorf("without a trade: %d %v", code, got)
 	}
 }

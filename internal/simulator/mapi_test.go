@@ -15,17 +15,21 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// The vectors' signatures were made with md5sum from the vendor's rule, not by
-// this program.
-func TestGatewayTakesSignaturesMadeElsewhere(t *testing.T) {
-	wap := "_input_charset=UTF-8&currency=USD&notify_url=https%3A%2F%2Fshop.example%2Fn%3Fx%3D1%26y%3D2&out_trade_no=T-1001" +
-		"&partner=2088000000000001&product_code=NEW_WAP_OVERSEAS_SELLER&return_url=https%3A%2F%2Fshop.example%2Fr" +
+// The vectors' signatures were made with md5sum by the vendor's rule, not by this program.
+func TestGatewayAcceptsForeignVectors(t *testing.T) {
+	wap := "_input_charset=UTF-8&currency=USD&notify_url=https%3A%2F%2Fshop.example%2Fn%3Fx%3D1%26y%3D2" +
+		"&out_trade_no=T-1001&partner=2088000000000001&product_code=NEW_WAP_OVERSEAS_SELLER" +
+		"&return_url=https%3A%2F%2Fshop.example%2Fr" +
 		"&service=create_forex_trade_wap&subject=Tea+%E8%8C%B6+%26+cake&total_fee=12.34&body=&sign_type=MD5&sign="
-	jpy := "_input_charset=UTF-8&currency=JPY&out_trade_no=T-1002&partner=2088000000000001&product_code=NEW_WAP_OVERSEAS_SELLER" +
-		"&service=create_forex_trade_wap&subject=Book&total_fee=1200&sign_type=MD5&sign="
-	query := "_input_charset=UTF-8&out_trade_no=T-1001&partner=2088000000000001&service=single_trade_query&sign_type=MD5&sign="
-	refund := "_input_charset=UTF-8&currency=USD&gmt_return=20260102030405&is_sync=Y&out_return_no=R-1&out_trade_no=T-1001" +
-		"&partner=2088000000000001&product_code=NEW_WAP_OVERSEAS_SELLER&reason=return&return_amount=2.34&service=forex_refund&sign_type=MD5&sign="
+	jpy := "_input_charset=UTF-8&currency=JPY&out_trade_no=T-1002&partner=2088000000000001" +
+		"&product_code=NEW_WAP_OVERSEAS_SELLER&service=create_forex_trade_wap&subject=Book&total_fee=1200" +
+		"&sign_type=MD5&sign="
+	query := "_input_charset=UTF-8&out_trade_no=T-1001&partner=2088000000000001" +
+		"&service=single_trade_query&sign_type=MD5&sign="
+	refund := "_input_charset=UTF-8&currency=USD&gmt_return=20260102030405&is_sync=Y&out_return_no=R-1" +
+		"&out_trade_no=T-1001" +
+		"&partner=2088000000000001&product_code=NEW_WAP_OVERSEAS_SELLER&reason=return&return_amount=2.34" +
+		"&service=forex_refund&sign_type=MD5&sign="
 	for _, c := range []struct{ name, form, sign, want string }{
 		{"A, create", wap, "bcb6021b0eaa1c2676cc278eefc860a6", "302"},
 		{"B, create in yen", jpy, "36e9c006fc666595289b389a7af02d90", "302"},
@@ -51,9 +55,8 @@ func TestGatewayTakesSignaturesMadeElsewhere(t *testing.T) {
 	}
 }
 
-// Each row has every later fault of the table too, so that it is the order of
-// the checks that decides.
-func TestGatewayChecksInTheDocumentedOrder(t *testing.T) {
+// Each row also has the mistakes of all later rows, so the order of the checks decides.
+func TestGatewayChecksInDocumentedOrder(t *testing.T) {
 	rows := []struct{ code, field, value string }{
 		{"ILLEGAL_SERVICE", "service", "create_gold"},
 		{"ILLEGAL_PARTNER", "partner", "2088999999999999"},
@@ -95,7 +98,7 @@ func TestGatewayChecksInTheDocumentedOrder(t *testing.T) {
 		}
 	}
 	if len(w.sim.attempts) != 0 {
-		t.Error("a refused request left something behind")
+		t.Error("a refused request left an order behind")
 	}
 }
 
@@ -129,13 +132,18 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 		{"an unknown currency", "ILLEGAL_CURRENCY", []string{"currency", "XYZ"}},
 		{"yuan as settlement currency", "ILLEGAL_CURRENCY", []string{"currency", "CNY"}},
 		{"a currency outside the contract", "FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", []string{"currency", "GBP"}},
-		{"AlipayHK in dollars of the US", "FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", []string{"payment_inst", "ALIPAYHK"}},
-		{"AlipayHK priced in yuan", "ILLEGAL_ARGUMENT", []string{"payment_inst", "ALIPAYHK", "currency", "HKD", "total_fee", "", "rmb_fee", "1.00"}},
-		{"AlipayHK above its limit", "ILLEGAL_ARGUMENT", []string{"payment_inst", "ALIPAYHK", "currency", "HKD", "total_fee", "50000.01"}},
+		{"AlipayHK in dollars of the US", "FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY",
+			[]string{"payment_inst", "ALIPAYHK"}},
+		{"AlipayHK priced in yuan", "ILLEGAL_ARGUMENT",
+			[]string{"payment_inst", "ALIPAYHK", "currency", "HKD", "total_fee", "", "rmb_fee", "1.00"}},
+		{"AlipayHK above its limit", "ILLEGAL_ARGUMENT",
+			[]string{"payment_inst", "ALIPAYHK", "currency", "HKD", "total_fee", "50000.01"}},
 		{"a timeout that is not enabled", "ILLEGAL_TIMEOUT_RULE", []string{"timeout_rule", "1d"}},
 		{"an acquirer without its merchant", "ILLEGAL_ARGUMENT", []string{"partner", "2088000000000003"}},
-		{"PC, validity too short", "ILLEGAL_ARGUMENT", []string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00", "order_valid_time", "60"}},
-		{"PC, validity without its beginning", "ILLEGAL_ARGUMENT", []string{"service", createPC, "order_valid_time", "600"}},
+		{"PC, validity too short", "ILLEGAL_ARGUMENT",
+			[]string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00", "order_valid_time", "60"}},
+		{"PC, validity without its beginning", "ILLEGAL_ARGUMENT",
+			[]string{"service", createPC, "order_valid_time", "600"}},
 
 		{"fine: the least", "", []string{"total_fee", "0.01"}},
 		{"fine: one decimal", "", []string{"total_fee", "12.3"}},
@@ -145,9 +153,11 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 		{"fine: AlipayHK", "", []string{"payment_inst", "ALIPAYHK", "currency", "HKD", "total_fee", "50000.00"}},
 		{"fine: the default timeout", "", []string{"timeout_rule", "12h"}},
 		{"fine: an enabled timeout", "", []string{"timeout_rule", "5m"}},
-		{"fine: an acquirer", "", []string{"partner", "2088000000000003", "secondary_merchant_id", "M1", "secondary_merchant_name", "Tea", "secondary_merchant_industry", "5812"}},
+		{"fine: an acquirer", "", []string{"partner", "2088000000000003", "secondary_merchant_id", "M1",
+			"secondary_merchant_name", "Tea", "secondary_merchant_industry", "5812"}},
 		{"fine: parameters nobody knows", "", []string{"sendFormat", "normal", "x_y", "1"}},
-		{"fine: PC", "", []string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00", "order_valid_time", "600"}},
+		{"fine: PC", "", []string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00", "order_valid_time",
+			"600"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -193,7 +203,7 @@ func TestGatewayRefusesHostileInput(t *testing.T) {
 			w.sim.Wallet().ServeHTTP(rec, r)
 			want := "ILLEGAL_ARGUMENT"
 			if c.name == "a semicolon" || strings.HasPrefix(c.name, "text that is not") {
-				want = "ILLEGAL_SIGN" // part of a value, to us
+				want = "ILLEGAL_SIGN" // part of a value for this parser
 			}
 			if rec.Code != c.status || !strings.Contains(rec.Body.String(), want) {
 				t.Errorf("got %d %s, want %d %s", rec.Code, rec.Body, c.status, want)
@@ -206,14 +216,15 @@ func FuzzGatewayNeverBreaks(f *testing.F) {
 	f.Add("service=single_trade_query&partner=2088000000000001&sign_type=MD5&sign=x")
 	f.Add("service=notify_verify&partner=2088000000000001&notify_id=%00")
 	f.Add("service=create_forex_trade_wap&partner=2088000000000001&_input_charset=UTF-8&total_fee=9999999")
-	sim, err := New(Config{Partners: []Partner{{ID: testPartner, SignType: mapi.MD5, MD5Key: testKey, Currencies: []string{"USD", "JPY"}}}})
+	sim, err := New(Config{Partners: []Partner{{ID: testPartner, SignType: mapi.MD5, MD5Key: testKey,
+		Currencies: []string{"USD", "JPY"}}}})
 	if err != nil {
 		f.Fatal(err)
 	}
 	h := sim.Wallet()
 	f.Fuzz(func(t *testing.T, form string) {
 		if m, err := mapi.Parse(form); err == nil && m["sign"] == "sign" {
-			m.Sign(testKeys) // let some of it get past the signature
+			m.Sign(testKeys) // lets some requests pass the signature check
 			form = m.Encode()
 		}
 		rec := httptest.NewRecorder()
@@ -224,7 +235,7 @@ func FuzzGatewayNeverBreaks(f *testing.F) {
 	})
 }
 
-// answer is the query's answer as the vendor's page shows it.
+// answer is the query's answer in the form of the vendor's page.
 type answer struct {
 	Success  string `xml:"is_success"`
 	Error    string `xml:"error"`
@@ -257,19 +268,21 @@ func decode(t *testing.T, doc string) (answer, map[string]string) {
 	return a, fields
 }
 
-func TestQueryAnswersAsTheVendorDoes(t *testing.T) {
+func TestQueryAnswersLikeTheVendor(t *testing.T) {
 	w := newWorld(t, nil)
 	w.does(w.open(orderFor("T-1", "subject", `Tea <茶> & "cake"`)), Pay, "mei")
 	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"}
 	rec := w.call(m)
 	doc := rec.Body.String()
-	if !strings.HasPrefix(doc, `<?xml version="1.0" encoding="utf-8"?>`) || rec.Header().Get("Content-Type") != "text/xml" {
+	if !strings.HasPrefix(doc, `<?xml version="1.0" encoding="utf-8"?>`) ||
+		rec.Header().Get("Content-Type") != "text/xml" {
 		t.Errorf("wrong head: %q %q", rec.Header(), doc[:40])
 	}
 	a, fields := decode(t, doc)
 	for name, want := range map[string]string{
-		"out_trade_no": "T-1", "trade_status": "TRADE_FINISHED", "total_fee": "12.34", "price": "12.34", "payment_type": "100",
-		"subject": `Tea <茶> & "cake"`, "buyer_id": "2088000000000101", "seller_id": testPartner,
+		"out_trade_no": "T-1", "trade_status": "TRADE_FINISHED", "total_fee": "12.34", "price": "12.34",
+		"payment_type": "100",
+		"subject":      `Tea <茶> & "cake"`, "buyer_id": "2088000000000101", "seller_id": testPartner,
 		"gmt_payment": "2026-01-02 03:04:05", "is_total_fee_adjust": "F", "use_coupon": "F",
 	} {
 		if fields[name] != want {
@@ -286,10 +299,11 @@ func TestQueryAnswersAsTheVendorDoes(t *testing.T) {
 	for _, p := range a.Params {
 		echo = append(echo, p.Name+"="+p.Value)
 	}
-	if got, want := strings.Join(echo, " "), "_input_charset=UTF-8 out_trade_no=T-1 partner="+testPartner+" service=single_trade_query"; got != want {
+	if got, want := strings.Join(echo, " "),
+		"_input_charset=UTF-8 out_trade_no=T-1 partner="+testPartner+" service=single_trade_query"; got != want {
 		t.Errorf("request echoes %q, want %q", got, want)
 	}
-	// The signature, worked out here by the vendor's rule.
+	// The signature, computed here by the vendor's rule.
 	sum := md5.Sum([]byte(mapi.Message(fields).Canonical() + testKey))
 	if a.SignType != "MD5" || a.Sign != hex.EncodeToString(sum[:]) {
 		t.Errorf("signature %s %q does not cover the trade's children", a.SignType, a.Sign)
@@ -297,10 +311,11 @@ func TestQueryAnswersAsTheVendorDoes(t *testing.T) {
 
 	m["trade_no"], m["out_trade_no"] = fields["trade_no"], "another"
 	if _, byNo := decode(t, w.call(m).Body.String()); byNo["out_trade_no"] != "T-1" {
-		t.Error("trade_no does not win over out_trade_no")
+		t.Error("trade_no does not take precedence over out_trade_no")
 	}
-	m["partner"] = "2088000000000003" // who has the same number
-	w.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1", "secondary_merchant_name", "1", "secondary_merchant_industry", "1"))
+	m["partner"] = "2088000000000003" // has the same order number
+	w.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1", "secondary_merchant_name", "1",
+		"secondary_merchant_industry", "1"))
 	if a, _ := decode(t, w.call(m).Body.String()); a.Error != "TRADE_NOT_EXIST" {
 		t.Errorf("another partner's trade answers %q", a.Error)
 	}
@@ -308,15 +323,17 @@ func TestQueryAnswersAsTheVendorDoes(t *testing.T) {
 		{"", "", "ILLEGAL_ARGUMENT"}, {"123", "", "ILLEGAL_ARGUMENT"}, {"", "T-2", "TRADE_NOT_EXIST"},
 		{"2026010200000000000000000000", "", "TRADE_NOT_EXIST"},
 	} {
-		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "trade_no": c.tradeNo, "out_trade_no": c.number})
-		want := `<?xml version="1.0" encoding="GBK"?>` + "\n<alipay><is_success>F</is_success><error>" + c.code + "</error></alipay>"
+		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+			"trade_no": c.tradeNo, "out_trade_no": c.number})
+		want := `<?xml version="1.0" encoding="GBK"?>` + "\n<alipay><is_success>F</is_success><error>" + c.code +
+			"</error></alipay>"
 		if rec.Body.String() != want {
 			t.Errorf("%q %q: got %s, want %s", c.tradeNo, c.number, rec.Body, want)
 		}
 	}
 }
 
-func TestReturnCarriesTheVendorsFieldsBehindTheShopsOwn(t *testing.T) {
+func TestReturnURLKeepsQueryAndAddsResult(t *testing.T) {
 	w := newWorld(t, nil)
 	page := w.does(w.open(orderFor("T-1")), Pay, "mei")
 	_, rest, ok := strings.Cut(page, `id="return" href="`)
@@ -337,15 +354,16 @@ func TestReturnCarriesTheVendorsFieldsBehindTheShopsOwn(t *testing.T) {
 		m[name], _ = url.QueryUnescape(value)
 	}
 	if got := strings.Join(names, " "); got != "out_trade_no total_fee trade_status sign trade_no currency sign_type" {
-		t.Errorf("fields come as %s", got)
+		t.Errorf("the fields' order is %s", got)
 	}
 	if err := m.Verify(testKeys); err != nil {
 		t.Errorf("%v: %v", err, m)
 	}
-	if m["trade_status"] != "TRADE_FINISHED" || m["total_fee"] != "12.34" || m["currency"] != "USD" || m["out_trade_no"] != "T-1" {
+	if m["trade_status"] != "TRADE_FINISHED" || m["total_fee"] != "12.34" || m["currency"] != "USD" ||
+		m["out_trade_no"] != "T-1" {
 		t.Errorf("got %v", m)
 	}
 	if !strings.Contains(page, `<meta http-equiv="refresh" content="1;url=https://shop.example/r?`) {
-		t.Errorf("the page does not go back by itself:\n%s", page)
+		t.Errorf("the page does not redirect by itself:\n%s", page)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// live runs f in a bubble of its own time, with a simulator that sends.
+// live runs f in a synctest bubble with a simulator that sends.
 func live(t *testing.T, f func(w *world)) {
 	t.Helper()
 	liveAt(t, 0, 0, f)
@@ -42,7 +42,7 @@ func settleFor(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestNotificationIsRepeatedByTheVendorsSequence(t *testing.T) {
+func TestNotificationFollowsVendorsSequence(t *testing.T) {
 	live(t, func(w *world) {
 		answers := []func(*http.Request) (*http.Response, error){
 			says(500, "success"), says(200, "fail"), says(302, "success"), says(200, "successful"),
@@ -90,7 +90,7 @@ func TestNotificationIsRepeatedByTheVendorsSequence(t *testing.T) {
 	})
 }
 
-func TestNotificationIsAsTheVendorsAndEndsWithSuccess(t *testing.T) {
+func TestNotificationFormAndAcknowledgement(t *testing.T) {
 	for _, text := range []string{"success", "SUCCESS", " Success\r\n"} {
 		live(t, func(w *world) {
 			w.shop.answer = says(200, text)
@@ -101,11 +101,13 @@ func TestNotificationIsAsTheVendorsAndEndsWithSuccess(t *testing.T) {
 				w.t.Fatalf("%q: sent %d times", text, len(got))
 			}
 			m := got[0].body
-			if h := got[0].header; h.Get("Content-Type") != "application/x-www-form-urlencoded; text/html; charset=UTF-8" || h.Get("User-Agent") != "Mozilla/4.0" {
+			const kind = "application/x-www-form-urlencoded; text/html; charset=UTF-8"
+			if h := got[0].header; h.Get("Content-Type") != kind || h.Get("User-Agent") != "Mozilla/4.0" {
 				w.t.Errorf("head %v", h)
 			}
-			want := mapi.Message{"notify_type": "trade_status_sync", "out_trade_no": "T-1", "trade_status": "TRADE_FINISHED",
-				"total_fee": "1200", "currency": "JPY", "sign_type": "MD5"}
+			want := mapi.Message{"notify_type": "trade_status_sync", "out_trade_no": "T-1",
+				"trade_status": "TRADE_FINISHED",
+				"total_fee":    "1200", "currency": "JPY", "sign_type": "MD5"}
 			for name, value := range want {
 				if m[name] != value {
 					w.t.Errorf("%s is %q, want %q", name, m[name], value)
@@ -118,7 +120,7 @@ func TestNotificationIsAsTheVendorsAndEndsWithSuccess(t *testing.T) {
 	}
 }
 
-func TestTimeoutOfATradeIsNotifiedAndOfAnAttemptIsNot(t *testing.T) {
+func TestOnlyATradesTimeoutIsNotified(t *testing.T) {
 	live(t, func(w *world) {
 		w.does(w.open(orderFor("T-1")), InsufficientFunds, "mei")
 		w.does(w.open(orderFor("T-2")), WrongPassword, "mei")
@@ -135,7 +137,7 @@ func TestTimeoutOfATradeIsNotifiedAndOfAnAttemptIsNot(t *testing.T) {
 	})
 }
 
-func TestNotifyVerifyKnowsAnIdForAMinute(t *testing.T) {
+func TestNotifyVerifyKnowsAnIDForAMinute(t *testing.T) {
 	live(t, func(w *world) {
 		ask := func(partner, id string, sign bool) string {
 			m := mapi.Message{"service": notifyVerify, "partner": partner, "notify_id": id}
@@ -159,7 +161,7 @@ func TestNotifyVerifyKnowsAnIdForAMinute(t *testing.T) {
 		synctest.Wait()
 		id := w.shop.all()[0].body["notify_id"]
 		if during != "true" {
-			w.t.Errorf("while the notification is being answered: %s", during)
+			w.t.Errorf("before the notification is answered: %s", during)
 		}
 		check := func(when, want, partner, id string, sign bool) {
 			if got := ask(partner, id, sign); !strings.Contains(got, want) {
@@ -178,14 +180,15 @@ func TestNotifyVerifyKnowsAnIdForAMinute(t *testing.T) {
 		check("after more", "false", testPartner, id, false)
 		settleFor(time.Minute)
 		check("after the second send", "true", testPartner, id, false)
-		rec := w.get(w.sim.Wallet(), "/gateway.do?service=notify_verify&partner="+testPartner+"&notify_id="+id+"&sign=x&sign_type=MD5")
+		rec := w.get(w.sim.Wallet(),
+			"/gateway.do?service=notify_verify&partner="+testPartner+"&notify_id="+id+"&sign=x&sign_type=MD5")
 		if !strings.Contains(rec.Body.String(), "ILLEGAL_SIGN") {
 			w.t.Errorf("a wrong signature: %s", rec.Body)
 		}
 	})
 }
 
-func TestFaultsOfNotifications(t *testing.T) {
+func TestNotificationFaults(t *testing.T) {
 	type sent struct {
 		after  time.Duration
 		status string
@@ -248,8 +251,9 @@ func TestFaultsOfNotifications(t *testing.T) {
 					w.t.Error("the second payment has the same trade number")
 				}
 				if first := func() mapi.Message { return w.shop.all()[0].body }; c.fault == NoticeGBK &&
-					(first()["_input_charset"] != "GBK" || first()["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}" || !strings.Contains(first()["subject"], "\xb2\xe8")) {
-					w.t.Errorf("not in GBK: %q", first())
+					(first()["_input_charset"] != "GBK" || first()["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}" ||
+						!strings.Contains(first()["subject"], "\xb2\xe8")) {
+					w.t.Errorf("not GBK: %q", first())
 				}
 				if c.fault == UnknownField && w.shop.all()[0].body["x_new_field"] == "" {
 					w.t.Error("no unknown field")
@@ -259,7 +263,7 @@ func TestFaultsOfNotifications(t *testing.T) {
 	}
 }
 
-func TestOnlyTheTrueNotificationIsRepeatedAndVerified(t *testing.T) {
+func TestOnlyGenuineNotificationsRepeatAndVerify(t *testing.T) {
 	live(t, func(w *world) {
 		w.shop.answer = says(500, "")
 		w.control("POST", "/faults?scope=all&fault=duplicate&fault=forged&fault=reordered", "", "")
@@ -270,7 +274,7 @@ func TestOnlyTheTrueNotificationIsRepeatedAndVerified(t *testing.T) {
 		}
 		for _, n := range w.sim.orders[orderKey{testPartner, "T-1"}].notices {
 			if n.Extra == ForgedSignature && !w.sim.sent[orderKey{testPartner, n.NotifyID}].at.IsZero() {
-				w.t.Error("notify_verify would vouch for a forgery")
+				w.t.Error("notify_verify confirms a forgery")
 			}
 		}
 	})
@@ -295,7 +299,7 @@ func TestShuffledFieldsAreNotSorted(t *testing.T) {
 	})
 }
 
-func TestBrowserWaitsForTheNotificationOrRunsAhead(t *testing.T) {
+func TestReturnAndNotificationOrder(t *testing.T) {
 	for _, answered := range []bool{true, false} {
 		live(t, func(w *world) {
 			release := make(chan struct{})
@@ -303,7 +307,7 @@ func TestBrowserWaitsForTheNotificationOrRunsAhead(t *testing.T) {
 				<-release
 				return says(200, "success")(r)
 			}
-			path := w.open(orderFor("T-1", "currency", "HKD", "total_fee", "9100.04")) // by its amount
+			path := w.open(orderFor("T-1", "currency", "HKD", "total_fee", "9100.04")) // a fault's amount
 			page := w.does(path, Pay, "mei")
 			if strings.Contains(page, `id="return"`) || !strings.Contains(page, `content="1;url=`+path) {
 				w.t.Errorf("the browser does not wait:\n%s", page)
@@ -316,13 +320,13 @@ func TestBrowserWaitsForTheNotificationOrRunsAhead(t *testing.T) {
 				defer close(release)
 			}
 			if page := w.get(w.sim.Wallet(), path).Body.String(); !strings.Contains(page, `id="return"`) {
-				w.t.Errorf("answered %v: the browser waits for ever", answered)
+				w.t.Errorf("answered %v: the browser still waits", answered)
 			}
 		})
 	}
 }
 
-func TestEarlyNotificationIsAheadOfTheQuery(t *testing.T) {
+func TestEarlyNotificationPrecedesQuery(t *testing.T) {
 	w := newWorld(t, nil)
 	w.does(w.open(orderFor("T-1", "currency", "JPY", "total_fee", "910003")), Pay, "mei")
 	if got := w.status("T-1"); got != "TRADE_NOT_EXIST" {
@@ -334,7 +338,7 @@ func TestEarlyNotificationIsAheadOfTheQuery(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheQueryPass(t *testing.T) {
+func TestQueryFaultsEnd(t *testing.T) {
 	for _, f := range []Fault{Query500, QueryCut, QueryUnknown} {
 		t.Run(string(f), func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -343,7 +347,8 @@ func TestFaultsOfTheQueryPass(t *testing.T) {
 			server := httptest.NewServer(w.sim.Wallet())
 			defer server.Close()
 			ask := func() (int, string, error) {
-				m := signed(t, mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"})
+				m := signed(t, mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+					"out_trade_no": "T-1"})
 				resp, err := server.Client().Get(server.URL + "/gateway.do?" + m.Encode())
 				if err != nil {
 					return 0, "", err
@@ -362,7 +367,7 @@ func TestFaultsOfTheQueryPass(t *testing.T) {
 				}
 			}
 			if status, body, err := ask(); err != nil || status != 200 || !strings.Contains(body, "TRADE_FINISHED") {
-				t.Errorf("the fault does not pass: %d %q %v", status, body, err)
+				t.Errorf("the fault does not end: %d %q %v", status, body, err)
 			}
 		})
 	}
@@ -380,10 +385,13 @@ func TestFaultsOfTheQueryPass(t *testing.T) {
 		w := newWorld(t, nil)
 		w.does(w.open(orderFor("T-1")), Pay, "mei")
 		w.control("POST", "/faults?scope=all&fault=query-gbk", "", "")
-		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"})
-		if body := rec.Body.String(); !strings.Contains(body, `encoding="GBK"`) || !strings.Contains(body, "\xb2\xe8") || strings.Contains(body, "茶") {
-			t.Errorf("not in GBK: %q", body)
-		} else if a, err := mapi.ParseAnswer([]byte(body)); err != nil || a.Verify(testKeys) != nil || a.Fields["body"] != gbkText {
+		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+			"out_trade_no": "T-1"})
+		if body := rec.Body.String(); !strings.Contains(body, `encoding="GBK"`) ||
+			!strings.Contains(body, "\xb2\xe8") || strings.Contains(body, "茶") {
+			t.Errorf("not GBK: %q", body)
+		} else if a, err := mapi.ParseAnswer([]byte(body)); err != nil || a.Verify(testKeys) != nil ||
+			a.Fields["body"] != gbkText {
 			t.Errorf("%+v, %v", a, err)
 		}
 	})

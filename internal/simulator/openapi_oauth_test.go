@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// comesBack is a buyer at the authorisation page, and the address where they come
-// back; nil if they do not.
+// comesBack plays a buyer at the authorisation page and returns the address of the redirect, or
+// nil.
 func (w *world) comesBack(app, buyer string, pairs ...string) *url.URL {
 	w.t.Helper()
-	q := fields{"app_id": app, "scope": "auth_base", "redirect_uri": "https://shop.example/in?table=7", "state": "a b&c", "buyer": buyer}.with(pairs...)
+	q := fields{"app_id": app, "scope": "auth_base", "redirect_uri": "https://shop.example/in?table=7",
+		"state": "a b&c", "buyer": buyer}.with(pairs...)
 	rec := w.get(w.sim.Wallet(), "/oauth2/grant?"+q.form())
 	if rec.Code != http.StatusFound {
 		return nil
@@ -29,15 +30,16 @@ func (w *world) code(app, buyer string) string {
 	return w.comesBack(app, buyer).Query().Get("auth_code")
 }
 
-// token exchanges a code, or a refresh_token.
+// token exchanges a code or a refresh_token.
 func (w *world) token(app string, pairs ...string) reply {
 	w.t.Helper()
 	return w.ask("alipay.system.oauth.token", nil, append([]string{"app_id", app}, pairs...)...)
 }
 
-func TestTheAuthorisationPageOffersTheTestBuyersAndLeadsBack(t *testing.T) {
+func TestAuthorisationPage(t *testing.T) {
 	w := newWorld(t, withApps)
-	q := fields{"app_id": testApp, "scope": "auth_base", "redirect_uri": "https://shop.example/in?table=7", "state": "a b&c"}
+	q := fields{"app_id": testApp, "scope": "auth_base", "redirect_uri": "https://shop.example/in?table=7",
+		"state": "a b&c"}
 	page := w.get(w.sim.Wallet(), "/oauth2/publicAppAuthorize.htm?"+q.form()).Body.String()
 	for _, want := range []string{`id="as-mei"`, `id="as-bo"`, "Tea House", "simulator"} {
 		if !strings.Contains(strings.ToLower(page), strings.ToLower(want)) {
@@ -49,7 +51,8 @@ func TestTheAuthorisationPageOffersTheTestBuyersAndLeadsBack(t *testing.T) {
 	}
 	to := w.comesBack(testApp, "mei")
 	got := to.Query()
-	for name, want := range map[string]string{"table": "7", "app_id": testApp, "scope": "auth_base", "source": "alipay_wallet", "state": "a b&c"} {
+	for name, want := range map[string]string{"table": "7", "app_id": testApp, "scope": "auth_base",
+		"source": "alipay_wallet", "state": "a b&c"} {
 		if got.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, got.Get(name), want)
 		}
@@ -58,34 +61,39 @@ func TestTheAuthorisationPageOffersTheTestBuyersAndLeadsBack(t *testing.T) {
 		t.Errorf("leads back to %s", to)
 	}
 	if got := w.comesBack(testApp, "mei", "state", "").Query(); got.Has("state") {
-		t.Errorf("a state that was not given: %v", got)
+		t.Errorf("a state although none was given: %v", got)
 	}
 
 	for what, pairs := range map[string][]string{
-		"another application": {"app_id", "2021000000000009"}, "no scope": {"scope", ""}, "another scope": {"scope", "auth_all"},
-		"nowhere": {"redirect_uri", ""}, "no web address": {"redirect_uri", "javascript:alert(1)"}, "no host": {"redirect_uri", "https:/x"},
+		"another application": {"app_id", "2021000000000009"}, "no scope": {"scope", ""},
+		"another scope": {"scope", "auth_all"},
+		"nowhere":       {"redirect_uri", ""}, "no web address": {"redirect_uri", "javascript:alert(1)"},
+		"no host":      {"redirect_uri", "https:/x"},
 		"a long state": {"state", strings.Repeat("x", 101)},
 	} {
 		for _, path := range []string{"/oauth2/publicAppAuthorize.htm", "/oauth2/grant"} {
-			if rec := w.get(w.sim.Wallet(), path+"?"+q.with("buyer", "mei").with(pairs...).form()); rec.Code != http.StatusBadRequest || rec.Header().Get("Location") != "" {
+			rec := w.get(w.sim.Wallet(), path+"?"+q.with("buyer", "mei").with(pairs...).form())
+			if rec.Code != http.StatusBadRequest || rec.Header().Get("Location") != "" {
 				t.Errorf("%s: %s: %d", what, path, rec.Code)
 			}
 		}
 	}
 	for _, nobody := range []string{"wing", "nobody"} {
 		if to := w.comesBack(testApp, nobody); to != nil {
-			t.Errorf("%s comes back to %s", nobody, to)
+			t.Errorf("%s is redirected to %s", nobody, to)
 		}
 	}
 }
 
-func TestACodeTellsOnceWhoTheBuyerIs(t *testing.T) {
+func TestAuthCodeWorksOnce(t *testing.T) {
 	w := newWorld(t, withApps)
 	by := func(code string) []string { return []string{"grant_type", "authorization_code", "code", code} }
 	code := w.code(testApp, "mei")
 	r := w.token(testApp, by(code)...)
-	if r.fields["user_id"] != mei || r.fields["open_id"] != "" || r.fields["code"] != "" || r.name != "alipay_system_oauth_token_response" ||
-		r.fields["expires_in"] != "3600" || r.fields["access_token"] == "" || r.fields["refresh_token"] == "" || r.fields["auth_start"] != "2026-01-02 03:04:05" {
+	if r.fields["user_id"] != mei || r.fields["open_id"] != "" || r.fields["code"] != "" ||
+		r.name != "alipay_system_oauth_token_response" ||
+		r.fields["expires_in"] != "3600" || r.fields["access_token"] == "" || r.fields["refresh_token"] == "" ||
+		r.fields["auth_start"] != "2026-01-02 03:04:05" {
 		t.Errorf("%s", r.raw)
 	}
 	for what, x := range map[string]struct {
@@ -99,9 +107,11 @@ func TestACodeTellsOnceWhoTheBuyerIs(t *testing.T) {
 		"no grant_type":      {"isv.grant-type-invalid", []string{"code", w.code(testApp, "mei")}},
 		"another grant_type": {"isv.grant-type-invalid", []string{"grant_type", "password"}},
 		"another's":          {"isv.unmatched-app-id", by(w.code(withIDs, "mei"))},
-		"no refresh_token":   {"isv.refresh-token-invalid", []string{"grant_type", "refresh_token", "refresh_token", w.code(testApp, "mei")}},
+		"no refresh_token": {"isv.refresh-token-invalid",
+			[]string{"grant_type", "refresh_token", "refresh_token", w.code(testApp, "mei")}},
 	} {
-		if no := w.token(testApp, x.pairs...); no.says() != x.want || no.fields["code"] != "40002" || no.name != "error_response" {
+		if no := w.token(testApp, x.pairs...); no.says() != x.want || no.fields["code"] != "40002" ||
+			no.name != "error_response" {
 			t.Errorf("%s: %s", what, no.raw)
 		}
 	}
@@ -112,15 +122,17 @@ func TestACodeTellsOnceWhoTheBuyerIs(t *testing.T) {
 	}
 }
 
-func TestATokenIsGoodForAnHourAndARefreshTokenForAMonth(t *testing.T) {
+func TestTokenLifetimes(t *testing.T) {
 	w := newWorld(t, withApps)
 	first := w.token(testApp, "grant_type", "authorization_code", "code", w.code(testApp, "bo"))
 	use := func(app, token string) string {
 		return w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", app, "auth_token", token).says()
 	}
 	for what, x := range map[string]struct{ app, token, want string }{
-		"the token": {testApp, first.fields["access_token"], "ACQ.TRADE_NOT_EXIST"}, "the other token": {testApp, first.fields["refresh_token"], "aop.invalid-auth-token"},
-		"none": {testApp, "x", "aop.invalid-auth-token"}, "another's": {withIDs, first.fields["access_token"], "aop.invalid-auth-token"},
+		"the token":       {testApp, first.fields["access_token"], "ACQ.TRADE_NOT_EXIST"},
+		"the other token": {testApp, first.fields["refresh_token"], "aop.invalid-auth-token"},
+		"none":            {testApp, "x", "aop.invalid-auth-token"},
+		"another's":       {withIDs, first.fields["access_token"], "aop.invalid-auth-token"},
 	} {
 		if got := use(x.app, x.token); got != x.want {
 			t.Errorf("%s: %s, want %s", what, got, x.want)
@@ -146,12 +158,12 @@ func TestATokenIsGoodForAnHourAndARefreshTokenForAMonth(t *testing.T) {
 	}
 }
 
-func TestAnOpenIDIsTheApplicationsOwn(t *testing.T) {
+func TestOpenIDBelongsToOneApplication(t *testing.T) {
 	w := newWorld(t, withApps)
 	who := func(buyer string) string {
 		r := w.token(withIDs, "grant_type", "authorization_code", "code", w.code(withIDs, buyer))
 		if r.fields["user_id"] != "" {
-			t.Errorf("the user_id is told: %s", r.raw)
+			t.Errorf("the user_id is shown: %s", r.raw)
 		}
 		return r.fields["open_id"]
 	}
@@ -168,19 +180,22 @@ func TestAnOpenIDIsTheApplicationsOwn(t *testing.T) {
 	for what, x := range map[string]struct {
 		got, want string
 	}{
-		"its own":            {buy(withIDs, "T1", "buyer_open_id", id), "10000"},
-		"another's":          {buy(testApp, "T1", "buyer_open_id", id), "ACQ.BUYER_NOT_EXIST"},
-		"of no test buyer":   {buy(testApp, "T2", "buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"), "10000"},
-		"a user_id":          {buy(testApp, "T3", "buyer_open_id", mei), "ACQ.INVALID_PARAMETER"},
-		"too short":          {buy(testApp, "T3", "buyer_open_id", "short"), "ACQ.INVALID_PARAMETER"},
-		"the mini program's": {buy(testApp, "T3", "op_buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5", "op_app_id", mini, "product_code", "JSAPI_PAY"), "10000"},
-		"without a program":  {buy(testApp, "T4", "op_buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"), "ACQ.INVALID_PARAMETER"},
+		"its own":          {buy(withIDs, "T1", "buyer_open_id", id), "10000"},
+		"another's":        {buy(testApp, "T1", "buyer_open_id", id), "ACQ.BUYER_NOT_EXIST"},
+		"of no test buyer": {buy(testApp, "T2", "buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"), "10000"},
+		"a user_id":        {buy(testApp, "T3", "buyer_open_id", mei), "ACQ.INVALID_PARAMETER"},
+		"too short":        {buy(testApp, "T3", "buyer_open_id", "short"), "ACQ.INVALID_PARAMETER"},
+		"the mini program's": {buy(testApp, "T3", "op_buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5",
+			"op_app_id", mini, "product_code", "JSAPI_PAY"), "10000"},
+		"without a program": {buy(testApp, "T4", "op_buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"),
+			"ACQ.INVALID_PARAMETER"},
 	} {
 		if x.got != x.want {
 			t.Errorf("%s: %s, want %s", what, x.got, x.want)
 		}
 	}
-	if r := w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs); r.fields["buyer_open_id"] != id || r.fields["buyer_user_id"] != "" {
+	r := w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs)
+	if r.fields["buyer_open_id"] != id || r.fields["buyer_user_id"] != "" {
 		t.Errorf("%s", r.raw)
 	}
 }

@@ -29,7 +29,7 @@ const (
 	somebody  = "2088123456789012"
 )
 
-// platformKeys are the application's key and Alipay's.
+// platformKeys returns the application's key and Alipay's.
 var platformKeys = sync.OnceValues(func() (app, alipays *rsa.PrivateKey) {
 	var errs [2]error
 	app, errs[0] = rsa.GenerateKey(rand.Reader, 2048)
@@ -40,10 +40,11 @@ var platformKeys = sync.OnceValues(func() (app, alipays *rsa.PrivateKey) {
 	return app, alipays
 })
 
-// withApps gives a simulator three applications.
+// withApps configures three applications.
 func withApps(c *Config) {
 	ours, alipays := platformKeys()
-	app := App{ID: testApp, Seller: seller, Name: "Tea House", Private: alipays, MerchantPublic: &ours.PublicKey, OpApps: []string{mini}}
+	app := App{ID: testApp, Seller: seller, Name: "Tea House", Private: alipays, MerchantPublic: &ours.PublicKey,
+		OpApps: []string{mini}}
 	cert, ids := app, app
 	cert.ID, cert.Certificates = certified, &Certificates{App: "a1", Alipay: "b2", Root: "c3_d4", AlipayPEM: "PEM"}
 	ids.ID, ids.OpenIDs = withIDs, true
@@ -53,7 +54,7 @@ func withApps(c *Config) {
 // fields are a call's parameters, or an answer's members.
 type fields map[string]string
 
-// with is f with other values; "" takes a field away.
+// with returns f with other values. "" removes a field.
 func (f fields) with(pairs ...string) fields {
 	f = maps.Clone(f)
 	for i := 0; i < len(pairs); i += 2 {
@@ -64,7 +65,7 @@ func (f fields) with(pairs ...string) fields {
 	return f
 }
 
-// joined is what Alipay's documents say is signed, written for the tests alone.
+// joined returns the text to sign by Alipay's documents. It is written for the tests alone.
 func (f fields) joined(without ...string) string {
 	var pairs []string
 	for _, name := range slices.Sorted(maps.Keys(f)) {
@@ -102,10 +103,11 @@ func isAlipays(text, sign string) bool {
 	return err == nil && rsa.VerifyPKCS1v15(&alipays.PublicKey, crypto.SHA256, sum[:], sig) == nil
 }
 
-// common are the parameters of every call.
+// common returns the parameters of every call.
 func common(method string) fields {
 	return fields{
-		"app_id": testApp, "method": method, "format": "JSON", "charset": "utf-8", "sign_type": "RSA2", "timestamp": "2026-01-02 03:04:05", "version": "1.0",
+		"app_id": testApp, "method": method, "format": "JSON", "charset": "utf-8", "sign_type": "RSA2",
+		"timestamp": "2026-01-02 03:04:05", "version": "1.0",
 	}
 }
 
@@ -117,18 +119,17 @@ func asJSON(v any) string {
 	return string(text)
 }
 
-// reply is an answer of the open platform's: whole is false if there is none, or
-// none that can be read.
+// reply is an answer of the open platform. whole is false if it is missing or cannot be read.
 type reply struct {
 	fields
 	raw     string
-	name    string // of the member that it is in
+	name    string // of the JSON member that holds it
 	certSN  string
 	genuine bool // signed by Alipay
 	whole   bool
 }
 
-// says is an answer's essence: its code, or its sub_code.
+// says returns the gist of an answer: its sub_code, or its code.
 func (r reply) says() string {
 	switch {
 	case !r.whole:
@@ -139,12 +140,13 @@ func (r reply) says() string {
 	return r.fields["code"]
 }
 
-// send posts a call, over a network.
+// send posts a call over the network.
 func (w *world) send(f fields) reply {
 	w.t.Helper()
 	server := httptest.NewServer(w.sim.Wallet())
 	defer server.Close()
-	res, err := server.Client().Post(server.URL+"/gateway.do", "application/x-www-form-urlencoded", strings.NewReader(f.form()))
+	res, err := server.Client().Post(server.URL+"/gateway.do", "application/x-www-form-urlencoded",
+		strings.NewReader(f.form()))
 	return readReply(w.t, f["method"], res, err)
 }
 
@@ -159,15 +161,15 @@ func readReply(t *testing.T, method string, res *http.Response, err error) reply
 	if err != nil || res.StatusCode != http.StatusOK || json.Unmarshal(raw, &outer) != nil {
 		return reply{raw: string(raw)}
 	}
-	r := reply{raw: string(raw), name: strings.ReplaceAll(method, ".", "_") + "_response", fields: fields{}, whole: true}
+	r := reply{raw: string(raw), name: strings.ReplaceAll(method, ".", "_") + "_response", fields: fields{},
+		whole: true}
 	if outer["error_response"] != nil {
 		r.name = "error_response"
 	}
 	var sign string
 	_ = json.Unmarshal(outer["sign"], &sign)
 	_ = json.Unmarshal(outer["alipay_cert_sn"], &r.certSN)
-	// What is signed begins behind the name and ends with the brace before the
-	// next member: the bytes, not what they mean.
+	// The signed bytes begin after the name and end with the brace before the next member.
 	_, text, _ := strings.Cut(r.raw, `"`+r.name+`":`)
 	if i := strings.LastIndex(text, `,"sign":`); i >= 0 {
 		text = text[:i]
@@ -188,8 +190,8 @@ func readReply(t *testing.T, method string, res *http.Response, err error) reply
 	return r
 }
 
-// ask makes a call with business content; pairs change its common parameters.
-// Its answer must be Alipay's.
+// ask makes a call with business content. pairs change its common parameters. The answer must be
+// signed by Alipay.
 func (w *world) ask(method string, biz any, pairs ...string) reply {
 	w.t.Helper()
 	f := common(method)
@@ -203,12 +205,13 @@ func (w *world) ask(method string, biz any, pairs ...string) reply {
 	return r
 }
 
-// Of several things that are wrong, the one that is checked first is told.
-func TestTheOpenPlatformChecksACallInItsOrder(t *testing.T) {
+// Of several mistakes, the answer names the one that is checked first.
+func TestOpenPlatformChecksInOrder(t *testing.T) {
 	w := newWorld(t, withApps)
-	f := fields{"method": "alipay.trade.dance", "biz_content": "[]", "auth_token": "none", "app_auth_token": "none", "encrypt_type": "AES"}
+	f := fields{"method": "alipay.trade.dance", "biz_content": "[]", "auth_token": "none", "app_auth_token": "none",
+		"encrypt_type": "AES"}
 	for _, step := range []struct {
-		says, name, value string // what is told, until this is set
+		says, name, value string // the answer, until this parameter is set
 	}{
 		{"isv.missing-app-id", "app_id", "2021000000000009"},
 		{"isv.invalid-app-id", "app_id", certified},
@@ -242,10 +245,13 @@ func TestTheOpenPlatformChecksACallInItsOrder(t *testing.T) {
 		if step.says != "" && r.says() != step.says {
 			t.Errorf("before %s=%s: %s, want %s", step.name, step.value, r.raw, step.says)
 		}
-		family := map[string]string{"isv.missing": "40001", "isv.invalid": "40002", "aop.invalid": "20001", "ACQ": "40004"}
+		family := map[string]string{"isv.missing": "40001", "isv.invalid": "40002", "aop.invalid": "20001",
+			"ACQ": "40004"}
 		for prefix, code := range family {
-			if strings.HasPrefix(r.says(), prefix) && (r.fields["code"] != code || r.fields["msg"] == "" || r.fields["sub_msg"] == "") {
-				t.Errorf("%s has code %s, msg %q, sub_msg %q", r.says(), r.fields["code"], r.fields["msg"], r.fields["sub_msg"])
+			if strings.HasPrefix(r.says(), prefix) &&
+				(r.fields["code"] != code || r.fields["msg"] == "" || r.fields["sub_msg"] == "") {
+				t.Errorf("%s has code %s, msg %q, sub_msg %q", r.says(), r.fields["code"], r.fields["msg"],
+					r.fields["sub_msg"])
 			}
 		}
 		if known := f["method"] == "alipay.trade.query"; known != (r.name == "alipay_trade_query_response") {
@@ -258,17 +264,18 @@ func TestTheOpenPlatformChecksACallInItsOrder(t *testing.T) {
 	}
 }
 
-func TestABadSignatureIsToldWithTheStringThatWasToBeSigned(t *testing.T) {
+func TestBadSignatureAnswerShowsStringToSign(t *testing.T) {
 	w := newWorld(t, withApps)
 	f := common("alipay.trade.query").with("biz_content", `{"out_trade_no":"T1"}`).signed(t)
 	f["biz_content"] = `{"out_trade_no":"T2"}`
 	r := w.send(f)
-	if want := strings.ReplaceAll(strings.ReplaceAll(f.joined("sign"), "&", "&amp;"), `"`, "&#34;"); r.says() != "isv.invalid-signature" || !strings.Contains(r.fields["sub_msg"], want) {
+	want := strings.ReplaceAll(strings.ReplaceAll(f.joined("sign"), "&", "&amp;"), `"`, "&#34;")
+	if r.says() != "isv.invalid-signature" || !strings.Contains(r.fields["sub_msg"], want) {
 		t.Errorf("%s\nwithout %s", r.raw, want)
 	}
 }
 
-func TestParametersComeInTheAddressTheBodyOrBoth(t *testing.T) {
+func TestParametersInAddressAndBody(t *testing.T) {
 	w := newWorld(t, withApps)
 	server := httptest.NewServer(w.sim.Wallet())
 	defer server.Close()
@@ -278,7 +285,8 @@ func TestParametersComeInTheAddressTheBodyOrBoth(t *testing.T) {
 		"body": {"", f.form()}, "address": {f.form(), ""}, "both": {f.with("biz_content", "").form(), body.form()},
 		"twice": {fields{"charset": "utf-8"}.form(), f.form()},
 	} {
-		res, err := http.Post(server.URL+"/gateway.do?"+x.query, "application/x-www-form-urlencoded", strings.NewReader(x.body))
+		res, err := http.Post(server.URL+"/gateway.do?"+x.query, "application/x-www-form-urlencoded",
+			strings.NewReader(x.body))
 		if r := readReply(t, f["method"], res, err); r.says() != "ACQ.TRADE_NOT_EXIST" {
 			t.Errorf("in the %s: %s", what, r.raw)
 		}
@@ -289,11 +297,12 @@ func TestParametersComeInTheAddressTheBodyOrBoth(t *testing.T) {
 	}
 }
 
-func TestWhatIsSignedIsWrittenPlainly(t *testing.T) {
+func TestAnswerIsNotEscapedNeedlessly(t *testing.T) {
 	w := newWorld(t, withApps)
 	const text = `<a href="/x">&茶</a>`
 	r := w.ask("alipay.trade.query", fields{"out_trade_no": text})
-	if strings.Contains(r.raw, `\u003c`) || strings.Contains(r.raw, `\/`) || !strings.Contains(r.fields["out_trade_no"], text) {
+	if strings.Contains(r.raw, `\u003c`) || strings.Contains(r.raw, `\/`) ||
+		!strings.Contains(r.fields["out_trade_no"], text) {
 		t.Error(r.raw)
 	}
 	if !r.genuine {
@@ -301,14 +310,16 @@ func TestWhatIsSignedIsWrittenPlainly(t *testing.T) {
 	}
 }
 
-func TestAnApplicationInCertificateModeMayFetchTheCertificate(t *testing.T) {
+func TestCertificateDownload(t *testing.T) {
 	w := newWorld(t, withApps)
 	fetch := func(app, sn string) reply {
-		f := common("alipay.open.app.alipaycert.download").with("app_id", app, "app_cert_sn", "a1", "alipay_root_cert_sn", "c3_d4",
+		f := common("alipay.open.app.alipaycert.download").with("app_id", app, "app_cert_sn", "a1",
+			"alipay_root_cert_sn", "c3_d4",
 			"biz_content", asJSON(fields{"alipay_cert_sn": sn}))
 		return w.send(f.signed(t))
 	}
-	if r := fetch(certified, "b2"); r.says() != "10000" || r.fields["alipay_cert_content"] != "UEVN" || strings.Contains(r.raw, `"sign"`) {
+	if r := fetch(certified, "b2"); r.says() != "10000" || r.fields["alipay_cert_content"] != "UEVN" ||
+		strings.Contains(r.raw, `"sign"`) {
 		t.Error(r.raw)
 	}
 	if r := fetch(certified, "b3"); r.says() != "ACQ.INVALID_PARAMETER" {
@@ -319,7 +330,7 @@ func TestAnApplicationInCertificateModeMayFetchTheCertificate(t *testing.T) {
 	}
 }
 
-func TestAnApplicationMustBeWhole(t *testing.T) {
+func TestNewRefusesBadApps(t *testing.T) {
 	ours, alipays := platformKeys()
 	for what, app := range map[string]App{
 		"id":        {ID: "1", Seller: seller, Private: alipays, MerchantPublic: &ours.PublicKey},

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// trade is what a shop asks to be made.
+// trade returns a shop's creation request.
 func trade(number string) fields {
 	return fields{"out_trade_no": number, "total_amount": "12.34", "subject": "Tea 茶", "buyer_id": mei}
 }
 
-// create makes a trade; pairs change what is asked for.
+// create creates a trade. pairs change the request.
 func (w *world) create(number string, pairs ...string) reply {
 	w.t.Helper()
 	return w.ask("alipay.trade.create", trade(number).with(pairs...), "notify_url", shopNotify)
@@ -22,7 +22,7 @@ func (w *world) trade(number string) reply {
 	return w.ask("alipay.trade.query", fields{"out_trade_no": number})
 }
 
-// pays has the trade's buyer pay.
+// pays lets the trade's buyer pay.
 func (w *world) pays(number string) {
 	w.t.Helper()
 	if code, got := w.control("POST", "/trades/"+number+"/pay", "", ""); code != 200 {
@@ -32,7 +32,8 @@ func (w *world) pays(number string) {
 
 func (w *world) refund(number, id, amount string, pairs ...string) reply {
 	w.t.Helper()
-	return w.ask("alipay.trade.refund", fields{"out_trade_no": number, "refund_amount": amount}.with("out_request_no", id).with(pairs...))
+	return w.ask("alipay.trade.refund", fields{"out_trade_no": number, "refund_amount": amount}.with("out_request_no",
+		id).with(pairs...))
 }
 
 func (w *world) refunded(number, id string) reply {
@@ -45,7 +46,7 @@ func (w *world) closes(number string) reply {
 	return w.ask("alipay.trade.close", fields{"out_trade_no": number})
 }
 
-func TestABadFieldOfACallIsAnInvalidParameter(t *testing.T) {
+func TestBadFieldIsAnInvalidParameter(t *testing.T) {
 	w := newWorld(t, withApps)
 	for what, x := range map[string]struct {
 		method string
@@ -64,9 +65,11 @@ func TestABadFieldOfACallIsAnInvalidParameter(t *testing.T) {
 		"refund: no amount": {"alipay.trade.refund", fields{"out_trade_no": "T1"}},
 		"refund: a bad one": {"alipay.trade.refund", fields{"out_trade_no": "T1", "refund_amount": "1.001"}},
 		"refund: nothing":   {"alipay.trade.refund", fields{"out_trade_no": "T1", "refund_amount": "0.00"}},
-		"refund: a long id": {"alipay.trade.refund", fields{"out_trade_no": "T1", "refund_amount": "1.00", "out_request_no": strings.Repeat("x", 65)}},
-		"refund: a reason":  {"alipay.trade.refund", fields{"out_trade_no": "T1", "refund_amount": "1.00", "refund_reason": strings.Repeat("茶", 257)}},
-		"refund query":      {"alipay.trade.fastpay.refund.query", fields{"out_request_no": "R1"}},
+		"refund: a long id": {"alipay.trade.refund",
+			fields{"out_trade_no": "T1", "refund_amount": "1.00", "out_request_no": strings.Repeat("x", 65)}},
+		"refund: a reason": {"alipay.trade.refund",
+			fields{"out_trade_no": "T1", "refund_amount": "1.00", "refund_reason": strings.Repeat("茶", 257)}},
+		"refund query": {"alipay.trade.fastpay.refund.query", fields{"out_request_no": "R1"}},
 	} {
 		if r := w.ask(x.method, x.biz); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
 			t.Errorf("%s: %s", what, r.raw)
@@ -74,39 +77,47 @@ func TestABadFieldOfACallIsAnInvalidParameter(t *testing.T) {
 	}
 	for _, pairs := range [][]string{
 		{"out_trade_no", ""}, {"out_trade_no", "T-1"}, {"out_trade_no", strings.Repeat("x", 65)},
-		{"total_amount", ""}, {"total_amount", "0"}, {"total_amount", "0.00"}, {"total_amount", "1.234"}, {"total_amount", "-1"}, {"total_amount", "01.00"}, {"total_amount", "1,00"},
-		{"total_amount", "99999999999999999999.00"}, {"subject", ""}, {"subject", "a=b"}, {"subject", "a&b"}, {"subject", "a/b"}, {"subject", strings.Repeat("茶", 257)},
-		{"buyer_id", ""}, {"buyer_id", "2088"}, {"buyer_id", "2188000000000101"}, {"body", strings.Repeat("x", 129)}, {"passback_params", strings.Repeat("x", 513)},
-		{"product_code", "QUICK"}, {"product_code", "JSAPI_PAY"}, {"timeout_express", "0m"}, {"timeout_express", "1.5h"}, {"timeout_express", "16d"}, {"timeout_express", "90"},
+		{"total_amount", ""}, {"total_amount", "0"}, {"total_amount", "0.00"}, {"total_amount", "1.234"},
+		{"total_amount", "-1"}, {"total_amount", "01.00"}, {"total_amount", "1,00"},
+		{"total_amount", "99999999999999999999.00"}, {"subject", ""}, {"subject", "a=b"}, {"subject", "a&b"},
+		{"subject", "a/b"}, {"subject", strings.Repeat("茶", 257)},
+		{"buyer_id", ""}, {"buyer_id", "2088"}, {"buyer_id", "2188000000000101"}, {"body", strings.Repeat("x", 129)},
+		{"passback_params", strings.Repeat("x", 513)},
+		{"product_code", "QUICK"}, {"product_code", "JSAPI_PAY"}, {"timeout_express", "0m"},
+		{"timeout_express", "1.5h"}, {"timeout_express", "16d"}, {"timeout_express", "90"},
 		{"time_expire", "tomorrow"}, {"enable_pay_channels", "balance", "disable_pay_channels", "credit_group"},
 	} {
 		if r := w.create("T1", pairs...); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
 			t.Errorf("%v: %s", pairs, r.raw)
 		}
 	}
-	if r := w.trade("T1"); r.says() != "ACQ.TRADE_NOT_EXIST" || r.fields["buyer_pay_amount"] != "0.00" || r.fields["receipt_amount"] != "0.00" || r.fields["out_trade_no"] != "T1" {
+	if r := w.trade("T1"); r.says() != "ACQ.TRADE_NOT_EXIST" || r.fields["buyer_pay_amount"] != "0.00" ||
+		r.fields["receipt_amount"] != "0.00" || r.fields["out_trade_no"] != "T1" {
 		t.Errorf("then there is a trade, or no zeros: %s", r.raw)
 	}
 }
 
-func TestATradeIsThereFromItsCreationAndBelongsToItsBuyer(t *testing.T) {
+func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 	w := newWorld(t, withApps)
 	for what, x := range map[string]struct {
 		pairs []string
 		want  string
 	}{
-		"the least":           {[]string{"out_trade_no", "A1", "total_amount", "0.01"}, "10000"},
-		"the most":            {[]string{"out_trade_no", "A2", "total_amount", "100000000"}, "10000"},
-		"more":                {[]string{"out_trade_no", "A3", "total_amount", "100000000.01"}, "ACQ.TOTAL_FEE_EXCEED"},
-		"one decimal":         {[]string{"out_trade_no", "A4", "total_amount", "1.5"}, "10000"},
-		"any user":            {[]string{"out_trade_no", "A5", "buyer_id", somebody}, "10000"},
-		"the seller":          {[]string{"out_trade_no", "A6", "buyer_id", seller}, "ACQ.BUYER_SELLER_EQUAL"},
-		"its seller":          {[]string{"out_trade_no", "A7", "seller_id", seller}, "10000"},
-		"another seller":      {[]string{"out_trade_no", "A8", "seller_id", somebody}, "ACQ.INVALID_RECEIVE_ACCOUNT"},
-		"a bound program":     {[]string{"out_trade_no", "A9", "product_code", "JSAPI_PAY", "op_app_id", mini}, "10000"},
-		"an unbound program":  {[]string{"out_trade_no", "B1", "product_code", "JSAPI_PAY", "op_app_id", "2021000000000007"}, "ACQ.UNBOUND_APPLICATION"},
-		"a face":              {[]string{"out_trade_no", "B2", "product_code", "FACE_TO_FACE_PAYMENT"}, "10000"},
-		"over before it is":   {[]string{"out_trade_no", "B3", "time_expire", "2026-01-02 03:04:05"}, "ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR"},
+		"the least":      {[]string{"out_trade_no", "A1", "total_amount", "0.01"}, "10000"},
+		"the most":       {[]string{"out_trade_no", "A2", "total_amount", "100000000"}, "10000"},
+		"more":           {[]string{"out_trade_no", "A3", "total_amount", "100000000.01"}, "ACQ.TOTAL_FEE_EXCEED"},
+		"one decimal":    {[]string{"out_trade_no", "A4", "total_amount", "1.5"}, "10000"},
+		"any user":       {[]string{"out_trade_no", "A5", "buyer_id", somebody}, "10000"},
+		"the seller":     {[]string{"out_trade_no", "A6", "buyer_id", seller}, "ACQ.BUYER_SELLER_EQUAL"},
+		"its seller":     {[]string{"out_trade_no", "A7", "seller_id", seller}, "10000"},
+		"another seller": {[]string{"out_trade_no", "A8", "seller_id", somebody}, "ACQ.INVALID_RECEIVE_ACCOUNT"},
+		"a bound program": {[]string{"out_trade_no", "A9", "product_code", "JSAPI_PAY", "op_app_id", mini},
+			"10000"},
+		"an unbound program": {[]string{"out_trade_no", "B1", "product_code", "JSAPI_PAY", "op_app_id",
+			"2021000000000007"}, "ACQ.UNBOUND_APPLICATION"},
+		"a face": {[]string{"out_trade_no", "B2", "product_code", "FACE_TO_FACE_PAYMENT"}, "10000"},
+		"ends before it begins": {[]string{"out_trade_no", "B3", "time_expire", "2026-01-02 03:04:05"},
+			"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR"},
 		"a limited way":       {[]string{"out_trade_no", "B4", "disable_pay_channels", "credit_group"}, "10000"},
 		"the longest subject": {[]string{"out_trade_no", "B5", "subject", strings.Repeat("茶", 256)}, "10000"},
 	} {
@@ -116,8 +127,10 @@ func TestATradeIsThereFromItsCreationAndBelongsToItsBuyer(t *testing.T) {
 	}
 	first := w.create("T1", "passback_params", "a%3D1", "body", "two cups")
 	got := w.trade("T1")
-	if got.fields["trade_status"] != "WAIT_BUYER_PAY" || got.fields["trade_no"] != first.fields["trade_no"] || len(first.fields["trade_no"]) != 28 ||
-		!strings.HasPrefix(first.fields["trade_no"], "20260102") || got.fields["total_amount"] != "12.34" || got.fields["buyer_user_id"] != mei ||
+	if got.fields["trade_status"] != "WAIT_BUYER_PAY" || got.fields["trade_no"] != first.fields["trade_no"] ||
+		len(first.fields["trade_no"]) != 28 ||
+		!strings.HasPrefix(first.fields["trade_no"], "20260102") || got.fields["total_amount"] != "12.34" ||
+		got.fields["buyer_user_id"] != mei ||
 		got.fields["buyer_pay_amount"] != "0.00" || got.fields["send_pay_date"] != "" {
 		t.Errorf("%s", got.raw)
 	}
@@ -128,7 +141,8 @@ func TestATradeIsThereFromItsCreationAndBelongsToItsBuyer(t *testing.T) {
 		t.Error("the same again is another trade")
 	}
 	for what, pairs := range map[string][]string{
-		"another amount": {"total_amount", "12.35"}, "another subject": {"subject", "Coffee"}, "another end": {"timeout_express", "1h"},
+		"another amount": {"total_amount", "12.35"}, "another subject": {"subject", "Coffee"},
+		"another end":  {"timeout_express", "1h"},
 		"another text": {"body", ""}, "other ways": {"disable_pay_channels", "balance"},
 	} {
 		if got := again(pairs...); got != "ACQ.CONTEXT_INCONSISTENT" {
@@ -138,15 +152,18 @@ func TestATradeIsThereFromItsCreationAndBelongsToItsBuyer(t *testing.T) {
 	if got := again("buyer_id", bo); got != "ACQ.TRADE_BUYER_NOT_MATCH" {
 		t.Errorf("another buyer: %s", got)
 	}
-	if r := w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs); r.says() != "ACQ.TRADE_NOT_EXIST" {
+	r := w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs)
+	if r.says() != "ACQ.TRADE_NOT_EXIST" {
 		t.Errorf("another application sees it: %s", r.raw)
 	}
-	if r := w.ask("alipay.trade.query", fields{"trade_no": first.fields["trade_no"], "out_trade_no": "A1"}); r.fields["out_trade_no"] != "T1" {
+	r = w.ask("alipay.trade.query", fields{"trade_no": first.fields["trade_no"], "out_trade_no": "A1"})
+	if r.fields["out_trade_no"] != "T1" {
 		t.Errorf("trade_no does not win: %s", r.raw)
 	}
 	w.pays("T1")
 	got = w.trade("T1")
-	if got.fields["trade_status"] != "TRADE_SUCCESS" || got.fields["send_pay_date"] != "2026-01-02 03:04:05" || got.fields["buyer_pay_amount"] != "12.34" ||
+	if got.fields["trade_status"] != "TRADE_SUCCESS" || got.fields["send_pay_date"] != "2026-01-02 03:04:05" ||
+		got.fields["buyer_pay_amount"] != "12.34" ||
 		got.fields["fund_bill_list"] != `[{"amount":"12.34","fund_channel":"ALIPAYACCOUNT"}]` {
 		t.Errorf("paid: %s", got.raw)
 	}
@@ -160,14 +177,15 @@ func TestATradeIsThereFromItsCreationAndBelongsToItsBuyer(t *testing.T) {
 	if got := w.create("T2").says(); got != "ACQ.TRADE_HAS_CLOSE" {
 		t.Errorf("made again when it is closed: %s", got)
 	}
-	for number, want := range map[string]string{"T1": "ACQ.TRADE_STATUS_ERROR", "T2": "ACQ.TRADE_STATUS_ERROR", "T3": "ACQ.TRADE_NOT_EXIST"} {
+	for number, want := range map[string]string{"T1": "ACQ.TRADE_STATUS_ERROR", "T2": "ACQ.TRADE_STATUS_ERROR",
+		"T3": "ACQ.TRADE_NOT_EXIST"} {
 		if got := w.closes(number).says(); got != want {
 			t.Errorf("close %s: %s, want %s", number, got, want)
 		}
 	}
 }
 
-func TestATradeEndsWhenItsShopSays(t *testing.T) {
+func TestTradeEndsByItsTerms(t *testing.T) {
 	for what, x := range map[string]struct {
 		pairs []string
 		life  time.Duration // from 03:04:05
@@ -203,7 +221,7 @@ func TestATradeEndsWhenItsShopSays(t *testing.T) {
 	}
 }
 
-func TestTheLedgerOfRefundsAddsUp(t *testing.T) {
+func TestRefundsAddUp(t *testing.T) {
 	w := newWorld(t, withApps)
 	w.create("T1")
 	if r := w.refund("T1", "R1", "1.00"); r.says() != "ACQ.TRADE_STATUS_ERROR" {
@@ -223,25 +241,32 @@ func TestTheLedgerOfRefundsAddsUp(t *testing.T) {
 		{"what is not there", "R4", "0.01", "ACQ.TRADE_HAS_CLOSE", "", ""},
 	} {
 		status := w.trade("T1").fields["trade_status"]
-		if want := map[bool]string{true: "TRADE_CLOSED", false: "TRADE_SUCCESS"}[x.id == "R4" || x.what == "the first again"]; status != want {
+		want := "TRADE_SUCCESS"
+		if x.id == "R4" || x.what == "the first again" {
+			want = "TRADE_CLOSED"
+		}
+		if status != want {
 			t.Errorf("before %s it is %s", x.what, status)
 		}
 		r := w.refund("T1", x.id, x.amount, "refund_reason", "cold")
 		if r.says() != x.want || r.fields["fund_change"] != x.change || r.fields["refund_fee"] != x.sum {
 			t.Errorf("%s: %s", x.what, r.raw)
 		}
-		if x.want == "10000" && (r.fields["gmt_refund_pay"] == "" || r.fields["buyer_user_id"] != mei || r.fields["trade_no"] == "") {
+		if x.want == "10000" && (r.fields["gmt_refund_pay"] == "" || r.fields["buyer_user_id"] != mei ||
+			r.fields["trade_no"] == "") {
 			t.Errorf("%s: %s", x.what, r.raw)
 		}
 	}
-	if r := w.refunded("T1", "R2"); r.fields["refund_status"] != "REFUND_SUCCESS" || r.fields["refund_amount"] != "4.00" || r.fields["total_amount"] != "12.34" ||
+	if r := w.refunded("T1", "R2"); r.fields["refund_status"] != "REFUND_SUCCESS" ||
+		r.fields["refund_amount"] != "4.00" || r.fields["total_amount"] != "12.34" ||
 		r.fields["out_request_no"] != "R2" || r.fields["refund_reason"] != "cold" || r.fields["gmt_refund_pay"] == "" {
 		t.Errorf("%s", r.raw)
 	}
 	if r := w.refunded("T1", "R9"); r.says() != "10000" || r.fields["refund_status"] != "" {
 		t.Errorf("one that nobody asked for: %s", r.raw)
 	}
-	for what, got := range map[string]string{"refund": w.refund("T9", "R1", "1.00").says(), "query": w.refunded("T9", "R1").says()} {
+	for what, got := range map[string]string{"refund": w.refund("T9", "R1", "1.00").says(),
+		"query": w.refunded("T9", "R1").says()} {
 		if got != "ACQ.TRADE_NOT_EXIST" {
 			t.Errorf("%s of no trade: %s", what, got)
 		}
@@ -256,7 +281,7 @@ func TestTheLedgerOfRefundsAddsUp(t *testing.T) {
 	}
 }
 
-func TestAPaidTradeIsFinishedAfterThreeMonths(t *testing.T) {
+func TestPaidTradeIsFinishedAfterThreeMonths(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		dir := t.TempDir()
 		w := newWorld(t, func(c *Config) { withApps(c); c.Dir = dir })

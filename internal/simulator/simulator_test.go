@@ -17,14 +17,14 @@ import (
 
 const (
 	testPartner = "2088000000000001"
-	testKey     = "0123456789abcdefghijklmnopqrstuv" // of the published-rule vectors
+	testKey     = "0123456789abcdefghijklmnopqrstuv" // as in the vectors
 	shopNotify  = "https://shop.example/n"
 	shopReturn  = "https://shop.example/r?table=7"
 )
 
 var testKeys = mapi.Keys{Type: mapi.MD5, Shared: testKey}
 
-// world is a simulator with a clock and a shop that can be set by hand.
+// world is a simulator with a clock and a shop that the test controls.
 type world struct {
 	t    *testing.T
 	sim  *Simulator
@@ -71,12 +71,12 @@ func (s *shop) all() []received {
 
 func says(status int, text string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: http.Header{"Location": {shopNotify}}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+		return &http.Response{StatusCode: status, Header: http.Header{"Location": {shopNotify}},
+			Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 	}
 }
 
-// newWorld makes a simulator in memory whose clock stands still; change alters
-// its configuration.
+// newWorld makes a simulator in memory with a stopped clock. change alters its configuration.
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, beijing), shop: &shop{answer: says(200, "success")}}
@@ -108,8 +108,7 @@ func (w *world) start() {
 	w.t.Cleanup(func() { sim.Close() })
 }
 
-// order is a create request as a merchant would make it; pairs replace or, with
-// "", remove fields.
+// orderFor returns a merchant's create request. pairs replace fields, or remove them with "".
 func orderFor(number string, pairs ...string) mapi.Message {
 	m := mapi.Message{
 		"service": createWAP, "partner": testPartner, "_input_charset": "UTF-8",
@@ -159,7 +158,7 @@ func (w *world) open(m mapi.Message) string {
 	return rec.Header().Get("Location")
 }
 
-// does lets the buyer act in the cashier and returns the page that follows.
+// does carries out a buyer's action in the cashier and returns the next page.
 func (w *world) does(path string, act Act, buyer string) string {
 	w.t.Helper()
 	rec := post(w.sim.Wallet(), path, url.Values{"act": {string(act)}, "buyer": {buyer}}.Encode())
@@ -176,10 +175,11 @@ func wantOutcome(t *testing.T, page string, out Outcome) {
 	}
 }
 
-// status asks single_trade_query for the trade's status, or its error.
+// status returns the trade's status by single_trade_query, or the error's code.
 func (w *world) status(number string) string {
 	w.t.Helper()
-	rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number})
+	rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+		"out_trade_no": number})
 	doc := rec.Body.String()
 	for _, tag := range []string{"error", "trade_status"} {
 		if _, rest, ok := strings.Cut(doc, "<"+tag+">"); ok {

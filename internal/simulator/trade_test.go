@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The vendor's table "when is a transaction created", by progress of the buyer.
-func TestTradeComesIntoBeingWhenTheVendorSays(t *testing.T) {
+// The vendor's table "When is a transaction created", by the buyer's progress.
+func TestWhenATradeIsCreated(t *testing.T) {
 	for _, c := range []struct {
 		progress string
 		acts     []Act
@@ -20,7 +20,8 @@ func TestTradeComesIntoBeingWhenTheVendorSays(t *testing.T) {
 		{"right password, no funds", []Act{InsufficientFunds}, "WAIT_BUYER_PAY", "WAIT_BUYER_PAY"},
 		{"no funds, then cancelled", []Act{InsufficientFunds, Cancel}, "WAIT_BUYER_PAY", "WAIT_BUYER_PAY"},
 		{"paid", []Act{Pay}, "TRADE_FINISHED", "TRADE_FINISHED"},
-		{"paid after a wrong password and no funds", []Act{WrongPassword, InsufficientFunds, Pay}, "TRADE_FINISHED", "TRADE_FINISHED"},
+		{"paid after a wrong password and no funds", []Act{WrongPassword, InsufficientFunds, Pay}, "TRADE_FINISHED",
+			"TRADE_FINISHED"},
 		{"paid after leaving", []Act{Leave, Pay}, "TRADE_FINISHED", "TRADE_FINISHED"},
 		{"cancelled, then tried to pay", []Act{Cancel, Pay}, "TRADE_NOT_EXIST", "TRADE_NOT_EXIST"},
 	} {
@@ -39,11 +40,12 @@ func TestTradeComesIntoBeingWhenTheVendorSays(t *testing.T) {
 	}
 }
 
-func TestBalanceDecidesNotTheButton(t *testing.T) {
+func TestBalanceLimitsPayment(t *testing.T) {
 	w := newWorld(t, nil)
 	path := w.open(orderFor("T-1")) // USD 12.34 cost CNY 87.62; bo has 50
 	page := w.get(w.sim.Wallet(), path).Body.String()
-	for _, want := range []string{"USD 12.34", "CNY 87.62", "Tea 茶", "Tea House", "T-1", "CNY 50.00", "CNY 10,000,000.00"} {
+	for _, want := range []string{"USD 12.34", "CNY 87.62", "Tea 茶", "Tea House", "T-1", "CNY 50.00",
+		"CNY 10,000,000.00"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the cashier does not show %q", want)
 		}
@@ -58,20 +60,21 @@ func TestBalanceDecidesNotTheButton(t *testing.T) {
 	for number, c := range map[string]struct{ currency, fee, shown string }{
 		"T-2": {"JPY", "120000", "JPY 120,000"}, "T-3": {"HKD", "1234.50", "HKD 1,234.50"},
 	} {
-		page := w.get(w.sim.Wallet(), w.open(orderFor(number, "currency", c.currency, "total_fee", c.fee))).Body.String()
+		page := w.get(w.sim.Wallet(), w.open(orderFor(number, "currency", c.currency, "total_fee",
+			c.fee))).Body.String()
 		if !strings.Contains(page, `id="total">`+c.shown+"<") {
 			t.Errorf("the cashier does not show %s", c.shown)
 		}
 	}
 }
 
-func TestRepeatedOrderNumberGoesByTheTrade(t *testing.T) {
+func TestRepeatedOrderNumber(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		acts []Act // in a first attempt
+		acts []Act // in the first attempt
 		wait time.Duration
-		code string // of a second create; "" opens the cashier
-		diff bool   // the second has another amount
+		code string // of the second create; "" opens the cashier
+		diff bool   // whether the second has another amount
 	}{
 		{"no trade, same terms", []Act{WrongPassword}, 0, "", false},
 		{"no trade, other terms", []Act{WrongPassword}, 0, "", true},
@@ -112,7 +115,7 @@ func TestAmountsAreComparedAsNumbers(t *testing.T) {
 	}
 }
 
-// Two tabs opened before there was a trade.
+// Both tabs were opened before there was a trade.
 func TestSecondTabCannotPayAgain(t *testing.T) {
 	w := newWorld(t, nil)
 	one, two := w.open(orderFor("T-1")), w.open(orderFor("T-1"))
@@ -136,7 +139,7 @@ func TestSecondTabCannotPayAgain(t *testing.T) {
 	}
 }
 
-func TestOrderLivesFromLoginByItsTimeoutRule(t *testing.T) {
+func TestTimeoutRuleCountsFromLogin(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		pairs []string
@@ -150,7 +153,7 @@ func TestOrderLivesFromLoginByItsTimeoutRule(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			path := w.open(orderFor("T-1", c.pairs...))
-			w.now = w.now.Add(24 * time.Hour) // opening alone starts nothing
+			w.now = w.now.Add(24 * time.Hour) // opening the cashier starts no timeout
 			wantOutcome(t, w.does(path, InsufficientFunds, "mei"), NoFunds)
 			w.now = w.now.Add(c.life - time.Second)
 			if got := w.status("T-1"); got != "WAIT_BUYER_PAY" {
@@ -178,13 +181,14 @@ func TestOrderLivesFromLoginByItsTimeoutRule(t *testing.T) {
 
 	t.Run("a login in the last minute is refused", func(t *testing.T) {
 		w := newWorld(t, nil)
-		path := w.open(orderFor("T-1", "service", createPC, "order_gmt_create", "2026-01-02 03:04:05", "order_valid_time", "61"))
+		path := w.open(orderFor("T-1", "service", createPC, "order_gmt_create", "2026-01-02 03:04:05",
+			"order_valid_time", "61"))
 		w.now = w.now.Add(2 * time.Second)
 		wantOutcome(t, w.does(path, Pay, "mei"), Expired)
 	})
 }
 
-func TestCashierSpeaksTheBuyersLanguage(t *testing.T) {
+func TestCashierLanguage(t *testing.T) {
 	w := newWorld(t, nil)
 	path := w.open(orderFor("T-1", "payment_inst", "ALIPAYHK", "currency", "HKD"))
 	for accept, want := range map[string]string{
@@ -201,7 +205,8 @@ func TestCashierSpeaksTheBuyersLanguage(t *testing.T) {
 		if !strings.Contains(rec.Body.String(), want) {
 			t.Errorf("%.40q: the page has no %s", accept, want)
 		}
-		if csp := rec.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || rec.Header().Get("Cache-Control") != "no-store" {
+		if csp := rec.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") ||
+			rec.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("head %v", rec.Header())
 		}
 	}
@@ -232,14 +237,16 @@ func TestCashierRefusesForeignForms(t *testing.T) {
 		{path, "pay", "nobody", "ILLEGAL_USER"},
 		{"/cashier/0", "pay", "mei", "SESSION_TIMEOUT"},
 	} {
-		if rec := post(w.sim.Wallet(), c.path, "act="+c.act+"&buyer="+c.buyer); !strings.Contains(rec.Body.String(), c.want) {
+		if rec := post(w.sim.Wallet(), c.path, "act="+c.act+"&buyer="+c.buyer); !strings.Contains(rec.Body.String(),
+			c.want) {
 			t.Errorf("%v: got %d %s", c, rec.Code, rec.Body)
 		}
 	}
 	if rec := post(w.sim.Wallet(), path, "act=pay&buyer=mei", "Sec-Fetch-Site", "cross-site"); rec.Code != 403 {
 		t.Errorf("another site's page may pay: %d", rec.Code)
 	}
-	if rec := post(w.sim.Wallet(), path, "act="+strings.Repeat("x", 5000)); rec.Code != 200 || !strings.Contains(rec.Body.String(), "ILLEGAL_ARGUMENT") {
+	if rec := post(w.sim.Wallet(), path, "act="+strings.Repeat("x", 5000)); rec.Code != 200 ||
+		!strings.Contains(rec.Body.String(), "ILLEGAL_ARGUMENT") {
 		t.Errorf("a huge form: %d", rec.Code)
 	}
 	if rec := w.get(w.sim.Wallet(), "/cashier/nosuch"); rec.Code != 404 {
