@@ -39,43 +39,43 @@ func readKeyFile(name string) (pay.Secret, KeyFile, error) {
 	return pay.Secret(strings.TrimSpace(string(text))), KeyFile{name, info}, err
 }
 
-// KeyFault is a permission that a key file must not have, and the command that
+// KeyProblem is a permission that a key file must not have, and the command that
 // removes it.
-type KeyFault struct{ Finding, Cure string }
+type KeyProblem struct{ Finding, Advice string }
 
-// Fault returns which users besides the owner can change the key file, or can
-// read it although readable is false. It returns the zero KeyFault if there are
+// Problem returns which users besides the owner can change the key file, or can
+// read it although readable is false. It returns the zero KeyProblem if there are
 // none. The group may read the file if this process itself reads it through its
 // group: a file of root's, with the group of the process.
-func (k KeyFile) Fault(readable bool) KeyFault {
+func (k KeyFile) Problem(readable bool) KeyProblem {
 	if k.Info == nil {
-		return KeyFault{}
+		return KeyProblem{}
 	}
 	mode := k.Info.Mode().Perm()
 	if mode&0o022 != 0 {
-		cure := "chmod 600 " + k.Name
+		advice := "chmod 600 " + k.Name
 		if readable {
-			cure = "chmod go-w " + k.Name
+			advice = "chmod go-w " + k.Name
 		}
-		return KeyFault{fmt.Sprintf("%s can be changed by %s (%v)", k.Name, Writers(mode), mode), cure}
+		return KeyProblem{fmt.Sprintf("%s can be changed by %s (%v)", k.Name, Writers(mode), mode), advice}
 	}
 	if dir, open := k.openDirectory(); open {
 		finding := k.Name + " can be replaced by every user of this machine: its directory is open to all"
-		return KeyFault{finding, "chmod o-w " + dir}
+		return KeyProblem{finding, "chmod o-w " + dir}
 	}
 	if mode&0o004 != 0 && !readable || mode&0o040 != 0 && !readable && !k.readByGroup() {
-		return KeyFault{
+		return KeyProblem{
 			fmt.Sprintf("%s can be read by %s (%v)", k.Name, Readers(mode), mode),
 			"chmod 600 " + k.Name + "; where a mounted secret has this mode, say master_key_readable = true",
 		}
 	}
-	return KeyFault{}
+	return KeyProblem{}
 }
 
-// Check returns Fault as an error. serve refuses to start with such a file.
+// Check returns Problem as an error. serve refuses to start with such a file.
 func (k KeyFile) Check(readable bool) error {
-	if f := k.Fault(readable); f != (KeyFault{}) {
-		return errors.New("master_key_file: " + f.Finding + "; " + f.Cure)
+	if f := k.Problem(readable); f != (KeyProblem{}) {
+		return errors.New("master_key_file: " + f.Finding + "; " + f.Advice)
 	}
 	return nil
 }

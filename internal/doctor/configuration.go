@@ -94,11 +94,11 @@ func (d *checkup) masterKeyFile() {
 		d.good(what, "comes from the environment")
 		return
 	}
-	f := d.KeyFile.Fault(d.KeyReadable)
+	f := d.KeyFile.Problem(d.KeyReadable)
 	mode := d.KeyFile.Info.Mode().Perm()
 	switch {
-	case f != (config.KeyFault{}):
-		d.wrong(what, f.Finding, f.Cure)
+	case f != (config.KeyProblem{}):
+		d.wrong(what, f.Finding, f.Advice)
 	case mode&0o044 != 0:
 		d.warn(what, d.MasterKeyFile+" can be read by "+config.Readers(mode), "as it must be where that is the group or the mount of sampan alone")
 	default:

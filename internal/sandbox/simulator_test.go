@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTheAppOpensWhatTheSandboxServesAndWhatIsNamed(t *testing.T) {
+func TestAppOpensOwnAndNamedAddresses(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -15,7 +15,10 @@ func TestTheAppOpensWhatTheSandboxServesAndWhatIsNamed(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	got := opens([]string{"127.0.0.1:3000", "shop.test:80", "[::1]:3001"}, l)
 	slices.Sort(got)
-	want := []string{"127.0.0.1:" + port, "localhost:" + port, "127.0.0.1:3000", "localhost:3000", "shop.test:80", "shop.test", "[::1]:3001"}
+	want := []string{
+		"127.0.0.1:" + port, "localhost:" + port, "127.0.0.1:3000", "localhost:3000",
+		"shop.test:80", "shop.test", "[::1]:3001",
+	}
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -22,8 +22,9 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// walletKeys is both sides' key material, made once for a data directory: what
-// Alipay and a merchant would have exchanged. It guards play money.
+// walletKeys has the keys of both sides, drawn once per directory: those of the
+// merchant and of the simulated Alipay, which real ones would have exchanged. They
+// guard play money.
 type walletKeys struct {
 	MD5Key          string `json:"md5_key"`
 	MerchantPrivate string `json:"merchant_private_key"` // PKCS#8, base64
@@ -31,7 +32,7 @@ type walletKeys struct {
 	AlipayPrivate   string `json:"alipay_private_key"`
 	AlipayPublic    string `json:"alipay_public_key"`
 
-	// For certificate mode, PEM: of the same keys.
+	// For certificate mode: certificates of the same keys, as PEM.
 	AppCert    string `json:"app_certificate"`
 	AlipayCert string `json:"alipay_certificate"`
 	RootCerts  string `json:"root_certificates"`
@@ -47,8 +48,8 @@ const (
 	rootCertsFile  = "alipayRootCert.crt"
 )
 
-// loadWalletKeys reads the keys of a data directory, and makes what is missing:
-// everything the first time.
+// loadWalletKeys reads the keys of a directory, makes the missing ones, and writes
+// the certificates to files of their own.
 func loadWalletKeys(dir string) (walletKeys, error) {
 	path := filepath.Join(dir, WalletKeysFile)
 	var k walletKeys
@@ -60,22 +61,24 @@ func loadWalletKeys(dir string) (walletKeys, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return k, err
 	}
-	had := k
+	stored := k
 	if err := k.complete(time.Now()); err != nil {
 		return k, fmt.Errorf("%s: %w", path, err)
 	}
-	for name, text := range map[string]string{appCertFile: k.AppCert, alipayCertFile: k.AlipayCert, rootCertsFile: k.RootCerts} {
+	for name, text := range map[string]string{
+		appCertFile: k.AppCert, alipayCertFile: k.AlipayCert, rootCertsFile: k.RootCerts,
+	} {
 		if err := writeFile(filepath.Join(dir, name), []byte(text)); err != nil {
 			return k, err
 		}
 	}
-	if k == had {
+	if k == stored {
 		return k, nil
 	}
 	return k, writeJSON(path, k)
 }
 
-// complete makes what is missing.
+// complete makes the missing keys and certificates.
 func (k *walletKeys) complete(now time.Time) error {
 	if k.MD5Key == "" {
 		k.MD5Key = randomHex(16)
@@ -95,6 +98,7 @@ func (k *walletKeys) complete(now time.Time) error {
 	return k.certify(now)
 }
 
+// newKeyPair draws an RSA key, and returns both halves as DER in base64.
 func newKeyPair() (private, public string, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -111,8 +115,9 @@ func newKeyPair() (private, public string, err error) {
 	return base64.StdEncoding.EncodeToString(privateDER), base64.StdEncoding.EncodeToString(publicDER), nil
 }
 
-// certify makes the certificates. The bundle of roots begins, as Alipay's does,
-// with one that is not signed with RSA and does not count.
+// certify makes the certificates. Like Alipay's, the bundle of roots begins with a
+// root that is not signed with RSA, and which clients must leave out of its serial
+// number.
 func (k *walletKeys) certify(now time.Time) error {
 	root, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -126,26 +131,29 @@ func (k *walletKeys) certify(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	theirs, err := alipay.ParsePublicKey(k.AlipayPublic)
+	platform, err := alipay.ParsePublicKey(k.AlipayPublic)
 	if err != nil {
 		return err
 	}
-	rootName, otherName := certName("Certification Authority", "Wallet simulator root R1"), certName("Certification Authority", "Wallet simulator root E1")
+	const authority = "Certification Authority"
+	rootName, otherName := certName(authority, "Wallet simulator root R1"), certName(authority, "Wallet simulator root E1")
 	otherCert, err1 := newCert(now, otherName, otherName, &other.PublicKey, other)
 	rootCert, err2 := newCert(now, rootName, rootName, &root.PublicKey, root)
 	var err3, err4 error
-	k.AlipayCert, err3 = newCert(now, certName("Alipay", "Wallet simulator"), rootName, theirs, root)
+	k.AlipayCert, err3 = newCert(now, certName("Alipay", "Wallet simulator"), rootName, platform, root)
 	k.AppCert, err4 = newCert(now, certName("Alipay", windowSeller+"-"+CertApp), rootName, app, root)
 	k.RootCerts = otherCert + rootCert
 	return errors.Join(err1, err2, err3, err4)
 }
 
 func certName(unit, name string) pkix.Name {
-	return pkix.Name{Country: []string{"CN"}, Organization: []string{"Sampan"}, OrganizationalUnit: []string{unit}, CommonName: name}
+	return pkix.Name{
+		Country: []string{"CN"}, Organization: []string{"Sampan"}, OrganizationalUnit: []string{unit}, CommonName: name,
+	}
 }
 
-// newCert issues a certificate, as PEM; one in its issuer's own name is an
-// authority's.
+// newCert issues a certificate, as PEM. A certificate whose name is its issuer's is
+// that of an authority.
 func newCert(now time.Time, name, issuer pkix.Name, public, signer any) (string, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
@@ -165,13 +173,14 @@ func newCert(now time.Time, name, issuer pkix.Name, public, signer any) (string,
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), nil
 }
 
-// certificates gives the numbers by which both sides name the certificates.
+// certificates returns the serial numbers by which both sides refer to the
+// certificates.
 func (k walletKeys) certificates() (simulator.Certificates, error) {
 	app, err := openapi.ParseCertificate(k.AppCert)
 	if err != nil {
 		return simulator.Certificates{}, err
 	}
-	theirs, err := openapi.ParseCertificate(k.AlipayCert)
+	platform, err := openapi.ParseCertificate(k.AlipayCert)
 	if err != nil {
 		return simulator.Certificates{}, err
 	}
@@ -179,5 +188,5 @@ func (k walletKeys) certificates() (simulator.Certificates, error) {
 	if err != nil {
 		return simulator.Certificates{}, err
 	}
-	return simulator.Certificates{App: app.SN, Alipay: theirs.SN, Root: root, AlipayPEM: k.AlipayCert}, nil
+	return simulator.Certificates{App: app.SN, Alipay: platform.SN, Root: root, AlipayPEM: k.AlipayCert}, nil
 }

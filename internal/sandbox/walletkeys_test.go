@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// A directory from before there were certificates keeps its keys, which shops
-// have, and gets certificates of them.
+// A directory made before there were certificates keeps its keys, which shops use,
+// and gets certificates of them.
 func TestOldKeysAreKeptAndCertified(t *testing.T) {
 	dir := t.TempDir()
 	first, err := loadWalletKeys(dir)
@@ -31,15 +31,15 @@ func TestOldKeysAreKeptAndCertified(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now.AppCert == first.AppCert || now.AppCert == "" || now.AlipayCert == "" || now.RootCerts == "" {
-		t.Error("there are no new certificates")
+		t.Error("no new certificates")
 	}
 	kept := now
 	kept.AppCert, kept.AlipayCert, kept.RootCerts = "", "", ""
 	if kept != old {
-		t.Error("the keys are others")
+		t.Error("the keys have changed")
 	}
 	if again, err := loadWalletKeys(dir); err != nil || again != now {
-		t.Errorf("the next time they are others (%v)", err)
+		t.Errorf("the next load returns other keys (%v)", err)
 	}
 
 	roots := x509.NewCertPool()
