@@ -66,7 +66,7 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c DeliveryClaim) ([]Delivery,
 	err := db.one(ctx, func(tx *Tx) error {
 		found, err := tx.db.QueryContext(tx.ctx, db.claimDeliveries(),
 			db.config.Token(), ms(c.Now.Add(c.Lease)), ms(c.Now), c.PerReceiver, db.texts(c.Skip), c.Limit)
-		rows, err = collect(found, err, deliveryFields)
+		rows, err = collect(found, err, deliveryTable.fields)
 		return err
 	})
 	if err != nil {
@@ -82,17 +82,13 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c DeliveryClaim) ([]Delivery,
 // is returned. Calls that come at the same time are committed together.
 func (db *DB) FinishAttempt(ctx context.Context, d Delivery, a DeliveryAttempt) error {
 	f := finish{
-		delivery: queries.FinishDeliveryParams{
-			MerchantID: d.MerchantID, ID: d.ID, Lease: d.Lease,
-			State: string(d.State), Attempts: int64(d.Attempts), DueAt: ms(d.DueAt), DoneAt: ms(d.DoneAt),
-		},
-		attempt: queries.AddAttemptParams{
-			MerchantID: d.MerchantID, DeliveryID: d.ID, StartedAt: ms(a.StartedAt), Took: int64(a.Took),
-			Status: int64(a.Status), Answer: clean(a.Answer), Error: clean(a.Error), Manual: bit(a.Manual),
-		},
+		MerchantID: d.MerchantID, ID: d.ID, Lease: d.Lease,
+		State: string(d.State), Attempts: int64(d.Attempts), DueAt: ms(d.DueAt), DoneAt: ms(d.DoneAt),
+		StartedAt: ms(a.StartedAt), Took: int64(a.Took),
+		Status: int64(a.Status), Answer: clean(a.Answer), Error: clean(a.Error), Manual: bit(a.Manual),
 	}
 	if d.State == DeliveryDue {
-		f.delivery.ClaimableAt = f.delivery.DueAt
+		f.ClaimableAt = f.DueAt
 	}
 	ours, err := db.finishAttempt(ctx, f)
 	if db.noted(err) == nil {
@@ -106,9 +102,24 @@ func (db *DB) FinishAttempt(ctx context.Context, d Delivery, a DeliveryAttempt) 
 
 // finish is an attempt and what becomes of its delivery.
 type finish struct {
-	delivery queries.FinishDeliveryParams
-	attempt  queries.AddAttemptParams
+	MerchantID  string `db:"merchant_id"`
+	ID          string `db:"id"`
+	Lease       string `db:"lease"`
+	State       string `db:"state"`
+	Attempts    int64  `db:"attempts"`
+	DueAt       int64  `db:"due_at"`
+	DoneAt      int64  `db:"done_at"`
+	ClaimableAt int64  `db:"claimable_at"`
+
+	StartedAt int64  `db:"started_at"`
+	Took      int64  `db:"took"`
+	Status    int64  `db:"status"`
+	Answer    string `db:"answer"`
+	Error     string `db:"error"`
+	Manual    int64  `db:"manual"`
 }
+
+var finishTable = tableOf[finish]()
 
 // NextDelivery returns the earliest time at which a delivery that is not to be
 // skipped becomes claimable, zero if there is none.
@@ -145,9 +156,9 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 	if f.Limit == 0 {
 		f.Limit = 100
 	}
-	text := "SELECT " + deliveryColumns + " FROM delivery" + w.page("created_at DESC, id DESC", f.Limit, 0)
+	text := "SELECT " + deliveryTable.list("") + " FROM delivery" + w.page("created_at DESC, id DESC", f.Limit, 0)
 	rows, err := db.pool().QueryContext(ctx, text, w.args...)
-	return list(toDelivery)(collect(rows, err, deliveryFields))
+	return list(toDelivery)(collect(rows, err, deliveryTable.fields))
 }
 
 // Attempts lists a delivery's attempts, oldest first.
@@ -174,18 +185,6 @@ func (db *DB) Resend(ctx context.Context, merchantID, id string, now time.Time) 
 		return notFound(err)
 	}
 	return ErrExists
-}
-
-// deliveryColumns and deliveryFields are the delivery table's columns and a
-// row's fields, in the same order.
-const deliveryColumns = `delivery.merchant_id, delivery.id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts,
-	manual, created_at, due_at, done_at, lease, delivery.claimable_at`
-
-func deliveryFields(d *queries.Delivery) []any {
-	return []any{
-		&d.MerchantID, &d.ID, &d.PaymentID, &d.RefundID, &d.AppCode, &d.Kind, &d.URL, &d.Receiver, &d.Body, &d.State,
-		&d.Attempts, &d.Manual, &d.CreatedAt, &d.DueAt, &d.DoneAt, &d.Lease, &d.ClaimableAt,
-	}
 }
 
 func toDelivery(d queries.Delivery) Delivery {

@@ -21,9 +21,8 @@ type engine interface {
 	run(ctx context.Context, w work) error
 	// runOne is run for a w of a single statement.
 	runOne(ctx context.Context, w work) error
-	// insertPayment reports false if the id or the order number is taken, or if
-	// the account has an open orphan later than the given one.
-	insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error)
+	// insertPayment reports whether it stored the payment: see insertPaymentText.
+	insertPayment(ctx context.Context, c creation) (bool, error)
 	// finishAttempt reports false if the lease is somebody else's.
 	finishAttempt(ctx context.Context, f finish) (bool, error)
 

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // TryWrite makes a change that leaves nothing behind and returns once it is
@@ -10,11 +12,10 @@ import (
 func (db *DB) TryWrite(ctx context.Context) error {
 	name := "try-" + db.config.Token()
 	return wrap("try to write", db.Tx(ctx, func(tx *Tx) error {
-		if _, err := tx.db.ExecContext(tx.ctx, "INSERT INTO setting (name, value) VALUES ($1, '')", name); err != nil {
+		if err := tx.q.PutSetting(tx.ctx, queries.PutSettingParams{Name: name}); err != nil {
 			return err
 		}
-		_, err := tx.db.ExecContext(tx.ctx, "DELETE FROM setting WHERE name = $1", name)
-		return err
+		return tx.q.DropSetting(tx.ctx, name)
 	}))
 }
 
@@ -38,22 +39,25 @@ type Backlog struct {
 
 // Backlog counts. It reads whole tables: it is for people who ask.
 func (db *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
-	var b Backlog
-	var payment, delivery int64
-	for _, q := range []struct {
-		text string
-		args []any
-		into []any
-	}{
-		{"SELECT count(*), COALESCE(MIN(claimable_at), 0) FROM payment WHERE claimable_at > 0 AND claimable_at <= $1", []any{ms(now)}, []any{&b.Payments, &payment}},
-		{"SELECT count(*), COALESCE(MIN(claimable_at), 0) FROM delivery WHERE claimable_at > 0 AND claimable_at <= $1", []any{ms(now)}, []any{&b.Deliveries, &delivery}},
-		{"SELECT count(*) FROM delivery WHERE state = 'dead'", nil, []any{&b.Dead}},
-		{"SELECT count(*) FROM payment WHERE flagged = 1", nil, []any{&b.Flagged}},
-	} {
-		if err := db.pool().QueryRowContext(ctx, q.text, q.args...).Scan(q.into...); err != nil {
-			return Backlog{}, wrap("count the backlog", err)
-		}
+	payments, err := db.read.PaymentBacklog(ctx, ms(now))
+	if err != nil {
+		return Backlog{}, wrap("count due payments", err)
 	}
-	b.PaymentDue, b.DeliverDue = at(payment), at(delivery)
-	return b, nil
+	deliveries, err := db.read.DeliveryBacklog(ctx, ms(now))
+	if err != nil {
+		return Backlog{}, wrap("count due deliveries", err)
+	}
+	dead, err := db.read.CountDeadDeliveries(ctx)
+	if err != nil {
+		return Backlog{}, wrap("count dead deliveries", err)
+	}
+	flagged, err := db.read.CountFlaggedPayments(ctx)
+	if err != nil {
+		return Backlog{}, wrap("count flagged payments", err)
+	}
+	return Backlog{
+		Payments: int(payments.Waiting), PaymentDue: at(payments.Since),
+		Deliveries: int(deliveries.Waiting), DeliverDue: at(deliveries.Since),
+		Dead: int(dead), Flagged: int(flagged),
+	}, nil
 }

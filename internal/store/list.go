@@ -42,9 +42,9 @@ type Transaction struct {
 func (db *DB) Payments(ctx context.Context, f Filter) ([]pay.Payment, error) {
 	var w where
 	restrict(&w, f, "", "pay_type", f.Statuses)
-	text := "SELECT " + paymentColumns + " FROM payment" + w.page("created_at DESC, id DESC", f.Limit, f.Offset)
+	text := "SELECT " + paymentTable.list("") + " FROM payment" + w.page("created_at DESC, id DESC", f.Limit, f.Offset)
 	rows, err := db.pool().QueryContext(ctx, text, w.args...)
-	return list(toPayment)(collect(rows, err, paymentFields))
+	return list(toPayment)(collect(rows, err, paymentTable.fields))
 }
 
 // Transactions lists payments and refunds together, newest first.

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
-
-	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // ErrReadOnly means: the database was opened by OpenReadOnly, and a change was asked for.
@@ -22,12 +20,10 @@ type look struct {
 	end     func() error
 }
 
-func (l *look) run(context.Context, work) error    { return ErrReadOnly }
-func (l *look) runOne(context.Context, work) error { return ErrReadOnly }
-func (l *look) insertPayment(context.Context, queries.Payment, int64) (bool, error) {
-	return false, ErrReadOnly
-}
-func (l *look) finishAttempt(context.Context, finish) (bool, error) { return false, ErrReadOnly }
+func (l *look) run(context.Context, work) error                       { return ErrReadOnly }
+func (l *look) runOne(context.Context, work) error                    { return ErrReadOnly }
+func (l *look) insertPayment(context.Context, creation) (bool, error) { return false, ErrReadOnly }
+func (l *look) finishAttempt(context.Context, finish) (bool, error)   { return false, ErrReadOnly }
 
 // usable is for what lives on after an error.
 func (l *look) usable() error { return nil }

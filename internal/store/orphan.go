@@ -89,8 +89,8 @@ func (db *DB) Orphans(ctx context.Context, f OrphanFilter) ([]pay.Orphan, error)
 	if f.State != "" {
 		w.and("state = ?", string(f.State))
 	}
-	rows, err := db.pool().QueryContext(ctx, "SELECT "+orphanColumns+" FROM orphan"+w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
-	return list(toOrphan)(collect(rows, err, orphanFields))
+	rows, err := db.pool().QueryContext(ctx, "SELECT "+orphanTable.list("")+" FROM orphan"+w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
+	return list(toOrphan)(collect(rows, err, orphanTable.fields))
 }
 
 // OrphanMessage opens the wallet's message of an orphan: "" if it was dropped.
@@ -179,35 +179,23 @@ func (db *DB) PaymentsOfAnySlot(ctx context.Context, merchantID, begin, end stri
 	var w where
 	w.and("merchant_id = ?", merchantID)
 	w.and(in("id", ids), anys(ids)...)
-	rows, err := db.pool().QueryContext(ctx, "SELECT "+paymentColumns+" FROM payment"+w.page("id", 0, 0), w.args...)
-	return list(toPayment)(collect(rows, err, paymentFields))
+	rows, err := db.pool().QueryContext(ctx, "SELECT "+paymentTable.list("")+" FROM payment"+w.page("id", 0, 0), w.args...)
+	return list(toPayment)(collect(rows, err, paymentTable.fields))
 }
 
 // NewestPayments lists those of a merchant's newest payments, of which it looks
 // at so many, whose ids are above the given one and which have this account and
 // amount, newest first.
 func (db *DB) NewestPayments(ctx context.Context, merchantID, aboveID, accountID string, a pay.Amount, most int) ([]pay.Payment, error) {
-	var w where
-	w.write("SELECT "+paymentColumns+" FROM (SELECT * FROM payment WHERE merchant_id = ? AND id > ? ORDER BY id DESC LIMIT "+strconv.Itoa(most)+") AS newest",
-		merchantID, aboveID)
-	w.write(" WHERE account_id = ? AND amount = ? AND currency = ?", accountID, a.Minor, string(a.Currency))
-	rows, err := db.pool().QueryContext(ctx, w.page("id DESC", 0, 0), w.args...)
-	return list(toPayment)(collect(rows, err, paymentFields))
+	return list(toPayment)(db.read.NewestPayments(ctx, queries.NewestPaymentsParams{
+		MerchantID: merchantID, Above: aboveID, Most: int64(most),
+		AccountID: accountID, Amount: a.Minor, Currency: string(a.Currency),
+	}))
 }
 
 // orphanRow names an orphan's row to the sealer.
 func orphanRow(o queries.Orphan) string {
 	return o.MerchantID + "/" + o.AccountID + "/" + strconv.Quote(o.TradeNo) + "/" + strconv.Quote(o.RefundID)
-}
-
-const orphanColumns = `merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at,
-	state, payment_id, settled_at, settled_by, note, message`
-
-func orphanFields(o *queries.Orphan) []any {
-	return []any{
-		&o.MerchantID, &o.AccountID, &o.TradeNo, &o.RefundID, &o.Number, &o.Seq, &o.Amount, &o.Currency, &o.BuyerID,
-		&o.WalletAt, &o.NoticedAt, &o.DueAt, &o.State, &o.PaymentID, &o.SettledAt, &o.SettledBy, &o.Note, &o.Message,
-	}
 }
 
 func fromOrphan(o pay.Orphan) queries.Orphan {

@@ -26,7 +26,7 @@ func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Paym
 // with all open orphans of its account whose Seq is at most orphansSeen.
 func (db *DB) CreatePaymentKnowing(ctx context.Context, p pay.Payment, orphansSeen int64) (stored pay.Payment, isNew bool, err error) {
 	row := fromPayment(p)
-	created, err := db.insertPayment(ctx, row, orphansSeen)
+	created, err := db.insertPayment(ctx, creation{row, orphansSeen})
 	if err != nil {
 		return pay.Payment{}, false, wrap("create payment "+p.ID, db.noted(err))
 	}

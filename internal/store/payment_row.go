@@ -1,26 +1,41 @@
 package store
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// paymentColumns and paymentFields are the payment table's columns and a row's
-// fields, in the same order.
-const paymentColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time,
-	device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged,
-	created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at,
-	close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events`
+// creation is a payment to be stored, and the Seq of the last orphan of its
+// account that it was compared with.
+type creation struct {
+	queries.Payment
+	OrphansSeen int64 `db:"orphans_seen"`
+}
 
-func paymentFields(p *queries.Payment) []any {
-	return []any{
-		&p.MerchantID, &p.ID, &p.AppCode, &p.StoreID, &p.OrderNo, &p.Fingerprint, &p.PayType, &p.AccountID,
-		&p.Amount, &p.Currency, &p.Goods, &p.ClientTime, &p.DeviceID, &p.ReturnURL, &p.NotifyURL, &p.OpenID, &p.NoCredit,
-		&p.Status, &p.Checkout, &p.TradeNo, &p.BuyerID, &p.Failure, &p.Late, &p.Flagged,
-		&p.CreatedAt, &p.ExpiresAt, &p.OpenedAt, &p.PaidAt, &p.ClosedAt, &p.AskedAt, &p.DueAt, &p.Inquiries,
-		&p.Reserved, &p.Refunded, &p.Lease, &p.ClaimableAt, &p.CloseID, &p.CloseAskedAt, &p.WalletNumber, &p.ConfirmedAt,
-		&p.CheckoutEndsAt, &p.WalletID, &p.Events,
+var creationTable = tableOf[creation]()
+
+// insertPaymentText stores creations from a source of rows, or one from the
+// statement's arguments if source is "". It leaves out a creation whose id or
+// order number is taken, and one whose account has an open orphan that it was not
+// compared with.
+func insertPaymentText(source, from string) string {
+	p := creationTable.named(source)
+	values := make([]string, len(paymentTable.columns))
+	for i, column := range paymentTable.columns {
+		values[i] = p(column)
 	}
+	return fmt.Sprintf(`INSERT INTO payment (%s) SELECT %s %s
+		WHERE NOT EXISTS (SELECT 1 FROM refund r
+			WHERE r.merchant_id = %s AND r.app_code = %s AND r.store_id = %s AND r.order_no = %s)
+		AND NOT EXISTS (SELECT 1 FROM orphan o
+			WHERE o.merchant_id = %s AND o.account_id = %s AND o.state = 'open' AND o.seq > %s)
+		ON CONFLICT DO NOTHING`,
+		paymentTable.list(""), strings.Join(values, ", "), from,
+		p("merchant_id"), p("app_code"), p("store_id"), p("order_no"),
+		p("merchant_id"), p("account_id"), p("orphans_seen"))
 }
 
 func fromPayment(p pay.Payment) queries.Payment {

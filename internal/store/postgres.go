@@ -24,10 +24,10 @@ const overtakeAfter = time.Second
 // else is a transaction of its caller's.
 type postgresEngine struct {
 	postgresDialect
-	db       *sql.DB
-	payments *group[*insertion]
-	finishes *group[*finishing]
-	deadline time.Duration // of Config
+	db        *sql.DB
+	creations *group[*insertion]
+	finishes  *group[*finishing]
+	deadline  time.Duration // of Config
 }
 
 func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
@@ -44,8 +44,8 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	e := &postgresEngine{db: db, deadline: c.Deadline}
-	e.payments = newGroup(overtakeAfter, func(batch []*insertion) { together(e, batch, insertPayments) })
-	e.finishes = newGroup(overtakeAfter, func(batch []*finishing) { together(e, batch, finishAttempts) })
+	e.creations = newGroup(overtakeAfter, func(batch []*insertion) { commitGroup(e, batch, insertPayments) })
+	e.finishes = newGroup(overtakeAfter, func(batch []*finishing) { commitGroup(e, batch, finishAttempts) })
 	return e, nil
 }
 
@@ -56,7 +56,7 @@ func (e *postgresEngine) pool() *sql.DB        { return e.db }
 func (e *postgresEngine) usable() error { return nil }
 
 func (e *postgresEngine) close() error {
-	e.payments.close()
+	e.creations.close()
 	e.finishes.close()
 	return e.db.Close()
 }

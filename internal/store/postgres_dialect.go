@@ -41,7 +41,7 @@ func (postgresDialect) claimDeliveries() string {
 		ORDER BY d.claimable_at LIMIT $6)
 	UPDATE delivery SET lease = $1, claimable_at = $2
 	FROM due WHERE delivery.merchant_id = due.merchant_id AND delivery.id = due.id
-	RETURNING ` + deliveryColumns
+	RETURNING ` + deliveryTable.list("delivery.")
 }
 
 func (postgresDialect) nextDelivery() string {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -161,10 +160,10 @@ func (e *sqliteEngine) run(ctx context.Context, w work) error { return e.do(ctx,
 
 func (e *sqliteEngine) runOne(ctx context.Context, w work) error { return e.do(ctx, true, w) }
 
-func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment, orphansSeen int64) (bool, error) {
+func (e *sqliteEngine) insertPayment(ctx context.Context, c creation) (bool, error) {
 	var n int64
 	err := e.runOne(ctx, func(ctx context.Context, db queries.DBTX) error {
-		done, err := db.ExecContext(ctx, insertPaymentText, append(paymentFields(&p), orphansSeen)...)
+		done, err := db.ExecContext(ctx, insertOneText, creationTable.fields(&c)...)
 		if err == nil {
 			n, err = done.RowsAffected()
 		}
@@ -173,25 +172,23 @@ func (e *sqliteEngine) insertPayment(ctx context.Context, p queries.Payment, orp
 	return n > 0, err
 }
 
-// insertPaymentText takes a payment's fields and the last orphan seen.
-var insertPaymentText = func() string {
-	var values where
-	columns := len(paymentFields(&queries.Payment{}))
-	values.write("?"+strings.Repeat(", ?", columns-1), make([]any, columns)...)
-	return fmt.Sprintf(`INSERT INTO payment (%s) SELECT %s
-	WHERE NOT EXISTS (SELECT 1 FROM refund r WHERE r.merchant_id = $1 AND r.app_code = $3 AND r.store_id = $4 AND r.order_no = $5)
-	AND NOT EXISTS (SELECT 1 FROM orphan o WHERE o.merchant_id = $1 AND o.account_id = $8 AND o.state = 'open' AND o.seq > $%d)
-	ON CONFLICT DO NOTHING`, paymentColumns, values.text.String(), columns+1)
-}()
+var insertOneText = insertPaymentText("", "")
 
 func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error) {
 	var n int64
 	err := e.run(ctx, func(ctx context.Context, db queries.DBTX) (err error) {
 		q := queries.New(db)
-		if n, err = q.FinishDelivery(ctx, f.delivery); err != nil {
+		n, err = q.FinishDelivery(ctx, queries.FinishDeliveryParams{
+			MerchantID: f.MerchantID, ID: f.ID, Lease: f.Lease,
+			State: f.State, Attempts: f.Attempts, DueAt: f.DueAt, DoneAt: f.DoneAt, ClaimableAt: f.ClaimableAt,
+		})
+		if err != nil {
 			return err
 		}
-		return q.AddAttempt(ctx, f.attempt)
+		return q.AddAttempt(ctx, queries.AddAttemptParams{
+			MerchantID: f.MerchantID, DeliveryID: f.ID, StartedAt: f.StartedAt, Took: f.Took,
+			Status: f.Status, Answer: f.Answer, Error: f.Error, Manual: f.Manual,
+		})
 	})
 	return n > 0, err
 }

@@ -200,11 +200,9 @@ func inspect(ctx context.Context, path string, key pay.Secret) (_ Snapshot, err 
 	} else if !proved {
 		return Snapshot{}, errors.New("it has no proof of a master key")
 	}
-	var newest int64
-	err = db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM payment), MAX(
-		(SELECT COALESCE(MAX(created_at), 0) FROM payment), (SELECT COALESCE(MAX(at), 0) FROM movement),
-		(SELECT COALESCE(MAX(at), 0) FROM event), (SELECT COALESCE(MAX(created_at), 0) FROM delivery))`).Scan(&s.Payments, &newest)
-	s.Newest = at(newest)
+	extent, err := queries.New(db).Extent(ctx)
+	s.Payments = extent.Payments
+	s.Newest = at(max(extent.PaymentAt, extent.MovementAt, extent.EventAt, extent.DeliveryAt))
 	return s, err
 }
 

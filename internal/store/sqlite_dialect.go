@@ -35,7 +35,7 @@ func (sqliteDialect) claimDeliveries() string {
 		WHERE r.receiver NOT IN (SELECT value FROM json_each($5))
 		ORDER BY d.claimable_at LIMIT $6)
 	AND +claimable_at <= $3
-	RETURNING ` + deliveryColumns
+	RETURNING ` + deliveryTable.list("delivery.")
 }
 
 func (sqliteDialect) nextDelivery() string {

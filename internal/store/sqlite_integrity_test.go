@@ -23,11 +23,11 @@ func orders(t testing.TB, db *DB, from, to int) {
 			for i := first; i < min(first+200, to); i++ {
 				// Ids are drawn at random, so that they come all over the indexes.
 				id := fmt.Sprintf("%026d", uint64(i+1)*0x9E3779B97F4A7C15)
-				row := fromPayment(pay.Payment{
+				row := creation{Payment: fromPayment(pay.Payment{
 					Scope: pay.Scope{MerchantID: "m", AppCode: "A"}, ID: id, OrderNo: "order-" + id, Goods: "Tea", PayType: pay.AlipayHK,
 					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, Status: pay.Created, CreatedAt: now, ExpiresAt: now, DueAt: now,
-				})
-				if _, err := tx.db.ExecContext(tx.ctx, insertPaymentText, append(paymentFields(&row), 0)...); err != nil {
+				})}
+				if _, err := tx.db.ExecContext(tx.ctx, insertOneText, creationTable.fields(&row)...); err != nil {
 					return err
 				}
 				if err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: id, ID: "1", At: now, Kind: "created"}); err != nil {
@@ -184,10 +184,10 @@ func BenchmarkCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	orders(b, db, 0, 1)
-	more := strings.NewReplacer(" id,", " printf('%026d', n),", " order_no,", " printf('order-%d', n),").Replace(paymentColumns)
+	more := strings.NewReplacer(" id,", " printf('%026d', n),", " order_no,", " printf('order-%d', n),").Replace(" " + paymentTable.list(""))
 	err = db.Tx(b.Context(), func(tx *Tx) error {
 		_, err := tx.db.ExecContext(tx.ctx, `WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < $1)
-			INSERT INTO payment (`+paymentColumns+`) SELECT `+more+` FROM number, (SELECT * FROM payment)`, *orderCount-1)
+			INSERT INTO payment (`+paymentTable.list("")+`) SELECT `+more+` FROM number, (SELECT * FROM payment)`, *orderCount-1)
 		return err
 	})
 	if err != nil {

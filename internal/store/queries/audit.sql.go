@@ -15,9 +15,9 @@ AND EXISTS (SELECT 1 FROM delivery_attempt a WHERE a.merchant_id = d.merchant_id
 `
 
 type AcknowledgedFromToParams struct {
-	MerchantID string
-	Low        string
-	High       string
+	MerchantID string `db:"merchant_id"`
+	Low        string `db:"low"`
+	High       string `db:"high"`
 }
 
 func (q *Queries) AcknowledgedFromTo(ctx context.Context, arg AcknowledgedFromToParams) ([]string, error) {
@@ -48,9 +48,9 @@ SELECT merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, bo
 `
 
 type DeliveriesFromToParams struct {
-	MerchantID string
-	Low        string
-	High       string
+	MerchantID string `db:"merchant_id"`
+	Low        string `db:"low"`
+	High       string `db:"high"`
 }
 
 func (q *Queries) DeliveriesFromTo(ctx context.Context, arg DeliveriesFromToParams) ([]Delivery, error) {
@@ -99,9 +99,9 @@ SELECT merchant_id, payment_id, id, seq, at, kind, actor, detail FROM event WHER
 `
 
 type EventsFromToParams struct {
-	MerchantID string
-	Low        string
-	High       string
+	MerchantID string `db:"merchant_id"`
+	Low        string `db:"low"`
+	High       string `db:"high"`
 }
 
 func (q *Queries) EventsFromTo(ctx context.Context, arg EventsFromToParams) ([]Event, error) {
@@ -136,14 +136,44 @@ func (q *Queries) EventsFromTo(ctx context.Context, arg EventsFromToParams) ([]E
 	return items, nil
 }
 
+const extent = `-- name: Extent :one
+SELECT CAST((SELECT COUNT(*) FROM payment) AS BIGINT) AS payments,
+    CAST((SELECT COALESCE(MAX(p.created_at), 0) FROM payment p) AS BIGINT) AS payment_at,
+    CAST((SELECT COALESCE(MAX(m.at), 0) FROM movement m) AS BIGINT) AS movement_at,
+    CAST((SELECT COALESCE(MAX(e.at), 0) FROM event e) AS BIGINT) AS event_at,
+    CAST((SELECT COALESCE(MAX(d.created_at), 0) FROM delivery d) AS BIGINT) AS delivery_at
+`
+
+type ExtentRow struct {
+	Payments   int64 `db:"payments"`
+	PaymentAt  int64 `db:"payment_at"`
+	MovementAt int64 `db:"movement_at"`
+	EventAt    int64 `db:"event_at"`
+	DeliveryAt int64 `db:"delivery_at"`
+}
+
+// How many payments there are, and how new the newest rows of each kind are.
+func (q *Queries) Extent(ctx context.Context) (ExtentRow, error) {
+	row := q.db.QueryRowContext(ctx, extent)
+	var i ExtentRow
+	err := row.Scan(
+		&i.Payments,
+		&i.PaymentAt,
+		&i.MovementAt,
+		&i.EventAt,
+		&i.DeliveryAt,
+	)
+	return i, err
+}
+
 const movementsFromTo = `-- name: MovementsFromTo :many
 SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY at, id
 `
 
 type MovementsFromToParams struct {
-	MerchantID string
-	Low        string
-	High       string
+	MerchantID string `db:"merchant_id"`
+	Low        string `db:"low"`
+	High       string `db:"high"`
 }
 
 func (q *Queries) MovementsFromTo(ctx context.Context, arg MovementsFromToParams) ([]Movement, error) {
@@ -217,9 +247,9 @@ ORDER BY found.id LIMIT CAST($3 AS BIGINT)
 `
 
 type PageOfPaymentsParams struct {
-	MerchantID string
-	After      string
-	Most       int64
+	MerchantID string `db:"merchant_id"`
+	After      string `db:"after"`
+	Most       int64  `db:"most"`
 }
 
 func (q *Queries) PageOfPayments(ctx context.Context, arg PageOfPaymentsParams) ([]string, error) {
@@ -250,9 +280,9 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, acc
 `
 
 type PaymentsFromToParams struct {
-	MerchantID string
-	Low        string
-	High       string
+	MerchantID string `db:"merchant_id"`
+	Low        string `db:"low"`
+	High       string `db:"high"`
 }
 
 func (q *Queries) PaymentsFromTo(ctx context.Context, arg PaymentsFromToParams) ([]Payment, error) {
@@ -327,9 +357,9 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, a
 `
 
 type RefundsFromToParams struct {
-	MerchantID string
-	Low        string
-	High       string
+	MerchantID string `db:"merchant_id"`
+	Low        string `db:"low"`
+	High       string `db:"high"`
 }
 
 func (q *Queries) RefundsFromTo(ctx context.Context, arg RefundsFromToParams) ([]Refund, error) {
@@ -385,8 +415,8 @@ ORDER BY m.trade_no, m.payment_id
 `
 
 type RepeatedTradesRow struct {
-	PaymentID string
-	TradeNo   string
+	PaymentID string `db:"payment_id"`
+	TradeNo   string `db:"trade_no"`
 }
 
 func (q *Queries) RepeatedTrades(ctx context.Context, merchantID string) ([]RepeatedTradesRow, error) {

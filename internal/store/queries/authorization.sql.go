@@ -26,15 +26,15 @@ ON CONFLICT (merchant_id, app_code, nonce) DO NOTHING
 `
 
 type OpenAuthorizationParams struct {
-	MerchantID string
-	ID         string
-	AppCode    string
-	Nonce      string
-	AccountID  string
-	ReturnURL  string
-	State      string
-	CreatedAt  int64
-	ExpiresAt  int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	AppCode    string `db:"app_code"`
+	Nonce      string `db:"nonce"`
+	AccountID  string `db:"account_id"`
+	ReturnURL  string `db:"return_url"`
+	State      string `db:"state"`
+	CreatedAt  int64  `db:"created_at"`
+	ExpiresAt  int64  `db:"expires_at"`
 }
 
 // Opened authorisation links.
@@ -63,19 +63,19 @@ RETURNING app_code, nonce, account_id, return_url, state, created_at, expires_at
 `
 
 type UseAuthorizationParams struct {
-	Now        int64
-	MerchantID string
-	ID         string
+	Now        int64  `db:"now"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 type UseAuthorizationRow struct {
-	AppCode   string
-	Nonce     string
-	AccountID string
-	ReturnURL string
-	State     string
-	CreatedAt int64
-	ExpiresAt int64
+	AppCode   string `db:"app_code"`
+	Nonce     string `db:"nonce"`
+	AccountID string `db:"account_id"`
+	ReturnURL string `db:"return_url"`
+	State     string `db:"state"`
+	CreatedAt int64  `db:"created_at"`
+	ExpiresAt int64  `db:"expires_at"`
 }
 
 func (q *Queries) UseAuthorization(ctx context.Context, arg UseAuthorizationParams) (UseAuthorizationRow, error) {

@@ -17,14 +17,14 @@ VALUES ($1, $2, COALESCE((
 `
 
 type AddAttemptParams struct {
-	MerchantID string
-	DeliveryID string
-	StartedAt  int64
-	Took       int64
-	Status     int64
-	Answer     string
-	Error      string
-	Manual     int64
+	MerchantID string `db:"merchant_id"`
+	DeliveryID string `db:"delivery_id"`
+	StartedAt  int64  `db:"started_at"`
+	Took       int64  `db:"took"`
+	Status     int64  `db:"status"`
+	Answer     string `db:"answer"`
+	Error      string `db:"error"`
+	Manual     int64  `db:"manual"`
 }
 
 func (q *Queries) AddAttempt(ctx context.Context, arg AddAttemptParams) error {
@@ -50,16 +50,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', 0, 0,
 `
 
 type AddDeliveryParams struct {
-	MerchantID string
-	ID         string
-	PaymentID  string
-	RefundID   string
-	AppCode    string
-	Kind       string
-	URL        string
-	Receiver   string
-	Body       []byte
-	CreatedAt  int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	PaymentID  string `db:"payment_id"`
+	RefundID   string `db:"refund_id"`
+	AppCode    string `db:"app_code"`
+	Kind       string `db:"kind"`
+	URL        string `db:"url"`
+	Receiver   string `db:"receiver"`
+	Body       []byte `db:"body"`
+	CreatedAt  int64  `db:"created_at"`
 }
 
 // Notifications to merchants and the attempts to send them.
@@ -84,8 +84,8 @@ SELECT merchant_id, delivery_id, number, started_at, took, status, answer, error
 `
 
 type AttemptsParams struct {
-	MerchantID string
-	DeliveryID string
+	MerchantID string `db:"merchant_id"`
+	DeliveryID string `db:"delivery_id"`
 }
 
 func (q *Queries) Attempts(ctx context.Context, arg AttemptsParams) ([]DeliveryAttempt, error) {
@@ -121,13 +121,41 @@ func (q *Queries) Attempts(ctx context.Context, arg AttemptsParams) ([]DeliveryA
 	return items, nil
 }
 
+const countDeadDeliveries = `-- name: CountDeadDeliveries :one
+SELECT COUNT(*) FROM delivery WHERE state = 'dead'
+`
+
+func (q *Queries) CountDeadDeliveries(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countDeadDeliveries)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const deliveryBacklog = `-- name: DeliveryBacklog :one
+SELECT COUNT(*) AS waiting, CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) AS since
+FROM delivery WHERE claimable_at > 0 AND claimable_at <= $1
+`
+
+type DeliveryBacklogRow struct {
+	Waiting int64 `db:"waiting"`
+	Since   int64 `db:"since"`
+}
+
+func (q *Queries) DeliveryBacklog(ctx context.Context, now int64) (DeliveryBacklogRow, error) {
+	row := q.db.QueryRowContext(ctx, deliveryBacklog, now)
+	var i DeliveryBacklogRow
+	err := row.Scan(&i.Waiting, &i.Since)
+	return i, err
+}
+
 const deliveryState = `-- name: DeliveryState :one
 SELECT state FROM delivery WHERE merchant_id = $1 AND id = $2
 `
 
 type DeliveryStateParams struct {
-	MerchantID string
-	ID         string
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) DeliveryState(ctx context.Context, arg DeliveryStateParams) (string, error) {
@@ -144,14 +172,14 @@ WHERE merchant_id = $6 AND id = $7 AND lease = $8 AND lease <> ''
 `
 
 type FinishDeliveryParams struct {
-	State       string
-	Attempts    int64
-	DueAt       int64
-	DoneAt      int64
-	ClaimableAt int64
-	MerchantID  string
-	ID          string
-	Lease       string
+	State       string `db:"state"`
+	Attempts    int64  `db:"attempts"`
+	DueAt       int64  `db:"due_at"`
+	DoneAt      int64  `db:"done_at"`
+	ClaimableAt int64  `db:"claimable_at"`
+	MerchantID  string `db:"merchant_id"`
+	ID          string `db:"id"`
+	Lease       string `db:"lease"`
 }
 
 func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) (int64, error) {
@@ -177,9 +205,9 @@ WHERE merchant_id = $2 AND id = $3 AND state <> 'due'
 `
 
 type ResendParams struct {
-	Now        int64
-	MerchantID string
-	ID         string
+	Now        int64  `db:"now"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) Resend(ctx context.Context, arg ResendParams) (int64, error) {

@@ -17,13 +17,13 @@ VALUES ($1, $2, $3, COALESCE((
 `
 
 type AddEventParams struct {
-	MerchantID string
-	PaymentID  string
-	ID         string
-	At         int64
-	Kind       string
-	Actor      string
-	Detail     string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
+	ID         string `db:"id"`
+	At         int64  `db:"at"`
+	Kind       string `db:"kind"`
+	Actor      string `db:"actor"`
+	Detail     string `db:"detail"`
 }
 
 // What happened to payments: rows are only added.
@@ -45,9 +45,9 @@ SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind =
 `
 
 type CountEventsParams struct {
-	MerchantID string
-	PaymentID  string
-	Kind       string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
+	Kind       string `db:"kind"`
 }
 
 func (q *Queries) CountEvents(ctx context.Context, arg CountEventsParams) (int64, error) {
@@ -62,10 +62,10 @@ SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind =
 `
 
 type CountEventsSayingParams struct {
-	MerchantID string
-	PaymentID  string
-	Kind       string
-	Detail     string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
+	Kind       string `db:"kind"`
+	Detail     string `db:"detail"`
 }
 
 func (q *Queries) CountEventsSaying(ctx context.Context, arg CountEventsSayingParams) (int64, error) {
@@ -85,8 +85,8 @@ SELECT merchant_id, payment_id, id, seq, at, kind, actor, detail FROM event WHER
 `
 
 type EventsParams struct {
-	MerchantID string
-	PaymentID  string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
 }
 
 func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]Event, error) {

@@ -17,18 +17,18 @@ ON CONFLICT (app_code) DO NOTHING
 `
 
 type CreateCredentialParams struct {
-	AppCode     string
-	MerchantID  string
-	ClientKey   string
-	NotifyURL   string
-	ReturnHosts string
-	PerSecond   int64
-	PerMinute   int64
-	HasStores   int64
-	Disabled    int64
-	CreatedAt   int64
-	MaxAge      int64
-	Sha256Only  int64
+	AppCode     string `db:"app_code"`
+	MerchantID  string `db:"merchant_id"`
+	ClientKey   string `db:"client_key"`
+	NotifyURL   string `db:"notify_url"`
+	ReturnHosts string `db:"return_hosts"`
+	PerSecond   int64  `db:"per_second"`
+	PerMinute   int64  `db:"per_minute"`
+	HasStores   int64  `db:"has_stores"`
+	Disabled    int64  `db:"disabled"`
+	CreatedAt   int64  `db:"created_at"`
+	MaxAge      int64  `db:"max_age"`
+	Sha256Only  int64  `db:"sha256_only"`
 }
 
 func (q *Queries) CreateCredential(ctx context.Context, arg CreateCredentialParams) (int64, error) {
@@ -59,13 +59,13 @@ ON CONFLICT (id) DO NOTHING
 `
 
 type CreateMerchantParams struct {
-	ID          string
-	Name        string
-	MCC         string
-	Disabled    int64
-	CreatedAt   int64
-	KeepLinks   int64
-	StopRefunds int64
+	ID          string `db:"id"`
+	Name        string `db:"name"`
+	MCC         string `db:"mcc"`
+	Disabled    int64  `db:"disabled"`
+	CreatedAt   int64  `db:"created_at"`
+	KeepLinks   int64  `db:"keep_links"`
+	StopRefunds int64  `db:"stop_refunds"`
 }
 
 // Merchants, their stores, credentials and wallet accounts.
@@ -92,15 +92,15 @@ ON CONFLICT (merchant_id, app_code, id) DO NOTHING
 `
 
 type CreateStoreParams struct {
-	MerchantID  string
-	AppCode     string
-	ID          string
-	Name        string
-	MCC         string
-	Disabled    int64
-	CreatedAt   int64
-	KeepLinks   int64
-	StopRefunds int64
+	MerchantID  string `db:"merchant_id"`
+	AppCode     string `db:"app_code"`
+	ID          string `db:"id"`
+	Name        string `db:"name"`
+	MCC         string `db:"mcc"`
+	Disabled    int64  `db:"disabled"`
+	CreatedAt   int64  `db:"created_at"`
+	KeepLinks   int64  `db:"keep_links"`
+	StopRefunds int64  `db:"stop_refunds"`
 }
 
 func (q *Queries) CreateStore(ctx context.Context, arg CreateStoreParams) (int64, error) {
@@ -131,8 +131,8 @@ FROM (SELECT 1 AS one) AS always LEFT JOIN credential AS c ON c.app_code = $2
 `
 
 type CredentialOrDecoyParams struct {
-	Decoy   string
-	AppCode string
+	Decoy   string `db:"decoy"`
+	AppCode string `db:"app_code"`
 }
 
 // Always a row, so that an unknown app code costs what a known one costs.
@@ -259,16 +259,16 @@ ON CONFLICT (merchant_id, id) DO UPDATE SET
 `
 
 type PutWalletAccountParams struct {
-	MerchantID string
-	ID         string
-	Wallet     string
-	PayTypes   string
-	Currencies string
-	Settings   string
-	Secrets    string
-	Disabled   int64
-	CreatedAt  int64
-	UpdatedAt  int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Wallet     string `db:"wallet"`
+	PayTypes   string `db:"pay_types"`
+	Currencies string `db:"currencies"`
+	Settings   string `db:"settings"`
+	Secrets    string `db:"secrets"`
+	Disabled   int64  `db:"disabled"`
+	CreatedAt  int64  `db:"created_at"`
+	UpdatedAt  int64  `db:"updated_at"`
 }
 
 func (q *Queries) PutWalletAccount(ctx context.Context, arg PutWalletAccountParams) error {
@@ -292,8 +292,8 @@ UPDATE credential SET client_key = $1 WHERE app_code = $2
 `
 
 type SetClientKeyParams struct {
-	ClientKey string
-	AppCode   string
+	ClientKey string `db:"client_key"`
+	AppCode   string `db:"app_code"`
 }
 
 func (q *Queries) SetClientKey(ctx context.Context, arg SetClientKeyParams) (int64, error) {
@@ -309,8 +309,8 @@ UPDATE credential SET disabled = $1 WHERE app_code = $2
 `
 
 type SetCredentialDisabledParams struct {
-	Disabled int64
-	AppCode  string
+	Disabled int64  `db:"disabled"`
+	AppCode  string `db:"app_code"`
 }
 
 func (q *Queries) SetCredentialDisabled(ctx context.Context, arg SetCredentialDisabledParams) (int64, error) {
@@ -326,8 +326,8 @@ UPDATE credential SET max_age = $1 WHERE app_code = $2
 `
 
 type SetMaxAgeParams struct {
-	MaxAge  int64
-	AppCode string
+	MaxAge  int64  `db:"max_age"`
+	AppCode string `db:"app_code"`
 }
 
 func (q *Queries) SetMaxAge(ctx context.Context, arg SetMaxAgeParams) (int64, error) {
@@ -343,10 +343,10 @@ UPDATE merchant SET disabled = $1, keep_links = $2, stop_refunds = $3 WHERE id =
 `
 
 type SetMerchantDisabledParams struct {
-	Disabled    int64
-	KeepLinks   int64
-	StopRefunds int64
-	ID          string
+	Disabled    int64  `db:"disabled"`
+	KeepLinks   int64  `db:"keep_links"`
+	StopRefunds int64  `db:"stop_refunds"`
+	ID          string `db:"id"`
 }
 
 func (q *Queries) SetMerchantDisabled(ctx context.Context, arg SetMerchantDisabledParams) (int64, error) {
@@ -367,8 +367,8 @@ UPDATE credential SET return_hosts = $1 WHERE app_code = $2
 `
 
 type SetReturnHostsParams struct {
-	ReturnHosts string
-	AppCode     string
+	ReturnHosts string `db:"return_hosts"`
+	AppCode     string `db:"app_code"`
 }
 
 func (q *Queries) SetReturnHosts(ctx context.Context, arg SetReturnHostsParams) (int64, error) {
@@ -384,8 +384,8 @@ UPDATE credential SET sha256_only = $1 WHERE app_code = $2
 `
 
 type SetSHA256OnlyParams struct {
-	Sha256Only int64
-	AppCode    string
+	Sha256Only int64  `db:"sha256_only"`
+	AppCode    string `db:"app_code"`
 }
 
 func (q *Queries) SetSHA256Only(ctx context.Context, arg SetSHA256OnlyParams) (int64, error) {
@@ -402,12 +402,12 @@ WHERE merchant_id = $4 AND app_code = $5 AND id = $6
 `
 
 type SetStoreDisabledParams struct {
-	Disabled    int64
-	KeepLinks   int64
-	StopRefunds int64
-	MerchantID  string
-	AppCode     string
-	ID          string
+	Disabled    int64  `db:"disabled"`
+	KeepLinks   int64  `db:"keep_links"`
+	StopRefunds int64  `db:"stop_refunds"`
+	MerchantID  string `db:"merchant_id"`
+	AppCode     string `db:"app_code"`
+	ID          string `db:"id"`
 }
 
 func (q *Queries) SetStoreDisabled(ctx context.Context, arg SetStoreDisabledParams) (int64, error) {
@@ -430,9 +430,9 @@ UPDATE wallet_account SET disabled = $1 WHERE merchant_id = $2 AND id = $3
 `
 
 type SetWalletAccountDisabledParams struct {
-	Disabled   int64
-	MerchantID string
-	ID         string
+	Disabled   int64  `db:"disabled"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) SetWalletAccountDisabled(ctx context.Context, arg SetWalletAccountDisabledParams) (int64, error) {
@@ -448,9 +448,9 @@ SELECT merchant_id, app_code, id, name, mcc, disabled, created_at, keep_links, s
 `
 
 type StoreParams struct {
-	MerchantID string
-	AppCode    string
-	ID         string
+	MerchantID string `db:"merchant_id"`
+	AppCode    string `db:"app_code"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) Store(ctx context.Context, arg StoreParams) (Store, error) {

@@ -5,230 +5,230 @@
 package queries
 
 type BuyerAuthorization struct {
-	MerchantID string
-	ID         string
-	AppCode    string
-	Nonce      string
-	AccountID  string
-	ReturnURL  string
-	State      string
-	CreatedAt  int64
-	ExpiresAt  int64
-	UsedAt     int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	AppCode    string `db:"app_code"`
+	Nonce      string `db:"nonce"`
+	AccountID  string `db:"account_id"`
+	ReturnURL  string `db:"return_url"`
+	State      string `db:"state"`
+	CreatedAt  int64  `db:"created_at"`
+	ExpiresAt  int64  `db:"expires_at"`
+	UsedAt     int64  `db:"used_at"`
 }
 
 type Credential struct {
-	AppCode     string
-	MerchantID  string
-	ClientKey   string
-	NotifyURL   string
-	ReturnHosts string
-	PerSecond   int64
-	PerMinute   int64
-	HasStores   int64
-	Disabled    int64
-	CreatedAt   int64
-	MaxAge      int64
-	Sha256Only  int64
+	AppCode     string `db:"app_code"`
+	MerchantID  string `db:"merchant_id"`
+	ClientKey   string `db:"client_key"`
+	NotifyURL   string `db:"notify_url"`
+	ReturnHosts string `db:"return_hosts"`
+	PerSecond   int64  `db:"per_second"`
+	PerMinute   int64  `db:"per_minute"`
+	HasStores   int64  `db:"has_stores"`
+	Disabled    int64  `db:"disabled"`
+	CreatedAt   int64  `db:"created_at"`
+	MaxAge      int64  `db:"max_age"`
+	Sha256Only  int64  `db:"sha256_only"`
 }
 
 type Delivery struct {
-	MerchantID  string
-	ID          string
-	PaymentID   string
-	RefundID    string
-	AppCode     string
-	Kind        string
-	URL         string
-	Receiver    string
-	Body        []byte
-	State       string
-	Attempts    int64
-	Manual      int64
-	CreatedAt   int64
-	DueAt       int64
-	DoneAt      int64
-	Lease       string
-	ClaimableAt int64
+	MerchantID  string `db:"merchant_id"`
+	ID          string `db:"id"`
+	PaymentID   string `db:"payment_id"`
+	RefundID    string `db:"refund_id"`
+	AppCode     string `db:"app_code"`
+	Kind        string `db:"kind"`
+	URL         string `db:"url"`
+	Receiver    string `db:"receiver"`
+	Body        []byte `db:"body"`
+	State       string `db:"state"`
+	Attempts    int64  `db:"attempts"`
+	Manual      int64  `db:"manual"`
+	CreatedAt   int64  `db:"created_at"`
+	DueAt       int64  `db:"due_at"`
+	DoneAt      int64  `db:"done_at"`
+	Lease       string `db:"lease"`
+	ClaimableAt int64  `db:"claimable_at"`
 }
 
 type DeliveryAttempt struct {
-	MerchantID string
-	DeliveryID string
-	Number     int64
-	StartedAt  int64
-	Took       int64
-	Status     int64
-	Answer     string
-	Error      string
-	Manual     int64
+	MerchantID string `db:"merchant_id"`
+	DeliveryID string `db:"delivery_id"`
+	Number     int64  `db:"number"`
+	StartedAt  int64  `db:"started_at"`
+	Took       int64  `db:"took"`
+	Status     int64  `db:"status"`
+	Answer     string `db:"answer"`
+	Error      string `db:"error"`
+	Manual     int64  `db:"manual"`
 }
 
 type Event struct {
-	MerchantID string
-	PaymentID  string
-	ID         string
-	Seq        int64
-	At         int64
-	Kind       string
-	Actor      string
-	Detail     string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
+	ID         string `db:"id"`
+	Seq        int64  `db:"seq"`
+	At         int64  `db:"at"`
+	Kind       string `db:"kind"`
+	Actor      string `db:"actor"`
+	Detail     string `db:"detail"`
 }
 
 type Merchant struct {
-	ID          string
-	Name        string
-	MCC         string
-	Disabled    int64
-	CreatedAt   int64
-	KeepLinks   int64
-	StopRefunds int64
+	ID          string `db:"id"`
+	Name        string `db:"name"`
+	MCC         string `db:"mcc"`
+	Disabled    int64  `db:"disabled"`
+	CreatedAt   int64  `db:"created_at"`
+	KeepLinks   int64  `db:"keep_links"`
+	StopRefunds int64  `db:"stop_refunds"`
 }
 
 type Movement struct {
-	MerchantID string
-	ID         string
-	PaymentID  string
-	RefundID   string
-	Kind       string
-	Debit      string
-	Credit     string
-	Amount     int64
-	Currency   string
-	TradeNo    string
-	At         int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	PaymentID  string `db:"payment_id"`
+	RefundID   string `db:"refund_id"`
+	Kind       string `db:"kind"`
+	Debit      string `db:"debit"`
+	Credit     string `db:"credit"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	TradeNo    string `db:"trade_no"`
+	At         int64  `db:"at"`
 }
 
 type Orphan struct {
-	MerchantID string
-	AccountID  string
-	TradeNo    string
-	RefundID   string
-	Number     string
-	Seq        int64
-	Amount     int64
-	Currency   string
-	BuyerID    string
-	WalletAt   int64
-	NoticedAt  int64
-	DueAt      int64
-	State      string
-	PaymentID  string
-	SettledAt  int64
-	SettledBy  string
-	Note       string
-	Message    string
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
+	Number     string `db:"number"`
+	Seq        int64  `db:"seq"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	BuyerID    string `db:"buyer_id"`
+	WalletAt   int64  `db:"wallet_at"`
+	NoticedAt  int64  `db:"noticed_at"`
+	DueAt      int64  `db:"due_at"`
+	State      string `db:"state"`
+	PaymentID  string `db:"payment_id"`
+	SettledAt  int64  `db:"settled_at"`
+	SettledBy  string `db:"settled_by"`
+	Note       string `db:"note"`
+	Message    string `db:"message"`
 }
 
 type Pace struct {
-	Name     string
-	FreeAt   int64
-	QueuedAt int64
+	Name     string `db:"name"`
+	FreeAt   int64  `db:"free_at"`
+	QueuedAt int64  `db:"queued_at"`
 }
 
 type Payment struct {
-	MerchantID     string
-	ID             string
-	AppCode        string
-	StoreID        string
-	OrderNo        string
-	Fingerprint    string
-	PayType        string
-	AccountID      string
-	Amount         int64
-	Currency       string
-	Goods          string
-	ClientTime     string
-	DeviceID       string
-	ReturnURL      string
-	NotifyURL      string
-	OpenID         string
-	NoCredit       int64
-	Status         string
-	Checkout       string
-	TradeNo        string
-	BuyerID        string
-	Failure        string
-	Late           int64
-	Flagged        int64
-	CreatedAt      int64
-	ExpiresAt      int64
-	OpenedAt       int64
-	PaidAt         int64
-	ClosedAt       int64
-	AskedAt        int64
-	DueAt          int64
-	Inquiries      int64
-	Reserved       int64
-	Refunded       int64
-	Lease          string
-	ClaimableAt    int64
-	CloseID        string
-	CloseAskedAt   int64
-	WalletNumber   string
-	ConfirmedAt    int64
-	CheckoutEndsAt int64
-	WalletID       string
-	Events         int64
+	MerchantID     string `db:"merchant_id"`
+	ID             string `db:"id"`
+	AppCode        string `db:"app_code"`
+	StoreID        string `db:"store_id"`
+	OrderNo        string `db:"order_no"`
+	Fingerprint    string `db:"fingerprint"`
+	PayType        string `db:"pay_type"`
+	AccountID      string `db:"account_id"`
+	Amount         int64  `db:"amount"`
+	Currency       string `db:"currency"`
+	Goods          string `db:"goods"`
+	ClientTime     string `db:"client_time"`
+	DeviceID       string `db:"device_id"`
+	ReturnURL      string `db:"return_url"`
+	NotifyURL      string `db:"notify_url"`
+	OpenID         string `db:"open_id"`
+	NoCredit       int64  `db:"no_credit"`
+	Status         string `db:"status"`
+	Checkout       string `db:"checkout"`
+	TradeNo        string `db:"trade_no"`
+	BuyerID        string `db:"buyer_id"`
+	Failure        string `db:"failure"`
+	Late           int64  `db:"late"`
+	Flagged        int64  `db:"flagged"`
+	CreatedAt      int64  `db:"created_at"`
+	ExpiresAt      int64  `db:"expires_at"`
+	OpenedAt       int64  `db:"opened_at"`
+	PaidAt         int64  `db:"paid_at"`
+	ClosedAt       int64  `db:"closed_at"`
+	AskedAt        int64  `db:"asked_at"`
+	DueAt          int64  `db:"due_at"`
+	Inquiries      int64  `db:"inquiries"`
+	Reserved       int64  `db:"reserved"`
+	Refunded       int64  `db:"refunded"`
+	Lease          string `db:"lease"`
+	ClaimableAt    int64  `db:"claimable_at"`
+	CloseID        string `db:"close_id"`
+	CloseAskedAt   int64  `db:"close_asked_at"`
+	WalletNumber   string `db:"wallet_number"`
+	ConfirmedAt    int64  `db:"confirmed_at"`
+	CheckoutEndsAt int64  `db:"checkout_ends_at"`
+	WalletID       string `db:"wallet_id"`
+	Events         int64  `db:"events"`
 }
 
 type RateSlot struct {
-	AppCode string
-	Second  int64
-	Taken   int64
+	AppCode string `db:"app_code"`
+	Second  int64  `db:"second"`
+	Taken   int64  `db:"taken"`
 }
 
 type Refund struct {
-	MerchantID  string
-	ID          string
-	AppCode     string
-	StoreID     string
-	OrderNo     string
-	Fingerprint string
-	PaymentID   string
-	Amount      int64
-	Currency    string
-	Status      string
-	ClientTime  string
-	DeviceID    string
-	Failure     string
-	CreatedAt   int64
-	DoneAt      int64
-	DueAt       int64
-	Inquiries   int64
-	Lease       string
-	ClaimableAt int64
-	AccountID   string
-	Cause       string
-	Sends       int64
+	MerchantID  string `db:"merchant_id"`
+	ID          string `db:"id"`
+	AppCode     string `db:"app_code"`
+	StoreID     string `db:"store_id"`
+	OrderNo     string `db:"order_no"`
+	Fingerprint string `db:"fingerprint"`
+	PaymentID   string `db:"payment_id"`
+	Amount      int64  `db:"amount"`
+	Currency    string `db:"currency"`
+	Status      string `db:"status"`
+	ClientTime  string `db:"client_time"`
+	DeviceID    string `db:"device_id"`
+	Failure     string `db:"failure"`
+	CreatedAt   int64  `db:"created_at"`
+	DoneAt      int64  `db:"done_at"`
+	DueAt       int64  `db:"due_at"`
+	Inquiries   int64  `db:"inquiries"`
+	Lease       string `db:"lease"`
+	ClaimableAt int64  `db:"claimable_at"`
+	AccountID   string `db:"account_id"`
+	Cause       string `db:"cause"`
+	Sends       int64  `db:"sends"`
 }
 
 type Setting struct {
-	Name  string
-	Value string
+	Name  string `db:"name"`
+	Value string `db:"value"`
 }
 
 type Store struct {
-	MerchantID  string
-	AppCode     string
-	ID          string
-	Name        string
-	MCC         string
-	Disabled    int64
-	CreatedAt   int64
-	KeepLinks   int64
-	StopRefunds int64
+	MerchantID  string `db:"merchant_id"`
+	AppCode     string `db:"app_code"`
+	ID          string `db:"id"`
+	Name        string `db:"name"`
+	MCC         string `db:"mcc"`
+	Disabled    int64  `db:"disabled"`
+	CreatedAt   int64  `db:"created_at"`
+	KeepLinks   int64  `db:"keep_links"`
+	StopRefunds int64  `db:"stop_refunds"`
 }
 
 type WalletAccount struct {
-	MerchantID string
-	ID         string
-	Wallet     string
-	PayTypes   string
-	Currencies string
-	Settings   string
-	Secrets    string
-	Disabled   int64
-	CreatedAt  int64
-	UpdatedAt  int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Wallet     string `db:"wallet"`
+	PayTypes   string `db:"pay_types"`
+	Currencies string `db:"currencies"`
+	Settings   string `db:"settings"`
+	Secrets    string `db:"secrets"`
+	Disabled   int64  `db:"disabled"`
+	CreatedAt  int64  `db:"created_at"`
+	UpdatedAt  int64  `db:"updated_at"`
 }

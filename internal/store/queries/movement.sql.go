@@ -18,17 +18,17 @@ ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING
 `
 
 type AddMovementParams struct {
-	MerchantID string
-	ID         string
-	PaymentID  string
-	RefundID   string
-	Kind       string
-	Debit      string
-	Credit     string
-	Amount     int64
-	Currency   string
-	TradeNo    string
-	At         int64
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	PaymentID  string `db:"payment_id"`
+	RefundID   string `db:"refund_id"`
+	Kind       string `db:"kind"`
+	Debit      string `db:"debit"`
+	Credit     string `db:"credit"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	TradeNo    string `db:"trade_no"`
+	At         int64  `db:"at"`
 }
 
 // The money record: rows are only added.
@@ -57,10 +57,10 @@ SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, curr
 `
 
 type MovementParams struct {
-	MerchantID string
-	Debit      string
-	TradeNo    string
-	RefundID   string
+	MerchantID string `db:"merchant_id"`
+	Debit      string `db:"debit"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
 }
 
 func (q *Queries) Movement(ctx context.Context, arg MovementParams) (Movement, error) {
@@ -92,8 +92,8 @@ SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, curr
 `
 
 type MovementsParams struct {
-	MerchantID string
-	PaymentID  string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
 }
 
 func (q *Queries) Movements(ctx context.Context, arg MovementsParams) ([]Movement, error) {

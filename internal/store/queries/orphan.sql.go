@@ -19,18 +19,18 @@ ON CONFLICT (merchant_id, account_id, trade_no, refund_id) DO NOTHING
 `
 
 type AddOrphanParams struct {
-	MerchantID string
-	AccountID  string
-	TradeNo    string
-	RefundID   string
-	Number     string
-	Amount     int64
-	Currency   string
-	BuyerID    string
-	WalletAt   int64
-	NoticedAt  int64
-	DueAt      int64
-	Message    string
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
+	Number     string `db:"number"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	BuyerID    string `db:"buyer_id"`
+	WalletAt   int64  `db:"wallet_at"`
+	NoticedAt  int64  `db:"noticed_at"`
+	DueAt      int64  `db:"due_at"`
+	Message    string `db:"message"`
 }
 
 // Orphans: what wallets speak of and no payment has.
@@ -65,9 +65,9 @@ RETURNING merchant_id, account_id, trade_no, refund_id, number, seq, amount, cur
 `
 
 type ClaimOrphansParams struct {
-	Until int64
-	Now   int64
-	Batch int64
+	Until int64 `db:"until"`
+	Now   int64 `db:"now"`
+	Batch int64 `db:"batch"`
 }
 
 func (q *Queries) ClaimOrphans(ctx context.Context, arg ClaimOrphansParams) ([]Orphan, error) {
@@ -119,9 +119,9 @@ SELECT COUNT(*) FROM (
 `
 
 type CountOpenOrphansParams struct {
-	MerchantID string
-	AccountID  string
-	Most       int64
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	Most       int64  `db:"most"`
 }
 
 func (q *Queries) CountOpenOrphans(ctx context.Context, arg CountOpenOrphansParams) (int64, error) {
@@ -149,15 +149,15 @@ WHERE merchant_id = $6 AND account_id = $7 AND trade_no = $8 AND refund_id = $9 
 `
 
 type MoveOrphanParams struct {
-	State      string
-	PaymentID  string
-	At         int64
-	SettledBy  string
-	Note       string
-	MerchantID string
-	AccountID  string
-	TradeNo    string
-	RefundID   string
+	State      string `db:"state"`
+	PaymentID  string `db:"payment_id"`
+	At         int64  `db:"at"`
+	SettledBy  string `db:"settled_by"`
+	Note       string `db:"note"`
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
 }
 
 func (q *Queries) MoveOrphan(ctx context.Context, arg MoveOrphanParams) (int64, error) {
@@ -197,12 +197,12 @@ ORDER BY merchant_id, account_id, back, currency
 `
 
 type OpenOrphanSumsRow struct {
-	MerchantID string
-	AccountID  string
-	Back       int32
-	Currency   string
-	Orphans    int64
-	Minor      int64
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	Back       int32  `db:"back"`
+	Currency   string `db:"currency"`
+	Orphans    int64  `db:"orphans"`
+	Minor      int64  `db:"minor"`
 }
 
 func (q *Queries) OpenOrphanSums(ctx context.Context) ([]OpenOrphanSumsRow, error) {
@@ -240,8 +240,8 @@ SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, curren
 `
 
 type OpenOrphansParams struct {
-	MerchantID string
-	AccountID  string
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
 }
 
 func (q *Queries) OpenOrphans(ctx context.Context, arg OpenOrphansParams) ([]Orphan, error) {
@@ -291,10 +291,10 @@ SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, curren
 `
 
 type OrphanParams struct {
-	MerchantID string
-	AccountID  string
-	TradeNo    string
-	RefundID   string
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
 }
 
 func (q *Queries) Orphan(ctx context.Context, arg OrphanParams) (Orphan, error) {
@@ -333,8 +333,8 @@ SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, curren
 `
 
 type OrphansOfNumberParams struct {
-	MerchantID string
-	Number     string
+	MerchantID string `db:"merchant_id"`
+	Number     string `db:"number"`
 }
 
 func (q *Queries) OrphansOfNumber(ctx context.Context, arg OrphansOfNumberParams) ([]Orphan, error) {
@@ -384,9 +384,9 @@ SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, curren
 `
 
 type OrphansOfTradeParams struct {
-	MerchantID string
-	AccountID  string
-	TradeNo    string
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	TradeNo    string `db:"trade_no"`
 }
 
 func (q *Queries) OrphansOfTrade(ctx context.Context, arg OrphansOfTradeParams) ([]Orphan, error) {
@@ -438,9 +438,9 @@ SELECT COUNT(*) FROM (
 `
 
 type OrphansUnseenParams struct {
-	MerchantID string
-	AccountID  string
-	Seen       int64
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	Seen       int64  `db:"seen"`
 }
 
 func (q *Queries) OrphansUnseen(ctx context.Context, arg OrphansUnseenParams) (int64, error) {
@@ -456,11 +456,11 @@ WHERE merchant_id = $2 AND account_id = $3 AND trade_no = $4 AND refund_id = $5 
 `
 
 type RescheduleOrphanParams struct {
-	Due        int64
-	MerchantID string
-	AccountID  string
-	TradeNo    string
-	RefundID   string
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
 }
 
 func (q *Queries) RescheduleOrphan(ctx context.Context, arg RescheduleOrphanParams) (int64, error) {

@@ -20,11 +20,11 @@ RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, 
 `
 
 type ClaimPaymentsParams struct {
-	Lease string
-	Until int64
-	Now   int64
-	Skip  string
-	Batch int64
+	Lease string `db:"lease"`
+	Until int64  `db:"until"`
+	Now   int64  `db:"now"`
+	Skip  string `db:"skip"`
+	Batch int64  `db:"batch"`
 }
 
 func (q *Queries) ClaimPayments(ctx context.Context, arg ClaimPaymentsParams) ([]Payment, error) {
@@ -111,11 +111,11 @@ RETURNING p.merchant_id, p.id, p.app_code, p.store_id, p.order_no, p.fingerprint
 `
 
 type ClaimPaymentsLockingParams struct {
-	Lease string
-	Until int64
-	Now   int64
-	Skip  string
-	Batch int64
+	Lease string `db:"lease"`
+	Until int64  `db:"until"`
+	Now   int64  `db:"now"`
+	Skip  string `db:"skip"`
+	Batch int64  `db:"batch"`
 }
 
 func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLockingParams) ([]Payment, error) {
@@ -191,15 +191,26 @@ func (q *Queries) ClaimPaymentsLocking(ctx context.Context, arg ClaimPaymentsLoc
 	return items, nil
 }
 
+const countFlaggedPayments = `-- name: CountFlaggedPayments :one
+SELECT COUNT(*) FROM payment WHERE flagged = 1
+`
+
+func (q *Queries) CountFlaggedPayments(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countFlaggedPayments)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countRefund = `-- name: CountRefund :execrows
 UPDATE payment SET refunded = refunded + $1
 WHERE merchant_id = $2 AND id = $3 AND refunded + $1 <= reserved
 `
 
 type CountRefundParams struct {
-	Minor      int64
-	MerchantID string
-	ID         string
+	Minor      int64  `db:"minor"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) CountRefund(ctx context.Context, arg CountRefundParams) (int64, error) {
@@ -215,8 +226,8 @@ UPDATE payment SET flagged = 1 WHERE merchant_id = $1 AND id = $2
 `
 
 type FlagPaymentParams struct {
-	MerchantID string
-	ID         string
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) FlagPayment(ctx context.Context, arg FlagPaymentParams) (int64, error) {
@@ -234,10 +245,10 @@ AND (due_at = 0 OR due_at > $1 OR lease <> '' AND due_at <= $4)
 `
 
 type HastenPaymentParams struct {
-	Due        int64
-	MerchantID string
-	ID         string
-	Now        int64
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Now        int64  `db:"now"`
 }
 
 func (q *Queries) HastenPayment(ctx context.Context, arg HastenPaymentParams) (int64, error) {
@@ -259,11 +270,11 @@ WHERE merchant_id = $2 AND id = $3 AND (asked_at < $4 OR asked_at > $5)
 `
 
 type MarkAskedParams struct {
-	At         int64
-	MerchantID string
-	ID         string
-	OlderThan  int64
-	NewerThan  int64
+	At         int64  `db:"at"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	OlderThan  int64  `db:"older_than"`
+	NewerThan  int64  `db:"newer_than"`
 }
 
 func (q *Queries) MarkAsked(ctx context.Context, arg MarkAskedParams) (int64, error) {
@@ -286,11 +297,11 @@ WHERE merchant_id = $4 AND id = $5 AND close_id = '' AND status IN ('created', '
 `
 
 type MarkClosingParams struct {
-	CloseID    string
-	At         int64
-	Due        int64
-	MerchantID string
-	ID         string
+	CloseID    string `db:"close_id"`
+	At         int64  `db:"at"`
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) MarkClosing(ctx context.Context, arg MarkClosingParams) (int64, error) {
@@ -313,11 +324,11 @@ WHERE merchant_id = $2 AND id = $3 AND (confirmed_at <= $4 OR confirmed_at > $5)
 `
 
 type MarkConfirmedParams struct {
-	At         int64
-	MerchantID string
-	ID         string
-	OlderThan  int64
-	NewerThan  int64
+	At         int64  `db:"at"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	OlderThan  int64  `db:"older_than"`
+	NewerThan  int64  `db:"newer_than"`
 }
 
 func (q *Queries) MarkConfirmed(ctx context.Context, arg MarkConfirmedParams) (int64, error) {
@@ -340,10 +351,10 @@ WHERE merchant_id = $3 AND id = $4 AND opened_at = 0 AND status IN ('created', '
 `
 
 type MarkOpenedParams struct {
-	At         int64
-	Due        int64
-	MerchantID string
-	ID         string
+	At         int64  `db:"at"`
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) MarkOpened(ctx context.Context, arg MarkOpenedParams) (int64, error) {
@@ -368,19 +379,19 @@ WHERE merchant_id = $11 AND id = $12 AND status = $13
 `
 
 type MovePaymentParams struct {
-	Status     string
-	Checkout   string
-	TradeNo    string
-	BuyerID    string
-	Failure    string
-	Late       int64
-	Flagged    int64
-	PaidAt     int64
-	ClosedAt   int64
-	Due        int64
-	MerchantID string
-	ID         string
-	Was        string
+	Status     string `db:"status"`
+	Checkout   string `db:"checkout"`
+	TradeNo    string `db:"trade_no"`
+	BuyerID    string `db:"buyer_id"`
+	Failure    string `db:"failure"`
+	Late       int64  `db:"late"`
+	Flagged    int64  `db:"flagged"`
+	PaidAt     int64  `db:"paid_at"`
+	ClosedAt   int64  `db:"closed_at"`
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Was        string `db:"was"`
 }
 
 func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error) {
@@ -405,6 +416,97 @@ func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64
 	return result.RowsAffected()
 }
 
+const newestPayments = `-- name: NewestPayments :many
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events FROM payment p
+WHERE p.merchant_id = $1 AND p.account_id = $2 AND p.amount = $3 AND p.currency = $4
+AND p.id IN (SELECT n.id FROM payment n WHERE n.merchant_id = $1 AND n.id > $5
+    ORDER BY n.id DESC LIMIT CAST($6 AS BIGINT))
+ORDER BY p.id DESC
+`
+
+type NewestPaymentsParams struct {
+	MerchantID string `db:"merchant_id"`
+	AccountID  string `db:"account_id"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	Above      string `db:"above"`
+	Most       int64  `db:"most"`
+}
+
+func (q *Queries) NewestPayments(ctx context.Context, arg NewestPaymentsParams) ([]Payment, error) {
+	rows, err := q.db.QueryContext(ctx, newestPayments,
+		arg.MerchantID,
+		arg.AccountID,
+		arg.Amount,
+		arg.Currency,
+		arg.Above,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Payment
+	for rows.Next() {
+		var i Payment
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.ID,
+			&i.AppCode,
+			&i.StoreID,
+			&i.OrderNo,
+			&i.Fingerprint,
+			&i.PayType,
+			&i.AccountID,
+			&i.Amount,
+			&i.Currency,
+			&i.Goods,
+			&i.ClientTime,
+			&i.DeviceID,
+			&i.ReturnURL,
+			&i.NotifyURL,
+			&i.OpenID,
+			&i.NoCredit,
+			&i.Status,
+			&i.Checkout,
+			&i.TradeNo,
+			&i.BuyerID,
+			&i.Failure,
+			&i.Late,
+			&i.Flagged,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.OpenedAt,
+			&i.PaidAt,
+			&i.ClosedAt,
+			&i.AskedAt,
+			&i.DueAt,
+			&i.Inquiries,
+			&i.Reserved,
+			&i.Refunded,
+			&i.Lease,
+			&i.ClaimableAt,
+			&i.CloseID,
+			&i.CloseAskedAt,
+			&i.WalletNumber,
+			&i.ConfirmedAt,
+			&i.CheckoutEndsAt,
+			&i.WalletID,
+			&i.Events,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const nextDuePayment = `-- name: NextDuePayment :one
 SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimable_at > 0
 `
@@ -424,8 +526,8 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, acc
 `
 
 type PaymentParams struct {
-	MerchantID string
-	ID         string
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, error) {
@@ -479,15 +581,32 @@ func (q *Queries) Payment(ctx context.Context, arg PaymentParams) (Payment, erro
 	return i, err
 }
 
+const paymentBacklog = `-- name: PaymentBacklog :one
+SELECT COUNT(*) AS waiting, CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) AS since
+FROM payment WHERE claimable_at > 0 AND claimable_at <= $1
+`
+
+type PaymentBacklogRow struct {
+	Waiting int64 `db:"waiting"`
+	Since   int64 `db:"since"`
+}
+
+func (q *Queries) PaymentBacklog(ctx context.Context, now int64) (PaymentBacklogRow, error) {
+	row := q.db.QueryRowContext(ctx, paymentBacklog, now)
+	var i PaymentBacklogRow
+	err := row.Scan(&i.Waiting, &i.Since)
+	return i, err
+}
+
 const paymentByOrderNo = `-- name: PaymentByOrderNo :one
 SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, events FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4
 `
 
 type PaymentByOrderNoParams struct {
-	MerchantID string
-	AppCode    string
-	StoreID    string
-	OrderNo    string
+	MerchantID string `db:"merchant_id"`
+	AppCode    string `db:"app_code"`
+	StoreID    string `db:"store_id"`
+	OrderNo    string `db:"order_no"`
 }
 
 func (q *Queries) PaymentByOrderNo(ctx context.Context, arg PaymentByOrderNoParams) (Payment, error) {
@@ -551,8 +670,8 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, acc
 `
 
 type PaymentLockingParams struct {
-	MerchantID string
-	ID         string
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) (Payment, error) {
@@ -612,9 +731,9 @@ WHERE merchant_id = $2 AND id = $3 AND reserved - $1 >= refunded
 `
 
 type ReleaseRefundParams struct {
-	Minor      int64
-	MerchantID string
-	ID         string
+	Minor      int64  `db:"minor"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) ReleaseRefund(ctx context.Context, arg ReleaseRefundParams) (int64, error) {
@@ -633,11 +752,11 @@ WHERE merchant_id = $3 AND id = $4 AND lease = $5 AND lease <> ''
 `
 
 type ReschedulePaymentParams struct {
-	Claimed    int64
-	Due        int64
-	MerchantID string
-	ID         string
-	Lease      string
+	Claimed    int64  `db:"claimed"`
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Lease      string `db:"lease"`
 }
 
 func (q *Queries) ReschedulePayment(ctx context.Context, arg ReschedulePaymentParams) (int64, error) {
@@ -660,9 +779,9 @@ WHERE merchant_id = $2 AND id = $3 AND status = 'paid' AND reserved + $1 <= amou
 `
 
 type ReserveRefundParams struct {
-	Minor      int64
-	MerchantID string
-	ID         string
+	Minor      int64  `db:"minor"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) ReserveRefund(ctx context.Context, arg ReserveRefundParams) (int64, error) {
@@ -678,9 +797,9 @@ UPDATE payment SET wallet_number = $1 WHERE merchant_id = $2 AND id = $3
 `
 
 type SetWalletNumberParams struct {
-	WalletNumber string
-	MerchantID   string
-	ID           string
+	WalletNumber string `db:"wallet_number"`
+	MerchantID   string `db:"merchant_id"`
+	ID           string `db:"id"`
 }
 
 func (q *Queries) SetWalletNumber(ctx context.Context, arg SetWalletNumberParams) error {

@@ -15,9 +15,9 @@ ON CONFLICT (app_code, second) DO UPDATE SET taken = rate_slot.taken + excluded.
 `
 
 type AddRateParams struct {
-	AppCode string
-	Second  int64
-	Taken   int64
+	AppCode string `db:"app_code"`
+	Second  int64  `db:"second"`
+	Taken   int64  `db:"taken"`
 }
 
 func (q *Queries) AddRate(ctx context.Context, arg AddRateParams) error {
@@ -30,8 +30,8 @@ DELETE FROM rate_slot WHERE app_code = $1 AND second > 0 AND second < $2
 `
 
 type DropRateSlotsParams struct {
-	AppCode string
-	Before  int64
+	AppCode string `db:"app_code"`
+	Before  int64  `db:"before"`
 }
 
 func (q *Queries) DropRateSlots(ctx context.Context, arg DropRateSlotsParams) error {
@@ -45,9 +45,9 @@ WHERE app_code = $2 AND second = $3 AND second > 0
 `
 
 type GiveBackRateParams struct {
-	Given   int64
-	AppCode string
-	Second  int64
+	Given   int64  `db:"given"`
+	AppCode string `db:"app_code"`
+	Second  int64  `db:"second"`
 }
 
 func (q *Queries) GiveBackRate(ctx context.Context, arg GiveBackRateParams) error {
@@ -63,8 +63,8 @@ RETURNING free_at, queued_at
 `
 
 type LockPaceRow struct {
-	FreeAt   int64
-	QueuedAt int64
+	FreeAt   int64 `db:"free_at"`
+	QueuedAt int64 `db:"queued_at"`
 }
 
 // Requests counted in slots of a second, and turns of callers that must keep a gap.
@@ -91,14 +91,14 @@ WHERE app_code = $1 AND second > 0 AND second >= $2 AND second <= $3 ORDER BY se
 `
 
 type RateSlotsParams struct {
-	AppCode string
-	First   int64
-	Last    int64
+	AppCode string `db:"app_code"`
+	First   int64  `db:"first"`
+	Last    int64  `db:"last"`
 }
 
 type RateSlotsRow struct {
-	Second int64
-	Taken  int64
+	Second int64 `db:"second"`
+	Taken  int64 `db:"taken"`
 }
 
 func (q *Queries) RateSlots(ctx context.Context, arg RateSlotsParams) ([]RateSlotsRow, error) {
@@ -129,9 +129,9 @@ UPDATE pace SET free_at = $1, queued_at = $2 WHERE name = $3
 `
 
 type SetPaceParams struct {
-	FreeAt   int64
-	QueuedAt int64
-	Name     string
+	FreeAt   int64  `db:"free_at"`
+	QueuedAt int64  `db:"queued_at"`
+	Name     string `db:"name"`
 }
 
 func (q *Queries) SetPace(ctx context.Context, arg SetPaceParams) error {

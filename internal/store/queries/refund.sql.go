@@ -18,28 +18,28 @@ ON CONFLICT DO NOTHING
 `
 
 type AddRefundParams struct {
-	MerchantID  string
-	ID          string
-	AppCode     string
-	StoreID     string
-	OrderNo     string
-	Fingerprint string
-	PaymentID   string
-	Amount      int64
-	Currency    string
-	Status      string
-	ClientTime  string
-	DeviceID    string
-	Failure     string
-	CreatedAt   int64
-	DoneAt      int64
-	DueAt       int64
-	Inquiries   int64
-	Lease       string
-	ClaimableAt int64
-	AccountID   string
-	Cause       string
-	Sends       int64
+	MerchantID  string `db:"merchant_id"`
+	ID          string `db:"id"`
+	AppCode     string `db:"app_code"`
+	StoreID     string `db:"store_id"`
+	OrderNo     string `db:"order_no"`
+	Fingerprint string `db:"fingerprint"`
+	PaymentID   string `db:"payment_id"`
+	Amount      int64  `db:"amount"`
+	Currency    string `db:"currency"`
+	Status      string `db:"status"`
+	ClientTime  string `db:"client_time"`
+	DeviceID    string `db:"device_id"`
+	Failure     string `db:"failure"`
+	CreatedAt   int64  `db:"created_at"`
+	DoneAt      int64  `db:"done_at"`
+	DueAt       int64  `db:"due_at"`
+	Inquiries   int64  `db:"inquiries"`
+	Lease       string `db:"lease"`
+	ClaimableAt int64  `db:"claimable_at"`
+	AccountID   string `db:"account_id"`
+	Cause       string `db:"cause"`
+	Sends       int64  `db:"sends"`
 }
 
 func (q *Queries) AddRefund(ctx context.Context, arg AddRefundParams) (int64, error) {
@@ -84,11 +84,11 @@ RETURNING merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id
 `
 
 type ClaimRefundsParams struct {
-	Lease string
-	Until int64
-	Now   int64
-	Skip  string
-	Batch int64
+	Lease string `db:"lease"`
+	Until int64  `db:"until"`
+	Now   int64  `db:"now"`
+	Skip  string `db:"skip"`
+	Batch int64  `db:"batch"`
 }
 
 func (q *Queries) ClaimRefunds(ctx context.Context, arg ClaimRefundsParams) ([]Refund, error) {
@@ -154,11 +154,11 @@ RETURNING r.merchant_id, r.id, r.app_code, r.store_id, r.order_no, r.fingerprint
 `
 
 type ClaimRefundsLockingParams struct {
-	Lease string
-	Until int64
-	Now   int64
-	Skip  string
-	Batch int64
+	Lease string `db:"lease"`
+	Until int64  `db:"until"`
+	Now   int64  `db:"now"`
+	Skip  string `db:"skip"`
+	Batch int64  `db:"batch"`
 }
 
 func (q *Queries) ClaimRefundsLocking(ctx context.Context, arg ClaimRefundsLockingParams) ([]Refund, error) {
@@ -221,10 +221,10 @@ AND (due_at > $1 OR lease <> '' AND due_at <= $4)
 `
 
 type HastenRefundParams struct {
-	Due        int64
-	MerchantID string
-	ID         string
-	Now        int64
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Now        int64  `db:"now"`
 }
 
 // Refunds; about names see payment.sql.
@@ -247,9 +247,9 @@ WHERE merchant_id = $1 AND id = $2 AND status = 'pending' AND lease = $3 AND lea
 `
 
 type MarkRefundSentParams struct {
-	MerchantID string
-	ID         string
-	Lease      string
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Lease      string `db:"lease"`
 }
 
 func (q *Queries) MarkRefundSent(ctx context.Context, arg MarkRefundSentParams) (int64, error) {
@@ -266,13 +266,13 @@ WHERE merchant_id = $5 AND id = $6 AND status = $7
 `
 
 type MoveRefundParams struct {
-	Status     string
-	Failure    string
-	Cause      string
-	DoneAt     int64
-	MerchantID string
-	ID         string
-	Was        string
+	Status     string `db:"status"`
+	Failure    string `db:"failure"`
+	Cause      string `db:"cause"`
+	DoneAt     int64  `db:"done_at"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Was        string `db:"was"`
 }
 
 func (q *Queries) MoveRefund(ctx context.Context, arg MoveRefundParams) (int64, error) {
@@ -307,8 +307,8 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, a
 `
 
 type RefundParams struct {
-	MerchantID string
-	ID         string
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
 }
 
 func (q *Queries) Refund(ctx context.Context, arg RefundParams) (Refund, error) {
@@ -346,10 +346,10 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, a
 `
 
 type RefundByOrderNoParams struct {
-	MerchantID string
-	AppCode    string
-	StoreID    string
-	OrderNo    string
+	MerchantID string `db:"merchant_id"`
+	AppCode    string `db:"app_code"`
+	StoreID    string `db:"store_id"`
+	OrderNo    string `db:"order_no"`
 }
 
 func (q *Queries) RefundByOrderNo(ctx context.Context, arg RefundByOrderNoParams) (Refund, error) {
@@ -392,8 +392,8 @@ SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, a
 `
 
 type RefundsOfParams struct {
-	MerchantID string
-	PaymentID  string
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
 }
 
 func (q *Queries) RefundsOf(ctx context.Context, arg RefundsOfParams) ([]Refund, error) {
@@ -450,11 +450,11 @@ WHERE merchant_id = $3 AND id = $4 AND lease = $5 AND lease <> ''
 `
 
 type RescheduleRefundParams struct {
-	Claimed    int64
-	Due        int64
-	MerchantID string
-	ID         string
-	Lease      string
+	Claimed    int64  `db:"claimed"`
+	Due        int64  `db:"due"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	Lease      string `db:"lease"`
 }
 
 func (q *Queries) RescheduleRefund(ctx context.Context, arg RescheduleRefundParams) (int64, error) {

@@ -9,14 +9,23 @@ import (
 	"context"
 )
 
+const dropSetting = `-- name: DropSetting :exec
+DELETE FROM setting WHERE name = $1
+`
+
+func (q *Queries) DropSetting(ctx context.Context, name string) error {
+	_, err := q.db.ExecContext(ctx, dropSetting, name)
+	return err
+}
+
 const putSetting = `-- name: PutSetting :exec
 
 INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
 `
 
 type PutSettingParams struct {
-	Name  string
-	Value string
+	Name  string `db:"name"`
+	Value string `db:"value"`
 }
 
 // What the deployment itself keeps: proof of the master key, the number slot.

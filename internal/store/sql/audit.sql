@@ -47,3 +47,11 @@ AND EXISTS (SELECT 1 FROM delivery_attempt a WHERE a.merchant_id = d.merchant_id
 SELECT m.payment_id, m.trade_no FROM movement m WHERE m.merchant_id = @merchant_id AND m.kind <> 'refund' AND m.trade_no IN (
     SELECT l.trade_no FROM movement l WHERE l.merchant_id = @merchant_id AND l.kind <> 'refund' GROUP BY l.trade_no HAVING COUNT(*) > 1)
 ORDER BY m.trade_no, m.payment_id;
+
+-- name: Extent :one
+/* How many payments there are, and how new the newest rows of each kind are. */
+SELECT CAST((SELECT COUNT(*) FROM payment) AS BIGINT) AS payments,
+    CAST((SELECT COALESCE(MAX(p.created_at), 0) FROM payment p) AS BIGINT) AS payment_at,
+    CAST((SELECT COALESCE(MAX(m.at), 0) FROM movement m) AS BIGINT) AS movement_at,
+    CAST((SELECT COALESCE(MAX(e.at), 0) FROM event e) AS BIGINT) AS event_at,
+    CAST((SELECT COALESCE(MAX(d.created_at), 0) FROM delivery d) AS BIGINT) AS delivery_at;

@@ -26,3 +26,10 @@ WHERE merchant_id = @merchant_id AND id = @id AND state <> 'due';
 
 -- name: DeliveryState :one
 SELECT state FROM delivery WHERE merchant_id = $1 AND id = $2;
+
+-- name: DeliveryBacklog :one
+SELECT COUNT(*) AS waiting, CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) AS since
+FROM delivery WHERE claimable_at > 0 AND claimable_at <= @now;
+
+-- name: CountDeadDeliveries :one
+SELECT COUNT(*) FROM delivery WHERE state = 'dead';

@@ -10,6 +10,20 @@ SELECT * FROM payment WHERE merchant_id = $1 AND id = $2 FOR UPDATE;
 -- name: PaymentByOrderNo :one
 SELECT * FROM payment WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 AND order_no = $4;
 
+-- name: NewestPayments :many
+SELECT * FROM payment p
+WHERE p.merchant_id = @merchant_id AND p.account_id = @account_id AND p.amount = @amount AND p.currency = @currency
+AND p.id IN (SELECT n.id FROM payment n WHERE n.merchant_id = @merchant_id AND n.id > @above
+    ORDER BY n.id DESC LIMIT CAST(@most AS BIGINT))
+ORDER BY p.id DESC;
+
+-- name: PaymentBacklog :one
+SELECT COUNT(*) AS waiting, CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) AS since
+FROM payment WHERE claimable_at > 0 AND claimable_at <= @now;
+
+-- name: CountFlaggedPayments :one
+SELECT COUNT(*) FROM payment WHERE flagged = 1;
+
 -- name: MarkOpened :execrows
 UPDATE payment SET opened_at = @at, due_at = @due, lease = '', claimable_at = @due
 WHERE merchant_id = @merchant_id AND id = @id AND opened_at = 0 AND status IN ('created', 'pending');
