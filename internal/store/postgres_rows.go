@@ -13,6 +13,10 @@ import (
 // which jsonRows makes. Of the ways to hand over many rows, JSON is the cheapest
 // for the server: arrays, one for each column, cost it three times as much for a
 // single row.
+//
+// The LIMIT is for the planner. It takes json_to_recordset for 100 rows, for
+// which it would rather read the whole table that they are joined with. With a
+// limit that it cannot know it expects a tenth, and looks each row up.
 func (t table[R]) recordset(alias string) string {
 	typed := make([]string, len(t.columns))
 	for i, f := range t.fields(new(R)) {
@@ -25,7 +29,8 @@ func (t table[R]) recordset(alias string) string {
 		}
 		typed[i] = t.columns[i] + " " + kind
 	}
-	return fmt.Sprintf("json_to_recordset($1::json) AS %s (%s)", alias, strings.Join(typed, ", "))
+	return fmt.Sprintf("(SELECT * FROM json_to_recordset($1::json) AS given (%s) LIMIT (SELECT %d)) AS %s",
+		strings.Join(typed, ", "), atMost, alias)
 }
 
 // jsonRows is the argument of a statement with a recordset. It takes at most
