@@ -59,21 +59,21 @@ type order struct {
 	Paid         bool
 	Notification string // the latest as it came, but indented
 
-	asked   map[string]int64 // amounts of the refunds that the shop asked for, by its own numbers
-	refused map[string]int64 // amounts of those that the gateway says have failed
-	waiting string           // the number of the one whose outcome is not known yet
-	back    map[string]int64 // what went back, by the gateway's numbers of the refunds
-	told    map[string]int64 // amounts of the notifications that came, by the same numbers
+	requested map[string]int64 // amounts of the shop's refund requests, by the shop's refund number
+	failed    map[string]int64 // amounts of the requests that failed for good, by the same number
+	pending   string           // the refund number whose outcome is not known yet
+	refunds   map[string]int64 // amounts of the refunds that are done, by the gateway's number
+	notified  map[string]int64 // amounts of the notifications received, by the gateway's number
 }
 
-// State is the order's state as pages and scripts see it.
+// State returns the order's state for pages and scripts.
 func (o order) State() string {
 	switch {
 	case o.Left() == 0:
 		return "refunded"
-	case o.waiting != "":
+	case o.pending != "":
 		return "refunding"
-	case o.returned() > 0:
+	case o.refunded() > 0:
 		return "partly"
 	case o.Paid:
 		return "paid"
@@ -81,68 +81,67 @@ func (o order) State() string {
 	return "waiting"
 }
 
-// Open reports whether the page may have something new to tell soon.
+// Open reports whether the state can change soon without the buyer's doing.
 func (o order) Open() bool { return o.State() == "waiting" || o.State() == "refunding" }
 
-// Left is what has not gone back of the price.
-func (o order) Left() int64 { return o.Tea.Price - o.returned() }
+// Left returns what can still be refunded.
+func (o order) Left() int64 { return o.Tea.Price - o.refunded() }
 
-// Returned is what has gone back, for people; "" if nothing has.
-func (o order) Returned() string {
-	if o.returned() == 0 {
+// Refunded formats the refunded sum for people. It is "" without refunds.
+func (o order) Refunded() string {
+	if o.refunded() == 0 {
 		return ""
 	}
-	return money(o.returned(), o.Wallet)
+	return money(o.refunded(), o.Wallet)
 }
 
-func (o order) returned() (sum int64) {
-	for _, amount := range o.back {
+func (o order) refunded() (sum int64) {
+	for _, amount := range o.refunds {
 		sum += amount
 	}
 	return sum
 }
 
-// ask keeps what the shop asks to be given back, and gives the refund's number:
-// the same one for as long as nothing more went back and it has not failed, so
-// that asking twice is one refund.
-func (o *order) ask() (number string, amount int64) {
+// nextRefund records a request to refund all that is left, and returns its refund number and
+// amount. The number stays the same until another refund is done or this one fails for good, so
+// asking twice makes one refund.
+func (o *order) nextRefund() (number string, amount int64) {
 	number, amount = o.Number+"-R", o.Left()
-	if gone := o.returned(); gone > 0 {
+	if gone := o.refunded(); gone > 0 {
 		number += strconv.FormatInt(gone, 10)
 	}
 	first := number
-	for try := 2; o.refused[number] != 0; try++ {
+	for try := 2; o.failed[number] != 0; try++ {
 		number = first + "-" + strconv.Itoa(try)
 	}
-	o.asked = with(o.asked, number, amount)
+	o.requested = withEntry(o.requested, number, amount)
 	return number, amount
 }
 
-// giveBack counts a refund of the order, by the gateway's number and by the
-// merchant's; once counted is counted. It is an error if the shop asked for
-// another amount under that number, or if more went back than came in. One that
-// the shop did not ask for was asked for elsewhere, and counts as well.
-func (o *order) giveBack(id, number string, amount int64) error {
-	if was, again := o.back[id]; again && was != amount {
-		return fmt.Errorf("refund %s of order %s was %d, and is said to be %d", id, o.Number, was, amount)
+// addRefund counts a refund once. id is the gateway's number, number the merchant's. It returns an
+// error if the shop requested another amount under that number, or if the refunds exceed the
+// payment. A refund that the shop did not request was made elsewhere and counts too.
+func (o *order) addRefund(id, number string, amount int64) error {
+	if was, again := o.refunds[id]; again && was != amount {
+		return fmt.Errorf("refund %s of order %s changed from %d to %d", id, o.Number, was, amount)
 	} else if again {
 		return nil
 	}
-	if want, ours := o.asked[number]; ours && want != amount {
-		return fmt.Errorf("of order %s %d were to go back as %s, and %d did", o.Number, want, number, amount)
+	if want, ours := o.requested[number]; ours && want != amount {
+		return fmt.Errorf("refund %s of order %s: requested %d, but %d was refunded", number, o.Number, want, amount)
 	}
 	if amount <= 0 || amount > o.Left() {
-		return fmt.Errorf("of order %s %d went back as %s, but only %d were left", o.Number, amount, number, o.Left())
+		return fmt.Errorf("refund %s of order %s: %d exceeds the remaining %d", number, o.Number, amount, o.Left())
 	}
-	o.back = with(o.back, id, amount)
-	if number == o.waiting {
-		o.waiting = ""
+	o.refunds = withEntry(o.refunds, id, amount)
+	if number == o.pending {
+		o.pending = ""
 	}
 	return nil
 }
 
-// with is m with one more entry. m itself, which pages may be reading, stays.
-func with(m map[string]int64, key string, value int64) map[string]int64 {
+// withEntry returns a copy of m with one more entry. Pages may be reading m itself.
+func withEntry(m map[string]int64, key string, value int64) map[string]int64 {
 	m = maps.Clone(m)
 	if m == nil {
 		m = map[string]int64{}
@@ -151,7 +150,7 @@ func with(m map[string]int64, key string, value int64) map[string]int64 {
 	return m
 }
 
-// orders are the last orders. The zero value is ready for use.
+// orders holds the latest orders. The zero value is ready for use.
 type orders struct {
 	mu       sync.Mutex
 	byNumber map[string]*order
@@ -180,12 +179,12 @@ func (os *orders) find(number string) (order, bool) {
 	return order{}, false
 }
 
-// change lets f change an order, one at a time. It is an error if there is none.
+// change runs f on an order, one call at a time. It returns an error if the order is unknown.
 func (os *orders) change(number string, f func(*order) error) error {
 	os.mu.Lock()
 	defer os.mu.Unlock()
 	if o := os.byNumber[number]; o != nil {
 		return f(o)
 	}
-	return fmt.Errorf("no order %.40q here", number)
+	return fmt.Errorf("unknown order %.40q", number)
 }

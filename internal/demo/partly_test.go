@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// refundOf is what the gateway says of a refund.
+// refundOf returns the gateway's notification of a refund.
 func refundOf(path, number, id string, amount int) string {
 	return notification(path, `"payment"`, `"refund"`, strings.TrimPrefix(path, "/orders/"), number,
-		`"S1"`, fmt.Sprintf(`%q, "orig_syssn": "S1", "orig_out_trade_no": %q`, id, strings.TrimPrefix(path, "/orders/")), "4800", fmt.Sprint(amount))
+		`"S1"`, fmt.Sprintf(`%q, "orig_syssn": "S1", "orig_out_trade_no": %q`, id,
+			strings.TrimPrefix(path, "/orders/")), "4800", fmt.Sprint(amount))
 }
 
-// Refunds that were asked for elsewhere, by the merchant's own program or by hand,
-// add up, whatever their order.
-func TestPartsThatGoBackAddUp(t *testing.T) {
+// Refunds that were made elsewhere, by the merchant's own program or by hand, add up in any order.
+func TestPartialRefundsAddUp(t *testing.T) {
 	s := newStreet(t)
 	s.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
 	path := s.bought()
@@ -29,12 +29,12 @@ func TestPartsThatGoBackAddUp(t *testing.T) {
 	}{
 		{refundOf(path, "R-1", "S2", 1000), 200, "partly", "HK$10.00"},
 		{refundOf(path, "R-1", "S2", 1000), 200, "partly", "HK$10.00"}, // a repeat
-		{refundOf(path, "R-1", "S2", 2000), 500, "partly", "HK$10.00"}, // the same refund of another amount
-		{notification(path), 200, "partly", "HK$10.00"},                // late, and old
+		{refundOf(path, "R-1", "S2", 2000), 500, "partly", "HK$10.00"}, // the same refund with another amount
+		{notification(path), 200, "partly", "HK$10.00"},                // arrives late
 		{refundOf(path, "R-9", "S9", 3801), 500, "partly", "HK$10.00"}, // more than is left
 		{refundOf(path, "R-8", "S8", 0), 500, "partly", "HK$10.00"},
 		{strings.Replace(refundOf(path, "R-7", "S7", 100), "HKD", "JPY", 1), 500, "partly", "HK$10.00"},
-		{refundOf(path, "R-2", "S3", 1000), 200, "partly", "HK$20.00"}, // a second one, of the same amount
+		{refundOf(path, "R-2", "S3", 1000), 200, "partly", "HK$20.00"}, // a second refund of the same amount
 		{refundOf(path, "R-3", "S4", 2800), 200, "refunded", "HK$48.00"},
 		{refundOf(path, "R-2", "S3", 1000), 200, "refunded", "HK$48.00"},
 		{refundOf(path, "R-5", "S5", 1), 500, "refunded", "HK$48.00"},
@@ -43,15 +43,16 @@ func TestPartsThatGoBackAddUp(t *testing.T) {
 			t.Errorf("%s: answered %d %q, want %d", x.body, status, answer, x.status)
 		}
 		_, page := s.get(path)
-		if s.state(path) != x.state || !strings.Contains(page, `<dd id="returned">`+x.gone+`</dd>`) || strings.Contains(page, `id="refund"`) != (x.state == "partly") {
+		if s.state(path) != x.state || !strings.Contains(page, `<dd id="returned">`+x.gone+`</dd>`) ||
+			strings.Contains(page, `id="refund"`) != (x.state == "partly") {
 			t.Errorf("after %s: %s\n%s", x.body, s.state(path), page)
 		}
 	}
 }
 
-// The button gives back what is left, under a number of its own, and what the
-// wallet gives back must be what was asked for.
-func TestTheRestGoesBackByTheButton(t *testing.T) {
+// The button refunds what is left, under a number of its own. The notification must have the
+// requested amount.
+func TestRefundButtonRefundsTheRest(t *testing.T) {
 	s := newStreet(t)
 	s.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
 	path := s.bought()
@@ -61,62 +62,66 @@ func TestTheRestGoesBackByTheButton(t *testing.T) {
 	s.answer = `{"respcd": "1145", "syssn": "S3", "orig_syssn": "S1", "txamt": "3800"}`
 	for range 2 {
 		s.press(path)
-		if s.order.Get("txamt") != "3800" || s.order.Get("out_trade_no") != number+"-R1000" || s.state(path) != "refunding" {
-			t.Errorf("asked for %v, it is %s", s.order, s.state(path))
+		if s.order.Get("txamt") != "3800" || s.order.Get("out_trade_no") != number+"-R1000" ||
+			s.state(path) != "refunding" {
+			t.Errorf("requested %v, the order is %s", s.order, s.state(path))
 		}
 	}
-	if status, _ := s.notify(refundOf(path, number+"-R1000", "S3", 3700), testKey); status != 500 || s.state(path) != "refunding" {
-		t.Errorf("another amount than was asked for: %d, %s", status, s.state(path))
+	if status, _ := s.notify(refundOf(path, number+"-R1000", "S3", 3700), testKey); status != 500 ||
+		s.state(path) != "refunding" {
+		t.Errorf("another amount than requested: %d, %s", status, s.state(path))
 	}
-	if status, _ := s.notify(refundOf(path, number+"-R1000", "S3", 3800), testKey); status != 200 || s.state(path) != "refunded" {
+	if status, _ := s.notify(refundOf(path, number+"-R1000", "S3", 3800), testKey); status != 200 ||
+		s.state(path) != "refunded" {
 		t.Errorf("the rest: %d, %s", status, s.state(path))
 	}
 	s.order = nil
 	if res, _ := s.press(path); res.StatusCode != http.StatusSeeOther || s.order != nil {
-		t.Errorf("nothing is left, and %v is asked for", s.order)
+		t.Errorf("nothing is left, but %v was requested", s.order)
 	}
 }
 
-// A refund that is done at once counts once, although its notification comes too.
-func TestARefundThatIsDoneAtOnceCountsOnce(t *testing.T) {
+// A refund that is done at once counts once, although it is notified too.
+func TestImmediateRefundCountsOnce(t *testing.T) {
 	for _, first := range []string{"the answer", "the notification"} {
 		s := newStreet(t)
 		s.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
 		path := s.bought()
 		number := strings.TrimPrefix(path, "/orders/")
 		s.notify(notification(path), testKey)
-		told := refundOf(path, number+"-R", "S2", 4800)
+		notice := refundOf(path, number+"-R", "S2", 4800)
 		s.answer = `{"respcd": "0000", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`
 		if first == "the notification" {
 			s.before = sync.OnceFunc(func() {
-				if status, _ := s.notify(told, testKey); status != 200 {
+				if status, _ := s.notify(notice, testKey); status != 200 {
 					t.Errorf("notified during the call: %d", status)
 				}
 			})
 		}
 		s.press(path)
-		if status, _ := s.notify(told, testKey); status != 200 || s.state(path) != "refunded" {
+		if status, _ := s.notify(notice, testKey); status != 200 || s.state(path) != "refunded" {
 			t.Errorf("%s first: %d, %s", first, status, s.state(path))
 		}
-		if _, page := s.get(path); !strings.Contains(page, "orig_out_trade_no") || !strings.Contains(page, "HK$48.00</dd>") {
+		if _, page := s.get(path); !strings.Contains(page, "orig_out_trade_no") ||
+			!strings.Contains(page, "HK$48.00</dd>") {
 			t.Errorf("%s first: %s", first, page)
 		}
 	}
 }
 
-// An order that was closed and paid late is heard of by its refund only.
-func TestARefundOfAnOrderThatWasNeverSaidToBePaid(t *testing.T) {
+// An order that was closed and then paid late is only notified of its refund.
+func TestRefundOfAnOrderNeverNotifiedAsPaid(t *testing.T) {
 	s := newStreet(t)
 	path := s.bought()
 	if status, _ := s.notify(refundOf(path, "S2", "S2", 4800), testKey); status != 200 || s.state(path) != "refunded" {
 		t.Errorf("%d, %s", status, s.state(path))
 	}
 	if _, page := s.get(path); strings.Contains(page, "http-equiv") || strings.Contains(page, `id="refund"`) {
-		t.Errorf("it waits on: %s", page)
+		t.Errorf("the page still waits: %s", page)
 	}
 }
 
-func TestWhatIsPartlyBackIsSaidInEveryLanguage(t *testing.T) {
+func TestPartialRefundInEveryLanguage(t *testing.T) {
 	s := newStreet(t)
 	path := s.bought()
 	s.notify(notification(path), testKey)
@@ -125,7 +130,7 @@ func TestWhatIsPartlyBackIsSaidInEveryLanguage(t *testing.T) {
 		r, err := http.NewRequest("GET", s.shop.URL+path, nil)
 		r.Header.Set("Accept-Language", accept)
 		_, page := s.do(r, err)
-		for _, text := range []string{want.Partly, want.PartlyWhy, want.GivenBack, want.GiveRest, "HK$12.34"} {
+		for _, text := range []string{want.Partly, want.PartlyWhy, want.RefundedSum, want.RefundRest, "HK$12.34"} {
 			if text == "" || !strings.Contains(page, text) {
 				t.Errorf("%s: no %q", accept, text)
 			}

@@ -1,6 +1,9 @@
-// Package demo is a small tea shop: a merchant on the public client, to try a
-// gateway with and to read before writing another one. What it keeps, it keeps
-// in memory.
+// Package demo is a small tea shop: a merchant that uses the public client. Use it to try a
+// gateway, and read it before you write a shop of your own. It keeps its orders in memory.
+//
+// A purchase passes through shop.go: buy (with authorized for payments inside the Alipay app),
+// sell, and notified, which alone makes an order paid. refund returns money. orders.go holds the
+// orders and their refunds, words.go the texts of the pages in web.
 package demo
 
 import (
@@ -20,12 +23,12 @@ import (
 	"github.com/sampanpay/sampan"
 )
 
-// Config is what a shop needs.
+// Config configures a shop.
 type Config struct {
 	Client  *sampan.Client
 	BaseURL string // where browsers and the gateway reach the shop
 	Log     *slog.Logger
-	Number  func() string // makes order numbers; random ones, not to be guessed, if nil
+	Number  func() string // makes order numbers; nil means random ones that cannot be guessed
 }
 
 type shop struct {
@@ -38,7 +41,7 @@ var web embed.FS
 
 var pages = template.Must(template.ParseFS(web, "web/*.html"))
 
-// New opens the shop.
+// New returns the shop's handler.
 func New(c Config) http.Handler {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Number == nil {
@@ -54,18 +57,21 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /alipay", s.authorized)
 	mux.Handle("/notify", c.Client.NotificationHandler(s.notified))
 	for _, name := range []string{"app.js", "style.css"} {
-		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/"+name) })
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, web, "web/"+name)
+		})
 	}
-	return guard(http.NewCrossOriginProtection().Handler(mux))
+	return secured(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// guard sets what holds for every answer. There is no form-action: browsers
-// apply it to redirects too, and a purchase is one that ends at the wallet,
-// whose address only the gateway knows.
-func guard(next http.Handler) http.Handler {
+// secured adds the security headers. The policy has no form-action: browsers apply it to redirects
+// too, and a purchase is a form whose redirects end at the wallet, whose address only the gateway
+// knows.
+func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; "+
+			"connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
@@ -77,9 +83,8 @@ func (s *shop) front(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "front.html", teas)
 }
 
-// buy takes an order. To pay inside the Alipay app, the gateway must first be
-// told who the buyer is: they go through its authorisation and come back to
-// authorized.
+// buy accepts an order. For a payment inside the Alipay app the gateway needs the buyer's id first:
+// the buyer goes through the gateway's authorisation and returns to authorized.
 func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	wallet, item := sampan.PayType(r.PostFormValue("wallet")), r.PostFormValue("item")
@@ -93,22 +98,27 @@ func (s *shop) buy(w http.ResponseWriter, r *http.Request) {
 		s.sell(w, r, o, "")
 		return
 	}
-	link, err := s.Client.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: s.BaseURL + "/alipay?item=" + tea.ID, State: o.Number})
+	link, err := s.Client.AuthorizeURL(sampan.AuthorizationRequest{
+		ReturnURL: s.BaseURL + "/alipay?item=" + tea.ID,
+		State:     o.Number,
+	})
 	if err != nil {
-		s.Log.ErrorContext(r.Context(), "shop: no authorisation", "err", err)
+		s.Log.ErrorContext(r.Context(), "shop: no authorisation", "error", err)
 		s.show(w, r, http.StatusInternalServerError, "trouble.html", err)
 		return
 	}
 	//nolint:gosec // the shop of a sandbox speaks plain HTTP, on loopback
-	http.SetCookie(w, &http.Cookie{Name: visit, Value: o.Number, Path: "/alipay", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: visit, Value: o.Number, Path: "/alipay", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
 	http.Redirect(w, r, link, http.StatusSeeOther)
 }
 
-// visit is the cookie with the number of the order that a buyer has gone to be
-// authorised for: who comes back with another's is not sold anything.
+// visit is the cookie that holds the number of the order for which a buyer went to the
+// authorisation. The shop sells nothing to a buyer who returns with another order's number.
 const visit = "visit"
 
-// authorized is where a buyer inside the Alipay app comes back to, known.
+// authorized receives a buyer inside the Alipay app after the authorisation.
 func (s *shop) authorized(w http.ResponseWriter, r *http.Request) {
 	tea, ok := teas.find(r.FormValue("item"))
 	cookie, err := r.Cookie(visit)
@@ -118,16 +128,16 @@ func (s *shop) authorized(w http.ResponseWriter, r *http.Request) {
 	}
 	buyer, err := s.Client.VerifyAuthorization(r, cookie.Value)
 	if err != nil {
-		s.Log.WarnContext(r.Context(), "shop: not authorised", "err", err)
+		s.Log.WarnContext(r.Context(), "shop: not authorised", "error", err)
 		s.show(w, r, http.StatusBadRequest, "trouble.html", err)
 		return
 	}
 	s.sell(w, r, order{Number: cookie.Value, Tea: tea, Wallet: sampan.AlipayServiceWindow}, buyer.OpenID)
 }
 
-// sell has the gateway make a payment of an order, and sends the browser there.
-// The order is kept first: the notification may be faster than the gateway's
-// answer. Selling an order again is selling it once.
+// sell creates a payment for an order at the gateway and redirects the browser to it. It stores the
+// order first, because the notification may arrive before the gateway's answer. Selling an order
+// twice makes one payment.
 func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID string) {
 	if _, again := s.orders.find(o.Number); !again {
 		s.orders.add(o)
@@ -143,7 +153,7 @@ func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID stri
 		OpenID:    openID,
 	})
 	if err != nil {
-		s.Log.ErrorContext(r.Context(), "shop: order not accepted", "order", o.Number, "err", err)
+		s.Log.ErrorContext(r.Context(), "shop: payment not created", "order", o.Number, "error", err)
 		s.show(w, r, http.StatusBadGateway, "trouble.html", err)
 		return
 	}
@@ -151,44 +161,45 @@ func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID stri
 	http.Redirect(w, r, payment.PayURL, http.StatusSeeOther)
 }
 
-// refund gives back all that is left of an order's money. Pressed twice it is one
-// refund, since it goes under one number.
+// refund refunds all that is left of an order. Pressing the button twice makes one refund, under
+// one number.
 func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 	o, ok := s.orders.find(r.PathValue("number"))
 	if !ok {
 		s.show(w, r, http.StatusNotFound, "missing.html", nil)
 		return
 	}
-	ask := sampan.RefundRequest{PaymentID: o.ID}
+	refund := sampan.RefundRequest{PaymentID: o.ID}
 	_ = s.orders.change(o.Number, func(o *order) error {
-		ask.OrderNo, ask.Amount = o.ask()
+		refund.OrderNo, refund.Amount = o.nextRefund()
 		return nil
 	})
-	if ask.Amount == 0 { // all of it went back in the meantime
+	if refund.Amount == 0 { // refunded in the meantime
 		http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
 		return
 	}
-	back, err := s.Client.Refund(r.Context(), ask)
+	done, err := s.Client.Refund(r.Context(), refund)
 	if err == nil {
 		err = s.orders.change(o.Number, func(o *order) error {
-			if _, counted := o.back[back.ID]; back.Code.Pending() && !counted { // the notification may have been faster
-				o.waiting = ask.OrderNo
+			// The notification may have arrived before this answer.
+			if _, counted := o.refunds[done.ID]; done.Code.Pending() && !counted {
+				o.pending = refund.OrderNo
 				return nil
 			}
-			return o.giveBack(back.ID, ask.OrderNo, ask.Amount)
+			return o.addRefund(done.ID, refund.OrderNo, refund.Amount)
 		})
 	}
 	if err != nil {
-		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", o.Number, "err", err)
-		page := "kept.html"
+		s.Log.ErrorContext(r.Context(), "shop: no refund", "order", o.Number, "error", err)
+		page := "not-refunded.html"
 		if failed(err) {
 			_ = s.orders.change(o.Number, func(o *order) error {
-				o.refused = with(o.refused, ask.OrderNo, ask.Amount)
+				o.failed = withEntry(o.failed, refund.OrderNo, refund.Amount)
 				return nil
 			})
 		}
-		if sampan.Repeat(err) { // the same refund is asked for again, by whoever presses the button
-			page = "unsure.html"
+		if sampan.Repeat(err) { // pressing the button again repeats the same refund
+			page = "unknown.html"
 		}
 		s.show(w, r, http.StatusBadGateway, page, err)
 		return
@@ -196,8 +207,8 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/orders/"+o.Number, http.StatusSeeOther)
 }
 
-// failed reports whether the gateway says that a refund has failed for good, so that its number is used up. Other
-// refusals are of the request alone.
+// failed reports whether the gateway says that a refund has failed for good, which uses up its
+// number. Other errors concern the request alone.
 func failed(err error) bool {
 	var e *sampan.Error
 	return errors.As(err, &e) && slices.Contains([]sampan.Code{
@@ -205,9 +216,8 @@ func failed(err error) bool {
 	}, e.Code)
 }
 
-// notified is what makes an order paid, and nothing else does: a payment must be
-// of the order's price. A refund's amount is its own, and what went back adds up.
-// A repeat changes nothing.
+// notified handles a notification. Only a notification makes an order paid, and its amount must be
+// the order's price. A refund adds its own amount. A repeat changes nothing.
 func (s *shop) notified(ctx context.Context, n *sampan.Notification) error {
 	number := n.OrderNo
 	if n.Refund {
@@ -217,22 +227,22 @@ func (s *shop) notified(ctx context.Context, n *sampan.Notification) error {
 		currency := currencies[o.Wallet][0]
 		switch {
 		case n.Currency != currency:
-			return fmt.Errorf("order %s is in %s, but the notification in %s", o.Number, currency, n.Currency)
+			return fmt.Errorf("order %s is in %s, but the notification is in %s", o.Number, currency, n.Currency)
 		case n.Refund:
-			if err := o.giveBack(n.ID, n.OrderNo, n.Amount); err != nil {
+			if err := o.addRefund(n.ID, n.OrderNo, n.Amount); err != nil {
 				return err
 			}
 		case n.Amount != o.Tea.Price:
-			return fmt.Errorf("order %s costs %d, but the notification is of %d", o.Number, o.Tea.Price, n.Amount)
+			return fmt.Errorf("order %s costs %d, but the notification is about %d", o.Number, o.Tea.Price, n.Amount)
 		case o.Paid:
 			return nil
 		default:
 			o.Paid = true
 		}
-		if _, again := o.told[n.ID]; again {
+		if _, again := o.notified[n.ID]; again {
 			return nil
 		}
-		o.told, o.Notification = with(o.told, n.ID, n.Amount), pretty(n.Raw)
+		o.notified, o.Notification = withEntry(o.notified, n.ID, n.Amount), pretty(n.Raw)
 		s.Log.InfoContext(ctx, "shop: order "+o.State(), "order", o.Number, "syssn", n.ID)
 		return nil
 	})
@@ -246,7 +256,7 @@ func pretty(raw []byte) string {
 	return b.String()
 }
 
-// order is where the buyer comes back to, which proves nothing.
+// order serves the page to which the buyer returns. The return proves nothing.
 func (s *shop) order(w http.ResponseWriter, r *http.Request) {
 	o, ok := s.orders.find(r.PathValue("number"))
 	if !ok {
@@ -266,12 +276,12 @@ func (s *shop) status(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "{\"state\": %q}\n", o.State())
 }
 
-// show renders a page in the language of the browser.
+// show renders a page in the browser's language.
 func (s *shop) show(w http.ResponseWriter, r *http.Request, status int, page string, about any) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, page, struct{ Words, About any }{wordsFor(r), about}); err != nil {
-		s.Log.ErrorContext(r.Context(), "shop: page", "page", page, "err", err)
-		http.Error(w, "the shop is in disorder", http.StatusInternalServerError)
+		s.Log.ErrorContext(r.Context(), "shop: page", "page", page, "error", err)
+		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

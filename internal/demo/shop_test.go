@@ -21,18 +21,19 @@ const (
 	payURL  = "https://pay.example/pay/x"
 )
 
-// street is the shop, a browser in front of it and a gateway behind it.
+// street is a shop with a browser in front of it and a gateway behind it.
 type street struct {
 	t       *testing.T
 	shop    *httptest.Server
 	browser *http.Client
-	order   url.Values // the last that the gateway was asked for
-	answer  string     // of the gateway, if not a success
+	order   url.Values // the latest request to the gateway
+	answer  string     // of the gateway; "" for success
 	before  func()     // runs before the gateway answers
 }
 
 func newStreet(t *testing.T) *street {
-	s := &street{t: t, browser: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	s := &street{t: t, browser: &http.Client{CheckRedirect: stay}}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
@@ -45,11 +46,15 @@ func newStreet(t *testing.T) *street {
 			io.WriteString(w, s.answer)
 			return
 		}
-		json.NewEncoder(w).Encode(map[string]string{"respcd": "0000", "out_trade_no": r.PostForm.Get("out_trade_no"), "pay_url": payURL})
+		json.NewEncoder(w).Encode(map[string]string{"respcd": "0000", "out_trade_no": r.PostForm.Get("out_trade_no"),
+			"pay_url": payURL})
 	}))
 	t.Cleanup(gateway.Close)
 	var handler http.Handler
-	s.shop = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	s.shop = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		handler.ServeHTTP(w, r)
+	}))
 	t.Cleanup(s.shop.Close)
 	handler = New(Config{
 		Client:  &sampan.Client{BaseURL: gateway.URL, AppCode: "APP1", ClientKey: testKey, Attempts: 1},
@@ -82,12 +87,13 @@ func (s *street) get(path string) (*http.Response, string) {
 
 func (s *street) buy(wallet, item string) (*http.Response, string) {
 	s.t.Helper()
-	r, err := http.NewRequest("POST", s.shop.URL+"/buy", strings.NewReader(url.Values{"wallet": {wallet}, "item": {item}}.Encode()))
+	r, err := http.NewRequest("POST", s.shop.URL+"/buy",
+		strings.NewReader(url.Values{"wallet": {wallet}, "item": {item}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return s.do(r, err)
 }
 
-// bought buys and returns the order's path.
+// bought buys a tea and returns the order's path.
 func (s *street) bought() string {
 	s.t.Helper()
 	if res, body := s.buy("801107", "oolong"); res.StatusCode != http.StatusSeeOther {
@@ -106,11 +112,11 @@ func (s *street) state(path string) string {
 	return answer.State
 }
 
-// notification is what the gateway says of an order; changed pairs of old and
-// new text alter it.
+// notification returns the gateway's notification of an order. changed is pairs of old and new
+// text.
 func notification(path string, changed ...string) string {
-	body := fmt.Sprintf(`{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": %q, "syssn": "S1", "respcd": "0000", "notify_type": "payment", "goods_name": "<b>&"}`,
-		strings.TrimPrefix(path, "/orders/"))
+	body := fmt.Sprintf(`{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": %q, "syssn": "S1", `+
+		`"respcd": "0000", "notify_type": "payment", "goods_name": "<b>&"}`, strings.TrimPrefix(path, "/orders/"))
 	return strings.NewReplacer(changed...).Replace(body)
 }
 
@@ -122,7 +128,7 @@ func (s *street) notify(body, key string) (int, string) {
 	return res.StatusCode, answer
 }
 
-func TestBuyerIsSentToTheGatewayWithTheRightOrder(t *testing.T) {
+func TestBuyCreatesThePayment(t *testing.T) {
 	for _, wallet := range []string{"801107", "801512"} {
 		s := newStreet(t)
 		res, _ := s.buy(wallet, "puer")
@@ -141,11 +147,12 @@ func TestBuyerIsSentToTheGatewayWithTheRightOrder(t *testing.T) {
 	}
 }
 
-func TestOrderIsPaidByTheNotificationAndNotByTheBrowsersReturn(t *testing.T) {
+func TestOnlyTheNotificationMakesAnOrderPaid(t *testing.T) {
 	s := newStreet(t)
 	path := s.bought()
 	for range 3 {
-		if _, page := s.get(path); !strings.Contains(page, `data-state="waiting"`) || !strings.Contains(page, payURL) || strings.Contains(page, `id="notification"`) {
+		if _, page := s.get(path); !strings.Contains(page, `data-state="waiting"`) || !strings.Contains(page, payURL) ||
+			strings.Contains(page, `id="notification"`) {
 			t.Fatalf("after a return without a notification: %s", page)
 		}
 	}
@@ -159,12 +166,13 @@ func TestOrderIsPaidByTheNotificationAndNotByTheBrowsersReturn(t *testing.T) {
 	if s.state(path) != "paid" || !strings.Contains(page, `data-state="paid"`) || strings.Contains(page, payURL) {
 		t.Errorf("after the notification: %s", page)
 	}
-	if !strings.Contains(page, `id="notification"`) || !strings.Contains(page, "&#34;goods_name&#34;: &#34;&lt;b&gt;&amp;&#34;") {
+	if !strings.Contains(page, `id="notification"`) ||
+		!strings.Contains(page, "&#34;goods_name&#34;: &#34;&lt;b&gt;&amp;&#34;") {
 		t.Errorf("the notification is not shown, or not escaped: %s", page)
 	}
 }
 
-func TestNotificationThatOvertakesTheGatewaysAnswerIsTakenIn(t *testing.T) {
+func TestNotificationBeforeTheAnswerCounts(t *testing.T) {
 	s := newStreet(t)
 	s.before = func() {
 		if status, answer := s.notify(notification(s.order.Get("out_trade_no")), testKey); status != 200 {
@@ -172,7 +180,7 @@ func TestNotificationThatOvertakesTheGatewaysAnswerIsTakenIn(t *testing.T) {
 		}
 	}
 	if path := s.bought(); s.state(path) != "paid" {
-		t.Error("it is lost")
+		t.Error("the notification is lost")
 	}
 }
 
@@ -198,7 +206,7 @@ func TestFalseNotificationsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestRepeatedNotificationsAreAcknowledgedAndHarmless(t *testing.T) {
+func TestRepeatedNotificationsChangeNothing(t *testing.T) {
 	s := newStreet(t)
 	path := s.bought()
 	s.notify(notification(path), testKey)
@@ -206,7 +214,8 @@ func TestRepeatedNotificationsAreAcknowledgedAndHarmless(t *testing.T) {
 	var repeats sync.WaitGroup
 	for i := range 8 {
 		repeats.Go(func() {
-			if status, answer := s.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey); status != 200 || answer != "SUCCESS" {
+			if status, answer := s.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey); status != 200 ||
+				answer != "SUCCESS" {
 				t.Errorf("answered %d %q", status, answer)
 			}
 		})
@@ -217,18 +226,20 @@ func TestRepeatedNotificationsAreAcknowledgedAndHarmless(t *testing.T) {
 	}
 }
 
-func TestFailureToStartThePaymentIsExplained(t *testing.T) {
+func TestFailedPaymentShowsTheError(t *testing.T) {
 	s := newStreet(t)
 	s.answer = `{"respcd": "1250", "resperr": "not <enabled>"}`
 	res, page := s.buy("801512", "milk")
-	if res.StatusCode != http.StatusBadGateway || !strings.Contains(page, `id="trouble"`) || !strings.Contains(page, "1250 not &lt;enabled&gt;") {
+	if res.StatusCode != http.StatusBadGateway || !strings.Contains(page, `id="trouble"`) ||
+		!strings.Contains(page, "1250 not &lt;enabled&gt;") {
 		t.Errorf("%d %s", res.StatusCode, page)
 	}
 }
 
 func TestShopSellsOnlyWhatItHas(t *testing.T) {
 	s := newStreet(t)
-	for _, c := range [][2]string{{"801107", "coffee"}, {"800108", "milk"}, {"", "milk"}, {"801107", ""}, {"801107", strings.Repeat("x", 1<<16)}} {
+	for _, c := range [][2]string{{"801107", "coffee"}, {"800108", "milk"}, {"", "milk"}, {"801107", ""},
+		{"801107", strings.Repeat("x", 1<<16)}} {
 		if res, _ := s.buy(c[0], c[1]); res.StatusCode != http.StatusBadRequest || s.order != nil {
 			t.Errorf("%.20q: %d", c, res.StatusCode)
 		}
@@ -240,7 +251,7 @@ func TestShopSellsOnlyWhatItHas(t *testing.T) {
 	}
 }
 
-func TestOldestOrdersMakeRoom(t *testing.T) {
+func TestOldestOrdersAreDropped(t *testing.T) {
 	var os orders
 	for i := range maxOrders + 10 {
 		os.add(order{Number: fmt.Sprint(i)})
@@ -249,14 +260,15 @@ func TestOldestOrdersMakeRoom(t *testing.T) {
 		t.Errorf("%d orders kept", len(os.byNumber))
 	}
 	if _, ok := os.find("10"); !ok {
-		t.Error("a recent order was forgotten")
+		t.Error("a recent order is lost")
 	}
 }
 
-func TestPagesSpeakTheBrowsersLanguage(t *testing.T) {
+func TestPageLanguage(t *testing.T) {
 	s := newStreet(t)
 	for accept, want := range map[string]string{
-		"": "en", "en-GB,en;q=0.9,zh;q=0.8": "en", "de-DE,de;q=0.9": "en", "fr, zh-HK;q=0.8": "zh-Hant", "*": "en", ",;-": "en",
+		"": "en", "en-GB,en;q=0.9,zh;q=0.8": "en", "de-DE,de;q=0.9": "en", "fr, zh-HK;q=0.8": "zh-Hant", "*": "en",
+		",;-":                     "en",
 		"zh-HK,zh;q=0.9,en;q=0.8": "zh-Hant", "zh-TW": "zh-Hant", "zh-Hant-HK": "zh-Hant", "zh-MO": "zh-Hant",
 		"zh-CN,zh;q=0.9": "zh-Hans", "zh": "zh-Hans", "ZH-sg": "zh-Hans", "zh-Hans-HK": "zh-Hans",
 	} {
@@ -281,7 +293,7 @@ func TestPagesSpeakTheBrowsersLanguage(t *testing.T) {
 	}
 }
 
-func TestPagesNeedNothingFromElsewhere(t *testing.T) {
+func TestPagesLoadNothingForeign(t *testing.T) {
 	s := newStreet(t)
 	path := s.bought()
 	for _, p := range []string{"/", path, "/orders/TEA-NONE", "/app.js", "/style.css"} {
@@ -298,7 +310,7 @@ func TestPagesNeedNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestNumbersAreNotGuessable(t *testing.T) {
+func TestOrderNumbersCannotBeGuessed(t *testing.T) {
 	s := newStreet(t)
 	a, b := s.bought(), s.bought()
 	if a == b || len(a) < len("/orders/TEA-")+26 {

@@ -1,5 +1,5 @@
-// Follows an order that is open until it is something else, then shows it anew.
-// Without this script the page reloads itself.
+// Polls the state of an open order and reloads the page when it changes. Without this script the page
+// reloads by itself.
 (function () {
   'use strict';
   var state = document.getElementById('state');
