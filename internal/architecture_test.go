@@ -71,14 +71,23 @@ var rooms = []room{
 	{dir: "internal/delivery", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/outbound", libs: []string{"code.dny.dev/ssrf"}},
 
-	{dir: "internal/config", ours: []string{"internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/pay"}, libs: []string{"github.com/pelletier/go-toml/v2"}},
-	{dir: "internal/server", ours: []string{"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/wallet"}},
+	{dir: "internal/config", ours: []string{
+		"internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/pay",
+	}, libs: []string{"github.com/pelletier/go-toml/v2"}},
+	{dir: "internal/server", ours: []string{
+		"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway",
+		"internal/outbound", "internal/store", "internal/terminal", "internal/wallet",
+	}},
 	{dir: "internal/operator", ours: []string{"internal/store", "internal/pay"}},
 	{dir: "internal/doctor", ours: []string{
 		"internal/config", "internal/operator", "internal/outbound", "internal/server", "internal/store", "internal/terminal",
 		"internal/wallet", "internal/pay"}},
-	{dir: "internal/sandbox", ours: []string{".", "internal/server", "internal/config", "internal/demo", "internal/simulator", "internal/outbound", "internal/store", "internal/wallet", "internal/pay", "internal/wire/*"}},
+	{dir: "internal/sandbox", ours: []string{
+		".", "internal/config", "internal/demo", "internal/outbound", "internal/pay", "internal/server",
+		"internal/simulator", "internal/store", "internal/wallet", "internal/wire/*",
+	}},
 
+	{dir: "internal/bench", ours: []string{".", "internal/outbound"}},
 	{dir: "internal/simulator", ours: []string{"internal/wire/*"}, libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/demo", ours: []string{"."}, strict: true},
 }

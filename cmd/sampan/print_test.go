@@ -18,6 +18,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/server"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/terminal"
@@ -280,7 +281,7 @@ func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var log bytes.Buffer
 		stderr := terminal.ForPeople(&log) // as run has it
-		logger(config.Config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
+		server.Logger(config.Config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
 		if found := obeyed(log.String()); len(found) > 0 || strings.Count(log.String(), "\n") != 1 {
 			t.Errorf("%s: %v in %q", format, found, log.String())
 		}

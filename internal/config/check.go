@@ -99,6 +99,15 @@ func (c *Config) checkProxies() error {
 	return nil
 }
 
+// CheckServe checks what only serve needs: base_url, and that nobody besides its
+// owner can read or change the master key's file.
+func (c *Config) CheckServe() error {
+	if c.BaseURL == "" {
+		return errors.New("base_url: missing; it is how buyers and wallets reach this server")
+	}
+	return c.KeyFile.Check(c.KeyReadable)
+}
+
 // Level returns the log level of log_level; the default is info.
 func (c *Config) Level() (slog.Level, error) {
 	var level slog.Level

@@ -3,10 +3,23 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 
+	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
+
+// Logger returns the logger that the configuration asks for, which writes to w.
+func Logger(c config.Config, w io.Writer) *slog.Logger {
+	level, _ := c.Level() // Complete has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "text" {
+		return slog.New(LogHandler(slog.NewTextHandler(w, options)))
+	}
+	return slog.New(LogHandler(slog.NewJSONHandler(terminal.ForMachines(w), options)))
+}
 
 // LogHandler returns a handler that writes to h, and that turns errors which only
 // follow from a stopped database into warnings. The store has logged the one error
