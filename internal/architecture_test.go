@@ -78,7 +78,10 @@ var rooms = []room{
 		"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway",
 		"internal/outbound", "internal/store", "internal/terminal", "internal/wallet",
 	}},
-	{dir: "internal/operator", ours: []string{"internal/store", "internal/pay"}},
+	{dir: "internal/operator", ours: []string{
+		"internal/api", "internal/config", "internal/delivery", "internal/gateway", "internal/outbound",
+		"internal/store", "internal/wallet", "internal/pay",
+	}},
 	{dir: "internal/doctor", ours: []string{
 		"internal/config", "internal/operator", "internal/outbound", "internal/server", "internal/store", "internal/terminal",
 		"internal/wallet", "internal/pay"}},

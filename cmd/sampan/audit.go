@@ -8,11 +8,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/api"
-	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/operator"
-	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
@@ -28,37 +25,25 @@ const auditShown = 1000
 // Run audits the books, while the gateway may be serving, and is an error if
 // they are not in order.
 func (cmd auditCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o deployment) error {
+	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		var shown []gateway.Difference
 		out := json.NewEncoder(terminal.ForMachines(e.stdout))
-		audit := gateway.Audit{
-			Store: o.DB, MerchantID: cmd.Merchant,
-			Notification: o.Notification, RefundNotification: o.RefundNotification,
-			Differ: delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
-			Found: func(d gateway.Difference) {
-				switch {
-				case cmd.JSON:
-					out.Encode(map[string]any{"difference": d})
-				case len(shown) < auditShown:
-					shown = append(shown, d)
-				}
-			},
+		found := func(d gateway.Difference) {
+			switch {
+			case cmd.JSON:
+				out.Encode(map[string]any{"difference": d})
+			case len(shown) < auditShown:
+				shown = append(shown, d)
+			}
 		}
-		progress := auditProgress{out: e.stderr, began: time.Now()}
-		if terminal.IsTerminal(e.stderr) {
-			audit.Progress = progress.show
-		}
-		report, err := audit.Run(e.ctx)
+		var progress auditProgress
+		report, err := o.Audit(e.ctx, cmd.Merchant, found, progress.to(e.stderr))
 		progress.clear()
 		switch {
+		case errors.Is(err, operator.ErrNoVerdict):
+			return nil // closing says why
 		case err != nil:
 			return err
-		case o.Unchanged() != nil:
-			return nil // there is no verdict, and closing says why
-		case cmd.Merchant != "" && report.Merchants == 0 && report.Differences == 0:
-			return fmt.Errorf("merchant %s: %w", cmd.Merchant, store.ErrNotFound)
-		case report.Merchants == 0 && report.Differences == 0:
-			return errors.New("there are no books to look at: no merchant is in this database; is its address right?")
 		}
 		if cmd.JSON {
 			for _, b := range report.Balances {
@@ -100,8 +85,8 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 		}
 		fmt.Fprintln(w)
 	}
-	printf(w, "looked at %s of %s: %s, %s, %s, %s\n", several(r.Payments, "payment"), several(r.Merchants, "merchant"),
-		several(r.Refunds, "refund"), several(r.Movements, "movement"), several(r.Events, "event"), several(r.Deliveries, "notification"))
+	printf(w, "looked at %s of %s: %s, %s, %s, %s\n", operator.Several(r.Payments, "payment"), operator.Several(r.Merchants, "merchant"),
+		operator.Several(r.Refunds, "refund"), operator.Several(r.Movements, "movement"), operator.Several(r.Events, "event"), operator.Several(r.Deliveries, "notification"))
 	for _, s := range r.Orphans {
 		printf(w, "not in the books: %s/%s: %s\n", s.MerchantID, s.AccountID, operator.OrphanSum(s))
 	}
@@ -109,7 +94,7 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 		fmt.Fprintln(w, "✔ the books are in order")
 		return nil
 	}
-	printf(w, "✘ the books are not in order: %s\n", several(r.Differences, "difference"))
+	printf(w, "✘ the books are not in order: %s\n", operator.Several(r.Differences, "difference"))
 	for _, d := range shown {
 		printf(w, "\nmerchant %s%s, %s\n  is         %s\n  should be  %s\n", orDash(d.MerchantID), ifAny(", payment ", d.PaymentID), d.What, d.Stored, d.Want)
 	}
@@ -119,17 +104,19 @@ func printAudit(w io.Writer, r gateway.AuditReport, shown []gateway.Difference) 
 	return nil
 }
 
-func several(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
-}
-
 // auditProgress rewrites one line of a terminal, ten times a second at most.
 type auditProgress struct {
 	out          io.Writer
 	began, shown time.Time
+}
+
+// to returns what shows progress on out; nil unless that is a terminal.
+func (p *auditProgress) to(out io.Writer) func(gateway.AuditCounts) {
+	if !terminal.IsTerminal(out) {
+		return nil
+	}
+	p.out, p.began = out, time.Now()
+	return p.show
 }
 
 func (p *auditProgress) show(c gateway.AuditCounts) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/config"
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
@@ -44,7 +45,7 @@ func (cmd backupCmd) Run(e *env) error {
 // printSnapshot says what is in a copy.
 func printSnapshot(w io.Writer, c config.Config, s store.Snapshot) {
 	printf(w, "  %s, %s, schema %d, newest row of %s\n",
-		mebibytes(s.Bytes), several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.Location))
+		mebibytes(s.Bytes), operator.Several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.Location))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -25,7 +25,7 @@ type deliveryListCmd struct {
 
 // Run lists deliveries.
 func (cmd deliveryListCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o deployment) error {
+	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		list, err := o.Deliveries(e.ctx, store.DeliveryFilter{
 			MerchantID: cmd.Merchant, PaymentID: cmd.Payment, State: store.DeliveryState(cmd.State), Limit: cmd.Limit,
 		})
@@ -34,18 +34,10 @@ func (cmd deliveryListCmd) Run(e *env) error {
 		}
 		rows := [][]string{{"MERCHANT", "DELIVERY", "SYSSN", "STATE", "TRIES", "NEXT", "SINCE", "URL"}}
 		for _, d := range list {
-			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), o.nextAttempt(d), when(d.CreatedAt, o.Location), d.URL})
+			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), when(operator.NextAttempt(d), o.Location), when(d.CreatedAt, o.Location), d.URL})
 		}
 		return table(e.stdout, rows)
 	})
-}
-
-// nextAttempt tells when a notification is sent again.
-func (o deployment) nextAttempt(d store.Delivery) string {
-	if d.State != store.DeliveryDue {
-		return "-"
-	}
-	return when(d.DueAt, o.Location)
 }
 
 // deliveryRef names one delivery.
@@ -59,15 +51,11 @@ type deliveryShowCmd struct{ deliveryRef }
 
 // Run shows the notification as it is sent, and the attempts.
 func (cmd deliveryShowCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o deployment) error {
-		found, err := o.Deliveries(e.ctx, store.DeliveryFilter{MerchantID: cmd.Merchant, ID: cmd.Delivery, Limit: 1})
+	return cmd.look(e.ctx, func(o *operator.Deployment) error {
+		d, err := o.DeliveryHistory(e.ctx, cmd.Merchant, cmd.Delivery)
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return fmt.Errorf("delivery %s: %w", cmd.Delivery, store.ErrNotFound)
-		}
-		d := found[0]
 		printf(e.stdout, "to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
 		switch d.State {
 		case store.DeliveryDue:
@@ -76,12 +64,8 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 			printf(e.stdout, " since %s", when(d.DoneAt, o.Location))
 		}
 		printf(e.stdout, "\nbody   %s\n\n", d.Body)
-		attempts, err := o.Attempts(e.ctx, cmd.Merchant, cmd.Delivery)
-		if err != nil {
-			return err
-		}
 		rows := [][]string{{"#", "STARTED", "TOOK", "HTTP", "ANSWER", "WHY NOT"}}
-		for _, a := range attempts {
+		for _, a := range d.Tries {
 			rows = append(rows, []string{strconv.Itoa(a.Number), when(a.StartedAt, o.Location), a.Took.Round(time.Millisecond).String(),
 				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error)})
 		}
@@ -93,12 +77,9 @@ type deliveryResendCmd struct{ deliveryRef }
 
 // Run makes the delivery due now; a running server sends it within seconds.
 func (cmd deliveryResendCmd) Run(e *env) error {
-	return cmd.change(e.ctx, func(o deployment) error {
-		switch err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery, time.Now()); {
-		case errors.Is(err, store.ErrExists):
-			return fmt.Errorf("delivery %s is still being sent by its plan; show tells when", cmd.Delivery)
-		case err != nil:
-			return fmt.Errorf("delivery %s: %w", cmd.Delivery, err)
+	return cmd.change(e.ctx, func(o operator.Acts) error {
+		if err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery); err != nil {
+			return err
 		}
 		printf(e.stdout, "delivery %s is due now\n", cmd.Delivery)
 		return nil

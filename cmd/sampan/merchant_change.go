@@ -2,12 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/store"
 )
 
 type merchantSetCmd struct {
@@ -23,41 +21,29 @@ func (cmd merchantSetCmd) Run(e *env) error {
 	if cmd.ReturnHosts == nil && cmd.MaxAge == nil && cmd.MD5 == "" {
 		return errors.New("nothing to change: name --return-hosts, --max-age or --md5")
 	}
-	var hosts []string
-	if cmd.ReturnHosts != nil {
-		var err error
-		if hosts, err = returnHosts(*cmd.ReturnHosts); err != nil {
-			return err
-		}
-	}
-	if cmd.MaxAge != nil && (*cmd.MaxAge < 0 || *cmd.MaxAge%time.Second != 0) {
-		return errors.New("--max-age: must be in whole seconds, as 90s or 10m, or 0 for any")
-	}
-	return cmd.change(e.ctx, func(o deployment) error { return cmd.set(e, o, hosts) })
-}
-
-func (cmd merchantSetCmd) set(e *env, o deployment, hosts []string) error {
-	if cmd.ReturnHosts != nil {
-		if err := o.SetReturnHosts(e.ctx, cmd.AppCode, hosts); err != nil {
-			return err
-		}
-		printf(e.stdout, "app code %s returns buyers to: %s\n", cmd.AppCode, orDash(join(hosts)))
-	}
-	if cmd.MaxAge != nil {
-		if err := o.SetMaxAge(e.ctx, cmd.AppCode, *cmd.MaxAge); err != nil {
-			return err
-		}
-		printf(e.stdout, "app code %s takes requests whose txdtm is within this time of ours: %s\n",
-			cmd.AppCode, orAny(*cmd.MaxAge))
-	}
+	want := operator.CredentialChange{ReturnHosts: cmd.ReturnHosts, MaxAge: cmd.MaxAge}
 	if cmd.MD5 != "" {
-		if err := o.SetSHA256Only(e.ctx, cmd.AppCode, cmd.MD5 == "off"); err != nil {
+		only := cmd.MD5 == "off"
+		want.SHA256Only = &only
+	}
+	return cmd.change(e.ctx, func(o operator.Acts) error {
+		done, err := o.ChangeCredential(e.ctx, cmd.AppCode, want)
+		if done.ReturnHosts != nil {
+			printf(e.stdout, "app code %s returns buyers to: %s\n", cmd.AppCode, orDash(operator.Join(*done.ReturnHosts)))
+		}
+		if done.MaxAge != nil {
+			printf(e.stdout, "app code %s takes requests whose txdtm is within this time of ours: %s\n",
+				cmd.AppCode, orAny(*done.MaxAge))
+		}
+		if done.SHA256Only != nil {
+			printf(e.stdout, "app code %s takes requests signed by: %s\n", cmd.AppCode, signedBy(*done.SHA256Only))
+		}
+		if err != nil {
 			return err
 		}
-		printf(e.stdout, "app code %s takes requests signed by: %s\n", cmd.AppCode, signedBy(cmd.MD5 == "off"))
-	}
-	printf(e.stdout, "%s\n", soon)
-	return nil
+		printSoon(e)
+		return nil
+	})
 }
 
 // signedBy names the hashes that sign an app code's requests.
@@ -75,22 +61,27 @@ func orAny(d time.Duration) string {
 	return d.String()
 }
 
-// soon is when running servers obey a change.
-var soon = fmt.Sprintf("Servers notice within %s.", store.CacheFor)
+// printSoon says when running servers follow a change.
+func printSoon(e *env) { printf(e.stdout, "Servers notice within %s.\n", operator.NoticedWithin) }
 
-func returnHosts(flags []string) ([]string, error) {
-	var hosts []string
-	for _, flag := range flags {
-		if flag == "" {
-			continue
-		}
-		host, err := gateway.ReturnHost(flag)
+type merchantRotateKeyCmd struct {
+	configFlag
+	AppCode string `required:"" help:"The app code whose client key is replaced." placeholder:"CODE"`
+}
+
+// Run draws a new client key and prints it once.
+func (cmd merchantRotateKeyCmd) Run(e *env) error {
+	return cmd.change(e.ctx, func(o operator.Acts) error {
+		key, err := o.RotateKey(e.ctx, cmd.AppCode)
 		if err != nil {
-			return nil, fmt.Errorf("--return-hosts: %w", err)
+			return err
 		}
-		hosts = append(hosts, host)
-	}
-	return hosts, nil
+		printKey(e, cmd.AppCode, key)
+		printf(e.stdout, "The client key is not shown again. The old one signs nothing any more, "+
+			"and notifications are signed with this one. ")
+		printSoon(e)
+		return nil
+	})
 }
 
 // merchantPart names a merchant, one of its app codes, or one of its stores.
@@ -101,20 +92,33 @@ type merchantPart struct {
 	Store    string `help:"This store of the app code alone (mchid)." placeholder:"MCHID"`
 }
 
-type merchantRotateKeyCmd struct {
-	configFlag
-	AppCode string `required:"" help:"The app code whose client key is replaced." placeholder:"CODE"`
+type merchantDisableCmd struct {
+	merchantPart
+	Links   string `enum:"close,keep" default:"close" help:"What becomes of the pay links that are open: close or keep." placeholder:"close|keep"`
+	Refunds string `enum:"keep,stop" default:"keep" help:"Whether money can still be given back: keep or stop." placeholder:"keep|stop"`
 }
 
-// Run draws a new client key and prints it once.
-func (cmd merchantRotateKeyCmd) Run(e *env) error {
-	return cmd.change(e.ctx, func(o deployment) error {
-		key := pay.Secret(newCode(16))
-		if err := o.SetClientKey(e.ctx, cmd.AppCode, key); err != nil {
+// Run takes it out of use.
+func (cmd merchantDisableCmd) Run(e *env) error {
+	return cmd.set(e, pay.Disabling{Disabled: true, KeepLinks: cmd.Links == "keep", StopRefunds: cmd.Refunds == "stop"})
+}
+
+type merchantEnableCmd struct{ merchantPart }
+
+// Run takes it back into use.
+func (cmd merchantEnableCmd) Run(e *env) error { return cmd.set(e, pay.Disabling{}) }
+
+func (p merchantPart) set(e *env, d pay.Disabling) error {
+	part := operator.Part{Merchant: p.Merchant, AppCode: p.AppCode, Store: p.Store}
+	return p.change(e.ctx, func(o operator.Acts) error {
+		if err := o.SetDisabled(e.ctx, part, d); err != nil {
 			return err
 		}
-		printf(e.stdout, "app_code    %s\nclient_key  %s\n\n", cmd.AppCode, key.Reveal())
-		printf(e.stdout, "The client key is not shown again. The old one signs nothing any more, and notifications are signed with this one. %s\n", soon)
+		printf(e.stdout, "%s is %s\n", part, operator.Enabled(d.Disabled))
+		for _, c := range o.Consequences(part, d) {
+			printf(e.stdout, "%-8s %s\n", c.Topic, c.Text)
+		}
+		printSoon(e)
 		return nil
 	})
 }

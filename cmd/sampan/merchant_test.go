@@ -56,7 +56,7 @@ func TestWhatGoesOnWithADisabledMerchantIsSaidAndListed(t *testing.T) {
 	does(`(?s)^app code \S+ is disabled\ncalls +refused.*1108.*links +kept`, "merchant", "disable", "--app-code", appCode)
 	does(`disabled: calls refused`, "merchant", "list")
 	for _, flag := range []string{"--links=keep", "--refunds=stop"} {
-		if _, err := sampan("merchant", "disable", "--app-code", appCode, flag); err == nil || !strings.Contains(err.Error(), "belong to a merchant or a store") {
+		if _, err := sampan("merchant", "disable", "--app-code", appCode, flag); err == nil || !strings.Contains(err.Error(), "belongs to a merchant or a store") {
 			t.Errorf("%s of an app code: %v", flag, err)
 		}
 	}

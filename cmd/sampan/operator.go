@@ -2,81 +2,55 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/sampanpay/sampan/internal/config"
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
-
-// deployment is an open database with its configuration, for the commands of the
-// people who run a deployment.
-type deployment struct {
-	*store.DB
-	config.Config
-}
 
 // configFlag is shared by the operator's commands.
 type configFlag struct {
 	Config string `required:"" type:"existingfile" help:"Configuration file, as for serve." placeholder:"FILE"`
 }
 
-// openDatabase is store.Open or store.OpenReadOnly.
-type openDatabase func(context.Context, store.Config) (*store.DB, error)
-
-func openOperator(ctx context.Context, c config.Config, open openDatabase) (deployment, error) {
-	db, err := open(ctx, c.StoreConfig(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return deployment{}, err
-	}
-	return deployment{DB: db, Config: c}, nil
-}
-
-// look runs fn, which only reads, on the database of the configuration file. It
-// creates, changes and locks nothing.
-func (f configFlag) look(ctx context.Context, fn func(deployment) error) error {
-	return f.open(ctx, store.OpenReadOnly, fn)
+// look runs fn, which only reads, on the database of the configuration file.
+func (f configFlag) look(ctx context.Context, fn func(*operator.Deployment) error) error {
+	return f.open(ctx, operator.OpenReadOnly, fn)
 }
 
 // change runs fn on the database of the configuration file, which must have the
 // schema that this program knows.
-func (f configFlag) change(ctx context.Context, fn func(deployment) error) error {
-	return f.open(ctx, store.Open, fn)
+func (f configFlag) change(ctx context.Context, fn func(operator.Acts) error) error {
+	return f.open(ctx, operator.Open, func(d *operator.Deployment) error { return fn(d.By()) })
 }
 
-func (f configFlag) open(ctx context.Context, open openDatabase, fn func(deployment) error) error {
+func (f configFlag) open(ctx context.Context,
+	open func(context.Context, config.Config, map[string]wallet.Driver) (*operator.Deployment, error),
+	fn func(*operator.Deployment) error,
+) error {
 	c, err := config.Read(f.Config)
 	if err != nil {
 		return err
 	}
-	o, err := openOperator(ctx, c, open)
+	d, err := open(ctx, c, wallets)
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(o), o.Close())
+	return errors.Join(flagError(fn(d)), d.Close())
 }
 
-// when prints a time for people, in the deployment's zone.
-func when(t time.Time, zone *time.Location) string {
-	if t.IsZero() {
-		return "-"
+// flagError names the flag whose value an use case does not take.
+func flagError(err error) error {
+	if _, ok := errors.AsType[*operator.InputError](err); ok {
+		return fmt.Errorf("--%w", err)
 	}
-	return t.In(zone).Format("2006-01-02 15:04:05")
-}
-
-// newCode draws a random name or key of n bytes, in upper-case hex.
-func newCode(n int) string {
-	b := make([]byte, n)
-	rand.Read(b) // never fails
-	return strings.ToUpper(hex.EncodeToString(b))
+	return err
 }
 
 // readSecret reads a secret named by "@FILE", "-" (standard input) or

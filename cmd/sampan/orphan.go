@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
@@ -34,7 +30,7 @@ func (cmd orphanListCmd) Run(e *env) error {
 	if s, ok := state[cmd.State]; ok {
 		filter.State = s
 	}
-	return cmd.look(e.ctx, func(o deployment) error {
+	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		list, err := o.Orphans(e.ctx, filter)
 		if err != nil {
 			return err
@@ -56,8 +52,8 @@ type orphanShowCmd struct {
 
 // Run shows orphans with the wallet's messages.
 func (cmd orphanShowCmd) Run(e *env) error {
-	return cmd.look(e.ctx, func(o deployment) error {
-		found, err := o.orphansOf(e.ctx, cmd.Number)
+	return cmd.look(e.ctx, func(o *operator.Deployment) error {
+		found, err := o.OrphansOf(e.ctx, cmd.Number)
 		if err != nil {
 			return err
 		}
@@ -68,7 +64,7 @@ func (cmd orphanShowCmd) Run(e *env) error {
 			if i > 0 {
 				fmt.Fprintln(e.stdout)
 			}
-			o.showOrphan(e.stdout, r)
+			showOrphan(e.stdout, r, o.Location)
 			text, err := o.OrphanMessage(e.ctx, r)
 			if err != nil {
 				return err
@@ -91,56 +87,25 @@ type orphanSettleCmd struct {
 
 // Run settles the open orphans of a trade.
 func (cmd orphanSettleCmd) Run(e *env) error {
-	if strings.TrimSpace(cmd.Note) == "" || len(cmd.Note) > 1000 {
-		return errors.New("--note must say what was done about the money, in 1000 bytes at most")
-	}
-	return cmd.change(e.ctx, func(o deployment) error {
-		found, err := o.orphansOf(e.ctx, cmd.Number)
-		if err != nil {
-			return err
-		}
-		var open []pay.Orphan
-		trades := map[string]bool{}
-		for _, r := range found {
-			if r.State == pay.OrphanOpen && (cmd.Trade == "" || cmd.Trade == r.TradeNo) {
-				open = append(open, r)
-				trades[r.AccountID+"/"+r.TradeNo] = true
-			}
-		}
-		switch {
-		case len(open) == 0:
-			return fmt.Errorf("%s: no such orphan is open", cmd.Number)
-		case len(trades) > 1:
-			return fmt.Errorf("%s has open orphans of %d trades: name one with --trade", cmd.Number, len(trades))
-		}
-		for _, r := range open {
-			if err := gateway.SettleElsewhere(e.ctx, o.DB, r, time.Now(), cmd.Note); err != nil {
-				return err
-			}
+	return cmd.change(e.ctx, func(o operator.Acts) error {
+		settled, err := o.SettleOrphans(e.ctx, cmd.Number, cmd.Trade, cmd.Note)
+		for _, r := range settled {
 			printf(e.stdout, "%s, %s under trade %s: settled elsewhere\n", r.Number, operator.OrphanAmount(r), r.TradeNo)
 		}
-		return nil
+		return err
 	})
 }
 
-// orphansOf lists the orphans of a number: none if it has not our form.
-func (o deployment) orphansOf(ctx context.Context, number string) ([]pay.Orphan, error) {
-	if len(number) != 26 || strings.Trim(number, "0123456789") != "" {
-		return nil, nil
-	}
-	return o.OrphansOfNumber(ctx, number[8:14], number)
-}
-
 // showOrphan prints what there is to know of an orphan but its message.
-func (o deployment) showOrphan(w io.Writer, r pay.Orphan) {
+func showOrphan(w io.Writer, r pay.Orphan, zone *time.Location) {
 	printf(w, "orphan    %s\nmerchant  %s, through the account %s\namount    %s, %s%s\n",
 		r.Number, r.MerchantID, r.AccountID, operator.OrphanAmount(r), operator.CameOrWent(r), ifAny(" as ", r.RefundID))
 	printf(w, "trade     %s%s, %s by the wallet's clock\nnoticed   %s, next look %s\n",
-		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, o.Location), when(r.NoticedAt, o.Location), when(r.DueAt, o.Location))
+		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, zone), when(r.NoticedAt, zone), when(r.DueAt, zone))
 	if r.State == pay.OrphanOpen {
 		fmt.Fprintln(w, "state     open: no order has this number")
 		return
 	}
 	printf(w, "state     %s since %s, by %s%s\nnote      %s\n",
-		r.State, when(r.SettledAt, o.Location), r.SettledBy, ifAny(", with the order ", r.PaymentID), orDash(r.Note))
+		r.State, when(r.SettledAt, zone), r.SettledBy, ifAny(", with the order ", r.PaymentID), orDash(r.Note))
 }

@@ -76,8 +76,8 @@ func TestAnOperatorSeesAndSettlesOrphans(t *testing.T) {
 			t.Error("a terminal obeys what is shown")
 		}
 
-		wants(t, command("orphan", "settle", number, "--note", "done"), "has open orphans of 2 trades: name one with --trade")
-		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", " "), "--note must say what was done")
+		wants(t, command("orphan", "settle", number, "--note", "done"), "--trade: missing: "+number+" has open orphans of 2 trades")
+		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", " "), "--note: must say what was done")
 		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "paid out in cash, receipt 17"), "under trade T2: settled elsewhere")
 		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "again"), "no such orphan is open")
 		wants(t, command("orphan", "list", "--state", "settled"), "T2", "settled elsewhere")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -81,7 +82,7 @@ func (cmd payCmd) Run(e *env) error {
 		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL, ExpiresIn: cmd.Life,
 	}
 	if r.OrderNo == "" {
-		r.OrderNo = "CLI" + time.Now().UTC().Format("20060102150405") + newCode(3)
+		r.OrderNo = "CLI" + time.Now().UTC().Format("20060102150405") + randomHex(3)
 	}
 	p, err := client.Pay(e.ctx, r)
 	if err != nil {
@@ -106,6 +107,13 @@ func open(err error, ways ...string) error {
 		return err
 	}
 	return fmt.Errorf("%w\nIt is not known what became of it:\n  %s", err, strings.Join(ways, "\n  "))
+}
+
+// randomHex draws n bytes, in upper-case hex, for an order's number.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return fmt.Sprintf("%X", b)
 }
 
 // waitPaid asks until the order is no longer open, and is an error unless it is

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/terminal"
 )
@@ -56,6 +57,29 @@ func section(w io.Writer, rows [][]string) error {
 // rewrite replaces the last line of a terminal. Nothing of a stranger's is in it.
 func rewrite(w io.Writer, format string, values ...any) {
 	fmt.Fprintf(terminal.Below(w), "\r\x1b[K"+format, values...)
+}
+
+// when prints a time in the deployment's zone.
+func when(t time.Time, zone *time.Location) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.In(zone).Format(time.DateTime)
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// ifAny is a text with words before it, or nothing.
+func ifAny(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
 }
 
 // complaint is the text of the error that ends the program. Its lines after the

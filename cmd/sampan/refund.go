@@ -80,7 +80,7 @@ func (cmd refundCmd) Run(e *env) error {
 		return err
 	}
 	if cmd.OrderNo == "" {
-		cmd.OrderNo = "CLI-R" + time.Now().UTC().Format("20060102150405") + newCode(3)
+		cmd.OrderNo = "CLI-R" + time.Now().UTC().Format("20060102150405") + randomHex(3)
 	}
 	printf(e.stdout, "\nrefund     %s\n", cmd.OrderNo)
 	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})

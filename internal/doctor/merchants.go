@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/outbound"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
@@ -75,8 +76,8 @@ func (d *checkup) account(a pay.WalletAccount) {
 	}
 	for _, t := range a.PayTypes {
 		if !slices.ContainsFunc(driver.Info.Currencies[t], a.SettlesIn) {
-			d.wrong(what, fmt.Sprintf("%s: none of its currencies (%s) can be had with pay type %s", name, joined(a.Currencies), t),
-				"this wallet settles it in "+cmp.Or(joined(driver.Info.Currencies[t]), "-"))
+			d.wrong(what, fmt.Sprintf("%s: none of its currencies (%s) can be had with pay type %s", name, operator.Join(a.Currencies), t),
+				"this wallet settles it in "+cmp.Or(operator.Join(driver.Info.Currencies[t]), "-"))
 		}
 	}
 	setting := func(name string) string {
@@ -98,12 +99,4 @@ func (d *checkup) account(a pay.WalletAccount) {
 	if g := setting("gateway"); g != "" && !a.Disabled && !slices.Contains(d.gateways, g) {
 		d.gateways = append(d.gateways, g)
 	}
-}
-
-func joined[T ~string](items []T) string {
-	var texts []string
-	for _, item := range items {
-		texts = append(texts, string(item))
-	}
-	return strings.Join(texts, ",")
 }

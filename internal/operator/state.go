@@ -3,10 +3,72 @@ package operator
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
+
+// PaymentState says how a payment stands, with what its status leaves open.
+func PaymentState(p pay.Payment) string {
+	words := []string{string(p.Status)}
+	if p.Late {
+		words = append(words, "late")
+	}
+	switch left := (pay.Amount{Minor: p.Reserved - p.Refunded, Currency: p.Amount.Currency}); {
+	case p.Refunded == p.Amount.Minor:
+		words = append(words, "refunded")
+	case p.Refunded > 0:
+		words = append(words, pay.Amount{Minor: p.Refunded, Currency: p.Amount.Currency}.String()+" refunded")
+		fallthrough
+	default:
+		if left.Minor > 0 {
+			words = append(words, left.String()+" being refunded")
+		}
+	}
+	if p.CloseID != "" && p.Status.Open() {
+		words = append(words, "to be closed")
+	}
+	if p.Failure != "" {
+		words = append(words, "the wallet says "+p.Failure)
+	}
+	if p.Flagged {
+		words = append(words, "needs a look")
+	}
+	return strings.Join(words, ", ")
+}
+
+// Enabled says whether something is in use.
+func Enabled(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+// Standing says whether a merchant or a store is in use, and what it may still
+// do if it is not.
+func Standing(d pay.Disabling) string {
+	if !d.Disabled {
+		return Enabled(false)
+	}
+	links, refunds := "closed", "kept"
+	if d.KeepLinks {
+		links = "kept"
+	}
+	if d.StopRefunds {
+		refunds = "stopped"
+	}
+	return Enabled(true) + ": links " + links + ", refunds " + refunds
+}
+
+// CredentialStanding says whether a merchant's app code is in use.
+func CredentialStanding(m pay.Merchant, c pay.Credential) string {
+	if c.Disabled {
+		return Enabled(true) + ": calls refused"
+	}
+	return Standing(m.Disabling)
+}
 
 // CameOrWent says which way an orphan's money moved.
 func CameOrWent(o pay.Orphan) string {
@@ -43,4 +105,13 @@ func Several(n int, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// Join lists texts with commas between them.
+func Join[T ~string](items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = string(item)
+	}
+	return strings.Join(texts, ",")
 }

@@ -1,0 +1,43 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sampanpay/sampan/internal/api"
+	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/store"
+)
+
+// ErrNoVerdict means that the database changed during an audit in a way that
+// leaves its result worth nothing. Close says what happened.
+var ErrNoVerdict = errors.New("operator: the database was not read as it stood at one time")
+
+// Audit audits the books, while the gateway may be serving. merchantID, if not
+// "", is the only merchant to audit; store.ErrNotFound if there is none. Each
+// difference goes to found as it is found; progress may be nil.
+func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(gateway.Difference),
+	progress func(gateway.AuditCounts),
+) (gateway.AuditReport, error) {
+	audit := gateway.Audit{
+		Store: d.db, MerchantID: merchantID,
+		Notification: d.Notification, RefundNotification: d.RefundNotification,
+		Differ: delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
+		Found: found, Progress: progress,
+	}
+	report, err := audit.Run(ctx)
+	empty := report.Merchants == 0 && report.Differences == 0
+	switch {
+	case err != nil:
+		return report, err
+	case d.db.Unchanged() != nil:
+		return report, ErrNoVerdict
+	case empty && merchantID != "":
+		return report, fmt.Errorf("merchant %s: %w", merchantID, store.ErrNotFound)
+	case empty:
+		return report, errors.New("there are no books to look at: no merchant is in this database; is its address right?")
+	}
+	return report, nil
+}
