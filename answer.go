@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// answer is an object of the trade API. The API writes every value as a string;
-// numbers are understood too. The first amount that cannot be read is kept in
-// err, so that callers check once.
+// answer is a JSON object of the trade API. The API writes every value as a string; numbers are
+// accepted too. err keeps the first amount that cannot be read, so that callers check once.
 type answer struct {
 	fields map[string]json.RawMessage
 	zone   *time.Location
 	err    error
 }
 
-// text is the value of a string or a number, and "" for anything else.
+// text returns the value of a string or a number, and "" for anything else.
 func (a *answer) text(name string) string {
 	raw := a.fields[name]
 	var s string
@@ -30,7 +29,7 @@ func (a *answer) text(name string) string {
 	return ""
 }
 
-// object is the object of that name, nil if there is none.
+// object returns the object with this name, or nil.
 func (a *answer) object(name string) *answer {
 	b := &answer{zone: a.zone}
 	if json.Unmarshal(a.fields[name], &b.fields) != nil || b.fields == nil {
@@ -39,7 +38,7 @@ func (a *answer) object(name string) *answer {
 	return b
 }
 
-// minor is an amount in minor units; 0 where there is none.
+// minor returns an amount in minor units, or 0 if it is missing.
 func (a *answer) minor(name string) int64 {
 	s := a.text(name)
 	if s == "" {
@@ -52,21 +51,21 @@ func (a *answer) minor(name string) int64 {
 	return n
 }
 
-// time is a clock time in the gateway's zone; zero where there is none.
+// time returns a clock time in the gateway's zone, or the zero time if it is missing.
 func (a *answer) time(name string) time.Time {
-	t, err := time.ParseInLocation(clockTime, a.text(name), a.zone)
+	t, err := time.ParseInLocation(time.DateTime, a.text(name), a.zone)
 	if err != nil {
 		return time.Time{}
 	}
 	return t
 }
 
-// Transaction is a payment or a refund as the gateway knows it.
+// Transaction is a payment or a refund in the gateway's records.
 type Transaction struct {
 	ID           string // syssn: the gateway's number
 	OrderNo      string // out_trade_no: the merchant's own
-	Refund       bool   // a refund, else a payment
-	OriginalID   string // ID of the payment that a refund is of
+	Refund       bool   // whether it is a refund; otherwise it is a payment
+	OriginalID   string // of a refund: ID of its payment
 	StoreID      string // mchid
 	PayType      PayType
 	Amount       int64  // minor units
@@ -77,17 +76,17 @@ type Transaction struct {
 	BuyerID      string    // cardcd: the wallet's masked id of the buyer
 	Code         Code      // state: CodeSuccess is paid, or refunded
 	Message      string    // errmsg
-	Cancel       string    // "0" no, "2" closed, "3" refunded in full, "5" in part
+	Cancel       string    // "0" no, "2" closed, "3" refunded in full, "5" refunded in part
 	ClientTime   time.Time // txdtm: the merchant's time of the order
 	CreatedAt    time.Time // sysdtm
 	PaidAt       time.Time // paydtm; zero unless Code is CodeSuccess
-	CashFee      int64     // what the buyer paid, where the wallet tells
+	CashFee      int64     // what the buyer paid, if the wallet reports it
 	CashCurrency string
 	ExchangeRate string
 }
 
-// Paid reports whether it is a payment whose money has arrived. It stays so
-// when the money is given back: see Cancel.
+// Paid reports whether t is a payment whose money has arrived. It remains true after a refund: see
+// Cancel.
 func (t Transaction) Paid() bool { return t.Code == CodeSuccess && !t.Refund }
 
 func (a *answer) transaction() Transaction {
@@ -111,7 +110,7 @@ func (a *answer) transaction() Transaction {
 		CashCurrency: a.text("cash_fee_type"),
 		ExchangeRate: a.text("exchange_rate"),
 	}
-	// Until it is paid, the gateway repeats sysdtm here.
+	// Before the payment, the gateway repeats sysdtm here.
 	if t.Code == CodeSuccess {
 		t.PaidAt = a.time("paydtm")
 	}

@@ -13,45 +13,43 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// AuthorizationRequest asks who a buyer is, for the OpenID that an order by
-// AlipayServiceWindow needs. ReturnURL and State are required.
+// AuthorizationRequest requests a buyer's OpenID, which an order by AlipayServiceWindow needs.
+// ReturnURL and State are required.
 type AuthorizationRequest struct {
-	// ReturnURL is where the buyer's browser comes back to: an http or https
-	// address whose host the gateway's operator has listed for the app code. It
-	// may have a query of its own, without openid, state, expires and sig.
+	// ReturnURL is the http or https address to which the buyer's browser returns. The gateway's
+	// operator must have listed its host for the app code. It may have a query, without openid,
+	// state, expires and sig.
 	ReturnURL string
 
-	// State comes back unchanged, 128 characters at most. Draw it at random for
-	// each buyer's visit and keep it in their session: that the two are equal
-	// when they come back is what shows that they are the one who left.
+	// State returns unchanged. It has at most 128 characters. Make a random one for each buyer's
+	// visit and keep it in the buyer's session. If it equals the one that returns, the buyer who
+	// returns is the one who left.
 	State string
 
-	StoreID   string        // the client's if empty
-	ExpiresIn time.Duration // until the link must have been opened: 10 minutes if 0, at most 15
+	StoreID   string        // default: the client's
+	ExpiresIn time.Duration // how long the link can be opened: 10 minutes if 0, at most 15
 }
 
-// Authorization is a buyer who has come back.
+// Authorization identifies a buyer who has returned.
 type Authorization struct {
 	OpenID    string    // for PaymentRequest.OpenID: the buyer's id at the wallet
-	ExpiresAt time.Time // by when it had to be read
+	ExpiresAt time.Time // VerifyAuthorization fails from this time on
 }
 
-// The reasons for which nobody is identified.
+// The errors of [Client.VerifyAuthorization].
 var (
-	// ErrNotAuthorized is returned for a return that the gateway did not sign
-	// with the key at hand, that was altered on the way, or that belongs to
-	// another visit than the state says.
-	ErrNotAuthorized = errors.New("sampan: the return from the authorisation is not genuine, or another buyer's")
+	// ErrNotAuthorized means that the gateway did not sign the return with this key, that the
+	// return was altered, or that it belongs to another visit than the state.
+	ErrNotAuthorized = errors.New("sampan: the return from the authorisation is not genuine or not of this visit")
 
-	// ErrAuthorizationExpired is returned for a genuine return that comes too
-	// late. The buyer can be sent through a new link at once.
+	// ErrAuthorizationExpired means that a genuine return comes too late. Send the buyer through a
+	// new link.
 	ErrAuthorizationExpired = errors.New("sampan: the return from the authorisation has expired")
 )
 
-// AuthorizeURL makes a link that sends a buyer, inside the Alipay app, through
-// Alipay's silent authorisation and back to r.ReturnURL, where
-// [Client.VerifyAuthorization] reads who they are. The link opens once; make one
-// for each visit. Nothing is sent to the gateway.
+// AuthorizeURL makes a link that sends a buyer, inside the Alipay app, through Alipay's silent
+// authorisation and back to r.ReturnURL, where [Client.VerifyAuthorization] identifies the buyer.
+// The link works once: make one for each visit. AuthorizeURL does not call the gateway.
 func (c *Client) AuthorizeURL(r AuthorizationRequest) (string, error) {
 	if c.BaseURL == "" || c.AppCode == "" || c.ClientKey == "" {
 		return "", errors.New("sampan: the client needs BaseURL, AppCode and ClientKey")
@@ -63,7 +61,7 @@ func (c *Client) AuthorizeURL(r AuthorizationRequest) (string, error) {
 		r.ExpiresIn = 10 * time.Minute
 	}
 	if r.ExpiresIn < time.Second || r.ExpiresIn > 15*time.Minute {
-		return "", fmt.Errorf("sampan: ExpiresIn %s is not within 15 minutes", r.ExpiresIn)
+		return "", fmt.Errorf("sampan: ExpiresIn %s is not between 1 second and 15 minutes", r.ExpiresIn)
 	}
 	p := sign.Params{
 		"app_code":   c.AppCode,
@@ -73,19 +71,19 @@ func (c *Client) AuthorizeURL(r AuthorizationRequest) (string, error) {
 		"nonce":      rand.Text(),
 	}
 	set(p, "mchid", c.store(r.StoreID))
-	return strings.TrimRight(c.BaseURL, "/") + "/authorize/alipay?" + sign.SignedQuery(p, c.ClientKey, sign.Authorize), nil
+	query := sign.SignedQuery(p, c.ClientKey, sign.Authorize)
+	return strings.TrimRight(c.BaseURL, "/") + "/authorize/alipay?" + query, nil
 }
 
-// VerifyAuthorization reads who came back to the page that r asks for. state is
-// what the visit's link was made with, out of the buyer's session; an empty one
-// is an error, as is an empty client key. Errors are ErrNotAuthorized and
-// ErrAuthorizationExpired.
+// VerifyAuthorization identifies the buyer who returned with the request r. state is the State of
+// the visit's link, from the buyer's session. The errors are ErrNotAuthorized and
+// ErrAuthorizationExpired. An empty state and an empty client key are errors too.
 func (c *Client) VerifyAuthorization(r *http.Request, state string) (*Authorization, error) {
 	if c.ClientKey == "" {
-		return nil, errors.New("sampan: no client key to check an authorisation with")
+		return nil, errors.New("sampan: no client key to verify an authorisation with")
 	}
 	if state == "" {
-		return nil, errors.New("sampan: no state to check an authorisation with")
+		return nil, errors.New("sampan: no state to verify an authorisation with")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -9,50 +9,49 @@ import (
 // Code is a result code of the trade API (respcd).
 type Code string
 
-// The codes that a merchant's program may want to tell apart.
+// The codes that a merchant's program may want to distinguish.
 const (
 	CodeSuccess        Code = "0000"
 	CodeMaintenance    Code = "1100"
-	CodeInProgress     Code = "1102" // the same request is being worked on: repeat it
+	CodeInProgress     Code = "1102" // the same request is in progress: repeat it
 	CodeBadRequest     Code = "1103"
 	CodeBadParameter   Code = "1104" // Detail names it
-	CodeBadSignature   Code = "1108" // or an unknown app code
+	CodeBadSignature   Code = "1108" // or the app code is unknown
 	CodeNotFound       Code = "1136"
-	CodeOrderClosed    Code = "1142" // state of a transaction: called off
+	CodeOrderClosed    Code = "1142" // state of a transaction: closed
 	CodeNotPaidYet     Code = "1143" // state: the buyer may still pay
 	CodeProcessing     Code = "1145" // state: the outcome is not known yet
 	CodeExpired        Code = "1181"
-	CodeForbidden      Code = "1250" // pay type or currency not enabled
+	CodeForbidden      Code = "1250" // the pay type or currency is not enabled
 	CodeSystemError    Code = "1252" // the order may exist: ask with a query
 	CodeAlreadyPaid    Code = "1260"
 	CodeAlreadyClosed  Code = "1264"
 	CodeWalletSlow     Code = "1296"
-	CodeWalletBusy     Code = "1297" // come again; with HTTP 429: too many requests, with 503: the gateway's own trouble
+	CodeWalletBusy     Code = "1297" // retry later; with HTTP 429: too many requests, with 503: a fault of the gateway
 	CodeOutcomeUnknown Code = "1298" // the order may exist: ask with a query
-	CodeNumberUsed     Code = "2011" // the order number stands for another order
+	CodeNumberUsed     Code = "2011" // the order number belongs to another order
 
-	CodeAlreadyRefunded Code = "1125" // nothing is left to give back
-	CodeRefundDenied    Code = "1155" // the wallet will not give this money back
-	CodeNotPaid         Code = "1261" // only what was paid can be refunded
+	CodeAlreadyRefunded Code = "1125" // nothing is left to refund
+	CodeRefundDenied    Code = "1155" // the wallet refuses the refund
+	CodeNotPaid         Code = "1261" // an order that is not paid cannot be refunded
 	CodeRefundTooLate   Code = "1265"
-	CodeAmountDiffers   Code = "1266" // an order is closed with its own amount
+	CodeAmountDiffers   Code = "1266" // an order must be closed with its own amount
 	CodeFundsShort      Code = "1269" // the merchant's account at the wallet holds less than the refund
 	CodeRefundTooLarge  Code = "1272" // refunds together would exceed the payment
 )
 
-// Pending reports whether the outcome is still to come: ask again later.
+// Pending reports whether the outcome is not known yet: ask again later.
 func (c Code) Pending() bool { return c == CodeNotPaidYet || c == CodeProcessing }
 
-// Repeat reports whether err, which a call returned, leaves open what became of
-// the call, or says that it can be made in a moment: send the same request again,
-// above all under the same OrderNo, or ask with Query. After any other error the
-// call has surely failed.
+// Repeat reports whether a call that returned err may have been carried out, or can succeed in a
+// moment. Then send the same request again, above all under the same OrderNo, or ask with Query.
+// After any other error the call has certainly failed.
 //
-// Open are a broken connection, an answer that cannot be read or has no Code, a
-// CodeSuccess under another status than 200, and
-// the codes that Code.Pending, CodeSystemError, CodeOutcomeUnknown and
-// CodeWalletSlow name. CodeMaintenance, CodeInProgress and CodeWalletBusy say to
-// come again; a call that was tried several times may still have been carried out.
+// The call may have been carried out after a broken connection, an answer that cannot be read or
+// has no Code, a CodeSuccess under a status other than 200, and the codes that Code.Pending
+// reports, CodeSystemError, CodeOutcomeUnknown and CodeWalletSlow. CodeMaintenance, CodeInProgress
+// and CodeWalletBusy ask to retry; if the call was tried several times, one of the tries may still
+// have been carried out.
 func Repeat(err error) bool {
 	if err == nil || errors.As(err, new(*unsentError)) {
 		return false
@@ -69,7 +68,7 @@ func Repeat(err error) bool {
 	return e.Code.Pending()
 }
 
-// unsentError is a call that cannot be made: nothing was sent.
+// unsentError is the error of a call that was not sent.
 type unsentError struct{ err error }
 
 func unsent(format string, args ...any) error {
@@ -79,17 +78,17 @@ func unsent(format string, args ...any) error {
 func (e *unsentError) Error() string { return e.err.Error() }
 func (e *unsentError) Unwrap() error { return e.err }
 
-// Error is an answer of the gateway that is not a success. Get at it with
-// errors.As. Repeat tells whether it is final.
+// Error is an answer of the gateway that is not a success. Use errors.As to get it. Repeat reports
+// whether it is final.
 type Error struct {
-	Code       Code          // "" if the answer did not come from the trade API, e.g. from a proxy
+	Code       Code          // "" if the answer does not come from the trade API but, for example, from a proxy
 	Message    string        // resperr: for people
 	Detail     string        // respmsg: for developers
-	HTTPStatus int           //
-	RetryAfter time.Duration // what the gateway asked for, if it did
+	HTTPStatus int           // the answer's status
+	RetryAfter time.Duration // the pause that the gateway asks for, or 0
 }
 
-// Error gives code, message and detail on one line.
+// Error returns code, message and detail on one line.
 func (e *Error) Error() string {
 	s := "sampan: "
 	if e.Code != "" {
@@ -105,7 +104,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// transportError is a failure below the API: no answer, or half of one.
+// transportError is a failure below the API: the answer is missing or incomplete.
 type transportError struct{ err error }
 
 func (e *transportError) Error() string { return "sampan: " + e.err.Error() }

@@ -13,8 +13,8 @@ import (
 	"github.com/sampanpay/sampan"
 )
 
-// The manual's list "sure it failed" is all codes that its other two lists do not name.
-func TestRepeatSaysWhatTheManualSays(t *testing.T) {
+// The manual lists the codes of two groups by name. All other codes mean a certain failure.
+func TestRepeatAgreesWithTheManual(t *testing.T) {
 	manual, err := os.ReadFile("docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
@@ -46,27 +46,31 @@ func TestRepeatSaysWhatTheManualSays(t *testing.T) {
 	}
 }
 
-func TestRepeatTellsWhatSurelyFailed(t *testing.T) {
+func TestRepeatByKindOfError(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		change func(*gateway)
 		want   bool
 	}{
-		"trouble of the gateway's, nothing stored":   {answer(503, `{"respcd":"1297"}`), nil, true},
-		"trouble of the gateway's, perhaps stored":   {answer(503, `{"respcd":"1298"}`), nil, true},
-		"trouble of the gateway's, under status 200": {answer(200, `{"respcd":"1252"}`), nil, true},
-		"a success under another status":             {answer(503, accepted), nil, true},
-		"a proxy's page":                             {answer(503, "<html>"), nil, true},
-		"a redirect":                                 {answer(307, "", "Location", "/elsewhere"), nil, true},
-		"an amount that cannot be read":              {answer(200, `{"respcd":"0000","txamt":"3.00"}`), nil, true},
-		"more than is read":                          {answer(200, accepted+strings.Repeat(" ", 1<<20)), nil, true},
-		"a broken connection":                        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, true},
-		"a wrong value":                              {answer(200, `{"respcd":"1104"}`), nil, false},
-		"a disabled merchant":                        {answer(200, `{"respcd":"1243"}`), nil, false},
-		"no key":                                     {answer(200, accepted), func(g *gateway) { g.ClientKey = "" }, false},
-		"an address that is none":                    {answer(200, accepted), func(g *gateway) { g.BaseURL = "http://a b" }, false},
-		"another hash":                               {answer(200, accepted), func(g *gateway) { g.SignType = "SHA1" }, false},
-		"success":                                    {answer(200, accepted), nil, false},
+		"gateway fault, nothing stored":  {answer(503, `{"respcd":"1297"}`), nil, true},
+		"gateway fault, perhaps stored":  {answer(503, `{"respcd":"1298"}`), nil, true},
+		"gateway fault under status 200": {answer(200, `{"respcd":"1252"}`), nil, true},
+		"a success under another status": {answer(503, accepted), nil, true},
+		"a proxy's page":                 {answer(503, "<html>"), nil, true},
+		"a redirect":                     {answer(307, "", "Location", "/elsewhere"), nil, true},
+		"an amount that cannot be read":  {answer(200, `{"respcd":"0000","txamt":"3.00"}`), nil, true},
+		"an answer that is too large": {answer(200, accepted+strings.Repeat(" ", 1<<20)), nil,
+			true},
+		"a broken connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, true},
+		"a wrong value":       {answer(200, `{"respcd":"1104"}`), nil, false},
+		"a disabled merchant": {answer(200, `{"respcd":"1243"}`), nil, false},
+		"no key": {answer(200, accepted), func(g *gateway) { g.ClientKey = "" },
+			false},
+		"an invalid address": {answer(200, accepted), func(g *gateway) { g.BaseURL = "http://a b" },
+			false},
+		"another hash": {answer(200, accepted), func(g *gateway) { g.SignType = "SHA1" },
+			false},
+		"success": {answer(200, accepted), nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, c.answer)
@@ -81,23 +85,26 @@ func TestRepeatTellsWhatSurelyFailed(t *testing.T) {
 		})
 	}
 	if !sampan.Repeat(context.Canceled) || !sampan.Repeat(errors.New("other")) {
-		t.Error("what nobody understands counts as failed")
+		t.Error("an unknown error counts as failed")
 	}
 }
 
-// The gateway's own trouble comes under 503, and its body counts all the same.
-func TestAnAnswerUnder503IsRead(t *testing.T) {
-	g := newGateway(t, answer(503, `{"respcd":"1298","resperr":"outcome unknown","respmsg":"send it again"}`, "Retry-After", "1"))
+// The gateway reports its own faults under status 503, with a body that counts.
+func TestAnswerUnder503IsRead(t *testing.T) {
+	g := newGateway(t, answer(503, `{"respcd":"1298","resperr":"outcome unknown","respmsg":"send it again"}`,
+		"Retry-After", "1"))
 	g.Attempts = 1
 	_, err := g.Pay(t.Context(), order)
 	var e *sampan.Error
-	if !errors.As(err, &e) || e.Code != sampan.CodeOutcomeUnknown || e.Detail != "send it again" || e.HTTPStatus != 503 || e.RetryAfter.Seconds() != 1 {
+	if !errors.As(err, &e) || e.Code != sampan.CodeOutcomeUnknown || e.Detail != "send it again" ||
+		e.HTTPStatus != 503 || e.RetryAfter.Seconds() != 1 {
 		t.Errorf("got %#v", err)
 	}
 }
 
-// A gateway may refuse a request whose txdtm is far from its clock, and reads it as UTC+8 if nothing else is said.
-func TestTheTimeOfACallNamesItsZone(t *testing.T) {
+// A gateway may refuse a request whose txdtm is far from its clock. It reads txdtm as UTC+8 unless
+// txzone names another zone.
+func TestCallSendsItsZone(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for zone, want := range map[*time.Location]string{
 		nil:                               "txdtm=2026-01-02+11%3A04%3A05",

@@ -13,34 +13,33 @@ import (
 
 const maxNotification = 64 << 10
 
-// ErrBadSignature is returned for a notification that the gateway did not sign
-// with the key at hand, or that was altered on the way.
+// ErrBadSignature means that the gateway did not sign the notification with this key, or that it
+// was altered.
 var ErrBadSignature = errors.New("sampan: the notification's signature is missing or wrong")
 
-var errNoKey = errors.New("sampan: no client key to check a notification with")
+var errNoKey = errors.New("sampan: no client key to verify a notification with")
 
-// Notification is the gateway's word that a payment succeeded or, if Refund is
-// set, that a refund did. A refund's own numbers are in ID and OrderNo.
+// Notification reports a successful payment or, if Refund is set, a refund that is done. For a
+// refund, ID, OrderNo and Amount are the refund's own.
 type Notification struct {
 	Transaction
-	OriginalOrderNo string // OrderNo of the payment that a refund is of
-	Raw             []byte // the body as it came; it holds no secret
+	OriginalOrderNo string // of a refund: OrderNo of its payment
+	Raw             []byte // the body as received; it contains no secret
 }
 
-// VerifyNotification reads the body of r, at most 64 KiB, and checks its
-// signature before it looks at anything in it. The error is ErrBadSignature if
-// that fails, an *http.MaxBytesError if the body is too large. An empty key is
-// an error too. Clock times are taken for UTC+8; a Client with another Zone has
-// a method for it.
+// VerifyNotification reads the body of r, at most 64 KiB, and verifies its signature before it
+// parses it. The error is ErrBadSignature for a wrong signature and an *http.MaxBytesError for a
+// body that is too large. An empty key is an error too. Clock times are read as UTC+8; use
+// [Client.VerifyNotification] for another zone.
 //
-// A notification proves who speaks, not that the order is yours in that amount:
-// compare OrderNo, Amount and Currency with what you asked for. Of a refund these
-// are the refund's own, which may be of a part of the payment.
+// The signature proves who sends the notification, not that the order is yours in that amount.
+// Compare OrderNo, Amount and Currency with your order. Of a refund these are the refund's own; the
+// refund may be partial.
 func VerifyNotification(r *http.Request, clientKey string) (*Notification, error) {
 	return (&Client{ClientKey: clientKey}).VerifyNotification(r)
 }
 
-// VerifyNotification is the function of that name with the client's key and zone.
+// VerifyNotification is like the function [VerifyNotification], with the client's key and zone.
 func (c *Client) VerifyNotification(r *http.Request) (*Notification, error) {
 	if c.ClientKey == "" {
 		return nil, errNoKey
@@ -63,11 +62,11 @@ func (c *Client) VerifyNotification(r *http.Request) (*Notification, error) {
 	case "refund":
 		n.Refund = true
 	default:
-		return nil, fmt.Errorf("sampan: notification of unknown type %.40q", kind)
+		return nil, fmt.Errorf("sampan: unknown notify_type %.40q", kind)
 	}
-	// Only successes are notified; anything else must not pass for one.
+	// The gateway notifies only successes. Anything else must not be taken for one.
 	if a.text("status") != "1" || n.Code != CodeSuccess {
-		return nil, fmt.Errorf("sampan: notification of %.40q is not of a success", n.OrderNo)
+		return nil, fmt.Errorf("sampan: the notification of %.40q does not report a success", n.OrderNo)
 	}
 	if a.err != nil {
 		return nil, a.err
@@ -75,40 +74,38 @@ func (c *Client) VerifyNotification(r *http.Request) (*Notification, error) {
 	return n, nil
 }
 
-// NotificationHandler serves the address that the gateway notifies. It calls
-// handle with each verified notification and answers SUCCESS, which ends the
-// deliveries, only after handle has returned nil. Otherwise the gateway tries
-// again: eight times, over about a day.
+// NotificationHandler serves the address to which the gateway sends notifications. It calls handle
+// with each verified notification. It answers SUCCESS, which ends the deliveries, only after handle
+// has returned nil. Otherwise the gateway tries again: eight times in all, over about a day.
 //
-// So handle will see a notification again whenever an acknowledgement was lost,
-// possibly at the same moment twice, and after the order was found paid by a
-// query. It must therefore be idempotent: look the order up by OrderNo, compare
-// amount and currency, mark it paid in the same transaction that checks that it
-// was not, and return nil if it was already. Of a refund, look the order up by
-// OriginalOrderNo and the refund by OrderNo, compare the amount with that of the
-// refund, which may be a part of the order's, and count it once. It runs in the
-// request's context and has the gateway's ten seconds.
+// So handle receives a notification again whenever an acknowledgement was lost, possibly twice at
+// the same moment, and also after a query showed that the order is paid. It must be idempotent. For
+// a payment, find the order by OrderNo, compare amount and currency, check that the order is not
+// marked paid and mark it in one transaction, and return nil if it was marked already. For a
+// refund, find the order by OriginalOrderNo and the refund by OrderNo, compare the amount with the
+// refund's, and count it once. handle runs in the request's context and has ten seconds.
 //
-// The answers are 401 for a bad signature, 413 for more than 64 KiB, 400 for
-// what cannot be read, 500 when handle returns an error or the client has no
-// key. A panic of handle is left to the server, which logs it and cuts the
-// connection.
+// The error answers are 401 for a bad signature, 413 for more than 64 KiB, 400 for a notification
+// that cannot be read, and 500 when handle returns an error or the client has no key. The handler
+// does not recover a panic of handle: the server logs it and closes the connection.
 func (c *Client) NotificationHandler(handle func(context.Context, *Notification) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "notifications are posted", http.StatusMethodNotAllowed)
+			http.Error(w, "send notifications by POST", http.StatusMethodNotAllowed)
 			return
 		}
 		n, err := c.VerifyNotification(r)
 		if err != nil {
-			status := refusal(err)
-			c.log().WarnContext(r.Context(), "notification refused", "status", status, "remote", r.RemoteAddr, "err", err)
+			status := errorStatus(err)
+			c.log().WarnContext(r.Context(), "notification refused",
+				"status", status, "remote", r.RemoteAddr, "error", err)
 			http.Error(w, http.StatusText(status), status)
 			return
 		}
 		if err := handle(r.Context(), n); err != nil {
-			c.log().ErrorContext(r.Context(), "notification not handled", "order", n.OrderNo, "syssn", n.ID, "err", err)
+			c.log().ErrorContext(r.Context(), "notification handler failed",
+				"order", n.OrderNo, "syssn", n.ID, "error", err)
 			http.Error(w, "not handled", http.StatusInternalServerError)
 			return
 		}
@@ -117,7 +114,8 @@ func (c *Client) NotificationHandler(handle func(context.Context, *Notification)
 	})
 }
 
-func refusal(err error) int {
+// errorStatus returns the HTTP status for an error of VerifyNotification.
+func errorStatus(err error) int {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, ErrBadSignature):

@@ -12,18 +12,22 @@ import (
 	"github.com/sampanpay/sampan"
 )
 
-const paidBody = `{"status": "1", "pay_type": "801107", "sysdtm": "2026-01-02 03:04:06", "paydtm": "2026-01-02 03:05:07", ` +
-	`"goods_name": "\u8336", "txcurrcd": "HKD", "txdtm": "2026-01-02 03:04:05", "mchid": "S1", "txamt": "300", "exchange_rate": "", ` +
-	`"chnlsn2": "", "out_trade_no": "T1", "syssn": "20260102000001123456789012", "cash_fee_type": "", "cancel": "0", "respcd": "0000", ` +
-	`"goods_info": "", "cash_fee": "0", "notify_type": "payment", "chnlsn": "W1", "cardcd": "2088***", "brand_new": {"a": [1]}}`
+const paidBody = `{"status": "1", "pay_type": "801107", "sysdtm": "2026-01-02 03:04:06", ` +
+	`"paydtm": "2026-01-02 03:05:07", "goods_name": "\u8336", "txcurrcd": "HKD", "txdtm": "2026-01-02 03:04:05", ` +
+	`"mchid": "S1", "txamt": "300", "exchange_rate": "", "chnlsn2": "", "out_trade_no": "T1", ` +
+	`"syssn": "20260102000001123456789012", "cash_fee_type": "", "cancel": "0", "respcd": "0000", ` +
+	`"goods_info": "", "cash_fee": "0", "notify_type": "payment", "chnlsn": "W1", "cardcd": "2088***", ` +
+	`"brand_new": {"a": [1]}}`
 
-func TestSignedNotificationIsRead(t *testing.T) {
+func TestVerifyNotification(t *testing.T) {
 	n, err := sampan.VerifyNotification(signed(paidBody, testKey), testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.ID != "20260102000001123456789012" || n.OrderNo != "T1" || n.Amount != 300 || n.Currency != "HKD" || n.GoodsName != "茶" ||
-		n.StoreID != "S1" || n.PayType != sampan.Alipay || n.BuyerID != "2088***" || !n.Paid() || string(n.Raw) != paidBody {
+	if n.ID != "20260102000001123456789012" || n.OrderNo != "T1" || n.Amount != 300 || n.Currency != "HKD" ||
+		n.GoodsName != "茶" ||
+		n.StoreID != "S1" || n.PayType != sampan.Alipay || n.BuyerID != "2088***" || !n.Paid() ||
+		string(n.Raw) != paidBody {
 		t.Errorf("got %+v", n)
 	}
 	if !n.PaidAt.Equal(time.Date(2026, 1, 1, 19, 5, 7, 0, time.UTC)) {
@@ -31,15 +35,16 @@ func TestSignedNotificationIsRead(t *testing.T) {
 	}
 }
 
-func TestRefundsNotificationIsNotAPayments(t *testing.T) {
-	body := `{"status":"1","respcd":"0000","notify_type":"refund","txamt":"100","out_trade_no":"R1","syssn":"2","orig_syssn":"1","orig_out_trade_no":"T1"}`
+func TestVerifyNotificationOfARefund(t *testing.T) {
+	body := `{"status":"1","respcd":"0000","notify_type":"refund","txamt":"100","out_trade_no":"R1","syssn":"2",` +
+		`"orig_syssn":"1","orig_out_trade_no":"T1"}`
 	n, err := sampan.VerifyNotification(signed(body, testKey), testKey)
 	if err != nil || !n.Refund || n.Paid() || n.OriginalID != "1" || n.OriginalOrderNo != "T1" {
 		t.Errorf("got %+v, %v", n, err)
 	}
 }
 
-func TestTimesOfANotificationAreInTheClientsZone(t *testing.T) {
+func TestNotificationTimesAreInTheClientsZone(t *testing.T) {
 	c := sampan.Client{ClientKey: testKey, Zone: time.UTC}
 	n, err := c.VerifyNotification(signed(paidBody, testKey))
 	if err != nil || !n.PaidAt.Equal(time.Date(2026, 1, 2, 3, 5, 7, 0, time.UTC)) {
@@ -47,9 +52,9 @@ func TestTimesOfANotificationAreInTheClientsZone(t *testing.T) {
 	}
 }
 
-// Each is refused by VerifyNotification, and the handler answers with status
-// and does not call the merchant.
-func TestNotificationsThatAreRefused(t *testing.T) {
+// VerifyNotification refuses each of them. The handler answers with the status and does not call
+// the merchant.
+func TestRefusedNotifications(t *testing.T) {
 	altered := func(old, new string) string { return strings.Replace(paidBody, old, new, 1) }
 	resigned := func(signature string) *http.Request {
 		r := signed(paidBody, testKey)
@@ -67,7 +72,7 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 		"altered after signing":   {alteredAfter, testKey, 401},
 		"no signature":            {resigned(""), testKey, 401},
 		"not hex":                 {resigned(strings.Repeat("Z", 32)), testKey, 401},
-		"no key, signed so":       {signed(paidBody, ""), "", 500},
+		"no key":                  {signed(paidBody, ""), "", 500},
 		"too large":               {signed(paidBody+strings.Repeat(" ", 64<<10), testKey), testKey, 413},
 		"not JSON":                {signed("status=1", testKey), testKey, 400},
 		"not an object":           {signed(`"1"`, testKey), testKey, 400},
@@ -78,7 +83,7 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 		"of an amount in dollars": {signed(altered(`"300"`, `"3.00"`), testKey), testKey, 400},
 		"of a negative amount":    {signed(altered(`"300"`, `"-300"`), testKey), testKey, 400},
 		"of an enormous amount":   {signed(altered(`"300"`, `"99999999999999999999"`), testKey), testKey, 400},
-		"fetched, not posted":     {httptest.NewRequest("GET", "/notify", nil), testKey, 405},
+		"sent by GET":             {httptest.NewRequest("GET", "/notify", nil), testKey, 405},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := sampan.Client{ClientKey: c.key}
@@ -94,17 +99,21 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestForgedNotificationIsToldApart(t *testing.T) {
-	if _, err := sampan.VerifyNotification(signed(paidBody, "other"), testKey); !errors.Is(err, sampan.ErrBadSignature) {
+func TestForgedNotificationIsErrBadSignature(t *testing.T) {
+	if _, err := sampan.VerifyNotification(signed(paidBody, "other"), testKey); !errors.Is(err,
+		sampan.ErrBadSignature) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestSuccessIsAnsweredOnlyAfterTheMerchantHasHandledIt(t *testing.T) {
+func TestHandlerAnswersAfterTheMerchant(t *testing.T) {
 	w := httptest.NewRecorder()
 	var handle func(context.Context, *sampan.Notification) error
 	client := sampan.Client{ClientKey: testKey}
-	handler := client.NotificationHandler(func(ctx context.Context, n *sampan.Notification) error { return handle(ctx, n) })
+	handler := client.NotificationHandler(func(ctx context.Context, n *sampan.Notification) error {
+		return handle(ctx,
+			n)
+	})
 
 	handle = func(context.Context, *sampan.Notification) error { return errors.New("database: secret detail") }
 	handler.ServeHTTP(w, signed(paidBody, testKey))
@@ -115,7 +124,7 @@ func TestSuccessIsAnsweredOnlyAfterTheMerchantHasHandledIt(t *testing.T) {
 	w = httptest.NewRecorder()
 	handle = func(_ context.Context, n *sampan.Notification) error {
 		if w.Body.Len() > 0 || n.OrderNo != "T1" {
-			t.Errorf("answered before it was handled, or wrong: %+v", n)
+			t.Errorf("answered before the merchant, or with a wrong notification: %+v", n)
 		}
 		return nil
 	}
@@ -128,7 +137,7 @@ func TestSuccessIsAnsweredOnlyAfterTheMerchantHasHandledIt(t *testing.T) {
 	handle = func(context.Context, *sampan.Notification) error { panic("merchant's bug") }
 	defer func() {
 		if recover() == nil || w.Body.Len() > 0 {
-			t.Errorf("a panic was swallowed, or answered with %q", w.Body)
+			t.Errorf("a panic was recovered, or answered with %q", w.Body)
 		}
 	}()
 	handler.ServeHTTP(w, signed(paidBody, testKey))

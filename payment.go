@@ -8,40 +8,39 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// PaymentRequest is an order to be paid once. PayType, Amount, Currency and
-// OrderNo are required.
+// PaymentRequest is an order that can be paid once. PayType, Amount, Currency and OrderNo are
+// required.
 type PaymentRequest struct {
 	PayType   PayType
 	Amount    int64         // minor units, above 0
 	Currency  string        // ISO 4217
-	OrderNo   string        // the merchant's own number, used for one order only, 128 characters at most
+	OrderNo   string        // the merchant's own number of this order, at most 128 characters
 	GoodsName string        // shown to the buyer; 20 plain characters suit every wallet
-	ReturnURL string        // where the buyer's browser goes in the end
-	NotifyURL string        // where the notification goes, if not to the credential's address
+	ReturnURL string        // where the buyer's browser returns at the end
+	NotifyURL string        // where the notification goes; default: the credential's address
 	OpenID    string        // the buyer, for AlipayServiceWindow
-	ExpiresIn time.Duration // whole minutes from 5 to 120; the gateway's 30 if 0
-	NoCredit  bool          // no credit cards, for AlipayServiceWindow
-	StoreID   string        // the client's if empty
-	DeviceID  string        // echoed in answers
-	Time      time.Time     // the merchant's time of the order; now if zero
+	ExpiresIn time.Duration // whole minutes from 5 to 120; 30 if 0
+	NoCredit  bool          // refuses credit cards, for AlipayServiceWindow
+	StoreID   string        // default: the client's
+	DeviceID  string        // repeated in answers
+	Time      time.Time     // the merchant's time of the order; default: now
 }
 
-// Payment is an order that the gateway accepted. It is not paid yet.
+// Payment is an order that the gateway has accepted. It is not paid yet.
 type Payment struct {
 	ID        string // syssn: the gateway's number
 	OrderNo   string
 	PayType   PayType
 	Amount    int64
 	Currency  string
-	PayURL    string    // send the buyer's browser here; for AlipayServiceWindow the hosted page
-	TradeNo   string    // for AlipayServiceWindow: what tradePay takes in the app
+	PayURL    string    // send the buyer's browser here; for AlipayServiceWindow this is the hosted page
+	TradeNo   string    // for AlipayServiceWindow: the tradeNO for tradePay in the app
 	CreatedAt time.Time // by the gateway's clock
 }
 
-// Pay creates an order. Calling it again with the same request gives the same
-// order, whatever Time says, so a call of whose outcome nothing is known (Repeat)
-// is repeated unchanged; with the same OrderNo and anything else different the
-// gateway answers CodeNumberUsed.
+// Pay creates an order. Calling it again with the same request returns the same order, whatever
+// Time is. So after an error that Repeat reports, repeat the request unchanged. If anything else
+// differs under the same OrderNo, the gateway answers CodeNumberUsed.
 func (c *Client) Pay(ctx context.Context, r PaymentRequest) (*Payment, error) {
 	if r.ExpiresIn%time.Minute != 0 {
 		return nil, unsent("ExpiresIn is not a whole number of minutes")
@@ -90,25 +89,26 @@ func (c *Client) Pay(ctx context.Context, r PaymentRequest) (*Payment, error) {
 	return payment, nil
 }
 
-// date sets the merchant's time of a call. A gateway that looks at it takes it for UTC+8 without txzone.
+// date sets the merchant's time of a call. Without txzone the gateway reads txdtm as UTC+8.
 func (c *Client) date(p sign.Params, t time.Time) {
 	t = t.In(c.zone())
-	p["txdtm"] = t.Format(clockTime)
+	p["txdtm"] = t.Format(time.DateTime)
 	if zone := t.Format("-0700"); zone != "+0800" {
 		p["txzone"] = zone
 	}
 }
 
-// set leaves out what is empty: no parameter of the API differs between the two.
+// set adds a parameter unless it is empty. To the API, an empty parameter and a missing one are the
+// same.
 func set(p sign.Params, name, value string) {
 	if value != "" {
 		p[name] = value
 	}
 }
 
-func (c *Client) store(of string) string {
-	if of != "" {
-		return of
+func (c *Client) store(id string) string {
+	if id != "" {
+		return id
 	}
 	return c.StoreID
 }

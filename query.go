@@ -11,17 +11,17 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// QueryRequest says which transactions to look up. Every field may be empty:
-// the zero value asks for the current month.
+// QueryRequest selects transactions. Every field may be empty: the zero value selects the current
+// month.
 type QueryRequest struct {
 	IDs      []string // syssn
 	OrderNos []string // out_trade_no
 	PayTypes []PayType
-	Code     Code      // only those in this state
-	From, To time.Time // when they were created, ignored with IDs or OrderNos; at most 92 days, both or neither
+	Code     Code      // only transactions in this state
+	From, To time.Time // time of creation, both or neither, at most 92 days apart; ignored with IDs or OrderNos
 	Page     int       // from 1
-	PageSize int       // at most 100; the gateway's 10 if 0
-	StoreID  string    // the client's if empty
+	PageSize int       // at most 100; 10 if 0
+	StoreID  string    // default: the client's
 }
 
 // QueryResult is one page of transactions.
@@ -31,9 +31,9 @@ type QueryResult struct {
 	Transactions []Transaction
 }
 
-// Query looks transactions up. For an order whose outcome is open, the gateway
-// asks the wallet too, at most once in three seconds. Numbers that are unknown
-// are missing from the result; they are not an error.
+// Query looks up transactions. For an order whose outcome is not known yet, the gateway also asks
+// the wallet, at most once in three seconds. Unknown numbers are missing from the result; they are
+// not an error.
 func (c *Client) Query(ctx context.Context, r QueryRequest) (*QueryResult, error) {
 	p := sign.Params{}
 	set(p, "syssn", strings.Join(r.IDs, ","))
@@ -45,12 +45,12 @@ func (c *Client) Query(ctx context.Context, r QueryRequest) (*QueryResult, error
 	set(p, "pay_type", strings.Join(types, ","))
 	set(p, "respcd", string(r.Code))
 	set(p, "mchid", c.store(r.StoreID))
-	// In UTC+8 whatever Zone is: that is what the API takes without txzone.
+	// The API reads these as UTC+8, whatever Zone is.
 	if !r.From.IsZero() {
-		p["start_time"] = r.From.In(hongKong).Format(clockTime)
+		p["start_time"] = r.From.In(hongKong).Format(time.DateTime)
 	}
 	if !r.To.IsZero() {
-		p["end_time"] = r.To.In(hongKong).Format(clockTime)
+		p["end_time"] = r.To.In(hongKong).Format(time.DateTime)
 	}
 	if r.Page != 0 {
 		p["page"] = strconv.Itoa(r.Page)
@@ -65,7 +65,7 @@ func (c *Client) Query(ctx context.Context, r QueryRequest) (*QueryResult, error
 	result := &QueryResult{Page: int(a.minor("page")), PageSize: int(a.minor("page_size"))}
 	var rows []map[string]json.RawMessage
 	if err := json.Unmarshal(a.fields["data"], &rows); err != nil {
-		return nil, fmt.Errorf("sampan: data of the query's answer: %w", err)
+		return nil, fmt.Errorf("sampan: data in the answer to a query: %w", err)
 	}
 	for _, row := range rows {
 		b := &answer{fields: row, zone: a.zone}

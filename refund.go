@@ -9,38 +9,36 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// RefundRequest gives back a part of a payment or all of it. PaymentID, OrderNo
-// and Amount are required.
+// RefundRequest refunds a payment in full or in part. PaymentID, OrderNo and Amount are required.
 type RefundRequest struct {
 	PaymentID string    // syssn of the payment
-	OrderNo   string    // the refund's own number, which no payment and no other refund has
+	OrderNo   string    // the refund's own number, different from that of any payment and other refund
 	Amount    int64     // minor units of the payment's currency, above 0
-	StoreID   string    // the client's if empty
-	DeviceID  string    // echoed in answers
-	Time      time.Time // the merchant's time of the refund; now if zero
+	StoreID   string    // default: the client's
+	DeviceID  string    // repeated in answers
+	Time      time.Time // the merchant's time of the refund; default: now
 }
 
-// Refund is a refund that the gateway has on record.
+// Refund is a refund in the gateway's records.
 type Refund struct {
 	ID        string // syssn of the refund
 	PaymentID string
 	OrderNo   string // of the refund
 	Amount    int64
 	Currency  string
-	Code      Code      // CodeSuccess: the money went back; CodeProcessing: the gateway is still finding out
+	Code      Code      // CodeSuccess: done; CodeProcessing: the outcome is not known yet
 	CreatedAt time.Time // by the gateway's clock
 	DoneAt    time.Time // zero while Code is CodeProcessing
 }
 
-// Refund gives money back. One whose outcome is not known yet is no error: its
-// Code is CodeProcessing, the gateway goes on by itself, and a notification or a
-// query under the refund's OrderNo tells the end. Calling Refund again with the
-// same request gives the same refund, never a second one.
+// Refund refunds a payment. An outcome that is not known yet is not an error: then Code is
+// CodeProcessing, the gateway continues by itself, and a notification or a query with the refund's
+// OrderNo gives the outcome. Calling Refund again with the same request returns the same refund,
+// never a second one.
 //
-// Errors that are final for the number are CodeRefundDenied, CodeFundsShort,
-// CodeRefundTooLate and CodeRefundTooLarge. After an error that Repeat reports,
-// never give the money back in another way, nor under another OrderNo: the refund
-// may be under way.
+// The errors CodeRefundDenied, CodeFundsShort, CodeRefundTooLate and CodeRefundTooLarge are final
+// for the number. After an error that Repeat reports, do not pay the money back in another way or
+// under another OrderNo: the refund may be under way.
 func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 	p := sign.Params{"syssn": r.PaymentID, "out_trade_no": r.OrderNo}
 	a, code, err := c.undo(ctx, "/trade/v1/refund", p, r.Amount, r.Time, r.StoreID, r.DeviceID)
@@ -57,8 +55,8 @@ func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 	return refund, a.err
 }
 
-// CloseRequest calls an order off. PaymentID or OrderNo names it, and Amount
-// must be the order's.
+// CloseRequest closes an order that is not paid. PaymentID or OrderNo is required, and Amount must
+// be the order's.
 type CloseRequest struct {
 	PaymentID string // syssn
 	OrderNo   string // out_trade_no
@@ -68,21 +66,20 @@ type CloseRequest struct {
 	Time      time.Time
 }
 
-// Closing is an order that was called off.
+// Closing is the closing of an order.
 type Closing struct {
 	ID        string // syssn of the closing
 	PaymentID string
 	OrderNo   string // of the payment
 	Amount    int64
 	Currency  string
-	Code      Code // CodeSuccess: closed; CodeProcessing: the gateway is still finding out
+	Code      Code // CodeSuccess: closed; CodeProcessing: the outcome is not known yet
 	At        time.Time
 }
 
-// Close calls an order off that is not paid; reversal is the API's other name
-// for it. CodeAlreadyPaid if the buyer was faster: then the order counts as
-// paid, and a refund gives the money back. Calling it again gives the same
-// closing.
+// Close closes an order that is not paid. The API also calls this reversal. The error is
+// CodeAlreadyPaid if the buyer paid first: then the order is paid, and Refund returns the money.
+// Calling Close again returns the same closing.
 func (c *Client) Close(ctx context.Context, r CloseRequest) (*Closing, error) {
 	p := sign.Params{}
 	set(p, "syssn", r.PaymentID)
@@ -98,9 +95,11 @@ func (c *Client) Close(ctx context.Context, r CloseRequest) (*Closing, error) {
 	return closing, a.err
 }
 
-// undo makes a call that is answered CodeSuccess or, of what the gateway has
-// taken on, by a code that is Pending. Anything else is an error.
-func (c *Client) undo(ctx context.Context, path string, p sign.Params, minor int64, at time.Time, store, device string) (*answer, Code, error) {
+// undo makes a refund or close call. It returns the code CodeSuccess, or a pending code if the
+// gateway has accepted the request. Any other answer is an error.
+func (c *Client) undo(
+	ctx context.Context, path string, p sign.Params, minor int64, at time.Time, store, device string,
+) (*answer, Code, error) {
 	if at.IsZero() {
 		at = c.now()
 	}
@@ -115,9 +114,8 @@ func (c *Client) undo(ctx context.Context, path string, p sign.Params, minor int
 	return a, CodeSuccess, err
 }
 
-// AddNote keeps a text of at most 200 characters with a payment, for those who
-// look at it later. id is the syssn of the payment or of a refund of it. An order
-// keeps 100 notes.
+// AddNote stores a note of at most 200 characters with a payment, for people who look at it later.
+// id is the syssn of the payment or of one of its refunds. An order holds at most 100 notes.
 func (c *Client) AddNote(ctx context.Context, id, note string) error {
 	_, err := c.call(ctx, "/trade/v1/add_note", sign.Params{"code": c.AppCode, "syssn": id, "note": note})
 	return err

@@ -1,14 +1,15 @@
-// Package sampan is the client of a Sampan payment gateway, and of any other
-// server that speaks the same trade API: it signs requests, reads answers and
-// checks notifications.
+// Package sampan is the client of a Sampan payment gateway, and of any other server that speaks the
+// same trade API. It signs requests, reads answers and verifies notifications.
 //
-// A payment takes three steps. Call [Client.Pay] and send the buyer's browser
-// to the link that it returns. Wait for the notification that
-// [Client.NotificationHandler] receives: it, not the browser's return, says
-// that the order is paid. If none comes, ask with [Client.Query].
+// A payment takes three steps. Call [Client.Pay] and send the buyer's browser to the link that it
+// returns. Wait for the notification that [Client.NotificationHandler] receives: the notification,
+// not the browser's return, says that the order is paid. If none comes, ask with [Client.Query].
 //
-// Amounts are whole minor units with an ISO 4217 code: 1230 of HKD is 12.30
-// dollars, 1230 of JPY is 1230 yen.
+// Amounts are whole minor units with an ISO 4217 code: 1230 of HKD is 12.30 dollars, 1230 of JPY is
+// 1230 yen.
+//
+// The code reads in this order: sampan.go (the client and its calls), answer.go, error.go, then
+// payment.go, query.go, refund.go, notification.go and authorize.go, one for each part of the API.
 package sampan
 
 import (
@@ -28,7 +29,7 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// PayType says which wallet pays.
+// PayType is the wallet that pays, and how.
 type PayType string
 
 // The pay types.
@@ -47,48 +48,47 @@ const (
 	MD5    SignType = "MD5"
 )
 
-// Client calls the gateway in a merchant's name. BaseURL, AppCode and ClientKey
-// are required; every other field has a useful zero value. A Client may be used
-// by many goroutines and must not be changed once it is in use.
+// Client calls the gateway for a merchant. BaseURL, AppCode and ClientKey are required. Every other
+// field has a useful zero value. A Client is safe for concurrent use. Do not change it once it is
+// in use.
 type Client struct {
 	BaseURL   string   // e.g. "https://pay.example.com"
-	AppCode   string   // names the credential
-	ClientKey string   // signs, and is never sent or printed
+	AppCode   string   // identifies the credential
+	ClientKey string   // signs requests; it is never sent or printed
 	SignType  SignType // SHA256 if empty
-	StoreID   string   // mchid: required if the app code has stores, else empty
+	StoreID   string   // mchid: required if the app code has stores, otherwise empty
 
-	// HTTPClient makes the calls. If nil: one that gives each attempt 15
-	// seconds and follows no redirects.
+	// HTTPClient makes the calls. If nil, a client is used that gives each attempt 15 seconds and
+	// follows no redirects.
 	HTTPClient *http.Client
 
-	// Attempts is how often a call is tried in all; 3 if 0, and 1 turns retries
-	// off. Every call of this client is safe to repeat, since the gateway knows
-	// an order by its number; a note may be kept twice. Tried again are transport errors, the statuses
-	// 429, 502, 503 and 504, and the codes CodeInProgress, CodeWalletSlow and
-	// CodeWalletBusy; not when the gateway asks for more than ten seconds'
-	// pause, nor when the context would end first.
+	// Attempts limits how often a call is tried: 3 times if 0, and 1 turns retries off. Every call
+	// of this client is safe to repeat, since the gateway recognises an order by its number; only a
+	// note may be stored twice. A call is retried after transport errors, the statuses 429, 502,
+	// 503 and 504, and the codes CodeInProgress, CodeWalletSlow and CodeWalletBusy. It is not
+	// retried if the gateway asks for a pause of more than ten seconds, or if the context would end
+	// before the retry.
 	Attempts int
 
-	// Backoff is the pause before the n-th retry, from 1. If nil: 200 ms, doubled
-	// each time up to 5 s, of which a random half is left out.
+	// Backoff returns the pause before the n-th retry, counted from 1. If nil, the pause is 200 ms,
+	// doubled for each retry up to 5 s, minus a random part of up to one half.
 	Backoff func(n int) time.Duration
 
-	// Zone is where the gateway's clock times are meant. If nil: UTC+8, the
-	// zone of Hong Kong.
+	// Zone is the time zone of the gateway's clock times. If nil, it is UTC+8, the zone of Hong
+	// Kong.
 	Zone *time.Location
 
 	Now func() time.Time // time.Now if nil
-	Log *slog.Logger     // told of refused notifications and failed handlers; silent if nil
+	Log *slog.Logger     // logs refused notifications and failed handlers; nil for no log
 }
 
 const (
-	maxAnswer = 1 << 20          // a full page of a query takes a tenth of it
-	maxPause  = 10 * time.Second // a longer Retry-After is the caller's to wait for
-	clockTime = "2006-01-02 15:04:05"
+	maxAnswer = 1 << 20          // ten times a full page of a query
+	maxPause  = 10 * time.Second // a longer Retry-After is left to the caller
 )
 
-// hongKong is fixed, so that the client needs no time zone database: Hong Kong
-// has kept UTC+8 without summer time since 1979.
+// hongKong is a fixed zone, so that the client needs no time zone database. Hong Kong has kept
+// UTC+8 without summer time since 1979.
 var hongKong = time.FixedZone("UTC+8", 8*60*60)
 
 var defaultHTTPClient = &http.Client{
@@ -96,13 +96,13 @@ var defaultHTTPClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Format implements fmt.Formatter: whatever the verb, the key is not printed.
+// Format implements fmt.Formatter. It omits the key, whatever the verb.
 func (c Client) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "sampan.Client("+c.AppCode+" at "+c.BaseURL+")")
 }
 
-// call signs p, sends it and returns the answer. One that is not a success is an
-// *Error too.
+// call signs p, sends it and returns the answer. If the answer is not a success, call also returns
+// an *Error.
 func (c *Client) call(ctx context.Context, path string, p sign.Params) (*answer, error) {
 	if c.BaseURL == "" || c.AppCode == "" || c.ClientKey == "" {
 		return nil, unsent("the client needs BaseURL, AppCode and ClientKey")
@@ -161,12 +161,12 @@ func (c *Client) attempt(ctx context.Context, path string, p sign.Params) (*answ
 		HTTPStatus: res.StatusCode, RetryAfter: c.retryAfter(res.Header),
 	}
 	if code == "" {
-		e.Message = "the answer is not one of the trade API's"
+		e.Message = "the answer is not from the trade API"
 	}
 	return a, e
 }
 
-// repeatable reports whether a later attempt may succeed where this one failed.
+// repeatable reports whether a later attempt may succeed after this error.
 func repeatable(err error) bool {
 	if t := (*transportError)(nil); errors.As(err, &t) {
 		return true
@@ -182,8 +182,8 @@ func repeatable(err error) bool {
 	return e.Code == CodeInProgress || e.Code == CodeWalletSlow || e.Code == CodeWalletBusy
 }
 
-// pause waits before the n-th retry. It reports false, at once, if the wait
-// would be longer than the caller or we are ready for.
+// pause waits before the n-th retry. It returns false at once if the wait would exceed maxPause or
+// the context's deadline.
 func (c *Client) pause(ctx context.Context, n int, err error) bool {
 	d := c.backoff(n)
 	if e := (*Error)(nil); errors.As(err, &e) {
@@ -205,7 +205,7 @@ func (c *Client) pause(ctx context.Context, n int, err error) bool {
 	}
 }
 
-// retryAfter reads the header of that name: seconds, or a date.
+// retryAfter reads the Retry-After header: seconds, or a date.
 func (c *Client) retryAfter(h http.Header) time.Duration {
 	v := h.Get("Retry-After")
 	if s, err := strconv.ParseUint(v, 10, 31); err == nil {

@@ -24,16 +24,15 @@ import (
 
 const testKey = "abcd1234"
 
-// gateway is a server that checks requests by the documented algorithm, written
-// out here independently of the client, and answers with handlers in turn; the
-// last one answers all that follow.
+// gateway is a server that checks requests by the documented algorithm, written independently of
+// the client. It answers with its handlers in turn. The last one answers all further requests.
 type gateway struct {
 	*sampan.Client
 	mu     sync.Mutex
-	bodies []string // as they came, each behind its path
+	bodies []string // as received, each after its path
 }
 
-// sent is what the gateway was sent so far.
+// sent returns the requests so far.
 func (g *gateway) sent() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -62,7 +61,8 @@ func newGateway(t *testing.T, answers ...http.HandlerFunc) *gateway {
 		if got := r.Header.Get("X-QF-SIGN"); got != want {
 			t.Errorf("signature %s, want %s over %s", got, want, joined)
 		}
-		if r.Method != "POST" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("X-QF-APPCODE") != "APP1" {
+		if r.Method != "POST" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" ||
+			r.Header.Get("X-QF-APPCODE") != "APP1" {
 			t.Errorf("%s with %v", r.Method, r.Header)
 		}
 		g.mu.Lock()
@@ -92,15 +92,16 @@ func answer(status int, body string, headers ...string) http.HandlerFunc {
 func cut(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
 
 const accepted = `{"sysdtm": "2026-01-02 03:04:06", "paydtm": "2026-01-02 03:04:06", "txcurrcd": "HKD", "respmsg": "",
-	"pay_type": "801107", "cardcd": "", "udid": "", "txdtm": "2026-01-02 03:04:05", "txamt": "300", "resperr": "success",
-	"out_trade_no": "T1", "syssn": "20260102000001123456789012", "respcd": "0000", "pay_url": "https://pay.example/pay/x", "chnlsn": ""}`
+	"pay_type": "801107", "cardcd": "", "udid": "", "txdtm": "2026-01-02 03:04:05", "txamt": "300",
+	"resperr": "success", "out_trade_no": "T1", "syssn": "20260102000001123456789012", "respcd": "0000",
+	"pay_url": "https://pay.example/pay/x", "chnlsn": ""}`
 
 var order = sampan.PaymentRequest{
 	PayType: sampan.Alipay, Amount: 300, Currency: "HKD", OrderNo: "T1",
 	Time: time.Date(2026, 1, 1, 19, 4, 5, 0, time.UTC),
 }
 
-func TestPaySendsTheDocumentedFormAndReadsTheOrder(t *testing.T) {
+func TestPayFormAndAnswer(t *testing.T) {
 	g := newGateway(t, answer(200, accepted))
 	got, err := g.Pay(t.Context(), order)
 	if err != nil {
@@ -113,16 +114,20 @@ func TestPaySendsTheDocumentedFormAndReadsTheOrder(t *testing.T) {
 	if *got != want || !got.CreatedAt.Equal(time.Date(2026, 1, 1, 19, 4, 6, 0, time.UTC)) {
 		t.Errorf("got %+v", got)
 	}
-	if want := "/trade/v1/payment out_trade_no=T1&pay_type=801107&txamt=300&txcurrcd=HKD&txdtm=2026-01-02+03%3A04%3A05"; g.sent()[0] != want {
-		t.Errorf("sent %s, want %s", g.sent()[0], want)
+	const form = "/trade/v1/payment out_trade_no=T1&pay_type=801107&txamt=300&txcurrcd=HKD" +
+		"&txdtm=2026-01-02+03%3A04%3A05"
+	if g.sent()[0] != form {
+		t.Errorf("sent %s, want %s", g.sent()[0], form)
 	}
 }
 
-func TestPaySendsEveryOptionAndSignsWithMD5(t *testing.T) {
-	g := newGateway(t, answer(200, `{"respcd":"0000","txamt":100,"pay_params":{"tradeNO":"2026010222001","url":"https://pay.example/app/x"}}`))
+func TestPayWithEveryOptionAndMD5(t *testing.T) {
+	g := newGateway(t, answer(200,
+		`{"respcd":"0000","txamt":100,"pay_params":{"tradeNO":"2026010222001","url":"https://pay.example/app/x"}}`))
 	g.SignType, g.StoreID, g.Zone = sampan.MD5, "S1", time.UTC
 	r := order
-	r.PayType, r.GoodsName, r.ReturnURL, r.NotifyURL = sampan.AlipayServiceWindow, "凍頂 1+1=2 & 茶", "https://m.example/r?a=1&b=2", "https://m.example/n"
+	r.PayType, r.GoodsName, r.ReturnURL, r.NotifyURL = sampan.AlipayServiceWindow, "凍頂 1+1=2 & 茶",
+		"https://m.example/r?a=1&b=2", "https://m.example/n"
 	r.OpenID, r.ExpiresIn, r.NoCredit, r.DeviceID = "2088000000000001", 90*time.Minute, true, "till 7"
 	got, err := g.Pay(t.Context(), r)
 	if err != nil {
@@ -147,11 +152,12 @@ func TestPaySendsEveryOptionAndSignsWithMD5(t *testing.T) {
 	}
 }
 
-func TestRefusalIsAnErrorWithItsCode(t *testing.T) {
+func TestErrorHasTheCode(t *testing.T) {
 	g := newGateway(t, answer(200, `{"respcd":"1104","resperr":"parameter error","respmsg":"txamt: must be above 0"}`))
 	_, err := g.Pay(t.Context(), order)
 	var e *sampan.Error
-	if !errors.As(err, &e) || e.Code != sampan.CodeBadParameter || e.Message != "parameter error" || e.Detail != "txamt: must be above 0" || e.HTTPStatus != 200 {
+	if !errors.As(err, &e) || e.Code != sampan.CodeBadParameter || e.Message != "parameter error" ||
+		e.Detail != "txamt: must be above 0" || e.HTTPStatus != 200 {
 		t.Fatalf("got %#v", err)
 	}
 	if want := "sampan: 1104 parameter error: txamt: must be above 0"; err.Error() != want {
@@ -162,7 +168,7 @@ func TestRefusalIsAnErrorWithItsCode(t *testing.T) {
 	}
 }
 
-func TestPassingTroubleIsTriedAgainWithTheSameBytes(t *testing.T) {
+func TestTemporaryErrorsAreRetried(t *testing.T) {
 	for name, trouble := range map[string]http.HandlerFunc{
 		"connection cut":    cut,
 		"half an answer":    answer(200, "{", "Content-Length", "100"),
@@ -203,19 +209,19 @@ func TestPassingTroubleIsTriedAgainWithTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestLastingTroubleIsNotTriedAgain(t *testing.T) {
+func TestPermanentErrorsAreNotRetried(t *testing.T) {
 	for name, trouble := range map[string]http.HandlerFunc{
-		"unknown outcome":  answer(200, `{"respcd":"1298"}`),
-		"wrong signature":  answer(200, `{"respcd":"1108"}`),
-		"server error":     answer(500, "oops"),
-		"not the API":      answer(200, "<html>"),
-		"no code":          answer(200, "{}"),
-		"null":             answer(200, "null"),
-		"a redirect":       answer(307, "", "Location", "/elsewhere"),
-		"too much":         answer(200, accepted+strings.Repeat(" ", 1<<20)),
-		"success, yet not": answer(500, accepted),
-		"a broken amount":  answer(200, `{"respcd":"0000","txamt":"3.00"}`),
-		"long pause":       answer(429, `{"respcd":"1297"}`, "Retry-After", "11"),
+		"unknown outcome":          answer(200, `{"respcd":"1298"}`),
+		"wrong signature":          answer(200, `{"respcd":"1108"}`),
+		"server error":             answer(500, "oops"),
+		"not the API":              answer(200, "<html>"),
+		"no code":                  answer(200, "{}"),
+		"null":                     answer(200, "null"),
+		"a redirect":               answer(307, "", "Location", "/elsewhere"),
+		"too much":                 answer(200, accepted+strings.Repeat(" ", 1<<20)),
+		"success under status 500": answer(500, accepted),
+		"a broken amount":          answer(200, `{"respcd":"0000","txamt":"3.00"}`),
+		"long pause":               answer(429, `{"respcd":"1297"}`, "Retry-After", "11"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, trouble)
@@ -227,7 +233,7 @@ func TestLastingTroubleIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestRetryAfterIsHandedToTheCaller(t *testing.T) {
+func TestErrorHasRetryAfter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
 		"42": 42 * time.Second, now.Add(time.Hour).Format(http.TimeFormat): time.Hour,
@@ -243,7 +249,7 @@ func TestRetryAfterIsHandedToTheCaller(t *testing.T) {
 	}
 }
 
-// trip is a transport without a network, for tests on a fake clock.
+// trip is a transport without a network, for tests with a fake clock.
 type trip func(*http.Request) (*http.Response, error)
 
 func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -254,19 +260,20 @@ func busy(retryAfter string) trip {
 	}
 }
 
-func TestPausesBetweenAttempts(t *testing.T) {
+func TestPauseBetweenAttempts(t *testing.T) {
 	for name, c := range map[string]struct {
 		retryAfter string
 		deadline   time.Duration
 		min, max   time.Duration
 	}{
-		"back off":                              {min: 300 * time.Millisecond, max: 600 * time.Millisecond},
-		"as long as the gateway asks":           {retryAfter: "3", min: 6 * time.Second, max: 6 * time.Second},
-		"not at all past the caller's patience": {retryAfter: "3", deadline: 2 * time.Second},
+		"back off":                       {min: 300 * time.Millisecond, max: 600 * time.Millisecond},
+		"as long as the gateway asks":    {retryAfter: "3", min: 6 * time.Second, max: 6 * time.Second},
+		"not past the caller's deadline": {retryAfter: "3", deadline: 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := sampan.Client{BaseURL: "http://gateway", AppCode: "A", ClientKey: testKey, HTTPClient: &http.Client{Transport: busy(c.retryAfter)}}
+				client := sampan.Client{BaseURL: "http://gateway", AppCode: "A", ClientKey: testKey,
+					HTTPClient: &http.Client{Transport: busy(c.retryAfter)}}
 				ctx := t.Context()
 				if c.deadline > 0 {
 					var cancel func()
@@ -289,7 +296,8 @@ func TestPausesBetweenAttempts(t *testing.T) {
 func TestCancelledCallEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		client := sampan.Client{BaseURL: "http://gateway", AppCode: "A", ClientKey: testKey, HTTPClient: &http.Client{Transport: busy("9")}}
+		client := sampan.Client{BaseURL: "http://gateway", AppCode: "A", ClientKey: testKey,
+			HTTPClient: &http.Client{Transport: busy("9")}}
 		time.AfterFunc(time.Second, cancel)
 		start := time.Now()
 		if _, err := client.Pay(ctx, order); err == nil || time.Since(start) != time.Second {
@@ -298,7 +306,7 @@ func TestCancelledCallEndsAtOnce(t *testing.T) {
 	})
 }
 
-func TestIncompleteClientAndRequestAreRefused(t *testing.T) {
+func TestIncompleteClientIsRefused(t *testing.T) {
 	for name, c := range map[string]sampan.Client{
 		"no address": {AppCode: "A", ClientKey: "k"},
 		"no app":     {BaseURL: "http://127.0.0.1:1", ClientKey: "k"},
@@ -318,34 +326,42 @@ func TestIncompleteClientAndRequestAreRefused(t *testing.T) {
 	}
 }
 
-func TestNothingPrintsTheKey(t *testing.T) {
+func TestKeyIsNotPrinted(t *testing.T) {
 	c := sampan.Client{BaseURL: "http://127.0.0.1:1", AppCode: "A", ClientKey: "sesame", Attempts: 1}
 	_, err := c.Pay(t.Context(), order)
-	for _, s := range []string{fmt.Sprintf("%v %+v %#v %s %q %d", c, c, c, c, c, c), fmt.Sprintf("%v %+v %#v", &c, &c, &c), err.Error(), fmt.Sprintf("%#v", err)} {
+	for _, s := range []string{fmt.Sprintf("%v %+v %#v %s %q %d", c, c, c, c, c, c),
+		fmt.Sprintf("%v %+v %#v", &c, &c, &c), err.Error(), fmt.Sprintf("%#v", err)} {
 		if strings.Contains(s, "sesame") {
 			t.Errorf("printed %s", s)
 		}
 	}
 }
 
-func TestQuerySendsItsFiltersAndReadsTransactions(t *testing.T) {
-	g := newGateway(t, answer(200, `{"respcd":"0000","resperr":"success","respmsg":"","page":"2","page_size":"50","data":[
-		{"syssn":"1","out_trade_no":"T1","txamt":"300","txcurrcd":"HKD","pay_type":"801107","order_type":"payment","respcd":"0000","errmsg":"success",
-		 "cancel":"5","txdtm":"2026-01-02 03:04:05","sysdtm":"2026-01-02 03:04:06","paydtm":"2026-01-02 03:05:07","chnlsn":"W1","goods_name":"茶",
-		 "udid":"u","cash_fee":"280","cash_fee_type":"CNY","exchange_rate":"0.93","cardcd":"2088***","mchid":"S1","brand_new":{"x":[1]}},
-		{"syssn":2,"out_trade_no":"R1","txamt":100,"txcurrcd":"HKD","order_type":"refund","respcd":"1143","origssn":"1","paydtm":"2026-01-02 03:05:07"}]}`))
+func TestQueryFormAndAnswer(t *testing.T) {
+	g := newGateway(t, answer(200, `{"respcd":"0000","resperr":"success","respmsg":"","page":"2","page_size":"50",
+		"data":[
+		{"syssn":"1","out_trade_no":"T1","txamt":"300","txcurrcd":"HKD","pay_type":"801107","order_type":"payment",
+		 "respcd":"0000","errmsg":"success","cancel":"5","txdtm":"2026-01-02 03:04:05",
+		 "sysdtm":"2026-01-02 03:04:06","paydtm":"2026-01-02 03:05:07","chnlsn":"W1","goods_name":"茶","udid":"u",
+		 "cash_fee":"280","cash_fee_type":"CNY","exchange_rate":"0.93","cardcd":"2088***","mchid":"S1",
+		 "brand_new":{"x":[1]}},
+		{"syssn":2,"out_trade_no":"R1","txamt":100,"txcurrcd":"HKD","order_type":"refund","respcd":"1143",
+		 "origssn":"1","paydtm":"2026-01-02 03:05:07"}]}`))
 	g.StoreID = "S0"
 	hour := time.Date(2026, 1, 31, 18, 0, 0, 0, time.UTC)
 	got, err := g.Query(t.Context(), sampan.QueryRequest{
-		IDs: []string{"1", "2"}, OrderNos: []string{"T1"}, PayTypes: []sampan.PayType{sampan.Alipay, sampan.AlipayHK}, Code: sampan.CodeSuccess,
+		IDs: []string{"1", "2"}, OrderNos: []string{"T1"}, PayTypes: []sampan.PayType{sampan.Alipay, sampan.AlipayHK},
+		Code: sampan.CodeSuccess,
 		From: hour, To: hour.Add(time.Hour), Page: 2, PageSize: 50, StoreID: "S1",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sent, _ := url.QueryUnescape(g.sent()[0])
-	if want := "/trade/v1/query end_time=2026-02-01 03:00:00&mchid=S1&out_trade_no=T1&page=2&page_size=50&pay_type=801107,801512&respcd=0000&start_time=2026-02-01 02:00:00&syssn=1,2"; sent != want {
-		t.Errorf("sent %s,\nwant %s", sent, want)
+	const form = "/trade/v1/query end_time=2026-02-01 03:00:00&mchid=S1&out_trade_no=T1&page=2&page_size=50" +
+		"&pay_type=801107,801512&respcd=0000&start_time=2026-02-01 02:00:00&syssn=1,2"
+	if sent != form {
+		t.Errorf("sent %s,\nwant %s", sent, form)
 	}
 	if got.Page != 2 || got.PageSize != 50 || len(got.Transactions) != 2 {
 		t.Fatalf("got %+v", got)
@@ -357,12 +373,17 @@ func TestQuerySendsItsFiltersAndReadsTransactions(t *testing.T) {
 	}
 	paid.ClientTime, paid.CreatedAt, paid.PaidAt = time.Time{}, time.Time{}, time.Time{}
 	if want := (sampan.Transaction{
-		ID: "1", OrderNo: "T1", StoreID: "S1", PayType: "801107", Amount: 300, Currency: "HKD", GoodsName: "茶", DeviceID: "u", WalletNo: "W1",
-		BuyerID: "2088***", Code: "0000", Message: "success", Cancel: "5", CashFee: 280, CashCurrency: "CNY", ExchangeRate: "0.93",
+		ID: "1", OrderNo: "T1", StoreID: "S1", PayType: "801107", Amount: 300, Currency: "HKD", GoodsName: "茶",
+		DeviceID: "u", WalletNo: "W1",
+		BuyerID: "2088***", Code: "0000", Message: "success", Cancel: "5", CashFee: 280, CashCurrency: "CNY",
+		ExchangeRate: "0.93",
 	}); paid != want || !paid.Paid() {
 		t.Errorf("got %+v", paid)
 	}
-	if want := (sampan.Transaction{ID: "2", OrderNo: "R1", Refund: true, OriginalID: "1", Amount: 100, Currency: "HKD", Code: "1143"}); refund != want || refund.Paid() || !refund.Code.Pending() {
+	want := sampan.Transaction{
+		ID: "2", OrderNo: "R1", Refund: true, OriginalID: "1", Amount: 100, Currency: "HKD", Code: "1143",
+	}
+	if refund != want || refund.Paid() || !refund.Code.Pending() {
 		t.Errorf("got %+v", refund)
 	}
 }
@@ -376,7 +397,8 @@ func TestQueryWithoutFiltersSendsAnEmptyForm(t *testing.T) {
 }
 
 func TestQueryRefusesAnAnswerWithoutItsData(t *testing.T) {
-	for _, body := range []string{`{"respcd":"0000"}`, `{"respcd":"0000","data":"x"}`, `{"respcd":"0000","data":[{"txamt":"1e3"}]}`} {
+	for _, body := range []string{`{"respcd":"0000"}`, `{"respcd":"0000","data":"x"}`,
+		`{"respcd":"0000","data":[{"txamt":"1e3"}]}`} {
 		g := newGateway(t, answer(200, body))
 		if got, err := g.Query(t.Context(), sampan.QueryRequest{}); err == nil || got != nil {
 			t.Errorf("%s: %+v, %v", body, got, err)
@@ -384,7 +406,7 @@ func TestQueryRefusesAnAnswerWithoutItsData(t *testing.T) {
 	}
 }
 
-// signed is a notification of body, signed as documented.
+// signed returns a notification with this body, signed as documented.
 func signed(body, key string) *http.Request {
 	sum := md5.Sum([]byte(body + key))
 	r := httptest.NewRequest("POST", "/notify", strings.NewReader(body))
