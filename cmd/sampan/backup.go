@@ -11,21 +11,20 @@ import (
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/store"
-	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type backupCmd struct {
 	configFlag
-	Out string `arg:"" type:"path" help:"File to write. One that is there already is not overwritten." placeholder:"FILE"`
+	Out string `arg:"" type:"path" help:"File to write. An existing file is not overwritten." placeholder:"FILE"`
 }
 
-// Run copies a SQLite database while it is served.
+// Run copies a SQLite database while a server uses it.
 func (cmd backupCmd) Run(e *env) error {
 	c, err := config.Read(cmd.Config)
 	if err != nil {
 		return err
 	}
-	if !isSQLite(c.Database) {
+	if !c.IsSQLite() {
 		return postgresTool("pg_dump --format=custom", c.Database, "--file="+shellQuoted(cmd.Out))
 	}
 	began := time.Now()
@@ -38,11 +37,11 @@ func (cmd backupCmd) Run(e *env) error {
 	printf(e.stdout, "✔ %s\n", s.Path)
 	printSnapshot(e.stdout, c, s)
 	printf(e.stdout, "  copied, checked and synced in %s\n", time.Since(began).Round(time.Millisecond))
-	fmt.Fprintln(e.stdout, "  Keep the master key too, and apart from this file: without it the secrets in it cannot be opened.")
+	fmt.Fprintln(e.stdout, "  Keep the master key too, apart from this file: it opens the secrets in it.")
 	return nil
 }
 
-// printSnapshot says what is in a copy.
+// printSnapshot prints what a copy contains.
 func printSnapshot(w io.Writer, c config.Config, s store.Snapshot) {
 	printf(w, "  %s, %s, schema %d, newest row of %s\n",
 		mebibytes(s.Bytes), operator.Several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.Location))
@@ -50,10 +49,8 @@ func printSnapshot(w io.Writer, c config.Config, s store.Snapshot) {
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-func isSQLite(dsn string) bool { return strings.HasPrefix(dsn, "sqlite:") }
-
-// postgresTool is an error that names the tool of PostgreSQL's for an address:
-// the whole command line, without the password.
+// postgresTool returns an error that names the tool of PostgreSQL for the task, as a
+// whole command line for an address, without the password.
 func postgresTool(command, dsn, file string) error {
 	address, advice := "postgres://…", ""
 	if u, err := url.Parse(dsn); err == nil {
@@ -62,8 +59,8 @@ func postgresTool(command, dsn, file string) error {
 			advice = "\n(it asks for the password, or reads it from ~/.pgpass)"
 		}
 		for name := range q {
-			if !slices.Contains(postgresOwn, name) {
-				q.Del(name) // our driver's own, or a password
+			if !slices.Contains(libpqParameters, name) {
+				q.Del(name) // known to our driver only, or a password
 			}
 		}
 		u.RawQuery = q.Encode()
@@ -72,41 +69,15 @@ func postgresTool(command, dsn, file string) error {
 		}
 		address = u.String()
 	}
-	return fmt.Errorf("the database is PostgreSQL, which has a tool for it:\n  %s --dbname=%s %s%s", command, shellQuoted(address), file, advice)
+	return fmt.Errorf("the database is PostgreSQL, which has a tool for it:\n  %s --dbname=%s %s%s",
+		command, shellQuoted(address), file, advice)
 }
 
-// postgresOwn are the parameters of an address that PostgreSQL's tools know too.
-var postgresOwn = []string{
-	"host", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "target_session_attrs",
-	"options", "application_name",
+// libpqParameters are the parameters of an address that PostgreSQL's tools know too.
+var libpqParameters = []string{
+	"host", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey",
+	"connect_timeout", "target_session_attrs", "options", "application_name",
 }
 
-// shellQuoted is a word for a shell.
+// shellQuoted quotes s as one word for a shell.
 func shellQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// waiting counts the seconds on a terminal until it is ended.
-func waiting(w io.Writer, what string) (done func()) {
-	if !terminal.IsTerminal(w) {
-		return func() {}
-	}
-	stop, ended := make(chan struct{}), make(chan struct{})
-	began := time.Now()
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				rewrite(w, "")
-				return
-			case <-tick.C:
-				rewrite(w, "%s … %.0f s", what, time.Since(began).Seconds())
-			}
-		}
-	}()
-	return func() {
-		close(stop)
-		<-ended
-	}
-}

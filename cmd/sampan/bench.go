@@ -18,9 +18,9 @@ import (
 
 type benchCmd struct {
 	asMerchant
-	Connections []int         `default:"1,16,64" help:"Connections at once, a run each." placeholder:"N,N"`
-	Duration    time.Duration `default:"10s" help:"Of each run."`
-	Requests    int           `help:"End a run after so many orders, should that be sooner." placeholder:"N"`
+	Connections []int         `default:"1,16,64" help:"Connections at once; one run for each number." placeholder:"N,N"`
+	Duration    time.Duration `default:"10s" help:"Duration of each run."`
+	Requests    int           `help:"End a run after so many orders, if that is sooner." placeholder:"N"`
 	With        string        `default:"alipay" help:"Wallet: alipay, alipayhk, or a pay type." placeholder:"WALLET"`
 	Currency    string        `default:"HKD" help:"ISO 4217 code."`
 }

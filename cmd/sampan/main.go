@@ -1,5 +1,5 @@
 // Command sampan is a self-hosted payment gateway for the Alipay wallets, its
-// wallet simulator, and the tools to run and to try them.
+// wallet simulator, and the tools to operate and try them.
 package main
 
 import (
@@ -21,37 +21,38 @@ import (
 // version is set by the linker in released builds.
 var version = ""
 
-// cli is the command line: one field a subcommand, each in a file of its own.
+// cli is the command line. Each subcommand is a field, and has a file of its own that
+// parses, calls the room that does the work, and prints.
 type cli struct {
-	Sandbox   sandboxCmd   `cmd:"" help:"Run everything on this machine: gateway, wallet simulator and a demo shop, nothing to configure."`
+	Sandbox   sandboxCmd   `cmd:"" help:"Run gateway, wallet simulator and a demo shop on this machine; nothing to configure."`
 	Serve     serveCmd     `cmd:"" help:"Run the gateway."`
-	Simulator simulatorCmd `cmd:"" help:"Run the wallet's side alone."`
+	Simulator simulatorCmd `cmd:"" help:"Run the wallet simulator alone."`
 
 	Migrate  migrateCmd  `cmd:"" help:"Create the database, or bring its schema up to date."`
 	Merchant merchantCmd `cmd:"" help:"Add, change and list merchants."`
 	Wallet   walletCmd   `cmd:"" help:"Add, change and list merchants' wallet accounts."`
-	Payment  paymentCmd  `cmd:"" help:"Look at an order and all that has happened to it."`
-	Orphan   orphanCmd   `cmd:"" help:"Look at money that a wallet speaks of and no order has, and settle it."`
-	Delivery deliveryCmd `cmd:"" help:"Look at merchants' notifications and send them again."`
+	Payment  paymentCmd  `cmd:"" help:"Show an order and everything that has happened to it."`
+	Orphan   orphanCmd   `cmd:"" help:"Show and settle money that a wallet reports and no order has."`
+	Delivery deliveryCmd `cmd:"" help:"Show merchants' notifications, and send them again."`
 
 	Pay    payCmd    `cmd:"" help:"Place an order, as a merchant, at any server that speaks this API."`
-	Query  queryCmd  `cmd:"" help:"Ask for orders, as a merchant."`
-	Refund refundCmd `cmd:"" help:"Give money back, in full or in part, as a merchant."`
-	Close  closeCmd  `cmd:"" help:"Call off an order that is not paid, as a merchant."`
-	Note   noteCmd   `cmd:"" help:"Keep a note with an order, as a merchant."`
-	Bench  benchCmd  `cmd:"" help:"Measure how many orders a second a server takes."`
+	Query  queryCmd  `cmd:"" help:"Query orders, as a merchant."`
+	Refund refundCmd `cmd:"" help:"Refund a payment in full or in part, as a merchant."`
+	Close  closeCmd  `cmd:"" help:"Close an unpaid order, as a merchant."`
+	Note   noteCmd   `cmd:"" help:"Add a note to an order, as a merchant."`
+	Bench  benchCmd  `cmd:"" help:"Measure how many orders a second a server accepts."`
 
-	Sign    signCmd    `cmd:"" help:"Show what is signed, and why a signature does not fit."`
-	Audit   auditCmd   `cmd:"" help:"Recompute every balance and state from the money record, and report any difference."`
-	Backup  backupCmd  `cmd:"" help:"Copy a SQLite database while it is served, and check the copy."`
-	Restore restoreCmd `cmd:"" help:"Put a backup in the place of a SQLite database that nobody has open."`
-	Doctor  doctorCmd  `cmd:"" help:"Find what is wrong with a configuration or its surroundings, and say what to do."`
+	Sign    signCmd    `cmd:"" help:"Show what is signed, and why a signature does not match."`
+	Audit   auditCmd   `cmd:"" help:"Recompute every balance and state from the money record, and report differences."`
+	Backup  backupCmd  `cmd:"" help:"Copy a SQLite database while a server uses it, and check the copy."`
+	Restore restoreCmd `cmd:"" help:"Restore a backup of a SQLite database that no process has open."`
+	Doctor  doctorCmd  `cmd:"" help:"Check a configuration and everything around it, and advise what to do."`
 
 	Version  versionCmd  `cmd:"" help:"Print the version."`
-	Licences licencesCmd `cmd:"" help:"Print the licences of all that is in this program."`
+	Licences licencesCmd `cmd:"" help:"Print the licences of everything in this program."`
 }
 
-// env is what a subcommand may touch of the world.
+// env is what a subcommand reads from and prints to.
 type env struct {
 	ctx    context.Context
 	stdin  io.Reader
@@ -59,7 +60,7 @@ type env struct {
 	stderr io.Writer
 }
 
-// errReported is an error that the user has been told of already.
+// errReported ends the program with status 1 after the command has printed why.
 var errReported = errors.New("reported")
 
 func main() {
@@ -76,7 +77,7 @@ func main() {
 	}
 }
 
-// run is the program, so that tests run the true one.
+// run runs the program with these arguments. Tests call it too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	stdout, stderr = terminal.ForPeople(stdout), terminal.ForPeople(stderr)
 	var c cli

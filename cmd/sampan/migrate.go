@@ -10,10 +10,11 @@ import (
 
 type migrateCmd struct {
 	configFlag
-	Check bool `help:"Change nothing: say what there is to do, and end with status 1 if there is something."`
+	Check bool `help:"Change nothing: print what is to be done, and exit with status 1 if there is something."`
 }
 
-// Run brings the schema up to date, as serve does when it starts.
+// Run migrates the database to the schema of this program, as serve does when it
+// starts.
 func (cmd migrateCmd) Run(e *env) error {
 	c, err := config.Read(cmd.Config)
 	if err != nil {
@@ -36,7 +37,8 @@ func (cmd migrateCmd) Run(e *env) error {
 	return nil
 }
 
-// checkSchema says what migrate would do, and is an error if that is something.
+// checkSchema prints what migrate would do, and returns an error if that is
+// something.
 func checkSchema(e *env, c config.Config) error {
 	s, err := store.ReadSchema(e.ctx, c.Database)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
-// What the commands print with. The streams are screens (package terminal), which
-// let no character through that a terminal obeys. Within that, printf and table
-// keep each value on its line, so that none can look like a line or a column of
-// ours.
+// This file has what several commands print with. The streams are screens (package
+// terminal), which replace every character that a terminal would obey. In addition,
+// printf and table keep each value on one line, so that no value can pass for a
+// line or a column of the program's.
 
-// printf is fmt.Fprintf with every value on its line.
+// printf is fmt.Fprintf with every value on one line.
 func printf(w io.Writer, format string, values ...any) {
 	lines := make([]any, len(values))
 	for i, v := range values {
@@ -24,7 +24,7 @@ func printf(w io.Writer, format string, values ...any) {
 	fmt.Fprintf(w, format, lines...)
 }
 
-// inLine prints as its value does, on one line.
+// inLine formats as its value does, on one line.
 type inLine struct{ value any }
 
 // Format implements fmt.Formatter.
@@ -32,7 +32,7 @@ func (v inLine) Format(f fmt.State, verb rune) {
 	io.WriteString(f, terminal.OneLine(fmt.Sprintf(fmt.FormatString(f, verb), v.value)))
 }
 
-// table writes aligned rows; the first is the heading.
+// table writes aligned rows. The first row is the heading.
 func table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, row := range rows {
@@ -45,7 +45,7 @@ func table(w io.Writer, rows [][]string) error {
 	return t.Flush()
 }
 
-// section prints a table after an empty line, if there is more than its heading.
+// section writes an empty line and a table, unless the table has only its heading.
 func section(w io.Writer, rows [][]string) error {
 	if len(rows) == 1 {
 		return nil
@@ -54,12 +54,13 @@ func section(w io.Writer, rows [][]string) error {
 	return table(w, rows)
 }
 
-// rewrite replaces the last line of a terminal. Nothing of a stranger's is in it.
+// rewrite replaces the last line of a terminal. It bypasses the screen: the values
+// must not come from outside the program.
 func rewrite(w io.Writer, format string, values ...any) {
 	fmt.Fprintf(terminal.Below(w), "\r\x1b[K"+format, values...)
 }
 
-// when prints a time in the deployment's zone.
+// when formats a time in the deployment's zone, or a dash for the zero time.
 func when(t time.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return "-"
@@ -67,6 +68,7 @@ func when(t time.Time, zone *time.Location) string {
 	return t.In(zone).Format(time.DateTime)
 }
 
+// orDash returns text, or a dash if it is empty.
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -74,7 +76,7 @@ func orDash(text string) string {
 	return text
 }
 
-// ifAny is a text with words before it, or nothing.
+// ifAny returns before and text, or nothing if text is empty.
 func ifAny(before, text string) string {
 	if text == "" {
 		return ""
@@ -82,9 +84,38 @@ func ifAny(before, text string) string {
 	return before + text
 }
 
-// complaint is the text of the error that ends the program. Its lines after the
-// first are set in, so that none looks like another program's.
+// waiting shows on a terminal for how many seconds something takes, until done is
+// called, which removes the line.
+func waiting(w io.Writer, what string) (done func()) {
+	if !terminal.IsTerminal(w) {
+		return func() {}
+	}
+	stop, ended := make(chan struct{}), make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				rewrite(w, "")
+				return
+			case <-tick.C:
+				rewrite(w, "%s … %.0f s", what, time.Since(began).Seconds())
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-ended
+	}
+}
+
+// complaint returns the text of the error that ends the program. Its lines after the
+// first are indented, so that none can pass for another program's.
 func complaint(err error) string {
-	text := strings.TrimPrefix(err.Error(), "sampan: ")                                            // the client's errors say it too
-	return "sampan: " + strings.NewReplacer("\n\t", "\n  ", "\n", "\n  ", "\t", " ").Replace(text) // libraries indent by tabs
+	text := strings.TrimPrefix(err.Error(), "sampan: ")                    // the client's errors begin with it
+	indent := strings.NewReplacer("\n\t", "\n  ", "\n", "\n  ", "\t", " ") // libraries indent with tabs
+	return "sampan: " + indent.Replace(text)
 }

@@ -9,8 +9,8 @@ import (
 
 type restoreCmd struct {
 	configFlag
-	Backup  string `arg:"" type:"existingfile" help:"File that sampan backup has written." placeholder:"FILE"`
-	Replace bool   `help:"Put it in place of the database that is there, and keep that one under another name."`
+	Backup  string `arg:"" type:"existingfile" help:"File that sampan backup wrote." placeholder:"FILE"`
+	Replace bool   `help:"Replace the present database, which is kept under another name."`
 }
 
 // Run puts a backup where the database is.
@@ -19,7 +19,7 @@ func (cmd restoreCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if !isSQLite(c.Database) {
+	if !c.IsSQLite() {
 		return postgresTool("pg_restore --clean --if-exists --single-transaction", c.Database, shellQuoted(cmd.Backup))
 	}
 	done := waiting(e.stderr, "copying and checking")
@@ -35,11 +35,11 @@ func (cmd restoreCmd) Run(e *env) error {
 	if s.Kept != "" {
 		printf(e.stdout, "  the old database is kept as %s\n", s.Kept)
 	}
-	since := "of after " + when(s.Newest, c.Location)
+	later := "after " + when(s.Newest, c.Location)
 	if s.Newest.IsZero() {
-		since = "that there were"
+		later = "of before"
 	}
-	printf(e.stdout, "! Orders and refunds %s are not in it. What buyers have paid of them comes as orphans once\n"+
-		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", since)
+	printf(e.stdout, "! Orders and refunds %s are not in it. Payments of such orders become orphans once\n"+
+		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", later)
 	return nil
 }

@@ -21,8 +21,8 @@ type sandboxCmd struct {
 	Shop    string `default:"127.0.0.1:7703" help:"Address of the demo shop."`
 	App     string `default:"127.0.0.1:7704" help:"Address of the simulator's browser inside the Alipay app."`
 	Data    string `default:"${sandbox_dir}" help:"Directory for its data." placeholder:"DIR"`
-	Fresh   bool   `help:"Forget what earlier runs left in the directory."`
-	Verbose bool   `short:"v" help:"Log every request and every move of a payment."`
+	Fresh   bool   `help:"Remove the data of earlier runs from the directory."`
+	Verbose bool   `short:"v" help:"Log every request and every change of a payment."`
 	appOpens
 	awkwardness
 }
@@ -35,7 +35,7 @@ func defaultSandboxDir() string {
 	return filepath.Join(cache, "sampan", "sandbox")
 }
 
-// Run runs the gateway, the simulator and the shop until it is told to stop.
+// Run runs the gateway, the simulator and the shop until e.ctx ends.
 func (cmd sandboxCmd) Run(e *env) error {
 	if err := cmd.appOpens.check(); err != nil {
 		return err

@@ -12,10 +12,10 @@ import (
 )
 
 type serveCmd struct {
-	Config string `required:"" type:"existingfile" help:"Configuration file; see sampan.example.toml." placeholder:"FILE"`
+	Config string `required:"" type:"existingfile" help:"Configuration file: see sampan.example.toml." placeholder:"FILE"`
 }
 
-// Run runs the gateway until it is told to stop.
+// Run runs the gateway until e.ctx ends.
 func (cmd serveCmd) Run(e *env) error {
 	c, err := config.Read(cmd.Config)
 	if err != nil {

@@ -21,7 +21,7 @@ type simulatorCmd struct {
 	awkwardness
 }
 
-// Run runs the simulator alone, for a gateway that runs elsewhere.
+// Run runs the simulator alone, for a gateway that runs elsewhere, until e.ctx ends.
 func (cmd simulatorCmd) Run(e *env) error {
 	if err := cmd.appOpens.check(); err != nil {
 		return err
@@ -40,7 +40,8 @@ func (cmd simulatorCmd) Run(e *env) error {
 		printf(e.stdout, "partner  %s  MD5   key in %s\n", sandbox.MD5Partner, keys)
 		printf(e.stdout, "partner  %s  RSA2  keys in %s\n", sandbox.RSAPartner, keys)
 		printf(e.stdout, "app id   %s  RSA2  keys in %s\n", sandbox.WindowApp, keys)
-		printf(e.stdout, "app id   %s  RSA2  with certificates: %s\n", sandbox.CertApp, filepath.Join(cmd.Data, "*.crt"))
+		certificates := filepath.Join(cmd.Data, "*.crt")
+		printf(e.stdout, "app id   %s  RSA2  with certificates: %s\n", sandbox.CertApp, certificates)
 		printf(e.stdout, "app id   %s  RSA2  with open_id\n", sandbox.OpenIDApp)
 		printf(e.stdout, "faults   %s\n\nCtrl-C ends it.\n", faults)
 	})
@@ -49,7 +50,7 @@ func (cmd simulatorCmd) Run(e *env) error {
 // appOpens is which other pages the browser inside the app opens, such as those
 // of a developer's own shop.
 type appOpens struct {
-	AppOpens []string `help:"Address whose pages the browser inside the app opens too. May be given several times." placeholder:"HOST:PORT"`
+	AppOpens []string `help:"Another address that the browser inside the app opens; repeatable." placeholder:"HOST:PORT"`
 }
 
 // check refuses what is not HOST:PORT.
@@ -66,8 +67,8 @@ func (a appOpens) check() error {
 // awkwardness is how often the simulator makes faults, and the seed of its random
 // numbers.
 type awkwardness struct {
-	Awkward int     `default:"0" help:"Of a hundred notifications, answers and returns, how many go wrong in a way that a right client survives." placeholder:"PERCENT"`
-	Seed    *uint64 `help:"What goes wrong is drawn from this number: the same one replays a run. Without it one is drawn and printed." placeholder:"N"`
+	Awkward int     `default:"0" help:"Percentage of notifications, answers and returns that go wrong." placeholder:"PERCENT"`
+	Seed    *uint64 `help:"Seed of what goes wrong; drawn and printed if absent." placeholder:"N"`
 }
 
 // drawn returns a with a seed.

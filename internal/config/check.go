@@ -108,6 +108,9 @@ func (c *Config) CheckServe() error {
 	return c.KeyFile.Check(c.KeyReadable)
 }
 
+// IsSQLite reports whether the database is a SQLite file. Otherwise it is PostgreSQL.
+func (c *Config) IsSQLite() bool { return strings.HasPrefix(c.Database, "sqlite:") }
+
 // Level returns the log level of log_level; the default is info.
 func (c *Config) Level() (slog.Level, error) {
 	var level slog.Level

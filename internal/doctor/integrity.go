@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store"
@@ -13,7 +12,7 @@ import (
 // whether it is: in a moment, or with --deep every page and every index.
 func (d *checkup) integrity() bool {
 	const what = "integrity"
-	if !strings.HasPrefix(d.Database, "sqlite:") {
+	if !d.IsSQLite() {
 		if d.Deep {
 			d.warn(what, "a PostgreSQL server checks its own files", "pg_amcheck checks them from outside")
 		}
