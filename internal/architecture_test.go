@@ -87,7 +87,7 @@ var rooms = []room{
 		"internal/wallet", "internal/pay"}},
 	{dir: "internal/sandbox", ours: []string{
 		".", "internal/config", "internal/demo", "internal/outbound", "internal/pay", "internal/server",
-		"internal/simulator", "internal/store", "internal/wallet", "internal/wire/*",
+		"internal/sign", "internal/simulator", "internal/store", "internal/wallet", "internal/wire/*",
 	}},
 
 	{dir: "internal/bench", ours: []string{".", "internal/outbound"}},

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/bench"
 	"github.com/sampanpay/sampan/internal/pay"
-	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type benchCmd struct {
@@ -62,8 +59,16 @@ func (cmd benchCmd) Run(e *env) error {
 
 // measure makes one run, and shows its progress on a terminal.
 func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) bench.Result {
+	const perSecond = 5 // lines of progress
+	start, before := time.Now(), int64(0)
 	var answered atomic.Int64
-	stop := cmd.progress(e, connections, &answered)
+	stop := progress(e.stdout, time.Second/perSecond, func() string {
+		now := answered.Load()
+		rate := (now - before) * perSecond
+		before = now
+		return fmt.Sprintf("%d connections  %3.0f s of %s  %d orders  %d/s",
+			connections, time.Since(start).Seconds(), cmd.Duration, now, rate)
+	})
 	defer stop()
 	return bench.Run(e.ctx, bench.Load{
 		Client: client, Connections: connections, Duration: cmd.Duration, Requests: cmd.Requests, Answered: &answered,
@@ -71,31 +76,4 @@ func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) benc
 			PayType: sampan.PayType(pay.PayTypeNamed(cmd.With)), Amount: 100, Currency: cmd.Currency, GoodsName: "bench",
 		},
 	})
-}
-
-// progress rewrites one line of a terminal until stop is called, which removes it.
-func (cmd benchCmd) progress(e *env, connections int, answered *atomic.Int64) (stop func()) {
-	if !terminal.IsTerminal(e.stdout) {
-		return func() {}
-	}
-	start := time.Now()
-	ctx, cancel := context.WithCancel(e.ctx)
-	var showing sync.WaitGroup
-	showing.Go(func() {
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for before := int64(0); ; {
-			select {
-			case <-ctx.Done():
-				rewrite(e.stdout, "")
-				return
-			case <-tick.C:
-			}
-			now := answered.Load()
-			rewrite(e.stdout, "%d connections  %3.0f s of %s  %d orders  %d/s",
-				connections, time.Since(start).Seconds(), cmd.Duration, now, (now-before)*5)
-			before = now
-		}
-	})
-	return func() { cancel(); showing.Wait() }
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -84,32 +85,37 @@ func ifAny(before, text string) string {
 	return before + text
 }
 
-// waiting shows on a terminal for how many seconds something takes, until done is
-// called, which removes the line.
-func waiting(w io.Writer, what string) (done func()) {
+// progress rewrites one line of a terminal in each period with what line returns,
+// until stop is called, which removes the line. On anything else than a terminal it
+// prints nothing.
+func progress(w io.Writer, period time.Duration, line func() string) (stop func()) {
 	if !terminal.IsTerminal(w) {
 		return func() {}
 	}
-	stop, ended := make(chan struct{}), make(chan struct{})
-	began := time.Now()
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(time.Second)
+	stopped := make(chan struct{})
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		tick := time.NewTicker(period)
 		defer tick.Stop()
 		for {
 			select {
-			case <-stop:
+			case <-stopped:
 				rewrite(w, "")
 				return
 			case <-tick.C:
-				rewrite(w, "%s … %.0f s", what, time.Since(began).Seconds())
+				rewrite(w, "%s", line())
 			}
 		}
-	}()
-	return func() {
-		close(stop)
-		<-ended
-	}
+	})
+	return func() { close(stopped); showing.Wait() }
+}
+
+// waiting shows for how many seconds something takes, until done is called.
+func waiting(w io.Writer, what string) (done func()) {
+	began := time.Now()
+	return progress(w, time.Second, func() string {
+		return fmt.Sprintf("%s … %.0f s", what, time.Since(began).Seconds())
+	})
 }
 
 // complaint returns the text of the error that ends the program. Its lines after the

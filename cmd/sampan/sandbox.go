@@ -6,12 +6,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/sandbox"
 	"github.com/sampanpay/sampan/internal/server"
-	"github.com/sampanpay/sampan/internal/sign"
 )
 
 type sandboxCmd struct {
@@ -88,24 +86,6 @@ func (cmd sandboxCmd) welcome(w io.Writer, info sandbox.Info, now time.Time) {
   Ctrl-C ends it.
 
 `, info.Shop, info.App, info.Control, info.Gateway, info.Wallet, info.AppCode, info.ClientKey,
-		filepath.Join(cmd.Data, sandbox.File), cmd.awkwardness, sampleCurl(info, now),
+		filepath.Join(cmd.Data, sandbox.File), cmd.awkwardness, info.SampleOrder(now),
 		filepath.Join(cmd.Data, sandbox.ConfigFile))
-}
-
-// sampleCurl returns a signed order as a command, ready to paste.
-func sampleCurl(info sandbox.Info, now time.Time) string {
-	p := sign.Params{
-		"txamt": "1000", "txcurrcd": "HKD", "pay_type": "801107",
-		"out_trade_no": "TEA" + now.UTC().Format("20060102150405"),
-		"txdtm":        now.In(time.FixedZone("", 8*60*60)).Format("2006-01-02 15:04:05"),
-		"goods_name":   "Oolong",
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "    curl %s/trade/v1/payment \\\n", info.Gateway)
-	fmt.Fprintf(&b, "      -H 'X-QF-APPCODE: %s' \\\n", info.AppCode)
-	fmt.Fprintf(&b, "      -H 'X-QF-SIGN: %s'", sign.Request(p, info.ClientKey, sign.MD5))
-	for pair := range strings.SplitSeq(p.Canonical(), "&") {
-		fmt.Fprintf(&b, " \\\n      --data-urlencode '%s'", pair)
-	}
-	return b.String() + "\n"
 }

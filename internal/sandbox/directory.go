@@ -29,17 +29,6 @@ var written = []string{
 	databaseFile, databaseFile + "-wal", databaseFile + "-shm",
 }
 
-// ReadInfo reads how to reach the sandbox of a directory. The error wraps
-// fs.ErrNotExist if none runs there.
-func ReadInfo(dir string) (Info, error) {
-	var info Info
-	text, err := os.ReadFile(filepath.Join(dir, File))
-	if err != nil {
-		return info, err
-	}
-	return info, json.Unmarshal(text, &info)
-}
-
 // openDirectory makes the directory if it is missing, and locks it until unlock
 // is called or the process ends.
 func openDirectory(dir string) (unlock func(), err error) {

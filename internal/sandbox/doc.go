@@ -5,6 +5,6 @@
 //
 // Start with sandbox.go: Run opens the directory (directory.go), draws the keys
 // of both sides once (walletkeys.go), writes a configuration and a demo merchant
-// (seed.go), starts the simulator (simulator.go), and serves until its context
-// ends.
+// (seed.go), starts the simulator (simulator.go), writes how to reach all of it to
+// a file (info.go), and serves until its context ends.
 package sandbox

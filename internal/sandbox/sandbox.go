@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,31 +23,6 @@ type Options struct {
 	Fresh   bool   // forget what earlier runs left in the directory
 	Drivers map[string]wallet.Driver
 	SimulatorOptions
-}
-
-// Info says how to reach a sandbox. It is also the content of File.
-type Info struct {
-	Gateway   string `json:"gateway"`
-	Wallet    string `json:"wallet"`
-	Control   string `json:"control"`
-	Shop      string `json:"shop"`
-	App       string `json:"app"` // opens the shop inside the Alipay app
-	AppCode   string `json:"app_code"`
-	ClientKey string `json:"client_key"`
-
-	// For programs that speak to the wallet's open platform by themselves.
-	OpenAPI          string `json:"openapi"` // its gateway.do
-	OpenAPIApp       string `json:"openapi_app_id"`
-	OpenAPIPrivate   string `json:"openapi_app_private_key"`   // the application's, PKCS#8, base64
-	OpenAPIPublicKey string `json:"openapi_alipay_public_key"` // PKIX, base64
-
-	// The same in certificate mode, with the same private key: paths of PEM files.
-	OpenAPICertApp    string `json:"openapi_cert_app_id"`
-	OpenAPIAppCert    string `json:"openapi_app_cert"`
-	OpenAPIAlipayCert string `json:"openapi_alipay_cert"`
-	OpenAPIRootCert   string `json:"openapi_root_cert"`
-
-	OpenAPIOpenIDApp string `json:"openapi_open_id_app_id"` // identifies buyers by an open_id; same keys
 }
 
 // Run starts a sandbox, calls started once it can be used, and serves until ctx
@@ -137,29 +111,6 @@ func newGateway(
 		return nil, pay.Credential{}, errors.Join(err, g.Store.Close())
 	}
 	return g, credential, nil
-}
-
-// newInfo describes the sandbox that listens on gateway, wallet, control, shop
-// and app, in this order.
-func newInfo(dir string, at []net.Listener, c pay.Credential, k walletKeys) (Info, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return Info{}, err
-	}
-	shop := server.URL(at[3])
-	return Info{
-		Gateway: server.URL(at[0]), Wallet: server.URL(at[1]), Control: server.URL(at[2]), Shop: shop,
-		App:     server.URL(at[4]) + "/~app/go?url=" + url.QueryEscape(shop+"/"),
-		AppCode: c.AppCode, ClientKey: c.ClientKey.Reveal(),
-
-		OpenAPI: server.URL(at[1]) + "/gateway.do", OpenAPIApp: WindowApp,
-		OpenAPIPrivate: k.MerchantPrivate, OpenAPIPublicKey: k.AlipayPublic,
-
-		OpenAPICertApp: CertApp, OpenAPIAppCert: filepath.Join(dir, appCertFile),
-		OpenAPIAlipayCert: filepath.Join(dir, alipayCertFile), OpenAPIRootCert: filepath.Join(dir, rootCertsFile),
-
-		OpenAPIOpenIDApp: OpenIDApp,
-	}, nil
 }
 
 func closeAll(listeners []net.Listener) {
