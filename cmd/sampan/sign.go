@@ -11,7 +11,6 @@ import (
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/sandbox"
-	"github.com/sampanpay/sampan/internal/sign"
 	"github.com/sampanpay/sampan/internal/sign/explain"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
@@ -27,69 +26,58 @@ type signCmd struct {
 	Data         string   `default:"${sandbox_dir}" help:"The sandbox's directory." placeholder:"DIR"`
 }
 
-// Run shows what is signed, and if a signature does not fit, why it does not.
+// Run shows what is signed and, if a signature is wrong, why.
 func (cmd signCmd) Run(e *env) error {
 	key, err := cmd.key(e)
 	if err != nil {
 		return err
 	}
-	out := signOutput{w: e.stdout, key: key.Reveal()}
+	sent := explain.Sent{SignType: cmd.SignType, AppCode: cmd.AppCode, Signature: cmd.Signature, Key: key.Reveal()}
 	if cmd.Notification != "" {
-		return cmd.notification(e, out)
+		if sent.Body, err = readText(cmd.Notification, e.stdin); err != nil {
+			return fmt.Errorf("--notification: %w", err)
+		}
+		return printExplanation(e, explain.Notification(sent))
 	}
-	declared, err := sign.ParseAlgorithm(cmd.SignType)
-	if err != nil {
-		return out.wrong("X-QF-SIGNTYPE names no algorithm that there is", "send MD5 or SHA256")
-	}
-	body, err := cmd.body(e)
-	if err != nil {
+	if sent.Body, err = cmd.body(e); err != nil {
 		return err
 	}
-	params, err := api.DecodeForm(body)
-	var refused *pay.Error
-	if errors.As(err, &refused) {
-		return out.wrong("a server cannot read it: "+strings.TrimSpace(refused.Field+" "+refused.Message),
-			"send it as a form: each name once, and every value URL-encoded, in UTF-8")
+	params, err := api.DecodeForm(sent.Body)
+	if refused, ok := errors.AsType[*pay.Error](err); ok {
+		return printExplanation(e, explain.Unreadable(sent, strings.TrimSpace(refused.Field+" "+refused.Message)))
 	}
-	out.line("signed", params.Canonical()+explain.KeyMark)
-	for _, a := range []sign.Algorithm{sign.MD5, sign.SHA256} {
-		out.line(string(a), sign.Request(params, out.key, a))
-	}
-	for name, value := range params {
-		if strings.Contains(value, out.key) {
-			out.line("!", name+" holds the client key: it must never be sent; have a new one made")
-		}
-	}
-	switch {
-	case cmd.Signature == "":
-		return nil
-	case sign.VerifyRequest(params, out.key, declared, cmd.Signature):
-		return out.right()
-	}
-	return out.explain(explain.Request(cmd.sent(body, key), declared))
+	return printExplanation(e, explain.Request(sent, params))
 }
 
-func (cmd signCmd) notification(e *env, out signOutput) error {
-	body, err := readText(cmd.Notification, e.stdin)
-	if err != nil {
-		return fmt.Errorf("--notification: %w", err)
+// printExplanation prints an explanation. It is an error if there is a mistake.
+func printExplanation(e *env, x explain.Explanation) error {
+	line := func(what, text string) { fmt.Fprintf(e.stdout, "%-8s%s\n", what, terminal.Visible(text)) }
+	if x.Text != "" {
+		line("signed", x.Text)
 	}
-	out.line("signed", body+explain.KeyMark)
-	out.line(string(sign.MD5), sign.Notification([]byte(body), out.key))
-	switch {
-	case cmd.Signature == "":
+	for _, s := range x.Signatures {
+		line(string(s.Algorithm), s.Hex)
+	}
+	for _, name := range x.Leaks {
+		line("!", name+" holds the client key: it must never be sent; have a new one made")
+	}
+	if x.Right {
+		line("✔", "the signature is right")
+	}
+	if len(x.Mistakes) == 0 {
 		return nil
-	case sign.VerifyNotification([]byte(body), out.key, cmd.Signature):
-		return out.right()
 	}
-	return out.explain(explain.Notification(cmd.sent(body, pay.Secret(out.key))))
-}
-
-// sent is what came, for package explain.
-func (cmd signCmd) sent(body string, key pay.Secret) explain.Sent {
-	return explain.Sent{
-		Body: body, SignType: cmd.SignType, AppCode: cmd.AppCode, Signature: cmd.Signature, Key: key.Reveal(),
+	why := "✘"
+	if x.ActualText != "" {
+		line("✘", "the signature is wrong; what was signed is")
+		line("", x.ActualText)
+		why = "why"
 	}
+	for _, m := range x.Mistakes {
+		line(why, m.Cause)
+		line("→", m.Fix)
+	}
+	return errReported
 }
 
 // key is the one that is named, or else the sandbox's.
@@ -164,39 +152,4 @@ func readText(source string, stdin io.Reader) (string, error) {
 		err = errors.New("it is over 64 KiB, more than a server takes")
 	}
 	return string(text), err
-}
-
-// signOutput writes what is found, never the key.
-type signOutput struct {
-	w   io.Writer
-	key string
-}
-
-func (o signOutput) line(what, text string) {
-	fmt.Fprintf(o.w, "%-8s%s\n", what, terminal.Visible(explain.Hide(text, o.key)))
-}
-
-func (o signOutput) right() error {
-	o.line("✔", "the signature is right")
-	return nil
-}
-
-func (o signOutput) wrong(why, fix string) error {
-	o.line("✘", why)
-	o.line("→", fix)
-	return errReported
-}
-
-// explain prints why the signature is wrong.
-func (o signOutput) explain(e explain.Explanation) error {
-	if e.Signed == "" {
-		return o.wrong(e.Mistakes[0].Cause, e.Mistakes[0].Fix)
-	}
-	o.line("✘", "the signature is wrong; what was signed is")
-	o.line("", e.Signed)
-	for _, m := range e.Mistakes {
-		o.line("why", m.Cause)
-		o.line("→", m.Fix)
-	}
-	return errReported
 }

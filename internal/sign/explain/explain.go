@@ -1,16 +1,17 @@
-// Package explain tells why a signature of the trade API is wrong. It signs the
-// message again and again, each time with one or two of the mistakes that
-// clients make, until one attempt gives the signature that came. It does no I/O,
-// so the command line, the console and the API can all use it.
+// Package explain shows what a signature of the trade API covers, and why one is
+// wrong. It signs the message again and again, each time with one or two of the
+// mistakes that clients make, until one attempt gives the signature that came.
+// It does no I/O, so the command line, the console and the API can all use it.
 //
-// Read explain.go first: the questions and the answer. signing.go is a way to
-// sign that can be given mistakes, and the search. mistakes.go lists the
-// mistakes.
+// Read explain.go first: the question and the answer. signing.go has a way to
+// sign that can be given mistakes, and the search. mistakes.go lists the mistakes
+// in requests, notification.go those in notifications.
 package explain
 
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/sign"
@@ -19,51 +20,100 @@ import (
 // KeyMark stands for the client key in every text that this package returns.
 const KeyMark = "«client_key»"
 
-// Hide returns text with KeyMark in place of the client key, as it is and
-// URL-encoded. Use it on every text that may hold the key before showing it.
-func Hide(text, key string) string {
-	return strings.NewReplacer(key, KeyMark, url.QueryEscape(key), KeyMark).Replace(text)
-}
-
-// Sent is a signed message as it came, and the client key that should fit it.
+// Sent is a message as it came, and the client key that it should be signed with.
+// The key must not be empty.
 type Sent struct {
 	Body      string // a form's body, a query, or a notification, byte for byte
-	SignType  string // the header X-QF-SIGNTYPE; "" if it was absent
+	SignType  string // the header X-QF-SIGNTYPE; "" if absent
 	AppCode   string // the header X-QF-APPCODE; "" if unknown
-	Signature string // the header X-QF-SIGN
+	Signature string // the header X-QF-SIGN; "" to see what is signed only
 	Key       string // the client key
 }
 
-// Explanation is why a signature is wrong.
+// Explanation is what a message's signature covers, and whether it is right.
 type Explanation struct {
-	// Signed is the text that the client signed, with KeyMark for the key. It is
-	// "" if no mistake of the list makes the signature.
-	Signed string
-	// Mistakes are the client's, at least one. Without Signed there is one, which
-	// says that the signature cannot be read or explained.
+	Text       string      // what is signed, with KeyMark for the key
+	Signatures []Signature // right ones
+	Leaks      []string    // the names of parameters that hold the client key
+	Right      bool        // Sent.Signature is right
+
+	// ActualText is what the client signed, with KeyMark for the key. It is "" if
+	// Sent.Signature is right or empty, and if no mistake explains it.
+	ActualText string
+	// Mistakes are those that make Sent.Signature. Without ActualText there is at
+	// most one, which says that the signature cannot be read or explained.
 	Mistakes []Mistake
 }
 
-// Mistake is one thing that a client does wrong, and how to mend it.
+// Signature is a signature in hex.
+type Signature struct {
+	Algorithm sign.Algorithm
+	Hex       string
+}
+
+// Mistake is something that a client does wrong, and the remedy.
 type Mistake struct{ Cause, Fix string }
 
-// Request explains the signature of a request, whose declared algorithm the
-// caller has read from SignType. The body must be a form that the API can read.
-func Request(sent Sent, declared sign.Algorithm) Explanation {
-	usual := requestMistakes(sent.Body, sent.SignType, declared, sent.AppCode)
-	return sent.explain(signedForm(declared), usual, readMessage(sent.Body))
+// Request explains a request. params are the parameters that the API has read
+// from the body. If SignType names no algorithm of the API, the Explanation is
+// only that mistake.
+func Request(sent Sent, params sign.Params) Explanation {
+	declared, err := sign.ParseAlgorithm(sent.SignType)
+	if err != nil {
+		return Explanation{Mistakes: []Mistake{{"X-QF-SIGNTYPE names no algorithm that there is", "send MD5 or SHA256"}}}
+	}
+	e := Explanation{Text: params.Canonical() + KeyMark}
+	for _, a := range []sign.Algorithm{sign.MD5, sign.SHA256} {
+		e.Signatures = append(e.Signatures, Signature{a, sign.Request(params, sent.Key, a)})
+	}
+	for name, value := range params {
+		if strings.Contains(value, sent.Key) {
+			e.Leaks = append(e.Leaks, sent.hide(name))
+		}
+	}
+	slices.Sort(e.Leaks)
+	switch {
+	case sent.Signature == "":
+	case sign.VerifyRequest(params, sent.Key, declared, sent.Signature):
+		e.Right = true
+	default:
+		usual := requestMistakes(sent.Body, sent.SignType, declared, sent.AppCode)
+		sent.search(&e, signedForm(declared), usual, readMessage(sent.Body))
+	}
+	return sent.hidden(e)
 }
 
-// Notification explains the signature of a notification.
+// Notification explains a notification.
 func Notification(sent Sent) Explanation {
-	return sent.explain(signedBody(), notificationMistakes(sent.Body, sent.AppCode), message{body: sent.Body})
+	body := []byte(sent.Body)
+	e := Explanation{
+		Text:       sent.Body + KeyMark,
+		Signatures: []Signature{{sign.MD5, sign.Notification(body, sent.Key)}},
+	}
+	switch {
+	case sent.Signature == "":
+	case sign.VerifyNotification(body, sent.Key, sent.Signature):
+		e.Right = true
+	default:
+		sent.search(&e, signedBody(), notificationMistakes(sent.Body, sent.AppCode), message{body: sent.Body})
+	}
+	return sent.hidden(e)
 }
 
-func (sent Sent) explain(right signing, usual []mistake, m message) Explanation {
-	one := func(cause, fix string) Explanation { return Explanation{Mistakes: []Mistake{{cause, fix}}} }
+// Unreadable explains a request that the API cannot read, and why it cannot.
+func Unreadable(sent Sent, why string) Explanation {
+	return sent.hidden(Explanation{Mistakes: []Mistake{{
+		"a server cannot read it: " + why,
+		"send it as a form: each name once, and every value URL-encoded, in UTF-8",
+	}}})
+}
+
+// search looks for the mistakes that make a wrong signature.
+func (sent Sent) search(e *Explanation, right signing, usual []mistake, m message) {
 	digest, written := readSignature(sent.Signature)
 	if digest == nil {
-		return one("the signature is neither hex nor base64", "write the hash in hex")
+		e.Mistakes = []Mistake{{"the signature is neither hex nor base64", "write the hash in hex"}}
+		return
 	}
 	found, s, ok := findMistakes(right, usual, m, sent.Key, digest)
 	if written.cause != "" {
@@ -71,16 +121,33 @@ func (sent Sent) explain(right signing, usual []mistake, m message) Explanation 
 	}
 	switch {
 	case !ok && written.cause == "" && !knownLength(len(digest)):
-		return one(fmt.Sprintf("the signature has %d digits: MD5 has 32, SHA-256 has 64", 2*len(digest)),
-			"send the whole hash, in hex")
+		e.Mistakes = []Mistake{{
+			fmt.Sprintf("the signature has %d digits: MD5 has 32, SHA-256 has 64", 2*len(digest)),
+			"send the whole hash, in hex",
+		}}
 	case !ok:
-		return one("the signature is wrong, and not by one or two of the usual mistakes",
-			"is it the key of this app code? are these all the parameters that were sent? "+
-				"compare your string with the one above")
+		e.Mistakes = []Mistake{{
+			"the signature is wrong, and not by one or two of the usual mistakes",
+			"is it the key of this app code? are these all the parameters that were sent? " +
+				"compare your string with the one above",
+		}}
+	default:
+		e.ActualText = s.shown(m)
+		for _, f := range found {
+			e.Mistakes = append(e.Mistakes, Mistake{f.cause, f.fix})
+		}
 	}
-	e := Explanation{Signed: Hide(s.shown(m), sent.Key)}
-	for _, f := range found {
-		e.Mistakes = append(e.Mistakes, Mistake{Hide(f.cause, sent.Key), Hide(f.fix, sent.Key)})
+}
+
+// hidden puts KeyMark in place of the key in every text of e.
+func (sent Sent) hidden(e Explanation) Explanation {
+	e.Text, e.ActualText = sent.hide(e.Text), sent.hide(e.ActualText)
+	for i, m := range e.Mistakes {
+		e.Mistakes[i] = Mistake{sent.hide(m.Cause), sent.hide(m.Fix)}
 	}
 	return e
+}
+
+func (sent Sent) hide(text string) string {
+	return strings.NewReplacer(sent.Key, KeyMark, url.QueryEscape(sent.Key), KeyMark).Replace(text)
 }

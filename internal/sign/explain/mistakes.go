@@ -2,12 +2,10 @@ package explain
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"html"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/simplifiedchinese"
@@ -15,87 +13,87 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// optionalParams are the API's, which a client may sign empty and not send.
-var optionalParams = []string{"expired_time", "goods_name", "limit_pay", "mchid", "notify_url", "openid", "return_url", "udid"}
+// optionalParams are the API's parameters that a client may sign empty and not
+// send.
+var optionalParams = []string{
+	"expired_time", "goods_name", "limit_pay", "mchid", "notify_url", "openid", "return_url", "udid",
+}
 
-// requestMistakes are those that clients make with requests, the likelier ones
-// first. docs/signing.md lists them.
+// requestMistakes are the mistakes that clients make with requests, the likelier
+// ones first. docs/signing.md lists them.
 func requestMistakes(body, stated string, declared sign.Algorithm, appCode string) []mistake {
 	m := readMessage(body)
 	all := hashMistakes(stated, declared)
-	all = append(all, mistake{"the parameters are not sorted: they are in the order of the body", "sort them by name, byte by byte",
-		func(s *signing) { s.order = nil }})
+	all = append(all, mistake{
+		"the parameters are not sorted: they are in the order of the body", "sort them by name, byte by byte",
+		func(s *signing) { s.order = nil },
+	})
 	all = append(all, valueMistakes()...)
 	all = append(all, keyMistakes(appCode)...)
-	all = append(all, mistake{"the names are sorted without regard to upper and lower case", "sort byte by byte: B before _ before a",
+	all = append(all, mistake{
+		"the names are sorted without regard to upper and lower case", "sort byte by byte: B before _ before a",
 		func(s *signing) {
 			s.order = func(a, b param) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) }
-		}})
+		},
+	})
 	all = append(all, charsetMistakes()...)
+	all = append(all, chosenMistakes(m, stated, declared, appCode)...)
+	return append(all, joinMistakes()...)
+}
+
+// chosenMistakes are about which parameters are signed.
+func chosenMistakes(m message, stated string, declared sign.Algorithm, appCode string) (all []mistake) {
 	for _, p := range m.params {
-		all = append(all, mistake{p.name + " is sent and was not signed", "sign last, when every parameter is there",
-			func(s *signing) {
-				s.choose = func(all []param) []param { return slices.DeleteFunc(all, func(q param) bool { return q == p }) }
-			}})
+		without := func(params []param) []param {
+			return slices.DeleteFunc(params, func(q param) bool { return q == p })
+		}
+		all = append(all, mistake{
+			p.name + " is sent and was not signed", "sign last, when every parameter is there",
+			func(s *signing) { s.choose = without },
+		})
 	}
 	add := func(p param, cause, fix string) {
 		if slices.ContainsFunc(m.params, func(q param) bool { return q.name == p.name }) {
 			return
 		}
 		p.raw = p.value
-		all = append(all, mistake{cause, fix, func(s *signing) { s.choose = func(all []param) []param { return append(all, p) } }})
+		with := func(params []param) []param { return append(params, p) }
+		all = append(all, mistake{cause, fix, func(s *signing) { s.choose = with }})
 	}
 	for _, name := range optionalParams {
-		add(param{name: name}, name+" was signed, empty, and is not sent", "send it too, or leave it out of what is signed")
+		add(param{name: name},
+			name+" was signed, empty, and is not sent", "send it too, or leave it out of what is signed")
 	}
+	const noHeaders = "sign the parameters only, not the headers"
 	if appCode != "" {
 		for _, name := range []string{"app_code", "appcode", "X-QF-APPCODE"} {
-			add(param{name: name, value: appCode}, "the app code was signed as "+name, "sign the parameters only, not the headers")
+			add(param{name: name, value: appCode}, "the app code was signed as "+name, noHeaders)
 		}
 	}
-	add(param{name: "sign_type", value: cmp.Or(stated, string(declared))}, "the algorithm's name was signed as sign_type", "sign the parameters only, not the headers")
+	add(param{name: "sign_type", value: cmp.Or(stated, string(declared))},
+		"the algorithm's name was signed as sign_type", noHeaders)
+	return all
+}
+
+// joinMistakes are about how the parameters become one text.
+func joinMistakes() (all []mistake) {
+	const fix = "join them as name=value with &"
 	for _, joined := range []struct{ equals, separator, cause string }{
 		{"=", "", "the parameters are joined without &"},
 		{"", "", "the parameters are joined without = and &"},
 		{"=", ",", "the parameters are joined by commas"},
 	} {
-		all = append(all, mistake{joined.cause, "join them as name=value with &",
+		all = append(all, mistake{joined.cause, fix,
 			func(s *signing) { s.equals, s.separator = joined.equals, joined.separator }})
 	}
 	for _, style := range jsonStyles {
-		all = append(all, mistake{"the parameters were signed as JSON", "join them as name=value with &",
+		all = append(all, mistake{"the parameters were signed as JSON", fix,
 			func(s *signing) { s.whole = func(m message) string { return style.write(m.params) } }})
 	}
 	return all
 }
 
-// notificationMistakes are those that merchants make when they check one.
-func notificationMistakes(body, appCode string) []mistake {
-	const raw = "keep the raw body, byte for byte, and check that before anything parses it"
-	whole := func(cause, fix string, text string) mistake {
-		return mistake{cause, fix, func(s *signing) { s.whole = func(message) string { return text } }}
-	}
-	all := hashMistakes("", sign.MD5)
-	all = append(all,
-		whole("the body has a line feed at its end that was not signed", "leave it out: a file often ends in one", strings.TrimRight(body, "\r\n")),
-		whole("the body lacks a line feed at its end that was signed", raw, body+"\n"))
-	if members, ok := readMembers(body); ok {
-		sorted := slices.Clone(members)
-		slices.SortStableFunc(sorted, func(a, b param) int { return strings.Compare(a.name, b.name) })
-		for _, style := range jsonStyles {
-			all = append(all,
-				whole("the body was parsed and written again, as "+style.name+" does", raw, style.write(members)),
-				whole("the body was parsed and written again with its members sorted, as "+style.name+" can", raw, style.write(sorted)))
-		}
-		var pairs []string
-		for _, p := range sorted {
-			pairs = append(pairs, p.name+"="+p.value)
-		}
-		all = append(all, whole("the members were sorted and joined, as for a request", raw, strings.Join(pairs, "&")))
-	}
-	return append(all, keyMistakes(appCode)...)
-}
-
+// hashMistakes are about the hash. stated is the header X-QF-SIGNTYPE as it came.
 func hashMistakes(stated string, declared sign.Algorithm) []mistake {
 	says := "X-QF-SIGNTYPE is " + stated
 	if stated == "" {
@@ -112,27 +110,46 @@ func hashMistakes(stated string, declared sign.Algorithm) []mistake {
 		}
 		all = append(all, mistake{"it is hashed with " + h.name + ", and " + says, fix, func(s *signing) { s.hash = h.new }})
 	}
-	return append(all, mistake{"it is an HMAC", "append the key to the text and hash both plainly", func(s *signing) { s.mac = true }})
+	return append(all, mistake{
+		"it is an HMAC", "append the key to the text and hash both plainly", func(s *signing) { s.mac = true },
+	})
 }
 
+// valueMistakes are about how a value is signed.
 func valueMistakes() []mistake {
-	const before, both = "sign the values as they are before URL encoding", "sign exactly what is sent"
+	const (
+		encoded = "the values were URL-encoded before they were signed"
+		before  = "sign the values as they are before URL encoding"
+		both    = "sign exactly what is sent"
+	)
 	all := []mistake{}
 	for _, v := range []struct {
 		cause, fix string
 		value      func(param) string
 	}{
-		{"a space was signed as +, or a + was sent as it is, which arrives as a space", "sign the space as it is; send a + as %2B",
-			func(p param) string { return strings.ReplaceAll(p.value, " ", "+") }},
+		{
+			"a space was signed as +, or a + was sent as it is, which arrives as a space",
+			"sign the space as it is; send a + as %2B",
+			func(p param) string { return strings.ReplaceAll(p.value, " ", "+") },
+		},
 		{"a space was signed as %20", before, func(p param) string { return strings.ReplaceAll(p.value, " ", "%20") }},
-		{"the values were URL-encoded before they were signed", before, func(p param) string { return p.raw }},
-		{"the values were URL-encoded before they were signed", before, percent("-._*", "+", "%02X")},
-		{"the values were URL-encoded before they were signed, in lower-case hex", before, percent("-_.!*()", "+", "%02x")},
-		{"the values were URL-encoded before they were signed, spaces as %20", before, percent("-._~", "%20", "%02X")},
-		{"the values were URL-encoded before they were signed, as by encodeURIComponent", before, percent("-_.!~*'()", "%20", "%02X")},
-		{"a + was sent as %2B and signed as a space", both, func(p param) string { return strings.ReplaceAll(p.value, "+", " ") }},
-		{"white space at the ends of values was signed on one side only", both, func(p param) string { return strings.TrimSpace(p.value) }},
-		{"the values were escaped for HTML before they were signed", before, func(p param) string { return html.EscapeString(p.value) }},
+		{encoded, before, func(p param) string { return p.raw }},
+		{encoded, before, percent("-._*", "+", "%02X")},
+		{encoded + ", in lower-case hex", before, percent("-_.!*()", "+", "%02x")},
+		{encoded + ", spaces as %20", before, percent("-._~", "%20", "%02X")},
+		{encoded + ", as by encodeURIComponent", before, percent("-_.!~*'()", "%20", "%02X")},
+		{
+			"a + was sent as %2B and signed as a space", both,
+			func(p param) string { return strings.ReplaceAll(p.value, "+", " ") },
+		},
+		{
+			"white space at the ends of values was signed on one side only", both,
+			func(p param) string { return strings.TrimSpace(p.value) },
+		},
+		{
+			"the values were escaped for HTML before they were signed", before,
+			func(p param) string { return html.EscapeString(p.value) },
+		},
 	} {
 		all = append(all, mistake{v.cause, v.fix, func(s *signing) { s.value = v.value }})
 	}
@@ -157,6 +174,7 @@ func percent(keep, space, hex string) func(param) string {
 	}
 }
 
+// keyMistakes are about the client key.
 func keyMistakes(appCode string) []mistake {
 	const directly = "append the key directly, as it is, and nothing else"
 	all := []mistake{}
@@ -167,7 +185,10 @@ func keyMistakes(appCode string) []mistake {
 		{"&key= is before the client key", func(t, k string) string { return t + "&key=" + k }},
 		{"& is before the client key", func(t, k string) string { return t + "&" + k }},
 		{"&client_key= is before the client key", func(t, k string) string { return t + "&client_key=" + k }},
-		{"a line feed is behind the client key, as echo or a file leaves it", func(t, k string) string { return t + k + "\n" }},
+		{
+			"a line feed is behind the client key, as echo or a file leaves it",
+			func(t, k string) string { return t + k + "\n" },
+		},
 		{"a line feed is before the client key", func(t, k string) string { return t + "\n" + k }},
 		{"a space is behind the client key", func(t, k string) string { return t + k + " " }},
 		{"a space is before the client key", func(t, k string) string { return t + " " + k }},
@@ -183,6 +204,7 @@ func keyMistakes(appCode string) []mistake {
 	return all
 }
 
+// charsetMistakes are about the bytes of characters beyond ASCII.
 func charsetMistakes() []mistake {
 	all := []mistake{}
 	for _, c := range []struct {
@@ -207,75 +229,9 @@ func charsetMistakes() []mistake {
 		}},
 		{`characters beyond ASCII were hashed as \u escapes`, escapeUnicode},
 	} {
-		all = append(all, mistake{c.cause, "hash the text's bytes in UTF-8", func(s *signing) { s.charset = c.charset }})
+		all = append(all, mistake{
+			c.cause, "hash the text's bytes in UTF-8", func(s *signing) { s.charset = c.charset },
+		})
 	}
 	return all
-}
-
-// jsonStyle is how a language writes an object of texts.
-type jsonStyle struct {
-	name         string
-	comma, colon string
-	quote        func(string) string
-}
-
-var jsonStyles = []jsonStyle{
-	{"JavaScript", ",", ":", quoted},
-	{"Python", ", ", ": ", func(s string) string { return escapeUnicode(quoted(s)) }},
-	{"PHP", ",", ":", func(s string) string { return strings.ReplaceAll(escapeUnicode(quoted(s)), "/", `\/`) }},
-	{"Python without ensure_ascii", ", ", ": ", quoted},
-}
-
-func (j jsonStyle) write(members []param) string {
-	var b strings.Builder
-	for i, p := range members {
-		if i > 0 {
-			b.WriteString(j.comma)
-		}
-		b.WriteString(j.quote(p.name) + j.colon + j.quote(p.value))
-	}
-	return "{" + b.String() + "}"
-}
-
-func quoted(s string) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // of a string: cannot fail
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-func escapeUnicode(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if r < 0x80 {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
-}
-
-// readMembers reads a JSON object whose values are all texts, in its order.
-func readMembers(body string) (members []param, ok bool) {
-	d := json.NewDecoder(strings.NewReader(body))
-	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, false
-	}
-	for d.More() {
-		var p param
-		for _, part := range []*string{&p.name, &p.value} {
-			token, err := d.Token()
-			text, isText := token.(string)
-			if err != nil || !isText {
-				return nil, false
-			}
-			*part = text
-		}
-		members = append(members, p)
-	}
-	return members, true
 }

@@ -27,8 +27,8 @@ type param struct {
 	raw         string // the value as it travelled
 }
 
-// readMessage splits a form that api.DecodeForm takes, and keeps what that
-// forgets: order and encoding.
+// readMessage splits a form that the API can read. It keeps the order and the
+// encoding of the parameters, which sign.Params does not.
 func readMessage(body string) message {
 	m := message{body: body}
 	for pair := range strings.SplitSeq(body, "&") {
@@ -37,15 +37,15 @@ func readMessage(body string) message {
 		}
 		name, raw, _ := strings.Cut(pair, "=")
 		p := param{raw: raw}
-		p.name, _ = url.QueryUnescape(name) // which have been decoded once already
+		p.name, _ = url.QueryUnescape(name) // no error: the API has decoded it already
 		p.value, _ = url.QueryUnescape(raw)
 		m.params = append(m.params, p)
 	}
 	return m
 }
 
-// signing is a way to sign. Package sign has the right one; this one can be
-// given mistakes.
+// signing is a way to sign. Package sign has the right one. This one can be given
+// mistakes.
 type signing struct {
 	choose            func([]param) []param       // nil: all
 	order             func(a, b param) int        // nil: as sent
@@ -58,6 +58,7 @@ type signing struct {
 	mac               bool // HMAC with the key, which is not attached
 }
 
+// signedForm is the right way for a request.
 func signedForm(a sign.Algorithm) signing {
 	s := signing{
 		order:  func(a, b param) int { return strings.Compare(a.name, b.name) },
@@ -72,12 +73,14 @@ func signedForm(a sign.Algorithm) signing {
 	return s
 }
 
+// signedBody is the right way for a notification.
 func signedBody() signing {
 	s := signedForm(sign.MD5)
 	s.whole = func(m message) string { return m.body }
 	return s
 }
 
+// text is what is signed, without the key.
 func (s signing) text(m message) string {
 	if s.whole != nil {
 		return s.whole(m)
@@ -96,7 +99,7 @@ func (s signing) text(m message) string {
 	return strings.Join(parts, s.separator)
 }
 
-// shown is what is hashed, for people.
+// shown is what is hashed, with KeyMark for the key.
 func (s signing) shown(m message) string {
 	if s.mac {
 		return s.text(m)
@@ -119,16 +122,16 @@ func (s signing) sum(m message, key string) []byte {
 	return h.Sum(nil)
 }
 
-// mistake is one way to get a signature wrong.
+// mistake is one way to get a signature wrong. plant makes it.
 type mistake struct {
 	cause, fix string
 	plant      func(*signing)
 }
 
-// findMistakes returns the fewest mistakes, one or two, that make the digest,
+// findMistakes returns the fewest mistakes, two at most, that make the digest,
 // and the way to sign that has them.
 func findMistakes(right signing, usual []mistake, m message, key string, digest []byte) ([]mistake, signing, bool) {
-	withoutEmpty := right // which is right as well
+	withoutEmpty := right // also right: the API lets clients leave empty values out
 	withoutEmpty.choose = func(all []param) []param {
 		return slices.DeleteFunc(all, func(p param) bool { return p.value == "" })
 	}
@@ -161,8 +164,8 @@ func findMistakes(right signing, usual []mistake, m message, key string, digest 
 	return nil, signing{}, false
 }
 
-// readSignature decodes a signature, and names the mistake if it is not
-// written in hex. It is nil if it can be read in no way.
+// readSignature decodes a signature. A signature in base64 is a mistake. digest
+// is nil if s is neither hex nor base64.
 func readSignature(s string) (digest []byte, m mistake) {
 	s = strings.TrimSpace(s)
 	if b, err := hex.DecodeString(s); err == nil && len(b) > 0 {
