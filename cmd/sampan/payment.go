@@ -64,7 +64,7 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 
 	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {when(p.CreatedAt, o.Location), "created", "merchant", p.Goods}}
 	for _, v := range h.Events {
-		rows = append(rows, []string{when(v.At, o.Location), v.Kind, v.Actor, v.Detail})
+		rows = append(rows, []string{when(v.At, o.Location), string(v.Kind), v.By.String(), operator.Describe(v)})
 	}
 	if err := section(w, rows); err != nil {
 		return err

@@ -102,7 +102,7 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 		failed(err)
 		_, err = tx.AddMovement(pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID, Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now})
 		failed(err)
-		failed(tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: words, At: now, Kind: words, Actor: words, Detail: words}))
+		failed(tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: words, At: now, Kind: pay.EventNote, By: pay.ByOperator(words), Note: words}))
 		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: c.AppCode, Kind: words, URL: words,
 			Receiver: words, Body: []byte(words), CreatedAt: now})
 	}))

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
 )
 
 // paid is an order that the wallet says is paid.
@@ -206,7 +208,7 @@ func TestANoteIsKeptWithThePayment(t *testing.T) {
 		t.Errorf("got %s", r.raw)
 	}
 	events, err := o.Store.Events(t.Context(), "100001", order)
-	if last := events[len(events)-1]; err != nil || last.Kind != "note" || last.Detail != "paid in 店" || last.Actor != "merchant" {
+	if last := events[len(events)-1]; err != nil || last.Kind != pay.EventNote || last.Note != "paid in 店" || last.By.Role != pay.RoleMerchant {
 		t.Errorf("got %v, %v", events, err)
 	}
 	wantCode(t, note("plain", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200, "1104", "code: ")

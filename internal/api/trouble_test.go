@@ -68,7 +68,7 @@ func (o *office) kept(t *testing.T) (words []string) {
 		events, err := o.Store.Events(t.Context(), p.MerchantID, p.ID)
 		must(t, err)
 		for _, e := range events {
-			words = append(words, fmt.Sprint(p.ID, e.Kind, e.Detail))
+			words = append(words, fmt.Sprint(p.ID, e.Kind, e.Number, e.RefundID, e.Note))
 		}
 	}
 	slices.Sort(words)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,9 +13,9 @@ import (
 type tale struct {
 	status   pay.Status // "" while no event has moved it: created or pending, as it began
 	late     bool
-	flagged  bool     // a person must look: at money that is not the order's own, or went back otherwise than we know
-	unlisted bool     // the same: at a status that the wallet's documents do not list, unless its trade has paid the order after it
-	statuses []string // unlisted ones
+	flagged  bool        // a person must look: at money that is not the order's own, or went back otherwise than we know
+	unlisted bool        // the same: at a status that the wallet's documents do not list, unless its trade has paid the order after it
+	statuses []pay.Event // unlisted ones
 	closeID  string
 	closing  bool // called off, while it was open
 	ref      string
@@ -57,11 +56,30 @@ func (v *verdict) retell() tale {
 			v.wrong("events", fmt.Sprintf("number %d comes after number %d", e.Seq, i), "numbers without a gap: one is gone, or was put in")
 		}
 		v.written(name, e.ID, e.At)
+		if !e.By.Role.Known() {
+			v.wrong(name, "by "+e.By.String(), "an actor of a known role")
+		}
 		if why := t.happens(e); why != "" {
-			v.wrong(name, strconv.Quote(e.Detail), why)
+			v.wrong(name, factsOf(e), why)
 		}
 	}
 	return t
+}
+
+// factsOf writes the facts of an event for the report.
+func factsOf(e pay.Event) string {
+	var words []string
+	if e.Amount != (pay.Amount{}) {
+		words = append(words, e.Amount.String())
+	}
+	for _, f := range []struct{ name, value string }{
+		{"trade", e.TradeNo}, {"refund", e.RefundID}, {"number", e.Number}, {"reason", string(e.Reason)}, {"code", e.Code}, {"note", e.Note},
+	} {
+		if f.value != "" {
+			words = append(words, f.name+" "+f.value)
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // written checks that a row's id is of the moment at which it was written.
@@ -73,50 +91,46 @@ func (v *verdict) written(what, id string, at time.Time) {
 
 // happens takes the next event, or says what it should have been.
 func (t *tale) happens(e pay.Event) (want string) {
+	t.flagged = t.flagged || e.Kind.Flags() && e.Kind != pay.EventUnlisted
 	switch e.Kind {
-	case "registered":
+	case pay.EventRegistered:
 		if t.status != "" {
 			return "an order that the wallet has not been asked for yet"
 		}
-		t.status, t.ref = pay.Pending, e.Detail
-	case "failed":
-		t.failure = e.Detail
+		t.status, t.ref = pay.Pending, e.Number
+	case pay.EventFailed:
+		t.failure = e.Code
 		return t.move(pay.Failed)
-	case "expired":
+	case pay.EventExpired:
 		if t.closing {
 			return "closed, since it was called off"
 		}
 		return t.move(pay.Expired)
-	case "closed":
+	case pay.EventClosed:
 		t.closing = true
 		return t.move(pay.Closed)
-	case "close_asked":
+	case pay.EventCloseAsked:
 		if !t.open() || t.closing {
 			return "an open order that is not called off yet"
 		}
-		t.closing, t.closeID = true, e.Detail
-	case "paid", "paid_late":
+		t.closing, t.closeID = true, e.Number
+	case pay.EventPaid, pay.EventPaidLate:
 		return t.isPaid(e)
-	case "surplus":
-		t.flagged = true
-		if strings.HasPrefix(e.Detail, "trade ") { // a trade that is no payment, or of two amounts: nothing is recorded
-			return ""
-		}
-		m, ok := readMoney(e.Detail)
-		if !ok {
+	case pay.EventSurplus:
+		if !isMoney(e) {
 			return "an amount under a trade"
 		}
-		t.surplus = append(t.surplus, m)
-	case "refund_asked", "refunded", "refund_failed":
+		t.surplus = append(t.surplus, money{e.Amount, e.TradeNo})
+	case pay.EventGivenBack, pay.EventAmountsDiffer, pay.EventClosedAfterPaid, pay.EventForeignTrade: // nothing is booked
+	case pay.EventRefundAsked, pay.EventRefunded, pay.EventRefundFailed:
 		return t.refund(e)
-	case "refund_contradicted", "refund_foreign":
-		t.flagged = true
-	case "unlisted":
+	case pay.EventRefundContradicted, pay.EventRefundForeign: // nothing is booked
+	case pay.EventUnlisted:
 		t.unlisted = true
-		t.statuses = append(t.statuses, e.Detail)
-	case "orphan":
+		t.statuses = append(t.statuses, e)
+	case pay.EventOrphan:
 		return t.orphan(e)
-	case "note":
+	case pay.EventNote:
 	default:
 		return "an event of a known kind"
 	}
@@ -139,10 +153,14 @@ func (t *tale) move(next pay.Status) (want string) {
 	return ""
 }
 
+// isMoney reports whether an event names an amount that came in by a trade.
+func isMoney(e pay.Event) bool {
+	return e.Amount.Minor > 0 && e.Amount.Currency.Known() && e.TradeNo != ""
+}
+
 func (t *tale) isPaid(e pay.Event) (want string) {
-	m, ok := readMoney(e.Detail)
-	switch late := e.Kind == "paid_late"; {
-	case !ok:
+	switch late := e.Kind == pay.EventPaidLate; {
+	case !isMoney(e):
 		return "an amount under a trade"
 	case late && t.open():
 		return "paid, and not late: it was open"
@@ -152,59 +170,55 @@ func (t *tale) isPaid(e pay.Event) (want string) {
 	if want := t.move(pay.Paid); want != "" {
 		return want
 	}
-	t.paid, t.late = m, e.Kind == "paid_late"
-	t.unlisted = slices.ContainsFunc(t.statuses, func(s string) bool { return ofAnotherTrade(s, m.tradeNo) })
+	t.paid, t.late = money{e.Amount, e.TradeNo}, e.Kind == pay.EventPaidLate
+	t.unlisted = slices.ContainsFunc(t.statuses, func(s pay.Event) bool { return ofAnotherTrade(s, e.TradeNo) })
 	return ""
 }
 
 // orphan takes the event that money of an orphan was settled here.
 func (t *tale) orphan(e pay.Event) (want string) {
-	number, tradeNo, ok := strings.Cut(e.Detail, " under trade ")
-	if !ok || !ourNumber(e.MerchantID, number) {
+	if e.TradeNo == "" || !ourNumber(e.MerchantID, e.Number) {
 		return "a number of the merchant's under a trade"
 	}
-	t.numbers = append(t.numbers, number)
-	if tradeNo == t.paid.tradeNo && number != e.PaymentID {
-		t.orphaned = number
+	t.numbers = append(t.numbers, e.Number)
+	if e.TradeNo == t.paid.tradeNo && e.Number != e.PaymentID {
+		t.orphaned = e.Number
 	}
 	return ""
 }
 
 // refund takes an event of a refund.
 func (t *tale) refund(e pay.Event) (want string) {
-	if e.Kind == "refund_failed" {
-		failure, id, ok := cutLast(e.Detail, ": ")
-		r := t.refunds[id]
-		if !ok || r == nil || r.status != pay.RefundPending {
-			return "the failure of a refund that is pending"
+	r := t.refunds[e.RefundID]
+	pending := r != nil && r.status == pay.RefundPending && r.amount == e.Amount
+	switch e.Kind {
+	case pay.EventRefundFailed:
+		if !pending {
+			return "the failure of a refund that is pending, of the same amount"
 		}
-		r.status, r.failure = pay.RefundFailed, failure
+		r.status, r.failure = pay.RefundFailed, e.Code
 		t.reserved -= r.amount.Minor
 		t.flagged = t.flagged || r.automatic
 		return ""
-	}
-	text, id, ok := cutLast(e.Detail, " as ")
-	amount, readable := readAmount(text)
-	if !ok || !readable {
-		return "an amount and the refund's number"
-	}
-	r := t.refunds[id]
-	if e.Kind == "refunded" {
-		if r == nil || r.status != pay.RefundPending || r.amount != amount {
+	case pay.EventRefunded:
+		if !pending {
 			return "a refund that was asked for, of the same amount, and is pending"
 		}
 		r.status = pay.RefundSucceeded
-		t.returned += amount.Minor
+		t.returned += r.amount.Minor
 		return ""
 	}
-	t.refunds[id] = &retold{amount: amount, automatic: e.Actor == "late", status: pay.RefundPending}
-	t.reserved += amount.Minor
+	if e.RefundID == "" || e.Amount.Minor <= 0 {
+		return "an amount and the refund's number"
+	}
+	t.refunds[e.RefundID] = &retold{amount: e.Amount, automatic: e.By.Role == pay.RolePolicy, status: pay.RefundPending}
+	t.reserved += e.Amount.Minor
 	switch {
 	case r != nil:
 		return "a refund that was not asked for before"
 	case t.status != pay.Paid:
 		return "a refund of an order that is paid"
-	case amount.Currency != t.paid.amount.Currency || t.reserved > t.paid.amount.Minor:
+	case e.Amount.Currency != t.paid.amount.Currency || t.reserved > t.paid.amount.Minor:
 		return "at most what was left of " + t.paid.amount.String()
 	}
 	return ""
@@ -218,26 +232,4 @@ func (t tale) givenBack() bool {
 		}
 	}
 	return false
-}
-
-func readMoney(s string) (money, bool) {
-	text, tradeNo, ok := strings.Cut(s, " under trade ")
-	amount, readable := readAmount(text)
-	return money{amount, tradeNo}, ok && readable && tradeNo != ""
-}
-
-// readAmount is the reverse of Amount.String.
-func readAmount(s string) (pay.Amount, bool) {
-	decimal, currency, _ := strings.Cut(s, " ")
-	a, err := pay.ParseDecimal(decimal, pay.Currency(currency))
-	return a, err == nil && a.Minor > 0 && a.String() == s
-}
-
-// cutLast is strings.Cut at the last separator: what comes before it may be the wallet's.
-func cutLast(s, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(s, separator)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(separator):], true
 }

@@ -31,6 +31,7 @@ func (v *verdict) payment(p pay.Payment) {
 	v.same("flagged", p.Flagged, t.flagged || t.unlisted)
 	v.same("reserved", amountOf(p, p.Reserved), amountOf(p, t.reserved))
 	v.same("refunded", amountOf(p, p.Refunded), amountOf(p, t.returned))
+	v.same("events", p.Events, len(v.Events))
 	v.same("checkout", p.Checkout, t.ref)
 	v.same("wallet_number", p.WalletNumber, t.orphaned)
 	v.same("failure", p.Failure, t.failure)

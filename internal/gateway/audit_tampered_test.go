@@ -144,26 +144,28 @@ func TestTheAuditFindsWhatWasTamperedWith(t *testing.T) {
 		// Events.
 		{"an event, gone", []string{"DELETE FROM event" + of + "{paid}"}, "paid: status: paid, should be created or pending"},
 		{"an event, gone from between others", []string{"DELETE FROM event" + of + "{noted} AND kind = 'paid'"}, "noted: events: number 2 comes after number 0"},
-		{"an event's detail", []string{"UPDATE event SET detail = '99.00 HKD under trade T-paid'" + of + "{paid}"}, "paid: amount: 12.30 HKD, should be 99.00 HKD"},
-		{"an event's detail, beyond reading", []string{"UPDATE event SET detail = '???'" + of + "{paid}"}, `paid: event 1 (paid): "???", should be an amount under a trade`},
-		{"an event's kind", []string{"UPDATE event SET kind = 'paid_late'" + of + "{paid}"}, "paid: event 1 (paid_late): \"12.30 HKD under trade T-paid\", should be paid, and not late"},
+		{"an event's amount", []string{"UPDATE event SET amount = 9900" + of + "{paid}"}, "paid: amount: 12.30 HKD, should be 99.00 HKD"},
+		{"an event without facts", []string{"UPDATE event SET amount = 0, currency = '', trade_no = ''" + of + "{paid}"}, `paid: event 1 (paid): empty, should be an amount under a trade`},
+		{"an event's kind", []string{"UPDATE event SET kind = 'paid_late'" + of + "{paid}"}, "paid: event 1 (paid_late): 12.30 HKD, trade T-paid, should be paid, and not late"},
 		{"an event's kind, to none", []string{"UPDATE event SET kind = 'forgotten'" + of + "{paid}"}, "should be an event of a known kind"},
+		{"an event's actor", []string{"UPDATE event SET actor = 'late'" + of + "{paid}"}, "paid: event 1 (paid): by late, should be an actor of a known role"},
+		{"a payment's count of events", []string{"UPDATE payment SET events = 7 WHERE id = {paid}"}, "paid: events: 7, should be 1"},
 		{"an event's time", []string{"UPDATE event SET at = at - 60000" + of + "{paid}"}, "an id that begins with its time"},
-		{"an illegal move", []string{"UPDATE event SET kind = 'expired'" + of + "{noted} AND kind = 'note'"}, "noted: event 2 (expired): \"12.30 HKD under trade T-mine\", should be a legal move: paid cannot become expired"},
-		{"an event from nowhere", []string{"INSERT INTO event SELECT merchant_id, {opened}, id, seq, at, kind, actor, detail FROM event" + of + "{paid}"}, "opened: status: pending, should be paid"},
-		{"an event, twice", []string{"INSERT INTO event SELECT merchant_id, payment_id, 'x', seq + 1, at, kind, actor, detail FROM event" + of + "{paid}"}, "paid: event 2 (paid): \"12.30 HKD under trade T-paid\", should be paid_late: it was paid"},
-		{"a registration of what is paid", []string{"UPDATE event SET kind = 'registered'" + of + "{noted} AND kind = 'note'"}, "noted: event 2 (registered): \"12.30 HKD under trade T-mine\", should be an order that the wallet has not been asked for"},
+		{"an illegal move", []string{"UPDATE event SET kind = 'expired'" + of + "{noted} AND kind = 'note'"}, "noted: event 2 (expired): note 12.30 HKD under trade T-mine, should be a legal move: paid cannot become expired"},
+		{"an event from nowhere", []string{"INSERT INTO event (" + eventColumns + ") SELECT merchant_id, {opened}, id, seq, at, kind, actor, amount, currency, trade_no, refund_id FROM event" + of + "{paid}"}, "opened: status: pending, should be paid"},
+		{"an event, twice", []string{"INSERT INTO event (" + eventColumns + ") SELECT merchant_id, payment_id, 'x', seq + 1, at, kind, actor, amount, currency, trade_no, refund_id FROM event" + of + "{paid}"}, "paid: event 2 (paid): 12.30 HKD, trade T-paid, should be paid_late: it was paid"},
+		{"a registration of what is paid", []string{"UPDATE event SET kind = 'registered'" + of + "{noted} AND kind = 'note'"}, "noted: event 2 (registered): note 12.30 HKD under trade T-mine, should be an order that the wallet has not been asked for"},
 		{"an end of what was called off", []string{"UPDATE event SET kind = 'expired'" + of + "{closed-opened} AND kind = 'closed'"}, "should be closed, since it was called off"},
 		{"a wish to close what is paid", []string{"UPDATE event SET kind = 'close_asked'" + of + "{noted} AND kind = 'note'"}, "should be an open order that is not called off yet"},
-		{"surplus money, beyond reading", []string{"UPDATE event SET detail = 'much'" + of + "{second-trade} AND kind = 'surplus'"}, "second-trade: event 2 (surplus): \"much\", should be an amount under a trade"},
+		{"surplus money of no currency", []string{"UPDATE event SET currency = 'much'" + of + "{second-trade} AND kind = 'surplus'"}, "second-trade: event 2 (surplus): 1230 much, trade T-second, should be an amount under a trade"},
 		{"a failure of no refund", []string{"UPDATE event SET kind = 'refund_failed'" + of + "{noted} AND kind = 'note'"}, "should be the failure of a refund that is pending"},
-		{"a refund's event, beyond reading", []string{"UPDATE event SET detail = 'x'" + of + "{refunded} AND kind = 'refund_asked'"}, "(refund_asked): \"x\", should be an amount and the refund's number"},
-		{"a refund's event, of another amount", []string{"UPDATE event SET detail = replace(detail, '12.30', '12.00')" + of + "{refunded} AND kind = 'refunded'"}, "should be a refund that was asked for, of the same amount, and is pending"},
-		{"a refund, asked for twice", []string{"INSERT INTO event SELECT merchant_id, payment_id, 'x', 4, at, kind, actor, detail FROM event" + of + "{refunded} AND kind = 'refund_asked'"}, "event 4 (refund_asked): \"12.30 HKD as "},
-		{"a refund of more than came", []string{"UPDATE event SET detail = replace(detail, '5.00', '10.01')" + of + "{in-parts} AND kind = 'refund_asked'"}, "should be at most what was left of 12.30 HKD"},
-		{"a refund in another currency", []string{"UPDATE event SET detail = replace(detail, 'HKD', 'CNY')" + of + "{in-parts} AND kind = 'refund_asked'"}, "should be at most what was left of 12.30 HKD"},
+		{"a refund's event without an amount", []string{"UPDATE event SET amount = 0" + of + "{refunded} AND kind = 'refund_asked'"}, "should be an amount and the refund's number"},
+		{"a refund's event, of another amount", []string{"UPDATE event SET amount = 1200" + of + "{refunded} AND kind = 'refunded'"}, "should be a refund that was asked for, of the same amount, and is pending"},
+		{"a refund, asked for twice", []string{"INSERT INTO event (" + eventColumns + ") SELECT merchant_id, payment_id, 'x', 4, at, kind, actor, amount, currency, trade_no, refund_id FROM event" + of + "{refunded} AND kind = 'refund_asked'"}, "event 4 (refund_asked): 12.30 HKD, refund "},
+		{"a refund of more than came", []string{"UPDATE event SET amount = 1001" + of + "{in-parts} AND kind = 'refund_asked' AND amount = 500"}, "should be at most what was left of 12.30 HKD"},
+		{"a refund in another currency", []string{"UPDATE event SET currency = 'CNY'" + of + "{in-parts} AND kind = 'refund_asked'"}, "should be at most what was left of 12.30 HKD"},
 		{"a refund of what is not paid", []string{"UPDATE event SET kind = 'note'" + of + "{refund-pending} AND kind = 'paid'"}, "should be a refund of an order that is paid"},
-		{"money beyond reading", []string{"UPDATE event SET detail = '12.30 HKD under trade '" + of + "{paid}"}, "paid: event 1 (paid): \"12.30 HKD under trade \", should be an amount under a trade"},
+		{"money without a trade", []string{"UPDATE event SET trade_no = ''" + of + "{paid}"}, "paid: event 1 (paid): 12.30 HKD, should be an amount under a trade"},
 
 		// Notifications.
 		{"a notification, gone", []string{"DELETE FROM delivery" + of + "{paid}"}, "paid: notification: none, should be the merchant must be told of the payment"},
@@ -202,3 +204,6 @@ func TestTheAuditFindsWhatWasTamperedWith(t *testing.T) {
 		}
 	})
 }
+
+// eventColumns are those that a row which is put in is given.
+const eventColumns = "merchant_id, payment_id, id, seq, at, kind, actor, amount, currency, trade_no, refund_id"

@@ -158,19 +158,19 @@ func (g *Gateway) settleMessage(ctx context.Context, m posted) (err error) {
 	p := m.payment
 	switch {
 	case m.State.Outcome == wallet.Unknown:
-		if err = g.needsLook(ctx, p, "unlisted", "wallet", unlistedStatus(m.RefundID, m.State)); err == nil {
+		if err = g.needsLook(ctx, p, unlisted(m.RefundID, m.State), pay.ByWallet); err == nil {
 			err = g.putOff(ctx, m, g.Now().Add(confirmGap), nil)
 		}
 	case m.RefundID == "" && closesPaid(p, m.State):
-		err = g.needsLookUnless(ctx, p, "surplus", "wallet", closedAfterPaid(m.State.TradeNo), func(now pay.Payment) bool {
+		err = g.needsLookUnless(ctx, p, closedAfterPaid(m.State.TradeNo), pay.ByWallet, func(now pay.Payment) bool {
 			return !closesPaid(now, m.State)
 		})
 	case m.RefundID == "":
-		_, err = g.settle(ctx, p.MerchantID, p.ID, m.State, "wallet")
+		_, err = g.settle(ctx, p.MerchantID, p.ID, m.State, pay.ByWallet)
 	case m.refund.ID == "":
 		err = g.foreignRefund(ctx, m)
 	default:
-		_, err = g.settleRefund(ctx, m.refund, m.State, "wallet")
+		_, err = g.settleRefund(ctx, m.refund, m.State, pay.ByWallet)
 	}
 	switch {
 	case errors.Is(err, errForeignTrade):
@@ -189,7 +189,7 @@ func (g *Gateway) foreignRefund(ctx context.Context, m posted) error {
 	if m.State.Outcome != wallet.Succeeded {
 		return nil
 	}
-	return g.needsLook(ctx, m.payment, "refund_foreign", "wallet", givenBackAs(m.RefundID))
+	return g.needsLook(ctx, m.payment, refundForeign(m.RefundID), pay.ByWallet)
 }
 
 func refused(why string, err error) error {

@@ -83,7 +83,7 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 				_, err := b.notice(p.ID, paidBy("T-"+p.ID))
 				answered <- pay.CodeOf(err)
 			})
-			posting.Go(func() { _, _ = b.ask(t.Context(), p) })
+			posting.Go(func() { _, _ = b.ask(t.Context(), p, pay.ByMerchant("APP")) })
 		}
 		synctest.Wait()
 		if c.now != 16 || c.messages != messagesAtOnce {
@@ -149,7 +149,7 @@ func TestLooksWaitForTheirPlaces(t *testing.T) {
 	crowded(t, func(t *testing.T, b *bench, c *crowd) {
 		for i := range 20 {
 			p := b.ordered(fmt.Sprint("A", i), true)
-			b.background.Go(func() { _, _ = b.look(t.Context(), p, "recover") })
+			b.background.Go(func() { _, _ = b.look(t.Context(), p, pay.ByRecover) })
 		}
 		synctest.Wait()
 		if c.now != callsAtOnce {

@@ -61,9 +61,10 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 		return Closing{}, maybeStored("closing", err)
 	}
 	if p.Status.Open() {
-		follow := g.ask // under Query's limits
+		by := pay.ByMerchant(p.AppCode)
+		follow := func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.ask(ctx, p, by) } // under Query's limits
 		if isNew {
-			follow = func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.look(ctx, p, "merchant") }
+			follow = func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.look(ctx, p, by) }
 		}
 		now, err := follow(ctx, p)
 		if err != nil {
@@ -103,7 +104,7 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 	if err != nil {
 		return p, false, err
 	}
-	before := p
+	before, by := p, pay.ByMerchant(p.AppCode)
 	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
 		isNew = false
 		current, err := tx.Payment(p.MerchantID, p.ID)
@@ -121,36 +122,42 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 			return err
 		}
 		if g.unseen(p, conn.info) {
-			return g.end(tx, &p, "merchant", "never opened")
+			return g.end(tx, &p, by, pay.ReasonNeverOpened, "")
 		}
-		return g.record(tx, g.event(p, "close_asked", "merchant", p.CloseID))
+		return g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventCloseAsked, Number: p.CloseID}))
 	})
 	if err != nil {
 		return before, false, err
 	}
-	g.logMove(ctx, before, p, "merchant")
+	g.logMove(ctx, before, p, by)
 	return p, isNew, nil
 }
 
 // shut makes an open payment unpayable at its wallet, where the wallet can do
 // that, and gives it up here once that is certain.
-func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p pay.Payment, actor, why string) (pay.Payment, error) {
+func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
 	if conn.info.Supports(wallet.CanClose) {
 		asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 		defer cancel()
 		state, err := conn.Close(asked, order)
 		if err == nil && state.Outcome == wallet.Paid { // the buyer was faster; only a query tells the rest
 			if state, err = conn.Query(asked, order); err == nil {
-				return g.settle(ctx, p.MerchantID, p.ID, state, actor)
+				return g.settle(ctx, p.MerchantID, p.ID, state, by)
 			}
 		}
 		switch {
 		case err != nil:
-			return p, walletError(g.noticed(ctx, p, "", state, err, actor))
+			return p, walletError(g.noticed(ctx, p, "", state, err, by))
 		case state.Outcome != wallet.Closed && state.Outcome != wallet.NotFound:
 			return p, walletError(wallet.ErrUnknown)
 		}
-		why += "; closed there"
+		why = closedToo[why]
 	}
-	return g.giveUp(ctx, p, actor, why)
+	return g.giveUp(ctx, p, by, why, code)
+}
+
+// closedToo are the reasons with which the wallet has closed an order as well.
+var closedToo = map[pay.Reason]pay.Reason{
+	pay.ReasonCalledOff: pay.ReasonCalledOffClosed,
+	pay.ReasonUnpaid:    pay.ReasonUnpaidClosed,
 }

@@ -352,7 +352,7 @@ func (b *bench) history(id string) string {
 	}
 	var kinds []string
 	for _, e := range events {
-		kinds = append(kinds, e.Kind+" by "+e.Actor)
+		kinds = append(kinds, string(e.Kind)+" by "+e.By.String())
 	}
 	return fmt.Sprint(kinds)
 }

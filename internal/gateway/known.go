@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
@@ -20,7 +18,7 @@ func (g *Gateway) isKnown(ctx context.Context, m posted) (bool, error) {
 	p, s := m.payment, m.State
 	switch {
 	case s.Outcome == wallet.Unknown:
-		return g.Store.HasEvent(ctx, p.MerchantID, p.ID, "unlisted", unlistedStatus(m.RefundID, s))
+		return g.Store.HasEvent(ctx, g.event(p, pay.ByWallet, unlisted(m.RefundID, s)))
 	case m.RefundID != "":
 		return g.isKnownRefund(ctx, m)
 	case s.Outcome == wallet.Closed:
@@ -32,11 +30,11 @@ func (g *Gateway) isKnown(ctx context.Context, m posted) (bool, error) {
 }
 
 func (g *Gateway) isKnownEnd(ctx context.Context, p pay.Payment, s wallet.State) (bool, error) {
-	if back, err := g.isFlagged(ctx, p, "surplus", givenBackPastUs(s.TradeNo)); err != nil || back {
+	if back, err := g.isFlagged(ctx, p, givenBack(s.TradeNo)); err != nil || back {
 		return back, err
 	}
 	if closesPaid(p, s) {
-		return g.isFlagged(ctx, p, "surplus", closedAfterPaid(s.TradeNo))
+		return g.isFlagged(ctx, p, closedAfterPaid(s.TradeNo))
 	}
 	return !p.Status.Open(), nil
 }
@@ -45,11 +43,11 @@ func (g *Gateway) isKnownMoney(ctx context.Context, m posted) (bool, error) {
 	p, s := m.payment, m.State
 	switch recorded := m.line.PaymentID != ""; {
 	case !recorded, s.GivenBack && p.Reserved < p.Amount.Minor:
-		return g.isFlagged(ctx, p, "surplus", givenBackPastUs(s.TradeNo))
+		return g.isFlagged(ctx, p, givenBack(s.TradeNo))
 	case s.Amount.Currency == "" || s.Amount == m.line.Amount:
 		return true, nil
 	}
-	return g.isFlagged(ctx, p, "surplus", twoAmounts(s.TradeNo, m.line.Amount, s.Amount))
+	return g.isFlagged(ctx, p, amountsDiffer(s))
 }
 
 func (g *Gateway) isKnownRefund(ctx context.Context, m posted) (bool, error) {
@@ -60,29 +58,21 @@ func (g *Gateway) isKnownRefund(ctx context.Context, m posted) (bool, error) {
 	case r.ID == "" && s.Outcome == wallet.Failed:
 		return true, nil // nothing went back
 	case r.ID == "":
-		return g.isFlagged(ctx, p, "refund_foreign", givenBackAs(m.RefundID))
+		return g.isFlagged(ctx, p, refundForeign(m.RefundID))
 	}
-	if why := contradiction(r, s); why != "" {
-		return g.isFlagged(ctx, p, "refund_contradicted", why)
+	if why, ok := contradiction(r, s); ok {
+		return g.isFlagged(ctx, p, why)
 	}
 	sameTrade := s.TradeNo == "" || s.TradeNo == p.TradeNo
 	return sameTrade && (r.Status != pay.RefundPending || stays(r, s)), nil
 }
 
 // isFlagged reports whether a payment was flagged for the reason.
-func (g *Gateway) isFlagged(ctx context.Context, p pay.Payment, kind, why string) (bool, error) {
+func (g *Gateway) isFlagged(ctx context.Context, p pay.Payment, why pay.Event) (bool, error) {
 	if !p.Flagged {
 		return false, nil
 	}
-	return g.Store.HasEvent(ctx, p.MerchantID, p.ID, kind, why)
-}
-
-// The reasons that a payment is flagged for, as they stand among its events.
-
-// givenBackPastUs is what is kept of a trade that was paid and given back before
-// we knew of it.
-func givenBackPastUs(tradeNo string) string {
-	return "trade " + tradeNo + " was paid, and given back in full at the wallet itself"
+	return g.Store.HasEvent(ctx, g.event(p, pay.ByWallet, why))
 }
 
 // closesPaid reports whether a wallet's word that a trade is closed goes against
@@ -91,42 +81,70 @@ func closesPaid(p pay.Payment, s wallet.State) bool {
 	return s.Outcome == wallet.Closed && p.Status == pay.Paid && s.TradeNo == p.TradeNo && p.Reserved < p.Amount.Minor
 }
 
-func closedAfterPaid(tradeNo string) string {
-	return "trade " + tradeNo + " was paid, and is closed by the wallet's word"
+// The facts that a payment is flagged for. Each is written once.
+
+// givenBack says that a trade was paid, and given back in full at the wallet
+// itself before we knew of it.
+func givenBack(tradeNo string) pay.Event {
+	return pay.Event{Kind: pay.EventGivenBack, TradeNo: tradeNo}
 }
 
-func twoAmounts(tradeNo string, before, now pay.Amount) string {
-	return fmt.Sprintf("trade %s was %s before, now %s", tradeNo, before, now)
+func closedAfterPaid(tradeNo string) pay.Event {
+	return pay.Event{Kind: pay.EventClosedAfterPaid, TradeNo: tradeNo}
 }
 
-func givenBackAs(refundID string) string { return "given back at the wallet itself, as " + refundID }
+func foreignTrade(tradeNo string) pay.Event {
+	return pay.Event{Kind: pay.EventForeignTrade, TradeNo: tradeNo}
+}
 
-// contradiction is how a wallet's word on a refund goes against what is
-// recorded; "" if it does not.
-func contradiction(r pay.Refund, s wallet.State) string {
+// amountsDiffer says that the wallet names another amount of a recorded trade.
+func amountsDiffer(s wallet.State) pay.Event {
+	return pay.Event{Kind: pay.EventAmountsDiffer, TradeNo: s.TradeNo, Amount: s.Amount}
+}
+
+func refundForeign(refundID string) pay.Event {
+	return pay.Event{Kind: pay.EventRefundForeign, RefundID: refundID}
+}
+
+// contradiction returns how a wallet's word on a refund goes against what is
+// recorded, if it does.
+func contradiction(r pay.Refund, s wallet.State) (why pay.Event, ok bool) {
+	why = pay.Event{Kind: pay.EventRefundContradicted, RefundID: r.ID}
 	switch {
 	case s.Outcome == wallet.Succeeded && s.Amount.Currency != "" && s.Amount != r.Amount:
-		return s.Amount.String() + " by the wallet's word: " + r.ID
-	case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed, s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
-		return string(r.Status) + ", now " + string(s.Outcome) + ": " + r.ID
+		why.Amount = s.Amount
+	case s.Outcome == wallet.Succeeded && r.Status == pay.RefundFailed:
+		why.Reason = pay.ReasonSaidSucceeded
+	case s.Outcome == wallet.Failed && r.Status == pay.RefundSucceeded:
+		why.Reason = pay.ReasonSaidFailed
+	default:
+		return pay.Event{}, false
 	}
-	return ""
+	return why, true
 }
 
-// unlistedStatus is what is kept of a status that the wallet's documents do not
-// list.
-func unlistedStatus(refundID string, s wallet.State) string {
-	what := "the order"
-	switch {
-	case refundID != "":
-		what = "refund " + refundID
-	case s.TradeNo != "":
-		what = "trade " + s.TradeNo
+// codeKept is how many runes are kept of a status that is not listed.
+const codeKept = 64
+
+// unlisted says that the wallet's documents do not list a status: of a refund if
+// there is one, else of the trade, else of the order.
+func unlisted(refundID string, s wallet.State) pay.Event {
+	e := pay.Event{Kind: pay.EventUnlisted, Code: s.Code, RefundID: refundID}
+	runes := 0
+	for i := range s.Code {
+		if runes == codeKept {
+			e.Code = s.Code[:i]
+			break
+		}
+		runes++
 	}
-	return fmt.Sprintf("%s is %.64q by the wallet's word, which no document of it lists", what, s.Code)
+	if refundID == "" {
+		e.TradeNo = s.TradeNo
+	}
+	return e
 }
 
 // ofAnotherTrade reports whether an unlisted status was another trade's.
-func ofAnotherTrade(status, tradeNo string) bool {
-	return strings.HasPrefix(status, "trade ") && !strings.HasPrefix(status, "trade "+tradeNo+" is ")
+func ofAnotherTrade(e pay.Event, tradeNo string) bool {
+	return e.TradeNo != "" && e.TradeNo != tradeNo
 }

@@ -57,7 +57,7 @@ func (g *Gateway) giveBack(tx *store.Tx, p pay.Payment) error {
 	if err != nil {
 		return err
 	}
-	_, err = g.addRefund(tx, p, pay.Refund{ID: id, OrderNo: id, Amount: p.Amount, CreatedAt: now}, time.Time{}, "late")
+	_, err = g.addRefund(tx, p, pay.Refund{ID: id, OrderNo: id, Amount: p.Amount, CreatedAt: now}, time.Time{}, pay.ByPolicy)
 	return err
 }
 

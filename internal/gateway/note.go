@@ -35,13 +35,13 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 		if _, err := tx.Payment(p.MerchantID, p.ID); err != nil { // locked, as for every event
 			return err
 		}
-		switch n, err := tx.CountEvents(p.MerchantID, p.ID, "note"); {
+		switch n, err := tx.CountEvents(p.MerchantID, p.ID, pay.EventNote); {
 		case err != nil:
 			return err
 		case n >= MaxNotes:
 			return &pay.Error{Code: pay.BadParameter, Field: "note", Message: fmt.Sprintf("the order has %d notes, and keeps no more", MaxNotes)}
 		}
-		return g.record(tx, g.event(p, "note", "merchant", text))
+		return g.record(tx, g.event(p, pay.ByMerchant(c.AppCode), pay.Event{Kind: pay.EventNote, Note: text}))
 	})
 	return maybeStored("note", err)
 }

@@ -177,7 +177,7 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 		}
 		var err error
 		if isNew, err = tx.AddOrphan(o, body, orphansOpen); err == nil && isNew && givenBack {
-			err = moveOrphan(tx, o, pay.OrphanReturned, o.NoticedAt, "", "wallet", allGivenBack)
+			err = moveOrphan(tx, o, pay.OrphanReturned, o.NoticedAt, "", pay.ByWallet, allGivenBack)
 		}
 		return err
 	})
@@ -192,7 +192,7 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 	}
 	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
 		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())
-	open, err := g.adopt(ctx, o, "wallet")
+	open, err := g.adopt(ctx, o, pay.ByWallet)
 	if err == nil && open && o.IsRefund() {
 		err = g.wentBack(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID}, o.TradeNo)
 	}

@@ -131,7 +131,7 @@ func TestANoticeOfALostOrderIsAnOrphanUntilTheOrderIsAskedForAgain(t *testing.T)
 			t.Errorf("the order has the number %s, want the wallet's %s", again.ID, r.number)
 		}
 		r.paidOnce(again.Payment, "[paid by merchant orphan by merchant]")
-		if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != r.number || o.SettledBy != "merchant" || o.SettledAt.IsZero() {
+		if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != r.number || o.SettledBy != pay.ByMerchant("APP") || o.SettledAt.IsZero() {
 			t.Errorf("orphan %+v", o)
 		}
 		for range 2 { // repeats of either change nothing
@@ -378,7 +378,7 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 		}
 		r.pass(2 * time.Second)
 		r.recoverDue()
-		if o := r.only(); o.State != pay.OrphanReturned || o.SettledBy != "recover" {
+		if o := r.only(); o.State != pay.OrphanReturned || o.SettledBy != pay.ByRecover {
 			t.Errorf("orphan %+v", o)
 		}
 		// The order is free to be made, and paid, under a number of its own.
@@ -500,7 +500,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	}
 	defer shell.Close()
 	_, err = shell.ExecContext(t.Context(), `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-		INSERT INTO orphan SELECT '123456', 'main', CAST(i AS TEXT), '', printf('20260101123456%012d', i), i, 1, 'HKD', '', 0, $2, 0, 'open', '', 0, '', '', '' FROM n`,
+		INSERT INTO orphan SELECT '123456', 'main', CAST(i AS TEXT), '', printf('20260101123456%012d', i), i, 1, 'HKD', '', 0, $2, 0, 'open', '', 0, '', '', '', '' FROM n`,
 		orphansOpen, r.now.UnixMilli())
 	if err != nil {
 		t.Fatal(err)
@@ -524,7 +524,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 		t.Errorf("payment %+v", p)
 	}
 	settle := func(want pay.Code) {
-		wantCode(t, SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"}, r.now, "given back by hand"), want)
+		wantCode(t, SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"}, r.now, pay.ByOperator("cli:root"), "given back by hand"), want)
 	}
 	settle("")
 	settle(pay.AlreadyClosed)

@@ -58,7 +58,7 @@ func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {
 		gaps := 2 + o.Seq%1000
 		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(time.Duration(gaps)*orphanGap))
 	}
-	if open, err := g.adopt(ctx, o, "recover"); err != nil || !open {
+	if open, err := g.adopt(ctx, o, pay.ByRecover); err != nil || !open {
 		return err
 	}
 	return g.askAfterOrphan(ctx, o)
@@ -95,7 +95,7 @@ func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 			if each.State != pay.OrphanOpen {
 				continue
 			}
-			if err := moveOrphan(tx, each, pay.OrphanReturned, g.Now(), "", "recover", allGivenBack); err != nil {
+			if err := moveOrphan(tx, each, pay.OrphanReturned, g.Now(), "", pay.ByRecover, allGivenBack); err != nil {
 				return err
 			}
 			returned++

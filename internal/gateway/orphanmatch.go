@@ -18,7 +18,7 @@ const newestCompared = 20_000
 
 // adopt looks for the payment whose money an open orphan is, and settles it
 // there. It leaves the orphan open if there is none.
-func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, actor string) (open bool, err error) {
+func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, by pay.Actor) (open bool, err error) {
 	p, err := g.ownerOf(ctx, o)
 	if errors.Is(err, store.ErrNotFound) {
 		return true, g.Store.RescheduleOrphan(ctx, o, g.nextOrphanLook(o))
@@ -26,7 +26,7 @@ func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, actor string) (open b
 	if err != nil {
 		return true, err
 	}
-	_, err = g.match(ctx, o, p, actor)
+	_, err = g.match(ctx, o, p, by)
 	return err != nil, err
 }
 
@@ -103,7 +103,7 @@ func (g *Gateway) isOf(p pay.Payment, o pay.Orphan) bool {
 // match settles an open orphan as a payment's, by the ordinary settle: as the
 // order's own money if it is not paid, else as surplus. What went back was never
 // ours to count: it flags the payment.
-func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor string) (pay.Payment, error) {
+func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	matched := false
 	orphan := func(tx *store.Tx, before, p pay.Payment) error {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
@@ -113,7 +113,7 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 		if matched = current.State == pay.OrphanOpen; !matched {
 			return errNotOpen
 		}
-		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, actor, "the number is that of order "+p.OrderNo); err != nil {
+		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, "the number is that of order "+p.OrderNo); err != nil {
 			return err
 		}
 		if o.IsRefund() {
@@ -124,16 +124,16 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 				return err
 			}
 		}
-		return g.record(tx, g.event(p, "orphan", actor, o.Number+" under trade "+o.TradeNo))
+		return g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventOrphan, Number: o.Number, TradeNo: o.TradeNo}))
 	}
 	var settled pay.Payment
 	var err error
 	if o.IsRefund() {
-		settled, err = g.matchRefund(ctx, o, p, actor, orphan)
+		settled, err = g.matchRefund(ctx, o, p, by, orphan)
 	} else {
 		settled, err = g.settleWith(ctx, p.MerchantID, p.ID, wallet.State{
 			Outcome: wallet.Paid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At,
-		}, actor, orphan)
+		}, by, orphan)
 	}
 	if errors.Is(err, errNotOpen) {
 		return g.Store.Payment(ctx, p.MerchantID, p.ID)
@@ -142,7 +142,7 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, actor 
 		g.background.Go(func() { g.closeUnder(context.WithoutCancel(ctx), settled, settled.ID) })
 	}
 	if err == nil {
-		g.Log.InfoContext(ctx, "orphan matched", "orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", actor)
+		g.Log.InfoContext(ctx, "orphan matched", "orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", by.Role)
 	}
 	return settled, err
 }
@@ -173,7 +173,7 @@ var errNotOpen = errors.New("gateway: the orphan is not open any more")
 // matchRefund takes the wallet's word that money of a payment went back, as
 // foreignRefund does, unless the refund is one of the payment's: then that one's
 // own looks find it out.
-func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, actor string, also func(*store.Tx, pay.Payment, pay.Payment) error) (pay.Payment, error) {
+func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor, also func(*store.Tx, pay.Payment, pay.Payment) error) (pay.Payment, error) {
 	var before, now pay.Payment
 	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
 		if before, err = tx.Payment(p.MerchantID, p.ID); err != nil {
@@ -183,7 +183,7 @@ func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, 
 		if r, err := tx.Refund(p.MerchantID, o.RefundID); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		} else if err != nil || r.PaymentID != p.ID {
-			if now, err = g.flag(tx, before, "refund_foreign", actor, "given back at the wallet itself, as "+o.RefundID); err != nil {
+			if now, err = g.flag(tx, before, refundForeign(o.RefundID), by); err != nil {
 				return err
 			}
 		}
@@ -192,16 +192,16 @@ func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, 
 	if err != nil {
 		return p, err
 	}
-	g.logMove(ctx, before, now, actor)
+	g.logMove(ctx, before, now, by)
 	return now, nil
 }
 
 // moveOrphan makes a legal move of an open orphan.
-func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, paymentID, actor, note string) error {
+func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, paymentID string, by pay.Actor, note string) error {
 	if !o.State.CanBecome(to) {
 		return fmt.Errorf("gateway: orphan %s cannot become %s from %s", o.Number, to, o.State)
 	}
-	o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = to, paymentID, at, actor, note
+	o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = to, paymentID, at, by, note
 	moved, err := tx.MoveOrphan(o)
 	if err == nil && !moved {
 		err = errNotOpen
@@ -212,7 +212,7 @@ func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, pa
 // SettleElsewhere settles an open orphan: a person has seen to its money, past
 // Sampan, and says how. NotFound if there is none, AlreadyClosed if it is not
 // open any more.
-func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Time, note string) error {
+func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Time, by pay.Actor, note string) error {
 	err := db.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
 		if err != nil {
@@ -221,7 +221,7 @@ func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Ti
 		if current.State != pay.OrphanOpen {
 			return errNotOpen
 		}
-		return moveOrphan(tx, current, pay.OrphanSettled, at, "", "operator", note)
+		return moveOrphan(tx, current, pay.OrphanSettled, at, "", by, note)
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -313,16 +313,17 @@ func (g *Gateway) orphanOf(ctx context.Context, p pay.Payment, seen accountOrpha
 // it has said so the order must not be paid, nor registered there again.
 func (g *Gateway) takeOver(ctx context.Context, p pay.Payment, o pay.Orphan) (pay.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
-	settled, err := g.match(ctx, o, p, "merchant")
+	by := pay.ByMerchant(p.AppCode)
+	settled, err := g.match(ctx, o, p, by)
 	others, failed := g.Store.OrphansOfNumber(ctx, p.MerchantID, p.ID) // of another trade, or what went back
 	err = errors.Join(err, failed)
 	for _, other := range others {
 		if err == nil && other.State == pay.OrphanOpen && other.AccountID == p.AccountID {
-			settled, err = g.match(ctx, other, p, "merchant")
+			settled, err = g.match(ctx, other, p, by)
 		}
 	}
 	if err == nil && settled.Status.Open() {
-		settled, err = g.look(ctx, settled, "merchant")
+		settled, err = g.look(ctx, settled, by)
 	}
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan is not settled yet", "syssn", p.ID, "trade_no", o.TradeNo, "error", err)

@@ -250,13 +250,13 @@ func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checko
 		}
 		if no == nil {
 			p.Status, p.Checkout = pay.Pending, c.Ref
-			return g.move(tx, p, pay.Created, g.event(p, "registered", "merchant", c.Ref))
+			return g.move(tx, p, pay.Created, g.event(p, pay.ByMerchant(p.AppCode), pay.Event{Kind: pay.EventRegistered, Number: c.Ref}))
 		}
 		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, g.Now(), time.Time{}
 		if again {
 			p.DueAt = p.ClosedAt.Add(lateLooks[0])
 		}
-		return g.move(tx, p, pay.Created, g.event(p, "failed", "wallet", no.Code))
+		return g.move(tx, p, pay.Created, g.event(p, pay.ByWallet, pay.Event{Kind: pay.EventFailed, Code: no.Code}))
 	})
 	if err != nil {
 		return p, err

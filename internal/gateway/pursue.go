@@ -14,8 +14,8 @@ import (
 
 // pursue takes a claimed refund one step on, and sets the time of the next if
 // its outcome is not known then.
-func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, actor string) pay.Refund {
-	r, next, err := g.step(ctx, c, actor)
+func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor) pay.Refund {
+	r, next, err := g.step(ctx, c, by)
 	if err != nil {
 		level, what := slog.LevelWarn, "refund's outcome is not known"
 		if errors.Is(err, errLateMoneyStays) {
@@ -47,7 +47,7 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, actor string)
 // sent, and sends it if the wallet has not taken it: under the same number, so
 // that it is never paid out twice. Where it has to wait for its turn, next says
 // until when.
-func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (r pay.Refund, next time.Time, err error) {
+func (g *Gateway) step(ctx context.Context, c store.RefundClaim, by pay.Actor) (r pay.Refund, next time.Time, err error) {
 	p, err := g.Store.Payment(ctx, c.MerchantID, c.PaymentID)
 	if err != nil {
 		return c.Refund, next, err
@@ -73,10 +73,10 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 		switch {
 		case err == nil && stays(c.Refund, state): // it is tried once more
 		case err == nil && state.Outcome != wallet.NotFound:
-			r, err = g.settleRefund(ctx, c.Refund, state, actor)
+			r, err = g.settleRefund(ctx, c.Refund, state, by)
 			return r, next, err
 		case err != nil && !ofAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
-			return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, actor))
+			return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, by))
 		}
 	}
 	if next, err = g.release(ctx, c, conn); err != nil || !next.IsZero() {
@@ -87,11 +87,11 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, actor string) (
 	case err != nil && c.Automatic() && ofAccount(err):
 		return c.Refund, next, fmt.Errorf("%w: %w", errLateMoneyStays, err)
 	case err != nil:
-		return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, actor))
+		return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, by))
 	case stays(c.Refund, state):
 		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
 	}
-	r, err = g.settleRefund(ctx, c.Refund, state, actor)
+	r, err = g.settleRefund(ctx, c.Refund, state, by)
 	return r, next, err
 }
 
@@ -164,7 +164,7 @@ var errOtherAmount = errors.New("gateway: the wallet names another amount than t
 // gives back what was reserved. Repeats change nothing, nor do outcomes that are
 // not final. Where the wallet contradicts itself, or names another amount, the
 // refund stays what it is, and its payment is flagged for a person to look at.
-func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State, actor string) (pay.Refund, error) {
+func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, error) {
 	var before pay.Refund
 	var p, flagged pay.Payment
 	var wrong error
@@ -179,18 +179,19 @@ func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State
 			return err
 		}
 		r = before
+		why, contradicted := contradiction(r, s)
 		switch {
-		case contradiction(r, s) != "":
-			if s.Outcome == wallet.Succeeded && s.Amount.Currency != "" && s.Amount != r.Amount {
+		case contradicted:
+			if why.Reason == "" {
 				wrong = errOtherAmount
 			}
-			flagged, err = g.flag(tx, p, "refund_contradicted", actor, contradiction(r, s))
+			flagged, err = g.flag(tx, p, why, by)
 		case r.Status != pay.RefundPending, stays(r, s):
 			return nil
 		case s.Outcome == wallet.Succeeded:
-			r, notify, err = g.refundSucceeded(tx, p, r, s, actor)
+			r, notify, err = g.refundSucceeded(tx, p, r, s, by)
 		case s.Outcome == wallet.Failed:
-			r, flagged, err = g.refundFailed(tx, p, r, s, actor)
+			r, flagged, err = g.refundFailed(tx, p, r, s, by)
 		}
 		return err
 	})
@@ -200,16 +201,16 @@ func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State
 	if notify {
 		g.Wake()
 	}
-	g.logMove(ctx, p, flagged, actor)
+	g.logMove(ctx, p, flagged, by)
 	if r.Status != before.Status {
-		g.Log.InfoContext(ctx, "refund "+string(r.Status), "refund", r.ID, "syssn", r.PaymentID, "amount", r.Amount.String(), "failure", r.Failure, "by", actor)
+		g.Log.InfoContext(ctx, "refund "+string(r.Status), "refund", r.ID, "syssn", r.PaymentID, "amount", r.Amount.String(), "failure", r.Failure, "by", by.Role)
 	}
 	return r, wrong
 }
 
 // refundSucceeded settles a success within its transaction, and reports whether
 // the merchant is to be notified.
-func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, actor string) (pay.Refund, bool, error) {
+func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, bool, error) {
 	r.Status, r.DoneAt, r.DueAt = pay.RefundSucceeded, s.At, time.Time{}
 	if r.DoneAt.IsZero() {
 		r.DoneAt = g.Now()
@@ -231,7 +232,7 @@ func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s w
 	if err != nil {
 		return r, false, err
 	}
-	if err := g.record(tx, g.event(p, "refunded", actor, r.Amount.String()+" as "+r.ID)); err != nil {
+	if err := g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventRefunded, Amount: r.Amount, RefundID: r.ID})); err != nil {
 		return r, false, err
 	}
 	notify, err := g.addDelivery(tx, p, store.Delivery{Kind: "refund", RefundID: r.ID, Body: g.RefundNotification(r, p)})
@@ -241,7 +242,7 @@ func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s w
 // refundFailed settles the wallet's final no within its transaction. Nobody asked
 // for an automatic refund, so nobody would learn that it failed: its payment is
 // flagged.
-func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, actor string) (pay.Refund, pay.Payment, error) {
+func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, pay.Payment, error) {
 	r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = pay.RefundFailed, s.Code, causeOf(s.Kind), g.Now(), time.Time{}
 	if err := g.moveRefund(tx, r); err != nil {
 		return r, p, err
@@ -252,7 +253,7 @@ func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wall
 	case !released:
 		return r, p, errors.New("gateway: refund " + r.ID + " was not reserved")
 	}
-	failed := g.event(p, "refund_failed", actor, r.Failure+": "+r.ID)
+	failed := g.event(p, by, pay.Event{Kind: pay.EventRefundFailed, Amount: r.Amount, RefundID: r.ID, Code: r.Failure})
 	if !r.Automatic() {
 		return r, p, g.record(tx, failed)
 	}

@@ -40,7 +40,7 @@ func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transactio
 	for i, t := range found {
 		payments[i] = t.Payment
 	}
-	for i, p := range g.askAll(ctx, payments) {
+	for i, p := range g.askAll(ctx, payments, pay.ByMerchant(r.Credential.AppCode)) {
 		found[i].Payment = p
 	}
 	return found, nil
@@ -48,7 +48,7 @@ func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transactio
 
 // askAll asks the wallets about those of the payments whose outcome is still to
 // come, and gives all of them back as they are known at the end.
-func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Payment {
+func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment, by pay.Actor) []pay.Payment {
 	deadline := time.NewTimer(askWithin)
 	defer deadline.Stop()
 	// Questions outlive the caller: an answer that is on its way is still worth storing.
@@ -71,7 +71,7 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Paym
 				return
 			}
 			defer slots.leave()
-			if now, err := g.ask(waiting, p); err != nil {
+			if now, err := g.ask(waiting, p, by); err != nil {
 				g.Log.WarnContext(ctx, "wallet could not be asked", "syssn", p.ID, "error", err)
 			} else {
 				mu.Lock()
@@ -94,7 +94,7 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment) []pay.Paym
 // within askGap. It waits for its turn among the account's calls until ctx ends,
 // for askWithin at most, and then gives the payment back as it is; a question
 // that was begun goes on.
-func (g *Gateway) ask(ctx context.Context, p pay.Payment) (pay.Payment, error) {
+func (g *Gateway) ask(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return p, err
@@ -114,5 +114,5 @@ func (g *Gateway) ask(ctx context.Context, p pay.Payment) (pay.Payment, error) {
 	if err != nil || !mine {
 		return p, err
 	}
-	return g.lookBy(ctx, conn, p, "merchant")
+	return g.lookBy(ctx, conn, p, by)
 }

@@ -84,7 +84,7 @@ func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due, err error
 		return nil, err
 	}
 	for _, c := range refunds {
-		all = append(all, due{c.Account(), func(ctx context.Context) { g.pursue(ctx, c, "recover") }})
+		all = append(all, due{c.Account(), func(ctx context.Context) { g.pursue(ctx, c, pay.ByRecover) }})
 	}
 	payments, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, hand.room()-len(refunds), hand.full())
 	for _, c := range payments {
@@ -147,7 +147,7 @@ func (g *Gateway) pause(ctx context.Context) (time.Duration, error) {
 
 // recoverOne looks at one payment and sets the time of its next look.
 func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
-	p, err := g.look(ctx, c.Payment, "recover")
+	p, err := g.look(ctx, c.Payment, pay.ByRecover)
 	if err != nil {
 		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Inquiries, "error", err)
 		p = c.Payment
@@ -169,20 +169,20 @@ func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 // its life expires, and one that the merchant has called off is closed, but only
 // when the wallet has definitely not been paid, and cannot be any more if it can
 // see to that: where it does not answer the payment stays as it is.
-func (g *Gateway) look(ctx context.Context, p pay.Payment, actor string) (pay.Payment, error) {
+func (g *Gateway) look(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return p, err
 	}
-	return g.lookBy(ctx, conn, p, actor)
+	return g.lookBy(ctx, conn, p, by)
 }
 
 // lookBy is look, by the payment's own connector. An order that the wallet
 // cannot know of is asked about only if a message spoke of it all the same.
-func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, actor string) (pay.Payment, error) {
+func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	if g.unseen(p, conn.info) && p.ConfirmedAt.IsZero() {
 		if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
-			return g.giveUp(ctx, p, actor, "never opened")
+			return g.giveUp(ctx, p, by, pay.ReasonNeverOpened, "")
 		}
 		return p, nil
 	}
@@ -194,30 +194,30 @@ func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, actor 
 	defer cancel()
 	state, err := conn.Query(asked, order)
 	if err != nil {
-		return p, walletError(g.noticed(ctx, p, "", state, err, actor))
+		return p, walletError(g.noticed(ctx, p, "", state, err, by))
 	}
-	settled, err := g.settle(ctx, p.MerchantID, p.ID, state, actor)
+	settled, err := g.settle(ctx, p.MerchantID, p.ID, state, by)
 	if errors.Is(err, errForeignTrade) {
-		settled, err = p, g.needsLook(ctx, p, "surplus", actor, "trade "+state.TradeNo+" has paid another order")
+		settled, err = p, g.needsLook(ctx, p, foreignTrade(state.TradeNo), by)
 	}
 	if err != nil {
 		return p, err
 	}
-	end := ""
+	end := pay.Reason("")
 	switch {
 	case settled.CloseID != "":
-		end = "called off"
+		end = pay.ReasonCalledOff
 	case !g.Now().Before(p.ExpiresAt.Add(g.Margin)):
-		end = "not paid within its life"
+		end = pay.ReasonUnpaid
 	}
 	if end == "" || !settled.Status.Open() {
 		return settled, nil
 	}
 	switch state.Outcome {
 	case wallet.Waiting, wallet.NotFound:
-		return g.shut(ctx, conn, order, settled, actor, end+"; the wallet says "+string(state.Outcome))
+		return g.shut(ctx, conn, order, settled, by, end, string(state.Outcome))
 	case wallet.Paid: // not as was ordered: what came is recorded, and the order cannot wait for it
-		return g.giveUp(ctx, settled, actor, "the wallet's payment is not the order's")
+		return g.giveUp(ctx, settled, by, pay.ReasonOtherPayment, "")
 	}
 	return settled, nil
 }
@@ -230,7 +230,7 @@ func (g *Gateway) unseen(p pay.Payment, info wallet.Info) bool {
 
 // giveUp ends an open payment. One that was opened or settled meanwhile is left
 // as it is.
-func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, actor, why string) (pay.Payment, error) {
+func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
 	judged, before := p, p
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Payment(judged.MerchantID, judged.ID)
@@ -241,12 +241,12 @@ func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, actor, why string) 
 		if !current.Status.Open() || current.OpenedAt.IsZero() != judged.OpenedAt.IsZero() {
 			return nil
 		}
-		return g.end(tx, &p, actor, why)
+		return g.end(tx, &p, by, why, code)
 	})
 	if err != nil {
 		return before, err
 	}
-	g.logMove(ctx, before, p, actor)
+	g.logMove(ctx, before, p, by)
 	return p, nil
 }
 

@@ -116,7 +116,7 @@ func TestAnOrderOfWhichTheWalletNamesAnothersTradeEndsAndIsFlagged(t *testing.T)
 			b.recoverDue()
 		}
 		movements, _ := b.books(p.ID)
-		if got := b.stored(p.ID); got.Status != pay.Expired || !got.Flagged || len(movements) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
+		if got := b.stored(p.ID); got.Status != pay.Expired || !got.Flagged || len(movements) != 0 || strings.Count(b.history(p.ID), "foreign_trade") != 1 {
 			t.Errorf("stored %+v, %v, history %s", got, movements, b.history(p.ID))
 		}
 	})
@@ -134,7 +134,7 @@ func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *tes
 		}
 		movements, deliveries := b.books(p.ID)
 		got := b.stored(p.ID)
-		if got.Status == pay.Paid || !got.Flagged || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "surplus") != 1 {
+		if got.Status == pay.Paid || !got.Flagged || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "given_back") != 1 {
 			t.Errorf("stored %+v, %v, %v, history %s", got, movements, deliveries, b.history(p.ID))
 		}
 		// The wallet's notice of the payment comes only now.
@@ -155,7 +155,7 @@ func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *tes
 				t.Fatal(err)
 			}
 		}
-		if got := b.stored(paid.ID); got.Status != pay.Paid || !got.Flagged || strings.Count(b.history(paid.ID), "surplus") != 1 {
+		if got := b.stored(paid.ID); got.Status != pay.Paid || !got.Flagged || strings.Count(b.history(paid.ID), "given_back") != 1 {
 			t.Errorf("stored %+v, history %s", got, b.history(paid.ID))
 		}
 		// And one that we have.

@@ -55,7 +55,7 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 	refund := claim.Refund
 	if claim.Lease != "" { // a new one
 		// The merchant may hang up; what the wallet was asked must still be kept.
-		refund = g.pursue(context.WithoutCancel(ctx), claim, "merchant")
+		refund = g.pursue(context.WithoutCancel(ctx), claim, pay.ByMerchant(scope.AppCode))
 	}
 	if now, err := g.own(ctx, scope, refund.PaymentID); err == nil { // else what was read before is as good
 		p = now
@@ -113,7 +113,7 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 			}
 			// Not of the fingerprint: that covers the syssn, of which the merchant may know two.
 			refund.ID = g.numberUnder(current, "refund", refund.OrderNo, refund.Amount.String(), try)
-			claim, err = g.addRefund(tx, current, refund, refund.CreatedAt.Add(g.Lease), "merchant")
+			claim, err = g.addRefund(tx, current, refund, refund.CreatedAt.Add(g.Lease), pay.ByMerchant(p.AppCode))
 			return err
 		})
 		if !errors.Is(err, store.ErrIDClash) {
@@ -181,7 +181,7 @@ func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
 
 // addRefund stores a new refund of p and reserves its amount, claimed until the
 // given time, or due at once for Recover if that is zero.
-func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, actor string) (store.RefundClaim, error) {
+func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, by pay.Actor) (store.RefundClaim, error) {
 	r.Scope, r.PaymentID, r.AccountID = p.Scope, p.ID, p.AccountID
 	r.Status, r.DueAt = pay.RefundPending, r.CreatedAt
 	switch left, err := tx.ReserveRefund(p.MerchantID, p.ID, r.Amount.Minor); {
@@ -194,5 +194,5 @@ func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until tim
 	if err != nil {
 		return claim, err
 	}
-	return claim, g.record(tx, g.event(p, "refund_asked", actor, r.Amount.String()+" as "+r.ID))
+	return claim, g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventRefundAsked, Amount: r.Amount, RefundID: r.ID}))
 }

@@ -28,13 +28,13 @@ var errForeignTrade = errors.New("gateway: the trade number belongs to another p
 // and it is never taken for the order's own. What was paid and given back before
 // we knew of it is no payment any more: the payment is flagged. Repeats change
 // nothing. Outcomes that are not final change nothing.
-func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wallet.State, actor string) (pay.Payment, error) {
-	return g.settleWith(ctx, merchantID, paymentID, s, actor, func(*store.Tx, pay.Payment, pay.Payment) error { return nil })
+func (g *Gateway) settle(ctx context.Context, merchantID, paymentID string, s wallet.State, by pay.Actor) (pay.Payment, error) {
+	return g.settleWith(ctx, merchantID, paymentID, s, by, func(*store.Tx, pay.Payment, pay.Payment) error { return nil })
 }
 
 // settleWith is settle with what else belongs into the same transaction, once the
 // payment is written: it is given the payment as it was before and as it is.
-func (g *Gateway) settleWith(ctx context.Context, merchantID, paymentID string, s wallet.State, actor string,
+func (g *Gateway) settleWith(ctx context.Context, merchantID, paymentID string, s wallet.State, by pay.Actor,
 	also func(tx *store.Tx, before, p pay.Payment) error) (pay.Payment, error) {
 	var before, p pay.Payment
 	notify := false
@@ -50,10 +50,10 @@ func (g *Gateway) settleWith(ctx context.Context, merchantID, paymentID string, 
 			if s.TradeNo == "" {
 				return fmt.Errorf("gateway: %s is said to be paid, but under no trade number: %w", paymentID, wallet.ErrUnknown)
 			}
-			p, notify, err = g.settlePaid(tx, current, s, actor)
+			p, notify, err = g.settlePaid(tx, current, s, by)
 		case wallet.Closed:
 			if current.Status.Open() {
-				err = g.end(tx, &p, actor, "closed by the wallet: "+s.Code)
+				err = g.end(tx, &p, by, pay.ReasonClosedByWallet, s.Code)
 			}
 		}
 		if err != nil {
@@ -70,13 +70,13 @@ func (g *Gateway) settleWith(ctx context.Context, merchantID, paymentID string, 
 	if p.Late && !before.Late {
 		g.stir() // it may have to be given back
 	}
-	g.logMove(ctx, before, p, actor)
+	g.logMove(ctx, before, p, by)
 	return p, nil
 }
 
 // settlePaid settles a success within its transaction, and reports whether the
 // merchant is to be notified.
-func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor string) (pay.Payment, bool, error) {
+func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, by pay.Actor) (pay.Payment, bool, error) {
 	// By its key, so that an order of ten thousand refunds is settled as fast.
 	l, err := tx.Movement(p.MerchantID, heldBy(p), s.TradeNo, "")
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -84,22 +84,22 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	}
 	if err == nil && l.PaymentID == p.ID {
 		if s.GivenBack && p.Reserved < p.Amount.Minor {
-			p, err = g.flag(tx, p, "surplus", actor, givenBackPastUs(s.TradeNo))
+			p, err = g.flag(tx, p, givenBack(s.TradeNo), by)
 			return p, false, err
 		}
 		if s.Amount.Currency == "" || s.Amount == l.Amount {
 			return p, false, nil // a repeat
 		}
 		// One trade, two amounts: somebody must ask the wallet.
-		p, err = g.flag(tx, p, "surplus", actor, twoAmounts(s.TradeNo, l.Amount, s.Amount))
+		p, err = g.flag(tx, p, amountsDiffer(s), by)
 		return p, false, err
 	}
 	if s.GivenBack {
-		p, err = g.flag(tx, p, "surplus", actor, givenBackPastUs(s.TradeNo))
+		p, err = g.flag(tx, p, givenBack(s.TradeNo), by)
 		return p, false, err
 	}
 	if p.Flagged { // a notice that comes after that
-		if gone, err := tx.HasEvent(p.MerchantID, p.ID, "surplus", givenBackPastUs(s.TradeNo)); err != nil || gone {
+		if gone, err := tx.HasEvent(g.event(p, by, givenBack(s.TradeNo))); err != nil || gone {
 			return p, false, err
 		}
 	}
@@ -111,7 +111,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 		if err := g.book(tx, p, pay.Movement{Kind: pay.MovementSurplus, Debit: heldBy(p), Credit: owedToSomebody, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 			return p, false, err
 		}
-		p, err = g.flag(tx, p, "surplus", actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo))
+		p, err = g.flag(tx, p, pay.Event{Kind: pay.EventSurplus, Amount: amount, TradeNo: s.TradeNo}, by)
 		return p, false, err
 	}
 	from := p.Status
@@ -129,11 +129,11 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, actor 
 	if err := g.book(tx, p, pay.Movement{Kind: pay.MovementPayment, Debit: heldBy(p), Credit: owedToMerchant, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 		return p, false, err
 	}
-	what := "paid"
+	paid := pay.Event{Kind: pay.EventPaid, Amount: amount, TradeNo: s.TradeNo}
 	if p.Late {
-		what = "paid_late"
+		paid.Kind = pay.EventPaidLate
 	}
-	if err := g.move(tx, p, from, g.event(p, what, actor, fmt.Sprintf("%s under trade %s", amount, s.TradeNo))); err != nil {
+	if err := g.move(tx, p, from, g.event(p, by, paid)); err != nil {
 		return p, false, err
 	}
 	if p.Late && g.Late[from] == LateRefund {
@@ -162,84 +162,84 @@ func (g *Gateway) move(tx *store.Tx, p pay.Payment, from pay.Status, e pay.Event
 
 // end makes an open payment p final without money: closed if a merchant wanted
 // that, else expired. Late money may still make it paid.
-func (g *Gateway) end(tx *store.Tx, p *pay.Payment, actor, why string) error {
+func (g *Gateway) end(tx *store.Tx, p *pay.Payment, by pay.Actor, why pay.Reason, code string) error {
 	from := p.Status
 	p.Status, p.ClosedAt, p.DueAt = pay.Expired, g.Now(), time.Time{}
+	ended := pay.Event{Kind: pay.EventExpired, Reason: why, Code: code}
 	if p.CloseID != "" {
-		p.Status = pay.Closed
+		p.Status, ended.Kind = pay.Closed, pay.EventClosed
 	}
 	if !p.OpenedAt.IsZero() {
 		p.DueAt = p.ClosedAt.Add(lateLooks[0])
 	}
-	return g.move(tx, *p, from, g.event(*p, string(p.Status), actor, why))
+	return g.move(tx, *p, from, g.event(*p, by, ended))
 }
 
-// flag marks a payment for a person to look at, and says why among its events:
-// once, however often the wallet tells of it.
-func (g *Gateway) flag(tx *store.Tx, p pay.Payment, kind, actor, why string) (pay.Payment, error) {
+// flag marks a payment as one that a person must look at, and writes the event
+// that says why: once, however often the wallet repeats itself.
+func (g *Gateway) flag(tx *store.Tx, p pay.Payment, why pay.Event, by pay.Actor) (pay.Payment, error) {
+	why = g.event(p, by, why)
 	if p.Flagged {
-		if known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why); err != nil || known {
+		if known, err := tx.HasEvent(why); err != nil || known {
 			return p, err
 		}
 	} else if err := tx.FlagPayment(p.MerchantID, p.ID); err != nil {
 		return p, err
 	}
 	p.Flagged = true
-	return p, g.record(tx, g.event(p, kind, actor, why))
+	return p, g.record(tx, why)
 }
 
-// staysFlagged reports whether somebody must still look at an order that is paid
-// now: not for a status of the same trade that was not listed, since a listed one
-// has followed it.
+// staysFlagged reports whether a person must still look at an order that is paid
+// now. An unlisted status of the same trade is settled by the listed one that
+// followed it.
 func (g *Gateway) staysFlagged(tx *store.Tx, p pay.Payment, tradeNo string) (bool, error) {
 	if !p.Flagged {
 		return false, nil
 	}
 	events, err := tx.Events(p.MerchantID, p.ID)
 	return slices.ContainsFunc(events, func(e pay.Event) bool {
-		return slices.Contains(flagging, e.Kind) || e.Kind == "unlisted" && ofAnotherTrade(e.Detail, tradeNo)
+		return e.Kind.Flags() && (e.Kind != pay.EventUnlisted || ofAnotherTrade(e, tradeNo))
 	}), err
 }
 
-// flagging are the kinds of events of an order that is not paid which a person
-// must look at, whatever comes after them.
-var flagging = []string{"surplus", "refund_foreign", "refund_contradicted"}
-
 // needsLook is flag in a transaction of its own. Each reason is logged once.
-func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, kind, actor, why string) error {
-	return g.needsLookUnless(ctx, p, kind, actor, why, func(pay.Payment) bool { return false })
+func (g *Gateway) needsLook(ctx context.Context, p pay.Payment, why pay.Event, by pay.Actor) error {
+	return g.needsLookUnless(ctx, p, why, by, func(pay.Payment) bool { return false })
 }
 
-// needsLookUnless is needsLook, unless what the payment is by then makes it needless.
-func (g *Gateway) needsLookUnless(ctx context.Context, p pay.Payment, kind, actor, why string, needless func(pay.Payment) bool) error {
+// needsLookUnless is needsLook for payments of which needless, given the payment
+// as it is by then, is false.
+func (g *Gateway) needsLookUnless(ctx context.Context, p pay.Payment, why pay.Event, by pay.Actor, needless func(pay.Payment) bool) error {
 	isNew := false
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Payment(p.MerchantID, p.ID)
 		if err != nil {
 			return err
 		}
-		known, err := tx.HasEvent(p.MerchantID, p.ID, kind, why)
+		known, err := tx.HasEvent(g.event(p, by, why))
 		if isNew = !known && !needless(current); err != nil || !isNew {
 			return err
 		}
-		p, err = g.flag(tx, current, kind, actor, why)
+		p, err = g.flag(tx, current, why, by)
 		return err
 	})
 	if err == nil && isNew {
-		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", actor, "why", why)
+		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", by.Role,
+			"why", why.Kind, "trade_no", why.TradeNo, "refund", why.RefundID, "code", why.Code)
 	}
 	return err
 }
 
-// noticed gives err back, and flags the payment if the wallet, asked about it or
-// about its refund, has answered with a status that its documents do not list:
-// nothing else would ever come of it. Where the trade has paid the order
-// meanwhile nothing has to come of it.
-func (g *Gateway) noticed(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, actor string) error {
+// noticed returns err. If the wallet, asked about a payment or its refund, has
+// answered with a status that its documents do not list, noticed also flags the
+// payment, since nothing else would come of it; a payment that the trade has paid
+// meanwhile needs no flag.
+func (g *Gateway) noticed(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, by pay.Actor) error {
 	if !errors.Is(err, wallet.ErrUnlisted) {
 		return err
 	}
-	return errors.Join(err, g.needsLookUnless(ctx, p, "unlisted", actor, unlistedStatus(refundID, s), func(now pay.Payment) bool {
+	return errors.Join(err, g.needsLookUnless(ctx, p, unlisted(refundID, s), by, func(now pay.Payment) bool {
 		return refundID == "" && now.Status == pay.Paid && now.TradeNo == s.TradeNo
 	}))
 }
@@ -252,9 +252,11 @@ func (g *Gateway) record(tx *store.Tx, e pay.Event) (err error) {
 	return tx.AddEvent(e)
 }
 
-// event describes what happened to p. Its id is drawn when it is written.
-func (g *Gateway) event(p pay.Payment, kind, actor, detail string) pay.Event {
-	return pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, At: g.Now(), Kind: kind, Actor: actor, Detail: detail}
+// event completes e, which has a kind and facts, to an event of p that happens
+// now. Its id is made when it is written.
+func (g *Gateway) event(p pay.Payment, by pay.Actor, e pay.Event) pay.Event {
+	e.MerchantID, e.PaymentID, e.At, e.By = p.MerchantID, p.ID, g.Now(), by
+	return e
 }
 
 // The accounts of the money record. Debit is who receives, Credit who gives: a
@@ -316,11 +318,11 @@ func receiverOf(address string) (string, bool) {
 	return strings.ToLower(u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)), true
 }
 
-func (g *Gateway) logMove(ctx context.Context, before, p pay.Payment, actor string) {
+func (g *Gateway) logMove(ctx context.Context, before, p pay.Payment, by pay.Actor) {
 	switch {
 	case p.Flagged && !before.Flagged:
-		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", actor)
+		g.Log.ErrorContext(ctx, "payment needs a look", "syssn", p.ID, "status", p.Status, "by", by.Role)
 	case p.Status != before.Status:
-		g.Log.InfoContext(ctx, "payment "+string(p.Status), "syssn", p.ID, "from", before.Status, "late", p.Late, "trade_no", p.TradeNo, "by", actor)
+		g.Log.InfoContext(ctx, "payment "+string(p.Status), "syssn", p.ID, "from", before.Status, "late", p.Late, "trade_no", p.TradeNo, "by", by.Role)
 	}
 }

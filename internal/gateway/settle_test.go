@@ -23,7 +23,7 @@ func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
 				if i%2 == 1 {
 					g = replica
 				}
-				if _, err := g.settle(t.Context(), p.MerchantID, p.ID, paidBy("T1"), "wallet"); err != nil {
+				if _, err := g.settle(t.Context(), p.MerchantID, p.ID, paidBy("T1"), pay.ByWallet); err != nil {
 					t.Error(err)
 				}
 			})
@@ -83,7 +83,7 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 			b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
 				return wallet.State{Outcome: wallet.Paid, TradeNo: "THKD"}, nil
 			}
-			if _, err := b.look(t.Context(), p, "recover"); err != nil {
+			if _, err := b.look(t.Context(), p, pay.ByRecover); err != nil {
 				t.Fatal(err)
 			}
 			if got := b.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
@@ -299,7 +299,7 @@ func TestThePaymentsHistoryIsKept(t *testing.T) {
 		}
 		var kinds []string
 		for _, e := range events {
-			kinds = append(kinds, e.Kind+" by "+e.Actor)
+			kinds = append(kinds, string(e.Kind)+" by "+e.By.String())
 		}
 		if got, want := fmt.Sprint(kinds), "[expired by wallet paid_late by wallet surplus by wallet]"; got != want {
 			t.Errorf("history %s, want %s", got, want)

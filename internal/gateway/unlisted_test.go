@@ -20,9 +20,9 @@ func (b *bench) listen() *bytes.Buffer {
 	return log
 }
 
-// unlisted is a wallet's answer, or a notice of it, with a status that is in no
+// unlistedState is a wallet's answer, or a notice of it, with a status that is in no
 // document.
-func unlisted(trade string) wallet.State {
+func unlistedState(trade string) wallet.State {
 	return wallet.State{Outcome: wallet.Unknown, TradeNo: trade, Code: "TRADE_SUCCESS"}
 }
 
@@ -31,7 +31,7 @@ func unlisted(trade string) wallet.State {
 func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 	for name, hear := range map[string]func(b *bench, p pay.Payment){
 		"in answers to our questions": func(b *bench, p pay.Payment) {
-			b.says(unlisted("T1"), fmt.Errorf("%w: TRADE_SUCCESS", wallet.ErrUnlisted))
+			b.says(unlistedState("T1"), fmt.Errorf("%w: TRADE_SUCCESS", wallet.ErrUnlisted))
 			for range 5 {
 				b.pass(time.Hour)
 				b.recoverDue()
@@ -39,7 +39,7 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 		},
 		"in a notice that proves itself": func(b *bench, p pay.Payment) {
 			for range 3 {
-				if _, err := b.notice(p.ID, unlisted("T1")); err != nil {
+				if _, err := b.notice(p.ID, unlistedState("T1")); err != nil {
 					b.t.Error(err)
 				}
 			}
@@ -47,13 +47,13 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 		"in a notice that the wallet stands by": func(b *bench, p pay.Payment) {
 			b.stands(nil)
 			for range 3 {
-				if _, err := b.notice(p.ID, unlisted("T1")); err != nil {
+				if _, err := b.notice(p.ID, unlistedState("T1")); err != nil {
 					b.t.Error(err)
 				}
 			}
 		},
 		"as the answer to a closing": func(b *bench, p pay.Payment) {
-			b.says(unlisted("T1"), wallet.ErrUnlisted)
+			b.says(unlistedState("T1"), wallet.ErrUnlisted)
 			if c, err := b.Close(b.t.Context(), b.closeRequest(p)); err != nil || !c.Payment.Status.Open() {
 				b.t.Errorf("%+v, %v", c, err)
 			}
@@ -94,7 +94,7 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 		}
 		b.pass(time.Millisecond)
 		for _, id := range []string{p.ID, surplus.ID} {
-			if _, err := b.notice(id, unlisted("T-"+id)); err != nil {
+			if _, err := b.notice(id, unlistedState("T-"+id)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -118,7 +118,7 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 func TestAnotherTradesPaymentKeepsTheFlagOfAnUnlistedStatus(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
 		p := b.ordered("A1", true)
-		for _, s := range []wallet.State{unlisted("T1"), paidBy("T2")} {
+		for _, s := range []wallet.State{unlistedState("T1"), paidBy("T2")} {
 			if _, err := b.notice(p.ID, s); err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestAnUnlistedAnswerThatComesAfterThePaymentFlagsNothing(t *testing.T) {
 			if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
 				t.Error(err)
 			}
-			return unlisted("T1"), wallet.ErrUnlisted
+			return unlistedState("T1"), wallet.ErrUnlisted
 		}
 		b.recoverDue()
 		if got := b.stored(p.ID); got.Status != pay.Paid || got.Flagged || got.TradeNo != "T1" {
@@ -157,7 +157,7 @@ func TestAFalseNoticeOfAnUnlistedStatusFlagsNothing(t *testing.T) {
 	log := b.listen()
 	p := b.ordered("A1", true)
 	b.stands(&wallet.Rejection{Code: "WAIT_BUYER_PAY"})
-	_, err := b.notice(p.ID, unlisted("T1"))
+	_, err := b.notice(p.ID, unlistedState("T1"))
 	wantCode(t, err, pay.BadSignature)
 	if got := b.stored(p.ID); got.Flagged || b.history(p.ID) != "[]" || strings.Contains(log.String(), "level=ERROR") {
 		t.Errorf("stored %+v, history %s\n%s", got, b.history(p.ID), log)

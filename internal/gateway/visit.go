@@ -37,7 +37,7 @@ func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walle
 		return p, "", err
 	}
 	if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
-		return g.askAll(ctx, []pay.Payment{p})[0], "", nil
+		return g.askAll(ctx, []pay.Payment{p}, pay.ByBuyer)[0], "", nil
 	}
 	if p.Status != pay.Pending || p.CloseID != "" {
 		return p, "", nil
@@ -98,5 +98,5 @@ func (g *Gateway) Returned(ctx context.Context, token string) (pay.Payment, erro
 	if err != nil || !p.Status.Open() {
 		return p, err
 	}
-	return g.askAll(ctx, []pay.Payment{p})[0], nil
+	return g.askAll(ctx, []pay.Payment{p}, pay.ByBuyer)[0], nil
 }

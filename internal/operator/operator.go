@@ -9,7 +9,7 @@
 // Read operator.go first, then a file a noun: merchant.go and merchant_change.go,
 // account.go (wallet accounts), lookup.go (an order and all that happened to it),
 // orphan.go, delivery.go, audit.go. input.go checks what people type. state.go
-// has the English words for states.
+// has the English words for states, words.go those for events.
 package operator
 
 import (
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/config"
+	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
@@ -61,7 +62,8 @@ func (d *Deployment) Close() error { return d.db.Close() }
 // Acts are the changes that an operator makes.
 type Acts struct {
 	*Deployment
+	by pay.Actor
 }
 
 // By gives the changes to an operator.
-func (d *Deployment) By() Acts { return Acts{Deployment: d} }
+func (d *Deployment) By(who pay.Actor) Acts { return Acts{Deployment: d, by: who} }

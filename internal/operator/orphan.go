@@ -60,7 +60,7 @@ func (a Acts) SettleOrphans(ctx context.Context, number, trade, note string) (se
 		}
 	}
 	for _, o := range open {
-		if err := gateway.SettleElsewhere(ctx, a.db, o, a.Now(), note); err != nil {
+		if err := gateway.SettleElsewhere(ctx, a.db, o, a.Now(), a.by, note); err != nil {
 			return settled, err
 		}
 		settled = append(settled, o)

@@ -27,8 +27,8 @@ type Orphan struct {
 	State     OrphanState
 	PaymentID string    // with Matched: the payment whose money it turned out to be
 	SettledAt time.Time // when it was open no more
-	SettledBy string    // wallet, recover, merchant: whose request brought it to light; operator
-	Note      string    // why
+	SettledBy Actor
+	Note      string // why
 }
 
 // OrphanState is the state of an orphan.

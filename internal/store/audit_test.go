@@ -163,10 +163,10 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 		}
 		driver, address := "pgx", dsn
 		texts := []string{
-			"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET detail = 'x'", "DELETE FROM event",
+			"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET note = 'x'", "DELETE FROM event",
 			// An INSERT that would take a row's place.
 			"INSERT INTO movement SELECT * FROM movement WHERE true ON CONFLICT (merchant_id, id) DO UPDATE SET amount = 1",
-			"INSERT INTO event SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET detail = 'x'",
+			"INSERT INTO event SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET note = 'x'",
 		}
 		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 			driver, address = "sqlite", path
@@ -176,15 +176,15 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 				"REPLACE INTO movement (rowid, merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) "+
 					"SELECT rowid, merchant_id, 'other', payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
 				"UPDATE OR REPLACE movement SET amount = 1",
-				"INSERT OR REPLACE INTO event SELECT merchant_id, payment_id, id, 7, at, kind, actor, 'x' FROM event",
-				"REPLACE INTO event SELECT merchant_id, payment_id, 'other', seq, at, kind, actor, 'x' FROM event",
-				"REPLACE INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, detail) "+
+				"INSERT OR REPLACE INTO event (merchant_id, payment_id, id, seq, at, kind, actor, note) SELECT merchant_id, payment_id, id, 7, at, kind, actor, 'x' FROM event",
+				"REPLACE INTO event (merchant_id, payment_id, id, seq, at, kind, actor, note) SELECT merchant_id, payment_id, 'other', seq, at, kind, actor, 'x' FROM event",
+				"REPLACE INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, note) "+
 					"SELECT rowid, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
 			)
 			for table, text := range map[string]string{ // a row that would refuse all later ones
 				"movement": "INSERT INTO movement (rowid, merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) " +
 					"SELECT -1, merchant_id, 'other', payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
-				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, detail) " +
+				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, note) " +
 					"SELECT -1, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
 			} {
 				if _, err := open(t, driver, address).ExecContext(t.Context(), text); err == nil || !strings.Contains(err.Error(), table+" are numbered from 1") {
@@ -202,7 +202,7 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 				t.Errorf("%s: %v", text, err)
 			}
 		}
-		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 || d.Movements[0].Amount != p.Amount || len(d.Events) != 1 || d.Events[0].Detail != "" {
+		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 || d.Movements[0].Amount != p.Amount || len(d.Events) != 1 || d.Events[0].Note != "" {
 			t.Errorf("got %+v", d)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/sampanpay/sampan/internal/store/migrations"
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
@@ -59,7 +60,7 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 		return was, nil
 	}
 	if strings.HasPrefix(c.DSN, "sqlite:") {
-		err = migrateSQLite(ctx, was.Place)
+		err = migrateSQLite(ctx, c, was.Place)
 	} else {
 		err = migratePostgres(ctx, c)
 	}
@@ -88,7 +89,7 @@ func vacant(ctx context.Context, db *sql.DB, path string) error {
 	return fmt.Errorf("store: %s has a table %q and no schema of Sampan's: it is another program's; is the address right?", path, table)
 }
 
-func migrateSQLite(ctx context.Context, path string) (err error) {
+func migrateSQLite(ctx context.Context, c Config, path string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
@@ -114,7 +115,7 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(raise(ctx, db, goose.DialectSQLite3, path), db.Close())
+	return errors.Join(raise(ctx, c, db, goose.DialectSQLite3, path), db.Close())
 }
 
 func openForSteps(path string) (*sql.DB, error) {
@@ -163,13 +164,15 @@ func migratePostgres(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return errors.Join(raise(ctx, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker)), db.Close())
+	return errors.Join(raise(ctx, c, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker)), db.Close())
 }
 
 // raise runs the steps that a database has not had. On SQLite the caller holds
 // a lock; on PostgreSQL the options have one.
-func raise(ctx context.Context, db *sql.DB, d goose.Dialect, place string, options ...goose.ProviderOption) error {
-	options = append(options, goose.WithDisableGlobalRegistry(true))
+func raise(ctx context.Context, c Config, db *sql.DB, d goose.Dialect, place string, options ...goose.ProviderOption) error {
+	house := migrations.House(d == goose.DialectPostgres, c.Migrating)
+	options = append(options, goose.WithDisableGlobalRegistry(true), goose.WithExcludeVersions([]int64{migrations.HouseVersion}),
+		goose.WithGoMigrations(goose.NewGoMigration(migrations.HouseVersion, &goose.GoFunc{RunTx: house}, nil)))
 	provider, err := goose.NewProvider(d, db, steps(d), options...)
 	if err != nil {
 		return fmt.Errorf("store: migrate: %w", err)

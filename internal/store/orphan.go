@@ -108,7 +108,8 @@ func (db *DB) OrphanMessage(ctx context.Context, o pay.Orphan) (string, error) {
 func (tx *Tx) MoveOrphan(o pay.Orphan) (bool, error) {
 	n, err := tx.q.MoveOrphan(tx.ctx, queries.MoveOrphanParams{
 		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID,
-		State: string(o.State), PaymentID: o.PaymentID, At: ms(o.SettledAt), SettledBy: o.SettledBy, Note: clean(o.Note),
+		State: string(o.State), PaymentID: o.PaymentID, At: ms(o.SettledAt),
+		SettledBy: string(o.SettledBy.Role), SettledByName: clean(o.SettledBy.Name), Note: clean(o.Note),
 	})
 	return n > 0, wrap("move orphan "+o.Number, err)
 }
@@ -211,6 +212,7 @@ func toOrphan(r queries.Orphan) pay.Orphan {
 		MerchantID: r.MerchantID, AccountID: r.AccountID, TradeNo: r.TradeNo, RefundID: r.RefundID, Number: r.Number, Seq: r.Seq,
 		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, BuyerID: r.BuyerID,
 		At: at(r.WalletAt), NoticedAt: at(r.NoticedAt), DueAt: at(r.DueAt),
-		State: pay.OrphanState(r.State), PaymentID: r.PaymentID, SettledAt: at(r.SettledAt), SettledBy: r.SettledBy, Note: r.Note,
+		State: pay.OrphanState(r.State), PaymentID: r.PaymentID, SettledAt: at(r.SettledAt),
+		SettledBy: pay.Actor{Role: pay.Role(r.SettledBy), Name: r.SettledByName}, Note: r.Note,
 	}
 }

@@ -86,7 +86,7 @@ func TestAnOrphanMovesOnceAndItsMessageIsDroppedLater(t *testing.T) {
 		}
 		settled := o.NoticedAt.Add(time.Hour)
 		for i, state := range []pay.OrphanState{pay.OrphanMatched, pay.OrphanSettled} {
-			o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = state, "P", settled, "wallet", "why"
+			o.State, o.PaymentID, o.SettledAt, o.SettledBy, o.Note = state, "P", settled, pay.ByWallet, "why"
 			var moved bool
 			err := db.Tx(t.Context(), func(tx *store.Tx) (err error) {
 				moved, err = tx.MoveOrphan(o)

@@ -165,11 +165,6 @@ func (db *DB) NextDuePayment(ctx context.Context) (time.Time, error) {
 	return at(next), wrap("next due payment", err)
 }
 
-// Events lists what happened to a payment, oldest first.
-func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
-	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
-}
-
 // Movements lists a payment's lines of the money record, oldest first.
 func (db *DB) Movements(ctx context.Context, merchantID, paymentID string) ([]pay.Movement, error) {
 	return list(toMovement)(db.read.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
@@ -181,30 +176,11 @@ func (db *DB) Movement(ctx context.Context, merchantID, debit, tradeNo, refundID
 	return movement(ctx, db.read, merchantID, debit, tradeNo, refundID)
 }
 
-// HasEvent reports whether a payment has an event of a kind with a detail.
-func (db *DB) HasEvent(ctx context.Context, merchantID, paymentID, kind, detail string) (bool, error) {
-	return hasEvent(ctx, db.read, merchantID, paymentID, kind, detail)
-}
-
 func movement(ctx context.Context, q *queries.Queries, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
 	row, err := q.Movement(ctx, queries.MovementParams{
 		MerchantID: merchantID, Debit: debit, TradeNo: clean(tradeNo), RefundID: refundID,
 	})
 	return toMovement(row), notFound(err)
-}
-
-func hasEvent(ctx context.Context, q *queries.Queries, merchantID, paymentID, kind, detail string) (bool, error) {
-	n, err := q.CountEventsSaying(ctx, queries.CountEventsSayingParams{
-		MerchantID: merchantID, PaymentID: paymentID, Kind: kind, Detail: clean(detail),
-	})
-	return n > 0, wrap("look for an event of payment "+paymentID, err)
-}
-
-func toEvent(e queries.Event) pay.Event {
-	return pay.Event{
-		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID, Seq: int(e.Seq),
-		At: at(e.At), Kind: e.Kind, Actor: e.Actor, Detail: e.Detail,
-	}
 }
 
 func toMovement(m queries.Movement) pay.Movement {

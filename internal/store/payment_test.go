@@ -103,7 +103,7 @@ func TestTxIsDurableOrUndone(t *testing.T) {
 					return fmt.Errorf("movement %v, %w", ok, err)
 				}
 				for _, kind := range []string{"notice", "paid"} {
-					if err := tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: kind, At: t0, Kind: kind}); err != nil {
+					if err := tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: kind, At: t0, Kind: pay.EventKind(kind)}); err != nil {
 						return err
 					}
 				}
@@ -124,7 +124,7 @@ func TestTxIsDurableOrUndone(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := db.Payment(t.Context(), p.MerchantID, p.ID)
-		if err != nil || got.Status != pay.Paid || got.TradeNo != "T1" || !got.DueAt.IsZero() {
+		if err != nil || got.Status != pay.Paid || got.TradeNo != "T1" || !got.DueAt.IsZero() || got.Events != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
 		events, err := db.Events(t.Context(), p.MerchantID, p.ID)

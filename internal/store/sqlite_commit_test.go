@@ -48,7 +48,7 @@ var errOwn = errors.New("own")
 // event is a job that adds an event of a kind; "own" fails after that.
 func event(ctx context.Context, db *DB, n int, kind string) *job {
 	return &job{ctx: ctx, done: make(chan struct{}), work: db.work(func(tx *Tx) error {
-		err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Kind: kind})
+		err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Kind: pay.EventKind(kind)})
 		if kind == "panic" {
 			panic(kind)
 		}
@@ -100,7 +100,7 @@ func TestInAGroupEachFailureIsItsOwn(t *testing.T) {
 			}
 			var got []string
 			for _, e := range events {
-				got = append(got, e.Kind)
+				got = append(got, string(e.Kind))
 			}
 			if s := strings.Join(got, " "); s != c.want {
 				t.Errorf("stored %q, want %q", s, c.want)
@@ -120,7 +120,7 @@ func TestAFullDiskFailsCleanly(t *testing.T) {
 	}
 	large := func(n int) *job {
 		return &job{ctx: t.Context(), done: make(chan struct{}), single: n%2 == 0, work: db.work(func(tx *Tx) error {
-			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Detail: strings.Repeat("x", 20_000)})
+			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Note: strings.Repeat("x", 20_000)})
 		})}
 	}
 	batch := []*job{event(t.Context(), db, 100, "ok"), large(1), event(t.Context(), db, 101, "ok"), large(2), event(t.Context(), db, 102, "ok")}

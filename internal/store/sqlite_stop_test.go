@@ -147,7 +147,7 @@ func fill(t testing.TB, db *DB, n int) {
 	t.Helper()
 	err := db.Tx(t.Context(), func(tx *Tx) error {
 		for i := range n {
-			err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(i), Detail: strings.Repeat("x", 4000)})
+			err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(i), Note: strings.Repeat("x", 4000)})
 			if err != nil {
 				return err
 			}

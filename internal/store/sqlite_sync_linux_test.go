@@ -102,7 +102,7 @@ func failSyncs(t *testing.T, dir, what string) {
 	var f failing
 	change := func(id string, size int) error {
 		return db.Tx(t.Context(), func(tx *Tx) error {
-			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: id, Detail: strings.Repeat("x", size)})
+			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: id, Note: strings.Repeat("x", size)})
 		})
 	}
 	saw := func(err error) {

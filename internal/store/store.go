@@ -42,6 +42,9 @@ type Config struct {
 	Connections int
 	// NoSync trades durability for speed, for soak tests only.
 	NoSync bool
+	// Migrating is called while Migrate converts the rows of a step that takes
+	// long, with how many are done; nil if nobody wants to know.
+	Migrating func(done, all int64)
 	// Before is called before each statement of SQLite, and with an error the
 	// statement is not run: for tests that crash, or let others in, between any
 	// two statements. It may be called at the same time.

@@ -105,32 +105,6 @@ func (tx *Tx) Movement(merchantID, debit, tradeNo, refundID string) (pay.Movemen
 	return movement(tx.ctx, tx.q, merchantID, debit, tradeNo, refundID)
 }
 
-// AddEvent writes what happened to a payment, with the payment's next Seq. The
-// payment must be locked: two events at once would want the same Seq.
-func (tx *Tx) AddEvent(e pay.Event) error {
-	err := tx.q.AddEvent(tx.ctx, queries.AddEventParams{
-		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID,
-		At: ms(e.At), Kind: e.Kind, Actor: e.Actor, Detail: clean(e.Detail),
-	})
-	return wrap("add event to payment "+e.PaymentID, err)
-}
-
-// Events is DB.Events within a transaction.
-func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
-	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
-}
-
-// CountEvents returns how many events of a kind a payment has.
-func (tx *Tx) CountEvents(merchantID, paymentID, kind string) (int, error) {
-	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: kind})
-	return int(n), wrap("count events of payment "+paymentID, err)
-}
-
-// HasEvent reports whether a payment has an event of a kind with a detail.
-func (tx *Tx) HasEvent(merchantID, paymentID, kind, detail string) (bool, error) {
-	return hasEvent(tx.ctx, tx.q, merchantID, paymentID, kind, detail)
-}
-
 // AddDelivery writes a notification to be sent, due at once: d's CreatedAt, or
 // now if that is zero, is its DueAt too. State, Attempts and what else follows
 // from sending are not d's to say.

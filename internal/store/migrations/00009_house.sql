@@ -1,6 +1,10 @@
--- Columns get the names that the program has for them, and a payment's number at
--- the wallet and the wallet's own id become columns of their own. No earlier
--- release can run beside this step.
+-- Columns get the names that the program has for them, a payment's number at the
+-- wallet and the wallet's own id become columns of their own, and events hold
+-- facts in columns where they held a sentence. No earlier release can run beside
+-- this step.
+--
+-- goose does not run this text: house.go runs its two halves, and reads the
+-- sentences between them, all in one transaction.
 
 -- +goose Up
 
@@ -17,3 +21,21 @@ ALTER TABLE refund RENAME COLUMN looks TO inquiries;
 
 UPDATE payment SET wallet_id = checkout;
 UPDATE payment SET events = (SELECT COUNT(*) FROM event e WHERE e.merchant_id = payment.merchant_id AND e.payment_id = payment.id);
+
+ALTER TABLE event ADD COLUMN actor_name TEXT NOT NULL DEFAULT ''; -- actor is the role; this is which one: an app code, an operator
+ALTER TABLE event ADD COLUMN amount BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE event ADD COLUMN currency TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN trade_no TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN refund_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN number TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN code TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN note TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE orphan ADD COLUMN settled_by_name TEXT NOT NULL DEFAULT ''; -- settled_by is the role
+UPDATE orphan SET settled_by_name = COALESCE((SELECT p.app_code FROM payment p
+    WHERE p.merchant_id = orphan.merchant_id AND p.id = orphan.payment_id), '') WHERE settled_by = 'merchant';
+
+-- Here house.go reads the sentences.
+
+ALTER TABLE event DROP COLUMN detail;

@@ -95,7 +95,7 @@ func (q *Queries) DeliveriesFromTo(ctx context.Context, arg DeliveriesFromToPara
 }
 
 const eventsFromTo = `-- name: EventsFromTo :many
-SELECT merchant_id, payment_id, id, seq, at, kind, actor, detail FROM event WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY seq, id
+SELECT merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number, reason, code, note FROM event WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY seq, id
 `
 
 type EventsFromToParams struct {
@@ -121,7 +121,15 @@ func (q *Queries) EventsFromTo(ctx context.Context, arg EventsFromToParams) ([]E
 			&i.At,
 			&i.Kind,
 			&i.Actor,
-			&i.Detail,
+			&i.ActorName,
+			&i.Amount,
+			&i.Currency,
+			&i.TradeNo,
+			&i.RefundID,
+			&i.Number,
+			&i.Reason,
+			&i.Code,
+			&i.Note,
 		); err != nil {
 			return nil, err
 		}

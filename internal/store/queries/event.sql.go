@@ -11,9 +11,11 @@ import (
 
 const addEvent = `-- name: AddEvent :exec
 
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, detail)
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
+    reason, code, note)
 VALUES ($1, $2, $3, COALESCE((
-    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7)
+    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7, $8, $9,
+    $10, $11, $12, $13, $14, $15)
 `
 
 type AddEventParams struct {
@@ -23,7 +25,15 @@ type AddEventParams struct {
 	At         int64  `db:"at"`
 	Kind       string `db:"kind"`
 	Actor      string `db:"actor"`
-	Detail     string `db:"detail"`
+	ActorName  string `db:"actor_name"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
+	Number     string `db:"number"`
+	Reason     string `db:"reason"`
+	Code       string `db:"code"`
+	Note       string `db:"note"`
 }
 
 // What happened to payments: rows are only added.
@@ -35,7 +45,15 @@ func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
 		arg.At,
 		arg.Kind,
 		arg.Actor,
-		arg.Detail,
+		arg.ActorName,
+		arg.Amount,
+		arg.Currency,
+		arg.TradeNo,
+		arg.RefundID,
+		arg.Number,
+		arg.Reason,
+		arg.Code,
+		arg.Note,
 	)
 	return err
 }
@@ -57,15 +75,38 @@ func (q *Queries) CountEvents(ctx context.Context, arg CountEventsParams) (int64
 	return count, err
 }
 
+const countEventsOn = `-- name: CountEventsOn :exec
+UPDATE payment SET events = events + 1 WHERE merchant_id = $1 AND id = $2
+`
+
+type CountEventsOnParams struct {
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+}
+
+func (q *Queries) CountEventsOn(ctx context.Context, arg CountEventsOnParams) error {
+	_, err := q.db.ExecContext(ctx, countEventsOn, arg.MerchantID, arg.ID)
+	return err
+}
+
 const countEventsSaying = `-- name: CountEventsSaying :one
-SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind = $3 AND detail = $4
+SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind = $3
+    AND amount = $4 AND currency = $5 AND trade_no = $6 AND refund_id = $7 AND number = $8
+    AND reason = $9 AND code = $10 AND note = $11
 `
 
 type CountEventsSayingParams struct {
 	MerchantID string `db:"merchant_id"`
 	PaymentID  string `db:"payment_id"`
 	Kind       string `db:"kind"`
-	Detail     string `db:"detail"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
+	Number     string `db:"number"`
+	Reason     string `db:"reason"`
+	Code       string `db:"code"`
+	Note       string `db:"note"`
 }
 
 func (q *Queries) CountEventsSaying(ctx context.Context, arg CountEventsSayingParams) (int64, error) {
@@ -73,7 +114,14 @@ func (q *Queries) CountEventsSaying(ctx context.Context, arg CountEventsSayingPa
 		arg.MerchantID,
 		arg.PaymentID,
 		arg.Kind,
-		arg.Detail,
+		arg.Amount,
+		arg.Currency,
+		arg.TradeNo,
+		arg.RefundID,
+		arg.Number,
+		arg.Reason,
+		arg.Code,
+		arg.Note,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -81,7 +129,7 @@ func (q *Queries) CountEventsSaying(ctx context.Context, arg CountEventsSayingPa
 }
 
 const events = `-- name: Events :many
-SELECT merchant_id, payment_id, id, seq, at, kind, actor, detail FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id
+SELECT merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number, reason, code, note FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id
 `
 
 type EventsParams struct {
@@ -106,7 +154,15 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]Event, error)
 			&i.At,
 			&i.Kind,
 			&i.Actor,
-			&i.Detail,
+			&i.ActorName,
+			&i.Amount,
+			&i.Currency,
+			&i.TradeNo,
+			&i.RefundID,
+			&i.Number,
+			&i.Reason,
+			&i.Code,
+			&i.Note,
 		); err != nil {
 			return nil, err
 		}

@@ -72,7 +72,15 @@ type Event struct {
 	At         int64  `db:"at"`
 	Kind       string `db:"kind"`
 	Actor      string `db:"actor"`
-	Detail     string `db:"detail"`
+	ActorName  string `db:"actor_name"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
+	Number     string `db:"number"`
+	Reason     string `db:"reason"`
+	Code       string `db:"code"`
+	Note       string `db:"note"`
 }
 
 type Merchant struct {
@@ -100,24 +108,25 @@ type Movement struct {
 }
 
 type Orphan struct {
-	MerchantID string `db:"merchant_id"`
-	AccountID  string `db:"account_id"`
-	TradeNo    string `db:"trade_no"`
-	RefundID   string `db:"refund_id"`
-	Number     string `db:"number"`
-	Seq        int64  `db:"seq"`
-	Amount     int64  `db:"amount"`
-	Currency   string `db:"currency"`
-	BuyerID    string `db:"buyer_id"`
-	WalletAt   int64  `db:"wallet_at"`
-	NoticedAt  int64  `db:"noticed_at"`
-	DueAt      int64  `db:"due_at"`
-	State      string `db:"state"`
-	PaymentID  string `db:"payment_id"`
-	SettledAt  int64  `db:"settled_at"`
-	SettledBy  string `db:"settled_by"`
-	Note       string `db:"note"`
-	Message    string `db:"message"`
+	MerchantID    string `db:"merchant_id"`
+	AccountID     string `db:"account_id"`
+	TradeNo       string `db:"trade_no"`
+	RefundID      string `db:"refund_id"`
+	Number        string `db:"number"`
+	Seq           int64  `db:"seq"`
+	Amount        int64  `db:"amount"`
+	Currency      string `db:"currency"`
+	BuyerID       string `db:"buyer_id"`
+	WalletAt      int64  `db:"wallet_at"`
+	NoticedAt     int64  `db:"noticed_at"`
+	DueAt         int64  `db:"due_at"`
+	State         string `db:"state"`
+	PaymentID     string `db:"payment_id"`
+	SettledAt     int64  `db:"settled_at"`
+	SettledBy     string `db:"settled_by"`
+	Note          string `db:"note"`
+	Message       string `db:"message"`
+	SettledByName string `db:"settled_by_name"`
 }
 
 type Pace struct {

@@ -61,7 +61,7 @@ WHERE (merchant_id, account_id, trade_no, refund_id) IN (
     SELECT o.merchant_id, o.account_id, o.trade_no, o.refund_id FROM orphan o
     WHERE o.due_at > 0 AND o.due_at <= $2 ORDER BY o.due_at LIMIT CAST($3 AS BIGINT))
 AND due_at > 0 AND due_at <= $2
-RETURNING merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message
+RETURNING merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message, settled_by_name
 `
 
 type ClaimOrphansParams struct {
@@ -98,6 +98,7 @@ func (q *Queries) ClaimOrphans(ctx context.Context, arg ClaimOrphansParams) ([]O
 			&i.SettledBy,
 			&i.Note,
 			&i.Message,
+			&i.SettledByName,
 		); err != nil {
 			return nil, err
 		}
@@ -144,20 +145,21 @@ func (q *Queries) DropOrphanMessages(ctx context.Context, before int64) (int64, 
 }
 
 const moveOrphan = `-- name: MoveOrphan :execrows
-UPDATE orphan SET state = $1, payment_id = $2, settled_at = $3, settled_by = $4, note = $5, due_at = 0
-WHERE merchant_id = $6 AND account_id = $7 AND trade_no = $8 AND refund_id = $9 AND state = 'open'
+UPDATE orphan SET state = $1, payment_id = $2, settled_at = $3, settled_by = $4, settled_by_name = $5, note = $6, due_at = 0
+WHERE merchant_id = $7 AND account_id = $8 AND trade_no = $9 AND refund_id = $10 AND state = 'open'
 `
 
 type MoveOrphanParams struct {
-	State      string `db:"state"`
-	PaymentID  string `db:"payment_id"`
-	At         int64  `db:"at"`
-	SettledBy  string `db:"settled_by"`
-	Note       string `db:"note"`
-	MerchantID string `db:"merchant_id"`
-	AccountID  string `db:"account_id"`
-	TradeNo    string `db:"trade_no"`
-	RefundID   string `db:"refund_id"`
+	State         string `db:"state"`
+	PaymentID     string `db:"payment_id"`
+	At            int64  `db:"at"`
+	SettledBy     string `db:"settled_by"`
+	SettledByName string `db:"settled_by_name"`
+	Note          string `db:"note"`
+	MerchantID    string `db:"merchant_id"`
+	AccountID     string `db:"account_id"`
+	TradeNo       string `db:"trade_no"`
+	RefundID      string `db:"refund_id"`
 }
 
 func (q *Queries) MoveOrphan(ctx context.Context, arg MoveOrphanParams) (int64, error) {
@@ -166,6 +168,7 @@ func (q *Queries) MoveOrphan(ctx context.Context, arg MoveOrphanParams) (int64, 
 		arg.PaymentID,
 		arg.At,
 		arg.SettledBy,
+		arg.SettledByName,
 		arg.Note,
 		arg.MerchantID,
 		arg.AccountID,
@@ -236,7 +239,7 @@ func (q *Queries) OpenOrphanSums(ctx context.Context) ([]OpenOrphanSumsRow, erro
 }
 
 const openOrphans = `-- name: OpenOrphans :many
-SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message FROM orphan WHERE merchant_id = $1 AND account_id = $2 AND state = 'open' ORDER BY seq
+SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message, settled_by_name FROM orphan WHERE merchant_id = $1 AND account_id = $2 AND state = 'open' ORDER BY seq
 `
 
 type OpenOrphansParams struct {
@@ -272,6 +275,7 @@ func (q *Queries) OpenOrphans(ctx context.Context, arg OpenOrphansParams) ([]Orp
 			&i.SettledBy,
 			&i.Note,
 			&i.Message,
+			&i.SettledByName,
 		); err != nil {
 			return nil, err
 		}
@@ -287,7 +291,7 @@ func (q *Queries) OpenOrphans(ctx context.Context, arg OpenOrphansParams) ([]Orp
 }
 
 const orphan = `-- name: Orphan :one
-SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message FROM orphan WHERE merchant_id = $1 AND account_id = $2 AND trade_no = $3 AND refund_id = $4
+SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message, settled_by_name FROM orphan WHERE merchant_id = $1 AND account_id = $2 AND trade_no = $3 AND refund_id = $4
 `
 
 type OrphanParams struct {
@@ -324,12 +328,13 @@ func (q *Queries) Orphan(ctx context.Context, arg OrphanParams) (Orphan, error) 
 		&i.SettledBy,
 		&i.Note,
 		&i.Message,
+		&i.SettledByName,
 	)
 	return i, err
 }
 
 const orphansOfNumber = `-- name: OrphansOfNumber :many
-SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message FROM orphan WHERE merchant_id = $1 AND number = $2 ORDER BY account_id, seq
+SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message, settled_by_name FROM orphan WHERE merchant_id = $1 AND number = $2 ORDER BY account_id, seq
 `
 
 type OrphansOfNumberParams struct {
@@ -365,6 +370,7 @@ func (q *Queries) OrphansOfNumber(ctx context.Context, arg OrphansOfNumberParams
 			&i.SettledBy,
 			&i.Note,
 			&i.Message,
+			&i.SettledByName,
 		); err != nil {
 			return nil, err
 		}
@@ -380,7 +386,7 @@ func (q *Queries) OrphansOfNumber(ctx context.Context, arg OrphansOfNumberParams
 }
 
 const orphansOfTrade = `-- name: OrphansOfTrade :many
-SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message FROM orphan WHERE merchant_id = $1 AND account_id = $2 AND trade_no = $3 ORDER BY seq
+SELECT merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message, settled_by_name FROM orphan WHERE merchant_id = $1 AND account_id = $2 AND trade_no = $3 ORDER BY seq
 `
 
 type OrphansOfTradeParams struct {
@@ -417,6 +423,7 @@ func (q *Queries) OrphansOfTrade(ctx context.Context, arg OrphansOfTradeParams) 
 			&i.SettledBy,
 			&i.Note,
 			&i.Message,
+			&i.SettledByName,
 		); err != nil {
 			return nil, err
 		}

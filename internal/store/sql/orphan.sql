@@ -30,7 +30,7 @@ SELECT COUNT(*) FROM (
     LIMIT 1) AS found;
 
 -- name: MoveOrphan :execrows
-UPDATE orphan SET state = @state, payment_id = @payment_id, settled_at = @at, settled_by = @settled_by, note = @note, due_at = 0
+UPDATE orphan SET state = @state, payment_id = @payment_id, settled_at = @at, settled_by = @settled_by, settled_by_name = @settled_by_name, note = @note, due_at = 0
 WHERE merchant_id = @merchant_id AND account_id = @account_id AND trade_no = @trade_no AND refund_id = @refund_id AND state = 'open';
 
 -- name: ClaimOrphans :many

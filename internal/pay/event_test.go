@@ -1,0 +1,65 @@
+package pay_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+)
+
+// Two events say the same if nothing differs but where they stand, when they
+// were written and who caused them: each field is changed in turn.
+func TestEventSaysTheSame(t *testing.T) {
+	e := pay.Event{Kind: pay.EventAmountsDiffer, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T"}
+	same := map[string]bool{"MerchantID": true, "PaymentID": true, "ID": true, "Seq": true, "At": true, "By": true}
+	fields := reflect.TypeFor[pay.Event]()
+	for i := range fields.NumField() {
+		other := e
+		switch f := reflect.ValueOf(&other).Elem().Field(i).Addr().Interface().(type) {
+		case *string:
+			*f += "x"
+		case *int:
+			*f++
+		case *time.Time:
+			*f = f.Add(time.Hour)
+		case *pay.EventKind:
+			*f += "x"
+		case *pay.Reason:
+			*f += "x"
+		case *pay.Actor:
+			*f = pay.ByMerchant("A")
+		case *pay.Amount:
+			f.Minor++
+		default:
+			t.Fatalf("a field of type %T", f)
+		}
+		name := fields.Field(i).Name
+		if got := e.Says(other); got != same[name] {
+			t.Errorf("with another %s it says the same: %t", name, got)
+		}
+	}
+	if e.Says(pay.Event{Kind: e.Kind, Amount: pay.Amount{Minor: 1230, Currency: "USD"}, TradeNo: "T"}) {
+		t.Error("another currency says the same")
+	}
+}
+
+func TestEventKindsThatFlag(t *testing.T) {
+	flags := map[pay.EventKind]bool{
+		"surplus": true, "given_back": true, "amounts_differ": true, "closed_after_paid": true, "foreign_trade": true,
+		"unlisted": true, "refund_foreign": true, "refund_contradicted": true,
+	}
+	seen := map[pay.EventKind]bool{}
+	for _, k := range pay.EventKinds {
+		if seen[k] {
+			t.Errorf("%s is listed twice", k)
+		}
+		seen[k] = true
+		if k.Flags() != flags[k] {
+			t.Errorf("%s flags: %t", k, k.Flags())
+		}
+	}
+	if len(seen) != 20 || pay.EventKind("").Flags() {
+		t.Errorf("%d kinds", len(seen))
+	}
+}

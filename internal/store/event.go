@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
+
+// AddEvent writes an event with the payment's next Seq, and counts it in the
+// payment's Events. The payment must be locked: two events at once would want the
+// same Seq.
+func (tx *Tx) AddEvent(e pay.Event) error {
+	row := fromEvent(e)
+	err := tx.q.AddEvent(tx.ctx, queries.AddEventParams{
+		MerchantID: row.MerchantID, PaymentID: row.PaymentID, ID: row.ID, At: row.At,
+		Kind: row.Kind, Actor: row.Actor, ActorName: row.ActorName,
+		Amount: row.Amount, Currency: row.Currency, TradeNo: row.TradeNo, RefundID: row.RefundID,
+		Number: row.Number, Reason: row.Reason, Code: row.Code, Note: row.Note,
+	})
+	if err == nil {
+		err = tx.q.CountEventsOn(tx.ctx, queries.CountEventsOnParams{MerchantID: e.MerchantID, ID: e.PaymentID})
+	}
+	return wrap("add event to payment "+e.PaymentID, err)
+}
+
+// Events lists a payment's events, oldest first.
+func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
+	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
+// Events is DB.Events within a transaction.
+func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
+	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+}
+
+// CountEvents returns how many events of a kind a payment has.
+func (tx *Tx) CountEvents(merchantID, paymentID string, kind pay.EventKind) (int, error) {
+	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind)})
+	return int(n), wrap("count events of payment "+paymentID, err)
+}
+
+// HasEvent reports whether e's payment has an event that says the same.
+func (db *DB) HasEvent(ctx context.Context, e pay.Event) (bool, error) {
+	return hasEvent(ctx, db.read, e)
+}
+
+// HasEvent is DB.HasEvent within a transaction.
+func (tx *Tx) HasEvent(e pay.Event) (bool, error) { return hasEvent(tx.ctx, tx.q, e) }
+
+func hasEvent(ctx context.Context, q *queries.Queries, e pay.Event) (bool, error) {
+	row := fromEvent(e)
+	n, err := q.CountEventsSaying(ctx, queries.CountEventsSayingParams{
+		MerchantID: row.MerchantID, PaymentID: row.PaymentID, Kind: row.Kind,
+		Amount: row.Amount, Currency: row.Currency, TradeNo: row.TradeNo, RefundID: row.RefundID,
+		Number: row.Number, Reason: row.Reason, Code: row.Code, Note: row.Note,
+	})
+	return n > 0, wrap("look for an event of payment "+e.PaymentID, err)
+}
+
+// fromEvent returns the event's row but for its Seq, which the database counts.
+func fromEvent(e pay.Event) queries.Event {
+	return queries.Event{
+		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID, At: ms(e.At),
+		Kind: string(e.Kind), Actor: string(e.By.Role), ActorName: clean(e.By.Name),
+		Amount: e.Amount.Minor, Currency: string(e.Amount.Currency), TradeNo: clean(e.TradeNo), RefundID: clean(e.RefundID),
+		Number: clean(e.Number), Reason: string(e.Reason), Code: clean(e.Code), Note: clean(e.Note),
+	}
+}
+
+func toEvent(e queries.Event) pay.Event {
+	return pay.Event{
+		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID, Seq: int(e.Seq), At: at(e.At),
+		Kind: pay.EventKind(e.Kind), By: pay.Actor{Role: pay.Role(e.Actor), Name: e.ActorName},
+		Amount: pay.Amount{Minor: e.Amount, Currency: pay.Currency(e.Currency)}, TradeNo: e.TradeNo, RefundID: e.RefundID,
+		Number: e.Number, Reason: pay.Reason(e.Reason), Code: e.Code, Note: e.Note,
+	}
+}
