@@ -9,356 +9,376 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// tally is what a check has counted.
-type tally struct {
-	orders, paid, refunds, told, repeats int
-	wrong                                int64
+// counts is what a check has found.
+type counts struct {
+	orders, paid, refunds, notifications, repeats int
+	wrong                                         int64
 }
 
-// settled waits until the gateway has nothing left to ask or to tell.
-func (l *ledger) settled(t *testing.T) {
+// settle waits until the gateway has no refund to make and no notification to deliver.
+func (l *ledger) settle(t *testing.T) {
 	t.Helper()
-	db := storetest.Open(t, l.on.dsn)
-	settled := again(t, "all to be given back that must be, and every notification to be acknowledged", func() bool {
+	db := storetest.Open(t, l.at.dsn)
+	settled := retry(t, "every refund to be made and every notification to be acknowledged", func() bool {
 		at, err := db.NextDueRefund(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Looked for after them: a refund that is done leaves a notification.
+		// Read after the refunds: a refund that is done leaves a notification.
 		due, err := db.Deliveries(t.Context(), store.DeliveryFilter{State: store.DeliveryDue, Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(due) == 0 && at.IsZero() && !l.untold()
+		return len(due) == 0 && at.IsZero() && l.allNotified()
 	})
 	if !settled {
 		t.FailNow()
 	}
 }
 
-// untold reports whether somebody has paid, or the gateway has taken on a
-// refund, and nobody was told of either.
-func (l *ledger) untold() bool {
+// allNotified reports whether a notification has come for every order that a buyer pays: of the
+// payment, or of one of its refunds.
+func (l *ledger) allNotified() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, e := range l.orders {
-		heard := len(e.told.at)
-		for _, r := range e.refunds {
-			heard += len(r.told.at)
+	for _, o := range l.orders {
+		received := len(o.received.at)
+		for _, r := range o.refunds {
+			received += len(r.received.at)
 		}
-		if e.buying && heard == 0 {
-			return true
+		if o.paying && received == 0 {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// A dossier is one order with what everybody says of it.
-type dossier struct {
-	*entry
+// comparison is one order, with what everybody knows of it.
+type comparison struct {
+	*order
 	*ledger
-	number   string
-	wallet   sale
-	said     map[string]sampan.Transaction // by the gateway, of the order and its refunds
-	db       *store.DB
-	payment  pay.Payment
-	returned map[string]pay.Refund // the refunds in the database that succeeded, by id
+	number  string
+	wallet  trade
+	answers map[string]sampan.Transaction // the gateway's, to queries of all orders and refunds, by number
+	db      *store.DB
+	payment pay.Payment
+	done    map[string]pay.Refund // the refunds in the database that have succeeded, by id
 }
 
-// check compares what the merchant and the wallet know with what the gateway
-// says and with what is in its database:
-//   - every acknowledged order is there, under its id;
-//   - it is paid if the wallet says so, and only then, and its money came in once;
-//   - every acknowledged refund is there, and what the wallet has given back is
-//     what we say, once each and never more than was paid;
+// check compares what the merchant and the wallet know with what the gateway answers and with what
+// is in its database:
+//   - every acknowledged order exists, under its id;
+//   - an order is paid if and only if the wallet says so, and its money came in once;
+//   - every acknowledged refund exists, and the wallet has made the same refunds as we have, once each and
+//     never more than was paid;
 //   - what was closed is not paid, or its money went back;
-//   - the merchant was told of each payment and refund, in the same bytes, and
-//     again only where the acknowledgement could get lost;
+//   - the merchant was notified of each payment and refund, with the same body, and again only if the
+//     acknowledgement could get lost;
 //   - sampan audit finds the books in order.
-func (l *ledger) check(t *testing.T) tally {
+func (l *ledger) check(t *testing.T) counts {
 	t.Helper()
-	db := storetest.Open(t, l.on.dsn)
+	db := storetest.Open(t, l.at.dsn)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	said := l.ask(t)
-	var c tally
-	for number, e := range l.orders {
-		if e.id == "" {
+	answers := l.queryAll(t)
+	var n counts
+	for number, o := range l.orders {
+		if o.id == "" {
 			l.wrong("%s was never acknowledged", number)
 			continue
 		}
-		d := &dossier{entry: e, ledger: l, number: number, wallet: l.on.sale(t, e.id), said: said, db: db, returned: map[string]pay.Refund{}}
+		c := &comparison{order: o, ledger: l, number: number, wallet: l.at.trade(t, o.id), answers: answers, db: db}
 		var err error
-		if d.payment, err = db.Payment(t.Context(), "100002", e.id); err != nil {
+		if c.payment, err = db.Payment(t.Context(), "100002", o.id); err != nil {
 			l.wrong("%s: %v", number, err)
 			continue
 		}
-		d.checkRefunds(t)
-		d.checkState()
-		d.checkMoney(t)
-		d.checkTold(t)
-		c.orders++
-		if d.wallet.paid() {
-			c.paid++
+		c.checkRefunds(t)
+		c.checkState()
+		c.checkMoney(t)
+		c.checkNotifications(t)
+		n.orders++
+		if c.wallet.paid() {
+			n.paid++
 		}
-		c.refunds += len(d.returned)
-		for _, h := range d.hearings() {
-			c.told += len(h.at)
-			c.repeats += max(0, len(h.at)-1)
+		n.refunds += len(c.done)
+		for _, r := range c.expectedReceipts() {
+			n.notifications += len(r.at)
+			n.repeats += max(0, len(r.at)-1)
 		}
 	}
-	if printed, inOrder := harness.Audit(t, l.on.Config); !inOrder {
+	if printed, inOrder := harness.Audit(t, l.at.Config); !inOrder {
 		l.wrong("the audit says\n%s", printed)
 	}
-	c.wrong = l.faults.Load()
-	return c
+	n.wrong = l.wrongCount.Load()
+	return n
 }
 
-// ask queries every order and every refund, by number.
-func (l *ledger) ask(t *testing.T) map[string]sampan.Transaction {
+// queryAll queries every order and every refund, by number.
+func (l *ledger) queryAll(t *testing.T) map[string]sampan.Transaction {
 	t.Helper()
-	said := map[string]sampan.Transaction{}
-	numbers := slices.AppendSeq(slices.Collect(maps.Keys(l.orders)), maps.Keys(l.returns))
+	answers := map[string]sampan.Transaction{}
+	numbers := slices.AppendSeq(slices.Collect(maps.Keys(l.orders)), maps.Keys(l.refunds))
 	for some := range slices.Chunk(numbers, 50) {
 		result, err := l.Query(t.Context(), sampan.QueryRequest{OrderNos: some, PageSize: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range result.Transactions {
-			if _, twice := said[x.OrderNo]; twice {
+			if _, twice := answers[x.OrderNo]; twice {
 				l.wrong("%s is there twice", x.OrderNo)
 			}
-			said[x.OrderNo] = x
+			answers[x.OrderNo] = x
 		}
 	}
-	return said
+	return answers
 }
 
 // late reports whether the money came after the order was closed.
-func (d *dossier) late() bool { return d.wallet.paid() && d.closing && d.payment.Late }
+func (c *comparison) late() bool { return c.wallet.paid() && c.closing && c.payment.Late }
 
 // checkState compares the order's state.
-func (d *dossier) checkState() {
-	paid := d.wallet.paid()
-	if paid != d.buying {
-		d.wrong("%s: that the buyer pays is %t, and the wallet says %q", d.number, d.buying, d.wallet.Status)
+func (c *comparison) checkState() {
+	paid := c.wallet.paid()
+	if paid != c.paying {
+		c.wrong("%s: the buyer pays: %t, and the wallet says %q", c.number, c.paying, c.wallet.Status)
 	}
-	want := sampan.Transaction{ID: d.id, Amount: d.request.Amount, Code: sampan.CodeNotPaidYet, Cancel: "0"}
+	want := sampan.Transaction{ID: c.id, Amount: c.request.Amount, Code: sampan.CodeNotPaidYet, Cancel: "0"}
 	switch {
 	case paid:
-		want.Code, want.WalletNo, want.Cancel = sampan.CodeSuccess, d.wallet.Trade.TradeNo, d.cancel()
-	case d.closing:
+		want.Code, want.WalletNo, want.Cancel = sampan.CodeSuccess, c.wallet.Trade.TradeNo, c.cancelState()
+	case c.closing:
 		want.Code, want.Cancel = sampan.CodeOrderClosed, "2"
 	}
-	s := d.said[d.number]
-	if got := (sampan.Transaction{ID: s.ID, Amount: s.Amount, Code: s.Code, WalletNo: s.WalletNo, Cancel: s.Cancel}); got != want {
-		d.wrong("%s: the gateway says %+v, want %+v", d.number, got, want)
+	x := c.answers[c.number]
+	got := sampan.Transaction{ID: x.ID, Amount: x.Amount, Code: x.Code, WalletNo: x.WalletNo, Cancel: x.Cancel}
+	if diff := cmp.Diff(want, got); diff != "" {
+		c.wrong("the gateway's answer about %s (-want +got):\n%s", c.number, diff)
 	}
-	if back := d.sum(); paid && d.closed && (!d.payment.Late || back != d.request.Amount) {
-		d.wrong("%s was closed and is paid (late %t), and %d of %d went back", d.number, d.payment.Late, back, d.request.Amount)
+	back := c.refundedSum()
+	if paid && c.closed && (!c.payment.Late || back != c.request.Amount) {
+		c.wrong("%s was closed and is paid (late: %t), and %d of %d went back",
+			c.number, c.payment.Late, back, c.request.Amount)
 	}
-	if d.payment.Late && !d.closing || d.payment.Flagged {
-		d.wrong("%s is late (%t) or has surplus money (%t)", d.number, d.payment.Late, d.payment.Flagged)
+	if c.payment.Late && !c.closing || c.payment.Flagged {
+		c.wrong("%s is late (%t) or flagged (%t)", c.number, c.payment.Late, c.payment.Flagged)
 	}
 }
 
-// cancel is what a query says of money that went back.
-func (d *dossier) cancel() string {
-	switch d.sum() {
+// cancelState is what a query says of refunded money: nothing, everything or a part is refunded.
+func (c *comparison) cancelState() string {
+	switch c.refundedSum() {
 	case 0:
 		return "0"
-	case d.request.Amount:
+	case c.request.Amount:
 		return "3"
 	}
 	return "5"
 }
 
-// sum is how much went back.
-func (d *dossier) sum() (minor int64) {
-	for _, r := range d.returned {
+func (c *comparison) refundedSum() (minor int64) {
+	for _, r := range c.done {
 		minor += r.Amount.Minor
 	}
 	return minor
 }
 
-// checkRefunds compares the refunds, and finds those that succeeded.
-func (d *dossier) checkRefunds(t *testing.T) {
+// checkRefunds compares the refunds, and finds those that are done.
+func (c *comparison) checkRefunds(t *testing.T) {
 	t.Helper()
-	stored, err := d.db.RefundsOf(t.Context(), "100002", d.id)
+	stored, err := c.db.RefundsOf(t.Context(), "100002", c.id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]*giveback{}
-	for _, r := range d.refunds {
+	known := map[string]*refund{}
+	for _, r := range c.order.refunds {
 		if r.id == "" && !r.refused {
-			d.wrong("refund %s was never acknowledged", r.request.OrderNo)
+			c.wrong("refund %s was never acknowledged", r.request.OrderNo)
 		}
 		known[r.request.OrderNo] = r
 	}
+	c.done = map[string]pay.Refund{}
 	for _, r := range stored {
-		g := known[r.OrderNo]
+		c.checkRefund(r, known[r.OrderNo])
 		delete(known, r.OrderNo)
-		switch {
-		case g == nil && !(r.Automatic() && d.closing):
-			d.wrong("%s: nobody asked for the refund %+v", d.number, r)
-		case r.Status == pay.RefundSucceeded:
-			d.returned[r.ID] = r
-			if s := d.said[r.OrderNo]; s.Code != sampan.CodeSuccess || s.ID != r.ID || s.Amount != r.Amount.Minor || s.OriginalID != d.id {
-				d.wrong("refund %s is done, and the gateway says %+v", r.OrderNo, s)
-			}
-			if g != nil && (g.refused || g.id != r.ID || g.request.Amount != r.Amount.Minor) {
-				d.wrong("refund %s is %+v, and the merchant knows it as %+v", r.OrderNo, r, g)
-			}
-		case r.Status != pay.RefundFailed || !d.noisy:
-			d.wrong("refund %s is %s (%s)", r.OrderNo, r.Status, r.Failure)
+	}
+	for number, r := range known {
+		if r.id != "" {
+			c.wrong("refund %s was acknowledged as %s, and does not exist", number, r.id)
 		}
 	}
-	for number, g := range known {
-		if g.id != "" {
-			d.wrong("refund %s was acknowledged as %s, and is not there", number, g.id)
+	for _, r := range c.order.refunds {
+		if r.refused && !c.noisy && c.refundedSum()+r.request.Amount <= c.request.Amount {
+			c.wrong("refund %s was refused, and %d of %d went back",
+				r.request.OrderNo, c.refundedSum(), c.request.Amount)
 		}
 	}
-	for _, g := range d.refunds {
-		if g.refused && !d.noisy && d.sum()+g.request.Amount <= d.request.Amount {
-			d.wrong("refund %s was refused, and %d of %d went back", g.request.OrderNo, d.sum(), d.request.Amount)
+	atWallet := map[string]int64{}
+	for _, r := range c.wallet.Trade.Refunds {
+		if !r.DoneAt.IsZero() {
+			atWallet[r.ID] += r.Amount.Minor
 		}
 	}
-	done := 0
-	for _, back := range d.wallet.Trade.Refunds {
-		if back.DoneAt.IsZero() {
-			continue
-		}
-		done++
-		if r, ok := d.returned[back.ID]; !ok || back.Amount.Minor != r.Amount.Minor {
-			d.wrong("%s: the wallet has given back %+v, and here it is %+v", d.number, back, r)
-		}
+	here := map[string]int64{}
+	for id, r := range c.done {
+		here[id] = r.Amount.Minor
 	}
-	if done != len(d.returned) || d.sum() > d.request.Amount {
-		d.wrong("%s: the wallet has given back %+v of %d, and here it is %+v", d.number, d.wallet.Trade.Refunds, d.request.Amount, d.returned)
+	if diff := cmp.Diff(atWallet, here); diff != "" || c.refundedSum() > c.request.Amount {
+		c.wrong("%s: the refunds of %d (-at the wallet +here):\n%s", c.number, c.request.Amount, diff)
 	}
 }
 
-// checkMoney compares the money record, and the events, of which each happens once.
-func (d *dossier) checkMoney(t *testing.T) {
+// checkRefund compares a stored refund with what its merchant knows. known is nil if the merchant
+// did not ask for it.
+func (c *comparison) checkRefund(r pay.Refund, known *refund) {
+	switch {
+	case known == nil && !(r.Automatic() && c.closing):
+		c.wrong("%s: a refund that was not asked for: %+v", c.number, r)
+	case r.Status == pay.RefundSucceeded:
+		c.done[r.ID] = r
+		want := sampan.Transaction{ID: r.ID, OriginalID: c.id, Amount: r.Amount.Minor, Code: sampan.CodeSuccess}
+		x := c.answers[r.OrderNo]
+		got := sampan.Transaction{ID: x.ID, OriginalID: x.OriginalID, Amount: x.Amount, Code: x.Code}
+		if diff := cmp.Diff(want, got); diff != "" {
+			c.wrong("the gateway's answer about refund %s (-want +got):\n%s", r.OrderNo, diff)
+		}
+		if known != nil && (known.refused || known.id != r.ID || known.request.Amount != r.Amount.Minor) {
+			c.wrong("refund %s is %+v, and the merchant knows it as %+v", r.OrderNo, r, known)
+		}
+	case r.Status != pay.RefundFailed || !c.noisy:
+		c.wrong("refund %s is %s (%s)", r.OrderNo, r.Status, r.Failure)
+	}
+}
+
+// checkMoney compares the movements, and the events, each of which happens once.
+func (c *comparison) checkMoney(t *testing.T) {
 	t.Helper()
-	lines, err := d.db.Movements(t.Context(), "100002", d.id)
+	movements, err := c.db.Movements(t.Context(), "100002", c.id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := d.db.Events(t.Context(), "100002", d.id)
+	events, err := c.db.Events(t.Context(), "100002", c.id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	moves := 0
-	for _, x := range events {
-		if x.Kind == "paid" || x.Kind == "paid_late" {
-			moves++
+	paidEvents := 0
+	for _, e := range events {
+		if e.Kind == "paid" || e.Kind == "paid_late" {
+			paidEvents++
 		}
 	}
-	came, went := 0, map[string]bool{}
-	for _, m := range lines {
-		switch r := d.returned[m.RefundID]; {
-		case m.Kind == pay.MovementPayment && m.Amount == d.payment.Amount && m.TradeNo == d.wallet.Trade.TradeNo:
-			came++
-		case m.Kind == pay.MovementRefund && m.Amount == r.Amount && !went[r.ID]:
-			went[r.ID] = true
+	in, out := 0, map[string]bool{}
+	for _, m := range movements {
+		switch r := c.done[m.RefundID]; {
+		case m.Kind == pay.MovementPayment && m.Amount == c.payment.Amount && m.TradeNo == c.wallet.Trade.TradeNo:
+			in++
+		case m.Kind == pay.MovementRefund && m.Amount == r.Amount && !out[r.ID]:
+			out[r.ID] = true
 		default:
-			d.wrong("%s: the money record has %+v", d.number, m)
+			c.wrong("%s: a wrong movement: %+v", c.number, m)
 		}
 	}
 	want := 0
-	if d.wallet.paid() {
+	if c.wallet.paid() {
 		want = 1
 	}
-	if came != want || moves != want || len(went) != len(d.returned) {
-		d.wrong("%s: the wallet was paid (%d) and gave back %d times; here the money is %+v and the events are %+v",
-			d.number, want, len(d.returned), lines, events)
+	if in != want || paidEvents != want || len(out) != len(c.done) {
+		c.wrong("%s: the wallet was paid %d times and refunded %d times; the movements are %+v and the events are %+v",
+			c.number, want, len(c.done), movements, events)
 	}
-	if p, back := d.payment, d.sum(); p.Refunded != back || p.Reserved != back {
-		d.wrong("%s: %d went back, and here it is %d, with %d reserved", d.number, back, p.Refunded, p.Reserved)
+	if p, back := c.payment, c.refundedSum(); p.Refunded != back || p.Reserved != back {
+		c.wrong("%s: %d went back, and the payment has %d refunded and %d reserved",
+			c.number, back, p.Refunded, p.Reserved)
 	}
 }
 
-// hearings is what the merchant must have been told, by the refund's id, "" for
-// the payment. That late money went back is told, and not that it came.
-func (d *dossier) hearings() map[string]hearing {
-	h := map[string]hearing{}
-	if d.wallet.paid() && !d.late() {
-		h[""] = d.told
+// expectedReceipts are the receipts of what the merchant must be notified of, by the refund's id,
+// or "" for the payment. If late money went back, the merchant is notified of the refund only.
+func (c *comparison) expectedReceipts() map[string]receipts {
+	all := map[string]receipts{}
+	if c.wallet.paid() && !c.late() {
+		all[""] = c.received
 	}
-	for _, r := range d.refunds {
-		if _, ok := d.returned[r.id]; ok {
-			h[r.id] = r.told
+	for _, r := range c.order.refunds {
+		if _, ok := c.done[r.id]; ok {
+			all[r.id] = r.received
 		}
 	}
-	return h
+	return all
 }
 
-func (d *dossier) checkTold(t *testing.T) {
+func (c *comparison) checkNotifications(t *testing.T) {
 	t.Helper()
-	deliveries, err := d.db.Deliveries(t.Context(), store.DeliveryFilter{MerchantID: "100002", PaymentID: d.id})
+	deliveries, err := c.db.Deliveries(t.Context(), store.DeliveryFilter{MerchantID: "100002", PaymentID: c.id})
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := d.hearings()
-	if len(deliveries) != len(told) || len(told) == 0 && len(d.told.at) > 0 {
-		d.wrong("%s has the notifications %+v, want %d", d.number, deliveries, len(told))
+	expected := c.expectedReceipts()
+	if len(deliveries) != len(expected) || len(expected) == 0 && len(c.received.at) > 0 {
+		c.wrong("%s has the notifications %+v, want %d", c.number, deliveries, len(expected))
 	}
 	for _, x := range deliveries {
-		h, ok := told[x.RefundID]
-		if !ok || x.State != store.DeliveryDone || len(h.at) == 0 {
-			d.wrong("%s: notification %+v was heard at %v", d.number, x, h.at)
+		received, ok := expected[x.RefundID]
+		if !ok || x.State != store.DeliveryDone || len(received.at) == 0 {
+			c.wrong("%s: notification %+v came at %v", c.number, x, received.at)
 			continue
 		}
-		d.checkAttempts(t, x)
-		d.checkRepeats(h)
+		c.checkAttempts(t, x)
+		c.checkRepeats(received)
 	}
 }
 
-// checkAttempts sees that what was written down as acknowledged was never sent
-// again.
-func (d *dossier) checkAttempts(t *testing.T, x store.Delivery) {
+// checkAttempts checks that a notification was never sent again after its acknowledgement was
+// stored.
+func (c *comparison) checkAttempts(t *testing.T, x store.Delivery) {
 	t.Helper()
-	attempts, err := d.db.Attempts(t.Context(), "100002", x.ID)
+	attempts, err := c.db.Attempts(t.Context(), "100002", x.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, a := range attempts {
-		if last := i == len(attempts)-1; (a.Error == "") != last {
-			d.wrong("%s: attempts %+v, want only the last acknowledged", d.number, attempts)
-		} else if _, lossy := d.on.troubled(a.StartedAt.Add(-time.Second), a.StartedAt.Add(a.Took)); !last && !lossy {
-			d.wrong("%s: attempt %+v failed, and everybody was there", d.number, a)
+		last := i == len(attempts)-1
+		if (a.Error == "") != last {
+			c.wrong("%s: attempts %+v, want only the last acknowledged", c.number, attempts)
+			continue
+		}
+		_, lossy := c.at.outageBetween(a.StartedAt.Add(-time.Second), a.StartedAt.Add(a.Took))
+		if !last && !lossy {
+			c.wrong("%s: attempt %+v failed, and the receiver was up", c.number, a)
 		}
 	}
 	if len(attempts) == 0 {
-		d.wrong("%s: a notification was acknowledged, and never sent", d.number)
+		c.wrong("%s: a notification was acknowledged, and never sent", c.number)
 	}
 }
 
-// checkRepeats sees that nothing was told twice without need.
-func (d *dossier) checkRepeats(h hearing) {
-	for i := 1; i < len(h.at); i++ {
-		before, again := h.at[i-1], h.at[i]
-		// What a process had sent is read within a second of its end.
-		switch was, lossy := d.on.troubled(before.Add(-time.Second), again); {
-		case !was:
-			d.wrong("%s: told at %s and again at %s, and there was no trouble between", d.number, before, again)
+// checkRepeats checks that no notification was repeated without need.
+func (c *comparison) checkRepeats(r receipts) {
+	for i := 1; i < len(r.at); i++ {
+		before, again := r.at[i-1], r.at[i]
+		// A notification that a process had sent is read within a second of the end of that
+		// process.
+		switch outage, lossy := c.at.outageBetween(before.Add(-time.Second), again); {
+		case !outage:
+			c.wrong("%s: notified at %s and again at %s, without an outage between", c.number, before, again)
 		case !lossy && again.Sub(before) < sendTimeout:
-			d.wrong("%s: told again after %s, while the first attempt could have been under way", d.number, again.Sub(before))
+			c.wrong("%s: notified again after %s, while the first attempt could still be running",
+				c.number, again.Sub(before))
 		}
 	}
 }
 
-// sale is what the wallet says of an order.
-type sale struct {
+// trade is what the wallet says of an order.
+type trade struct {
 	Status string `json:"status"`
 	Trade  struct {
 		TradeNo string    `json:"trade_no"`
@@ -369,7 +389,7 @@ type sale struct {
 			DoneAt time.Time `json:"done_at"`
 		} `json:"refunds"`
 	} `json:"trade"`
-	Notices []struct {
+	Callbacks []struct {
 		Answered time.Time `json:"answered_at"`
 	} `json:"notifications"`
 }
@@ -378,11 +398,11 @@ type minor struct {
 	Minor int64 `json:"minor"`
 }
 
-func (x sale) paid() bool { return !x.Trade.PaidAt.IsZero() }
+func (x trade) paid() bool { return !x.Trade.PaidAt.IsZero() }
 
-// answered reports whether an answer to a notification has reached the wallet.
-func (x sale) answered() bool {
-	for _, n := range x.Notices {
+// answered reports whether the wallet has received an answer to a callback.
+func (x trade) answered() bool {
+	for _, n := range x.Callbacks {
 		if !n.Answered.IsZero() {
 			return true
 		}
@@ -390,17 +410,18 @@ func (x sale) answered() bool {
 	return false
 }
 
-func (s *deployment) sale(t *testing.T, id string) sale {
+// trade returns what the wallet says of an order.
+func (d *deployment) trade(t *testing.T, id string) trade {
 	t.Helper()
-	x, err := s.look(id)
+	x, err := d.findTrade(id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
 }
 
-func (s *deployment) look(id string) (x sale, err error) {
-	res, err := http.Get(s.Control + "/trades/" + id)
+func (d *deployment) findTrade(id string) (x trade, err error) {
+	res, err := http.Get(d.Control + "/trades/" + id)
 	if err != nil {
 		return x, err
 	}

@@ -4,13 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,59 +16,59 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// How long a killed gateway's work is left alone in these tests. Nothing is
-// sent twice before sendTimeout is over.
+// How long the work of a killed gateway stays leased in these tests. No notification is repeated
+// before sendTimeout is over.
 const (
-	sendTimeout = 3 * time.Second
-	sendLease   = 6 * time.Second
-	lookLease   = 11 * time.Second
+	sendTimeout  = 3 * time.Second
+	sendLease    = 6 * time.Second
+	inquiryLease = 11 * time.Second
 )
 
-// A site is a deployment whose gateway is killed and started again, each time
-// on another port, while its address stays: there stands a front. Another front
-// stands before the wallet. The ledger is of the kind of kill in hand.
+// deployment is one whose gateway is killed and started again, each time on another port. Its
+// address stays the same, because a proxy listens there. Another proxy stands before the wallet.
+// The merchant is 100002; each fault has a ledger of its own.
 type deployment struct {
 	*harness.Deployment
-	dsn           string
-	delivery      string // more of its configuration
-	front, wallet *front
-	gateway       *harness.Process
-	ledger        *ledger
+	dsn                       string
+	delivery                  string // more lines for [delivery] in its configuration
+	gatewayProxy, walletProxy *proxy
+	gateway                   *harness.Process
+	ledger                    *ledger
 
-	strikes atomic.Int64 // faults so far
-	mu      sync.Mutex
-	spans   []*span
-	ready   sync.WaitGroup // who waits for a gateway's port
+	starting    sync.WaitGroup // goroutines that wait for a gateway's port
+	faultCount  atomic.Int64
+	mu          sync.Mutex
+	outageTimes []*outage
 }
 
-// A span is a time in which an acknowledgement could get lost: the moment of a
-// kill, or as long as the database or the network is not as it should be.
-type span struct {
-	began, ended time.Time // zero while it lasts
-	lossy        bool      // notifications get lost too, not only what is known of them
+// outage is a time in which an acknowledgement can get lost: the moment of a kill, or as long as
+// the database or the network is broken.
+type outage struct {
+	began, ended time.Time // ended is zero while it lasts
+	lossy        bool      // notifications get lost too, not only their acknowledgements
 }
 
-// newSite makes a deployment, and does not start its gateway.
+// newDeployment sets up a deployment, and does not start its gateway.
 func newDeployment(t *testing.T, dsn string) *deployment {
 	t.Helper()
-	s := &deployment{Deployment: harness.NewDeployment(t, dsn), dsn: dsn}
-	s.front, s.wallet = newFront(t, s.Address), newFront(t, "127.0.0.1:0")
-	s.wallet.lead(strings.TrimPrefix(s.Wallet, "http://"))
-	s.AppCode, s.ClientKey = s.AddMerchant(t, "100002", "Noodle House", "--per-second", "1000000", "--per-minute", "60000000")
-	s.connect(t, s.wallet.URL)
-	t.Cleanup(s.ready.Wait)
-	return s
+	d := &deployment{Deployment: harness.NewDeployment(t, dsn), dsn: dsn}
+	d.gatewayProxy, d.walletProxy = newProxy(t, d.Address), newProxy(t, "127.0.0.1:0")
+	d.walletProxy.forward(strings.TrimPrefix(d.Wallet, "http://"))
+	d.AppCode, d.ClientKey = d.AddMerchant(t, "100002", "Noodle House",
+		"--per-second", "1000000", "--per-minute", "60000000")
+	d.connectWallet(t, d.walletProxy.URL)
+	t.Cleanup(d.starting.Wait)
+	return d
 }
 
-// connect makes the address the one where the gateway finds the wallet.
-func (s *deployment) connect(t *testing.T, address string) {
+// connectWallet sets the address at which the gateway calls the wallet.
+func (d *deployment) connectWallet(t *testing.T, address string) {
 	t.Helper()
-	s.AddWallet(t, "100002", "alipay", address, "refund_gap=0s")
+	d.AddWallet(t, "100002", "alipay", address, "refund_gap=0s")
 }
 
-// configure writes the gateway's configuration: it asks the wallet by itself
-// after the gaps in looks.
-func (s *deployment) configure(t *testing.T, looks string) {
+// configure writes the gateway's configuration, with these gaps between inquiries at the wallet.
+func (d *deployment) configure(t *testing.T, gaps string) {
 	t.Helper()
 	text := fmt.Sprintf(`listen = "127.0.0.1:0"
 base_url = %q
@@ -89,24 +82,24 @@ lease = %q
 [recover]
 looks = [%s]
 lease = %q
-`, s.Gateway, s.dsn, filepath.Join(s.Dir, "master.key"), sendTimeout, sendLease, s.delivery, looks, lookLease)
-	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
+`, d.Gateway, d.dsn, filepath.Join(d.Dir, "master.key"), sendTimeout, sendLease, d.delivery, gaps, inquiryLease)
+	if err := os.WriteFile(d.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
 var listening = regexp.MustCompile(`"msg":"ready","listen":"([^"]+)"`)
 
-// boot starts the gateway. The front leads to it once it is ready.
-func (s *deployment) boot(t *testing.T) {
+// boot starts the gateway and returns. The proxy forwards to it once it is ready.
+func (d *deployment) boot(t *testing.T) {
 	t.Helper()
-	p := harness.Start(t, "serve", "--config", s.Config)
-	p.Secret = s.ClientKey
-	s.gateway = p
-	s.ready.Go(func() {
+	p := harness.Start(t, "serve", "--config", d.Config)
+	p.Secret = d.ClientKey
+	d.gateway = p
+	d.starting.Go(func() {
 		for !p.Ended() {
 			if m := listening.FindStringSubmatch(p.Log()); m != nil {
-				s.front.lead(m[1])
+				d.gatewayProxy.forward(m[1])
 				return
 			}
 			time.Sleep(5 * time.Millisecond)
@@ -114,150 +107,57 @@ func (s *deployment) boot(t *testing.T) {
 	})
 }
 
-// up starts the gateway and waits until it is ready.
-func (s *deployment) up(t *testing.T) {
+// start starts the gateway and waits until it is ready.
+func (d *deployment) start(t *testing.T) {
 	t.Helper()
-	s.boot(t)
-	harness.AwaitOK(t, s.Gateway+"/readyz")
+	d.boot(t)
+	harness.AwaitOK(t, d.Gateway+"/readyz")
 }
 
 // kill ends the gateway as a power cut would.
-func (s *deployment) kill(t *testing.T) {
+func (d *deployment) kill(t *testing.T) {
 	t.Helper()
-	s.trouble(false)()
-	s.gateway.Kill(t)
+	d.beginOutage(false)()
+	d.gateway.Kill(t)
 }
 
-// trouble counts a fault that begins now and lasts until over is called.
-func (s *deployment) trouble(lossy bool) (over func()) {
-	s.strikes.Add(1)
-	x := &span{began: time.Now(), lossy: lossy}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.spans = append(s.spans, x)
+// killWallet kills the wallet and starts it again. It keeps what it has answered. What it was about
+// to send it sends later or never.
+func (d *deployment) killWallet(t *testing.T) {
+	t.Helper()
+	d.faultCount.Add(1)
+	d.Simulator.Kill(t)
+	d.Simulate(t)
+}
+
+// beginOutage counts a fault that begins now and lasts until end is called.
+func (d *deployment) beginOutage(lossy bool) (end func()) {
+	d.faultCount.Add(1)
+	o := &outage{began: time.Now(), lossy: lossy}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outageTimes = append(d.outageTimes, o)
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		x.ended = time.Now()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		o.ended = time.Now()
 	}
 }
 
-// troubled reports whether there was trouble between the two times, and whether
-// that lost notifications themselves.
-func (s *deployment) troubled(from, to time.Time) (was, lossy bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, x := range s.spans {
-		if x.began.Before(to) && (x.ended.IsZero() || x.ended.After(from)) {
-			was, lossy = true, lossy || x.lossy
+// outageBetween reports whether there was an outage between the two times, and whether a lossy one.
+func (d *deployment) outageBetween(from, to time.Time) (any, lossy bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.outageTimes {
+		if o.began.Before(to) && (o.ended.IsZero() || o.ended.After(from)) {
+			any, lossy = true, lossy || o.lossy
 		}
 	}
-	return was, lossy
+	return any, lossy
 }
 
-// A front is an address that outlives what stands behind it, and that can stop
-// an answer on its way. While nobody stands behind it, it answers 502.
-type front struct {
-	*httptest.Server
-	behind  atomic.Pointer[url.URL]
-	stop    atomic.Pointer[stop]
-	waiting atomic.Int64 // requests without an answer
-}
-
-// stop is an answer on its way, and where it is to go.
-type stop struct {
-	of      func(*http.Request) bool
-	reached chan struct{} // closed when the answer is there
-	goOn    chan bool     // true lets it pass, false loses it
-}
-
-func newFront(t *testing.T, address string) *front {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(f.behind.Load())
-			r.Out.Host = r.In.Host
-		},
-		ModifyResponse: f.pass,
-		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		ErrorLog:       log.New(io.Discard, "", 0),
-		Transport:      &http.Transport{MaxIdleConnsPerHost: 100},
-	}
-	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f.behind.Load() == nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		// Otherwise the server closes the request's body when the answer is
-		// long, and the proxy loses the connection that it reads that from.
-		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			panic(err) // this server can
-		}
-		f.waiting.Add(1)
-		defer f.waiting.Add(-1)
-		proxy.ServeHTTP(w, r)
-	}))
-	f.Listener.Close()
-	f.Listener = l
-	f.Config.ErrorLog = proxy.ErrorLog
-	f.Start()
-	t.Cleanup(f.Close)
-	return f
-}
-
-// lead makes the front stand before the address.
-func (f *front) lead(address string) { f.behind.Store(&url.URL{Scheme: "http", Host: address}) }
-
-// stopAnswer stops the first answer to such a request from now on. Whoever asks
-// for that must let it go on.
-func (f *front) stopAnswer(of func(*http.Request) bool) *stop {
-	s := &stop{of: of, reached: make(chan struct{}), goOn: make(chan bool, 1)}
-	f.stop.Store(s)
-	return s
-}
-
-var errLost = errors.New("the answer got lost")
-
-func (f *front) pass(res *http.Response) error {
-	s := f.stop.Load()
-	if s == nil || !s.of(res.Request) || !f.stop.CompareAndSwap(s, nil) {
-		return nil
-	}
-	close(s.reached)
-	if !<-s.goOn {
-		return errLost
-	}
-	return nil
-}
-
-// wait waits until the answer is there.
-func (s *stop) wait(t *testing.T, what string) {
-	t.Helper()
-	select {
-	case <-s.reached:
-	case <-time.After(harness.Patience):
-		s.goOn <- true
-		t.Fatalf("waited %v in vain for %s", harness.Patience, what)
-	}
-}
-
-// lose loses the answer, or forgets that one was to be stopped.
-func (s *stop) lose(f *front) {
-	f.stop.CompareAndSwap(s, nil)
-	s.goOn <- false
-}
-
-// The requests whose answers are stopped.
-func callbacks(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/callback/") }
-func questions(r *http.Request) bool { return r.Method == http.MethodPost }
-
-// lockWrites keeps everybody else from writing to the table (SQLite: to any)
-// until unlock, or the end of the test.
+// lockWrites prevents other connections from writing to the table (SQLite: to any table) until
+// unlock is called, or the test ends.
 func lockWrites(t *testing.T, dsn, table string) (unlock func()) {
 	t.Helper()
 	begin := []string{"BEGIN", "LOCK TABLE " + table + " IN EXCLUSIVE MODE"}

@@ -15,58 +15,59 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// While there is no room the gateway says so and acknowledges nothing, and when
-// there is room again it goes on, without being started anew.
+// While the disk is full, the gateway says so and acknowledges nothing. When there is space again,
+// it goes on without a restart.
 func TestAFullDiskLosesNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("a disk", func(t *testing.T) {
 		t.Parallel()
-		if !long() {
-			t.Skip("the other one does as much in a short run")
+		if !longRun() {
+			t.Skip("in a short run the other test does as much")
 		}
-		d := newDisk(t)
-		newDeployment(t, "sqlite:"+filepath.Join(d.dir, "sampan.db")).suffers(t, ordeal{what: "SQLite: the disk is full", looks: looks, strike: d.fillAtRandom})
+		disk := newDisk(t)
+		newDeployment(t, "sqlite:"+filepath.Join(disk.dir, "sampan.db")).survive(t,
+			fault{name: "SQLite: the disk is full", gaps: shortGaps, inject: disk.fillAtRandom})
 	})
 	t.Run("a limit", func(t *testing.T) {
 		t.Parallel()
 		l := limit{filepath.Join(t.TempDir(), "sampan.db")}
-		newDeployment(t, "sqlite:"+l.path).suffers(t, ordeal{what: "SQLite: its files may not grow", looks: looks, strike: l.limitAtRandom})
+		newDeployment(t, "sqlite:"+l.path).survive(t,
+			fault{name: "SQLite: its files may not grow", gaps: shortGaps, inject: l.limitAtRandom})
 	})
 }
 
-// A disk is a small file system of the test's own.
+// disk is a small file system of the test's own.
 type disk struct {
 	dir, ballast string
 }
 
-// newDisk mounts a disk. Where that is not allowed the test is skipped: there is
-// another that needs no right.
+// newDisk mounts a disk. It skips the test if this user must not mount: the other test needs no
+// privilege.
 func newDisk(t *testing.T) *disk {
 	t.Helper()
-	d := &disk{dir: t.TempDir()}
-	d.ballast = filepath.Join(d.dir, "ballast")
-	if err := syscall.Mount("tmpfs", d.dir, "tmpfs", 0, "size=64m"); err != nil {
+	x := &disk{dir: t.TempDir()}
+	x.ballast = filepath.Join(x.dir, "ballast")
+	if err := syscall.Mount("tmpfs", x.dir, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skipf("a disk cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(d.dir, 0); err != nil {
+		if err := syscall.Unmount(x.dir, 0); err != nil {
 			t.Error(err)
 		}
 	})
-	return d
+	return x
 }
 
-func (d *disk) fillAtRandom(t *testing.T, s *deployment) {
-	s.runsOut(t, d.fill, func() error { return os.Remove(d.ballast) })
+func (x *disk) fillAtRandom(t *testing.T, d *deployment) {
+	d.runOutOfSpace(t, x.fill, func() error { return os.Remove(x.ballast) })
 }
 
-// fill leaves next to no room.
-func (d *disk) fill() error {
-	f, err := os.OpenFile(d.ballast, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+// fill leaves at most 64 KiB free.
+func (x *disk) fill() error {
+	f, err := os.OpenFile(x.ballast, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -84,19 +85,19 @@ func (d *disk) fill() error {
 	return f.Truncate(max(0, end-rand.N(int64(64<<10))))
 }
 
-// A limit is one on the size of files, as a quota would be: of the gateway's,
-// while it runs.
+// limit limits the size of the running gateway's files, as a quota does. path is the database's.
 type limit struct{ path string }
 
-func (l limit) limitAtRandom(t *testing.T, s *deployment) {
+func (l limit) limitAtRandom(t *testing.T, d *deployment) {
 	set := func(bytes string) error {
-		out, err := exec.Command("prlimit", "--pid", strconv.Itoa(s.gateway.Process.Pid), "--fsize="+bytes+":").CombinedOutput()
+		pid := strconv.Itoa(d.gateway.Process.Pid)
+		out, err := exec.Command("prlimit", "--pid", pid, "--fsize="+bytes+":").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 		return nil
 	}
-	s.runsOut(t, func() error {
+	d.runOutOfSpace(t, func() error {
 		wal, err := os.Stat(l.path + "-wal")
 		if err != nil {
 			return err
@@ -105,33 +106,37 @@ func (l limit) limitAtRandom(t *testing.T, s *deployment) {
 	}, func() error { return set("unlimited") })
 }
 
-// runsOut has the gateway run out of room again and again.
-func (s *deployment) runsOut(t *testing.T, fill, empty func() error) {
+// runOutOfSpace takes the gateway's space away and gives it back, again and again.
+func (d *deployment) runOutOfSpace(t *testing.T, fill, empty func() error) {
 	var refused atomic.Int64
-	s.ledger.transient = func(err error) bool {
+	d.ledger.transient = func(err error) bool {
 		var e *sampan.Error
-		if !errors.As(err, &e) || (e.HTTPStatus != http.StatusServiceUnavailable || !sampan.Repeat(err)) && e.Code != sampan.CodeOutcomeUnknown {
-			return false // it is there, and answers
+		if !errors.As(err, &e) {
+			return false // the gateway must answer
+		}
+		unavailable := e.HTTPStatus == http.StatusServiceUnavailable && sampan.Repeat(err)
+		if !unavailable && e.Code != sampan.CodeOutcomeUnknown {
+			return false
 		}
 		refused.Add(1)
 		return true
 	}
-	s.up(t)
-	s.busy(t, func() {
+	d.start(t)
+	d.busy(t, func() {
 		for range max(2, crashes(t)/4) {
-			s.work(t)
+			d.work(t)
 			before := refused.Load()
-			over := s.trouble(false)
+			end := d.beginOutage(false)
 			if err := fill(); err != nil {
 				t.Error(err)
 			}
-			harness.Eventually(t, "the gateway to run out of room", func() bool { return refused.Load() > before+10 })
+			harness.Eventually(t, "the gateway to run out of space", func() bool { return refused.Load() > before+10 })
 			time.Sleep(rand.N(time.Second))
 			if err := empty(); err != nil {
 				t.Error(err)
 			}
-			over()
+			end()
 		}
 	})
-	t.Logf("%d orders were refused for want of room, and taken later", refused.Load())
+	t.Logf("%d orders were refused for lack of space, and taken later", refused.Load())
 }

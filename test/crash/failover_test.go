@@ -12,50 +12,56 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// Two servers, one of which follows the other, and the address names both. The
-// gateway goes on with the one that can be written to, without a restart, and
-// what it has acknowledged is there.
+// The database's address names two servers, a primary and its standby. The gateway moves to the
+// server that can be written to, without a restart, and everything that it has acknowledged is
+// there.
 func TestAFailoverLosesNothing(t *testing.T) {
 	t.Parallel()
 	a := newCluster(t)
-	b := a.follower(t)
-	s := newDeployment(t, both(a, b))
-	s.suffers(t,
-		ordeal{what: "PostgreSQL stands still, and the other server takes over", looks: looks, strike: func(t *testing.T, s *deployment) {
-			s.takesOver(t, func() {
-				freeze(t, a.Server.Process.Pid)
-				b.promote(t)
-			})
-			a.kill(t)
-		}},
-		ordeal{what: "PostgreSQL is switched over, and the old server comes back to follow", looks: looks, strike: func(t *testing.T, s *deployment) {
-			a.follow(t, b) // afresh: it has missed what happened meanwhile
-			s.takesOver(t, func() {
-				b.shutDown(t)
-				a.promote(t)
-				b.rejoin(t, a)
-			})
-		}},
+	b := a.standby(t)
+	newDeployment(t, both(a, b)).survive(t,
+		fault{
+			name: "PostgreSQL stands still, and the other server takes over", gaps: shortGaps,
+			inject: func(t *testing.T, d *deployment) {
+				d.moveOver(t, func() {
+					freeze(t, a.Server.Process.Pid)
+					b.promote(t)
+				})
+				a.kill(t)
+			},
+		},
+		fault{
+			name: "PostgreSQL is switched over, and the old server comes back to follow", gaps: shortGaps,
+			inject: func(t *testing.T, d *deployment) {
+				a.follow(t, b) // from a new copy, because it has missed what b has written since
+				d.moveOver(t, func() {
+					b.shutDown(t)
+					a.promote(t)
+					b.rejoin(t, a)
+				})
+			},
+		},
 	)
 }
 
-// takesOver has everybody at work while the other server takes over, and until
-// the gateway has moved over and some work more is done.
-func (s *deployment) takesOver(t *testing.T, takeOver func()) {
-	s.ledger.transient = inTrouble
-	s.up(t)
-	s.busy(t, func() {
-		s.work(t)
+// moveOver runs failOver while everybody is at work, and waits until the gateway has moved to the
+// other server and some more work is done.
+func (d *deployment) moveOver(t *testing.T, failOver func()) {
+	d.ledger.transient = unavailable
+	d.start(t)
+	d.busy(t, func() {
+		d.work(t)
 		time.Sleep(time.Second)
-		over := s.trouble(false)
-		takeOver()
+		end := d.beginOutage(false)
+		failOver()
 		began := time.Now()
-		e := s.ledger.order(fmt.Sprintf("AFTER-%d", s.strikes.Load()))
-		harness.Eventually(t, "an order on the other server", func() bool { return s.ledger.place(e) == nil })
-		t.Logf("the first order is taken %v after the other server could be written to", time.Since(began).Round(10*time.Millisecond))
-		harness.AwaitOK(t, s.Gateway+"/readyz")
-		over()
-		s.work(t)
+		o := d.ledger.newOrder(fmt.Sprintf("AFTER-%d", d.faultCount.Load()))
+		harness.Eventually(t, "an order on the other server", func() bool { return d.ledger.place(o) == nil })
+		t.Logf("the first order is taken %v after the other server could be written to",
+			time.Since(began).Round(10*time.Millisecond))
+		harness.AwaitOK(t, d.Gateway+"/readyz")
+		end()
+		d.work(t)
 	})
 }
 
@@ -64,44 +70,50 @@ func both(a, b cluster) string {
 	return strings.Replace(a.DSN, "127.0.0.1:"+a.Port, "127.0.0.1:"+a.Port+",127.0.0.1:"+b.Port, 1)
 }
 
-// follower makes a second server that follows this one. A commit waits until it
-// is there too.
-func (pg cluster) follower(t *testing.T) cluster {
+// standby makes a second server that follows this one. A commit waits until it has arrived there.
+func (pg cluster) standby(t *testing.T) cluster {
 	t.Helper()
 	b := cluster{pg.Standby(t)}
 	t.Cleanup(func() { b.kill(t) })
-	pg.waitsFor(t, true)
+	pg.setSynchronous(t, true)
 	return b
 }
 
-// follow makes the server afresh as one that follows the other, and starts it.
-func (pg cluster) follow(t *testing.T, other cluster) {
+// follow replaces the server by a copy of the primary that follows it.
+func (pg cluster) follow(t *testing.T, primary cluster) {
 	t.Helper()
-	pg.Follow(t, other.Cluster)
-	other.waitsFor(t, true)
+	pg.Follow(t, primary.Cluster)
+	primary.setSynchronous(t, true)
 }
 
-// waitsFor has the server's commits wait for its follower, or no longer.
-func (pg cluster) waitsFor(t *testing.T, follower bool) {
+// setSynchronous makes the server's commits wait for its standby, or not.
+func (pg cluster) setSynchronous(t *testing.T, on bool) {
 	t.Helper()
-	names := map[bool]string{true: "*"}[follower]
-	harness.ExecSQL(t, pg.DSN, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'")
-	harness.ExecSQL(t, pg.DSN, "SELECT pg_reload_conf()")
-	if follower {
-		harness.Eventually(t, "the follower", func() bool {
-			return pg.says(t, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1
-		})
+	names := map[bool]string{true: "*"}[on]
+	harness.ExecSQL(t, pg.DSN, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'", "SELECT pg_reload_conf()")
+	if !on {
+		return
 	}
+	db := harness.OpenSQL(t, pg.DSN)
+	defer db.Close()
+	const query = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+	harness.Eventually(t, "the standby", func() bool {
+		var n int
+		if err := db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n == 1
+	})
 }
 
-// promote makes a follower a server of its own, that waits for nobody.
+// promote makes a standby a primary that waits for no standby.
 func (pg cluster) promote(t *testing.T) {
 	t.Helper()
 	harness.Run(t, pg.Command("pg_ctl", "-D", "data", "-w", "promote"))
-	pg.waitsFor(t, false)
+	pg.setSynchronous(t, false)
 }
 
-// shutDown ends the server in order: what it has committed is with its follower.
+// shutDown ends the server in good order: its standby has everything that it has committed.
 func (pg cluster) shutDown(t *testing.T) {
 	t.Helper()
 	if err := pg.Server.Process.Signal(syscall.SIGINT); err != nil {
@@ -112,9 +124,8 @@ func (pg cluster) shutDown(t *testing.T) {
 	}
 }
 
-// rejoin starts a server that was shut down in order as one that follows the
-// other: it can be read, and not written to.
-func (pg cluster) rejoin(t *testing.T, other cluster) {
+// rejoin starts a server that was shut down as a standby of the primary.
+func (pg cluster) rejoin(t *testing.T, primary cluster) {
 	t.Helper()
 	write := func(name, text string) {
 		t.Helper()
@@ -128,14 +139,15 @@ func (pg cluster) rejoin(t *testing.T, other cluster) {
 		}
 		pg.Own(t, f.Name())
 	}
-	write("postgresql.auto.conf", fmt.Sprintf("\nprimary_conninfo = '%s'\nsynchronous_standby_names = ''\n", other.DSN))
+	write("postgresql.auto.conf",
+		fmt.Sprintf("\nprimary_conninfo = '%s'\nsynchronous_standby_names = ''\n", primary.DSN))
 	write("standby.signal", "")
 	pg.Start(t)
 	pg.Await(t)
 }
 
-// kill ends the server and its children, also when they stand still. One that
-// has ended stays so.
+// kill ends the server and its children, even if they are frozen. If it has exited, kill does
+// nothing.
 func (pg cluster) kill(t *testing.T) {
 	t.Helper()
 	if pg.Server.ProcessState != nil {
@@ -145,14 +157,4 @@ func (pg cluster) kill(t *testing.T) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_ = pg.Server.Wait()
-}
-
-func (pg cluster) says(t *testing.T, text string) (n int) {
-	t.Helper()
-	db := harness.OpenSQL(t, pg.DSN)
-	defer db.Close()
-	if err := db.QueryRowContext(t.Context(), text).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,68 +19,70 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// A process that stands still takes connections and requests, and answers none:
-// its kernel does the former. The database's server, the wallet and the
-// merchants' receiver are stopped so (SIGSTOP), and go on after a while.
+// A frozen process (SIGSTOP) accepts connections and requests, because its kernel does, and answers
+// none. The database's server, the wallet and the merchant's receiver are frozen for a while and go
+// on.
 func TestAFrozenProcessLosesNothing(t *testing.T) {
 	t.Parallel()
 	pg := newCluster(t)
-	s := newDeployment(t, pg.DSN)
-	// Notifications that a frozen receiver did not acknowledge are sent again soon.
-	s.delivery = `gaps = [` + strings.TrimSuffix(strings.Repeat(`"1s", `, 60), ", ") + `]`
+	d := newDeployment(t, pg.DSN)
+	d.delivery = manyShortGaps // the receiver is frozen for a few seconds only
 	receiver := newRelay(t)
-	s.suffers(t,
-		ordeal{what: "PostgreSQL stands still", looks: looks, strike: func(t *testing.T, s *deployment) {
-			s.freezes(t, false, func() int { return pg.Server.Process.Pid })
+	d.survive(t,
+		fault{name: "PostgreSQL stands still", gaps: shortGaps, inject: func(t *testing.T, d *deployment) {
+			d.freezeAtRandom(t, false, func() int { return pg.Server.Process.Pid })
 		}},
-		ordeal{what: "the wallet stands still", looks: looks, strike: func(t *testing.T, s *deployment) {
-			s.freezes(t, false, func() int { return s.Simulator.Process.Pid })
+		fault{name: "the wallet stands still", gaps: shortGaps, inject: func(t *testing.T, d *deployment) {
+			d.freezeAtRandom(t, false, func() int { return d.Simulator.Process.Pid })
 		}},
-		ordeal{what: "the receiver stands still", looks: looks, strike: func(t *testing.T, s *deployment) {
-			receiver.lead(s.ledger.server.Listener.Addr().String())
-			s.ledger.address = "http://" + receiver.address
-			s.freezes(t, true, func() int { return receiver.Process.Pid })
+		fault{name: "the receiver stands still", gaps: shortGaps, inject: func(t *testing.T, d *deployment) {
+			receiver.forward(d.ledger.server.Listener.Addr().String())
+			d.ledger.notifyURL = "http://" + receiver.address
+			d.freezeAtRandom(t, true, func() int { return receiver.Process.Pid })
 		}},
 	)
 }
 
-// freezes stops a process, and all that it has started, again and again. It is
-// lossy if that makes attempts at notifications fail.
-func (s *deployment) freezes(t *testing.T, lossy bool, pid func() int) {
-	s.ledger.transient = inTrouble
-	s.up(t)
-	s.busy(t, func() {
+// manyShortGaps makes the gateway repeat a notification every second.
+var manyShortGaps = `gaps = [` + strings.TrimSuffix(strings.Repeat(`"1s", `, 60), ", ") + `]`
+
+// freezeAtRandom freezes a process and its children, again and again. lossy: deliveries of
+// notifications fail meanwhile.
+func (d *deployment) freezeAtRandom(t *testing.T, lossy bool, pid func() int) {
+	d.ledger.transient = unavailable
+	d.start(t)
+	d.busy(t, func() {
 		for range max(2, crashes(t)/4) {
-			s.work(t)
-			over := s.trouble(lossy)
+			d.work(t)
+			end := d.beginOutage(lossy)
 			thaw := freeze(t, pid())
-			time.Sleep(standstill())
+			time.Sleep(freezeTime())
 			thaw()
-			harness.AwaitOK(t, s.Gateway+"/readyz")
-			over()
+			harness.AwaitOK(t, d.Gateway+"/readyz")
+			end()
 		}
 	})
 }
 
-// standstill is how long a process stands still: in a long run beyond every
-// deadline that the gateway has.
-func standstill() time.Duration {
-	if long() {
-		return mathrand.N(25 * time.Second)
+// freezeTime is how long a process is frozen: in a long run up to more than every deadline of the
+// gateway.
+func freezeTime() time.Duration {
+	if longRun() {
+		return rand.N(25 * time.Second)
 	}
-	return mathrand.N(4 * time.Second)
+	return rand.N(4 * time.Second)
 }
 
-// freeze stops a process and its children until thaw, or the end of the test.
+// freeze stops a process and its children until thaw is called, or the test ends.
 func freeze(t *testing.T, pid int) (thaw func()) {
 	t.Helper()
 	stopped := []int{pid}
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // first: it starts no more
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // first, so that it starts no more children
 		t.Fatal(err)
 	}
 	thaw = sync.OnceFunc(func() {
 		for _, pid := range stopped {
-			_ = syscall.Kill(pid, syscall.SIGCONT) // one that was killed meanwhile has gone
+			_ = syscall.Kill(pid, syscall.SIGCONT) // fails if the process was killed meanwhile
 		}
 	})
 	t.Cleanup(thaw)
@@ -96,14 +98,14 @@ func children(t *testing.T, pid int) (all []int) {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(stats) == 0 {
-		t.Skip("there is no /proc to find a server's processes in")
+		t.Skip("there is no /proc in which to find a server's processes")
 	}
 	for _, name := range stats {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // it has ended
+			continue // the process has exited
 		}
-		_, rest, _ := strings.Cut(string(text), ") ") // the name in brackets may hold anything
+		_, rest, _ := strings.Cut(string(text), ") ") // the name in brackets can hold anything
 		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
 			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 			all = append(all, child)
@@ -112,15 +114,15 @@ func children(t *testing.T, pid int) (all []int) {
 	return all
 }
 
-// A relay is a process of its own that passes connections on, so that it can be
-// stopped as a receiver's would be.
+// relay is a process of its own that forwards connections, so that it can be frozen as a receiver
+// can.
 type relay struct {
 	*exec.Cmd
 	address string
 	to      io.Writer
 }
 
-// asRelay is the variable that makes this program a relay.
+// asRelay is the variable that makes this test binary a relay.
 const asRelay = "SAMPAN_TEST_RELAY"
 
 func newRelay(t *testing.T) *relay {
@@ -150,10 +152,10 @@ func newRelay(t *testing.T) *relay {
 	return r
 }
 
-// lead has new connections go to the address.
-func (r *relay) lead(address string) { fmt.Fprintln(r.to, address) }
+// forward sends new connections to the address.
+func (r *relay) forward(address string) { fmt.Fprintln(r.to, address) }
 
-// runRelay is the process: it prints where it listens, and reads where to lead.
+// runRelay is the process. It prints the address that it listens on, and reads where to forward to.
 func runRelay() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -168,7 +170,7 @@ func runRelay() {
 			target = lines.Text()
 			mu.Unlock()
 		}
-		os.Exit(0) // whoever started it has gone
+		os.Exit(0) // the test has ended
 	}()
 	for {
 		from, err := l.Accept()

@@ -12,123 +12,126 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// A ledger is what a merchant knows of its orders: what it asked for, what was
-// acknowledged, what it was told. It is the merchant's server too, and
-// acknowledges every notification of what can have happened.
+// ledger is what a merchant records of its orders: its requests, their acknowledgements, and the
+// notifications that came. It is the merchant's server too, and acknowledges every notification of
+// something that can have happened.
 type ledger struct {
 	*sampan.Client
 	t      *testing.T
-	on     *deployment
+	at     *deployment
 	server *httptest.Server
-	before func(*sampan.Notification) // an acknowledgement; set before anything is paid
-	// transient reports whether the request that brought err is to be sent again.
-	transient func(error) bool
-	address   string // that is given for notifications
-	noisy     bool   // what is sent may be cut or changed on its way
+	// beforeAck runs before a notification is acknowledged. Set it before any order is paid.
+	beforeAck func(*sampan.Notification)
+	// transient reports whether to repeat the request that failed with err.
+	transient func(err error) bool
+	notifyURL string
+	noisy     bool // messages can be cut or changed on their way
 
-	faults  atomic.Int64 // found so far
-	refused atomic.Int64 // notifications that were not believed
+	wrongCount   atomic.Int64
+	unverifiable atomic.Int64 // notifications whose signature was wrong
 
 	mu      sync.Mutex
-	orders  map[string]*entry
-	returns map[string]*giveback
+	orders  map[string]*order // by number
+	refunds map[string]*refund
 }
 
-// entry is one order.
-type entry struct {
+// order is one order as its merchant knows it.
+type order struct {
 	request  sampan.PaymentRequest
-	id, link string // as acknowledged; "" if never
-	buying   bool   // the buyer has begun to pay
-	closing  bool   // the merchant has begun to call it off
-	closed   bool   // and was told that it is closed
-	told     hearing
-	refunds  []*giveback
+	id, link string // as acknowledged; "" if it never was
+	paying   bool   // the buyer has begun to pay
+	closing  bool   // the merchant has asked to close it
+	closed   bool   // and the gateway has confirmed that
+	received receipts
+	refunds  []*refund
 }
 
-// giveback is one refund.
-type giveback struct {
-	request sampan.RefundRequest
-	id      string // as acknowledged; "" if never
-	refused bool   // for good
-	told    hearing
+// refund is one refund as its merchant knows it.
+type refund struct {
+	request  sampan.RefundRequest
+	id       string // as acknowledged; "" if it never was
+	refused  bool   // for good
+	received receipts
 }
 
-// hearing is when a merchant was told of one thing, and the body of them all.
-type hearing struct {
+// receipts are the times at which notifications of one thing came, and the body that all of them
+// have.
+type receipts struct {
 	at   []time.Time
 	body string
 }
 
-// hear adds one time, and reports whether the body is that of the others.
-func (h *hearing) hear(at time.Time, body []byte) bool {
-	if len(h.at) > 0 && h.body != string(body) {
+// add records a notification, and reports whether it has the same body as those before.
+func (r *receipts) add(at time.Time, body []byte) bool {
+	if len(r.at) > 0 && r.body != string(body) {
 		return false
 	}
-	h.at, h.body = append(h.at, at), string(body)
+	r.at, r.body = append(r.at, at), string(body)
 	return true
 }
 
-func newLedger(t *testing.T, s *deployment) *ledger {
-	l := &ledger{t: t, on: s, orders: map[string]*entry{}, returns: map[string]*giveback{}, before: func(*sampan.Notification) {}, transient: away}
+func newLedger(t *testing.T, d *deployment) *ledger {
+	l := &ledger{
+		t: t, at: d, orders: map[string]*order{}, refunds: map[string]*refund{},
+		beforeAck: func(*sampan.Notification) {}, transient: unreachable,
+	}
 	l.Client = &sampan.Client{
-		BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey, Attempts: 1,
+		BaseURL: d.Gateway, AppCode: d.AppCode, ClientKey: d.ClientKey, Attempts: 1,
 		HTTPClient: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
 	}
 	l.server = httptest.NewServer(l)
 	t.Cleanup(l.server.Close)
-	l.address = l.server.URL
+	l.notifyURL = l.server.URL
 	return l
 }
 
-// wrong is for what was lost, came twice or is not true.
+// wrong reports what was lost, came twice or is not true.
 func (l *ledger) wrong(format string, args ...any) {
 	l.t.Helper()
-	l.faults.Add(1)
+	l.wrongCount.Add(1)
 	l.t.Errorf(format, args...)
 }
 
-// order is a new order of that number.
-func (l *ledger) order(number string) *entry {
+// newOrder makes an order with that number.
+func (l *ledger) newOrder(number string) *order {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := &entry{request: sampan.PaymentRequest{
-		PayType: sampan.Alipay, Amount: int64(1000 + len(l.orders)), Currency: "HKD", OrderNo: number, GoodsName: "Wonton 雲吞",
-		ReturnURL: l.server.URL + "/thanks", NotifyURL: l.address,
-		Time: time.Now(),
+	o := &order{request: sampan.PaymentRequest{
+		PayType: sampan.Alipay, Amount: int64(1000 + len(l.orders)), Currency: "HKD", OrderNo: number,
+		GoodsName: "Wonton 雲吞", ReturnURL: l.server.URL + "/thanks", NotifyURL: l.notifyURL, Time: time.Now(),
 	}}
-	l.orders[number] = e
-	return e
+	l.orders[number] = o
+	return o
 }
 
-// place sends an order, once, and writes down the acknowledgement. One order
-// has one id and one link, however often it is sent.
-func (l *ledger) place(e *entry) error {
-	p, err := l.Pay(l.t.Context(), e.request)
+// place sends an order once, and records the acknowledgement. However often an order is sent, its
+// id and its link stay the same.
+func (l *ledger) place(o *order) error {
+	p, err := l.Pay(l.t.Context(), o.request)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.id != "" && (e.id != p.ID || e.link != p.PayURL) {
-		l.wrong("%s was acknowledged as %s, and now as %s", e.request.OrderNo, e.id, p.ID)
+	if o.id != "" && (o.id != p.ID || o.link != p.PayURL) {
+		l.wrong("%s was acknowledged as %s, and now as %s", o.request.OrderNo, o.id, p.ID)
 	}
-	e.id, e.link = p.ID, p.PayURL
+	o.id, o.link = p.ID, p.PayURL
 	return nil
 }
 
-// errTooSoon: the gateway has yet to find out what the wallet knows.
+// errTooSoon: the gateway does not know yet what the wallet knows.
 var errTooSoon = errors.New("too soon")
 
-// callOff closes an order, once. It is no error that the buyer was faster.
-func (l *ledger) callOff(e *entry) error {
+// sendClose asks once to close an order. If the buyer was faster, that is not an error.
+func (l *ledger) sendClose(o *order) error {
 	l.mu.Lock()
-	e.closing = true
+	o.closing = true
 	l.mu.Unlock()
-	c, err := l.Close(l.t.Context(), sampan.CloseRequest{PaymentID: e.id, Amount: e.request.Amount})
+	c, err := l.Close(l.t.Context(), sampan.CloseRequest{PaymentID: o.id, Amount: o.request.Amount})
 	switch {
 	case harness.IsCode(err, sampan.CodeAlreadyPaid):
 		return nil
@@ -139,26 +142,28 @@ func (l *ledger) callOff(e *entry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.closed = true
+	o.closed = true
 	return nil
 }
 
-// refund is a new refund of that number.
-func (l *ledger) refund(e *entry, number string, amount int64) *giveback {
+// newRefund makes a refund with that number.
+func (l *ledger) newRefund(o *order, number string, amount int64) *refund {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := &giveback{request: sampan.RefundRequest{PaymentID: e.id, OrderNo: number, Amount: amount, Time: time.Now()}}
-	l.returns[number] = r
-	e.refunds = append(e.refunds, r)
+	r := &refund{request: sampan.RefundRequest{PaymentID: o.id, OrderNo: number, Amount: amount, Time: time.Now()}}
+	l.refunds[number] = r
+	o.refunds = append(o.refunds, r)
 	return r
 }
 
-// giveBack sends a refund, once, and writes down the acknowledgement, or that it
-// is refused for good.
-func (l *ledger) giveBack(r *giveback) error {
+// sendRefund sends a refund once, and records that it is acknowledged, or refused for good.
+func (l *ledger) sendRefund(r *refund) error {
 	got, err := l.Refund(l.t.Context(), r.request)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	tooMuch := harness.IsCode(err, sampan.CodeRefundTooLarge) || harness.IsCode(err, sampan.CodeAlreadyRefunded)
+	// Because of the network, the wallet could not read the refund, and refused it.
+	unread := l.noisy && (harness.IsCode(err, "1203") || harness.IsCode(err, sampan.CodeRefundDenied))
 	switch {
 	case err == nil && (r.refused || r.id != "" && r.id != got.ID):
 		l.wrong("refund %s was %+v, and now is %s", r.request.OrderNo, r, got.ID)
@@ -166,27 +171,32 @@ func (l *ledger) giveBack(r *giveback) error {
 		r.id = got.ID
 	case harness.IsCode(err, sampan.CodeNotPaid):
 		return errTooSoon
-	case harness.IsCode(err, sampan.CodeRefundTooLarge), harness.IsCode(err, sampan.CodeAlreadyRefunded),
-		l.noisy && (harness.IsCode(err, "1203") || harness.IsCode(err, sampan.CodeRefundDenied)): // the wallet could not read what arrived, and said no
+	case tooMuch, unread:
 		r.refused = true
 		return nil
 	}
 	return err
 }
 
-// away reports whether err is that of a gateway that was not there, or died
-// meanwhile.
-func away(err error) bool {
+// unreachable reports whether err means that the gateway was down, or died before it could answer.
+func unreachable(err error) bool {
 	var e *sampan.Error
 	return !errors.As(err, &e) || e.HTTPStatus == http.StatusBadGateway
 }
 
-// begins writes down that the buyer begins to pay: a notification is no lie
-// from now on.
-func (l *ledger) begins(e *entry) {
+// unavailable reports whether err means that the gateway was down, or that its database was: then
+// the gateway says that it does not know the outcome, and never that the request is done.
+func unavailable(err error) bool {
+	var e *sampan.Error
+	return unreachable(err) || errors.As(err, &e) &&
+		(e.HTTPStatus == http.StatusServiceUnavailable && sampan.Repeat(err) || e.Code == sampan.CodeOutcomeUnknown)
+}
+
+// startPaying records that the buyer begins to pay. From now on a notification can be true.
+func (l *ledger) startPaying(o *order) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.buying = true
+	o.paying = true
 }
 
 // ServeHTTP takes notifications.
@@ -194,55 +204,54 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	n, err := l.VerifyNotification(r)
 	if err != nil {
-		if l.refused.Add(1); !l.noisy {
-			l.wrong("a notification that is none: %v", err)
+		if l.unverifiable.Add(1); !l.noisy {
+			l.wrong("a notification that cannot be verified: %v", err)
 		}
 		return
 	}
 	l.mu.Lock()
-	if h := l.heard(n); h == nil {
+	if received := l.receiptsFor(n); received == nil {
 		l.wrong("a false notification: %s", n.Raw)
-	} else if !h.hear(at, n.Raw) {
-		l.wrong("told of %s first\n%s\nand then\n%s", n.OrderNo, h.body, n.Raw)
+	} else if !received.add(at, n.Raw) {
+		l.wrong("the first notification of %s was\n%s\nand another is\n%s", n.OrderNo, received.body, n.Raw)
 	}
 	l.mu.Unlock()
-	l.before(n)
+	l.beforeAck(n)
 	io.WriteString(w, "SUCCESS")
 }
 
-// heard is where a notification is to be written down, nil if what it says
-// cannot have happened. Money that comes for a closed order goes back by itself.
-func (l *ledger) heard(n *sampan.Notification) *hearing {
+// receiptsFor returns where to record a notification, or nil if what it says cannot have happened.
+// Money that comes for a closed order is refunded automatically.
+func (l *ledger) receiptsFor(n *sampan.Notification) *receipts {
 	number := n.OrderNo
 	if n.Refund {
 		number = n.OriginalOrderNo
 	}
-	e := l.orders[number]
-	if e == nil || !e.buying || n.Currency != e.request.Currency {
+	o := l.orders[number]
+	if o == nil || !o.paying || n.Currency != o.request.Currency {
 		return nil
 	}
 	if !n.Refund {
-		if n.Amount != e.request.Amount || n.ID != e.id {
+		if n.Amount != o.request.Amount || n.ID != o.id {
 			return nil
 		}
-		return &e.told
+		return &o.received
 	}
-	r := l.returns[n.OrderNo]
-	if r == nil && e.closing && n.OrderNo == n.ID {
-		r = &giveback{request: sampan.RefundRequest{PaymentID: e.id, OrderNo: n.ID, Amount: e.request.Amount}, id: n.ID}
-		l.returns[n.OrderNo] = r
-		e.refunds = append(e.refunds, r)
+	r := l.refunds[n.OrderNo]
+	if r == nil && o.closing && n.OrderNo == n.ID {
+		r = &refund{id: n.ID, request: sampan.RefundRequest{PaymentID: o.id, OrderNo: n.ID, Amount: o.request.Amount}}
+		l.refunds[n.OrderNo] = r
+		o.refunds = append(o.refunds, r)
 	}
-	if r == nil || r.refused || n.OriginalID != e.id || r.request.PaymentID != e.id || n.Amount != r.request.Amount {
+	if r == nil || r.refused || n.OriginalID != o.id || r.request.PaymentID != o.id || n.Amount != r.request.Amount {
 		return nil
 	}
-	return &r.told
+	return &r.received
 }
 
-// opens opens the pay link as the buyer does, and reports whether it led to the
-// cashier.
-func (l *ledger) opens(e *entry) bool {
-	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, e.link, nil)
+// open opens the pay link as the buyer does, and reports whether it led to the cashier.
+func (l *ledger) open(o *order) bool {
+	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, o.link, nil)
 	if err != nil {
 		l.t.Error(err)
 		return false
@@ -254,5 +263,5 @@ func (l *ledger) opens(e *entry) bool {
 	}
 	defer res.Body.Close()
 	io.Copy(io.Discard, res.Body)
-	return res.StatusCode == http.StatusOK && strings.HasPrefix(res.Request.URL.String(), l.on.Wallet+"/cashier/")
+	return res.StatusCode == http.StatusOK && strings.HasPrefix(res.Request.URL.String(), l.at.Wallet+"/cashier/")
 }

@@ -1,9 +1,10 @@
 // Package crash_test kills and stops the gateway, the wallet and PostgreSQL, fills the disk and
-// breaks the network, while buyers and merchants are busy, and then looks for what was lost: see
-// docs/reliability.md.
+// breaks the network, while merchants and buyers are at work. Then it looks for what was lost, came
+// twice or is not true: see docs/reliability.md.
 //
-// deployment_test.go has the gateway that is killed, ledger_test.go what the merchant knows,
-// random_test.go the buyers, and check_test.go what must agree in the end. Each other file has one
+// Read faults_test.go first: what a fault is, and what is done after each. Then deployment_test.go
+// and proxy_test.go (the processes), buyers_test.go and ledger_test.go (who works meanwhile, and
+// what the merchant records), check_test.go (what must agree in the end). Each other file has one
 // kind of fault.
 package crash_test
 

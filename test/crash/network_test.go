@@ -19,34 +19,37 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// All that the gateway says to wallets and merchants, and they to it, goes over
-// a network that does not do what it should. When it does again, nothing may be
-// lost, and nothing that it made up may be believed.
+// Everything between the gateway, wallets and merchants goes over a network that does not do what
+// it should. After it works again, nothing may be lost, and nothing that it has made up may have
+// been believed.
 func TestABadNetworkLosesNothing(t *testing.T) {
 	t.Parallel()
 	n := newBadNetwork(t)
+	tiny := attributes{"average_size": 40, "size_variation": 30, "delay": 3000}
 	var (
 		slow    = toxic{Type: "latency", Toxicity: 0.7, Attributes: attributes{"latency": 300, "jitter": 300}}
-		pieces  = toxic{Type: "slicer", Toxicity: 1, Attributes: attributes{"average_size": 40, "size_variation": 30, "delay": 3000}}
+		pieces  = toxic{Type: "slicer", Toxicity: 1, Attributes: tiny}
 		drops   = toxic{Type: "timeout", Toxicity: 0.3, Attributes: attributes{"timeout": 1000}}
 		halves  = toxic{Type: "limit_data", Toxicity: 0.4, Attributes: attributes{"bytes": 400}}
 		resets  = toxic{Type: "reset_peer", Toxicity: 0.3, Attributes: attributes{"timeout": 5}}
 		changes = toxic{Type: "corrupt", Toxicity: 0.6}
 		repeats = toxic{Type: "duplicate", Toxicity: 0.6}
 	)
-	n.suffers(t,
-		n.ordeal("network: slow", slow).inLongRuns(),
-		n.ordeal("network: in pieces", pieces).inLongRuns(),
-		n.ordeal("network: drops what is sent", drops).inLongRuns(),
-		n.ordeal("network: hangs up halfway", halves).inLongRuns(),
-		n.ordeal("network: resets connections", resets).inLongRuns(),
-		n.ordeal("network: changes bytes", changes),
-		n.ordeal("network: delivers twice", repeats),
-		n.ordeal("network: all of it", slow.rarely(), pieces.rarely(), drops.rarely(), halves.rarely(), resets.rarely(), changes, repeats),
+	n.survive(t,
+		n.fault("network: slow", slow).onlyInLongRuns(),
+		n.fault("network: in pieces", pieces).onlyInLongRuns(),
+		n.fault("network: drops what is sent", drops).onlyInLongRuns(),
+		n.fault("network: hangs up halfway", halves).onlyInLongRuns(),
+		n.fault("network: resets connections", resets).onlyInLongRuns(),
+		n.fault("network: changes bytes", changes),
+		n.fault("network: delivers twice", repeats),
+		n.fault("network: all of it", slow.rarely(), pieces.rarely(), drops.rarely(), halves.rarely(), resets.rarely(),
+			changes, repeats),
 	)
 }
 
-// A toxic is a fault of connections. Toxicity is the part of them that have it.
+// toxic is Toxiproxy's word for a fault of connections. Toxicity is the share of connections that
+// have it.
 type toxic struct {
 	Type       string     `json:"type"`
 	Stream     string     `json:"stream"`
@@ -56,18 +59,18 @@ type toxic struct {
 
 type attributes map[string]any
 
-// rarely is for when there is more to suffer from.
+// rarely is for use together with other faults.
 func (x toxic) rarely() toxic {
 	x.Toxicity /= 4
 	return x
 }
 
-// A badNetwork is a site and the three ways from and to the gateway.
+// badNetwork is a deployment and the three paths to and from its gateway.
 type badNetwork struct {
 	*deployment
-	public   *way // to the gateway: merchants, buyers, the wallet's notices
-	wallet   *way // from the gateway to the wallet
-	merchant *way // from the gateway to the merchant
+	public   *path // to the gateway: merchants, buyers, the wallet's callbacks
+	wallet   *path // from the gateway to the wallet
+	merchant *path // from the gateway to the merchant
 }
 
 func newBadNetwork(t *testing.T) *badNetwork {
@@ -76,96 +79,96 @@ func newBadNetwork(t *testing.T) *badNetwork {
 	toxics.Register("duplicate", new(duplicator))
 	n := &badNetwork{deployment: newDeployment(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))}
 	host := func(base string) string { return strings.TrimPrefix(base, "http://") }
-	n.public = newWay(t, "public", host(n.Gateway))
-	n.wallet = newWay(t, "wallet", host(n.deployment.wallet.URL))
-	n.merchant = newWay(t, "merchant", "")
+	n.public = newPath(t, "public", host(n.Gateway))
+	n.wallet = newPath(t, "wallet", host(n.walletProxy.URL))
+	n.merchant = newPath(t, "merchant", "")
 	n.Gateway = "http://" + n.public.address
-	n.connect(t, "http://"+n.wallet.address)
-	// The gateway asks and tells again soon, as the network is bad for a
-	// few seconds only.
-	n.delivery = `gaps = [` + strings.TrimSuffix(strings.Repeat(`"1s", `, 60), ", ") + `]`
+	n.connectWallet(t, "http://"+n.wallet.address)
+	n.delivery = manyShortGaps // the network is bad for a few seconds only
 	return n
 }
 
-// ordeal is a time with these toxics, in both directions of all ways.
-func (n *badNetwork) ordeal(what string, toxics ...toxic) ordeal {
-	return ordeal{what: what, looks: `"1s"`, strike: func(t *testing.T, s *deployment) {
-		l := s.ledger
+// fault is a time with these toxics, in both directions of all paths.
+func (n *badNetwork) fault(name string, toxics ...toxic) fault {
+	return fault{name: name, gaps: `"1s"`, inject: func(t *testing.T, d *deployment) {
+		l := d.ledger
 		n.merchant.upstream = l.server.Listener.Addr().String()
-		l.address = "http://" + n.merchant.address
+		l.notifyURL = "http://" + n.merchant.address
 		l.HTTPClient.Timeout = 3 * time.Second
 		l.transient = func(error) bool { return true }
 		l.noisy = true
-		n.open(t)
-		s.up(t)
-		s.busy(t, func() {
-			defer s.trouble(true)()
-			n.open(t, toxics...)
+		n.reset(t)
+		d.start(t)
+		d.busy(t, func() {
+			defer d.beginOutage(true)()
+			n.reset(t, toxics...)
 			time.Sleep(min(time.Duration(crashes(t))*400*time.Millisecond, 20*time.Second))
-			n.open(t)
+			n.reset(t)
 		})
-		t.Logf("%d notifications were not believed", l.refused.Load())
+		t.Logf("%d notifications could not be verified", l.unverifiable.Load())
 	}}
 }
 
-// open cuts every connection and lets new ones through, with these toxics.
-func (n *badNetwork) open(t *testing.T, toxics ...toxic) {
+// reset cuts every connection. New ones have these toxics.
+func (n *badNetwork) reset(t *testing.T, toxics ...toxic) {
 	t.Helper()
-	for _, w := range []*way{n.public, n.wallet, n.merchant} {
-		w.open(t, toxics...)
+	for _, p := range []*path{n.public, n.wallet, n.merchant} {
+		p.reset(t, toxics...)
 	}
 }
 
-// A way is an address that leads to another.
-type way struct {
+// path is an address that forwards to another.
+type path struct {
 	name, address, upstream string
 	proxy                   *toxiproxy.Proxy
 }
 
-func newWay(t *testing.T, name, upstream string) *way {
+func newPath(t *testing.T, name, upstream string) *path {
 	t.Helper()
-	w := &way{name: name, address: harness.FreeAddress(t), upstream: upstream}
+	p := &path{name: name, address: harness.FreeAddress(t), upstream: upstream}
 	t.Cleanup(func() {
-		if w.proxy != nil {
-			w.proxy.Stop()
+		if p.proxy != nil {
+			p.proxy.Stop()
 		}
 	})
-	return w
+	return p
 }
 
-// open cuts every connection and lets new ones through, with these toxics.
+// reset cuts every connection. New ones have these toxics.
 //
-// The trade API signs requests and notifications and not its answers: for those
-// there is TLS. So nothing is changed in what the gateway answers.
-func (w *way) open(t *testing.T, toxics ...toxic) {
+// The trade API signs requests and notifications, but not its answers: those are protected by TLS
+// only. So nothing is changed in the gateway's answers.
+func (p *path) reset(t *testing.T, toxics ...toxic) {
 	t.Helper()
-	if w.proxy != nil {
-		w.proxy.Stop()
+	if p.proxy != nil {
+		p.proxy.Stop()
 	}
-	w.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), w.name, w.address, w.upstream)
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p.proxy = toxiproxy.NewProxy(server, p.name, p.address, p.upstream)
 	for _, x := range toxics {
 		for _, x.Stream = range []string{"upstream", "downstream"} {
-			switch {
-			case x.Type == "corrupt" && x.Stream == "downstream" && w.name == "public", x.Type == "duplicate" && x.Stream == "downstream":
+			answers := x.Stream == "downstream"
+			if answers && (x.Type == "duplicate" || x.Type == "corrupt" && p.name == "public") {
 				continue
-			case x.Type == "duplicate":
-				x.Attributes = attributes{"upstream": w.upstream}
+			}
+			if x.Type == "duplicate" {
+				x.Attributes = attributes{"upstream": p.upstream}
 			}
 			text, err := json.Marshal(x)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.proxy.Toxics.AddToxicJson(bytes.NewReader(text)); err != nil {
+			if _, err := p.proxy.Toxics.AddToxicJson(bytes.NewReader(text)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := w.proxy.Start(); err != nil {
+	if err := p.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// each hands every message to f, until the connection ends.
+// each passes every message to f, until the connection ends.
 func each(stub *toxics.ToxicStub, f func(*stream.StreamChunk)) {
 	for {
 		select {
@@ -181,7 +184,7 @@ func each(stub *toxics.ToxicStub, f func(*stream.StreamChunk)) {
 	}
 }
 
-// corrupter changes one byte of half of the messages, in the body if there is one.
+// corrupter changes one byte of half of the messages, in the body if a message has one.
 type corrupter struct{}
 
 // Pipe implements toxics.Toxic.
@@ -199,8 +202,8 @@ func (*corrupter) Pipe(stub *toxics.ToxicStub) {
 	})
 }
 
-// another is a different byte, of the same kind if it can be: only a signature
-// finds that.
+// another returns a different byte. A digit becomes a digit and a letter a letter: only a signature
+// detects that.
 func another(b byte) byte {
 	switch {
 	case '0' <= b && b <= '9':
@@ -211,7 +214,7 @@ func another(b byte) byte {
 	return b ^ byte(1+rand.N(255))
 }
 
-// duplicator has half of the requests arrive once more, a moment later.
+// duplicator sends half of the requests once more, a moment later.
 type duplicator struct {
 	Upstream string `json:"upstream"`
 }
@@ -233,11 +236,11 @@ func (d *duplicator) send(request []byte) {
 	time.Sleep(rand.N(100 * time.Millisecond))
 	conn, err := net.DialTimeout("tcp", d.Upstream, time.Second)
 	if err != nil {
-		return // the first one may have more luck
+		return // the first copy may arrive
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if _, err := conn.Write(request); err == nil {
-		_, _ = conn.Read(make([]byte, 1<<10)) // until it is answered
+		_, _ = conn.Read(make([]byte, 1<<10)) // waits for the answer
 	}
 }

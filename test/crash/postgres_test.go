@@ -1,67 +1,22 @@
 package crash_test
 
 import (
-	"errors"
-	mathrand "math/rand/v2"
-	"net/http"
+	"math/rand/v2"
 	"testing"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-
-	"github.com/sampanpay/sampan"
 
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// The database's own server is shut down as if its power were cut, again and
-// again, in the middle of everything; the gateway is not started anew for it.
+// The database's server is shut down as if its power were cut, again and again, while everybody is
+// at work. The gateway is not restarted for it.
 func TestACrashedPostgreSQLLosesNothing(t *testing.T) {
 	t.Parallel()
 	pg := newCluster(t)
-	s := newDeployment(t, pg.DSN)
-	s.suffers(t,
-		ordeal{what: "PostgreSQL, at random", looks: looks, strike: pg.crashAtRandom, long: true},
-		ordeal{what: "PostgreSQL, gateway or wallet, at random", looks: looks, strike: pg.crashAny},
+	newDeployment(t, pg.DSN).survive(t,
+		fault{name: "PostgreSQL, at random", gaps: shortGaps, inject: pg.crashAtRandom, long: true},
+		fault{name: "PostgreSQL, gateway or wallet, at random", gaps: shortGaps, inject: pg.crashAny},
 	)
-}
-
-func (pg cluster) crashAtRandom(t *testing.T, s *deployment) {
-	s.ledger.transient = inTrouble
-	s.up(t)
-	s.busy(t, func() {
-		for range crashes(t) {
-			s.work(t)
-			time.Sleep(mathrand.N(time.Second)) // it takes as long to come back
-			pg.crash(t, s)
-		}
-	})
-}
-
-func (pg cluster) crashAny(t *testing.T, s *deployment) {
-	s.ledger.transient = inTrouble
-	s.up(t)
-	s.busy(t, func() {
-		for range crashes(t) {
-			s.work(t)
-			switch mathrand.N(3) {
-			case 0:
-				pg.crash(t, s)
-			case 1:
-				s.kill(t)
-				s.boot(t)
-			default:
-				s.killWallet(t)
-			}
-		}
-	})
-}
-
-// inTrouble reports whether err is that of a gateway that is away or has a
-// database that is: it says that it does not know, and never that it is done.
-func inTrouble(err error) bool {
-	var e *sampan.Error
-	return away(err) || errors.As(err, &e) && (e.HTTPStatus == http.StatusServiceUnavailable && sampan.Repeat(err) || e.Code == sampan.CodeOutcomeUnknown)
 }
 
 // cluster is a PostgreSQL server of the test's own.
@@ -69,20 +24,50 @@ type cluster struct{ *harness.Cluster }
 
 func newCluster(t *testing.T) cluster { return cluster{harness.NewCluster(t)} }
 
-// crash stops the server, leaves it so for a moment, and starts it again. A
-// gateway that was just starting has ended for want of it: it is started anew, as
-// whoever runs it would.
-func (pg cluster) crash(t *testing.T, s *deployment) {
+func (pg cluster) crashAtRandom(t *testing.T, d *deployment) {
+	d.ledger.transient = unavailable
+	d.start(t)
+	d.busy(t, func() {
+		for range crashes(t) {
+			d.work(t)
+			time.Sleep(rand.N(time.Second)) // it takes about as long to recover
+			pg.crash(t, d)
+		}
+	})
+}
+
+func (pg cluster) crashAny(t *testing.T, d *deployment) {
+	d.ledger.transient = unavailable
+	d.start(t)
+	d.busy(t, func() {
+		for range crashes(t) {
+			d.work(t)
+			switch rand.N(3) {
+			case 0:
+				pg.crash(t, d)
+			case 1:
+				d.kill(t)
+				d.boot(t)
+			default:
+				d.killWallet(t)
+			}
+		}
+	})
+}
+
+// crash stops the server for a moment and starts it again. A gateway that was starting meanwhile
+// has exited, because it had no database: it is started again, as a supervisor does.
+func (pg cluster) crash(t *testing.T, d *deployment) {
 	t.Helper()
-	defer s.trouble(false)()
+	defer d.beginOutage(false)()
 	pg.Stop(t)
-	time.Sleep(mathrand.N(300 * time.Millisecond))
+	time.Sleep(rand.N(300 * time.Millisecond))
 	pg.Start(t)
 	pg.Await(t)
 	harness.Eventually(t, "the gateway", func() bool {
-		if s.gateway.Ended() {
-			s.boot(t)
+		if d.gateway.Ended() {
+			d.boot(t)
 		}
-		return harness.OK(s.Gateway + "/readyz")
+		return harness.OK(d.Gateway + "/readyz")
 	})
 }
