@@ -238,7 +238,7 @@ func (b books) record(lines []pay.Movement) {
 // balanceOf is how an amount received changes what an account is said to hold:
 // a wallet owes us what it has received, while we owe the others what they have given.
 func balanceOf(account string, received int64) int64 {
-	if strings.HasPrefix(account, heldBy(pay.Payment{})) {
+	if strings.HasPrefix(account, pay.HeldBy("")) {
 		return received
 	}
 	return -received
@@ -247,12 +247,12 @@ func balanceOf(account string, received int64) int64 {
 // state counts what a payment's state, and those of its refunds, come to.
 func (b books) state(p pay.Payment, t tale) {
 	if p.Status == pay.Paid {
-		b.add(heldBy(p), p.Amount.Currency, 0, p.Amount.Minor-p.Refunded)
-		b.add(owedToMerchant, p.Amount.Currency, 0, p.Amount.Minor-p.Refunded)
+		b.add(p.HeldBy(), p.Amount.Currency, 0, p.Amount.Minor-p.Refunded)
+		b.add(pay.OwedToMerchant, p.Amount.Currency, 0, p.Amount.Minor-p.Refunded)
 	}
 	for _, s := range t.surplus {
-		b.add(heldBy(p), s.amount.Currency, 0, s.amount.Minor)
-		b.add(owedToSomebody, s.amount.Currency, 0, s.amount.Minor)
+		b.add(p.HeldBy(), s.amount.Currency, 0, s.amount.Minor)
+		b.add(pay.OwedToSomebody, s.amount.Currency, 0, s.amount.Minor)
 	}
 }
 

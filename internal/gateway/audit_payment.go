@@ -100,20 +100,20 @@ func (v *verdict) refundAsked(r pay.Refund) bool {
 
 // money compares the money record with the tale.
 func (v *verdict) money(p pay.Payment) {
-	wallet := heldBy(p)
+	wallet := p.HeldBy()
 	var expected []pay.Movement
 	expect := func(kind pay.MovementKind, refundID, debit, credit string, m money) {
 		expected = append(expected, pay.Movement{Kind: kind, RefundID: refundID, Debit: debit, Credit: credit, Amount: m.amount, TradeNo: m.tradeNo})
 	}
 	if v.tale.status == pay.Paid {
-		expect(pay.MovementPayment, "", wallet, owedToMerchant, v.tale.paid)
+		expect(pay.MovementPayment, "", wallet, pay.OwedToMerchant, v.tale.paid)
 	}
 	for _, s := range v.tale.surplus {
-		expect(pay.MovementSurplus, "", wallet, owedToSomebody, s)
+		expect(pay.MovementSurplus, "", wallet, pay.OwedToSomebody, s)
 	}
 	for id, r := range sorted(v.tale.refunds) {
 		if r.status == pay.RefundSucceeded {
-			expect(pay.MovementRefund, id, owedToMerchant, wallet, money{r.amount, v.tale.paid.tradeNo})
+			expect(pay.MovementRefund, id, pay.OwedToMerchant, wallet, money{r.amount, v.tale.paid.tradeNo})
 		}
 	}
 	left := map[string]pay.Movement{}

@@ -98,7 +98,7 @@ func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notic
 		return m, nil
 	}
 	if n.State.Outcome == wallet.Paid {
-		m.line, err = g.Store.Movement(ctx, a.MerchantID, heldBy(m.payment), n.State.TradeNo, "")
+		m.line, err = g.Store.Movement(ctx, a.MerchantID, m.payment.HeldBy(), n.State.TradeNo, "")
 		switch {
 		case errors.Is(err, store.ErrNotFound): // it is new
 		case err != nil:

@@ -226,7 +226,7 @@ func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s w
 	}
 	p.Refunded += r.Amount.Minor
 	err := g.book(tx, p, pay.Movement{
-		Kind: pay.MovementRefund, RefundID: r.ID, Debit: owedToMerchant, Credit: heldBy(p),
+		Kind: pay.MovementRefund, RefundID: r.ID, Debit: pay.OwedToMerchant, Credit: p.HeldBy(),
 		Amount: r.Amount, TradeNo: p.TradeNo,
 	})
 	if err != nil {

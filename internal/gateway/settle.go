@@ -78,7 +78,7 @@ func (g *Gateway) settleWith(ctx context.Context, merchantID, paymentID string, 
 // merchant is to be notified.
 func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, by pay.Actor) (pay.Payment, bool, error) {
 	// By its key, so that an order of ten thousand refunds is settled as fast.
-	l, err := tx.Movement(p.MerchantID, heldBy(p), s.TradeNo, "")
+	l, err := tx.Movement(p.MerchantID, p.HeldBy(), s.TradeNo, "")
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return p, false, err
 	}
@@ -108,7 +108,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, by pay
 		amount = p.Amount // the source does not state it
 	}
 	if p.Status == pay.Paid || amount != p.Amount {
-		if err := g.book(tx, p, pay.Movement{Kind: pay.MovementSurplus, Debit: heldBy(p), Credit: owedToSomebody, Amount: amount, TradeNo: s.TradeNo}); err != nil {
+		if err := g.book(tx, p, pay.Movement{Kind: pay.MovementSurplus, Debit: p.HeldBy(), Credit: pay.OwedToSomebody, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 			return p, false, err
 		}
 		p, err = g.flag(tx, p, pay.Event{Kind: pay.EventSurplus, Amount: amount, TradeNo: s.TradeNo}, by)
@@ -126,7 +126,7 @@ func (g *Gateway) settlePaid(tx *store.Tx, p pay.Payment, s wallet.State, by pay
 	if p.PaidAt = s.At; p.PaidAt.IsZero() {
 		p.PaidAt = g.Now()
 	}
-	if err := g.book(tx, p, pay.Movement{Kind: pay.MovementPayment, Debit: heldBy(p), Credit: owedToMerchant, Amount: amount, TradeNo: s.TradeNo}); err != nil {
+	if err := g.book(tx, p, pay.Movement{Kind: pay.MovementPayment, Debit: p.HeldBy(), Credit: pay.OwedToMerchant, Amount: amount, TradeNo: s.TradeNo}); err != nil {
 		return p, false, err
 	}
 	paid := pay.Event{Kind: pay.EventPaid, Amount: amount, TradeNo: s.TradeNo}
@@ -258,17 +258,6 @@ func (g *Gateway) event(p pay.Payment, by pay.Actor, e pay.Event) pay.Event {
 	e.MerchantID, e.PaymentID, e.At, e.By = p.MerchantID, p.ID, g.Now(), by
 	return e
 }
-
-// The accounts of the money record. Debit is who receives, Credit who gives: a
-// payment makes the wallet owe us and us owe the merchant, and a refund undoes
-// as much of it.
-const (
-	owedToMerchant = "merchant"
-	owedToSomebody = "surplus" // whoever turns out to own it
-)
-
-// heldBy is the account of what a payment's wallet account owes us.
-func heldBy(p pay.Payment) string { return "wallet:" + p.AccountID }
 
 // book writes a line of the money record about p.
 func (g *Gateway) book(tx *store.Tx, p pay.Payment, m pay.Movement) (err error) {

@@ -27,3 +27,17 @@ const (
 	MovementSurplus MovementKind = "surplus" // money beyond the order: a second trade, another amount
 	MovementRefund  MovementKind = "refund"
 )
+
+// The accounts of the money record, beside HeldBy's. Debit is who receives, Credit
+// who gives: a payment makes the wallet owe us and us owe the merchant, and a
+// refund undoes as much of it.
+const (
+	OwedToMerchant = "merchant"
+	OwedToSomebody = "surplus" // whoever turns out to own it
+)
+
+// HeldBy is the account of what a wallet account owes us.
+func HeldBy(accountID string) string { return "wallet:" + accountID }
+
+// HeldBy is the account of what the payment's wallet account owes us.
+func (p Payment) HeldBy() string { return HeldBy(p.AccountID) }

@@ -1,0 +1,274 @@
+package pay
+
+import (
+	"slices"
+	"time"
+)
+
+// Recorded is what is stored about a payment and bears on a wallet's word.
+type Recorded struct {
+	Payment  Payment
+	Movement Movement // the money-record line of the word's trade, whichever payment's; no ID if there is none
+	Refund   Refund   // the refund that the word is about; no ID if the payment has no such refund
+	Flags    []Event  // the payment's events whose kind Flags, oldest first
+}
+
+// Verdict is what follows from a wallet's word: the rows as they become, without
+// ids of their own. With a Kind that changes nothing they are as they were.
+type Verdict struct {
+	Kind     VerdictKind
+	Payment  Payment
+	Refund   Refund
+	Movement *Movement // a line to add to the money record
+	Events   []Event   // to add to the payment's
+	Notify   bool      // the merchant is to be notified
+
+	// OtherAmount says that the word names another amount than the refund's,
+	// whether or not it said so before.
+	OtherAmount bool
+}
+
+// VerdictKind names what a wallet's word comes to, given what is recorded.
+type VerdictKind string
+
+// The verdicts. The first three change nothing.
+const (
+	VerdictNothing      VerdictKind = "nothing"       // the word is not final, or is about nothing of ours
+	VerdictRepeat       VerdictKind = "repeat"        // all that the word says is recorded
+	VerdictForeignTrade VerdictKind = "foreign trade" // the trade has paid another payment: one trade cannot pay twice
+
+	VerdictPaid         VerdictKind = "paid"               // by the order's own trade
+	VerdictPaidLate     VerdictKind = "paid late"          // the same, after the order was closed, expired or failed
+	VerdictEnded        VerdictKind = "ended"              // the wallet has closed the order
+	VerdictSurplus      VerdictKind = "surplus"            // money beyond the order: a second trade, or another amount
+	VerdictGivenBack    VerdictKind = "given back"         // paid and given back at the wallet before we knew
+	VerdictAmounts      VerdictKind = "amounts differ"     // one trade, two amounts
+	VerdictClosedPaid   VerdictKind = "closed after paid"  // a paid trade is closed, by the wallet's word
+	VerdictUnlisted     VerdictKind = "unlisted"           // a status that the wallet's documents do not list
+	VerdictRefunded     VerdictKind = "refunded"           // a refund is done
+	VerdictRefundFailed VerdictKind = "refund failed"      // a refund will never be done
+	VerdictRefundOther  VerdictKind = "refund foreign"     // money went back under a number that we never gave
+	VerdictContradicted VerdictKind = "refund contradicts" // the wallet contradicts what is recorded of a refund
+	VerdictFlagged      VerdictKind = "flagged"            // by Flag
+)
+
+// Changes reports whether anything is to be written.
+func (v Verdict) Changes() bool {
+	return v.Kind != VerdictNothing && v.Kind != VerdictRepeat && v.Kind != VerdictForeignTrade
+}
+
+// Judge says what follows from a wallet's word about a payment. It is the one
+// place that decides about money, and it is pure: by is who brought the word to
+// light, now is the clock.
+//
+// A success by the order's own trade makes the payment paid, late if it had been
+// given up. A success of another trade, or of another amount, is money too: it is
+// recorded as surplus, and flags the payment. What was paid and given back at the
+// wallet before we knew of it makes no payment paid, and flags it. A refund that
+// is done or failed for good moves once; a word that contradicts it flags the
+// payment. Repeats change nothing, nor do outcomes that are not final.
+//
+// A flag is set once for the same facts, however often the wallet repeats them.
+func Judge(r Recorded, w Word, by Actor, now time.Time) Verdict {
+	j := judgement{Recorded: r, word: w, by: by, now: now}
+	switch {
+	case w.Outcome == WordUnknown:
+		return j.flag(VerdictUnlisted, w.unlisted())
+	case w.RefundID != "":
+		return j.refund()
+	case w.Outcome == WordPaid:
+		return j.paid()
+	case w.Outcome == WordClosed:
+		return j.closed()
+	}
+	return j.nothing(VerdictNothing)
+}
+
+// Flag marks a payment for a person to look at, for what e states: once, however
+// often it is found.
+func Flag(r Recorded, e Event, by Actor, now time.Time) Verdict {
+	return judgement{Recorded: r, by: by, now: now}.flag(VerdictFlagged, e)
+}
+
+// judgement is a case before Judge.
+type judgement struct {
+	Recorded
+	word Word
+	by   Actor
+	now  time.Time
+}
+
+func (j judgement) nothing(kind VerdictKind) Verdict {
+	return Verdict{Kind: kind, Payment: j.Payment, Refund: j.Refund}
+}
+
+// flagged reports whether the payment has an event of the same facts.
+func (j judgement) flagged(e Event) bool { return slices.ContainsFunc(j.Flags, e.Says) }
+
+// flag marks the payment for a person to look at, for e's facts: once.
+func (j judgement) flag(kind VerdictKind, e Event) Verdict {
+	if j.flagged(e) {
+		return j.nothing(VerdictRepeat)
+	}
+	v := j.nothing(kind)
+	v.Payment.Flagged = true
+	v.Events = []Event{j.event(e)}
+	return v
+}
+
+// event completes an event of the payment, but for its id and its number.
+func (j judgement) event(e Event) Event {
+	e.MerchantID, e.PaymentID, e.At, e.By = j.Payment.MerchantID, j.Payment.ID, j.now, j.by
+	return e
+}
+
+func (j judgement) paid() Verdict {
+	p, w := j.Payment, j.word
+	givenBack := Event{Kind: EventGivenBack, TradeNo: w.TradeNo}
+	if j.Movement.ID != "" && j.Movement.PaymentID == p.ID {
+		switch {
+		case w.GivenBack && p.Reserved < p.Amount.Minor: // more went back than we know of
+			return j.flag(VerdictGivenBack, givenBack)
+		case !w.differsFrom(j.Movement.Amount):
+			return j.nothing(VerdictRepeat)
+		}
+		return j.flag(VerdictAmounts, Event{Kind: EventAmountsDiffer, TradeNo: w.TradeNo, Amount: w.Amount})
+	}
+	switch amount := w.amountOr(p.Amount); {
+	case w.GivenBack:
+		return j.flag(VerdictGivenBack, givenBack)
+	case j.flagged(givenBack): // a callback that comes after the money went back
+		return j.nothing(VerdictRepeat)
+	case j.Movement.ID != "":
+		return j.nothing(VerdictForeignTrade)
+	case p.Status == Paid || amount != p.Amount:
+		v := j.flag(VerdictSurplus, Event{Kind: EventSurplus, Amount: amount, TradeNo: w.TradeNo})
+		v.Kind, v.Movement = VerdictSurplus, j.line(MovementSurplus, OwedToSomebody, amount)
+		return v
+	}
+	return j.own()
+}
+
+// own makes the payment paid by the order's own trade.
+func (j judgement) own() Verdict {
+	w, v := j.word, j.nothing(VerdictPaid)
+	e := Event{Kind: EventPaid, Amount: j.Payment.Amount, TradeNo: w.TradeNo}
+	p := &v.Payment
+	if p.Late = !p.Status.Open(); p.Late {
+		v.Kind, e.Kind = VerdictPaidLate, EventPaidLate
+	}
+	p.Status, p.TradeNo, p.BuyerID, p.DueAt = Paid, w.TradeNo, w.BuyerID, time.Time{}
+	if p.PaidAt = w.At; p.PaidAt.IsZero() {
+		p.PaidAt = j.now
+	}
+	// An unlisted status of the same trade is explained now: a listed one has followed it.
+	p.Flagged = p.Flagged && slices.ContainsFunc(j.Flags, func(f Event) bool {
+		return f.Kind != EventUnlisted || f.TradeNo != "" && f.TradeNo != w.TradeNo
+	})
+	v.Movement = j.line(MovementPayment, OwedToMerchant, p.Amount)
+	v.Events = []Event{j.event(e)}
+	v.Notify = true
+	return v
+}
+
+// line is a line of the money record about what came in.
+func (j judgement) line(kind MovementKind, credit string, amount Amount) *Movement {
+	p := j.Payment
+	return &Movement{
+		MerchantID: p.MerchantID, PaymentID: p.ID, Kind: kind,
+		Debit: p.HeldBy(), Credit: credit, Amount: amount, TradeNo: j.word.TradeNo, At: j.now,
+	}
+}
+
+func (j judgement) closed() Verdict {
+	p, w := j.Payment, j.word
+	switch {
+	case p.Status.Open():
+		return j.end(ReasonClosedByWallet, w.Code)
+	case p.Status == Paid && w.TradeNo == p.TradeNo && p.Reserved < p.Amount.Minor:
+		return j.flag(VerdictClosedPaid, Event{Kind: EventClosedAfterPaid, TradeNo: w.TradeNo})
+	}
+	return j.nothing(VerdictRepeat)
+}
+
+// End makes an open payment final without money: closed if the merchant asked for
+// that, else expired. Late money may still make it paid. code is the wallet's word
+// behind the reason. A payment that is not open stays as it is.
+func End(r Recorded, why Reason, code string, by Actor, now time.Time) Verdict {
+	return judgement{Recorded: r, by: by, now: now}.end(why, code)
+}
+
+func (j judgement) end(why Reason, code string) Verdict {
+	if !j.Payment.Status.Open() {
+		return j.nothing(VerdictNothing)
+	}
+	v, kind := j.nothing(VerdictEnded), EventExpired
+	v.Payment.Status, v.Payment.ClosedAt, v.Payment.DueAt = Expired, j.now, time.Time{}
+	if v.Payment.CloseID != "" {
+		v.Payment.Status, kind = Closed, EventClosed
+	}
+	v.Events = []Event{j.event(Event{Kind: kind, Reason: why, Code: code})}
+	return v
+}
+
+func (j judgement) refund() Verdict {
+	r, w := j.Refund, j.word
+	succeeded := w.Outcome == WordSucceeded
+	switch {
+	case !succeeded && w.Outcome != WordFailed:
+		return j.nothing(VerdictNothing)
+	case r.ID == "" && succeeded:
+		return j.flag(VerdictRefundOther, Event{Kind: EventRefundForeign, RefundID: w.RefundID})
+	case r.ID == "":
+		return j.nothing(VerdictNothing) // nothing went back
+	case succeeded && w.differsFrom(r.Amount):
+		v := j.contradicted(Event{Amount: w.Amount})
+		v.OtherAmount = true
+		return v
+	case succeeded && r.Status == RefundFailed:
+		return j.contradicted(Event{Reason: ReasonSaidSucceeded})
+	case !succeeded && r.Status == RefundSucceeded:
+		return j.contradicted(Event{Reason: ReasonSaidFailed})
+	case r.Status != RefundPending:
+		return j.nothing(VerdictRepeat)
+	case succeeded:
+		return j.refunded()
+	case r.Automatic() && (w.Cause == FundsShort || w.Cause == WalletTrouble):
+		return j.nothing(VerdictNothing) // an operator can mend this, so it is tried again: nobody else would ask
+	}
+	return j.refundFailed()
+}
+
+func (j judgement) contradicted(e Event) Verdict {
+	e.Kind, e.RefundID = EventRefundContradicted, j.Refund.ID
+	return j.flag(VerdictContradicted, e)
+}
+
+func (j judgement) refunded() Verdict {
+	v := j.nothing(VerdictRefunded)
+	r, p := &v.Refund, &v.Payment
+	r.Status, r.DoneAt, r.DueAt = RefundSucceeded, j.word.At, time.Time{}
+	if r.DoneAt.IsZero() {
+		r.DoneAt = j.now
+	}
+	p.Refunded += r.Amount.Minor
+	v.Movement = &Movement{
+		MerchantID: p.MerchantID, PaymentID: p.ID, RefundID: r.ID, Kind: MovementRefund,
+		Debit: OwedToMerchant, Credit: p.HeldBy(), Amount: r.Amount, TradeNo: p.TradeNo, At: j.now,
+	}
+	v.Events = []Event{j.event(Event{Kind: EventRefunded, Amount: r.Amount, RefundID: r.ID})}
+	v.Notify = true
+	return v
+}
+
+// refundFailed frees what was set aside. Nobody asked for an automatic refund, so
+// nobody would learn that it failed: its payment is flagged.
+func (j judgement) refundFailed() Verdict {
+	v := j.nothing(VerdictRefundFailed)
+	r, p := &v.Refund, &v.Payment
+	r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = RefundFailed, j.word.Code, j.word.Cause, j.now, time.Time{}
+	p.Reserved -= r.Amount.Minor
+	p.Flagged = p.Flagged || r.Automatic()
+	v.Events = []Event{j.event(Event{Kind: EventRefundFailed, Amount: r.Amount, RefundID: r.ID, Code: r.Failure})}
+	return v
+}
