@@ -72,11 +72,11 @@ var rooms = []room{
 	{dir: "internal/outbound", libs: []string{"code.dny.dev/ssrf"}},
 
 	{dir: "internal/config", ours: []string{
-		"internal/delivery", "internal/gateway", "internal/outbound", "internal/store", "internal/pay",
+		"internal/gateway", "internal/outbound", "internal/store", "internal/pay",
 	}, libs: []string{"github.com/pelletier/go-toml/v2"}},
 	{dir: "internal/server", ours: []string{
 		"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway",
-		"internal/outbound", "internal/store", "internal/terminal", "internal/wallet",
+		"internal/outbound", "internal/pay", "internal/store", "internal/terminal", "internal/wallet",
 	}},
 	{dir: "internal/operator", ours: []string{
 		"internal/api", "internal/config", "internal/delivery", "internal/gateway", "internal/outbound",

@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
-	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -126,12 +124,4 @@ func (c *Config) Level() (slog.Level, error) {
 // StoreConfig returns the settings that the store opens the database with.
 func (c *Config) StoreConfig(log *slog.Logger) store.Config {
 	return store.Config{DSN: c.Database, MasterKey: c.MasterKey, Log: log, Connections: c.Connections}
-}
-
-// Notification returns the body of the notification of a payment.
-func (c *Config) Notification(p pay.Payment) []byte { return delivery.Body(p, c.Location) }
-
-// RefundNotification returns the body of the notification of a refund.
-func (c *Config) RefundNotification(r pay.Refund, p pay.Payment) []byte {
-	return delivery.RefundBody(r, p, c.Location)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/sampanpay/sampan/internal/api"
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -23,8 +24,9 @@ func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(ga
 ) (gateway.AuditReport, error) {
 	audit := gateway.Audit{
 		Store: d.db, MerchantID: merchantID,
-		Notification: d.Notification, RefundNotification: d.RefundNotification,
-		Differ: delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
+		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, d.Location) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, d.Location) },
+		Differ:             delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
 		Found: found, Progress: progress,
 	}
 	report, err := audit.Run(ctx)

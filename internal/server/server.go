@@ -16,6 +16,7 @@ import (
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/outbound"
+	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
@@ -89,8 +90,8 @@ func Assemble(
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: drivers, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.Location, Log: log,
 		HTTP:               outbound.Plain(outbound.Limits{}),
-		Notification:       c.Notification,
-		RefundNotification: c.RefundNotification,
+		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, c.Location) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, c.Location) },
 		Wake:               s.sender.Wake,
 		Turned:             s.ready.loops[recoverLoop].turned,
 		DirectPayURL:       c.PayURL == "direct",
