@@ -9,25 +9,24 @@ import (
 	"strings"
 )
 
-// End is one of the two ends of the hosted authorisation link. Each signs under
-// a key of its own, derived from the client key, so that no signature of one
-// passes for one of the other, and none for a request's: these are seen by a
-// browser, which a request's never is.
+// End is one end of the hosted authorisation link. Each end signs with its own key, derived from
+// the client key. So a signature of one end is not valid for the other, and neither is valid for a
+// request: the buyer's browser sees these signatures, but never a request's.
 type End string
 
-// The ends.
+// The two ends.
 const (
-	Authorize  End = "sampan-authorize-v1"  // the link that a merchant sends its buyer to
-	Authorized End = "sampan-authorized-v1" // the address that the buyer comes back to
+	Authorize  End = "sampan-authorize-v1"  // the link to which a merchant sends its buyer
+	Authorized End = "sampan-authorized-v1" // the address to which the buyer returns
 )
 
-// SigParam is the parameter that holds a link's signature.
+// SigParam is the name of the parameter that holds a link's signature.
 const SigParam = "sig"
 
-// Query is the canonical query string of p without its signature: every
-// parameter as name=value, both percent-encoded, sorted by name in byte order,
-// joined by &. Letters, digits and - . _ ~ stay as they are (RFC 3986,
-// unreserved); every other byte is written as % and two upper-case digits.
+// Query returns the canonical query string of p without its signature: every parameter as
+// name=value, both percent-encoded, sorted by name in byte order, joined by &. Letters, digits and
+// - . _ ~ stay as they are (RFC 3986, unreserved). Every other byte is written as % and two
+// upper-case digits.
 func (p Params) Query() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -44,20 +43,18 @@ func (p Params) Query() string {
 	return b.String()
 }
 
-// Link signs p for an end: lower-case hex of the HMAC-SHA256 of its canonical
-// query.
+// Link signs p for an end. It returns the lower-case hex of the HMAC-SHA256 of the canonical query.
 func Link(p Params, clientKey string, end End) string {
 	return hex.EncodeToString(linkMAC(p, clientKey, end))
 }
 
-// SignedQuery is p's canonical query with its signature at the end.
+// SignedQuery returns the canonical query of p followed by its signature.
 func SignedQuery(p Params, clientKey string, end End) string {
 	return p.Query() + "&" + SigParam + "=" + Link(p, clientKey, end)
 }
 
-// VerifyLink reports whether p holds, in any letter case, its own signature for
-// an end. Nothing verifies under an empty key. The comparison takes the same
-// time wherever the signature differs.
+// VerifyLink reports whether p holds its own signature for an end, in any letter case. Nothing
+// verifies under an empty key. The comparison takes constant time.
 func VerifyLink(p Params, clientKey string, end End) bool {
 	got, err := hex.DecodeString(p[SigParam])
 	if err != nil || clientKey == "" {

@@ -1,9 +1,9 @@
-// Package sign makes and checks the signatures of the trade API: those of
-// merchants' requests and those of the notifications that merchants are sent.
-// It turns bytes into bytes; where they came from is not its business.
+// Package sign makes and verifies the signatures of the trade API: those of merchants' requests
+// (sign.go), those of the notifications to merchants (sign.go), and those of the authorisation link
+// (authorize.go). It does no I/O.
 //
-// The scheme is the vendor's (trade API, signature): the parameters joined in
-// order, the client key put behind them, and a plain hash over it all.
+// The scheme is the vendor's (trade API, signature): the parameters joined in order, followed by
+// the client key, under a plain hash.
 package sign
 
 import (
@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// Algorithm is the hash of a request's signature. The zero value is MD5, as it
-// is for a request that does not name one.
+// Algorithm is the hash of a request's signature. The zero value means MD5, like a request that
+// names no hash.
 type Algorithm string
 
 // The algorithms, spelt as in the header X-QF-SIGNTYPE.
@@ -27,8 +27,8 @@ const (
 	SHA256 Algorithm = "SHA256"
 )
 
-// ParseAlgorithm reads the value of the header X-QF-SIGNTYPE, in any letter
-// case; an absent one means MD5. Any other value is an error.
+// ParseAlgorithm parses the value of the header X-QF-SIGNTYPE, in any letter case. The empty value
+// means MD5. Any other value is an error.
 func ParseAlgorithm(s string) (Algorithm, error) {
 	switch strings.ToUpper(s) {
 	case "", "MD5":
@@ -39,19 +39,18 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	return "", fmt.Errorf("sign: unknown algorithm %.20q", s)
 }
 
-// Params are a request's parameters: each name once, values decoded, UTF-8.
+// Params are a request's parameters: each name once, with decoded values in UTF-8.
 type Params map[string]string
 
-// Canonical is the string that a signature covers, before the key: every
-// parameter as name=value, sorted by name in byte order, joined by & and
-// escaped in no way.
+// Canonical returns the text that a signature covers, without the key: every parameter as
+// name=value, sorted by name in byte order, joined by &, without escaping.
 func (p Params) Canonical() string {
 	size := 0
 	for name, value := range p {
 		size += len(name) + len(value) + 2
 	}
 	var b strings.Builder
-	b.Grow(size) // once, since strangers choose how long it is
+	b.Grow(size) // once, since strangers choose the size
 	for i, name := range slices.Sorted(maps.Keys(p)) {
 		if i > 0 {
 			b.WriteByte('&')
@@ -63,43 +62,41 @@ func (p Params) Canonical() string {
 	return b.String()
 }
 
-// withoutEmpty is p without the parameters whose value is empty.
+// withoutEmpty returns p without its empty values.
 func (p Params) withoutEmpty() Params {
 	q := maps.Clone(p)
 	maps.DeleteFunc(q, func(_, value string) bool { return value == "" })
 	return q
 }
 
-// Request signs a request: upper-case hex over all of p and the key. It is ""
-// for an algorithm that is not one of the above.
+// Request signs a request: upper-case hex of the hash of all of p and the key. It returns "" for an
+// unknown algorithm.
 func Request(p Params, clientKey string, a Algorithm) string {
 	return upperHex(digest(p.Canonical()+clientKey, a))
 }
 
-// VerifyRequest reports whether signature, in any letter case, is that of p.
-// One over the non-empty parameters alone is right too, since some clients
-// leave the empty ones out. Nothing verifies under an empty key. The comparison
-// takes the same time wherever the signature differs.
+// VerifyRequest reports whether signature is that of p, in any letter case. A signature of the
+// non-empty parameters alone is valid too, since some clients omit the empty ones. Nothing verifies
+// under an empty key. The comparison takes constant time.
 func VerifyRequest(p Params, clientKey string, a Algorithm, signature string) bool {
 	return verify(p.Canonical(), clientKey, a, signature) ||
 		verify(p.withoutEmpty().Canonical(), clientKey, a, signature)
 }
 
-// Notification signs a notification: upper-case hex of the MD5 of its body, as
-// it goes over the wire, and the key.
+// Notification signs a notification: upper-case hex of the MD5 of the key appended to the body as
+// sent.
 func Notification(body []byte, clientKey string) string {
 	return upperHex(digest(string(body)+clientKey, MD5))
 }
 
-// VerifyNotification reports whether signature, in any letter case, is that of
-// body. Nothing verifies under an empty key.
+// VerifyNotification reports whether signature is that of body, in any letter case. Nothing
+// verifies under an empty key.
 func VerifyNotification(body []byte, clientKey, signature string) bool {
 	return verify(string(body), clientKey, MD5, signature)
 }
 
-// verify reports whether signature is the hash of message and key. An empty
-// signature, and one under an unknown algorithm, is refused here on purpose:
-// otherwise "" would match the digest that does not exist.
+// verify reports whether signature is the hash of message and key. It refuses an empty signature,
+// which would otherwise equal the empty digest of an unknown algorithm.
 func verify(message, key string, a Algorithm, signature string) bool {
 	if key == "" || signature == "" {
 		return false

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// vectors reads a file of "name: value" lines; a blank line ends a vector.
+// vectors reads a file of "name: value" lines. A blank line ends a vector.
 func vectors(t testing.TB, file string) []map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + file)
@@ -42,7 +42,7 @@ func vectors(t testing.TB, file string) []map[string]string {
 	return all
 }
 
-// decode reads a form as the server does.
+// decode parses a form as the server does.
 func decode(t testing.TB, form string) Params {
 	t.Helper()
 	values, err := url.ParseQuery(form)
@@ -179,7 +179,7 @@ func FuzzSignedNotificationVerifiesOnlyUnchanged(f *testing.F) {
 
 func TestCommandsInTheDocumentPrintWhatItSays(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("md5sum and sha256sum are GNU's")
+		t.Skip("md5sum and sha256sum are GNU tools")
 	}
 	text, err := os.ReadFile("../../docs/signing.md")
 	if err != nil {
