@@ -23,8 +23,8 @@ const (
 
 // Errors of Verify. None of them holds any part of a key.
 var (
-	ErrNoSignature  = errors.New("mapi: message is not signed")
-	ErrSignType     = errors.New("mapi: sign_type is not the one agreed on")
+	ErrNoSignature  = alipay.ErrNoSignature
+	ErrSignType     = alipay.ErrSignType
 	ErrBadSignature = alipay.ErrBadSignature
 )
 

@@ -2,7 +2,6 @@ package openapi
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -15,34 +14,16 @@ var (
 	ErrSeparator = alipay.ErrSeparator
 )
 
-// ReadNotification reads the body of a notification: it verifies the bytes as
-// they came, and then decodes them by the charset that was signed with them, or as
-// UTF-8 where that is missing. Names that are not ASCII are verified and left out.
+// ReadNotification verifies and decodes the body of a notification, by the rules of alipay.ReadNotification. The charset is
+// that of the field charset, or UTF-8 if the field is missing.
 func ReadNotification(body []byte, k Keys) (Message, error) {
-	raw, err := Parse(string(body))
-	if err != nil {
-		return nil, err
-	}
-	if err := raw.VerifyNotification(k); err != nil {
-		return nil, err
-	}
-	if err := alipay.Unambiguous(raw); err != nil {
-		return nil, fmt.Errorf("openapi: notification: %w", err)
-	}
-	return raw.Text()
+	return alipay.ReadNotification(body, "charset", func(fields map[string]string) error {
+		return Message(fields).VerifyNotification(k)
+	})
 }
 
-// Text decodes a message that has been verified, by its charset.
-func (m Message) Text() (Message, error) {
-	c, err := alipay.ParseCharset(m["charset"])
-	if err != nil {
-		return nil, fmt.Errorf("openapi: %w", err)
-	}
-	return alipay.Text(m, c), nil
-}
-
-// In writes the values in a charset, to be signed and sent so. The message must
-// name the charset itself.
+// In encodes the values in a charset, in which the message is then signed and sent. The message must name the charset
+// itself.
 func (m Message) In(c alipay.Charset) Message { return alipay.In(m, c) }
 
 // SignNotification sets sign and sign_type of a notification, whose signature

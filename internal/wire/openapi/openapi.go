@@ -11,7 +11,6 @@ package openapi
 
 import (
 	"crypto/rsa"
-	"errors"
 	"slices"
 
 	"github.com/sampanpay/sampan/internal/wire/alipay"
@@ -24,8 +23,8 @@ type Message map[string]string
 
 // Errors of the Verify methods. None of them holds any part of a key.
 var (
-	ErrNoSignature  = errors.New("openapi: not signed")
-	ErrSignType     = errors.New("openapi: sign_type is not the one agreed on")
+	ErrNoSignature  = alipay.ErrNoSignature
+	ErrSignType     = alipay.ErrSignType
 	ErrBadSignature = alipay.ErrBadSignature
 )
 
