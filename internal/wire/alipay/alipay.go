@@ -1,6 +1,6 @@
-// Package alipay is what the wire formats of Alipay's two gateways have in
-// common: forms in which each name stands for one value, and RSA signatures
-// with the keys that Alipay's tools print. Bytes in, bytes out.
+// Package alipay holds what the wire formats of Alipay's two gateways share: forms with unique
+// names (form.go), charsets (charset.go), RSA signatures with keys as Alipay's tools print them
+// (alipay.go), and notifications (notification.go). It does no I/O.
 package alipay
 
 import (
@@ -20,16 +20,16 @@ import (
 // SignType is the value of the field sign_type.
 type SignType string
 
-// The RSA signatures that both gateways know.
+// The RSA signatures of both gateways.
 const (
 	RSA  SignType = "RSA"  // RSASSA-PKCS1-v1_5 with SHA-1, base64
 	RSA2 SignType = "RSA2" // RSASSA-PKCS1-v1_5 with SHA-256, base64
 )
 
-// ErrBadSignature means that the signature is not that of the text by that key.
+// ErrBadSignature means that the signature does not match the text and the key.
 var ErrBadSignature = errors.New("alipay: signature does not match")
 
-// Sign signs a text, as base64.
+// Sign signs a text. It returns base64.
 func Sign(t SignType, key *rsa.PrivateKey, text string) (string, error) {
 	if key == nil {
 		return "", errors.New("alipay: no private key")
@@ -38,21 +38,21 @@ func Sign(t SignType, key *rsa.PrivateKey, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sig, err := rsa.SignPKCS1v15(nil, key, hash, digest(hash, text)) // the scheme draws no random numbers
+	sig, err := rsa.SignPKCS1v15(nil, key, hash, digest(hash, text)) // the scheme uses no random numbers
 	if err != nil {
 		return "", fmt.Errorf("alipay: sign: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(sig), nil
 }
 
-// Plausible reports whether sig is as long as a signature of the key's. What it
-// refuses needs neither a text to be joined nor anything to be computed.
+// Plausible reports whether sig has the length of a signature by the key. It lets callers refuse a
+// signature before they join the text or compute anything.
 func Plausible(key *rsa.PublicKey, sig string) bool {
 	return key != nil && len(decode(sig)) == key.Size()
 }
 
-// decode gives the bytes of a signature; none if it is no base64. Some hop on the
-// way may have turned + into a space (seen in the field).
+// decode returns the bytes of a signature, or nil if it is not base64. It reads a space as +, since
+// some proxies on the way replace + (seen in the field).
 func decode(sig string) []byte {
 	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(sig, " ", "+"))
 	if err != nil {
@@ -93,8 +93,8 @@ func digest(hash crypto.Hash, text string) []byte {
 	return h.Sum(nil)
 }
 
-// ParsePrivateKey reads an RSA private key: PKCS#8 or PKCS#1, as PEM or as the
-// bare base64 that Alipay's tools print. Errors never quote the input.
+// ParsePrivateKey parses an RSA private key: PKCS#8 or PKCS#1, as PEM or as the bare base64 that
+// Alipay's tools print. Errors never quote the input.
 func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
 	der, err := keyBytes(text)
 	if err != nil {
@@ -112,7 +112,7 @@ func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
 	return nil, errors.New("alipay: private key is neither PKCS#8 nor PKCS#1")
 }
 
-// ParsePublicKey reads an RSA public key: PKIX or PKCS#1, as PEM or as bare base64.
+// ParsePublicKey parses an RSA public key: PKIX or PKCS#1, as PEM or as bare base64.
 func ParsePublicKey(text string) (*rsa.PublicKey, error) {
 	der, err := keyBytes(text)
 	if err != nil {

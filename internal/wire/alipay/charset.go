@@ -10,16 +10,15 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// ErrCharset means that a message names a charset which its text is not read in.
+// ErrCharset means that a message names an unsupported charset.
 var ErrCharset = errors.New("alipay: charset is not UTF-8, GBK, GB2312 or GB18030")
 
-// Charset is how text is written in bytes. Signatures cover the bytes, so a
-// message is verified first and decoded afterwards, by the charset that was
-// signed with it.
+// Charset is a character encoding. Signatures cover bytes, so a message is verified first and
+// decoded afterwards, by the charset that is signed with it.
 type Charset string
 
-// The charsets of both gateways. GB2312 is a part of GBK, and GBK one of GB18030,
-// so all three are read as the last.
+// The charsets of both gateways. GB2312 is a subset of GBK, and GBK of GB18030, so all three are
+// decoded as GB18030.
 const (
 	UTF8    Charset = "UTF-8"
 	GBK     Charset = "GBK"
@@ -27,8 +26,8 @@ const (
 	GB18030 Charset = "GB18030"
 )
 
-// ParseCharset finds a charset by its name, in any letter case. Without a name it
-// is UTF-8.
+// ParseCharset returns the charset with this name, in any letter case. "" means UTF-8. Unsupported
+// names give ErrCharset.
 func ParseCharset(name string) (Charset, error) {
 	if name == "" {
 		return UTF8, nil
@@ -41,9 +40,9 @@ func ParseCharset(name string) (Charset, error) {
 	return "", fmt.Errorf("%w: it is %.32q", ErrCharset, name)
 }
 
-// Decode reads raw as text. Bytes that do not decode become U+FFFD: a text
-// that nobody needs, cut off within a character, must not make the message that
-// it stands in unreadable. No byte above 0x7F ever becomes a character of ASCII.
+// Decode decodes raw. Bytes that do not decode become U+FFFD: an unimportant text that was cut
+// within a character must not make its message unreadable. A byte above 0x7F never becomes an ASCII
+// character.
 func (c Charset) Decode(raw string) string {
 	if c == UTF8 {
 		return strings.ToValidUTF8(raw, "\uFFFD")
@@ -52,7 +51,7 @@ func (c Charset) Decode(raw string) string {
 	var b strings.Builder
 	for char := range c.Characters(raw) {
 		text, err := decoder.String(char)
-		if err != nil { // it replaces, and fails never
+		if err != nil { // does not happen: the decoder replaces bad bytes
 			text = "\uFFFD"
 		}
 		b.WriteString(text)
@@ -60,7 +59,7 @@ func (c Charset) Decode(raw string) string {
 	return b.String()
 }
 
-// Encode writes text. Characters that the charset has not become ?.
+// Encode encodes text. Characters that the charset does not have become ?.
 func (c Charset) Encode(text string) string {
 	if c == UTF8 {
 		return text
@@ -80,10 +79,9 @@ func (c Charset) Encode(text string) string {
 	return b.String()
 }
 
-// Characters cuts raw into its characters, each as its bytes. A byte of ASCII is
-// a character of its own only where it stands alone: in GBK and GB18030 the later
-// bytes of a character may be those of \ | { } and digits. A byte that begins no
-// character is yielded alone, as Decode takes it.
+// Characters yields the characters of raw, each as its bytes. In GBK and GB18030 the later bytes of
+// a character may equal \ | { } or digits, so an ASCII byte is not always a character. A byte that
+// does not begin a character is yielded alone, as Decode treats it.
 func (c Charset) Characters(raw string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for raw != "" {
@@ -96,7 +94,7 @@ func (c Charset) Characters(raw string) iter.Seq[string] {
 	}
 }
 
-// width is the length of the first character of raw.
+// width returns the length of the first character of raw.
 func (c Charset) width(raw string) int {
 	if c == UTF8 {
 		_, n := utf8.DecodeRuneInString(raw)

@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// MaxFields bounds the fields of a message; true ones have about forty at most.
-// Strangers can post messages, and what a message costs before its signature is
-// refused grows with its fields.
+// MaxFields limits the fields of a message. Genuine ones have about forty at most. Strangers can
+// post messages, and the work before the signature is refused grows with the number of fields.
 const MaxFields = 100
 
-// Join returns the text that is signed: the fields that keep chooses, sorted by
-// name in byte order, joined as name=value with &, nothing escaped.
+// Join returns the text to sign: the fields that keep accepts, sorted by name in byte order, joined
+// as name=value with &, without escaping.
 func Join(fields map[string]string, keep func(name, value string) bool) string {
 	names, size := make([]string, 0, len(fields)), 0
 	for name, value := range fields {
@@ -36,15 +35,14 @@ func Join(fields map[string]string, keep func(name, value string) bool) string {
 	return b.String()
 }
 
-// ParseForm decodes a form-encoded message: a request's query or body, or a
-// notification's body. Names and values are the bytes that were sent, in whatever
-// charset, since signatures cover these; Text decodes them.
+// ParseForm decodes a form-encoded message: a request's query or body, or a notification's body.
+// Names and values are the bytes as sent, in whatever charset, since signatures cover these bytes.
+// Text decodes them. A repeated name and more than MaxFields fields are errors. Errors name the
+// field, never its value.
 //
-// It is done by hand rather than by http.Request because Alipay posts
-// notifications with a malformed media type
-// ("application/x-www-form-urlencoded; text/html; charset=UTF-8"), and because
-// a name that comes twice must be refused: two readers could each see another
-// of its values. So are more than MaxFields. Errors name the field, never its value.
+// http.Request does not do, because Alipay posts notifications with a malformed media type
+// ("application/x-www-form-urlencoded; text/html; charset=UTF-8"), and because two readers could
+// take different values of a repeated name.
 func ParseForm(form string) (map[string]string, error) {
 	if strings.Count(form, "&") >= MaxFields {
 		return nil, fmt.Errorf("alipay: the message has more than %d fields", MaxFields)
@@ -64,15 +62,15 @@ func ParseForm(form string) (map[string]string, error) {
 			return nil, fmt.Errorf("alipay: field %.64q cannot be decoded", name)
 		}
 		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("alipay: field %.64q is there twice", name)
+			return nil, fmt.Errorf("alipay: field %.64q is repeated", name)
 		}
 		fields[name] = value
 	}
 	return fields, nil
 }
 
-// EncodeForm writes fields as application/x-www-form-urlencoded, sorted by
-// name. Empty values are left out: what is not sent is read alike by everybody.
+// EncodeForm encodes fields as application/x-www-form-urlencoded, sorted by name. It omits empty
+// values, since readers differ in how they treat them.
 func EncodeForm(fields map[string]string) string {
 	v := make(url.Values, len(fields))
 	for name, value := range fields {
@@ -83,15 +81,14 @@ func EncodeForm(fields map[string]string) string {
 	return v.Encode()
 }
 
-// ErrSeparator means that a signed text could be cut into other fields than these.
+// ErrSeparator means that the signed text could be cut into other fields.
 var ErrSeparator = errors.New("alipay: a field holds a separator of the signed string")
 
-// Unambiguous refuses fields that hold a separator of the signed text. A
-// signature covers values joined by & and =, unescaped, so that a message could
-// be cut into other fields and keep it. Without & in names and values, and
-// without = in names, there is one way only to cut it: the fields are the ones
-// that were signed. The bytes count, and no charset of Alipay's has these two
-// within a longer character.
+// Unambiguous returns ErrSeparator if a field contains a separator of the signed text. A signature
+// covers values joined by & and = without escaping, so a message could be cut into other fields
+// under the same signature. Without & in names and values, and without = in names, there is only
+// one way to cut it: the fields are the signed ones. The check is on bytes: in Alipay's charsets
+// these two bytes never occur within a longer character.
 func Unambiguous(fields map[string]string) error {
 	for name, value := range fields {
 		if strings.ContainsAny(name, "&=") || strings.Contains(value, "&") {
@@ -101,8 +98,8 @@ func Unambiguous(fields map[string]string) error {
 	return nil
 }
 
-// Text decodes the values of a message that has been verified. Fields whose names
-// are not ASCII are left out: nobody reads them, and decoded they could clash.
+// Text decodes the values of a verified message. It drops fields whose names are not ASCII: nobody
+// reads them, and decoded names could clash.
 func Text(fields map[string]string, c Charset) map[string]string {
 	text := make(map[string]string, len(fields))
 	for name, value := range fields {
@@ -113,7 +110,7 @@ func Text(fields map[string]string, c Charset) map[string]string {
 	return text
 }
 
-// In writes the values of a message in a charset: the reverse of Text.
+// In encodes the values of a message in a charset. It is the reverse of Text.
 func In(fields map[string]string, c Charset) map[string]string {
 	raw := make(map[string]string, len(fields))
 	for name, value := range fields {

@@ -5,15 +5,16 @@ import (
 	"fmt"
 )
 
-// Errors about a message's signature, besides ErrBadSignature. None of them contains any part of a key.
+// Errors about a message's signature, besides ErrBadSignature. None of them contains any part of a
+// key.
 var (
 	ErrNoSignature = errors.New("alipay: message is not signed")
 	ErrSignType    = errors.New("alipay: sign_type is not the agreed one")
 )
 
-// ReadNotification reads the body of a notification. It verifies the bytes as received, refuses fields that could be cut in
-// another way, and then decodes the values. Names that are not ASCII are verified and dropped. charsetField names the
-// field that holds the charset.
+// ReadNotification reads the body of a notification. It verifies the bytes as received, refuses
+// fields that could be cut in another way, and then decodes the values. Names that are not ASCII
+// are verified and dropped. charsetField names the field that holds the charset.
 func ReadNotification(
 	body []byte, charsetField string, verify func(fields map[string]string) error,
 ) (map[string]string, error) {

@@ -12,29 +12,29 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// Answer is the gateway's XML answer to a call: single_trade_query,
-// forex_refund, alipay.acquire.refund.query, or an error.
+// Answer is the gateway's XML answer to single_trade_query, forex_refund or
+// alipay.acquire.refund.query, or an error:
 //
 //	<alipay><is_success>T</is_success><request>…</request>
 //	<response><trade>…</trade></response><sign>…</sign><sign_type>…</sign_type></alipay>
 //
-// The signature covers the children of response's only child (trade, or
-// alipay), and neither is_success nor request. Gateway errors are not signed.
+// The signature covers the children of response's only child (trade or alipay). It covers neither
+// is_success nor request. Gateway errors are unsigned.
 type Answer struct {
 	Success  bool
-	Error    string  // the code, with Success false
-	Kind     string  // name of response's child: "trade" or "alipay"; "" if there is none
+	Error    string  // the error's code, if Success is false
+	Kind     string  // name of response's child: "trade" or "alipay"; "" without a response
 	Fields   Message // its children
 	Sign     string
 	SignType string
 
 	charset alipay.Charset
-	raw     Message // Fields before they were decoded
+	raw     Message // Fields before decoding
 }
 
-// Verify checks the signature over the bytes of Fields as they came, entities
-// resolved. Some of Alipay's servers sign in UTF-8 what they send in GBK, so that
-// is tried next: the fields are the same.
+// Verify verifies the signature over the bytes of Fields as received, with entities resolved. Some
+// of Alipay's servers sign in UTF-8 what they send in GBK, so Verify tries that next: the fields
+// are the same.
 func (a Answer) Verify(k Keys) error {
 	if a.Sign == "" {
 		return ErrNoSignature
@@ -49,14 +49,13 @@ func (a Answer) Verify(k Keys) error {
 	return err
 }
 
-// maxDepth bounds how deeply elements may nest. Answers need four levels, and
-// a fifth and sixth where a field is a list.
+// maxDepth limits how deeply elements may nest. Answers need four levels, and six where a field is
+// a list.
 const maxDepth = 8
 
-// ParseAnswer reads an answer. Elements that it does not know are ignored
-// outside response and kept inside it; text is taken untrimmed; a field that
-// holds elements instead of text is left out. A document that is cut off, that
-// has a field twice, or that is no <alipay> is an error.
+// ParseAnswer parses an answer. It ignores unknown elements outside response and keeps them inside.
+// It does not trim text. It drops a field that contains elements instead of text. A document that
+// is cut off, that repeats a field, or that is not an <alipay> element is an error.
 func ParseAnswer(doc []byte) (Answer, error) {
 	charset, err := declared(doc)
 	if err != nil {
@@ -64,15 +63,15 @@ func ParseAnswer(doc []byte) (Answer, error) {
 	}
 	d := xml.NewDecoder(strings.NewReader(hide(doc, charset)))
 	d.CharsetReader = func(name string, in io.Reader) (io.Reader, error) {
-		if c, err := alipay.ParseCharset(name); err != nil || c != charset { // it is hidden from declared
-			return nil, fmt.Errorf("mapi: answer: charset %.32q is not where it belongs", name)
+		if c, err := alipay.ParseCharset(name); err != nil || c != charset { // one that declared did not find
+			return nil, fmt.Errorf("mapi: answer: charset %.32q is not declared in the first line", name)
 		}
 		return in, nil
 	}
 	a := Answer{charset: charset, raw: Message{}}
 	var (
 		path []string        // names of the open elements
-		text strings.Builder // of the innermost one, as long as it is a leaf
+		text strings.Builder // of the innermost element, while it is a leaf
 		leaf bool
 		seen = map[string]bool{}
 		done bool
@@ -105,10 +104,10 @@ func ParseAnswer(doc []byte) (Answer, error) {
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
-			if leaf && a.take(path, show(text.String(), charset)) {
+			if leaf && a.set(path, show(text.String(), charset)) {
 				name := strings.Join(path, "/")
 				if seen[name] {
-					return Answer{}, fmt.Errorf("mapi: answer has %.64q twice", name)
+					return Answer{}, fmt.Errorf("mapi: answer repeats %.64q", name)
 				}
 				seen[name] = true
 			}
@@ -124,9 +123,8 @@ func ParseAnswer(doc []byte) (Answer, error) {
 	return a, nil
 }
 
-// take sets what the element at path says, and reports whether it was one that
-// may come only once.
-func (a *Answer) take(path []string, text string) bool {
+// set stores the text of the element at path. It reports whether the element may occur only once.
+func (a *Answer) set(path []string, text string) bool {
 	switch {
 	case len(path) == 2:
 		switch path[1] {
@@ -149,11 +147,11 @@ func (a *Answer) take(path []string, text string) bool {
 	return false
 }
 
-// declaration is that of a document in another charset than UTF-8, perhaps.
+// declaration matches the XML declaration and captures its charset.
 var declaration = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([^"']*)["']`)
 
-// declared is the charset that a document says it is in: Alipay's errors come
-// with the header encoding="GBK".
+// declared returns the charset in a document's XML declaration. Alipay's errors declare
+// encoding="GBK".
 func declared(doc []byte) (alipay.Charset, error) {
 	found := declaration.FindSubmatch(doc)
 	if found == nil {
@@ -166,14 +164,13 @@ func declared(doc []byte) (alipay.Charset, error) {
 	return c, nil
 }
 
-// hidden is where the bytes of longer characters are hidden from the reader of
-// XML: no character of any charset here, in a plane for private use.
+// hidden is the first of the private-use characters that stand for the bytes of longer characters
+// while the XML is parsed. No charset here has these characters.
 const hidden = 0x10FD00
 
-// hide writes each byte of a character that is not ASCII as a character of its
-// own. So the document is cut by characters, of which one of GBK may end in the
-// byte of an ASCII sign, and the bytes, which are signed, are kept: also those
-// that do not decode.
+// hide replaces each byte of a character that is not ASCII by a character of its own. A GBK
+// character may end in the byte of an ASCII sign; hidden, that byte cannot be taken for XML. And
+// the bytes, which are signed, are kept, even those that do not decode.
 func hide(doc []byte, c alipay.Charset) string {
 	var b strings.Builder
 	for char := range c.Characters(string(doc)) {
@@ -188,8 +185,8 @@ func hide(doc []byte, c alipay.Charset) string {
 	return b.String()
 }
 
-// show gives the bytes of a text that was hidden. A character that the document
-// wrote as a reference (&#33590;) is in its charset.
+// show returns the bytes of a text that hide changed. It encodes a character that the document
+// wrote as a reference (&#33590;) in the document's charset.
 func show(text string, c alipay.Charset) string {
 	var b strings.Builder
 	for _, r := range text {

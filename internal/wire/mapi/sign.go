@@ -16,21 +16,20 @@ type SignType = alipay.SignType
 
 // The signature algorithms.
 const (
-	MD5  SignType = "MD5" // MD5 over the string followed by a shared key, lower-case hex
+	MD5  SignType = "MD5" // MD5 of the text followed by a shared key, lower-case hex
 	RSA           = alipay.RSA
 	RSA2          = alipay.RSA2
 )
 
-// Errors of Verify. None of them holds any part of a key.
+// Errors of Verify. None of them contains any part of a key.
 var (
 	ErrNoSignature  = alipay.ErrNoSignature
 	ErrSignType     = alipay.ErrSignType
 	ErrBadSignature = alipay.ErrBadSignature
 )
 
-// Keys is one side's key material for one algorithm. With MD5 both sides have
-// the same Shared; with RSA and RSA2 each signs with its own Private and
-// verifies with the other's Public.
+// Keys is one side's key material for one algorithm. With MD5 both sides have the same Shared. With
+// RSA and RSA2 each side signs with its own Private and verifies with the other's Public.
 type Keys struct {
 	Type    SignType
 	Shared  string
@@ -38,7 +37,7 @@ type Keys struct {
 	Public  *rsa.PublicKey
 }
 
-// Sign sets sign and sign_type.
+// Sign signs the message: it sets sign and sign_type.
 func (m Message) Sign(k Keys) error {
 	sig, err := k.sign(m.Canonical())
 	if err != nil {
@@ -48,8 +47,8 @@ func (m Message) Sign(k Keys) error {
 	return nil
 }
 
-// Verify checks the signature over all fields received. Only k.Type is
-// accepted, whatever the message says, so that nobody can choose a weaker one.
+// Verify verifies the signature over all received fields. It accepts only k.Type, whatever the
+// message names, so that nobody can choose a weaker one.
 func (m Message) Verify(k Keys) error {
 	if m["sign"] == "" {
 		return ErrNoSignature
@@ -63,8 +62,8 @@ func (m Message) Verify(k Keys) error {
 	return k.verify(m.Canonical(), m["sign"])
 }
 
-// plausible reports whether sig may be one by the keys, before anything is
-// computed. Where there are none, verify says so.
+// plausible reports whether sig can be a signature by the keys, before anything is computed.
+// Missing keys are left to verify.
 func (k Keys) plausible(sig string) bool {
 	switch {
 	case k.Type == MD5:

@@ -12,24 +12,23 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// CodeSuccess is the code of a call that worked. It says nothing more.
+// CodeSuccess is the code of a successful call. It says nothing about the outcome of the trade.
 const CodeSuccess = "10000"
 
-// Answer is what the gateway answers to one request.
+// Answer is the gateway's answer to one request.
 type Answer struct {
-	// Content is the member that is signed, as it was sent.
+	// Content is the signed member, as sent.
 	Content json.RawMessage
-	// Fields are the members of Content whose values are strings, numbers or
-	// booleans, as text. Lists and objects are left out.
+	// Fields holds the members of Content whose values are strings, numbers or booleans, as text.
+	// Lists and objects are dropped.
 	Fields map[string]string
-	// Refused: Content is an error_response, which the gateway may send unsigned.
+	// Refused reports whether Content is an error_response, which the gateway may send unsigned.
 	Refused bool
-	Sign    string // base64; "" if the answer is not signed
-	CertSN  string // the number of the certificate that signed, in certificate mode
+	Sign    string // base64; "" if the answer is unsigned
+	CertSN  string // serial number of the signing certificate, in certificate mode
 }
 
-// OK reports whether the call worked. An answer about a token has no code, but
-// the token.
+// OK reports whether the call succeeded. An answer about a token has the token instead of a code.
 func (a Answer) OK() bool {
 	if a.Refused {
 		return false
@@ -38,13 +37,12 @@ func (a Answer) OK() bool {
 	return code == CodeSuccess || !there && a.Fields["access_token"] != ""
 }
 
-// ParseAnswer reads the answer to a call of method. It is strict where lenience
-// would let one reader see another answer than the next: names that come twice,
-// anything behind the end, or neither or both of the two members that an answer
-// can have are errors.
+// ParseAnswer parses the answer to a call of method. It is strict where two lenient readers could
+// see different answers. Repeated names, anything after the end, and neither or both of the two
+// members that an answer can have are errors.
 //
-// An answer is in the charset that the call asked for, UTF-8, and one that is no
-// UTF-8 is in GBK or GB18030. Nothing else tells: what a header says is not signed.
+// An answer is in UTF-8, the charset that the call asks for. One that is not valid UTF-8 is read as
+// GB18030, which includes GBK. The bytes alone decide, since the HTTP header is not signed.
 func ParseAnswer(method string, doc []byte) (Answer, error) {
 	var a Answer
 	outer, err := cut(doc)
@@ -55,7 +53,7 @@ func ParseAnswer(method string, doc []byte) (Answer, error) {
 	refused, isRefused := outer.members["error_response"]
 	switch {
 	case ok == isRefused:
-		return a, errors.New("openapi: the answer is not one to the call")
+		return a, errors.New("openapi: the answer does not belong to the call")
 	case isRefused:
 		a.Refused, content = true, refused
 	}
@@ -86,20 +84,20 @@ func ParseAnswer(method string, doc []byte) (Answer, error) {
 	return a, nil
 }
 
-// ContentName is the name of the member that answers a call of method.
+// ContentName returns the name of the member that answers a call of method.
 func ContentName(method string) string {
 	return strings.ReplaceAll(method, ".", "_") + "_response"
 }
 
-// object is a JSON object cut into its members, whose values are as they were
-// sent.
+// object is a JSON object cut into its members. Their values are as sent.
 type object struct {
 	charset alipay.Charset
 	members map[string]json.RawMessage
 }
 
-// charsetOf is UTF-8 for what is UTF-8, and GB18030, which holds GBK, for the rest. A text of UTF-8 may be cut off
-// within a character: what is left of that stands before a byte with which no character of GBK ends.
+// charsetOf returns UTF-8 for valid UTF-8, and otherwise GB18030, which includes GBK. UTF-8 text
+// may contain a value that was cut within a character: then the remaining bytes stand before a byte
+// that cannot end a GBK character.
 func charsetOf(doc []byte) alipay.Charset {
 	for len(doc) > 0 {
 		r, n := utf8.DecodeRune(doc)
@@ -114,10 +112,9 @@ func charsetOf(doc []byte) alipay.Charset {
 	return alipay.UTF8
 }
 
-// cut reads an object without deciding anything about its values. It cuts by
-// characters: one of GBK may end in the byte of \ or of a brace. So the JSON is
-// read of a copy in which the bytes of every longer character are those of a
-// letter, and whose parts are where they are in doc.
+// cut cuts an object into its members without interpreting their values. A GBK character may end in
+// the byte of \ or of a brace. So cut parses a copy in which letters replace the bytes of every
+// longer character, and takes the parts of doc at the same positions.
 func cut(doc []byte) (object, error) {
 	o := object{charset: charsetOf(doc), members: map[string]json.RawMessage{}}
 	plain := make([]byte, 0, len(doc))
@@ -134,7 +131,7 @@ func cut(doc []byte) (object, error) {
 	}
 	for d.More() {
 		before := d.InputOffset()
-		if _, err := d.Token(); err != nil { // a name: anything else is a syntax error
+		if _, err := d.Token(); err != nil { // a name; anything else is a syntax error
 			return o, fmt.Errorf("openapi: %w", err)
 		}
 		name, err := o.decode(doc[before+int64(bytes.IndexByte(plain[before:], '"')) : d.InputOffset()])
@@ -142,7 +139,7 @@ func cut(doc []byte) (object, error) {
 			return o, fmt.Errorf("openapi: a member's name: %w", err)
 		}
 		if _, twice := o.members[name]; twice {
-			return o, fmt.Errorf("openapi: member %.64q is there twice", name)
+			return o, fmt.Errorf("openapi: member %.64q is repeated", name)
 		}
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err != nil {
@@ -155,18 +152,18 @@ func cut(doc []byte) (object, error) {
 		return o, fmt.Errorf("openapi: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return o, errors.New("openapi: there is more behind the answer's end")
+		return o, errors.New("openapi: the answer is followed by more text")
 	}
 	return o, nil
 }
 
-// decode reads a JSON string in the object's charset.
+// decode decodes a JSON string in the object's charset.
 func (o object) decode(raw []byte) (s string, err error) {
 	err = json.Unmarshal([]byte(o.charset.Decode(string(raw))), &s)
 	return s, err
 }
 
-// text reads a member that is a text, if it is there.
+// text stores the value of a string member in into, if the member exists.
 func (o object) text(name string, into *string) error {
 	raw, ok := o.members[name]
 	if !ok {
@@ -180,12 +177,12 @@ func (o object) text(name string, into *string) error {
 	return nil
 }
 
-// Verify checks the answer's signature, over the very bytes of Content. A
-// success must be signed; a refusal may come without, and then proves nothing
-// (nil: whoever trusts it trusts the connection alone).
+// Verify verifies the answer's signature over the bytes of Content. A success must be signed. A
+// refusal may be unsigned: then Verify returns nil, but the refusal proves nothing beyond the
+// connection.
 //
-// Alipay's SDKs try a second time with \/ read as /, since some of its servers
-// sign before they escape; so does this.
+// Like Alipay's SDKs, Verify tries a second time with \/ read as /, since some of Alipay's servers
+// sign before they escape.
 func (a Answer) Verify(k Keys) error {
 	if a.Sign == "" {
 		if a.OK() {
@@ -201,10 +198,10 @@ func (a Answer) Verify(k Keys) error {
 	return err
 }
 
-// unescapeSlashes replaces \/ by /, where \ is a character of its own.
+// unescapeSlashes replaces \/ by / where the \ is a character and not a part of one.
 func unescapeSlashes(text string, c alipay.Charset) string {
 	var b strings.Builder
-	escaped := false // a \ is not written yet
+	escaped := false // the last \ is not written yet
 	for char := range c.Characters(text) {
 		if escaped && char != "/" {
 			b.WriteByte('\\')
@@ -219,8 +216,8 @@ func unescapeSlashes(text string, c alipay.Charset) string {
 	return b.String()
 }
 
-// WriteAnswer wraps and signs content, a JSON object, as the member called name;
-// certSN is left out if it is "". Without a private key it is not signed.
+// WriteAnswer wraps and signs content, a JSON object, as the member name. It omits certSN if it is
+// "". Without a private key the answer is unsigned.
 func WriteAnswer(name string, content []byte, certSN string, k Keys) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `{"%s":%s`, name, content)

@@ -12,15 +12,14 @@ import (
 	"strings"
 )
 
-// Certificate is one of those that certificate mode exchanges: the
-// application's, or Alipay's.
+// Certificate is a certificate of certificate mode: the application's or Alipay's.
 type Certificate struct {
-	SN  string // what requests and answers name it by
+	SN  string // the number by which requests and answers name it
 	Key *rsa.PublicKey
 }
 
-// ParseCertificate reads a certificate as PEM. Who issued it, and until when it
-// is good, is not checked: it is one that the operator has configured.
+// ParseCertificate parses a certificate in PEM. It checks neither issuer nor validity, since the
+// operator has configured the certificate.
 func ParseCertificate(text string) (Certificate, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil || block.Type != "CERTIFICATE" {
@@ -37,10 +36,9 @@ func ParseCertificate(text string) (Certificate, error) {
 	return Certificate{SN: serial(c), Key: key}, nil
 }
 
-// RootSN is what requests name a bundle of root certificates by: the numbers of
-// those that are signed with RSA, joined by _. Those that are signed in other
-// ways are passed over, and so are those that Go cannot read: Alipay's bundle
-// has some under SM2. (Alipay, "Certificate mode", and its SDKs.)
+// RootSN returns the number by which requests name a bundle of root certificates: the numbers of
+// those signed with RSA, joined by _. It skips certificates signed in other ways and those that Go
+// cannot parse: Alipay's bundle has some with SM2. (Alipay, "Certificate mode", and its SDKs.)
 func RootSN(bundle string) (string, error) {
 	var all []string
 	for rest := []byte(bundle); ; {
@@ -53,13 +51,13 @@ func RootSN(bundle string) (string, error) {
 		}
 	}
 	if len(all) == 0 {
-		return "", errors.New("openapi: no root certificate that is signed with RSA")
+		return "", errors.New("openapi: no root certificate signed with RSA")
 	}
 	return strings.Join(all, "_"), nil
 }
 
-// signedWithRSA goes by the algorithm's number, as Alipay's SDKs do: Go has names
-// for some of the family only.
+// signedWithRSA reports whether the algorithm's identifier is one of RSA, as Alipay's SDKs do. Go
+// names only some of these algorithms.
 func signedWithRSA(c *x509.Certificate) bool {
 	var signed struct {
 		Content   asn1.RawValue
@@ -71,17 +69,16 @@ func signedWithRSA(c *x509.Certificate) bool {
 	return err == nil && len(id) == len(pkcs1)+1 && id[:len(pkcs1)].Equal(pkcs1)
 }
 
-// pkcs1 is what the numbers of RSA's algorithms begin with.
+// pkcs1 is the prefix of RSA's algorithm identifiers.
 var pkcs1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1}
 
-// serial numbers a certificate: the MD5, in lower-case hex, of its issuer's name,
-// last part first, and its serial number in decimal. (Alipay, "Certificate
-// mode".) The parts are taken as they are encoded: c.Issuer has an order of its
-// own.
+// serial returns a certificate's number: the lower-case hex of the MD5 of its issuer's name, last
+// part first, and its serial number in decimal. (Alipay, "Certificate mode".) The parts are in the
+// encoded order, which c.Issuer does not keep.
 func serial(c *x509.Certificate) string {
 	var issuer pkix.RDNSequence
 	if _, err := asn1.Unmarshal(c.RawIssuer, &issuer); err != nil {
-		issuer = c.Issuer.ToRDNSequence() // cannot be: it was read from there
+		issuer = c.Issuer.ToRDNSequence() // does not happen: the certificate was parsed from it
 	}
 	sum := md5.Sum([]byte(issuer.String() + c.SerialNumber.String()))
 	return hex.EncodeToString(sum[:])

@@ -1,12 +1,11 @@
-// Package openapi is the wire format of Alipay's OpenAPI gateway (gateway.do,
-// version 1.0): how requests and notifications are joined and signed, how
-// answers wrap what they sign, and how certificates are numbered. Bytes in,
-// bytes out: it knows no clock, no network and no meaning. The connector and the
-// simulator share it; what the fields mean is written twice, once on each side.
+// Package openapi is the wire format of Alipay's OpenAPI gateway (gateway.do, version 1.0): how
+// requests are joined and signed (openapi.go), how notifications are (notification.go), how answers
+// wrap what they sign (answer.go), and how certificates are numbered (cert.go). It does no I/O,
+// uses no clock, and does not interpret the fields. The connector and the simulator share it. What
+// the fields mean is written twice, once on each side.
 //
-// Source of the facts: Alipay's open platform, "Signature", "Self-made
-// signature", "Asynchronous notification verification", "Certificate mode", and
-// its own SDKs where these are silent.
+// Sources: Alipay's open platform, "Signature", "Self-made signature", "Asynchronous notification
+// verification" and "Certificate mode", and Alipay's own SDKs where these are silent.
 package openapi
 
 import (
@@ -16,39 +15,37 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// Message is the fields of a request or a notification: as the bytes that were
-// sent, which signatures cover, or decoded by Text. A name stands for one value:
-// Parse refuses repeats.
+// Message holds the fields of a request or a notification: either as the bytes that were sent,
+// which signatures cover, or decoded. Names are unique: Parse refuses repeats.
 type Message map[string]string
 
-// Errors of the Verify methods. None of them holds any part of a key.
+// Errors of the Verify methods. None of them contains any part of a key.
 var (
 	ErrNoSignature  = alipay.ErrNoSignature
 	ErrSignType     = alipay.ErrSignType
 	ErrBadSignature = alipay.ErrBadSignature
 )
 
-// Keys is one side's key material: each side signs with its own Private and
-// verifies with the other's Public.
+// Keys is one side's key material. Each side signs with its own Private and verifies with the
+// other's Public.
 type Keys struct {
 	Type    alipay.SignType
 	Private *rsa.PrivateKey
 	Public  *rsa.PublicKey
 }
 
-// Parse decodes a form-encoded message, under the rules of alipay.ParseForm.
+// Parse decodes a form-encoded message by the rules of alipay.ParseForm.
 func Parse(form string) (Message, error) { return alipay.ParseForm(form) }
 
-// Encode writes the fields as application/x-www-form-urlencoded. Empty values
-// are left out, and so they are in no signature either.
+// Encode encodes the fields as application/x-www-form-urlencoded. It omits empty values, so no
+// signature may cover them.
 func (m Message) Encode() string { return alipay.EncodeForm(m) }
 
-// Canonical returns the string that a request's signature covers: every field
-// but sign. sign_type is among them, other than in a notification's.
+// Canonical returns the text that a request's signature covers: every field except sign. Unlike for
+// a notification, this includes sign_type.
 func (m Message) Canonical() string { return m.join("sign") }
 
-// join leaves out the fields of the names, and with "" among these the ones that
-// have no value.
+// join joins the fields except those named. "" stands for all fields without a value.
 func (m Message) join(without ...string) string {
 	empty := !slices.Contains(without, "")
 	return alipay.Join(m, func(name, value string) bool {
@@ -56,8 +53,8 @@ func (m Message) join(without ...string) string {
 	})
 }
 
-// Sign sets sign and sign_type of a request. Fields that are empty are removed:
-// whether they are signed is where implementations part ways.
+// Sign signs a request: it sets sign and sign_type. It removes empty fields, since implementations
+// differ in whether they sign them.
 func (m Message) Sign(k Keys) error {
 	for name, value := range m {
 		if value == "" {
@@ -73,18 +70,18 @@ func (m Message) Sign(k Keys) error {
 	return nil
 }
 
-// Verify checks a request's signature over all fields received. Only k.Type is
-// accepted, whatever the message says, so that nobody can choose a weaker one.
+// Verify verifies a request's signature over all received fields. It accepts only k.Type, whatever
+// the message names, so that nobody can choose a weaker one.
 func (m Message) Verify(k Keys) error {
-	if err := m.signed(k); err != nil {
+	if err := m.checkSigned(k); err != nil {
 		return err
 	}
 	return alipay.Verify(k.Type, k.Public, m.Canonical(), m["sign"])
 }
 
-// signed refuses a message that has no signature, one of another type than agreed
-// on, or one that cannot be the key's, before anything is computed.
-func (m Message) signed(k Keys) error {
+// checkSigned refuses a message without a signature, with another sign_type than the agreed one, or
+// with a signature that cannot be by the key, before anything is computed.
+func (m Message) checkSigned(k Keys) error {
 	if m["sign"] == "" {
 		return ErrNoSignature
 	}
