@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestLinksMatchVectorsFromOutside(t *testing.T) {
+func TestLinksMatchForeignVectors(t *testing.T) {
 	for _, v := range vectors(t, "link.txt") {
 		t.Run(v["name"], func(t *testing.T) {
 			p, key, end := decode(t, v["form"]), v["key"], End(v["end"])
@@ -26,7 +26,7 @@ func TestLinksMatchVectorsFromOutside(t *testing.T) {
 	}
 }
 
-func TestALinkWithoutASignatureIsRefused(t *testing.T) {
+func TestUnsignedLinkIsRefused(t *testing.T) {
 	if VerifyLink(Params{"state": "1"}, "key", Authorize) {
 		t.Error("verified")
 	}

@@ -56,7 +56,7 @@ func decode(t testing.TB, form string) Params {
 	return p
 }
 
-func TestRequestsMatchVectorsFromOutside(t *testing.T) {
+func TestRequestsMatchForeignVectors(t *testing.T) {
 	for _, v := range vectors(t, "request.txt") {
 		t.Run(v["name"], func(t *testing.T) {
 			p, key, a := decode(t, v["form"]), v["key"], Algorithm(v["algorithm"])
@@ -77,7 +77,7 @@ func TestRequestsMatchVectorsFromOutside(t *testing.T) {
 	}
 }
 
-func TestNotificationsMatchVectorsFromOutside(t *testing.T) {
+func TestNotificationsMatchForeignVectors(t *testing.T) {
 	for _, v := range vectors(t, "notification.txt") {
 		t.Run(v["name"], func(t *testing.T) {
 			body, want := []byte(v["body"]), v["verify"] == "yes"
@@ -91,7 +91,7 @@ func TestNotificationsMatchVectorsFromOutside(t *testing.T) {
 	}
 }
 
-func TestAlgorithmIsReadInAnyCaseAndDefaultsToMD5(t *testing.T) {
+func TestParseAlgorithm(t *testing.T) {
 	for in, want := range map[string]Algorithm{"": MD5, "MD5": MD5, "md5": MD5, "SHA256": SHA256, "Sha256": SHA256} {
 		if got, err := ParseAlgorithm(in); err != nil || got != want {
 			t.Errorf("%q: %q, %v", in, got, err)
@@ -104,7 +104,7 @@ func TestAlgorithmIsReadInAnyCaseAndDefaultsToMD5(t *testing.T) {
 	}
 }
 
-func TestNothingVerifiesUnderAnUnknownAlgorithm(t *testing.T) {
+func TestUnknownAlgorithmVerifiesNothing(t *testing.T) {
 	p := Params{"a": "1"}
 	if Request(p, "key", "CRC32") != "" {
 		t.Error("signed")
@@ -177,7 +177,7 @@ func FuzzSignedNotificationVerifiesOnlyUnchanged(f *testing.F) {
 	})
 }
 
-func TestCommandsInTheDocumentPrintWhatItSays(t *testing.T) {
+func TestCommandsInTheManualPrintItsResults(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("md5sum and sha256sum are GNU tools")
 	}

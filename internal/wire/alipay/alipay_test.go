@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// The keys in testdata are of no use but here. They were made by
+// The keys in testdata are for these tests only. They were made by
 //
 //	openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt -out rsa.pem
 //	openssl pkey -in rsa.pem -pubout -out rsa-pub.pem
 //
-// and, for the elliptic ones, openssl ecparam -name prime256v1 -genkey -noout
-// in place of genrsa.
+// and, for the elliptic ones, openssl ecparam -name prime256v1 -genkey -noout in place of genrsa.
 func read(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -23,13 +22,13 @@ func read(t testing.TB, name string) string {
 	return string(text)
 }
 
-// body is the base64 within PEM, with the line breaks that it has there.
+// body returns the base64 within a PEM text, with its line breaks.
 func body(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[1:len(lines)-1], "\n")
 }
 
-func TestKeysAreReadHoweverTheyWereCopied(t *testing.T) {
+func TestKeysParseHoweverTheyWereCopied(t *testing.T) {
 	private, public := read(t, "rsa.pem"), read(t, "rsa-pub.pem")
 	want, err := ParsePrivateKey(private)
 	if err != nil {
@@ -43,7 +42,10 @@ func TestKeysAreReadHoweverTheyWereCopied(t *testing.T) {
 		"base64 in lines of Windows":        func(s string) string { return strings.ReplaceAll(body(s), "\n", "\r\n") },
 		"base64 in words":                   func(s string) string { return strings.ReplaceAll(body(s), "\n", " \t") },
 		"base64 in one line":                func(s string) string { return strings.ReplaceAll(body(s), "\n", "") },
-		"base64 with space around":          func(s string) string { return " \t" + strings.ReplaceAll(body(s), "\n", "") + "\n" },
+		"base64 with space around": func(s string) string {
+			return " \t" +
+				strings.ReplaceAll(body(s), "\n", "") + "\n"
+		},
 	} {
 		if key, err := ParsePrivateKey(change(private)); err != nil || !key.Equal(want) {
 			t.Errorf("private, %s: %v", what, err)
@@ -55,19 +57,21 @@ func TestKeysAreReadHoweverTheyWereCopied(t *testing.T) {
 }
 
 func TestKeysOfAnotherKindAreRefused(t *testing.T) {
-	for what, text := range map[string]string{"elliptic": read(t, "elliptic.pem"), "elliptic, base64": body(read(t, "elliptic.pem")), "a public key": read(t, "rsa-pub.pem")} {
+	for what, text := range map[string]string{"elliptic": read(t, "elliptic.pem"),
+		"elliptic, base64": body(read(t, "elliptic.pem")), "a public key": read(t, "rsa-pub.pem")} {
 		if key, err := ParsePrivateKey(text); err == nil {
-			t.Errorf("%s: taken for a private key of RSA: %T", what, key)
+			t.Errorf("%s: accepted as an RSA private key: %T", what, key)
 		}
 	}
-	for what, text := range map[string]string{"elliptic": read(t, "elliptic-pub.pem"), "elliptic, base64": body(read(t, "elliptic-pub.pem")), "a private key": read(t, "rsa.pem")} {
+	for what, text := range map[string]string{"elliptic": read(t, "elliptic-pub.pem"),
+		"elliptic, base64": body(read(t, "elliptic-pub.pem")), "a private key": read(t, "rsa.pem")} {
 		if key, err := ParsePublicKey(text); err == nil {
-			t.Errorf("%s: taken for a public key of RSA: %T", what, key)
+			t.Errorf("%s: accepted as an RSA public key: %T", what, key)
 		}
 	}
 }
 
-func TestNothingIsSignedOrVerifiedUnderAnUnknownType(t *testing.T) {
+func TestUnknownSignTypeNeitherSignsNorVerifies(t *testing.T) {
 	key, err := ParsePrivateKey(read(t, "rsa.pem"))
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +93,7 @@ func TestNothingIsSignedOrVerifiedUnderAnUnknownType(t *testing.T) {
 	}
 }
 
-func TestFormsAreCutWhereTheyWereJoined(t *testing.T) {
+func TestFormsAreCutAtTheirSeparators(t *testing.T) {
 	for form, want := range map[string]string{
 		"a=1=2&b=":                "a=1=2&b=",
 		"sign=AAAA==&a":           "a=&sign=AAAA==",

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-func TestCharsetsAreFourUnderAnyLetterCase(t *testing.T) {
+func TestParseCharset(t *testing.T) {
 	for name, want := range map[string]Charset{
 		"": UTF8, "UTF-8": UTF8, "utf-8": UTF8, "Gbk": GBK, "gb2312": GB2312, "GB18030": GB18030,
 	} {
@@ -15,14 +15,15 @@ func TestCharsetsAreFourUnderAnyLetterCase(t *testing.T) {
 			t.Errorf("%q: %q, %v", name, c, err)
 		}
 	}
-	for _, name := range []string{"utf8", "UTF-7", "UTF-16", "ISO-8859-1", "latin1", "Big5", "cp936", "HZ-GB-2312", " GBK", "GBK\x00", "ＧＢＫ"} {
+	for _, name := range []string{"utf8", "UTF-7", "UTF-16", "ISO-8859-1", "latin1", "Big5", "cp936", "HZ-GB-2312",
+		" GBK", "GBK\x00", "ＧＢＫ"} {
 		if c, err := ParseCharset(name); err == nil {
 			t.Errorf("%q: read as %s", name, c)
 		}
 	}
 }
 
-func TestTextIsReadAndWrittenInItsCharset(t *testing.T) {
+func TestDecodeAndEncode(t *testing.T) {
 	for _, x := range []struct {
 		c         Charset
 		raw, text string
@@ -41,7 +42,8 @@ func TestTextIsReadAndWrittenInItsCharset(t *testing.T) {
 		}
 	}
 	for raw, want := range map[string]string{
-		"\xb2": "\uFFFD", "\xb2\"": "\uFFFD\"", "\xb2\xe8\xb2": "茶\uFFFD", "\xff": "\uFFFD", "\x81=\x810": "\uFFFD=\uFFFD0",
+		"\xb2": "\uFFFD", "\xb2\"": "\uFFFD\"", "\xb2\xe8\xb2": "茶\uFFFD", "\xff": "\uFFFD",
+		"\x81=\x810":   "\uFFFD=\uFFFD0",
 		"\x81\x30\x81": "\uFFFD0\uFFFD",
 	} {
 		if got := GBK.Decode(raw); got != want {
@@ -49,14 +51,15 @@ func TestTextIsReadAndWrittenInItsCharset(t *testing.T) {
 		}
 	}
 	if got := GBK.Encode("a🍵茶"); got != "a?\xb2\xe8" {
-		t.Errorf("what GBK has not is written %q", got)
+		t.Errorf("a character that GBK does not have is encoded as %q", got)
 	}
 }
 
-// What is cut by characters and what is decoded must be the same text, and no
-// longer character may become one of ASCII: quotes, & and = stand for themselves.
+// Characters and Decode must agree, and no longer character may become an ASCII one: quotes, & and
+// = stand only for themselves.
 func FuzzCharactersAreThoseThatAreDecoded(f *testing.F) {
-	for _, s := range []string{"茶", "\xd5\\\"\xb2", "\x81\x30\x81\x30", "\x81=\x81\x30", "\x80\xff", "\xfe\x39\xfe\x39", "\xe3\x32\x9a\x36"} {
+	for _, s := range []string{"茶", "\xd5\\\"\xb2", "\x81\x30\x81\x30", "\x81=\x81\x30", "\x80\xff", "\xfe\x39\xfe\x39",
+		"\xe3\x32\x9a\x36"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -83,10 +86,11 @@ func FuzzCharactersAreThoseThatAreDecoded(f *testing.F) {
 			if kept != ascii.String() && !strings.Contains(text, "\uFFFD") {
 				t.Errorf("%s: %q: ASCII is %q, read %q", c, raw, ascii.String(), kept)
 			}
-			if strings.Count(text, "&") > strings.Count(raw, "&") || strings.Count(text, "=") > strings.Count(raw, "=") {
+			if strings.Count(text, "&") > strings.Count(raw, "&") ||
+				strings.Count(text, "=") > strings.Count(raw, "=") {
 				t.Errorf("%s: %q: a separator that was not there: %q", c, raw, text)
 			}
-			// The library reads the whole as we read the characters, wherever all of them are some.
+			// Where all characters are valid, the library decodes the whole text as Decode does.
 			if c == UTF8 || strings.Contains(text, "\uFFFD") {
 				continue
 			}
@@ -97,7 +101,7 @@ func FuzzCharactersAreThoseThatAreDecoded(f *testing.F) {
 	})
 }
 
-func TestSeparatorsAreFoundInNamesAndValues(t *testing.T) {
+func TestUnambiguous(t *testing.T) {
 	for _, bad := range []map[string]string{{"a&b": ""}, {"a=b": ""}, {"a": "x&y"}, {"\xd5\\&": ""}, {"a": "\xd5&"}} {
 		if Unambiguous(bad) == nil {
 			t.Errorf("%q: accepted", bad)
@@ -108,7 +112,7 @@ func TestSeparatorsAreFoundInNamesAndValues(t *testing.T) {
 	}
 }
 
-func TestFieldsAreBounded(t *testing.T) {
+func TestMaxFields(t *testing.T) {
 	var all []string
 	for i := range MaxFields + 1 {
 		all = append(all, strings.Repeat("a", i+1)+"=1")

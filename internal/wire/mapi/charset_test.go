@@ -6,14 +6,15 @@ import (
 	"testing"
 )
 
-func TestANotificationIsVerifiedBeforeItIsDecoded(t *testing.T) {
+func TestNotificationIsVerifiedBeforeDecoding(t *testing.T) {
 	for _, v := range load(t, "gbk.txt") {
 		m, err := ReadNotification([]byte(v.form), v.keys)
 		if err != nil {
 			t.Errorf("%s: %v", v.name, err)
 			continue
 		}
-		if !strings.Contains(m["subject"], "茶") || strings.Contains(m["subject"], "\uFFFD") || m["total_fee"] != "12.34" {
+		if !strings.Contains(m["subject"], "茶") || strings.Contains(m["subject"], "\uFFFD") ||
+			m["total_fee"] != "12.34" {
 			t.Errorf("%s: %q", v.name, m)
 		}
 	}
@@ -47,7 +48,7 @@ func TestANotificationIsVerifiedBeforeItIsDecoded(t *testing.T) {
 	}
 }
 
-func TestATextCutWithinACharacterDoesNotHideWhatWasPaid(t *testing.T) {
+func TestTextCutWithinACharacterIsReadable(t *testing.T) {
 	for file, want := range map[string]string{"answer-cut-gbk.xml": "茶\uFFFD", "answer-cut-utf8.xml": "茶\uFFFD"} {
 		a, err := ParseAnswer([]byte(read(t, file)))
 		if err == nil {
@@ -59,13 +60,17 @@ func TestATextCutWithinACharacterDoesNotHideWhatWasPaid(t *testing.T) {
 	}
 }
 
-func TestAnswersAreReadByCharacters(t *testing.T) {
+func TestAnswersAreParsedByCharacters(t *testing.T) {
 	for doc, want := range map[string]string{
-		`<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` + "\xd5\\\x81|x&#33590;\x81" + `</a></trade></response></alipay>`: "誠亅x茶\uFFFD",
-		"\r\n " + `<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` + "\xb2\xe8" + `</a></trade></response></alipay>`:       "茶",
-		`<?xml version='1.0' encoding='gb18030' ?><alipay><is_success>T</is_success><response><trade><a>` + "\x94\x39\xbb\x35" + `</a></trade></response></alipay>`:    "🍵",
-		`<alipay><is_success>T</is_success><response><trade><a>茶&#38;</a></trade></response></alipay>`:                                                                 "茶&",
-		`<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>T</is_success><response><trade><a>` + "茶\xff" + `</a></trade></response></alipay>`:                  "茶\uFFFD",
+		`<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` +
+			"\xd5\\\x81|x&#33590;\x81" + `</a></trade></response></alipay>`: "誠亅x茶\uFFFD",
+		"\r\n " + `<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` +
+			"\xb2\xe8" + `</a></trade></response></alipay>`: "茶",
+		`<?xml version='1.0' encoding='gb18030' ?><alipay><is_success>T</is_success><response><trade><a>` +
+			"\x94\x39\xbb\x35" + `</a></trade></response></alipay>`: "🍵",
+		`<alipay><is_success>T</is_success><response><trade><a>茶&#38;</a></trade></response></alipay>`: "茶&",
+		`<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>T</is_success><response><trade><a>` + "茶\xff" +
+			`</a></trade></response></alipay>`: "茶\uFFFD",
 	} {
 		a, err := ParseAnswer([]byte(doc))
 		if err != nil || a.Fields["a"] != want {
@@ -76,7 +81,8 @@ func TestAnswersAreReadByCharacters(t *testing.T) {
 		`<?xml version="1.0" encoding="latin-1"?><alipay><is_success>T</is_success></alipay>`,
 		` <?xml version="1.0" encoding="utf-7"?><alipay><is_success>T</is_success></alipay>`,
 		"\uFEFF" + `<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success></alipay>`,
-		`<?xml version="1.0" encoding="GBK"?><?xml version="1.0" encoding="UTF-7"?><alipay><is_success>T</is_success></alipay>`,
+		`<?xml version="1.0" encoding="GBK"?><?xml version="1.0" encoding="UTF-7"?>` +
+			`<alipay><is_success>T</is_success></alipay>`,
 	} {
 		if a, err := ParseAnswer([]byte(doc)); err == nil {
 			t.Errorf("%q is read as %+v", doc, a)

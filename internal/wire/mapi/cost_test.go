@@ -9,7 +9,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-func TestNothingIsJoinedForASignatureThatCannotBeOne(t *testing.T) {
+func TestImplausibleSignatureCostsNoWork(t *testing.T) {
 	private, err := alipay.ParsePrivateKey(read(t, "key-pkcs8.pem"))
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,8 @@ func FuzzParseKeepsWhatEncodeWrites(f *testing.F) {
 }
 
 func FuzzAnswerIsReadOrRefused(f *testing.F) {
-	for _, file := range []string{"answer-published.xml", "answer-made.xml", "answer-made-gbk.xml", "answer-error-gbk.xml", "answer-signed-gbk.xml", "answer-cut-gbk.xml"} {
+	for _, file := range []string{"answer-published.xml", "answer-made.xml", "answer-made-gbk.xml",
+		"answer-error-gbk.xml", "answer-signed-gbk.xml", "answer-cut-gbk.xml"} {
 		f.Add([]byte(read(f, file)))
 	}
 	for _, v := range load(f, "refused.txt") {

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// reference is the rule of the "Signature" page written a second time, with a
-// switch for each mistake that implementations of it have made.
+// reference is a second implementation of the "Signature" page, with a switch for each mistake that
+// implementations have made.
 type reference struct {
 	keepEmpty, dropBlank, signSignType, signSign, dropCharset, dropService bool
 
@@ -24,7 +24,7 @@ type reference struct {
 	keyFirst, keySeparated, upperHex, shaOne, shaTwo, urlB64 bool
 }
 
-// agrees reports whether r makes of the vector's fields what the vector says.
+// agrees reports whether r gives the vector's result for the vector's fields.
 func (r reference) agrees(t *testing.T, v vector) bool {
 	fields, err := v.fields()
 	if err != nil {
@@ -121,10 +121,10 @@ func (r reference) md5(s, key string) string {
 func sha1Of(s string) []byte   { sum := sha1.Sum([]byte(s)); return sum[:] }
 func sha256Of(s string) []byte { sum := sha256.Sum256([]byte(s)); return sum[:] }
 
-// TestPlantedBugsTurnAVectorRed proves that the vectors bite: the reference
-// agrees with all of them, and with any one mistake in it no longer does. With
-// -v it prints which vector caught which mistake.
-func TestPlantedBugsTurnAVectorRed(t *testing.T) {
+// TestPlantedBugsFailAVector proves that the vectors detect mistakes: the reference agrees with all
+// of them, and with any one mistake it disagrees with some. With -v it prints which vector detects
+// which mistake.
+func TestPlantedBugsFailAVector(t *testing.T) {
 	vectors := accepted(t)
 	for _, v := range vectors {
 		if !(reference{}).agrees(t, v) {
@@ -159,7 +159,7 @@ func TestPlantedBugsTurnAVectorRed(t *testing.T) {
 	} {
 		i := slices.IndexFunc(vectors, func(v vector) bool { return !p.r.agrees(t, v) })
 		if i < 0 {
-			t.Errorf("%s: no vector notices", p.bug)
+			t.Errorf("%s: no vector detects it", p.bug)
 			continue
 		}
 		t.Logf("| %s | `%s`: %s |", p.bug, vectors[i].file, vectors[i].name)

@@ -15,8 +15,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// vector is one case of testdata/*.txt. None was made by this package: source
-// says who published it, or the command that made it.
+// vector is one case of testdata/*.txt. None was made by this package: source says who published
+// it, or the command that made it.
 type vector struct {
 	file, name, source string
 
@@ -107,7 +107,7 @@ func read(t testing.TB, name string) string {
 	return string(b)
 }
 
-// accepted are the vectors that must verify.
+// accepted returns the vectors that must verify.
 func accepted(t testing.TB) []vector {
 	var all []vector
 	for _, file := range []string{"published-md5.txt", "made-md5.txt", "rsa.txt", "gbk.txt", "answers.txt"} {
@@ -116,7 +116,7 @@ func accepted(t testing.TB) []vector {
 	return all
 }
 
-func TestMessagesOfOthersAreReadAndVerified(t *testing.T) {
+func TestForeignMessagesVerify(t *testing.T) {
 	for _, v := range accepted(t) {
 		t.Run(v.file+"/"+v.name, func(t *testing.T) {
 			fields, err := v.fields()
@@ -149,7 +149,7 @@ func TestMessagesOfOthersAreReadAndVerified(t *testing.T) {
 	}
 }
 
-func TestMessagesThatProveNothingAreRefused(t *testing.T) {
+func TestRefusedMessages(t *testing.T) {
 	for _, v := range append(load(t, "refused.txt"), load(t, "refused-gbk.txt")...) {
 		t.Run(v.name, func(t *testing.T) {
 			err := v.verify()
@@ -221,7 +221,7 @@ func TestUnsignedErrorInGBKIsRead(t *testing.T) {
 	}
 }
 
-func TestFieldThatHoldsElementsIsLeftOut(t *testing.T) {
+func TestFieldWithElementsIsDropped(t *testing.T) {
 	a, err := ParseAnswer([]byte(`<alipay><is_success>T</is_success><response><alipay>` +
 		`<trade_no>1</trade_no><list>x<item>2</item>y</list><empty/></alipay></response></alipay>`))
 	if err != nil {
@@ -248,7 +248,7 @@ func TestSpaceInSignatureCountsAsPlus(t *testing.T) {
 	}
 }
 
-func TestKeysAreReadInEveryCommonForm(t *testing.T) {
+func TestKeysParseInEveryCommonForm(t *testing.T) {
 	want, err := alipay.ParsePrivateKey(read(t, "key-pkcs8.pem"))
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +267,8 @@ func TestKeysAreReadInEveryCommonForm(t *testing.T) {
 
 func TestUnreadableKeysAreRefusedUnquoted(t *testing.T) {
 	secret := strings.TrimSpace(read(t, "key-pkcs8.txt"))
-	for _, text := range []string{"", "???", secret[:200], secret + "A", read(t, "pub-pkix.pem"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"} {
+	for _, text := range []string{"", "???", secret[:200], secret + "A", read(t, "pub-pkix.pem"),
+		"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"} {
 		_, err := alipay.ParsePrivateKey(text)
 		if err == nil {
 			t.Errorf("%.20q: accepted as a private key", text)

@@ -8,11 +8,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/alipay"
 )
 
-// gbkAnswers are answers in charsets of China (.json) and what OpenSSL has signed
-// of each (.txt).
+// gbkAnswers are answers in Chinese charsets (.json), and the part of each that OpenSSL signed
+// (.txt).
 var gbkAnswers = []string{"gbk-answer", "gbk-answer-refusal", "gbk-answer-4", "gbk-answer-slash", "gbk-answer-cut"}
 
-func TestAnswersInGBKAreCutByCharactersAndVerifiedAsTheyWereSent(t *testing.T) {
+func TestGBKAnswersAreCutByCharacters(t *testing.T) {
 	for _, x := range []struct {
 		name, field, want string
 		ok                bool
@@ -36,8 +36,9 @@ func TestAnswersInGBKAreCutByCharactersAndVerifiedAsTheyWereSent(t *testing.T) {
 		if err := a.Verify(made(t)); err != nil || a.OK() != x.ok {
 			t.Errorf("%s: %v, success %t, of %q", x.name, err, a.OK(), a.Content)
 		}
-		if want := read(t, x.name+".txt"); string(a.Content) != want && unescapeSlashes(string(a.Content), alipay.GBK) != want {
-			t.Errorf("%s: taken for signed: %q", x.name, a.Content)
+		if want := read(t, x.name+".txt"); string(a.Content) != want &&
+			unescapeSlashes(string(a.Content), alipay.GBK) != want {
+			t.Errorf("%s: Content is %q", x.name, a.Content)
 		}
 		if a.Fields[x.field] != x.want {
 			t.Errorf("%s: %s is %q, want %q", x.name, x.field, a.Fields[x.field], x.want)
@@ -45,11 +46,11 @@ func TestAnswersInGBKAreCutByCharactersAndVerifiedAsTheyWereSent(t *testing.T) {
 	}
 }
 
-// A byte that UTF-8 has not, put where nothing is signed, makes a reader take the
-// answer for one in GBK. What is signed must be read as it was signed.
-func TestNothingOutsideWhatIsSignedChoosesTheCharset(t *testing.T) {
+// A byte that is not valid UTF-8, in an unsigned place, could make a reader take the answer for
+// GBK. The signed part must be read as it was signed.
+func TestOnlySignedBytesChooseTheCharset(t *testing.T) {
 	for _, content := range []string{
-		// In GBK the last byte of 茶 takes the \ of \" with it, and the string ends there.
+		// In GBK the last byte of 茶 forms a character with the \ of \", and the string ends there.
 		`{"code":"10000","subject":"茶\",\"trade_status\":\"TRADE_SUCCESS","trade_no":"1"}`,
 		`{"code":"10000","subject":"茶","trade_no":"1"}`,
 	} {
@@ -58,7 +59,8 @@ func TestNothingOutsideWhatIsSignedChoosesTheCharset(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, err := ParseAnswer("alipay.trade.query", doc)
-		if err != nil || want.Verify(made(t)) != nil || want.Fields["trade_status"] != "" || !strings.HasPrefix(want.Fields["subject"], "茶") {
+		if err != nil || want.Verify(made(t)) != nil || want.Fields["trade_status"] != "" ||
+			!strings.HasPrefix(want.Fields["subject"], "茶") {
 			t.Fatalf("%v, %v", want.Fields, err)
 		}
 		for _, more := range []string{`{"x":"` + "\xff" + `",`, "{\"\xb2\xe8\":1,", "{\"\xb2\xe8\":\"\xd5\\\","} {
@@ -73,10 +75,11 @@ func TestNothingOutsideWhatIsSignedChoosesTheCharset(t *testing.T) {
 	}
 }
 
-// One text that is cut off within a character makes the whole answer no UTF-8. The others are read as UTF-8 all the
-// same: the last byte of 茶 takes no \ with it.
-func TestATextCutWithinACharacterOfUTF8HidesNothing(t *testing.T) {
-	content := `{"code":"10000","subject":"茶` + "\xe8\x8c" + `","fund_bill_list":"[{\"fund_channel\":\"餘額寶\"}]","trade_status":"TRADE_SUCCESS"}`
+// A text that was cut within a character makes the whole answer invalid UTF-8. The other texts are
+// still read as UTF-8: the last byte of 茶 does not form a character with a \.
+func TestUTF8TextCutWithinACharacterIsReadable(t *testing.T) {
+	content := `{"code":"10000","subject":"茶` + "\xe8\x8c" +
+		`","fund_bill_list":"[{\"fund_channel\":\"餘額寶\"}]","trade_status":"TRADE_SUCCESS"}`
 	doc, err := WriteAnswer("alipay_trade_query_response", []byte(content), "", made(t))
 	if err != nil {
 		t.Fatal(err)
@@ -85,26 +88,28 @@ func TestATextCutWithinACharacterOfUTF8HidesNothing(t *testing.T) {
 	if err == nil {
 		err = a.Verify(made(t))
 	}
-	if err != nil || a.Fields["trade_status"] != "TRADE_SUCCESS" || a.Fields["fund_bill_list"] != `[{"fund_channel":"餘額寶"}]` {
+	if err != nil || a.Fields["trade_status"] != "TRADE_SUCCESS" ||
+		a.Fields["fund_bill_list"] != `[{"fund_channel":"餘額寶"}]` {
 		t.Errorf("%q, %v", a.Fields, err)
 	}
 }
 
-func TestANotificationIsVerifiedBeforeItIsDecoded(t *testing.T) {
+func TestNotificationIsVerifiedBeforeDecoding(t *testing.T) {
 	for _, v := range load(t, "gbk-messages.txt") {
 		m, err := ReadNotification([]byte(v.form), made(t))
 		if err != nil {
 			t.Errorf("%s: %v", v.name, err)
 			continue
 		}
-		if !strings.HasSuffix(v.name, "lower case") && !strings.HasPrefix(m["subject"], "誠亅亄亇 茶") || strings.Contains(m["subject"], "\uFFFD") {
+		if !strings.HasSuffix(v.name, "lower case") && !strings.HasPrefix(m["subject"], "誠亅亄亇 茶") ||
+			strings.Contains(m["subject"], "\uFFFD") {
 			t.Errorf("%s: subject is %q", v.name, m["subject"])
 		}
 		if m["total_amount"] != "12.34" || m["trade_status"] != "TRADE_SUCCESS" {
 			t.Errorf("%s: %q", v.name, m)
 		}
 	}
-	// Texts that nobody needs: not of the charset, or under a name that is not ASCII.
+	// Unimportant texts: invalid in the charset, or under a name that is not ASCII.
 	raw := Message{"charset": "GBK", "trade_status": "TRADE_SUCCESS", "subject": "\xb2\xe8\xb2", "\xb2\xe8": "\xff"}
 	if err := raw.SignNotification(made(t)); err != nil {
 		t.Fatal(err)

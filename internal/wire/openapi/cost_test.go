@@ -6,30 +6,32 @@ import (
 	"testing"
 )
 
-// crowd is a message of as many fields as are read, nearly 64 KiB of them.
+// crowd returns a message with the maximum number of fields, nearly 64 KiB in all.
 func crowd(sign, signType string) string {
 	var b strings.Builder
 	b.WriteString("sign=" + sign + "&sign_type=" + signType)
 	for i := range 98 {
-		b.WriteString("&" + strings.Repeat(string(rune('a'+i%26)), 2) + strings.Repeat("0", i%9) + string(rune('A'+i/26)) + "=" + strings.Repeat("x", 600))
+		b.WriteString("&" + strings.Repeat(string(rune('a'+i%26)), 2) + strings.Repeat("0", i%9) +
+			string(rune('A'+i/26)) + "=" + strings.Repeat("x", 600))
 	}
 	return b.String()
 }
 
-// names are 64 KiB of short names.
+// names returns 64 KiB of short names.
 func names() string {
 	var b strings.Builder
 	b.WriteString("sign=AAAA&sign_type=RSA2")
 	for i := 0; b.Len() < 63<<10; i++ {
-		b.WriteString("&" + string(rune('a'+i%26)) + strings.Repeat(string(rune('a'+i/26%26)), 1+i/676%4) + string(rune('0'+i%10)) + "=")
+		b.WriteString("&" + string(rune('a'+i%26)) + strings.Repeat(string(rune('a'+i/26%26)), 1+i/676%4) +
+			string(rune('0'+i%10)) + "=")
 	}
 	return b.String()
 }
 
-// long is as long as a signature of the keys'.
+// long has the length of a signature by the keys.
 var long = strings.Repeat("A", 342) + "=="
 
-func TestNothingIsJoinedForASignatureThatCannotBeOne(t *testing.T) {
+func TestImplausibleSignatureCostsNoWork(t *testing.T) {
 	keys := made(t)
 	for _, x := range []struct {
 		what, sign, signType string
@@ -47,7 +49,8 @@ func TestNothingIsJoinedForASignatureThatCannotBeOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, verify := range map[string]func(Message, Keys) error{"notification": Message.VerifyNotification, "request": Message.Verify} {
+		for name, verify := range map[string]func(Message, Keys) error{"notification": Message.VerifyNotification,
+			"request": Message.Verify} {
 			if err := verify(m, keys); !errors.Is(err, x.want) {
 				t.Errorf("%s, %s: %v", name, x.what, err)
 			}
@@ -59,7 +62,8 @@ func TestNothingIsJoinedForASignatureThatCannotBeOne(t *testing.T) {
 	if _, err := Parse(names()); err == nil {
 		t.Error("thousands of fields are read")
 	}
-	if n := testing.AllocsPerRun(10, func() { _, _ = Parse(names()) }) - testing.AllocsPerRun(10, func() { names() }); n > 4 {
+	n := testing.AllocsPerRun(10, func() { _, _ = Parse(names()) }) - testing.AllocsPerRun(10, func() { names() })
+	if n > 4 {
 		t.Errorf("thousands of fields: %.0f allocations", n)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// signed are the texts that the vectors' signatures under made.key are of. No
-// other text has one, so whatever verifies is one of them.
+// signed lists the texts that the vectors sign with made.key. No other text has such a signature,
+// so everything that verifies is one of them.
 func signed(f *testing.F, files ...string) map[string]bool {
 	f.Helper()
 	all := map[string]bool{}
@@ -44,13 +44,13 @@ func FuzzAnswerIsReadOrRefused(f *testing.F) {
 				continue
 			}
 			if !strings.Contains(doc, string(a.Content)) {
-				t.Errorf("what is signed is not there as it was sent: %q", a.Content)
+				t.Errorf("the signed part is not as sent: %q", a.Content)
 			}
 			var fields map[string]any
 			text := charsetOf(a.Content).Decode(string(a.Content))
 			d := json.NewDecoder(strings.NewReader(text))
 			if d.UseNumber(); d.Decode(&fields) != nil {
-				t.Fatalf("read, although it is no object: %q", a.Content)
+				t.Fatalf("accepted, although it is not an object: %q", a.Content)
 			}
 			for name, value := range fields {
 				if text, ok := value.(string); ok && a.Fields[name] != text {
@@ -71,20 +71,22 @@ func FuzzForgedNotificationNeverVerifies(f *testing.F) {
 	f.Add("app_id=1&trade_status=TRADE_SUCCESS&sign=AAAA&sign_type=RSA2")
 	f.Add(read(f, "published-v1.form"))
 	f.Add(read(f, "published-v2.form"))
-	for _, file := range []string{"made-messages.txt", "gbk-messages.txt", "refused-messages.txt", "refused-gbk-messages.txt"} {
+	for _, file := range []string{"made-messages.txt", "gbk-messages.txt", "refused-messages.txt",
+		"refused-gbk-messages.txt"} {
 		for _, v := range load(f, file) {
 			f.Add(v.form)
 		}
 	}
-	keys, known := made(f), signed(f, "made-messages.txt", "gbk-messages.txt", "refused-messages.txt", "refused-gbk-messages.txt")
+	keys, known := made(f), signed(f, "made-messages.txt", "gbk-messages.txt", "refused-messages.txt",
+		"refused-gbk-messages.txt")
 	f.Fuzz(func(t *testing.T, form string) {
 		m, err := Parse(form)
 		if err != nil {
 			return
 		}
 		if m.VerifyNotification(keys) == nil {
-			// In which of the ways it was signed does not matter here, so long as
-			// what was signed is all that it says.
+			// Each of the ways to sign is fine here, if the signed text is all that the message
+			// says.
 			rest := maps.Clone(m)
 			maps.DeleteFunc(rest, func(name, value string) bool {
 				return value == "" || name == "sign" || name == "sign_type" || name == "alipay_cert_sn"
@@ -103,8 +105,7 @@ func FuzzForgedNotificationNeverVerifies(f *testing.F) {
 	})
 }
 
-// holds reports whether text is what was joined of m, but for empty values and
-// the fields that say nothing.
+// holds reports whether text is m joined, except for empty values and the fields that say nothing.
 func holds(text string, m Message) bool {
 	for _, more := range []Message{{}, {"sign_type": "RSA2"}, {"alipay_cert_sn": "7513daaaa48aa3ba2e4018d84402479c"}} {
 		for _, empty := range []string{"", "passback_params", "app_auth_token"} {
@@ -151,7 +152,8 @@ func FuzzSignedMessageSurvivesTheWire(f *testing.F) {
 			if value == "" {
 				delete(m, name)
 			}
-			if err := way.verify(back, keys); !maps.Equal(back, m) || kind == "request" && err != nil || value != "" && err != nil {
+			if err := way.verify(back, keys); !maps.Equal(back, m) || kind == "request" && err != nil || value != "" &&
+				err != nil {
 				t.Errorf("%s: %v became %v: %v", kind, m, back, err)
 			}
 			free := kind == "notification" && name == "alipay_cert_sn" // it says nothing
@@ -190,7 +192,7 @@ func FuzzSignedAnswerVerifiesOnlyUnchanged(f *testing.F) {
 		doc[at%len(doc)] ^= flip
 		b, err := ParseAnswer("alipay.trade.query", doc)
 		if err == nil && b.OK() && b.Verify(keys) == nil && !maps.Equal(a.Fields, b.Fields) {
-			t.Errorf("altered in byte %d: %v is taken for %v", at%len(doc), b.Fields, a.Fields)
+			t.Errorf("altered in byte %d: %v is accepted as %v", at%len(doc), b.Fields, a.Fields)
 		}
 	})
 }

@@ -29,7 +29,7 @@ func public(t testing.TB, name string) Keys {
 	return Keys{Type: alipay.RSA2, Public: key}
 }
 
-// made are both sides' keys of the vectors that OpenSSL made.
+// made returns both sides' keys of the vectors made with OpenSSL.
 func made(t testing.TB) Keys {
 	t.Helper()
 	k := public(t, "made.pub")
@@ -40,16 +40,18 @@ func made(t testing.TB) Keys {
 	return k
 }
 
-// request is the message of made-request.txt.
+// request returns the message of made-request.txt.
 func request() Message {
 	return Message{
-		"app_id": "2021000000000001", "biz_content": `{"out_trade_no":"T-1001","subject":"茶 + 50%","total_amount":"88.80"}`,
-		"charset": "utf-8", "method": "alipay.trade.create", "notify_url": "https://pay.example/callback/100001/window",
-		"timestamp": "2026-01-02 03:04:05", "version": "1.0",
+		"app_id":      "2021000000000001",
+		"biz_content": `{"out_trade_no":"T-1001","subject":"茶 + 50%","total_amount":"88.80"}`,
+		"charset":     "utf-8", "method": "alipay.trade.create",
+		"notify_url": "https://pay.example/callback/100001/window",
+		"timestamp":  "2026-01-02 03:04:05", "version": "1.0",
 	}
 }
 
-func TestRequestIsSignedAsOpenSSLSignsIt(t *testing.T) {
+func TestRequestSignatureEqualsOpenSSLs(t *testing.T) {
 	m := request()
 	m["return_url"] = "" // an absent value is neither sent nor signed
 	if err := m.Sign(made(t)); err != nil {
@@ -77,7 +79,7 @@ func TestRequestIsSignedAsOpenSSLSignsIt(t *testing.T) {
 		without := maps.Clone(back)
 		delete(without, name)
 		if err := without.Verify(made(t)); err == nil {
-			t.Errorf("%s may be left out", name)
+			t.Errorf("%s may be removed", name)
 		}
 	}
 	back["extra"] = "1"
@@ -117,18 +119,20 @@ func TestPublishedNotificationsVerify(t *testing.T) {
 	}
 }
 
-func TestNotificationWithAnEmptyFieldVerifiesHoweverItWasSigned(t *testing.T) {
+func TestNotificationWithAnEmptyFieldVerifies(t *testing.T) {
 	m := Message{
-		"app_id": "2021000000000001", "body": "", "notify_id": "1", "notify_time": "2026-01-02 03:04:05", "notify_type": "trade_status_sync",
-		"out_trade_no": "T-1001", "total_amount": "88.80", "trade_no": "2026010222001300000000000001", "trade_status": "TRADE_SUCCESS",
-		"sign": read(t, "made-notice.sign"), "sign_type": "RSA2",
+		"app_id": "2021000000000001", "body": "", "notify_id": "1", "notify_time": "2026-01-02 03:04:05",
+		"notify_type":  "trade_status_sync",
+		"out_trade_no": "T-1001", "total_amount": "88.80", "trade_no": "2026010222001300000000000001",
+		"trade_status": "TRADE_SUCCESS",
+		"sign":         read(t, "made-notice.sign"), "sign_type": "RSA2",
 	}
 	if err := m.VerifyNotification(made(t)); err != nil {
 		t.Errorf("signed with the empty field: %v", err)
 	}
 	delete(m, "body")
 	if err := m.VerifyNotification(made(t)); err == nil {
-		t.Error("the empty field was signed and may be left out")
+		t.Error("the empty field was signed and may be removed")
 	}
 	if err := m.SignNotification(made(t)); err != nil {
 		t.Fatal(err)
@@ -153,14 +157,15 @@ func TestPublishedAnswerVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := check(strings.ReplaceAll(doc, ",\"sign\"", " ,\n  \"sign\"")); err != nil {
-		t.Errorf("white space outside of what is signed: %v", err)
+		t.Errorf("white space outside the signed part: %v", err)
 	}
 	for what, altered := range map[string]string{
-		"another value":          strings.Replace(doc, "akGw", "akGx", 1),
-		"white space inside":     strings.Replace(doc, `"msg"`, ` "msg"`, 1),
-		"unsigned":               doc[:strings.Index(doc, `,"sign"`)] + "}",
-		"with an empty sign":     doc[:strings.Index(doc, `,"sign"`)] + `,"sign":""}`,
-		"a second answer before": strings.Replace(doc, "{", `{"alipay_offline_material_image_upload_response":{"code":"10000"},`, 1),
+		"another value":      strings.Replace(doc, "akGw", "akGx", 1),
+		"white space inside": strings.Replace(doc, `"msg"`, ` "msg"`, 1),
+		"unsigned":           doc[:strings.Index(doc, `,"sign"`)] + "}",
+		"with an empty sign": doc[:strings.Index(doc, `,"sign"`)] + `,"sign":""}`,
+		"a second answer before": strings.Replace(doc, "{",
+			`{"alipay_offline_material_image_upload_response":{"code":"10000"},`, 1),
 		"a second answer behind": doc + doc,
 		"a refusal beside":       strings.Replace(doc, "{", `{"error_response":{"code":"40002"},`, 1),
 		"under another name":     strings.Replace(doc, "image_upload", "image_delete", 1),
@@ -172,7 +177,7 @@ func TestPublishedAnswerVerifies(t *testing.T) {
 	}
 }
 
-func TestRefusalMayBeUnsignedButNotMissigned(t *testing.T) {
+func TestRefusalMayBeUnsignedButNotForged(t *testing.T) {
 	const unsigned = `{"error_response":{"code":"40002","msg":"Invalid Arguments","sub_code":"isv.code-invalid"}}`
 	a, err := ParseAnswer("alipay.system.oauth.token", []byte(unsigned))
 	if err != nil || !a.Refused || a.OK() || a.Fields["sub_code"] != "isv.code-invalid" {
@@ -187,7 +192,7 @@ func TestRefusalMayBeUnsignedButNotMissigned(t *testing.T) {
 	}
 }
 
-func TestAnswerIsWrittenSoThatItVerifies(t *testing.T) {
+func TestWrittenAnswerVerifies(t *testing.T) {
 	content := []byte(`{"access_token":"t","expires_in":3600,"user_id":"2088000000000009","list":[1]}`)
 	doc, err := WriteAnswer(ContentName("alipay.system.oauth.token"), content, "85bb", made(t))
 	if err != nil {
@@ -202,7 +207,7 @@ func TestAnswerIsWrittenSoThatItVerifies(t *testing.T) {
 	}
 }
 
-func TestCertificatesAreNumberedAsAlipaysSDKNumbersThem(t *testing.T) {
+func TestCertificateNumbersEqualTheSDKs(t *testing.T) {
 	c, err := ParseCertificate(read(t, "published-alipay.crt"))
 	if err != nil || c.SN != "7513daaaa48aa3ba2e4018d84402479c" {
 		t.Errorf("%s, %v", c.SN, err)
@@ -216,16 +221,18 @@ func TestCertificatesAreNumberedAsAlipaysSDKNumbersThem(t *testing.T) {
 	}
 	for file, want := range map[string]string{
 		"published-roots.crt": "6bc29aa3b4d406c43483ffea81e08d22", // one of three: the others are SM2 and elliptic
-		// SHA-1, PSS, an elliptic key signed by RSA, and, behind the reverse, SHA-224.
-		"made-roots.crt": "68d7339d74c38c0d862df3cf6a70852a_9763d8776bd2d035898627ff737d957c_c67cedd8dd50243fb2e440ff2ca08635_d69e492660b7cf7b36979bdca0f5b68e",
+		// SHA-1, PSS, an elliptic key signed with RSA, the reverse (skipped), and SHA-224.
+		"made-roots.crt": "68d7339d74c38c0d862df3cf6a70852a_9763d8776bd2d035898627ff737d957c_" +
+			"c67cedd8dd50243fb2e440ff2ca08635_d69e492660b7cf7b36979bdca0f5b68e",
 	} {
 		if sn, err := RootSN(read(t, file)); err != nil || sn != want {
 			t.Errorf("%s: %s, %v", file, sn, err)
 		}
 	}
-	for _, bad := range []string{"", read(t, "made-elliptic.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", read(t, "made.key")} {
+	for _, bad := range []string{"", read(t, "made-elliptic.crt"),
+		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", read(t, "made.key")} {
 		if _, err := ParseCertificate(bad); err == nil {
-			t.Errorf("%.20q is taken for a certificate", bad)
+			t.Errorf("%.20q is accepted as a certificate", bad)
 		}
 		if sn, err := RootSN(bad); err == nil {
 			t.Errorf("%.20q is numbered %s", bad, sn)
@@ -233,10 +240,13 @@ func TestCertificatesAreNumberedAsAlipaysSDKNumbersThem(t *testing.T) {
 	}
 }
 
-// TestPlantedBugsTurnAVectorRed proves that the vectors bite: the rules written
-// a second time agree with all of them, and with any one mistake no longer do.
-func TestPlantedBugsTurnAVectorRed(t *testing.T) {
-	type rule struct{ escape, reversed, noSignType, withSign, dropEmpty, noticeSignType, reserialised, wholeBody, sha1 bool }
+// TestPlantedBugsFailAVector proves that the vectors detect mistakes: a second implementation of
+// the rules agrees with all of them, and with any one mistake it disagrees with some.
+func TestPlantedBugsFailAVector(t *testing.T) {
+	type rule struct {
+		escape, reversed, noSignType, withSign, dropEmpty, noticeSignType, reserialised, wholeBody,
+		sha1 bool
+	}
 	verifies := func(r rule, keys Keys, text, sig string) bool {
 		if r.sha1 {
 			keys.Type = alipay.RSA
@@ -248,7 +258,8 @@ func TestPlantedBugsTurnAVectorRed(t *testing.T) {
 		for pair := range strings.SplitSeq(m.join(), "&") {
 			name, value, _ := strings.Cut(pair, "=")
 			switch {
-			case name == "sign" && !r.withSign, name == "sign_type" && (notice != r.noticeSignType || !notice && r.noSignType), value == "" && r.dropEmpty:
+			case name == "sign" && !r.withSign, name == "sign_type" &&
+				(notice != r.noticeSignType || !notice && r.noSignType), value == "" && r.dropEmpty:
 				continue
 			}
 			if r.escape {
@@ -290,7 +301,8 @@ func TestPlantedBugsTurnAVectorRed(t *testing.T) {
 			text = read(t, "published-answer.json")
 		}
 		keys := public(t, "published-answer.pub")
-		return verifies(r, keys, text, a.Sign) || !r.reserialised && !r.wholeBody && verifies(r, keys, string(a.Content), a.Sign)
+		return verifies(r, keys, text, a.Sign) || !r.reserialised && !r.wholeBody &&
+			verifies(r, keys, string(a.Content), a.Sign)
 	}
 	if !agrees(rule{}) {
 		t.Fatal("without a mistake the rules do not agree with the vectors")
@@ -302,7 +314,7 @@ func TestPlantedBugsTurnAVectorRed(t *testing.T) {
 		"answer serialised anew": {reserialised: true}, "whole body verified": {wholeBody: true}, "SHA-1": {sha1: true},
 	} {
 		if agrees(r) {
-			t.Errorf("%s: no vector turns red", what)
+			t.Errorf("%s: no vector detects it", what)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// vector is one case of made-*.txt or refused-*.txt. None was made by this
-// package: source says how its signature was made.
+// vector is one case of made-*.txt or refused-*.txt. None was made by this package: source says how
+// its signature was made.
 type vector struct {
 	name, source string
 
@@ -42,7 +42,8 @@ func load(t testing.TB, file string) []vector {
 		}
 		v := &all[len(all)-1]
 		field, ok := map[string]*string{
-			"source": &v.source, "charset": &v.charset, "kind": &v.kind, "form": &v.form, "method": &v.method, "answer": &v.answer, "signed": &v.signed, "refused": &v.refused,
+			"source": &v.source, "charset": &v.charset, "kind": &v.kind, "form": &v.form, "method": &v.method,
+			"answer": &v.answer, "signed": &v.signed, "refused": &v.refused,
 		}[key]
 		if !ok {
 			t.Fatalf("%s:%d: unknown %q", file, n, key)
@@ -67,7 +68,7 @@ func load(t testing.TB, file string) []vector {
 	return all
 }
 
-// verify reads and verifies the vector as whoever receives it would.
+// verify parses and verifies the vector as its receiver does.
 func (v vector) verify(k Keys) error {
 	if v.answer != "" {
 		a, err := ParseAnswer(v.method, []byte(v.answer))
@@ -92,7 +93,7 @@ func (v vector) verify(k Keys) error {
 
 var errNoSuccess = errors.New("signed or not, it is no success")
 
-// step is the word of a vector's refused for an error of verify.
+// step maps an error of verify to the word in a vector's refused line.
 func step(err error) string {
 	for word, sentinel := range map[string]error{
 		"unsigned": ErrNoSignature, "sign_type": ErrSignType, "signature": ErrBadSignature, "no success": errNoSuccess,
@@ -105,7 +106,7 @@ func step(err error) string {
 	return "parse"
 }
 
-func TestAnswersOfOthersAreReadAndVerified(t *testing.T) {
+func TestForeignAnswersVerify(t *testing.T) {
 	for _, v := range load(t, "made-answers.txt") {
 		t.Run(v.name, func(t *testing.T) {
 			a, err := ParseAnswer(v.method, []byte(v.answer))
@@ -116,16 +117,17 @@ func TestAnswersOfOthersAreReadAndVerified(t *testing.T) {
 				t.Errorf("%v over %s", err, a.Content)
 			}
 			if got := string(a.Content); got != v.signed && strings.ReplaceAll(got, `\/`, `/`) != v.signed {
-				t.Errorf("taken for signed: %s", got)
+				t.Errorf("Content is %s", got)
 			}
-			if refusal := a.Fields["sub_code"] != ""; a.OK() == refusal || a.Refused != strings.Contains(v.answer, "error_response") {
+			if refusal := a.Fields["sub_code"] != ""; a.OK() == refusal ||
+				a.Refused != strings.Contains(v.answer, "error_response") {
 				t.Errorf("success %t, error_response %t: %v", a.OK(), a.Refused, a.Fields)
 			}
 		})
 	}
 }
 
-func TestMessagesOfOthersAreReadAndVerified(t *testing.T) {
+func TestForeignMessagesVerify(t *testing.T) {
 	for _, v := range append(load(t, "made-messages.txt"), load(t, "gbk-messages.txt")...) {
 		t.Run(v.name, func(t *testing.T) {
 			m, err := Parse(v.form)
@@ -146,15 +148,16 @@ func TestMessagesOfOthersAreReadAndVerified(t *testing.T) {
 			if err := sign(made(t)); err != nil {
 				t.Fatal(err)
 			}
-			// Where implementations part ways, ours goes one of them.
-			if ours := v.kind == "request" && !empty || v.name == "without sign_type" || v.name == "with an empty value, signed" || v.charset != ""; ours && again["sign"] != want {
+			// Where implementations differ, ours follows one of them.
+			if ours := v.kind == "request" && !empty || v.name == "without sign_type" ||
+				v.name == "with an empty value, signed" || v.charset != ""; ours && again["sign"] != want {
 				t.Errorf("signed as %s", again["sign"])
 			}
 		})
 	}
 }
 
-func TestMessagesAndAnswersThatProveNothingAreRefused(t *testing.T) {
+func TestRefusedMessagesAndAnswers(t *testing.T) {
 	for _, file := range []string{"refused-messages.txt", "refused-gbk-messages.txt", "refused-answers.txt"} {
 		for _, v := range load(t, file) {
 			t.Run(v.name, func(t *testing.T) {
