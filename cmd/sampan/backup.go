@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type backupCmd struct {
@@ -28,22 +28,22 @@ func (cmd backupCmd) Run(e *env) error {
 		return postgresTool("pg_dump --format=custom", c.Database, "--file="+shellQuoted(cmd.Out))
 	}
 	began := time.Now()
-	done := waiting(e.stderr, "copying and checking")
+	done := terminal.Waiting(e.stderr, "copying and checking")
 	s, err := store.Backup(e.ctx, c.Database, c.MasterKey, cmd.Out)
 	done()
 	if err != nil {
 		return err
 	}
-	printf(e.stdout, "✔ %s\n", s.Path)
-	printSnapshot(e.stdout, c, s)
-	printf(e.stdout, "  copied, checked and synced in %s\n", time.Since(began).Round(time.Millisecond))
+	e.printf("✔ %s\n", s.Path)
+	printSnapshot(e, c, s)
+	e.printf("  copied, checked and synced in %s\n", time.Since(began).Round(time.Millisecond))
 	fmt.Fprintln(e.stdout, "  Keep the master key too, apart from this file: it opens the secrets in it.")
 	return nil
 }
 
 // printSnapshot prints what a copy contains.
-func printSnapshot(w io.Writer, c config.Config, s store.Snapshot) {
-	printf(w, "  %s, %s, schema %d, newest row of %s\n",
+func printSnapshot(e *env, c config.Config, s store.Snapshot) {
+	e.printf("  %s, %s, schema %d, newest row of %s\n",
 		mebibytes(s.Bytes), operator.Several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.Location))
 }
 

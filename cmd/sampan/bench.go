@@ -11,6 +11,7 @@ import (
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/bench"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type benchCmd struct {
@@ -34,7 +35,7 @@ func (cmd benchCmd) Run(e *env) error {
 		return err
 	}
 	client.Attempts = 1 // a failure counts as one
-	printf(e.stdout, "placing orders at %s; they are real, and expire unpaid\n\n", client.BaseURL)
+	e.printf("placing orders at %s; they are real, and expire unpaid\n\n", client.BaseURL)
 	rows := [][]string{{"CONNECTIONS", "ORDERS/S", "P50", "P99", "ORDERS", "ERRORS"}}
 	var failure error
 	for _, n := range cmd.Connections {
@@ -48,7 +49,7 @@ func (cmd benchCmd) Run(e *env) error {
 			break
 		}
 	}
-	if err := table(e.stdout, rows); err != nil {
+	if err := e.table(rows); err != nil {
 		return err
 	}
 	if failure != nil {
@@ -62,7 +63,7 @@ func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) benc
 	const perSecond = 5 // lines of progress
 	start, before := time.Now(), int64(0)
 	var answered atomic.Int64
-	stop := progress(e.stdout, time.Second/perSecond, func() string {
+	stop := terminal.Progress(e.stdout, time.Second/perSecond, func() string {
 		now := answered.Load()
 		rate := (now - before) * perSecond
 		before = now

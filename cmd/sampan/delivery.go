@@ -36,7 +36,7 @@ func (cmd deliveryListCmd) Run(e *env) error {
 		for _, d := range list {
 			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), when(operator.NextAttempt(d), o.Location), when(d.CreatedAt, o.Location), d.URL})
 		}
-		return table(e.stdout, rows)
+		return e.table(rows)
 	})
 }
 
@@ -56,20 +56,20 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
+		e.printf("to     %s\nsyssn  %s\nstate  %s", d.URL, d.PaymentID, d.State)
 		switch d.State {
 		case store.DeliveryDue:
-			printf(e.stdout, ", next attempt at %s", when(d.DueAt, o.Location))
+			e.printf(", next attempt at %s", when(d.DueAt, o.Location))
 		default:
-			printf(e.stdout, " since %s", when(d.DoneAt, o.Location))
+			e.printf(" since %s", when(d.DoneAt, o.Location))
 		}
-		printf(e.stdout, "\nbody   %s\n\n", d.Body)
+		e.printf("\nbody   %s\n\n", d.Body)
 		rows := [][]string{{"#", "STARTED", "TOOK", "HTTP", "ANSWER", "WHY NOT"}}
 		for _, a := range d.Tries {
 			rows = append(rows, []string{strconv.Itoa(a.Number), when(a.StartedAt, o.Location), a.Took.Round(time.Millisecond).String(),
 				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error)})
 		}
-		return table(e.stdout, rows)
+		return e.table(rows)
 	})
 }
 
@@ -81,7 +81,7 @@ func (cmd deliveryResendCmd) Run(e *env) error {
 		if err := o.Resend(e.ctx, cmd.Merchant, cmd.Delivery); err != nil {
 			return err
 		}
-		printf(e.stdout, "delivery %s is due now\n", cmd.Delivery)
+		e.printf("delivery %s is due now\n", cmd.Delivery)
 		return nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/doctor"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type doctorCmd struct {
@@ -18,12 +19,12 @@ type doctorCmd struct {
 func (cmd doctorCmd) Run(e *env) error {
 	healthy := doctor.Run(e.ctx, doctor.Options{
 		File: cmd.Config, Wallets: wallets, Offline: cmd.Offline, Deep: cmd.Deep, Write: cmd.Write,
-		Waiting: func(what string) (done func()) { return waiting(e.stderr, what) },
+		Waiting: func(what string) (done func()) { return terminal.Waiting(e.stderr, what) },
 		Found: func(f doctor.Finding) {
 			mark := map[doctor.Level]string{doctor.OK: "✔", doctor.Warning: "!", doctor.Wrong: "✘"}[f.Level]
-			printf(e.stdout, "%s %-14s  %s\n", mark, f.Name, strings.ReplaceAll(f.Text, "\n", "; "))
+			e.printf("%s %-14s  %s\n", mark, f.Name, strings.ReplaceAll(f.Text, "\n", "; "))
 			if f.Hint != "" {
-				printf(e.stdout, "  %-14s  → %s\n", "", f.Hint)
+				e.printf("  %-14s  → %s\n", "", f.Hint)
 			}
 		},
 	})

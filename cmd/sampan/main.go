@@ -125,6 +125,6 @@ func (versionCmd) Run(e *env) error {
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version
 	}
-	printf(e.stdout, "sampan %s\n", v)
+	e.printf("sampan %s\n", v)
 	return nil
 }

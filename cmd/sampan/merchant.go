@@ -40,16 +40,16 @@ func (cmd merchantAddCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "merchant    %s  %s\n", m.ID, m.Name)
+		e.printf("merchant    %s  %s\n", m.ID, m.Name)
 		printKey(e, c.AppCode, c.ClientKey)
-		printf(e.stdout, "The client key is not shown again. Next: sampan wallet add --merchant %s\n", m.ID)
+		e.printf("The client key is not shown again. Next: sampan wallet add --merchant %s\n", m.ID)
 		return nil
 	})
 }
 
 // printKey shows a client key, this once.
 func printKey(e *env, appCode string, key pay.Secret) {
-	printf(e.stdout, "app_code    %s\nclient_key  %s\n\n", appCode, key.Reveal())
+	e.printf("app_code    %s\nclient_key  %s\n\n", appCode, key.Reveal())
 }
 
 type merchantAddStoreCmd struct {
@@ -67,7 +67,7 @@ func (cmd merchantAddStoreCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "store %s of merchant %s\n", s.ID, s.MerchantID)
+		e.printf("store %s of merchant %s\n", s.ID, s.MerchantID)
 		return nil
 	})
 }
@@ -97,7 +97,7 @@ func (cmd merchantListCmd) Run(e *env) error {
 				})
 			}
 		}
-		return table(e.stdout, rows)
+		return e.table(rows)
 	})
 }
 

@@ -29,14 +29,14 @@ func (cmd merchantSetCmd) Run(e *env) error {
 	return cmd.change(e.ctx, func(o operator.Acts) error {
 		done, err := o.ChangeCredential(e.ctx, cmd.AppCode, want)
 		if done.ReturnHosts != nil {
-			printf(e.stdout, "app code %s returns buyers to: %s\n", cmd.AppCode, orDash(operator.Join(*done.ReturnHosts)))
+			e.printf("app code %s returns buyers to: %s\n", cmd.AppCode, orDash(operator.Join(*done.ReturnHosts)))
 		}
 		if done.MaxAge != nil {
-			printf(e.stdout, "app code %s takes requests whose txdtm is within this time of ours: %s\n",
+			e.printf("app code %s takes requests whose txdtm is within this time of ours: %s\n",
 				cmd.AppCode, orAny(*done.MaxAge))
 		}
 		if done.SHA256Only != nil {
-			printf(e.stdout, "app code %s takes requests signed by: %s\n", cmd.AppCode, signedBy(*done.SHA256Only))
+			e.printf("app code %s takes requests signed by: %s\n", cmd.AppCode, signedBy(*done.SHA256Only))
 		}
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func orAny(d time.Duration) string {
 }
 
 // printSoon says when running servers follow a change.
-func printSoon(e *env) { printf(e.stdout, "Servers notice within %s.\n", operator.NoticedWithin) }
+func printSoon(e *env) { e.printf("Servers notice within %s.\n", operator.NoticedWithin) }
 
 type merchantRotateKeyCmd struct {
 	configFlag
@@ -77,7 +77,7 @@ func (cmd merchantRotateKeyCmd) Run(e *env) error {
 			return err
 		}
 		printKey(e, cmd.AppCode, key)
-		printf(e.stdout, "The client key is not shown again. The old one signs nothing any more, "+
+		e.printf("The client key is not shown again. The old one signs nothing any more, " +
 			"and notifications are signed with this one. ")
 		printSoon(e)
 		return nil
@@ -114,9 +114,9 @@ func (p merchantPart) set(e *env, d pay.Disabling) error {
 		if err := o.SetDisabled(e.ctx, part, d); err != nil {
 			return err
 		}
-		printf(e.stdout, "%s is %s\n", part, operator.Enabled(d.Disabled))
+		e.printf("%s is %s\n", part, operator.Enabled(d.Disabled))
 		for _, c := range o.Consequences(part, d) {
-			printf(e.stdout, "%-8s %s\n", c.Topic, c.Text)
+			e.printf("%-8s %s\n", c.Topic, c.Text)
 		}
 		printSoon(e)
 		return nil

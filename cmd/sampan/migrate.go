@@ -28,11 +28,11 @@ func (cmd migrateCmd) Run(e *env) error {
 	case err != nil:
 		return err
 	case len(was.Pending) == 0:
-		printf(e.stdout, "%s has schema %d: nothing to do\n", was.Place, was.Have)
+		e.printf("%s has schema %d: nothing to do\n", was.Place, was.Have)
 	case was.Have == 0:
-		printf(e.stdout, "%s has schema %d now; it had none\n", was.Place, was.Want)
+		e.printf("%s has schema %d now; it had none\n", was.Place, was.Want)
 	default:
-		printf(e.stdout, "%s has schema %d now; it had schema %d\n", was.Place, was.Want, was.Have)
+		e.printf("%s has schema %d now; it had schema %d\n", was.Place, was.Want, was.Have)
 	}
 	return nil
 }
@@ -44,9 +44,9 @@ func checkSchema(e *env, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	printf(e.stdout, "%s has %s, this program knows schema %d\n", s.Place, schemaName(s), s.Want)
+	e.printf("%s has %s, this program knows schema %d\n", s.Place, schemaName(s), s.Want)
 	for _, step := range s.Pending {
-		printf(e.stdout, "to do: %s\n", step)
+		e.printf("to do: %s\n", step)
 	}
 	if s.Check() != nil {
 		return errReported

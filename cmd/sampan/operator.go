@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/operator"
@@ -63,32 +61,4 @@ func thisOperator() pay.Actor {
 		name = u.Username
 	}
 	return pay.ByOperator("cli:" + name)
-}
-
-// readSecret reads a secret named by "@FILE", "-" (standard input) or
-// "env:NAME", so that it stands neither in the shell's history nor in ps.
-func readSecret(source string, stdin io.Reader) (pay.Secret, error) {
-	var text []byte
-	var err error
-	switch {
-	case source == "-":
-		text, err = io.ReadAll(io.LimitReader(stdin, 64<<10))
-	case strings.HasPrefix(source, "@"):
-		text, err = os.ReadFile(source[1:])
-	case strings.HasPrefix(source, "env:"):
-		value, ok := os.LookupEnv(source[4:])
-		if !ok {
-			return "", fmt.Errorf("%s is not set", source[4:])
-		}
-		text = []byte(value)
-	default:
-		return "", errors.New("give a secret as @FILE, as - for standard input, or as env:NAME, never on the command line")
-	}
-	if err != nil {
-		return "", fmt.Errorf("read a secret: %w", err)
-	}
-	if secret := strings.TrimSpace(string(text)); secret != "" {
-		return pay.Secret(secret), nil
-	}
-	return "", fmt.Errorf("the secret from %s is empty", source)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/operator"
@@ -41,7 +40,7 @@ func (cmd orphanListCmd) Run(e *env) error {
 				r.Number, r.AccountID, operator.CameOrWent(r), operator.OrphanAmount(r), r.TradeNo, orDash(r.BuyerID), when(r.NoticedAt, o.Location), string(r.State),
 			})
 		}
-		return table(e.stdout, rows)
+		return e.table(rows)
 	})
 }
 
@@ -64,7 +63,7 @@ func (cmd orphanShowCmd) Run(e *env) error {
 			if i > 0 {
 				fmt.Fprintln(e.stdout)
 			}
-			showOrphan(e.stdout, r, o.Location)
+			showOrphan(e, r, o.Location)
 			text, err := o.OrphanMessage(e.ctx, r)
 			if err != nil {
 				return err
@@ -72,7 +71,7 @@ func (cmd orphanShowCmd) Run(e *env) error {
 			if text == "" {
 				text = "dropped"
 			}
-			printf(e.stdout, "message   %s\n", text)
+			e.printf("message   %s\n", text)
 		}
 		return nil
 	})
@@ -90,22 +89,23 @@ func (cmd orphanSettleCmd) Run(e *env) error {
 	return cmd.change(e.ctx, func(o operator.Acts) error {
 		settled, err := o.SettleOrphans(e.ctx, cmd.Number, cmd.Trade, cmd.Note)
 		for _, r := range settled {
-			printf(e.stdout, "%s, %s under trade %s: settled elsewhere\n", r.Number, operator.OrphanAmount(r), r.TradeNo)
+			e.printf("%s, %s under trade %s: settled elsewhere\n", r.Number, operator.OrphanAmount(r), r.TradeNo)
 		}
 		return err
 	})
 }
 
-// showOrphan prints what there is to know of an orphan but its message.
-func showOrphan(w io.Writer, r pay.Orphan, zone *time.Location) {
-	printf(w, "orphan    %s\nmerchant  %s, through the account %s\namount    %s, %s%s\n",
-		r.Number, r.MerchantID, r.AccountID, operator.OrphanAmount(r), operator.CameOrWent(r), ifAny(" as ", r.RefundID))
-	printf(w, "trade     %s%s, %s by the wallet's clock\nnoticed   %s, next look %s\n",
-		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, zone), when(r.NoticedAt, zone), when(r.DueAt, zone))
+// showOrphan prints everything about an orphan except its message.
+func showOrphan(e *env, r pay.Orphan, zone *time.Location) {
+	e.printf("orphan    %s\nmerchant  %s, through the account %s\n", r.Number, r.MerchantID, r.AccountID)
+	e.printf("amount    %s, %s%s\n", operator.OrphanAmount(r), operator.CameOrWent(r), ifAny(" as ", r.RefundID))
+	e.printf("trade     %s%s, %s by the wallet's clock\n", r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, zone))
+	e.printf("noticed   %s, next look %s\n", when(r.NoticedAt, zone), when(r.DueAt, zone))
 	if r.State == pay.OrphanOpen {
-		fmt.Fprintln(w, "state     open: no order has this number")
+		fmt.Fprintln(e.stdout, "state     open: no order has this number")
 		return
 	}
-	printf(w, "state     %s since %s, by %s%s\nnote      %s\n",
-		r.State, when(r.SettledAt, zone), r.SettledBy, ifAny(", with the order ", r.PaymentID), orDash(r.Note))
+	e.printf("state     %s since %s, by %s%s\n",
+		r.State, when(r.SettledAt, zone), r.SettledBy, ifAny(", with the order ", r.PaymentID))
+	e.printf("note      %s\n", orDash(r.Note))
 }

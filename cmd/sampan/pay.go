@@ -40,7 +40,7 @@ func (m asMerchant) client(e *env) (*sampan.Client, error) {
 	if m.AppCode == "" {
 		return nil, errors.New("--app-code: missing")
 	}
-	key, err := readSecret(m.ClientKey, e.stdin)
+	key, err := terminal.ReadSecret(m.ClientKey, e.stdin)
 	if err != nil {
 		return nil, fmt.Errorf("--client-key: %w", err)
 	}
@@ -88,9 +88,9 @@ func (cmd payCmd) Run(e *env) error {
 	if err != nil {
 		return open(err, "the same command with --order-no "+r.OrderNo+" makes no second order", "sampan query --order-no "+r.OrderNo+" tells whether there is one")
 	}
-	printf(e.stdout, "order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
+	e.printf("order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
 	if p.TradeNo != "" {
-		printf(e.stdout, "tradeNO    %s\n", p.TradeNo)
+		e.printf("tradeNO    %s\n", p.TradeNo)
 	}
 	if code, err := qrcode.New(p.PayURL, qrcode.Low); err == nil && cmd.QR && terminal.IsTerminal(e.stdout) {
 		fmt.Fprint(e.stdout, "\n"+code.ToSmallString(false))
@@ -132,7 +132,7 @@ func waitPaid(e *env, client *sampan.Client, id string) error {
 				fmt.Fprintln(e.stdout, " paid")
 				return nil
 			case !t.Code.Pending():
-				printf(e.stdout, " %s %s\n", t.Code, t.Message)
+				e.printf(" %s %s\n", t.Code, t.Message)
 				return errReported
 			}
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -44,7 +46,7 @@ func (cmd paymentShowCmd) Run(e *env) error {
 			if i+len(found) > 0 {
 				fmt.Fprintln(e.stdout)
 			}
-			showOrphan(e.stdout, orphan, o.Location)
+			showOrphan(e, orphan, o.Location)
 		}
 		return nil
 	})
@@ -56,17 +58,20 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 	if err != nil {
 		return err
 	}
-	w := e.stdout
-	printf(w, "order     %s\nsyssn     %s\nmerchant  %s, app code %s%s\namount    %s by %s, through the account %s\nstate     %s\nmade      %s, to be paid until %s, opened %s, paid %s\n",
-		p.OrderNo, p.ID, p.MerchantID, p.AppCode, ifAny(", store ", p.StoreID), p.Amount, p.PayType.Name(), p.AccountID, operator.PaymentState(p),
-		when(p.CreatedAt, o.Location), when(p.ExpiresAt, o.Location), when(p.OpenedAt, o.Location), when(p.PaidAt, o.Location))
-	printf(w, "trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), when(p.DueAt, o.Location))
+	at := func(t time.Time) string { return when(t, o.Location) }
+	e.printf("order     %s\nsyssn     %s\n", p.OrderNo, p.ID)
+	e.printf("merchant  %s, app code %s%s\n", p.MerchantID, p.AppCode, ifAny(", store ", p.StoreID))
+	e.printf("amount    %s by %s, through the account %s\n", p.Amount, p.PayType.Name(), p.AccountID)
+	e.printf("state     %s\n", operator.PaymentState(p))
+	e.printf("made      %s, to be paid until %s, opened %s, paid %s\n",
+		at(p.CreatedAt), at(p.ExpiresAt), at(p.OpenedAt), at(p.PaidAt))
+	e.printf("trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), at(p.DueAt))
 
 	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {when(p.CreatedAt, o.Location), "created", "merchant", p.Goods}}
 	for _, v := range h.Events {
 		rows = append(rows, []string{when(v.At, o.Location), string(v.Kind), v.By.String(), operator.Describe(v)})
 	}
-	if err := section(w, rows); err != nil {
+	if err := e.section(rows); err != nil {
 		return err
 	}
 	rows = [][]string{{"REFUND", "NUMBER", "AMOUNT", "STATE", "SENT", "NEXT LOOK", "WHY NOT"}}
@@ -75,21 +80,25 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 		if r.Automatic() {
 			number = "by itself"
 		}
-		rows = append(rows, []string{r.ID, number, r.Amount.String(), string(r.Status), fmt.Sprint(r.Sends), when(r.DueAt, o.Location), orDash(r.Failure)})
+		rows = append(rows, []string{
+			r.ID, number, r.Amount.String(), string(r.Status), strconv.Itoa(r.Sends), at(r.DueAt), orDash(r.Failure),
+		})
 	}
-	if err := section(w, rows); err != nil {
+	if err := e.section(rows); err != nil {
 		return err
 	}
 	rows = [][]string{{"MONEY", "WHAT", "FROM", "TO", "AMOUNT", "TRADE"}}
 	for _, m := range h.Movements {
-		rows = append(rows, []string{when(m.At, o.Location), string(m.Kind), m.Credit, m.Debit, m.Amount.String(), m.TradeNo})
+		rows = append(rows, []string{at(m.At), string(m.Kind), m.Credit, m.Debit, m.Amount.String(), m.TradeNo})
 	}
-	if err := section(w, rows); err != nil {
+	if err := e.section(rows); err != nil {
 		return err
 	}
 	rows = [][]string{{"NOTIFICATION", "OF", "STATE", "TRIES", "NEXT", "URL"}}
 	for _, d := range h.Deliveries {
-		rows = append(rows, []string{d.ID, "the " + d.Kind, string(d.State), fmt.Sprint(d.Attempts), when(operator.NextAttempt(d), o.Location), d.URL})
+		rows = append(rows, []string{
+			d.ID, "the " + d.Kind, string(d.State), strconv.Itoa(d.Attempts), at(operator.NextAttempt(d)), d.URL,
+		})
 	}
-	return section(w, rows)
+	return e.section(rows)
 }

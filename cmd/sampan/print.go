@@ -2,63 +2,30 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
-// This file has what several commands print with. The streams are screens (package
+// This file has what the commands print with. The streams are screens (package
 // terminal), which replace every character that a terminal would obey. In addition,
 // printf and table keep each value on one line, so that no value can pass for a
 // line or a column of the program's.
 
-// printf is fmt.Fprintf with every value on one line.
-func printf(w io.Writer, format string, values ...any) {
-	lines := make([]any, len(values))
-	for i, v := range values {
-		lines[i] = inLine{v}
-	}
-	fmt.Fprintf(w, format, lines...)
-}
+// printf prints to standard output, with every value on one line.
+func (e *env) printf(format string, values ...any) { terminal.Printf(e.stdout, format, values...) }
 
-// inLine formats as its value does, on one line.
-type inLine struct{ value any }
+// table prints aligned rows. The first row is the heading.
+func (e *env) table(rows [][]string) error { return terminal.Table(e.stdout, rows) }
 
-// Format implements fmt.Formatter.
-func (v inLine) Format(f fmt.State, verb rune) {
-	io.WriteString(f, terminal.OneLine(fmt.Sprintf(fmt.FormatString(f, verb), v.value)))
-}
-
-// table writes aligned rows. The first row is the heading.
-func table(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, row := range rows {
-		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = terminal.OneLine(cell)
-		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
-	}
-	return t.Flush()
-}
-
-// section writes an empty line and a table, unless the table has only its heading.
-func section(w io.Writer, rows [][]string) error {
+// section prints an empty line and a table, unless the table has only its heading.
+func (e *env) section(rows [][]string) error {
 	if len(rows) == 1 {
 		return nil
 	}
-	fmt.Fprintln(w)
-	return table(w, rows)
-}
-
-// rewrite replaces the last line of a terminal. It bypasses the screen: the values
-// must not come from outside the program.
-func rewrite(w io.Writer, format string, values ...any) {
-	fmt.Fprintf(terminal.Below(w), "\r\x1b[K"+format, values...)
+	fmt.Fprintln(e.stdout)
+	return e.table(rows)
 }
 
 // when formats a time in the deployment's zone, or a dash for the zero time.
@@ -83,39 +50,6 @@ func ifAny(before, text string) string {
 		return ""
 	}
 	return before + text
-}
-
-// progress rewrites one line of a terminal in each period with what line returns,
-// until stop is called, which removes the line. On anything else than a terminal it
-// prints nothing.
-func progress(w io.Writer, period time.Duration, line func() string) (stop func()) {
-	if !terminal.IsTerminal(w) {
-		return func() {}
-	}
-	stopped := make(chan struct{})
-	var showing sync.WaitGroup
-	showing.Go(func() {
-		tick := time.NewTicker(period)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stopped:
-				rewrite(w, "")
-				return
-			case <-tick.C:
-				rewrite(w, "%s", line())
-			}
-		}
-	})
-	return func() { close(stopped); showing.Wait() }
-}
-
-// waiting shows for how many seconds something takes, until done is called.
-func waiting(w io.Writer, what string) (done func()) {
-	began := time.Now()
-	return progress(w, time.Second, func() string {
-		return fmt.Sprintf("%s … %.0f s", what, time.Since(began).Seconds())
-	})
 }
 
 // complaint returns the text of the error that ends the program. Its lines after the

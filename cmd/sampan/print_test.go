@@ -201,7 +201,6 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
 	own := map[string]string{
 		"print.go":   "it is what the others use",
-		"sign.go":    "it makes every character visible by itself",
 		"sandbox.go": "its welcome has lines of its own making",
 		"pay.go":     "it draws a QR code",
 	}
@@ -219,7 +218,7 @@ func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if text, ok := n.(*ast.BasicLit); ok && strings.Contains(text.Value, `\x1b`) {
-				t.Errorf("%s: %s of its own: use rewrite", name, text.Value) // the streams let none through
+				t.Errorf("%s: %s of its own: use terminal.Progress", name, text.Value) // the streams let none through
 			}
 			call, ok := n.(*ast.CallExpr)
 			if !ok {
@@ -237,7 +236,7 @@ func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
 				_, literal := arg.(*ast.BasicLit)
 				stream := i == 0 && strings.HasPrefix(f.Sel.Name, "F")
 				if !literal && !stream && !printedSafely(arg) {
-					t.Errorf("%s: fmt.%s of a value: use printf or table", name, f.Sel.Name)
+					t.Errorf("%s: fmt.%s of a value: use e.printf or e.table", name, f.Sel.Name)
 				}
 			}
 			return true
@@ -257,7 +256,7 @@ func printedSafely(arg ast.Expr) bool {
 
 func TestPrintfKeepsEachValueOnItsLine(t *testing.T) {
 	var out bytes.Buffer
-	printf(terminal.ForPeople(terminal.ForPeople(&out)), "%-6s|%5d|%v\n", "a\nb", 7, errors.New("c\td"))
+	terminal.Printf(terminal.ForPeople(terminal.ForPeople(&out)), "%-6s|%5d|%v\n", "a\nb", 7, errors.New("c\td"))
 	if out.String() != "a‹U+000A›b   |    7|c‹U+0009›d\n" {
 		t.Errorf("got %q", out.String())
 	}

@@ -35,7 +35,7 @@ func (cmd queryCmd) Run(e *env) error {
 		_, err := fmt.Fprintln(e.stdout, "no orders")
 		return err
 	}
-	return table(e.stdout, rows)
+	return e.table(rows)
 }
 
 // standing says how a transaction stands: its code, and in words what the code

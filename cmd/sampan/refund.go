@@ -37,7 +37,7 @@ func (cmd onOrder) order(e *env, client *sampan.Client) (sampan.Transaction, pay
 // agreed shows the order and asks whether to go on. Where nobody can be asked,
 // --yes is required.
 func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, question string) error {
-	printf(e.stdout, "order      %s\nsyssn      %s\namount     %s with %s\nstate      %s\n",
+	e.printf("order      %s\nsyssn      %s\namount     %s with %s\nstate      %s\n",
 		t.OrderNo, t.ID, amount, pay.PayType(t.PayType).Name(), standing(t))
 	if cmd.Yes {
 		return nil
@@ -45,7 +45,7 @@ func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, quest
 	if !terminal.IsTerminal(e.stdin) {
 		return errors.New("this cannot be taken back: say --yes, or run it at a terminal")
 	}
-	printf(e.stdout, "\n%s [y/N] ", question)
+	e.printf("\n%s [y/N] ", question)
 	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
@@ -82,12 +82,12 @@ func (cmd refundCmd) Run(e *env) error {
 	if cmd.OrderNo == "" {
 		cmd.OrderNo = "CLI-R" + time.Now().UTC().Format("20060102150405") + randomHex(3)
 	}
-	printf(e.stdout, "\nrefund     %s\n", cmd.OrderNo)
+	e.printf("\nrefund     %s\n", cmd.OrderNo)
 	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})
 	if err != nil {
 		return open(err, "the same command with --order-no "+cmd.OrderNo+" gives nothing back twice", "sampan query --order-no "+cmd.OrderNo+" tells whether there is a refund")
 	}
-	printf(e.stdout, "syssn      %s\namount     %s\n", r.ID, back)
+	e.printf("syssn      %s\namount     %s\n", r.ID, back)
 	return outcome(e, r.ID, r.Code)
 }
 
@@ -110,14 +110,14 @@ func (cmd closeCmd) Run(e *env) error {
 	if err != nil {
 		return open(err, "the same command closes it if it is open", "sampan query "+t.ID+" tells how it stands")
 	}
-	printf(e.stdout, "\nclosing    %s\n", c.ID)
+	e.printf("\nclosing    %s\n", c.ID)
 	return outcome(e, t.ID, c.Code)
 }
 
 // outcome tells whether what was asked for is done.
 func outcome(e *env, id string, code sampan.Code) error {
 	if code.Pending() {
-		printf(e.stdout, "outcome    not known yet; the gateway goes on finding out\n           sampan query %s\n", id)
+		e.printf("outcome    not known yet; the gateway goes on finding out\n           sampan query %s\n", id)
 		return nil
 	}
 	_, err := fmt.Fprintln(e.stdout, "outcome    done")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type restoreCmd struct {
@@ -22,7 +23,7 @@ func (cmd restoreCmd) Run(e *env) error {
 	if !c.IsSQLite() {
 		return postgresTool("pg_restore --clean --if-exists --single-transaction", c.Database, shellQuoted(cmd.Backup))
 	}
-	done := waiting(e.stderr, "copying and checking")
+	done := terminal.Waiting(e.stderr, "copying and checking")
 	s, err := store.Restore(e.ctx, store.Restoring{
 		DSN: c.Database, MasterKey: c.MasterKey, From: cmd.Backup, Replace: cmd.Replace, Now: time.Now(),
 	})
@@ -30,16 +31,16 @@ func (cmd restoreCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	printf(e.stdout, "✔ %s is %s\n", s.Path, cmd.Backup)
-	printSnapshot(e.stdout, c, s)
+	e.printf("✔ %s is %s\n", s.Path, cmd.Backup)
+	printSnapshot(e, c, s)
 	if s.Kept != "" {
-		printf(e.stdout, "  the old database is kept as %s\n", s.Kept)
+		e.printf("  the old database is kept as %s\n", s.Kept)
 	}
 	later := "after " + when(s.Newest, c.Location)
 	if s.Newest.IsZero() {
 		later = "of before"
 	}
-	printf(e.stdout, "! Orders and refunds %s are not in it. Payments of such orders become orphans once\n"+
+	e.printf("! Orders and refunds %s are not in it. Payments of such orders become orphans once\n"+
 		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", later)
 	return nil
 }

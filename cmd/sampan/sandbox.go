@@ -57,7 +57,7 @@ func (cmd sandboxCmd) Run(e *env) error {
 		cmd.welcome(e.stdout, info, time.Now())
 	})
 	if started {
-		printf(e.stdout, "\nBye. The data stays in %s\n", cmd.Data)
+		e.printf("\nBye. The data stays in %s\n", cmd.Data)
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -34,7 +33,7 @@ func (cmd signCmd) Run(e *env) error {
 	}
 	sent := explain.Sent{SignType: cmd.SignType, AppCode: cmd.AppCode, Signature: cmd.Signature, Key: key.Reveal()}
 	if cmd.Notification != "" {
-		if sent.Body, err = readText(cmd.Notification, e.stdin); err != nil {
+		if sent.Body, err = terminal.ReadText(cmd.Notification, e.stdin); err != nil {
 			return fmt.Errorf("--notification: %w", err)
 		}
 		return printExplanation(e, explain.Notification(sent))
@@ -51,7 +50,7 @@ func (cmd signCmd) Run(e *env) error {
 
 // printExplanation prints an explanation. It is an error if there is a mistake.
 func printExplanation(e *env, x explain.Explanation) error {
-	line := func(what, text string) { fmt.Fprintf(e.stdout, "%-8s%s\n", what, terminal.Visible(text)) }
+	line := func(what, text string) { e.printf("%-8s%s\n", what, terminal.Visible(text)) }
 	if x.Text != "" {
 		line("signed", x.Text)
 	}
@@ -90,7 +89,7 @@ func (cmd *signCmd) key(e *env) (pay.Secret, error) {
 		return "", errors.New("--client-key: standard input cannot be two things")
 	}
 	if source != "" {
-		key, err := readSecret(source, e.stdin)
+		key, err := terminal.ReadSecret(source, e.stdin)
 		if err != nil {
 			return "", fmt.Errorf("--client-key: %w", err)
 		}
@@ -122,7 +121,7 @@ func (cmd signCmd) body(e *env) (string, error) {
 		}
 		return strings.Join(pairs, "&"), nil
 	}
-	text, err := readText(cmd.Body, e.stdin)
+	text, err := terminal.ReadText(cmd.Body, e.stdin)
 	if err != nil {
 		return "", fmt.Errorf("--body: %w", err)
 	}
@@ -131,25 +130,4 @@ func (cmd signCmd) body(e *env) (string, error) {
 		text = query // of an address
 	}
 	return text, nil
-}
-
-// readText reads a text that is given as itself, "@FILE" or "-".
-func readText(source string, stdin io.Reader) (string, error) {
-	from := stdin
-	if path, ok := strings.CutPrefix(source, "@"); ok {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		from = f
-	} else if source != "-" {
-		return source, nil
-	}
-	const most = 64 << 10
-	text, err := io.ReadAll(io.LimitReader(from, most+1))
-	if err == nil && len(text) > most {
-		err = errors.New("it is over 64 KiB, more than a server takes")
-	}
-	return string(text), err
 }

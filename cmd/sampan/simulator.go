@@ -34,16 +34,16 @@ func (cmd simulatorCmd) Run(e *env) error {
 		AppOpens: cmd.AppOpens, Awkward: faults.Awkward, Seed: *faults.Seed, Log: log,
 	}, func(i sandbox.SimulatorInfo) {
 		keys := filepath.Join(cmd.Data, sandbox.WalletKeysFile)
-		printf(e.stdout, "wallet   %s/gateway.do\n", i.Wallet)
-		printf(e.stdout, "control  %s\n", i.Control)
-		printf(e.stdout, "app      %s/~app/go?url=…\n\n", i.App)
-		printf(e.stdout, "partner  %s  MD5   key in %s\n", sandbox.MD5Partner, keys)
-		printf(e.stdout, "partner  %s  RSA2  keys in %s\n", sandbox.RSAPartner, keys)
-		printf(e.stdout, "app id   %s  RSA2  keys in %s\n", sandbox.WindowApp, keys)
+		e.printf("wallet   %s/gateway.do\n", i.Wallet)
+		e.printf("control  %s\n", i.Control)
+		e.printf("app      %s/~app/go?url=…\n\n", i.App)
+		e.printf("partner  %s  MD5   key in %s\n", sandbox.MD5Partner, keys)
+		e.printf("partner  %s  RSA2  keys in %s\n", sandbox.RSAPartner, keys)
+		e.printf("app id   %s  RSA2  keys in %s\n", sandbox.WindowApp, keys)
 		certificates := filepath.Join(cmd.Data, "*.crt")
-		printf(e.stdout, "app id   %s  RSA2  with certificates: %s\n", sandbox.CertApp, certificates)
-		printf(e.stdout, "app id   %s  RSA2  with open_id\n", sandbox.OpenIDApp)
-		printf(e.stdout, "faults   %s\n\nCtrl-C ends it.\n", faults)
+		e.printf("app id   %s  RSA2  with certificates: %s\n", sandbox.CertApp, certificates)
+		e.printf("app id   %s  RSA2  with open_id\n", sandbox.OpenIDApp)
+		e.printf("faults   %s\n\nCtrl-C ends it.\n", faults)
 	})
 }
 

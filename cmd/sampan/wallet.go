@@ -10,6 +10,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type walletCmd struct {
@@ -42,12 +43,12 @@ func (cmd walletAddCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "wallet account %s of merchant %s: %s for %s\n", a.ID, a.MerchantID, a.Wallet, operator.Join(a.PayTypes))
+		e.printf("wallet account %s of merchant %s: %s for %s\n", a.ID, a.MerchantID, a.Wallet, operator.Join(a.PayTypes))
 		if a.Disabled {
 			fmt.Fprintln(e.stdout, "It was disabled and still is; see: sampan wallet enable")
 		}
 		if a.Callback != "" {
-			printf(e.stdout, "callbacks come to %s\n", a.Callback)
+			e.printf("callbacks come to %s\n", a.Callback)
 		}
 		return nil
 	})
@@ -70,7 +71,7 @@ func (cmd walletAddCmd) account(e *env) (pay.WalletAccount, error) {
 		a.Settings[name] = value
 	}
 	for name, source := range cmd.Secret {
-		secret, err := readSecret(source, e.stdin)
+		secret, err := terminal.ReadSecret(source, e.stdin)
 		if err != nil {
 			return a, fmt.Errorf("--secret %s: %w", name, err)
 		}
@@ -101,7 +102,7 @@ func (p walletPart) set(e *env, disabled bool) error {
 		if err := o.SetAccountDisabled(e.ctx, p.Merchant, p.ID, disabled); err != nil {
 			return err
 		}
-		printf(e.stdout, "wallet account %s of merchant %s is %s\n", p.ID, p.Merchant, operator.Enabled(disabled))
+		e.printf("wallet account %s of merchant %s is %s\n", p.ID, p.Merchant, operator.Enabled(disabled))
 		printSoon(e)
 		return nil
 	})
@@ -128,7 +129,7 @@ func (cmd walletListCmd) Run(e *env) error {
 			rows = append(rows, []string{a.ID, a.Wallet, operator.Enabled(a.Disabled), operator.Join(a.PayTypes), operator.Join(a.Currencies),
 				orDash(strings.Join(settings, " ")), orDash(operator.Join(slices.Sorted(maps.Keys(a.Secrets)))), when(a.CreatedAt, o.Location)})
 		}
-		return table(e.stdout, rows)
+		return e.table(rows)
 	})
 }
 
@@ -139,9 +140,9 @@ func (walletKindsCmd) Run(e *env) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(wallets)) {
 		info := wallets[name].Info
-		printf(e.stdout, "%s — %s (%s)\n", name, info.Title, info.Maturity)
+		e.printf("%s — %s (%s)\n", name, info.Title, info.Maturity)
 		for _, t := range info.PayTypes {
-			printf(e.stdout, "  %s  %s: %s\n", t, t.Name(), operator.Join(info.Currencies[t]))
+			e.printf("  %s  %s: %s\n", t, t.Name(), operator.Join(info.Currencies[t]))
 		}
 		rows := [][]string{}
 		for _, s := range info.Settings {
@@ -158,7 +159,7 @@ func (walletKindsCmd) Run(e *env) error {
 			}
 			rows = append(rows, []string{"  " + flag, s.Name, note})
 		}
-		errs = append(errs, table(e.stdout, rows))
+		errs = append(errs, e.table(rows))
 	}
 	return errors.Join(errs...)
 }

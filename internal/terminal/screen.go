@@ -1,11 +1,3 @@
-// Package terminal makes text safe to show. Much of what the program prints was
-// written by strangers: goods names, notes, receivers' answers, the names in
-// certificates. A terminal obeys control characters in such a text, and
-// bidirectional controls make it read as something else.
-//
-// A command writes to a screen (ForPeople, ForMachines), which lets no character
-// through that a terminal obeys or that does not show. Within it, OneLine keeps a
-// value on its line and Visible makes every character of it show.
 package terminal
 
 import (
@@ -18,28 +10,31 @@ import (
 	"unicode/utf8"
 )
 
-// screen writes text, and in place of each hidden character what spell makes of it.
+// screen writes text, with what spell makes of each hidden character in its place.
 type screen struct {
-	w     io.Writer
-	spell func(b []byte, r rune, raw byte) []byte // raw is the byte that is no UTF-8, if r is utf8.RuneError
+	w io.Writer
+	// spell appends a character to b. If r is utf8.RuneError, raw is the byte that
+	// is not UTF-8.
+	spell func(b []byte, r rune, raw byte) []byte
 }
 
-// ForPeople writes a character that does not show by its number, as ‹U+202E›.
-func ForPeople(w io.Writer) io.Writer { return screen{Below(w), spellForPeople} }
+// ForPeople returns a screen that writes a hidden character by its number, as
+// ‹U+202E›.
+func ForPeople(w io.Writer) io.Writer { return screen{below(w), spellForPeople} }
 
-// ForMachines writes it as a JSON string spells it, as \u202e, so that whoever
-// decodes a line of JSON reads the same text.
-func ForMachines(w io.Writer) io.Writer { return screen{Below(w), spellForMachines} }
+// ForMachines returns a screen that writes a hidden character as a JSON string
+// spells it, as \u202e: a program that decodes a line of JSON reads the same text.
+func ForMachines(w io.Writer) io.Writer { return screen{below(w), spellForMachines} }
 
-// Below is the stream itself.
-func Below(w io.Writer) io.Writer {
+// below returns the stream under a screen.
+func below(w io.Writer) io.Writer {
 	if s, ok := w.(screen); ok {
 		return s.w
 	}
 	return w
 }
 
-// Write implements io.Writer. Each call has whole characters.
+// Write implements io.Writer. p must not end within a character.
 func (s screen) Write(p []byte) (int, error) {
 	if n := plainStart(p); n < len(p) {
 		if _, err := s.w.Write(s.spelt(p, n)); err != nil {
@@ -50,7 +45,7 @@ func (s screen) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
-// plainStart is how many bytes at the start of p are visible ASCII and line feeds.
+// plainStart returns how many bytes at the start of p are visible ASCII and line feeds.
 func plainStart(p []byte) int {
 	n := slices.IndexFunc(p, func(c byte) bool { return (c < ' ' || c > '~') && c != '\n' })
 	if n < 0 {
@@ -76,16 +71,18 @@ func (s screen) spelt(p []byte, n int) []byte {
 	return out
 }
 
-// hidden reports whether a character is one that a terminal obeys, or that does
-// not show: control characters, those that turn the direction of a text, of no
-// width, and of lines and paragraphs. Letters of any script, accents and emoji
-// show.
+// hidden reports whether a terminal obeys a character, or does not show it:
+// control characters, those that change the direction of a text, have no width, or
+// end lines and paragraphs. Letters of any script, accents and emoji show.
 func hidden(r rune) bool {
 	if r >= ' ' && r <= '~' {
 		return false
 	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) &&
-		!unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+	return unicode.In(r, notShown...) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
+var notShown = []*unicode.RangeTable{
+	unicode.Cc, unicode.Cf, unicode.Cs, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point,
 }
 
 func spellForPeople(b []byte, r rune, raw byte) []byte {
@@ -106,11 +103,12 @@ func spellForMachines(b []byte, r rune, raw byte) []byte {
 	return fmt.Appendf(b, `\u%04x`, r)
 }
 
-// OneLine is a value as it is shown within a line.
+// OneLine returns a text without hidden characters and line feeds, to show it
+// within a line.
 func OneLine(s string) string { return spellOut(s, hidden) }
 
-// Visible is a text of which every character shows, other spaces than the
-// common one included, for those who compare it with their own.
+// Visible returns a text of which every character shows, other spaces than the
+// common one included, for readers who compare it with their own.
 func Visible(s string) string { return spellOut(s, func(r rune) bool { return !unicode.IsPrint(r) }) }
 
 func spellOut(s string, unseen func(rune) bool) string {
