@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/config"
+	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
@@ -21,7 +22,7 @@ func (cmd restoreCmd) Run(e *env) error {
 		return err
 	}
 	if !c.IsSQLite() {
-		return postgresTool("pg_restore --clean --if-exists --single-transaction", c.Database, shellQuoted(cmd.Backup))
+		return operator.PostgresTool("pg_restore --clean --if-exists --single-transaction", c.Database, "", cmd.Backup)
 	}
 	done := terminal.Waiting(e.stderr, "copying and checking")
 	s, err := store.Restore(e.ctx, store.Restoring{
