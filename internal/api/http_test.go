@@ -127,7 +127,7 @@ func (o *office) stored(t *testing.T) int {
 var paper = wallet.Driver{
 	Name: "paper",
 	Info: wallet.Info{
-		Title: "Paper", Offline: true, Can: []wallet.Capability{wallet.CanRefund}, PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
+		Title: "Paper", Flow: wallet.Link, Can: []wallet.Capability{wallet.CanRefund}, PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
 		Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD", "JPY", "USD"}, pay.AlipayHK: {"HKD"}},
 	},
 	Open: func(wallet.Account) (wallet.Connector, error) { return paperWallet{}, nil },

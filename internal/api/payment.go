@@ -131,7 +131,7 @@ func (a *API) paymentAnswer(o gateway.Order, told outcome) paymentAnswer {
 		PayURL:     &o.PayURL,
 		ChnlSn:     o.TradeNo,
 	}
-	if o.PayType == pay.AlipayServiceWindow {
+	if o.InApp {
 		ans.PayURL, ans.PayParams = nil, &payParams{TradeNo: o.Checkout, URL: o.PayURL}
 	}
 	return ans

@@ -25,7 +25,7 @@ func (w *windowWallet) driver() wallet.Driver {
 	return wallet.Driver{
 		Name: "window",
 		Info: wallet.Info{
-			Title: "Window", PayTypes: []pay.PayType{pay.AlipayServiceWindow},
+			Title: "Window", Flow: wallet.InApp, PayTypes: []pay.PayType{pay.AlipayServiceWindow},
 			Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}},
 		},
 		Open: func(wallet.Account) (wallet.Connector, error) { return w, nil },

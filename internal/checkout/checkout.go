@@ -23,7 +23,7 @@ import (
 // of the code pay.NotFound means a token that was never given out.
 type Payments interface {
 	Lookup(ctx context.Context, token string) (pay.Payment, error)
-	Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error)
+	Visit(ctx context.Context, token string) (pay.Payment, gateway.Way, error)
 	Returned(ctx context.Context, token string) (pay.Payment, error)
 	// Payable is pay.StoreDisabled for an open payment whose link is shut. Visit asks it by itself.
 	Payable(ctx context.Context, p pay.Payment) error
@@ -95,12 +95,12 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 	inside := from.app != nil && !insists
 
 	var p pay.Payment
-	var wallet string
+	var way gateway.Way
 	var err error
 	if looks || inside {
 		p, err = c.Payments.Lookup(r.Context(), token)
 	} else {
-		p, wallet, err = c.Payments.Visit(r.Context(), token)
+		p, way, err = c.Payments.Visit(r.Context(), token)
 	}
 	entry.Add("syssn", p.ID)
 	switch {
@@ -110,8 +110,8 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 	case looks:
 		v.show(w, http.StatusOK, "preview")
 		return
-	case wallet != "":
-		http.Redirect(w, r, wallet, http.StatusFound)
+	case way.URL != "":
+		http.Redirect(w, r, way.URL, http.StatusFound)
 		return
 	}
 	v.order(p)
@@ -128,8 +128,8 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 		v.show(w, http.StatusOK, "guide")
 		return
 	}
-	if p.Status == pay.Pending && p.Checkout != "" {
-		c.inApp(w, v, token, p, from.alipay || insists)
+	if way.Ref != "" {
+		c.inApp(w, v, token, way.Ref, from.alipay || insists)
 		return
 	}
 	c.Log.WarnContext(r.Context(), "pay link leads nowhere", "syssn", p.ID, "status", p.Status)
@@ -162,6 +162,14 @@ func (c *Checkout) fail(
 	case pay.StoreDisabled:
 		v.order(p)
 		v.show(w, http.StatusOK, "shut")
+		return
+	case pay.WalletRejected:
+		v.order(p)
+		v.show(w, http.StatusOK, "declined")
+		return
+	case pay.WalletTrouble, pay.WalletBusy, pay.OutcomeUnknown: // the gateway has logged it
+		v.order(p)
+		v.show(w, http.StatusServiceUnavailable, "silent")
 		return
 	}
 	enter(r, entry, err)

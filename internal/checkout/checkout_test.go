@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
@@ -51,12 +52,17 @@ func (f *payments) Returned(_ context.Context, token string) (pay.Payment, error
 	return f.find("Returned", token)
 }
 
-func (f *payments) Visit(_ context.Context, token string) (pay.Payment, string, error) {
+func (f *payments) Visit(_ context.Context, token string) (pay.Payment, gateway.Way, error) {
 	p, err := f.find("Visit", token)
-	if err != nil {
-		return p, "", err
+	switch {
+	case err != nil:
+		return p, gateway.Way{}, err
+	case f.shut != nil:
+		return p, gateway.Way{}, f.shut
+	case f.wallet == "" && p.Status == pay.Pending && noon.Before(p.ExpiresAt):
+		return p, gateway.Way{Ref: p.Checkout}, nil
 	}
-	return p, f.wallet, f.shut
+	return p, gateway.Way{URL: f.wallet}, nil
 }
 
 func (f *payments) Payable(context.Context, pay.Payment) error { return f.shut }
@@ -413,5 +419,33 @@ func TestAShutLinkSaysThatTheShopTakesNoOrders(t *testing.T) {
 		f := ended(pay.Paid)
 		f.shut = &pay.Error{Code: pay.StoreDisabled}
 		hides(t, get(t, f, "/return/tok?lang="+tag), text)
+	}
+}
+
+// Where the wallet gives no address now, the buyer reads whose trouble it is and
+// how to go on. The link itself stays good.
+func TestNoAddressFromTheWallet(t *testing.T) {
+	for code, want := range map[pay.Code]struct {
+		kind, title string
+		status      int
+	}{
+		pay.WalletRejected: {"declined", "AlipayHK won’t open this payment just now", http.StatusOK},
+		pay.WalletTrouble:  {"silent", "AlipayHK isn’t answering", http.StatusServiceUnavailable},
+		pay.WalletBusy:     {"silent", "AlipayHK isn’t answering", http.StatusServiceUnavailable},
+		pay.OutcomeUnknown: {"silent", "AlipayHK isn’t answering", http.StatusServiceUnavailable},
+	} {
+		f := pending()
+		f.err = &pay.Error{Code: code, Message: "secret of the wallet's"}
+		w := get(t, f, "/pay/tok?lang=en", "User-Agent", agent(t, "ios -"))
+		if w.Code != want.status {
+			t.Errorf("%s: got %d", code, w.Code)
+		}
+		shows(t, w, `<body class="`+want.kind+`">`)
+		shows(t, w, want.title)
+		shows(t, w, "If you have already paid, please don’t pay again")
+		shows(t, w, `<a class="button" href="?lang=en&open=1">Try again</a>`)
+		shows(t, w, `href="https://shop.example/orders/7?a=1&b=2">Back to the shop</a>`)
+		shows(t, w, "HK$1,234.50")
+		hides(t, w, "secret")
 	}
 }

@@ -60,7 +60,7 @@ func (c *changing) Lookup(ctx context.Context, token string) (pay.Payment, error
 	return c.payments.Lookup(ctx, token)
 }
 
-func (c *changing) Visit(ctx context.Context, token string) (pay.Payment, string, error) {
+func (c *changing) Visit(ctx context.Context, token string) (pay.Payment, gateway.Way, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.payments.Visit(ctx, token)

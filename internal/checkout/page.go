@@ -91,12 +91,12 @@ func (v *view) guide(baseURL, token string) {
 // inApp shows the page that pays inside the wallet's app, or, to a browser that
 // is outside of it, the ways in. Both follow the payment: it may be paid on
 // another device.
-func (c *Checkout) inApp(w http.ResponseWriter, v *view, token string, p pay.Payment, inside bool) {
+func (c *Checkout) inApp(w http.ResponseWriter, v *view, token, ref string, inside bool) {
 	v.Poll = "../pay/" + token + "/status"
 	v.Result = "../return/" + token + v.query()
 	v.Next = "../return/" + token + v.query("again", "1")
 	if inside {
-		v.Trade = p.Checkout
+		v.Trade = ref
 		w.Header().Set("Content-Security-Policy", policy+bridgePolicy)
 		v.show(w, http.StatusOK, "window")
 		return

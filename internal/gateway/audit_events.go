@@ -94,8 +94,8 @@ func (t *tale) happens(e pay.Event) (want string) {
 	t.flagged = t.flagged || e.Kind.Flags() && e.Kind != pay.EventUnlisted
 	switch e.Kind {
 	case pay.EventRegistered:
-		if t.status != "" {
-			return "an order that the wallet has not been asked for yet"
+		if t.status != "" && t.status != pay.Pending {
+			return "an open order"
 		}
 		t.status, t.ref = pay.Pending, e.Number
 	case pay.EventFailed:

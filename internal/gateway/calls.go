@@ -85,12 +85,21 @@ func call[T any](ctx context.Context, c opened, make func(wallet.Connector) (T, 
 	return make(c.Connector)
 }
 
-// Pay implements wallet.Connector. Without network it needs no place.
-func (c opened) Pay(ctx context.Context, o wallet.Order) (wallet.Checkout, error) {
-	if c.info.Offline {
-		return c.Connector.Pay(ctx, o)
+// Pay implements wallet.Connector. A wallet.Link needs no call and no place. An
+// answer by which no buyer gets to the wallet is wallet.ErrUnknown.
+func (c opened) Pay(ctx context.Context, o wallet.Order) (checkout wallet.Checkout, err error) {
+	if c.info.Flow == wallet.Link {
+		checkout, err = c.Connector.Pay(ctx, o)
+	} else {
+		checkout, err = call(ctx, c, func(to wallet.Connector) (wallet.Checkout, error) { return to.Pay(ctx, o) })
 	}
-	return call(ctx, c, func(to wallet.Connector) (wallet.Checkout, error) { return to.Pay(ctx, o) })
+	if err != nil {
+		return wallet.Checkout{}, err
+	}
+	if err := checkout.Check(c.info.Flow); err != nil {
+		return wallet.Checkout{}, fmt.Errorf("%w: the wallet's answer leads no buyer there: %w", wallet.ErrUnknown, err)
+	}
+	return checkout, nil
 }
 
 // Query implements wallet.Connector.

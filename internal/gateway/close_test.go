@@ -58,8 +58,8 @@ func TestAnOrderThatNobodyOpenedIsClosedWithoutAskingTheWallet(t *testing.T) {
 		if err != nil || again.ID != c.ID || again.Payment.Status != pay.Closed {
 			t.Errorf("closing again: %+v, %v", again, err)
 		}
-		if _, address, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || address != "" {
-			t.Errorf("the link still leads to %q, %v", address, err)
+		if _, way, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || way.URL != "" {
+			t.Errorf("the link still leads to %q, %v", way, err)
 		}
 		_, err = b.Pay(t.Context(), b.request("A1"))
 		wantCode(t, err, pay.AlreadyClosed)
@@ -96,8 +96,8 @@ func TestAnOpenedOrderIsClosedOnTheWalletsWord(t *testing.T) {
 				if c.status != pay.Paid && after.DueAt.IsZero() {
 					t.Error("nobody will look at the wallet again")
 				}
-				if _, address, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || address != "" {
-					t.Errorf("the link still leads to %q, %v", address, err)
+				if _, way, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || way.URL != "" {
+					t.Errorf("the link still leads to %q, %v", way, err)
 				}
 			})
 		})

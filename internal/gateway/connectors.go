@@ -142,9 +142,25 @@ func (g *Gateway) orderOf(ctx context.Context, p pay.Payment) (wallet.Order, err
 		ID: cmp.Or(p.WalletNumber, p.ID), PayType: p.PayType, Amount: p.Amount, Subject: subject,
 		CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
 		NotifyURL: g.callbackURL(p), ReturnURL: g.returnURL(p),
-		OpenID: p.OpenID, NoCredit: p.NoCredit, Ref: p.Checkout, TradeNo: p.TradeNo,
+		OpenID: p.OpenID, NoCredit: p.NoCredit, WalletID: p.WalletID, TradeNo: p.TradeNo,
 		SubMerchant: sub,
 	}, nil
+}
+
+// flowOf returns how the buyer of a payment gets to its wallet, also if the
+// account cannot be read: then by another wallet that serves the pay type.
+func (g *Gateway) flowOf(ctx context.Context, p pay.Payment) wallet.Flow {
+	if a, err := g.accountOf(ctx, p.MerchantID, p.AccountID); err == nil {
+		if driver, ok := g.Wallets[a.Wallet]; ok {
+			return driver.Info.Flow
+		}
+	}
+	for _, driver := range g.Wallets {
+		if slices.Contains(driver.Info.PayTypes, p.PayType) {
+			return driver.Info.Flow
+		}
+	}
+	return wallet.Link
 }
 
 // walletError turns a connector's failure into the error that callers see.

@@ -75,6 +75,7 @@ type Gateway struct {
 	orphans    seenOrphans
 	foreign    foreigners
 	occasions  occasions
+	openings   openings       // calls for the addresses of wallets' pages
 	rows       atomic.Uint32  // ids drawn for rows
 	numberKey  []byte         // makes the digits of our numbers
 	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
@@ -149,4 +150,12 @@ func New(c Config) (*Gateway, error) {
 type Order struct {
 	pay.Payment
 	PayURL string // "" where the payment can no longer be paid
+	InApp  bool   // paid within the wallet's app: Checkout is the reference for its cashier
+}
+
+// Way is how a buyer's browser gets to the wallet. It has at most one of its
+// fields; none if the payment cannot be paid.
+type Way struct {
+	URL string // the wallet's page
+	Ref string // what the cashier of the wallet's app is opened with, by a page of ours
 }

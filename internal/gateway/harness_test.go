@@ -57,6 +57,9 @@ func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, erro
 	if s.pay != nil {
 		return s.pay(o)
 	}
+	if o.PayType == pay.AlipayHK { // the wallet "online"
+		return wallet.Checkout{Ref: "R-" + o.ID}, nil
+	}
 	return wallet.Checkout{URL: "https://wallet.example/cashier/" + o.ID}, nil
 }
 
@@ -207,10 +210,10 @@ func newBenchOver(t *testing.T, dsn string, options ...storetest.Option) *bench 
 // over makes one more gateway over the same store: another replica.
 func (b *bench) over(db *store.DB) *Gateway {
 	b.t.Helper()
-	driver := func(offline bool, can ...wallet.Capability) wallet.Driver {
+	driver := func(flow wallet.Flow, can ...wallet.Capability) wallet.Driver {
 		return wallet.Driver{
 			Info: wallet.Info{
-				Offline: offline, Can: can, LateMax: 15 * 24 * time.Hour,
+				Flow: flow, Can: can, LateMax: 15 * 24 * time.Hour,
 				Currencies: map[pay.PayType][]pay.Currency{
 					pay.AlipayCrossBorder: {"HKD", "JPY"}, pay.AlipayHK: {"HKD"},
 				},
@@ -220,8 +223,8 @@ func (b *bench) over(db *store.DB) *Gateway {
 	}
 	g, err := New(Config{
 		Store: db, Wallets: map[string]wallet.Driver{
-			"offline": driver(true, wallet.CanRefund, wallet.CanRefundQuery),
-			"online":  driver(false, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
+			"offline": driver(wallet.Link, wallet.CanRefund, wallet.CanRefundQuery),
+			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
 		Zone: time.FixedZone("", 8*60*60), Now: b.clock, Log: slog.New(slog.DiscardHandler),
@@ -291,8 +294,8 @@ func (b *bench) ordered(orderNo string, open bool) pay.Payment {
 		b.t.Fatal(err)
 	}
 	if open {
-		if _, address, err := b.Visit(b.t.Context(), b.Token(o.ID)); err != nil || address == "" {
-			b.t.Fatalf("visit: %q, %v", address, err)
+		if _, way, err := b.Visit(b.t.Context(), b.Token(o.ID)); err != nil || way.URL == "" {
+			b.t.Fatalf("visit: %+v, %v", way, err)
 		}
 	}
 	return b.stored(o.ID)

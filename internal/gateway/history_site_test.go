@@ -104,10 +104,10 @@ func (s *site) start(r *replica) {
 		panic(err)
 	}
 	r.store = db
-	driver := func(offline bool, can ...wallet.Capability) wallet.Driver {
+	driver := func(flow wallet.Flow, can ...wallet.Capability) wallet.Driver {
 		return wallet.Driver{
 			Info: wallet.Info{
-				Offline: offline, Can: can, LateMax: 15 * 24 * time.Hour,
+				Flow: flow, Can: can, LateMax: 15 * 24 * time.Hour,
 				Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD"}, pay.AlipayHK: {"HKD"}},
 			},
 			Open: func(wallet.Account) (wallet.Connector, error) {
@@ -118,8 +118,8 @@ func (s *site) start(r *replica) {
 	zone := time.FixedZone("", 8*60*60)
 	r.Gateway, err = New(Config{
 		Store: db, Wallets: map[string]wallet.Driver{
-			"offline": driver(true, wallet.CanRefund, wallet.CanRefundQuery),
-			"online":  driver(false, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
+			"offline": driver(wallet.Link, wallet.CanRefund, wallet.CanRefundQuery),
+			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
 		Zone: zone, Now: s.clock, Rand: s.random, Log: s.log,
@@ -261,7 +261,7 @@ func (s *site) act(r *replica, st step) {
 // open has the buyer's browser follow the link.
 func (s *site) open(r *replica, st step) {
 	if id := s.merchant.ids[st.Order]; id != "" {
-		if p, address, err := r.Visit(r.ctx, r.Token(id)); err == nil && address != "" && !r.gone {
+		if p, way, err := r.Visit(r.ctx, r.Token(id)); err == nil && way.URL != "" && !r.gone {
 			s.world.know(id, p.Amount)
 		}
 	}

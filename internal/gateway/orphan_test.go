@@ -475,7 +475,7 @@ func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
 		if err := r.told(); err != nil {
 			t.Fatal(err)
 		}
-		p := r.newPayment(r.request("A1"), pay.WalletAccount{ID: "main"}, wallet.Info{Offline: true})
+		p := r.newPayment(r.request("A1"), pay.WalletAccount{ID: "main"}, wallet.Info{Flow: wallet.Link})
 		p.ID, p.OpenedAt, p.DueAt = r.number, r.now, r.now.Add(r.InquiryGaps[0])
 		if _, isNew, err := r.Store.CreatePaymentKnowing(t.Context(), p, 1); err != nil || !isNew {
 			t.Fatal(isNew, err)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -54,33 +55,36 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	} else {
 		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
 	}
+	order := Order{Payment: p, InApp: g.flowOf(ctx, p) == wallet.InApp}
 	if err := g.ended(p); err != nil { // a new one too: an orphan has paid it
-		return Order{Payment: p}, err
+		return order, err
 	}
-	order, err := g.lead(ctx, p, s)
+	order.Payment, order.PayURL, err = g.lead(ctx, p, s)
 	return order, stored("order", err)
 }
 
-// lead finds where the buyer of a stored order is to be sent. Where no orders are taken, this is a repeat: the wallet
-// is not asked for it any more, and its own address is not handed out while the links are shut.
-func (g *Gateway) lead(ctx context.Context, p pay.Payment, s standing) (Order, error) {
+// lead returns where the buyer of a stored order is to be sent. Where no orders are
+// taken, this is a repeat: the wallet is not asked for it any more, and its own
+// address is not handed out while the links are shut.
+func (g *Gateway) lead(ctx context.Context, p pay.Payment, s standing) (_ pay.Payment, payURL string, err error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
-		return Order{Payment: p}, err
+		return p, "", err
 	}
-	if !conn.info.Offline && p.Checkout == "" {
+	switch flow := conn.info.Flow; {
+	case flow == wallet.InApp && p.Checkout == "":
 		if err := s.takesOrders(); err != nil {
-			return Order{Payment: p}, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
+			return p, "", &pay.Error{Code: pay.OutcomeUnknown, Err: err,
 				Message: "the order is stored, and the wallet is not asked for it any more: ask with a query"}
 		}
 		if p, err = g.register(ctx, conn, p); err != nil {
-			return Order{Payment: p}, err
+			return p, "", err
 		}
+	case flow == wallet.Link && g.DirectPayURL && s.linksOpen() == nil:
+		payURL, err = g.direct(ctx, conn, p)
+		return p, payURL, err
 	}
-	if g.DirectPayURL && conn.info.Offline && s.linksOpen() == nil {
-		return g.direct(ctx, conn, p)
-	}
-	return Order{Payment: p, PayURL: g.PayLink(p)}, nil
+	return p, g.PayLink(p), nil
 }
 
 // take stores an order, or finds the one that has its number: an order that was
@@ -130,10 +134,10 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 	if p.NotifyURL == "" {
 		p.NotifyURL = r.Credential.NotifyURL
 	}
-	if info.Offline {
-		p.Status = pay.Pending // nothing has to be asked before the buyer can pay
+	if info.Flow == wallet.Link {
+		p.Status = pay.Pending // the wallet need not be asked before the buyer can pay
 	}
-	if !info.Offline || g.DirectPayURL { // the buyer need not come by our link
+	if info.Flow == wallet.InApp || info.Flow == wallet.Link && g.DirectPayURL { // the buyer need not come by our link
 		p.OpenedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
 	}
 	return p
@@ -232,25 +236,28 @@ func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay
 		}
 		return p, walletError(err)
 	}
-	return g.registered(ctx, p, checkout, no, again)
+	return g.registered(ctx, p, checkout, no, pay.ByMerchant(p.AppCode), again)
 }
 
-// registered keeps the wallet's answer: its reference, or its refusal. One that
-// was asked before may have taken the order then: it is asked about it later, as
-// about all that was given up.
-func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection, again bool) (pay.Payment, error) {
+// registered stores the wallet's answer: how the buyer gets there, or its refusal
+// of an order that it has not taken before. If an earlier call may have reached
+// the wallet, a refused order is still queried later, like every abandoned order.
+func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection, by pay.Actor, again bool) (pay.Payment, error) {
+	c.EndsAt = c.EndsAt.Truncate(time.Millisecond) // as it is stored
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Payment(p.MerchantID, p.ID)
 		if err != nil {
 			return err
 		}
 		p = current
-		if p.Status != pay.Created {
-			return nil
+		if no == nil && (p.Status == pay.Created || p.Status == pay.Pending && newAddress(p, c)) {
+			from := p.Status
+			p.Status, p.Checkout, p.CheckoutEndsAt = pay.Pending, cmp.Or(c.Ref, c.URL), c.EndsAt
+			p.WalletID = cmp.Or(c.WalletID, c.Ref)
+			return g.move(tx, p, from, g.event(p, by, pay.Event{Kind: pay.EventRegistered, Number: p.WalletID}))
 		}
-		if no == nil {
-			p.Status, p.Checkout = pay.Pending, c.Ref
-			return g.move(tx, p, pay.Created, g.event(p, pay.ByMerchant(p.AppCode), pay.Event{Kind: pay.EventRegistered, Number: c.Ref}))
+		if no == nil || p.Status != pay.Created {
+			return nil
 		}
 		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, g.Now(), time.Time{}
 		if again {
@@ -265,6 +272,12 @@ func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checko
 		return p, walletError(no)
 	}
 	return p, g.ended(p)
+}
+
+// newAddress reports whether a wallet's answer changes where an open order's buyer
+// is sent, or until when.
+func newAddress(p pay.Payment, c wallet.Checkout) bool {
+	return c.URL != "" && (c.URL != p.Checkout || !c.EndsAt.Equal(p.CheckoutEndsAt))
 }
 
 // awaitRegistration waits up to two seconds for another request's answer.
@@ -286,15 +299,15 @@ func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Pay
 	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being placed; ask again in a moment"}
 }
 
-// direct gives the wallet's own address instead of our link.
-func (g *Gateway) direct(ctx context.Context, conn opened, p pay.Payment) (Order, error) {
+// direct returns the wallet's own address, to be given instead of our link.
+func (g *Gateway) direct(ctx context.Context, conn opened, p pay.Payment) (string, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
-		return Order{Payment: p}, err
+		return "", err
 	}
 	checkout, err := conn.Pay(ctx, order)
 	if err != nil {
-		return Order{Payment: p}, walletError(err)
+		return "", walletError(err)
 	}
-	return Order{Payment: p, PayURL: checkout.URL}, nil
+	return checkout.URL, nil
 }

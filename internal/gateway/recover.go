@@ -222,10 +222,10 @@ func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, by pay
 	return settled, nil
 }
 
-// unseen reports whether the wallet cannot know of the order: its address is
-// made when the link is opened, and it never was.
+// unseen reports whether the wallet cannot know of the order: that takes an
+// opening of the pay link, and there was none.
 func (g *Gateway) unseen(p pay.Payment, info wallet.Info) bool {
-	return info.Offline && p.OpenedAt.IsZero()
+	return info.Flow != wallet.InApp && p.OpenedAt.IsZero()
 }
 
 // giveUp ends an open payment. One that was opened or settled meanwhile is left

@@ -345,9 +345,9 @@ func TestALinkPastItsLifeLeadsNowhere(t *testing.T) {
 	b := newBench(t)
 	p := b.ordered("A1", false)
 	b.pass(31 * time.Minute)
-	got, address, err := b.Visit(t.Context(), b.Token(p.ID))
-	if err != nil || address != "" || got.Status != pay.Expired {
-		t.Errorf("%s, %q, %v", got.Status, address, err)
+	got, way, err := b.Visit(t.Context(), b.Token(p.ID))
+	if err != nil || way.URL != "" || got.Status != pay.Expired {
+		t.Errorf("%s, %q, %v", got.Status, way, err)
 	}
 }
 
@@ -356,8 +356,8 @@ func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
 	p := b.ordered("A1", true)
 	first := b.stored(p.ID).OpenedAt
 	b.pass(time.Minute)
-	if _, address, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || address == "" {
-		t.Fatalf("%q, %v", address, err)
+	if _, way, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || way.URL == "" {
+		t.Fatalf("%q, %v", way, err)
 	}
 	if again := b.stored(p.ID).OpenedAt; !again.Equal(first) {
 		t.Errorf("opened at %s, then at %s", first, again)

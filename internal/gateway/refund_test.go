@@ -67,7 +67,7 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 		"under another refund's number":    {func(_ *bench, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
 		"with a store that does not exist": {func(_ *bench, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
 		"at a wallet that gives nothing back": {func(b *bench, _ *RefundRequest) {
-			b.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Offline: true}, Open: b.Wallets["offline"].Open}
+			b.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Flow: wallet.Link}, Open: b.Wallets["offline"].Open}
 		}, pay.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,9 +53,9 @@ func TestTheLinksOfADisabledMerchantAreShutUnlessTheyAreKept(t *testing.T) {
 			unopened, opened := b.ordered("A1", false), b.ordered("A2", true)
 			b.disable(pay.Disabling{KeepLinks: keep})
 			for _, p := range []pay.Payment{unopened, opened} {
-				got, url, err := b.Visit(t.Context(), b.Token(p.ID))
-				if keep != (url != "") || keep != (err == nil) || got.ID != p.ID {
-					t.Errorf("%s: %q, %v", p.OrderNo, url, err)
+				got, way, err := b.Visit(t.Context(), b.Token(p.ID))
+				if keep != (way.URL != "") || keep != (err == nil) || got.ID != p.ID {
+					t.Errorf("%s: %q, %v", p.OrderNo, way, err)
 				}
 				if !keep {
 					wantCode(t, err, pay.StoreDisabled)
@@ -74,8 +74,8 @@ func TestTheLinksOfADisabledMerchantAreShutUnlessTheyAreKept(t *testing.T) {
 			if p := b.stored(opened.ID); p.Status != pay.Paid || len(movements) != 1 || len(deliveries) != 1 {
 				t.Errorf("stored %+v, %v, %v", p, movements, deliveries)
 			}
-			if p, url, err := b.Visit(t.Context(), b.Token(opened.ID)); err != nil || url != "" || p.Status != pay.Paid {
-				t.Errorf("the link of a paid order: %s, %q, %v", p.Status, url, err)
+			if p, way, err := b.Visit(t.Context(), b.Token(opened.ID)); err != nil || way != (Way{}) || p.Status != pay.Paid {
+				t.Errorf("the link of a paid order: %s, %q, %v", p.Status, way, err)
 			}
 			b.pass(2 * time.Hour)
 			b.recoverDue()
@@ -169,7 +169,7 @@ func TestTheLinkIntoTheWalletsAppIsShutToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, _, err := b.Visit(t.Context(), b.Token(o.ID)); err != nil || p.Checkout != "R1" {
+	if p, way, err := b.Visit(t.Context(), b.Token(o.ID)); err != nil || p.Checkout != "R1" || way != (Way{Ref: "R1"}) {
 		t.Fatalf("got %+v, %v", p, err)
 	}
 	b.disable(pay.Disabling{})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 // Lookup finds the payment of a pay link's token: NotFound for anything but a
@@ -24,45 +25,60 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 	return p, err
 }
 
-// Visit is Lookup for a browser that is about to be sent on: it records the
-// first opening, and gives the wallet's address if the payment can be paid, ""
-// otherwise: its Status says why, or it is past its life, and then the wallet is
-// asked under Query's limits, since anybody who has the link can open it. It is
-// "" too for a Pending payment with a Checkout, which is paid in the wallet's app.
+// Visit is Lookup for a browser that is about to be sent on: it records the first
+// opening and returns the way to the wallet. The way is zero if the payment cannot
+// be paid: its Status says why, or it is past its life. Then the wallet is queried
+// under Query's limits, since anybody who has the link can open it.
+//
 // A payment that could be paid is StoreDisabled while its merchant or store is
-// disabled and their links are shut.
-func (g *Gateway) Visit(ctx context.Context, token string) (p pay.Payment, walletURL string, err error) {
-	p, err = g.Lookup(ctx, token)
+// disabled and their links are shut. Where the wallet gives an address only when
+// it is asked, Visit can also end with WalletRejected, WalletTrouble, WalletBusy
+// and OutcomeUnknown: the payment stays open, and the link can be opened again.
+func (g *Gateway) Visit(ctx context.Context, token string) (pay.Payment, Way, error) {
+	p, err := g.Lookup(ctx, token)
 	if err != nil {
-		return p, "", err
+		return p, Way{}, err
 	}
 	if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
-		return g.askAll(ctx, []pay.Payment{p}, pay.ByBuyer)[0], "", nil
+		return g.askAll(ctx, []pay.Payment{p}, pay.ByBuyer)[0], Way{}, nil
 	}
-	if p.Status != pay.Pending || p.CloseID != "" {
-		return p, "", nil
+	if !p.Status.Open() || p.CloseID != "" {
+		return p, Way{}, nil
 	}
 	if err := g.Payable(ctx, p); err != nil {
-		return p, "", err
+		return p, Way{}, err
 	}
 	conn, err := g.connectorOf(ctx, p)
-	if err != nil || !conn.info.Offline {
-		return p, "", err
+	if err != nil {
+		return p, Way{}, err
 	}
+	switch {
+	case conn.info.Flow == wallet.Redirect:
+		return g.redirect(ctx, conn, p)
+	case p.Status != pay.Pending:
+		return p, Way{}, nil // a merchant's request registers it
+	case conn.info.Flow == wallet.InApp:
+		return p, Way{Ref: p.Checkout}, nil
+	}
+	return g.link(ctx, conn, p)
+}
+
+// link returns the way to the wallet's page where we make its address ourselves.
+func (g *Gateway) link(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, Way, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
-		return p, "", err
+		return p, Way{}, err
 	}
 	checkout, err := conn.Pay(ctx, order)
 	if err != nil {
-		return p, "", fmt.Errorf("gateway: %s: %w", p.ID, err)
+		return p, Way{}, fmt.Errorf("gateway: %s: %w", p.ID, err)
 	}
 	if p.OpenedAt.IsZero() {
-		if p, err = g.markOpened(ctx, p); err != nil || !p.Status.Open() {
-			return p, "", err
+		if p, _, err = g.markOpened(ctx, p); err != nil || !p.Status.Open() {
+			return p, Way{}, err
 		}
 	}
-	return p, checkout.URL, nil
+	return p, Way{URL: checkout.URL}, nil
 }
 
 // Payable is StoreDisabled if the link of an open payment is shut, since its merchant or store is disabled.
@@ -72,23 +88,26 @@ func (g *Gateway) Payable(ctx context.Context, p pay.Payment) error {
 }
 
 // markOpened records the first opening. From then on the wallet may know of the
-// order, so it is looked at; and a buyer must not be sent to pay an order whose
-// opening could not be recorded, because it was given up a moment ago.
-func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (pay.Payment, error) {
+// order, so Recover queries it. A buyer must not be sent to pay an order whose
+// opening could not be recorded, because it was given up a moment ago. first is
+// false if another opening was recorded before, or the order is not open any
+// more; the payment is as it is stored then.
+func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (_ pay.Payment, first bool, err error) {
 	now := g.Now()
-	first, err := g.Store.MarkOpened(ctx, p.MerchantID, p.ID, now, now.Add(g.InquiryGaps[0]))
+	first, err = g.Store.MarkOpened(ctx, p.MerchantID, p.ID, now, now.Add(g.InquiryGaps[0]))
 	if err != nil {
-		return p, err
+		return p, false, err
 	}
 	if !first {
-		return g.Store.Payment(ctx, p.MerchantID, p.ID)
+		p, err = g.Store.Payment(ctx, p.MerchantID, p.ID)
+		return p, false, err
 	}
 	g.Log.InfoContext(ctx, "pay link opened", "syssn", p.ID)
 	select {
 	case g.opened <- struct{}{}:
 	default: // Run will look anyway
 	}
-	return p, nil
+	return p, true, nil
 }
 
 // Returned is Lookup for a browser that came back from the wallet: if the

@@ -14,9 +14,9 @@ func TestWhoeverHasALinkCannotMakeTheWalletBeAskedAtWill(t *testing.T) {
 	b.pass(30*time.Minute + time.Second) // past its life, within the margin
 	b.wallet.forget()
 	for range 50 {
-		got, address, err := b.Visit(t.Context(), b.Token(p.ID))
-		if err != nil || address != "" || got.Status != pay.Pending {
-			t.Fatalf("%s, %q, %v", got.Status, address, err)
+		got, way, err := b.Visit(t.Context(), b.Token(p.ID))
+		if err != nil || way.URL != "" || got.Status != pay.Pending {
+			t.Fatalf("%s, %q, %v", got.Status, way, err)
 		}
 	}
 	if b.wallet.count() != 1 {
@@ -29,8 +29,8 @@ func TestALinkPastItsLifeIsAnsweredEvenIfTheWalletIsNot(t *testing.T) {
 	p := b.ordered("A1", true)
 	b.pass(31 * time.Minute)
 	b.says(wallet.State{}, wallet.ErrNotSent)
-	if got, address, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || address != "" || got.Status != pay.Pending {
-		t.Errorf("%s, %q, %v", got.Status, address, err)
+	if got, way, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || way.URL != "" || got.Status != pay.Pending {
+		t.Errorf("%s, %q, %v", got.Status, way, err)
 	}
 }
 
@@ -46,9 +46,9 @@ func TestABuyerIsNotSentToPayAnOrderThatWasGivenUpAMomentAgo(t *testing.T) {
 		}
 		return wallet.Checkout{URL: "https://wallet.example/"}, nil
 	}
-	got, address, err := b.Visit(t.Context(), b.Token(p.ID))
-	if err != nil || address != "" || got.Status != pay.Expired {
-		t.Errorf("%s, %q, %v", got.Status, address, err)
+	got, way, err := b.Visit(t.Context(), b.Token(p.ID))
+	if err != nil || way.URL != "" || got.Status != pay.Expired {
+		t.Errorf("%s, %q, %v", got.Status, way, err)
 	}
 }
 

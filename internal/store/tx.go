@@ -51,14 +51,15 @@ func (tx *Tx) Payment(merchantID, id string) (pay.Payment, error) {
 	return toPayment(row), notFound(err)
 }
 
-// MovePayment writes p's Status, Checkout, TradeNo, BuyerID, Failure, Late,
+// MovePayment writes p's Status, Checkout, CheckoutEndsAt, WalletID, TradeNo, BuyerID, Failure, Late,
 // Flagged, PaidAt, ClosedAt and DueAt if the stored status is still from, and
 // reports whether it did. It does not judge whether the move is legal. Whoever
 // has claimed the payment loses the lease, since the DueAt is a new one.
 func (tx *Tx) MovePayment(p pay.Payment, from pay.Status) (bool, error) {
 	n, err := tx.q.MovePayment(tx.ctx, queries.MovePaymentParams{
 		MerchantID: p.MerchantID, ID: p.ID, Was: string(from), Status: string(p.Status),
-		Checkout: clean(p.Checkout), TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
+		Checkout: clean(p.Checkout), CheckoutEndsAt: ms(p.CheckoutEndsAt), WalletID: clean(p.WalletID),
+		TradeNo: clean(p.TradeNo), BuyerID: clean(p.BuyerID), Failure: clean(p.Failure),
 		Late: bit(p.Late), Flagged: bit(p.Flagged),
 		PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt), Due: ms(p.DueAt),
 	})

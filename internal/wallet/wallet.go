@@ -26,9 +26,14 @@ import (
 // documents do not list is ErrUnknown, never a failure and never a success; a
 // status is ErrUnlisted as well.
 type Connector interface {
-	// Pay gives the address to send the buyer's browser to. It never means that
-	// anything is paid. With Info.Offline it needs no network, and the same
-	// order always gives an equivalent address.
+	// Pay returns how the buyer gets to the wallet, by the wallet's Flow. It never
+	// means that anything is paid.
+	//
+	// The gateway calls it again for the same order and number after silence, after
+	// a crash and when the Checkout has ended, and two calls may be in flight at
+	// once. A repeat must mean the same order to the wallet. Where the wallet cannot
+	// rule out that two of its pages are paid, the second payment is booked as
+	// surplus.
 	Pay(ctx context.Context, o Order) (Checkout, error)
 
 	// Query asks for the state of an order. An order that the wallet does not
@@ -87,7 +92,7 @@ type Order struct {
 	ReturnURL   string // ours: where the wallet sends the browser; the same
 	OpenID      string // the buyer, for wallets that must know beforehand
 	NoCredit    bool
-	Ref         string // what Pay's Checkout.Ref was, if it was asked
+	WalletID    string // the wallet's own id of the order, if it gave one
 	TradeNo     string // the wallet's trade number, if known
 	SubMerchant SubMerchant
 }
@@ -95,12 +100,6 @@ type Order struct {
 // SubMerchant is who sells, as a payment company must tell the wallet.
 type SubMerchant struct {
 	ID, Name, MCC string
-}
-
-// Checkout is where to send the buyer.
-type Checkout struct {
-	URL string // absolute; "" where the wallet's own page is not reached by address
-	Ref string // the wallet's name for the order, if it gave one (tradeNO)
 }
 
 // Refund is money to be given back.
@@ -224,7 +223,7 @@ type Info struct {
 	PayTypes   []pay.PayType
 	Currencies map[pay.PayType][]pay.Currency // that the wallet can settle in at all
 	Can        []Capability
-	Offline    bool          // Pay needs no network
+	Flow       Flow          // how a buyer gets to the wallet
 	LateMax    time.Duration // how long after an order's end a payment can still come in, at most
 	Settings   []Setting     // what an account is made of
 }

@@ -372,32 +372,36 @@ func (q *Queries) MarkOpened(ctx context.Context, arg MarkOpenedParams) (int64, 
 
 const movePayment = `-- name: MovePayment :execrows
 UPDATE payment SET
-    status = $1, checkout = $2, trade_no = $3, buyer_id = $4, failure = $5,
-    late = $6, flagged = $7, paid_at = $8, closed_at = $9,
-    due_at = $10, claimable_at = $10, lease = ''
-WHERE merchant_id = $11 AND id = $12 AND status = $13
+    status = $1, checkout = $2, checkout_ends_at = $3, wallet_id = $4, trade_no = $5, buyer_id = $6, failure = $7,
+    late = $8, flagged = $9, paid_at = $10, closed_at = $11,
+    due_at = $12, claimable_at = $12, lease = ''
+WHERE merchant_id = $13 AND id = $14 AND status = $15
 `
 
 type MovePaymentParams struct {
-	Status     string `db:"status"`
-	Checkout   string `db:"checkout"`
-	TradeNo    string `db:"trade_no"`
-	BuyerID    string `db:"buyer_id"`
-	Failure    string `db:"failure"`
-	Late       int64  `db:"late"`
-	Flagged    int64  `db:"flagged"`
-	PaidAt     int64  `db:"paid_at"`
-	ClosedAt   int64  `db:"closed_at"`
-	Due        int64  `db:"due"`
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-	Was        string `db:"was"`
+	Status         string `db:"status"`
+	Checkout       string `db:"checkout"`
+	CheckoutEndsAt int64  `db:"checkout_ends_at"`
+	WalletID       string `db:"wallet_id"`
+	TradeNo        string `db:"trade_no"`
+	BuyerID        string `db:"buyer_id"`
+	Failure        string `db:"failure"`
+	Late           int64  `db:"late"`
+	Flagged        int64  `db:"flagged"`
+	PaidAt         int64  `db:"paid_at"`
+	ClosedAt       int64  `db:"closed_at"`
+	Due            int64  `db:"due"`
+	MerchantID     string `db:"merchant_id"`
+	ID             string `db:"id"`
+	Was            string `db:"was"`
 }
 
 func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, movePayment,
 		arg.Status,
 		arg.Checkout,
+		arg.CheckoutEndsAt,
+		arg.WalletID,
 		arg.TradeNo,
 		arg.BuyerID,
 		arg.Failure,

@@ -41,7 +41,7 @@ var info = wallet.Info{
 	PayTypes:   []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
 	Currencies: currencies,
 	Can:        []wallet.Capability{wallet.CanRefund, wallet.CanRefundQuery},
-	Offline:    true,
+	Flow:       wallet.Link,
 	// An order's life at the wallet begins when the buyer logs in, however old
 	// the link is, and lasts what timeout_rule says: 12 hours, or by contract up
 	// to 15 days. The wallet cannot close one before. An account's own rule may

@@ -103,8 +103,8 @@ func (s *till) opened() wallet.Order {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, address, err := s.Visit(s.t.Context(), s.Token(o.ID)); err != nil || address == "" {
-		s.t.Fatalf("%q, %v", address, err)
+	if _, way, err := s.Visit(s.t.Context(), s.Token(o.ID)); err != nil || way.URL == "" {
+		s.t.Fatalf("%+v, %v", way, err)
 	}
 	return wallet.Order{ID: o.ID, Amount: o.Amount}
 }

@@ -22,7 +22,7 @@ func TestEveryCallSaysWhoAsksForWhat(t *testing.T) {
 	w, o := newWire(t), order()
 	c, requests := w.open(t, nil, nil)
 	c.common["app_auth_token"] = "202601BB0123456789"
-	o.TradeNo, o.Ref = wallettest.TradeNo, wallettest.TradeNo // which are not what we ask by
+	o.TradeNo, o.WalletID = wallettest.TradeNo, wallettest.TradeNo // which are not what we ask by
 	r := refund()
 	r.Order, r.Reason = o, `too much & "late"`
 	for _, x := range []struct {

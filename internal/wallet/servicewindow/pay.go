@@ -71,7 +71,7 @@ func (c *connector) create(ctx context.Context, o wallet.Order) (wallet.Checkout
 	if a.Fields["trade_no"] == "" {
 		return wallet.Checkout{}, fmt.Errorf("%w: no trade_no", wallet.ErrUnknown)
 	}
-	return wallet.Checkout{Ref: a.Fields["trade_no"]}, nil
+	return wallet.Checkout{Ref: a.Fields["trade_no"], WalletID: a.Fields["trade_no"]}, nil
 }
 
 // buyerField is the name under which the buyer's id is sent. An open id belongs

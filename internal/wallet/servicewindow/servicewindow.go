@@ -32,6 +32,7 @@ var info = wallet.Info{
 	PayTypes: []pay.PayType{pay.AlipayServiceWindow},
 	// The wallet's calls name no currency: it is the yuan.
 	Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}},
+	Flow:       wallet.InApp,
 	Can:        []wallet.Capability{wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose},
 	// The wallet itself closes a trade at its time_expire, and we close it
 	// before we give an order up.

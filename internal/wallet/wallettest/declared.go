@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
-	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 func (s *suite) info() {
 	i := s.Driver.Info
+	if !i.Flow.Known() {
+		s.Errorf("flow %q", i.Flow)
+	}
 	if s.Driver.Name == "" || i.Title == "" || i.LateMax <= 0 || len(i.PayTypes) == 0 {
 		s.Errorf("name %q, title %q, late by at most %s, pay types %v", s.Driver.Name, i.Title, i.LateMax, i.PayTypes)
 	}
@@ -23,6 +24,9 @@ func (s *suite) info() {
 	for _, t := range i.PayTypes {
 		if !t.Known() || len(i.Currencies[t]) == 0 {
 			s.Errorf("pay type %q with currencies %v", t, i.Currencies[t])
+		}
+		if t.NeedsOpenID() != (i.Flow == wallet.InApp) {
+			s.Errorf("pay type %q: openid is needed: %t, but the flow is %s", t, t.NeedsOpenID(), i.Flow)
 		}
 		for _, c := range i.Currencies[t] {
 			if !c.Known() {
@@ -99,47 +103,5 @@ func (s *suite) capabilities() {
 		case settles(st): // the server answers with status 500
 			s.Errorf("%s: %s from a wallet that is out of order", x.can, st.Outcome)
 		}
-	}
-}
-
-func (s *suite) pay() {
-	o := s.order()
-	if s.Driver.Info.Offline {
-		s.wallet(nil)
-	} else {
-		s.says(Waiting, o)
-	}
-	for _, t := range s.Driver.Info.PayTypes {
-		for _, c := range pay.Currencies {
-			o := o
-			o.PayType, o.Amount.Currency = t, c
-			first, err := s.c.Pay(context.Background(), o)
-			s.scrubbed(err)
-			if !slices.Contains(s.Driver.Info.Currencies[t], c) {
-				if err == nil {
-					s.Errorf("%s in %s is not declared and yet accepted", t, c)
-				}
-				continue
-			}
-			if err != nil {
-				s.Errorf("%s in %s: %v", t, c, err)
-				continue
-			}
-			s.scrub(first.URL)
-			u, err := url.Parse(first.URL)
-			if first.Ref == "" && (err != nil || !u.IsAbs() || u.Host == "") {
-				s.Errorf("%s in %s: neither an absolute address nor a reference: %q", t, c, first.URL)
-			}
-			if again, err := s.c.Pay(context.Background(), o); s.Driver.Info.Offline && (err != nil || again != first) {
-				s.Errorf("%s in %s: the same order gives another address (%v)", t, c, err)
-			}
-		}
-	}
-	if n := s.requests.Load(); s.Driver.Info.Offline && n > 0 {
-		s.Errorf("declared to need no network, but the wallet was asked %d times", n)
-	}
-	o.PayType = "999999"
-	if _, err := s.c.Pay(context.Background(), o); s.scrubbed(err) == nil {
-		s.Error("an unknown pay type is accepted")
 	}
 }

@@ -95,7 +95,7 @@ func (s *suite) alteredNotices() {
 }
 
 func (s *suite) forgeries() {
-	if s.Driver.Info.Offline {
+	if s.Driver.Info.Flow == wallet.Link {
 		s.wallet(nil)
 	} else {
 		s.says(Waiting, s.order())

@@ -82,7 +82,8 @@ func Run(t *testing.T, h Harness) {
 		{"what it declares is complete", (*suite).info},
 		{"accounts that lack a setting or have a strange one are refused", (*suite).settings},
 		{"what it cannot do is unsupported", (*suite).capabilities},
-		{"buyers are sent to an address", (*suite).pay},
+		{"buyers get to the wallet", (*suite).flows},
+		{"a wallet that does not answer leads nowhere", (*suite).unanswered},
 		{"answers mean what the wallet says", (*suite).answers},
 		{"damaged answers settle nothing", (*suite).damagedAnswers},
 		{"what did not leave and what may have are told apart", (*suite).network},
@@ -101,6 +102,7 @@ type suite struct {
 	Harness
 	account  wallet.Account
 	c        wallet.Connector
+	clock    time.Time
 	requests atomic.Int32
 
 	mu     sync.Mutex
@@ -108,7 +110,7 @@ type suite struct {
 }
 
 func newSuite(t *testing.T, h Harness) *suite {
-	s := &suite{T: t, Harness: h}
+	s := &suite{T: t, Harness: h, clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		s.mu.Lock()
@@ -124,7 +126,7 @@ func newSuite(t *testing.T, h Harness) *suite {
 	s.account = wallet.Account{
 		WalletAccount: h.Account(server.URL),
 		HTTP:          server.Client(),
-		Now:           func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Now:           func() time.Time { return s.clock },
 	}
 	c, err := h.Driver.Open(s.account)
 	if err != nil {
@@ -153,8 +155,8 @@ func (s *suite) order() wallet.Order {
 		PayType:   t,
 		Amount:    pay.Amount{Minor: 1234, Currency: s.Driver.Info.Currencies[t][0]},
 		Subject:   "Tea 茶",
-		CreatedAt: s.account.Now(),
-		ExpiresAt: s.account.Now().Add(time.Hour),
+		CreatedAt: s.clock,
+		ExpiresAt: s.clock.Add(2 * time.Hour),
 		NotifyURL: "https://pay.example/callback/100001/main",
 		ReturnURL: "https://pay.example/pay/token/return",
 		SubMerchant: wallet.SubMerchant{

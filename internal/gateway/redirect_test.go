@@ -1,0 +1,296 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
+)
+
+// pages is a bench whose wallet "online" answers with the address of its page,
+// a new one at each call, which lasts 14 minutes.
+type pages struct {
+	*bench
+	mu sync.Mutex
+	n  int
+}
+
+func onEachPages(t *testing.T, test func(t *testing.T, b *pages)) {
+	t.Helper()
+	onEach(t, func(t *testing.T, b *bench) { test(t, newPages(b)) })
+}
+
+func newPages(b *bench) *pages {
+	p := &pages{bench: b}
+	b.Gateway = p.over(b.Store)
+	b.wallet.pay = p.answer
+	b.now = time.Now().Truncate(time.Second)
+	return p
+}
+
+// over is bench.over with that wallet.
+func (b *pages) over(db *store.DB) *Gateway {
+	g := b.bench.over(db)
+	driver := g.Wallets["online"]
+	driver.Info.Flow = wallet.Redirect
+	g.Wallets["online"] = driver
+	return g
+}
+
+func (b *pages) answer(o wallet.Order) (wallet.Checkout, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.n++
+	return wallet.Checkout{
+		URL: fmt.Sprintf("https://wallet.example/%s/%d", o.ID, b.n), EndsAt: b.clock().Add(14 * time.Minute), WalletID: fmt.Sprint("W", b.n),
+	}, nil
+}
+
+func (b *pages) refuses(kind wallet.RejectionKind) {
+	b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+		return wallet.Checkout{}, &wallet.Rejection{Code: "NO", Kind: kind}
+	}
+}
+
+func (b *pages) order() pay.Payment {
+	b.t.Helper()
+	r := b.request("A1")
+	r.PayType = pay.AlipayHK
+	o, err := b.Pay(b.t.Context(), r)
+	if err != nil || o.PayURL != b.PayLink(o.Payment) || o.InApp {
+		b.t.Fatalf("got %+v, %v", o, err)
+	}
+	return b.stored(o.ID)
+}
+
+// opens opens the pay link and wants this way and error.
+func (b *pages) opens(p pay.Payment, url string, code pay.Code) pay.Payment {
+	b.t.Helper()
+	got, way, err := b.Visit(b.t.Context(), b.Token(p.ID))
+	if wantCode(b.t, err, code); way != (Way{URL: url}) {
+		b.t.Errorf("got the way %+v, want %q", way, url)
+	}
+	return got
+}
+
+func (b *pages) calls() int {
+	b.wallet.mu.Lock()
+	defer b.wallet.mu.Unlock()
+	return len(slices.DeleteFunc(slices.Clone(b.wallet.asked), func(s string) bool { return s[:4] != "pay " }))
+}
+
+// hears posts a success for an order of account "net".
+func (b *pages) hears(p pay.Payment, s wallet.State) {
+	b.t.Helper()
+	if _, err := b.settle(b.t.Context(), p.MerchantID, p.ID, s, pay.ByWallet); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestRedirectIsAskedWhenTheLinkIsOpened(t *testing.T) {
+	onEachPages(t, func(t *testing.T, b *pages) {
+		p := b.order()
+		if p.Status != pay.Created || !p.OpenedAt.IsZero() || b.wallet.count() != 0 {
+			t.Errorf("before the opening: %+v, %v", p, b.wallet.asked)
+		}
+		first := "https://wallet.example/" + p.ID + "/1"
+		b.opens(p, first, "")
+		if got := b.stored(p.ID); got.Status != pay.Pending || got.Checkout != first || got.WalletID != "W1" ||
+			!got.CheckoutEndsAt.Equal(b.clock().Add(14*time.Minute)) || got.OpenedAt.IsZero() || got.DueAt.IsZero() {
+			t.Errorf("stored %+v", got)
+		}
+		b.pass(13 * time.Minute)
+		b.opens(p, first, "")
+		b.pass(51 * time.Second) // it would end before the buyer is there
+		second := "https://wallet.example/" + p.ID + "/2"
+		b.opens(p, second, "")
+		b.opens(p, second, "")
+		if got := b.stored(p.ID); got.Checkout != second || got.WalletID != "W2" || got.Status != pay.Pending {
+			t.Errorf("stored %+v", got)
+		}
+		if want := []string{"pay " + p.ID, "pay " + p.ID}; !slices.Equal(b.wallet.asked, want) {
+			t.Errorf("asked %v, want %v", b.wallet.asked, want)
+		}
+		b.hears(p, paidBy("T1"))
+		b.opens(p, "", "")
+		if got := b.history(p.ID); got != "[registered by buyer registered by buyer paid by wallet]" {
+			t.Error(got)
+		}
+		b.inOrder()
+	})
+}
+
+func TestRedirectNeedsNoAddressAfterTheEnd(t *testing.T) {
+	b := newPages(newBench(t))
+	p := b.order()
+	b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
+	b.pass(30 * time.Minute)
+	b.opens(p, "", "")
+	if b.calls() != 1 {
+		t.Errorf("asked %v", b.wallet.asked)
+	}
+
+	unopened := newPages(newBench(t))
+	p = unopened.order()
+	unopened.pass(31 * time.Minute)
+	unopened.opens(p, "", "")
+	unopened.recoverDue()
+	if got := unopened.stored(p.ID); got.Status != pay.Expired || unopened.wallet.count() != 0 {
+		t.Errorf("stored %+v, asked %v", got, unopened.wallet.asked)
+	}
+	unopened.inOrder()
+}
+
+// A slow, broken or badly set up wallet costs nobody the order: it is opened
+// again, and queried meanwhile.
+func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer wallet.Checkout
+		err    error
+		want   pay.Code
+	}{
+		"silence":              {err: wallet.ErrUnknown, want: pay.OutcomeUnknown},
+		"not reached":          {err: wallet.ErrNotSent, want: pay.WalletBusy},
+		"the account is wrong": {err: &wallet.Rejection{Code: "KEY", Kind: wallet.RejectedAccount}, want: pay.WalletTrouble},
+		"a reference":          {answer: wallet.Checkout{Ref: "R1"}, want: pay.OutcomeUnknown},
+		"nothing":              {want: pay.OutcomeUnknown},
+		"no address":           {answer: wallet.Checkout{URL: "//wallet.example/"}, want: pay.OutcomeUnknown},
+		"a program":            {answer: wallet.Checkout{URL: "javascript://wallet.example/%0aalert(1)"}, want: pay.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newPages(newBench(t))
+			p := b.order()
+			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return c.answer, c.err }
+			for range 5 {
+				b.opens(p, "", c.want)
+			}
+			if b.calls() != 1 {
+				t.Errorf("5 openings asked the wallet %d times", b.calls())
+			}
+			if got := b.stored(p.ID); got.Status != pay.Created || got.OpenedAt.IsZero() || got.DueAt.After(b.clock().Add(time.Minute)) {
+				t.Errorf("stored %+v", got)
+			}
+			b.pass(openGap)
+			b.wallet.pay = b.answer
+			b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
+			b.inOrder()
+		})
+	}
+}
+
+func TestRedirectRefused(t *testing.T) {
+	t.Run("at the first opening the order fails", func(t *testing.T) {
+		b := newPages(newBench(t))
+		p := b.order()
+		b.refuses(wallet.RejectedOrder)
+		if got := b.opens(p, "", ""); got.Status != pay.Failed || got.Failure != "NO" || !got.DueAt.IsZero() {
+			t.Errorf("got %+v", got)
+		}
+		b.inOrder()
+	})
+	t.Run("after silence it fails too, and is queried later", func(t *testing.T) {
+		b := newPages(newBench(t))
+		p := b.order()
+		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+		b.opens(p, "", pay.OutcomeUnknown)
+		b.pass(openGap)
+		b.refuses(wallet.RejectedOrder)
+		if got := b.opens(p, "", ""); got.Status != pay.Failed || got.DueAt.IsZero() {
+			t.Errorf("got %+v", got)
+		}
+		b.inOrder()
+	})
+	t.Run("at a later opening it stays open", func(t *testing.T) {
+		b := newPages(newBench(t))
+		p := b.order()
+		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
+		b.pass(15 * time.Minute)
+		b.refuses(wallet.RejectedOrder)
+		if got := b.opens(p, "", pay.WalletRejected); got.Status != pay.Pending {
+			t.Errorf("got %+v", got)
+		}
+		b.pass(openGap)
+		b.wallet.pay = b.answer
+		b.opens(p, "https://wallet.example/"+p.ID+"/2", "")
+		b.inOrder()
+	})
+	t.Run("because it is paid", func(t *testing.T) {
+		b := newPages(newBench(t))
+		p := b.order()
+		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
+		b.pass(15 * time.Minute)
+		b.refuses(wallet.RejectedOrder)
+		b.says(paidBy("T1"), nil)
+		if got := b.opens(p, "", ""); got.Status != pay.Paid {
+			t.Errorf("got %+v", got)
+		}
+		b.inOrder()
+	})
+	t.Run("and its state is not known", func(t *testing.T) {
+		b := newPages(newBench(t))
+		p := b.order()
+		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
+		b.pass(15 * time.Minute)
+		b.refuses(wallet.RejectedOrder)
+		b.says(wallet.State{}, wallet.ErrUnknown)
+		b.opens(p, "", pay.WalletRejected)
+		b.inOrder()
+	})
+}
+
+// Two openings at once ask once in a process. Two processes may both ask: the
+// wallet takes that for one order, and each buyer gets an address.
+func TestRedirectOpenedByManyAtOnce(t *testing.T) {
+	onEachPages(t, func(t *testing.T, b *pages) {
+		p := b.order()
+		others := []*Gateway{b.Gateway, b.over(b.Store)}
+		for _, wantAtMost := range []int{2, 4} {
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() {
+					got, way, err := others[i%2].Visit(t.Context(), b.Token(p.ID))
+					if err != nil || way.URL == "" || got.Status != pay.Pending {
+						t.Errorf("%+v, %+v, %v", got, way, err)
+					}
+				})
+			}
+			wg.Wait()
+			if n := b.calls(); n > wantAtMost {
+				t.Errorf("20 openings in two processes made it %d calls", n)
+			}
+			b.pass(15 * time.Minute)
+		}
+		b.inOrder()
+	})
+}
+
+func TestRedirectEndsWhileTheWalletIsAsked(t *testing.T) {
+	b := newPages(newBench(t))
+	p := b.order()
+	b.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) {
+		if _, err := b.Close(t.Context(), CloseRequest{Credential: b.credential, PaymentID: p.ID, Minor: 1230}); err != nil {
+			t.Error(err)
+		}
+		return b.answer(o)
+	}
+	if got := b.opens(p, "", ""); got.Status != pay.Closed {
+		t.Errorf("got %+v", got)
+	}
+	if got := b.stored(p.ID); got.DueAt.IsZero() {
+		t.Error("late money would not be found")
+	}
+	b.inOrder()
+}
+
+func TestRedirectHasNoDirectAddress(t *testing.T) {
+	b := newPages(newBench(t))
+	b.DirectPayURL = true
+	if p := b.order(); !p.OpenedAt.IsZero() || b.wallet.count() != 0 { // order() wants our link
+		t.Errorf("stored %+v, asked %v", p, b.wallet.asked)
+	}
+}
