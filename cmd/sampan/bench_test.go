@@ -14,8 +14,8 @@ import (
 
 const benchKey = "0F1E2D3C4B5A69788796A5B4C3D2E1F0"
 
-// benchServer takes signed orders, refuses those that fail says, and remembers
-// every order number.
+// benchServer accepts signed orders, refuses the nth order if fails(n), and counts
+// how often each order number is placed.
 func benchServer(t *testing.T, fails func(n int) bool) (base string, numbers map[string]int) {
 	numbers = map[string]int{}
 	var mu sync.Mutex
@@ -37,12 +37,15 @@ func benchServer(t *testing.T, fails func(n int) bool) (base string, numbers map
 			io.WriteString(w, `{"respcd": "1250", "resperr": "not today", "respmsg": ""}`)
 			return
 		}
-		fmt.Fprintf(w, `{"respcd": "0000", "out_trade_no": %q, "syssn": "1", "pay_url": "http://x/", "txamt": "100", "txcurrcd": "HKD"}`, p["out_trade_no"])
+		const accepted = `{"respcd": "0000", "out_trade_no": %q, "syssn": "1", "pay_url": "http://x/", ` +
+			`"txamt": "100", "txcurrcd": "HKD"}`
+		fmt.Fprintf(w, accepted, p["out_trade_no"])
 	}))
 	t.Cleanup(s.Close)
 	return s.URL, numbers
 }
 
+// runBench runs the command with 1 and with 4 connections, and 20 orders each.
 func runBench(t *testing.T, base string) (out string, err error) {
 	t.Setenv("BENCH_KEY", benchKey)
 	var b strings.Builder
@@ -51,7 +54,7 @@ func runBench(t *testing.T, base string) (out string, err error) {
 	return b.String(), err
 }
 
-func TestBenchPlacesEachOrderOnceAndPrintsARowForEachNumberOfConnections(t *testing.T) {
+func TestBenchPlacesOrdersOnceAndPrintsRows(t *testing.T) {
 	base, numbers := benchServer(t, func(int) bool { return false })
 	out, err := runBench(t, base)
 	if err != nil {
@@ -74,7 +77,7 @@ func TestBenchPlacesEachOrderOnceAndPrintsARowForEachNumberOfConnections(t *test
 	}
 }
 
-func TestBenchCountsWhatFailsAndSaysWhy(t *testing.T) {
+func TestBenchCountsFailures(t *testing.T) {
 	base, _ := benchServer(t, func(n int) bool { return n%2 == 0 })
 	out, err := runBench(t, base)
 	if err == nil || !strings.Contains(err.Error(), "not today") {

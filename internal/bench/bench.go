@@ -44,7 +44,7 @@ type Result struct {
 func (r Result) PerSecond() float64 { return float64(len(r.Took)) / r.Lasted.Seconds() }
 
 // Percentile returns the time within which p of a hundred accepted orders were
-// answered, or zero if there are none.
+// answered. Without any it is zero.
 func (r Result) Percentile(p int) time.Duration {
 	if len(r.Took) == 0 {
 		return 0

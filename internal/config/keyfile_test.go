@@ -11,7 +11,7 @@ func TestKeyFileThatOthersMayChangeOrRead(t *testing.T) {
 	for _, c := range []struct {
 		mode, directory os.FileMode
 		readable        bool
-		want            string // the error; "" if there is none
+		want            string // the error; "" expects success
 	}{
 		{mode: 0o600}, {mode: 0o400}, {mode: 0o600, readable: true}, {mode: 0o700},
 		{mode: 0o444, readable: true}, {mode: 0o644, readable: true}, {mode: 0o440, readable: true},
