@@ -1,9 +1,7 @@
-// Alipay's official Node SDK, unchanged, against the wallet simulator of a
-// running sandbox: node check.mjs SANDBOX.JSON. It goes once around with each of
-// the sandbox's applications: in key mode, in certificate mode, and with buyers
-// who are known by an open_id. Every answer's signature is verified by the SDK,
-// and so is that of a notification. It ends with status 1 at the first thing
-// that is not as it should be.
+// Runs Alipay's official Node SDK, unchanged, against the wallet simulator of a running sandbox:
+// node check.mjs SANDBOX.JSON. It makes every call with each of the sandbox's applications: in key
+// mode, in certificate mode, and with buyers identified by an open_id. The SDK verifies the signature
+// of every answer and of a notification. The program ends with status 1 at the first failure.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -18,7 +16,7 @@ const certificateMode = {
 };
 const validateSign = { validateSign: true };
 
-// Where notifications are sent to.
+// The server that receives the notifications.
 const notifications = [];
 let told = () => {};
 const shop = createServer((request, response) => {
@@ -40,7 +38,7 @@ const notification = async (wanted) => {
   }
 };
 
-// authorize is the buyer mei at the authorisation page, who comes back with a code.
+// authorize plays the buyer mei at the authorisation page and returns the code of the redirect.
 const authorize = async (app_id) => {
   const page = new URL(sandbox.wallet + '/oauth2/grant');
   page.search = new URLSearchParams({ app_id, scope: 'auth_base', redirect_uri: notify_url, state: 'x y', buyer: 'mei' });
@@ -59,7 +57,7 @@ const around = async (sdk, name, { idField, id, buyerField }) => {
   const code = await authorize(sdk.config.appId);
   const token = await sdk.exec('alipay.system.oauth.token', { grant_type: 'authorization_code', code }, validateSign);
   assert.match(token[idField], id);
-  const again = await sdk.exec('alipay.system.oauth.token', { grant_type: 'authorization_code', code }); // an error_response: the SDK cannot verify one
+  const again = await sdk.exec('alipay.system.oauth.token', { grant_type: 'authorization_code', code }); // an error_response, which the SDK cannot verify
   assert.equal(again.sub_code, 'isv.code-invalid');
   const fresh = await sdk.exec('alipay.system.oauth.token', { grant_type: 'refresh_token', refresh_token: token.refresh_token }, validateSign);
   assert.equal(fresh[idField], token[idField]);

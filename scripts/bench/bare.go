@@ -17,11 +17,11 @@ const (
 	bareKey     = "0F1E2D3C4B5A69788796A5B4C3D2E1F0"
 )
 
-// serveBare is what the gateway is compared with: a handler that reads a
-// request's form, checks its signature, and answers JSON of the same size as the
-// gateway's, with net/http's defaults. It keeps nothing.
+// serveBare serves the bare handler, with which the gateway is compared. It reads a request's form,
+// verifies its signature, and answers JSON of the same size as the gateway's, with net/http's
+// defaults. It stores nothing.
 //
-// With the address of a wallet it goes the whole way with an order, see bareWay.
+// With the address of a wallet it processes an order to the end, see bareWay.
 func serveBare(l net.Listener, wallet string) error {
 	mux := http.NewServeMux()
 	way := &bareWay{wallet: wallet, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
@@ -37,7 +37,8 @@ func serveBare(l net.Listener, wallet string) error {
 			p[name] = values[0]
 		}
 		algorithm, err := sign.ParseAlgorithm(r.Header.Get("X-QF-SIGNTYPE"))
-		if err != nil || r.Header.Get("X-QF-APPCODE") != bareAppCode || !sign.VerifyRequest(p, bareKey, algorithm, r.Header.Get("X-QF-SIGN")) {
+		if err != nil || r.Header.Get("X-QF-APPCODE") != bareAppCode ||
+			!sign.VerifyRequest(p, bareKey, algorithm, r.Header.Get("X-QF-SIGN")) {
 			http.Error(w, "signature", http.StatusUnauthorized)
 			return
 		}
@@ -61,14 +62,15 @@ func serveBare(l net.Listener, wallet string) error {
 			PayURL     string `json:"pay_url"`
 			ChnlSn     string `json:"chnlsn"`
 		}{
-			"2026-11-22 12:00:00", "2026-11-22 12:00:00", p["txcurrcd"], "", p["pay_type"], "", p["txdtm"], p["txamt"], "",
+			"2026-11-22 12:00:00", "2026-11-22 12:00:00", p["txcurrcd"], "", p["pay_type"], "", p["txdtm"], p["txamt"],
+			"",
 			p["out_trade_no"], p["out_trade_no"], "0000", "http://" + r.Host + "/pay/" + p["out_trade_no"], "",
 		})
 	})
 	return http.Serve(l, mux)
 }
 
-// startBare runs the bare handler in a process of its own; wallet may be "".
+// startBare runs the bare handler in a process of its own. wallet may be "".
 func startBare(ctx context.Context, r run, wallet string) (*server, string, error) {
 	address, err := freeAddress()
 	if err != nil {
@@ -78,6 +80,7 @@ func startBare(ctx context.Context, r run, wallet string) (*server, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := startServer(ctx, "http://"+address+"/readyz", filepath.Join(r.dir, "bare.log"), self, "-bare", address, "-wallet", wallet)
+	s, err := startServer(ctx, "http://"+address+"/readyz", filepath.Join(r.dir, "bare.log"), self, "-bare", address,
+		"-wallet", wallet)
 	return s, "http://" + address, err
 }

@@ -15,20 +15,21 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// bareWay is what the whole way is compared with: the same exchanges over HTTP,
-// with the same signatures and the question to the wallet, and nothing behind
-// them: no database, no rules, no log. What an order costs here is what it costs
-// in any gateway on this machine, the driver's side of the exchanges included.
+// bareWay is the handler with which the whole way is compared. It makes the same exchanges over
+// HTTP, with the same signatures and the same query to the wallet, but has no database, rules or
+// log. What an order costs here, it costs in any gateway on this machine, including the driver's
+// side of the exchanges.
 type bareWay struct {
 	wallet string
 	client *http.Client
-	orders sync.Map // addresses to notify, by order number
+	orders sync.Map // notify_url by order number
 }
 
 func (b *bareWay) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /pay/{order}", func(w http.ResponseWriter, r *http.Request) {
 		m := mapi.Message{
-			"service": "create_forex_trade_wap", "partner": partner, "_input_charset": "UTF-8", "currency": "HKD", "total_fee": "12.30",
+			"service": "create_forex_trade_wap", "partner": partner, "_input_charset": "UTF-8", "currency": "HKD",
+			"total_fee":    "12.30",
 			"out_trade_no": r.PathValue("order"), "subject": "Oolong", "product_code": "NEW_WAP_OVERSEAS_SELLER",
 			"notify_url": "http://" + r.Host + "/callback/100001/alipay", "return_url": "http://" + r.Host + "/return",
 		}
@@ -49,7 +50,7 @@ func (b *bareWay) register(mux *http.ServeMux) {
 	})
 }
 
-// paid checks a notification and has the wallet confirm it.
+// paid verifies a callback and confirms it by a query to the wallet.
 func (b *bareWay) paid(r *http.Request) (order string, err error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -61,7 +62,8 @@ func (b *bareWay) paid(r *http.Request) (order string, err error) {
 		return "", err
 	}
 	order = m["out_trade_no"]
-	q := mapi.Message{"service": "single_trade_query", "partner": partner, "_input_charset": "UTF-8", "out_trade_no": order}
+	q := mapi.Message{"service": "single_trade_query", "partner": partner, "_input_charset": "UTF-8",
+		"out_trade_no": order}
 	if err := q.Sign(keys); err != nil {
 		return "", err
 	}
@@ -84,13 +86,14 @@ func (b *bareWay) paid(r *http.Request) (order string, err error) {
 	return order, nil
 }
 
-// notify tells the merchant.
+// notify notifies the merchant.
 func (b *bareWay) notify(order string) {
 	address, ok := b.orders.LoadAndDelete(order)
 	if !ok {
 		return
 	}
-	body := fmt.Appendf(nil, `{"status": "1", "pay_type": "801107", "txamt": "1230", "txcurrcd": "HKD", "out_trade_no": %q, "syssn": %[1]q, "respcd": "0000", "notify_type": "payment"}`, order)
+	body := fmt.Appendf(nil, `{"status": "1", "pay_type": "801107", "txamt": "1230", "txcurrcd": "HKD", `+
+		`"out_trade_no": %q, "syssn": %[1]q, "respcd": "0000", "notify_type": "payment"}`, order)
 	req, err := http.NewRequest(http.MethodPost, address.(string), bytes.NewReader(body))
 	if err == nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -102,6 +105,6 @@ func (b *bareWay) notify(order string) {
 		}
 	}
 	if err != nil {
-		log.Print(err) // the driver notices that nothing came
+		log.Print(err) // the driver notices the missing notification
 	}
 }

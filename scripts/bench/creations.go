@@ -21,17 +21,17 @@ import (
 //go:embed orders.lua
 var ordersLua []byte
 
-// mostPerSecond is more orders than any server here takes in a second.
+// mostPerSecond is above the number of orders that any server here accepts in a second.
 const mostPerSecond = 40_000
 
-// load is what wrk counted.
+// load holds wrk's counts.
 type load struct {
 	perSecond float64
 	p50, p99  time.Duration
 	errors    int64
 }
 
-// order is a payment request as a shop sends it.
+// order is a shop's payment request.
 func order(number string) sign.Params {
 	return sign.Params{
 		"txamt": "1230", "txcurrcd": "HKD", "pay_type": "801107", "out_trade_no": number,
@@ -40,7 +40,7 @@ func order(number string) sign.Params {
 	}
 }
 
-// form writes an order as a request's body.
+// form formats an order as a request's body.
 func form(p sign.Params) string {
 	v := url.Values{}
 	for name, value := range p {
@@ -49,8 +49,7 @@ func form(p sign.Params) string {
 	return v.Encode()
 }
 
-// signOrders writes n signed orders, with numbers that begin with prefix, for
-// orders.lua.
+// signOrders writes n signed orders for orders.lua. Their numbers begin with prefix.
 func signOrders(path, appCode, key, prefix string, n int) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -66,13 +65,14 @@ func signOrders(path, appCode, key, prefix string, n int) (err error) {
 	return w.Flush()
 }
 
-// wrk sends the file's orders to a server for a time.
+// wrk sends the file's orders to a server for the duration d.
 func wrk(ctx context.Context, r run, base, orders string, connections int, d time.Duration) (load, error) {
 	script := filepath.Join(r.dir, "orders.lua")
 	if err := os.WriteFile(script, ordersLua, 0o600); err != nil {
 		return load{}, err
 	}
-	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(int(d.Seconds())),
+	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c", strconv.Itoa(connections), "-d",
+		strconv.Itoa(int(d.Seconds())),
 		"-s", script, base+"/trade/v1/payment", "--", orders).CombinedOutput()
 	if err != nil {
 		return load{}, fmt.Errorf("wrk: %w\n%s", err, out)
@@ -97,8 +97,8 @@ func bareLoad(ctx context.Context, r run, base string, connections int) (load, e
 	return wrk(ctx, r, base, orders, connections, r.duration)
 }
 
-// creations measures signed orders at a running gateway, and checks that every
-// one that was answered is in the database.
+// creations measures signed orders at a running gateway, and checks that every answered order is in
+// the database.
 func creations(ctx context.Context, r run, d *deployment, connections int) (load, error) {
 	orders, prefix := filepath.Join(r.dir, "orders"), r.unique()
 	if err := signOrders(orders, d.appCode, d.key, prefix, mostPerSecond*int(r.duration.Seconds())); err != nil {
@@ -113,23 +113,24 @@ func creations(ctx context.Context, r run, d *deployment, connections int) (load
 		return l, err
 	}
 	if answered := int64(l.perSecond * r.duration.Seconds() * 0.99); stored < answered-int64(connections) {
-		return l, fmt.Errorf("%s: wrk counted %d answers, but there are %d orders", d.kind, answered, stored)
+		return l, fmt.Errorf("%s: wrk counted %d answers, but %d orders are stored", d.kind, answered, stored)
 	}
 	return l, nil
 }
 
-// The row that a creation stores, for the databases' own rates.
+// The row that a creation stores, to measure the databases' own rates.
 const (
-	rowColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency, goods,
-	client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, late,
-	flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at`
+	rowColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency,
+	goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id,
+	failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries,
+	reserved, refunded, lease, claimable_at`
 	rowValues = `'100001', %[1]s, '8A1B2C3D4E5F60718293A4B5C6D7E8F9', '', %[1]s,
 	'9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', '801107', 'alipay', 1230, 'HKD', 'Oolong',
-	'2026-11-22 12:00:00', '', 'https://shop.example/thanks', 'http://127.0.0.1:9/notify', '', 0, 'pending', '', '', '', '', 0,
-	0, %[2]s, %[2]s, 0, 0, 0, 0, %[2]s, 0, 0, 0, '', %[2]s`
+	'2026-11-22 12:00:00', '', 'https://shop.example/thanks', 'http://127.0.0.1:9/notify', '', 0, 'pending',
+	'', '', '', '', 0, 0, %[2]s, %[2]s, 0, 0, 0, 0, %[2]s, 0, 0, 0, '', %[2]s`
 )
 
-// inserts is the database's own rate for the row that a creation stores.
+// inserts returns the database's own rate of inserts of that row.
 func (d *deployment) inserts(ctx context.Context, r run, clients int) (float64, error) {
 	if d.kind == "postgres" {
 		return d.pgbench(ctx, r, clients)
@@ -137,16 +138,19 @@ func (d *deployment) inserts(ctx context.Context, r run, clients int) (float64, 
 	return d.plainLoop(ctx, r.duration)
 }
 
-// plainLoop is how many single-row inserts a second SQLite commits one by one, as durably as the gateway asks for, into a copy of the schema.
+// plainLoop returns how many single-row inserts a second SQLite commits one by one, with the
+// gateway's durability, into a copy of the schema.
 func (d *deployment) plainLoop(ctx context.Context, duration time.Duration) (float64, error) {
 	path, _ := strings.CutPrefix(d.dsn, "sqlite:")
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite",
+		"file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)")
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	insert, err := db.PrepareContext(ctx, "INSERT INTO payment ("+rowColumns+") VALUES ("+fmt.Sprintf(rowValues, "$1", "$2")+")")
+	row := fmt.Sprintf(rowValues, "$1", "$2")
+	insert, err := db.PrepareContext(ctx, "INSERT INTO payment ("+rowColumns+") VALUES ("+row+")")
 	if err != nil {
 		return 0, err
 	}
@@ -162,8 +166,8 @@ func (d *deployment) plainLoop(ctx context.Context, duration time.Duration) (flo
 	return float64(n) / time.Since(start).Seconds(), nil
 }
 
-// pgbench is its rate for the same insert by so many clients. Connecting takes
-// some of its time, which it leaves out of the rate.
+// pgbench returns PostgreSQL's rate for the same insert with this number of clients. The rate
+// excludes the time to connect.
 func (d *deployment) pgbench(ctx context.Context, r run, clients int) (float64, error) {
 	script := filepath.Join(r.dir, "insert.sql")
 	text := "\\set id random(1, 9000000000000000000)\n\\set at 1795348800000 + :id % 1000000\nINSERT INTO payment (" +
@@ -172,7 +176,8 @@ func (d *deployment) pgbench(ctx context.Context, r run, clients int) (float64, 
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		return 0, err
 	}
-	out, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(2, clients)),
+	out, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j",
+		strconv.Itoa(min(2, clients)),
 		"-T", strconv.Itoa(int(r.duration.Seconds())+3), "-f", script, d.dsn).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("pgbench: %w\n%s", err, out)
@@ -185,15 +190,15 @@ func (d *deployment) pgbench(ctx context.Context, r run, clients int) (float64, 
 	return strconv.ParseFloat(words[0], 64)
 }
 
-// side is what was measured at one number of connections, a turn an element.
+// side holds the measurements with one number of connections, one element for each turn.
 type side struct {
 	ours, bare, inserts, toBare, toInserts []float64
 	p50, p99                               []time.Duration
 	errors                                 int64
 }
 
-// turns measures the gateway, the bare handler and the database's own inserts
-// one after the other, several times.
+// turns measures the gateway, the bare handler and the database's own inserts in turn, several
+// times.
 func turns(ctx context.Context, r run, d, own *deployment, bareURL string, connections int) (side, error) {
 	var s side
 	for range r.rounds {
@@ -209,8 +214,10 @@ func turns(ctx context.Context, r run, d, own *deployment, bareURL string, conne
 		if err != nil {
 			return s, err
 		}
-		s.ours, s.bare, s.inserts = append(s.ours, ours.perSecond), append(s.bare, bare.perSecond), append(s.inserts, inserts)
-		s.toBare, s.toInserts = append(s.toBare, ours.perSecond/bare.perSecond), append(s.toInserts, ours.perSecond/inserts)
+		s.ours, s.bare, s.inserts = append(s.ours, ours.perSecond), append(s.bare, bare.perSecond),
+			append(s.inserts, inserts)
+		s.toBare, s.toInserts = append(s.toBare, ours.perSecond/bare.perSecond),
+			append(s.toInserts, ours.perSecond/inserts)
 		s.p50, s.p99 = append(s.p50, ours.p50), append(s.p99, ours.p99)
 		s.errors += ours.errors + bare.errors
 	}
@@ -244,7 +251,8 @@ func measureCreations(ctx context.Context, r run, out *report) error {
 			}
 			p50, p99 := median(s.p50).Round(10*time.Microsecond), median(s.p99).Round(10*time.Microsecond)
 			toBare, toInserts := median(s.toBare), median(s.toInserts)
-			out.row(kind, strconv.Itoa(connections), whole(median(s.ours)), p50.String(), p99.String(), strconv.FormatInt(s.errors, 10),
+			out.row(kind, strconv.Itoa(connections), whole(median(s.ours)), p50.String(), p99.String(),
+				strconv.FormatInt(s.errors, 10),
 				whole(median(s.bare)), ratioOf(toBare), whole(median(s.inserts)), ratioOf(toInserts))
 			if connections < 64 {
 				continue

@@ -16,10 +16,14 @@ const (
 	hanging      = 10
 	perReceiver  = 200
 	toReceivers  = receivers * perReceiver
-	deliveryBody = `{"status": "1", "pay_type": "801107", "sysdtm": "2026-11-22 12:00:00", "paydtm": "2026-11-22 12:00:01", "goods_name": "Oolong", "txcurrcd": "HKD", "txdtm": "2026-11-22 12:00:00", "mchid": "", "txamt": "1230", "exchange_rate": "", "chnlsn2": "", "out_trade_no": "T-1001", "syssn": "20261122100001123456789012", "cash_fee_type": "", "cancel": "0", "respcd": "0000", "goods_info": "", "cash_fee": "0", "notify_type": "payment", "chnlsn": "2026112222001", "cardcd": "2088"}`
+	deliveryBody = `{"status": "1", "pay_type": "801107", "sysdtm": "2026-11-22 12:00:00", ` +
+		`"paydtm": "2026-11-22 12:00:01", "goods_name": "Oolong", "txcurrcd": "HKD", "txdtm": "2026-11-22 12:00:00", ` +
+		`"mchid": "", "txamt": "1230", "exchange_rate": "", "chnlsn2": "", "out_trade_no": "T-1001", ` +
+		`"syssn": "20261122100001123456789012", "cash_fee_type": "", "cancel": "0", "respcd": "0000", ` +
+		`"goods_info": "", "cash_fee": "0", "notify_type": "payment", "chnlsn": "2026112222001", "cardcd": "2088"}`
 )
 
-// pile writes due deliveries to the receivers, evenly mixed.
+// pile stores due deliveries, evenly mixed among the receivers.
 func (d *deployment) pile(ctx context.Context, to []string) error {
 	db, err := store.Open(ctx, store.Config{DSN: d.dsn, MasterKey: masterKey})
 	if err != nil {
@@ -46,8 +50,8 @@ func (d *deployment) pile(ctx context.Context, to []string) error {
 	return db.Close()
 }
 
-// deliveryRate is how many deliveries to the receivers are acknowledged and
-// recorded in a second, while so many more receivers hang.
+// deliveryRate returns how many deliveries to the receivers are acknowledged and recorded in a
+// second, while hanging more receivers do not answer.
 func deliveryRate(ctx context.Context, r run, kind, name string, hang int) (float64, error) {
 	d, err := deploy(ctx, r, kind, name, "http://127.0.0.1:9/")
 	if err != nil {
@@ -92,7 +96,7 @@ func deliveryRate(ctx context.Context, r run, kind, name string, hang int) (floa
 	select {
 	case <-all:
 	case <-time.After(time.Minute):
-		return 0, fmt.Errorf("only %d of %d deliveries came in a minute", received.Load(), toReceivers)
+		return 0, fmt.Errorf("only %d of %d deliveries arrived in a minute", received.Load(), toReceivers)
 	}
 	for {
 		done, err := d.ask(ctx, "SELECT count(*) FROM delivery WHERE state = 'done'")
@@ -105,11 +109,12 @@ func deliveryRate(ctx context.Context, r run, kind, name string, hang int) (floa
 		time.Sleep(5 * time.Millisecond)
 	}
 	rate := toReceivers / time.Since(*first.Load()).Seconds()
-	return rate, s.kill() // an orderly end would wait for those that hang
+	return rate, s.kill() // an orderly end would wait for the hanging ones
 }
 
 func measureDeliveries(ctx context.Context, r run, out *report) error {
-	out.title(fmt.Sprintf("Recorded deliveries to %d receivers, and while %d more hang", receivers, hanging), "database", "per s", "while some hang", "ratio")
+	out.title(fmt.Sprintf("Recorded deliveries to %d receivers, and while %d more hang", receivers, hanging),
+		"database", "per s", "while some hang", "ratio")
 	for _, kind := range r.kinds() {
 		var alone, beside, ratios []float64
 		for i := range r.rounds {

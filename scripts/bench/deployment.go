@@ -28,8 +28,8 @@ const (
 	md5Key  = "760bdzec6y9goq7ctyx96ezkz78287de"
 )
 
-// deployment is a gateway as an operator makes it: a database, a configuration,
-// a merchant without limits worth speaking of, and a wallet account.
+// deployment is a gateway set up as an operator does it: a database, a configuration, a merchant
+// with very high limits, and a wallet account.
 type deployment struct {
 	kind           string // sqlite or postgres
 	binary, config string
@@ -37,14 +37,17 @@ type deployment struct {
 	appCode, key   string
 }
 
-// deploy makes a deployment of the kind in an empty database. Its account's
-// wallet is at walletURL.
+// deploy sets up a deployment of the kind in an empty database, with a wallet account whose gateway
+// is at walletURL.
 func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployment, error) {
 	dir := filepath.Join(r.dir, kind+"-"+name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	d := &deployment{kind: kind, binary: r.binary, config: filepath.Join(dir, "sampan.toml"), dsn: "sqlite:" + filepath.Join(dir, "sampan.db")}
+	d := &deployment{
+		kind: kind, binary: r.binary, config: filepath.Join(dir, "sampan.toml"),
+		dsn: "sqlite:" + filepath.Join(dir, "sampan.db"),
+	}
 	if kind == "postgres" {
 		var err error
 		if d.dsn, err = newDatabase(ctx, r.postgres, name); err != nil {
@@ -57,14 +60,18 @@ func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployme
 	}
 	d.base = "http://" + address
 	key := filepath.Join(dir, "master.key")
-	text := fmt.Sprintf("listen = %q\nbase_url = %q\ndatabase = %q\nmaster_key_file = %q\n[delivery]\nallow = [\"127.0.0.0/8:*\"]\n", address, d.base, d.dsn, key)
-	if err := errors.Join(os.WriteFile(key, []byte(masterKey), 0o600), os.WriteFile(d.config, []byte(text), 0o600)); err != nil {
+	text := fmt.Sprintf("listen = %q\nbase_url = %q\ndatabase = %q\nmaster_key_file = %q\n",
+		address, d.base, d.dsn, key) +
+		"[delivery]\nallow = [\"127.0.0.0/8:*\"]\n"
+	err = errors.Join(os.WriteFile(key, []byte(masterKey), 0o600), os.WriteFile(d.config, []byte(text), 0o600))
+	if err != nil {
 		return nil, err
 	}
 	if _, err := d.operate(ctx, "migrate"); err != nil {
 		return nil, err
 	}
-	printed, err := d.operate(ctx, "merchant", "add", "--id", "100001", "--name", "Tea House", "--per-second", "1000000", "--per-minute", "60000000")
+	printed, err := d.operate(ctx, "merchant", "add", "--id", "100001", "--name", "Tea House",
+		"--per-second", "1000000", "--per-minute", "60000000")
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +109,10 @@ type server struct {
 	log *os.File
 }
 
-// serve starts the gateway and waits until it is ready. Its log goes to a file,
-// as a deployment's would.
+// serve starts the gateway and waits until it is ready. Its log goes to a file, as in a deployment.
 func (d *deployment) serve(ctx context.Context) (*server, error) {
-	return startServer(ctx, d.base+"/readyz", filepath.Join(filepath.Dir(d.config), "serve.log"), d.binary, "serve", "--config", d.config)
+	return startServer(ctx, d.base+"/readyz", filepath.Join(filepath.Dir(d.config), "serve.log"), d.binary, "serve",
+		"--config", d.config)
 }
 
 func startServer(ctx context.Context, ready, log string, name string, args ...string) (*server, error) {
@@ -138,11 +145,11 @@ func (s *server) kill() error {
 	if err := s.Process.Kill(); err != nil {
 		return err
 	}
-	s.Wait() // says that it was killed
+	s.Wait() // returns that it was killed
 	return nil
 }
 
-// resident is how much memory the process has in RAM, in MiB.
+// resident returns the process's resident memory in MiB.
 func (s *server) resident() (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Process.Pid))
 	if err != nil {
@@ -153,7 +160,7 @@ func (s *server) resident() (float64, error) {
 	return kib / 1024, err
 }
 
-// answers waits until the address answers 200, asking every millisecond.
+// answers waits until the address answers 200. It asks every millisecond.
 func answers(ctx context.Context, address string, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -176,7 +183,7 @@ func answers(ctx context.Context, address string, within time.Duration) error {
 	}
 }
 
-// open gives a connection of our own to the deployment's database.
+// open opens a separate connection to the deployment's database.
 func (d *deployment) open() (*sql.DB, error) {
 	if path, ok := strings.CutPrefix(d.dsn, "sqlite:"); ok {
 		return sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
@@ -194,11 +201,11 @@ func (d *deployment) ask(ctx context.Context, text string, args ...any) (n int64
 	return n, db.QueryRowContext(ctx, text, args...).Scan(&n)
 }
 
-// newDatabase makes an empty database on the server and returns its address.
+// newDatabase creates an empty database on the server and returns its address.
 func newDatabase(ctx context.Context, server, name string) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		return "", errors.New("the PostgreSQL server's address cannot be read")
+		return "", errors.New("the PostgreSQL server's address cannot be parsed")
 	}
 	admin, err := sql.Open("pgx", server)
 	if err != nil {
@@ -210,7 +217,7 @@ func newDatabase(ctx context.Context, server, name string) (string, error) {
 	return u.String(), err
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// freeAddress returns a free loopback address.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 
 const manyOrders = 100_000
 
-// startTime is how long a start takes until the server is ready, the median of
-// ten.
+// startTime returns how long a start takes until the server is ready: the median of ten.
 func startTime(ctx context.Context, d *deployment) (time.Duration, error) {
 	var starts []time.Duration
 	for range 10 {
@@ -65,7 +64,8 @@ func measureFootprint(ctx context.Context, r run, out *report) error {
 			return err
 		}
 		out.row(kind, start.Round(time.Millisecond).String(), mib(idle), mib(loaded))
-		out.target(kind+": ready after", start.Round(time.Millisecond).String(), "≤ 150ms", start <= 150*time.Millisecond)
+		out.target(kind+": ready after", start.Round(time.Millisecond).String(), "≤ 150ms",
+			start <= 150*time.Millisecond)
 		out.target(kind+": resident, idle", mib(idle), "≤ 40 MiB", idle <= 40)
 		out.target(kind+": resident, after 100000 orders", mib(loaded), "≤ 60 MiB", loaded <= 60)
 		if err := s.end(); err != nil {

@@ -1,8 +1,11 @@
-// Command bench measures a built sampan beside what bounds it, and prints one
-// table: `make bench` runs it. Everything is on this machine: the gateway as a
-// process of its own, wrk for the load, the databases, the merchants' servers.
-// What counts is the ratios, since both sides of one are measured in turns of a
-// few seconds, in the same run.
+// Command bench measures a built sampan and the limits of the machine beside it, and prints tables.
+// `make bench` runs it. Everything is on this machine: the gateway as a process of its own, wrk for
+// the load, the databases, the merchants' servers. The ratios are what counts: both sides of a
+// ratio are measured in turns of a few seconds, in the same run.
+//
+// main.go runs the phases, one file each: creations.go, way.go, deliveries.go, footprint.go.
+// deployment.go sets up the gateway, bare.go and bareway.go what it is compared with, report.go
+// prints.
 package main
 
 import (
@@ -22,16 +25,16 @@ import (
 	"time"
 )
 
-// run is what every measurement needs to know.
+// run holds the settings of all measurements.
 type run struct {
-	dir      string // scratch
+	dir      string // for temporary files
 	binary   string
-	postgres string // a server where databases may be created; "" to leave it out
+	postgres string // a server on which to create databases; "" skips PostgreSQL
 	duration time.Duration
 	rounds   int
 }
 
-// unique begins numbers that no other phase has used.
+// unique returns a prefix for order numbers that no other phase uses.
 func (run) unique() string { return strconv.FormatUint(rand.Uint64N(1<<40)|1<<40, 36) + "-" }
 
 func main() {
@@ -50,8 +53,8 @@ func bench(ctx context.Context) (err error) {
 	wallet := flag.String("wallet", "", "with -bare: the `address` of the wallet's gateway.do")
 	only := flag.String("only", "", "only these `phases`, of: creations, way, deliveries, footprint")
 	flag.StringVar(&r.binary, "binary", "bin/sampan", "the program to measure")
-	flag.DurationVar(&r.duration, "duration", 5*time.Second, "of one turn")
-	flag.IntVar(&r.rounds, "rounds", 3, "turns of which the median is taken")
+	flag.DurationVar(&r.duration, "duration", 5*time.Second, "length of one turn")
+	flag.IntVar(&r.rounds, "rounds", 3, "number of turns; the result is their median")
 	flag.Parse()
 	if *bare != "" {
 		l, err := net.Listen("tcp", *bare)
@@ -65,7 +68,7 @@ func bench(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
-	ctx, cancel := context.WithCancel(ctx) // ends what a failed phase has left running
+	ctx, cancel := context.WithCancel(ctx) // stops what a failed phase left running
 	defer cancel()
 	out := &report{w: os.Stdout, creations: map[string]float64{}}
 	for _, phase := range []struct {

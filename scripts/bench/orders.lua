@@ -1,7 +1,6 @@
--- wrk's script: sends orders that were signed beforehand, each once, and at the
--- end prints what it counted for scripts/bench to read. Its argument is a file:
--- the app code, a body with # for the order's number, then a number and a
--- signature a line.
+-- Script for wrk. It sends orders that were signed beforehand, each once, and finally prints its
+-- counts, which scripts/bench reads. Its argument is a file: the app code, a body with # in place of
+-- the order's number, then on each line a number and a signature.
 
 local head, before, after, lines, path
 
@@ -22,7 +21,7 @@ end
 function request()
    local line = lines()
    if not line then
-      open() -- repeats are answered too: the caller counts the rows
+      open() -- starts again; repeats are answered too, but the caller counts the rows
       line = lines()
    end
    local number, sign = line:match("^(%S+) (%S+)$")

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// report prints tables as they fill and, at the end, which targets were met.
+// report prints tables row by row and, at the end, which targets were met.
 type report struct {
 	w         io.Writer
 	widths    []int
@@ -25,7 +25,7 @@ func (r *report) title(what string, columns ...string) {
 	r.row(columns...)
 }
 
-// row prints a row at once: a table takes minutes.
+// row prints a row at once, since a table takes minutes.
 func (r *report) row(cells ...string) {
 	var b strings.Builder
 	for i, c := range cells {
@@ -34,7 +34,7 @@ func (r *report) row(cells ...string) {
 	fmt.Fprintln(r.w, b.String())
 }
 
-// target notes whether one was met.
+// target records a target and whether it was met.
 func (r *report) target(what, got, want string, met bool) {
 	verdict := "met"
 	if !met {

@@ -17,28 +17,27 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// shops is how many merchants' servers there are in the whole way.
+// shops is the number of merchants' servers in the whole way.
 const shops = 16
 
-// way drives orders from their creation to the merchant's notification, as
-// merchant, buyer and wallet at once.
+// way drives orders from their creation to the merchant's notification. It is merchant, buyer and
+// wallet at once.
 type way struct {
 	*deployment
 	client *http.Client
-	notify []string // the shops' addresses
+	notify []string // the shops' notify_urls
 
-	mu   sync.Mutex
-	told map[string]chan struct{} // by order number
+	mu       sync.Mutex
+	notified map[string]chan struct{} // by order number
 
-	posting chan struct{} // a place for each callback in flight
+	posting chan struct{} // holds one element for each callback in flight
 }
 
-// callbacksAtOnce is how many callbacks the wallet has in flight: as many as the
-// gateway confirms at once for one account. It answers "fail" to any beyond.
+// callbacksAtOnce limits the callbacks in flight to the number that the gateway confirms at once
+// for one account. The gateway answers "fail" to any beyond.
 const callbacksAtOnce = 8
 
-// startWallet serves what the gateway asks of a wallet: single_trade_query, to
-// which the answer is that the order's own trade has paid it.
+// startWallet serves single_trade_query. It answers that the order's own trade has paid it.
 func startWallet() (address string, end func() error, err error) {
 	return listen(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.FormValue("out_trade_no")
@@ -47,8 +46,9 @@ func startWallet() (address string, end func() error, err error) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		fmt.Fprintf(w, "<alipay><is_success>T</is_success><response><trade><out_trade_no>%s</out_trade_no><trade_no>%s</trade_no>"+
-			"<trade_status>TRADE_FINISHED</trade_status></trade></response><sign>%s</sign><sign_type>MD5</sign_type></alipay>",
+		fmt.Fprintf(w, "<alipay><is_success>T</is_success><response><trade><out_trade_no>%s</out_trade_no>"+
+			"<trade_no>%s</trade_no><trade_status>TRADE_FINISHED</trade_status></trade></response>"+
+			"<sign>%s</sign><sign_type>MD5</sign_type></alipay>",
 			id, trade["trade_no"], trade["sign"])
 	}))
 }
@@ -64,8 +64,9 @@ func listen(h http.Handler) (base string, end func() error, err error) {
 	return "http://" + l.Addr().String(), s.Close, nil
 }
 
-// notified is a shop: it acknowledges, and wakes whoever waits for the order.
-func (w *way) notified(rw http.ResponseWriter, r *http.Request) {
+// shop is a merchant's server. It acknowledges a notification and wakes the worker that waits for
+// the order.
+func (w *way) shop(rw http.ResponseWriter, r *http.Request) {
 	var n struct {
 		OrderNo string `json:"out_trade_no"`
 	}
@@ -76,15 +77,14 @@ func (w *way) notified(rw http.ResponseWriter, r *http.Request) {
 	io.WriteString(rw, "SUCCESS")
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c := w.told[n.OrderNo]; c != nil {
+	if c := w.notified[n.OrderNo]; c != nil {
 		close(c)
-		delete(w.told, n.OrderNo)
+		delete(w.notified, n.OrderNo)
 	}
 }
 
-// measureWay runs so many orders at once for a time and returns how many went
-// the whole way in a second. With a pause each worker rests that long between
-// two orders.
+// measureWay runs this number of orders at once for a time and returns how many per second went the
+// whole way. Each worker pauses between two orders.
 func (w *way) measure(ctx context.Context, r run, workers int, pause time.Duration) (float64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -108,11 +108,11 @@ func (w *way) measure(ctx context.Context, r run, workers int, pause time.Durati
 	return float64(done.Load()) / time.Since(start).Seconds(), context.Cause(ctx)
 }
 
-// one takes an order the whole way.
+// one drives an order the whole way.
 func (w *way) one(ctx context.Context, number, notify string) error {
-	told := make(chan struct{})
+	notified := make(chan struct{})
 	w.mu.Lock()
-	w.told[number] = told
+	w.notified[number] = notified
 	w.mu.Unlock()
 
 	p := order(number)
@@ -136,7 +136,8 @@ func (w *way) one(ctx context.Context, number, notify string) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Mobile/15E148 Safari/604.1")
+	req.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) "+
+		"AppleWebKit/605.1.15 Version/19.0 Mobile/15E148 Safari/604.1")
 	if status, body, err = w.do(req); err != nil || status != http.StatusFound {
 		return fmt.Errorf("pay link: %d %s: %w", status, body, err)
 	}
@@ -156,7 +157,7 @@ func (w *way) one(ctx context.Context, number, notify string) error {
 		return fmt.Errorf("callback: %d %s: %w", status, body, err)
 	}
 	select {
-	case <-told:
+	case <-notified:
 		return nil
 	case <-time.After(20 * time.Second):
 		return errors.New("the shop was not notified of " + number)
@@ -187,21 +188,23 @@ func (w *way) do(req *http.Request) (int, []byte, error) {
 	return res.StatusCode, body, err
 }
 
-// firstAttempt is how long after the making of a delivery, shortly before its
-// commit, its first attempt began: the 99th percentile, of those made since.
+// firstAttempt returns the 99th percentile of the time from a delivery's creation, shortly before
+// its commit, to its first attempt, of the deliveries created since.
 func (d *deployment) firstAttempt(ctx context.Context, since time.Time) (time.Duration, error) {
-	const of = ` FROM delivery d JOIN delivery_attempt a ON a.merchant_id = d.merchant_id AND a.delivery_id = d.id AND a.number = 1 WHERE d.created_at >= $1`
+	const of = ` FROM delivery d JOIN delivery_attempt a
+		ON a.merchant_id = d.merchant_id AND a.delivery_id = d.id AND a.number = 1 WHERE d.created_at >= $1`
 	n, err := d.ask(ctx, "SELECT count(*)"+of, since.UnixMilli())
 	if err != nil || n == 0 {
 		return 0, fmt.Errorf("there are %d deliveries: %w", n, err)
 	}
-	ms, err := d.ask(ctx, "SELECT a.started_at - d.created_at"+of+" ORDER BY 1 LIMIT 1 OFFSET $2", since.UnixMilli(), n*99/100)
+	ms, err := d.ask(ctx, "SELECT a.started_at - d.created_at"+of+" ORDER BY 1 LIMIT 1 OFFSET $2",
+		since.UnixMilli(), n*99/100)
 	return time.Duration(ms) * time.Millisecond, err
 }
 
-// newWay makes a driver for a gateway, with shops of its own until end is called.
+// newWay makes a driver for a gateway. Its shops run until end is called.
 func newWay(d *deployment) (w *way, end func(), err error) {
-	w = &way{deployment: d, told: map[string]chan struct{}{}, posting: make(chan struct{}, callbacksAtOnce),
+	w = &way{deployment: d, notified: map[string]chan struct{}{}, posting: make(chan struct{}, callbacksAtOnce),
 		client: &http.Client{
 			Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -213,7 +216,7 @@ func newWay(d *deployment) (w *way, end func(), err error) {
 		}
 	}
 	for range shops {
-		shop, e, err := listen(http.HandlerFunc(w.notified))
+		shop, e, err := listen(http.HandlerFunc(w.shop))
 		if err != nil {
 			end()
 			return nil, nil, err
@@ -224,9 +227,8 @@ func newWay(d *deployment) (w *way, end func(), err error) {
 	return w, end, nil
 }
 
-// warm takes some orders the way and has the database take its statistics, as
-// PostgreSQL does by itself a minute later: until then it plans as for empty
-// tables.
+// warm drives some orders and lets the database update its statistics. PostgreSQL does that by
+// itself only a minute later and until then plans as for empty tables.
 func (w *way) warm(ctx context.Context, r run) error {
 	r.duration = time.Second
 	if _, err := w.measure(ctx, r, 64, 0); err != nil {
@@ -255,8 +257,8 @@ func measureWay(ctx context.Context, r run, out *report) error {
 		return err
 	}
 	defer endBare()
-	out.title("The whole way: created, opened, paid at the wallet, settled, merchant notified", "database", "in turn", "orders/s", "of creations",
-		"bare way/s", "ratio", "commit to first attempt, p99", "the same at 20 a second")
+	out.title("The whole way: created, opened, paid at the wallet, settled, merchant notified", "database", "in turn",
+		"orders/s", "of creations", "bare way/s", "ratio", "commit to first attempt, p99", "the same at 20 a second")
 	for _, kind := range r.kinds() {
 		d, err := deploy(ctx, r, kind, "way", wallet+"/gateway.do")
 		if err != nil {
@@ -302,7 +304,8 @@ func measureWay(ctx context.Context, r run, out *report) error {
 		}
 		rate, bareRate := median(rates), median(bareRates)
 		ratio := rate / out.creations[kind]
-		out.row(kind, "64", whole(rate), ratioOf(ratio), whole(bareRate), ratioOf(rate/bareRate), median(waits).String(), quiet.String())
+		out.row(kind, "64", whole(rate), ratioOf(ratio), whole(bareRate), ratioOf(rate/bareRate),
+			median(waits).String(), quiet.String())
 		if out.creations[kind] > 0 {
 			out.target(kind+": the whole way, of the creations", ratioOf(ratio), "≥ 0.20", ratio >= 0.2)
 		}

@@ -1,6 +1,6 @@
-// Command notices writes the licences of all that is linked into the sampan
-// binary into cmd/sampan/notices.txt, which the binary carries and prints. With
-// -check it writes nothing, and fails if the file is not what it would write.
+// Command notices writes the licences of everything that is linked into the sampan binary to
+// cmd/sampan/notices.txt, which the binary contains and prints. With -check it writes nothing, and
+// fails if the file is out of date.
 package main
 
 import (
@@ -49,15 +49,15 @@ func run(check bool) error {
 		return err
 	}
 	if !bytes.Equal(have, text) {
-		return errors.New(file + " is not what is linked into the binary: run make notices")
+		return errors.New(file + " is out of date: run make notices")
 	}
 	return nil
 }
 
-// work is a module, or Go itself, and the directory that its licences are in.
+// work is a module, or Go itself, with the directory of its licences.
 type work struct{ name, dir string }
 
-// linked lists what is linked into the binary as it is released.
+// linked lists what is linked into the released binary.
 func linked() ([]work, error) {
 	list := func(args ...string) (string, error) {
 		cmd := exec.Command("go", args...)
@@ -70,7 +70,8 @@ func linked() ([]work, error) {
 	if err != nil {
 		return nil, err
 	}
-	modules, err := list("list", "-deps", "-f", `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}`, "./cmd/sampan")
+	modules, err := list("list", "-deps", "-f",
+		`{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}`, "./cmd/sampan")
 	if err != nil {
 		return nil, err
 	}
@@ -84,16 +85,16 @@ func linked() ([]work, error) {
 	return works, nil
 }
 
-// licence is what a file with a licence is called.
+// licence matches the name of a licence file.
 var licence = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)[^.]*(\.(txt|md))?$`)
 
-// plain leaves of a text what shows the same everywhere.
+// plain replaces the parts of a text that show differently on different systems.
 var plain = strings.NewReplacer("\r\n", "\n", "\t", "        ", "\f", "\n")
 
-// notices is the text about the works. The same text stands there once, behind
-// all works that have it.
+// notices returns the licences of the works. Equal texts are listed once, after all works that have
+// them.
 func notices(works []work) ([]byte, error) {
-	var texts []string // in the order of their first work
+	var texts []string // in the order of the first work that has each
 	under := map[string][]string{}
 	for _, w := range works {
 		files, err := os.ReadDir(w.dir)
