@@ -10,9 +10,9 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// A merchant's server places an order, repeats itself, sees it pending, is told
-// that it is paid, and sees it paid.
-func TestAMerchantsServerIsToldOfAPayment(t *testing.T) {
+// A merchant's server places an order, repeats it, sees it pending, is notified that it is paid,
+// and sees it paid.
+func TestAMerchantIsNotifiedOfAPayment(t *testing.T) {
 	s := harness.NewSandbox(t)
 	for _, wallet := range []sampan.PayType{sampan.Alipay, sampan.AlipayHK} {
 		t.Run(string(wallet), func(t *testing.T) {
@@ -38,10 +38,11 @@ func TestAMerchantsServerIsToldOfAPayment(t *testing.T) {
 
 			harness.OpenLink(t, payment.PayURL)
 			s.Act(t, payment.ID, "pay")
-			told := shop.Notification(t)
-			want := sampan.Transaction{ID: payment.ID, OrderNo: order.OrderNo, Amount: order.Amount, Currency: order.Currency, PayType: wallet, Code: sampan.CodeSuccess}
-			got := sampan.Transaction{ID: told.ID, OrderNo: told.OrderNo, Amount: told.Amount, Currency: told.Currency, PayType: told.PayType, Code: told.Code}
-			if diff := cmp.Diff(want, got); diff != "" {
+			want := sampan.Transaction{
+				ID: payment.ID, OrderNo: order.OrderNo, Amount: order.Amount, Currency: order.Currency, PayType: wallet,
+				Code: sampan.CodeSuccess,
+			}
+			if diff := cmp.Diff(want, essence(shop.Notification(t).Transaction)); diff != "" {
 				t.Errorf("notification (-want +got):\n%s", diff)
 			}
 			if code := shop.State(t, order.OrderNo); code != sampan.CodeSuccess {
@@ -54,8 +55,8 @@ func TestAMerchantsServerIsToldOfAPayment(t *testing.T) {
 	}
 }
 
-// What was acknowledged before a power cut is there after it, on both sides:
-// the same order, the same link, and it can still be paid.
+// An order that was acknowledged before a power cut exists after it, on both sides. It has the same
+// id and the same link, and can still be paid.
 func TestAPowerCutLosesNoOrder(t *testing.T) {
 	before := harness.NewSandbox(t)
 	shop := harness.NewMerchant(t, before.Endpoints)
@@ -77,8 +78,8 @@ func TestAPowerCutLosesNoOrder(t *testing.T) {
 	}
 	harness.OpenLink(t, again.PayURL)
 	after.Act(t, payment.ID, "pay")
-	if told := shop.Notification(t); told.ID != payment.ID {
-		t.Errorf("told of %s, want %s", told.ID, payment.ID)
+	if n := shop.Notification(t); n.ID != payment.ID {
+		t.Errorf("the notification is of %s, want %s", n.ID, payment.ID)
 	}
 	after.Kill(t)
 

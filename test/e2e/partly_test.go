@@ -11,9 +11,9 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// The merchant gives a part back by the API, and then another; the shop hears of
-// both by notifications, adds them up and offers the rest.
-func TestAShopShowsWhatWasPartlyGivenBack(t *testing.T) {
+// The merchant refunds a part through the API, and then another. The shop gets a notification of
+// each, adds them up and offers the rest.
+func TestAShopShowsPartialRefunds(t *testing.T) {
 	s := harness.NewSandbox(t)
 	client := sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey}
 	for _, tt := range []struct{ name, languages string }{
@@ -31,14 +31,17 @@ func TestAShopShowsWhatWasPartlyGivenBack(t *testing.T) {
 			if err != nil || len(found.Transactions) != 1 {
 				t.Fatalf("query: %+v, %v", found, err)
 			}
-			for _, part := range []struct{ number, gone string }{{number + "-1", "HK$10.00"}, {number + "-2", "HK$20.00"}} {
-				back, err := client.Refund(t.Context(), sampan.RefundRequest{PaymentID: found.Transactions[0].ID, OrderNo: part.number, Amount: 1000})
+			for _, part := range []struct{ number, sum string }{{number + "-1", "HK$10.00"}, {number + "-2", "HK$20.00"}} {
+				payment := found.Transactions[0].ID
+				refund := sampan.RefundRequest{PaymentID: payment, OrderNo: part.number, Amount: 1000}
+				back, err := client.Refund(t.Context(), refund)
 				if err != nil || back.Code != sampan.CodeSuccess {
 					t.Fatalf("refund: %+v, %v", back, err)
 				}
-				harness.Eventually(t, "the shop to be told", func() bool {
+				harness.Eventually(t, "the shop to be notified", func() bool {
 					p.open(order)
-					return value(p, "state", chromedp.Evaluate[string](`document.getElementById("returned")?.textContent ?? ""`)) == part.gone
+					const script = `document.getElementById("returned")?.textContent ?? ""`
+					return value(p, "state", chromedp.Evaluate[string](script)) == part.sum
 				})
 			}
 			p.see("#state[data-state=partly]")
