@@ -16,7 +16,7 @@ import (
 type auditCmd struct {
 	configFlag
 	Merchant string `help:"Only this merchant's books." placeholder:"NNNNNN"`
-	JSON     bool   `name:"json" help:"Print a JSON object a line: each difference, each balance, and in the end the counts."`
+	JSON     bool   `name:"json" help:"Print a JSON object a line: differences, balances, counts."`
 }
 
 // auditShown is how many differences are shown to people; the others are counted.

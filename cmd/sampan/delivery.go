@@ -12,7 +12,7 @@ import (
 type deliveryCmd struct {
 	List   deliveryListCmd   `cmd:"" help:"List notifications, newest first."`
 	Show   deliveryShowCmd   `cmd:"" help:"Show one notification and every attempt at it."`
-	Resend deliveryResendCmd `cmd:"" help:"Send a notification again, with a new plan of attempts."`
+	Resend deliveryResendCmd `cmd:"" help:"Send a notification again, with a new schedule of attempts."`
 }
 
 type deliveryListCmd struct {
@@ -20,7 +20,7 @@ type deliveryListCmd struct {
 	Merchant string `help:"Only this merchant's." placeholder:"NNNNNN"`
 	Payment  string `help:"Only those of this syssn; needs --merchant." placeholder:"SYSSN"`
 	State    string `enum:",due,done,dead" default:"" help:"Only due, done or dead ones." placeholder:"STATE"`
-	Limit    int    `default:"50" help:"At most so many."`
+	Limit    int    `default:"50" help:"How many at most."`
 }
 
 // Run lists deliveries.
@@ -34,7 +34,10 @@ func (cmd deliveryListCmd) Run(e *env) error {
 		}
 		rows := [][]string{{"MERCHANT", "DELIVERY", "SYSSN", "STATE", "TRIES", "NEXT", "SINCE", "URL"}}
 		for _, d := range list {
-			rows = append(rows, []string{d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts), when(operator.NextAttempt(d), o.Location), when(d.CreatedAt, o.Location), d.URL})
+			rows = append(rows, []string{
+				d.MerchantID, d.ID, d.PaymentID, string(d.State), strconv.Itoa(d.Attempts),
+				when(operator.NextAttempt(d), o.Location), when(d.CreatedAt, o.Location), d.URL,
+			})
 		}
 		return e.table(rows)
 	})
@@ -66,8 +69,10 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 		e.printf("\nbody   %s\n\n", d.Body)
 		rows := [][]string{{"#", "STARTED", "TOOK", "HTTP", "ANSWER", "WHY NOT"}}
 		for _, a := range d.Tries {
-			rows = append(rows, []string{strconv.Itoa(a.Number), when(a.StartedAt, o.Location), a.Took.Round(time.Millisecond).String(),
-				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error)})
+			rows = append(rows, []string{
+				strconv.Itoa(a.Number), when(a.StartedAt, o.Location), a.Took.Round(time.Millisecond).String(),
+				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error),
+			})
 		}
 		return e.table(rows)
 	})

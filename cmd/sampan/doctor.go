@@ -9,13 +9,13 @@ import (
 
 type doctorCmd struct {
 	configFlag
-	Offline bool `help:"Leave out what needs the network."`
-	Deep    bool `help:"Check every page and every index of a SQLite file; takes a while with a large one, and slows its server."`
-	Write   bool `help:"Also make a change to the database that leaves nothing behind, and measure it."`
+	Offline bool `help:"Leave out the checks that need the network."`
+	Deep    bool `help:"Check every page and index of a SQLite file. Takes a while and slows the server."`
+	Write   bool `help:"Measure a durable write to the database. It leaves nothing behind."`
 }
 
-// Run looks at a deployment from its configuration to its callback address. It
-// only looks, and is an error if something is wrong.
+// Run checks a deployment from its configuration to its callback address. It is an
+// error if something is wrong.
 func (cmd doctorCmd) Run(e *env) error {
 	healthy := doctor.Run(e.ctx, doctor.Options{
 		File: cmd.Config, Wallets: wallets, Offline: cmd.Offline, Deep: cmd.Deep, Write: cmd.Write,

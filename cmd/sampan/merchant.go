@@ -11,9 +11,9 @@ import (
 type merchantCmd struct {
 	Add       merchantAddCmd       `cmd:"" help:"Add a merchant with an app code; prints the client key once."`
 	AddStore  merchantAddStoreCmd  `cmd:"" help:"Add a store to an app code that has stores."`
-	Set       merchantSetCmd       `cmd:"" help:"Say where an app code's authorisation links may return to, how old its requests may be, and which hash signs them."`
-	Disable   merchantDisableCmd   `cmd:"" help:"Take a merchant, an app code or a store out of use."`
-	Enable    merchantEnableCmd    `cmd:"" help:"Take it back into use."`
+	Set       merchantSetCmd       `cmd:"" help:"Set an app code's return hosts, age of requests and hashes."`
+	Disable   merchantDisableCmd   `cmd:"" help:"Disable a merchant, an app code or a store."`
+	Enable    merchantEnableCmd    `cmd:"" help:"Enable it again."`
 	RotateKey merchantRotateKeyCmd `cmd:"" help:"Replace an app code's client key; prints the new one once."`
 	List      merchantListCmd      `cmd:"" help:"List merchants, their app codes and stores."`
 }
@@ -23,8 +23,8 @@ type merchantAddCmd struct {
 	Name        string   `required:"" help:"Name that buyers see where an order has no goods name."`
 	ID          string   `help:"Six digits; drawn if absent." placeholder:"NNNNNN"`
 	MCC         string   `help:"Merchant category code, four digits." placeholder:"NNNN"`
-	NotifyURL   string   `help:"Where outcomes go when an order names no notify_url." placeholder:"URL"`
-	ReturnHosts []string `help:"Hosts that authorisation links may return to, for pay type 800107." placeholder:"HOSTS"`
+	NotifyURL   string   `help:"Address for notifications of orders that name no notify_url." placeholder:"URL"`
+	ReturnHosts []string `help:"Hosts that authorisation links may return to (800107)." placeholder:"HOSTS"`
 	Stores      bool     `help:"The app code has stores: its orders must name one (mchid)."`
 	PerSecond   int      `default:"100" help:"Requests allowed in a second."`
 	PerMinute   int      `default:"400" help:"Requests allowed in a minute."`
@@ -47,7 +47,7 @@ func (cmd merchantAddCmd) Run(e *env) error {
 	})
 }
 
-// printKey shows a client key, this once.
+// printKey prints a new client key.
 func printKey(e *env, appCode string, key pay.Secret) {
 	e.printf("app_code    %s\nclient_key  %s\n\n", appCode, key.Reveal())
 }
@@ -81,12 +81,16 @@ func (cmd merchantListCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES", "RETURN HOSTS", "LIMITS", "SIGNED BY", "MAX AGE", "SINCE"}}
+		rows := [][]string{{
+			"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES", "RETURN HOSTS", "LIMITS", "SIGNED BY", "MAX AGE",
+			"SINCE",
+		}}
 		for _, m := range merchants {
 			since := when(m.CreatedAt, o.Location)
 			for _, c := range m.Credentials {
 				rows = append(rows, []string{
-					m.ID, m.Name, orDash(m.MCC), c.AppCode, operator.CredentialStanding(m.Merchant, c), storeNames(m, c),
+					m.ID, m.Name, orDash(m.MCC), c.AppCode, operator.CredentialStanding(m.Merchant, c),
+					storeNames(m, c),
 					orDash(operator.Join(c.ReturnHosts)), fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute),
 					signedBy(c.SHA256Only), orAny(c.MaxAge), since,
 				})
@@ -101,7 +105,7 @@ func (cmd merchantListCmd) Run(e *env) error {
 	})
 }
 
-// storeNames lists the stores of an app code, and what disabled ones may do.
+// storeNames lists the stores of an app code, and what disabled ones may still do.
 func storeNames(m operator.MerchantEntry, c pay.Credential) string {
 	if !c.HasStores {
 		return "none"

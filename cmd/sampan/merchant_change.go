@@ -11,12 +11,12 @@ import (
 type merchantSetCmd struct {
 	configFlag
 	AppCode     string         `required:"" help:"The app code to change." placeholder:"CODE"`
-	ReturnHosts *[]string      `help:"All hosts that its authorisation links may return to; none if empty." placeholder:"HOSTS"`
-	MaxAge      *time.Duration `help:"How far the txdtm of a request may be from our time, either way, as 10m; 0 for any." placeholder:"TIME"`
-	MD5         string         `name:"md5" enum:"on,off," default:"" help:"Whether MD5 signs its requests, beside SHA256: on or off." placeholder:"on|off"`
+	ReturnHosts *[]string      `help:"All hosts that its authorisation links may return to." placeholder:"HOSTS"`
+	MaxAge      *time.Duration `help:"How far txdtm may be from our time; 0 for any." placeholder:"TIME"`
+	MD5         string         `name:"md5" enum:"on,off," default:"" help:"Accept MD5 besides SHA256." placeholder:"on|off"`
 }
 
-// Run changes what is named.
+// Run changes what the flags name.
 func (cmd merchantSetCmd) Run(e *env) error {
 	if cmd.ReturnHosts == nil && cmd.MaxAge == nil && cmd.MD5 == "" {
 		return errors.New("nothing to change: name --return-hosts, --max-age or --md5")
@@ -29,7 +29,8 @@ func (cmd merchantSetCmd) Run(e *env) error {
 	return cmd.change(e.ctx, func(o operator.Acts) error {
 		done, err := o.ChangeCredential(e.ctx, cmd.AppCode, want)
 		if done.ReturnHosts != nil {
-			e.printf("app code %s returns buyers to: %s\n", cmd.AppCode, orDash(operator.Join(*done.ReturnHosts)))
+			hosts := orDash(operator.Join(*done.ReturnHosts))
+			e.printf("app code %s returns buyers to: %s\n", cmd.AppCode, hosts)
 		}
 		if done.MaxAge != nil {
 			e.printf("app code %s takes requests whose txdtm is within this time of ours: %s\n",
@@ -61,7 +62,7 @@ func orAny(d time.Duration) string {
 	return d.String()
 }
 
-// printSoon says when running servers follow a change.
+// printSoon prints when running servers follow a change.
 func printSoon(e *env) { e.printf("Servers notice within %s.\n", operator.NoticedWithin) }
 
 type merchantRotateKeyCmd struct {
@@ -69,7 +70,7 @@ type merchantRotateKeyCmd struct {
 	AppCode string `required:"" help:"The app code whose client key is replaced." placeholder:"CODE"`
 }
 
-// Run draws a new client key and prints it once.
+// Run replaces the client key and prints the new one.
 func (cmd merchantRotateKeyCmd) Run(e *env) error {
 	return cmd.change(e.ctx, func(o operator.Acts) error {
 		key, err := o.RotateKey(e.ctx, cmd.AppCode)
@@ -87,25 +88,25 @@ func (cmd merchantRotateKeyCmd) Run(e *env) error {
 // merchantPart names a merchant, one of its app codes, or one of its stores.
 type merchantPart struct {
 	configFlag
-	Merchant string `help:"The merchant's six digits: all that it has." placeholder:"NNNNNN" xor:"part" required:""`
-	AppCode  string `help:"This app code alone, or with --store one of its stores." placeholder:"CODE" xor:"part" required:""`
-	Store    string `help:"This store of the app code alone (mchid)." placeholder:"MCHID"`
+	Merchant string `help:"The merchant's six digits." placeholder:"NNNNNN" xor:"part" required:""`
+	AppCode  string `help:"One of its app codes." placeholder:"CODE" xor:"part" required:""`
+	Store    string `help:"A store of the app code (mchid)." placeholder:"MCHID"`
 }
 
 type merchantDisableCmd struct {
 	merchantPart
-	Links   string `enum:"close,keep" default:"close" help:"What becomes of the pay links that are open: close or keep." placeholder:"close|keep"`
-	Refunds string `enum:"keep,stop" default:"keep" help:"Whether money can still be given back: keep or stop." placeholder:"keep|stop"`
+	Links   string `enum:"close,keep" default:"close" help:"Pay links of open orders." placeholder:"close|keep"`
+	Refunds string `enum:"keep,stop" default:"keep" help:"New refunds: keep or stop." placeholder:"keep|stop"`
 }
 
-// Run takes it out of use.
+// Run disables the part.
 func (cmd merchantDisableCmd) Run(e *env) error {
 	return cmd.set(e, pay.Disabling{Disabled: true, KeepLinks: cmd.Links == "keep", StopRefunds: cmd.Refunds == "stop"})
 }
 
 type merchantEnableCmd struct{ merchantPart }
 
-// Run takes it back into use.
+// Run enables the part.
 func (cmd merchantEnableCmd) Run(e *env) error { return cmd.set(e, pay.Disabling{}) }
 
 func (p merchantPart) set(e *env, d pay.Disabling) error {

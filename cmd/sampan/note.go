@@ -8,14 +8,14 @@ type noteCmd struct {
 	Text string `arg:"" help:"At most 200 characters."`
 }
 
-// Run keeps a note with an order.
+// Run adds a note to an order.
 func (cmd noteCmd) Run(e *env) error {
 	client, err := cmd.client(e)
 	if err != nil {
 		return err
 	}
 	if err := client.AddNote(e.ctx, cmd.ID, cmd.Text); err != nil {
-		return open(err, "the same command keeps the note, perhaps a second time")
+		return open(err, "the same command adds the note, perhaps a second time")
 	}
 	_, err = fmt.Fprintln(e.stdout, "noted")
 	return err

@@ -14,7 +14,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// configFlag is shared by the operator's commands.
+// configFlag is the flag of the operators' commands.
 type configFlag struct {
 	Config string `required:"" type:"existingfile" help:"Configuration file, as for serve." placeholder:"FILE"`
 }
@@ -45,7 +45,7 @@ func (f configFlag) open(ctx context.Context,
 	return errors.Join(flagError(fn(d)), d.Close())
 }
 
-// flagError names the flag whose value an use case does not take.
+// flagError names the flag whose value a use case refuses.
 func flagError(err error) error {
 	if _, ok := errors.AsType[*operator.InputError](err); ok {
 		return fmt.Errorf("--%w", err)

@@ -10,16 +10,16 @@ import (
 )
 
 type orphanCmd struct {
-	List   orphanListCmd   `cmd:"" help:"List orphans, newest first: money that came in or went back under a number that no order has."`
-	Show   orphanShowCmd   `cmd:"" help:"Show all orphans of a number, and what the wallet said."`
-	Settle orphanSettleCmd `cmd:"" help:"Settle an open orphan that you have seen to elsewhere, as by giving the money back at the wallet."`
+	List   orphanListCmd   `cmd:"" help:"List orphans, newest first: money that moved under a number that no order has."`
+	Show   orphanShowCmd   `cmd:"" help:"Show all orphans of a number, and the wallet's messages."`
+	Settle orphanSettleCmd `cmd:"" help:"Settle an open orphan after dealing with its money elsewhere."`
 }
 
 type orphanListCmd struct {
 	configFlag
 	Merchant string `help:"Only this merchant's." placeholder:"NNNNNN"`
-	State    string `enum:"open,matched,returned,settled,all" default:"open" help:"Only open (the default), matched, returned or settled ones; or all." placeholder:"STATE"`
-	Limit    int    `default:"50" help:"At most so many."`
+	State    string `enum:"open,matched,returned,settled,all" default:"open" help:"Only those in this state." placeholder:"open|matched|returned|settled|all"`
+	Limit    int    `default:"50" help:"How many at most."`
 }
 
 // Run lists orphans.
@@ -37,7 +37,8 @@ func (cmd orphanListCmd) Run(e *env) error {
 		rows := [][]string{{"NUMBER", "ACCOUNT", "WHAT", "AMOUNT", "TRADE", "BUYER", "NOTICED", "STATE"}}
 		for _, r := range list {
 			rows = append(rows, []string{
-				r.Number, r.AccountID, operator.CameOrWent(r), operator.OrphanAmount(r), r.TradeNo, orDash(r.BuyerID), when(r.NoticedAt, o.Location), string(r.State),
+				r.Number, r.AccountID, operator.CameOrWent(r), operator.OrphanAmount(r), r.TradeNo, orDash(r.BuyerID),
+				when(r.NoticedAt, o.Location), string(r.State),
 			})
 		}
 		return e.table(rows)
@@ -81,7 +82,7 @@ type orphanSettleCmd struct {
 	configFlag
 	Number string `arg:"" help:"The 26 digits under which the wallet knows the order."`
 	Trade  string `help:"The trade, where the number has several." placeholder:"TRADE"`
-	Note   string `required:"" help:"What was done about the money: it is kept with the orphan."`
+	Note   string `required:"" help:"What was done about the money. It is stored with the orphan."`
 }
 
 // Run settles the open orphans of a trade.

@@ -16,8 +16,8 @@ import (
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
-// asMerchant says which server to call and as whom; without flags, the sandbox
-// that runs on this machine.
+// asMerchant are the flags that name a server and a merchant: without them, the
+// sandbox that runs on this machine.
 type asMerchant struct {
 	Server    string `help:"Base URL of the server; without it the sandbox in --data." placeholder:"URL"`
 	AppCode   string `env:"SAMPAN_APP_CODE" help:"App code." placeholder:"CODE"`
@@ -52,7 +52,7 @@ type payCmd struct {
 	asMerchant
 	Amount    string        `arg:"" help:"Amount in major units, for example 12.30."`
 	Currency  string        `help:"ISO 4217 code; HKD if absent, CNY with alipay-window." placeholder:"CODE"`
-	With      string        `default:"alipay" help:"Wallet: alipay, alipayhk, alipay-window (inside the Alipay app), or a pay type." placeholder:"WALLET"`
+	With      string        `default:"alipay" help:"alipay, alipayhk, alipay-window, or a pay type." placeholder:"WALLET"`
 	OpenID    string        `name:"openid" help:"The buyer's Alipay id, for alipay-window." placeholder:"ID"`
 	Goods     string        `help:"What the buyer pays for." placeholder:"NAME"`
 	OrderNo   string        `help:"The order's number; drawn if absent." placeholder:"NUMBER"`
@@ -79,14 +79,16 @@ func (cmd payCmd) Run(e *env) error {
 	}
 	r := sampan.PaymentRequest{
 		PayType: sampan.PayType(payType), Amount: amount.Minor, Currency: string(amount.Currency), OpenID: cmd.OpenID,
-		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL, ExpiresIn: cmd.Life,
+		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL,
+		ExpiresIn: cmd.Life,
 	}
 	if r.OrderNo == "" {
-		r.OrderNo = "CLI" + time.Now().UTC().Format("20060102150405") + randomHex(3)
+		r.OrderNo = newNumber("CLI")
 	}
 	p, err := client.Pay(e.ctx, r)
 	if err != nil {
-		return open(err, "the same command with --order-no "+r.OrderNo+" makes no second order", "sampan query --order-no "+r.OrderNo+" tells whether there is one")
+		return open(err, "the same command with --order-no "+r.OrderNo+" makes no second order",
+			"sampan query --order-no "+r.OrderNo+" tells whether there is one")
 	}
 	e.printf("order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
 	if p.TradeNo != "" {
@@ -101,23 +103,22 @@ func (cmd payCmd) Run(e *env) error {
 	return waitPaid(e, client, p.ID)
 }
 
-// open adds to an error that leaves open what became of a call how to go on.
+// open adds ways to go on to an error that leaves the outcome of a call open.
 func open(err error, ways ...string) error {
 	if !sampan.Repeat(err) {
 		return err
 	}
-	return fmt.Errorf("%w\nIt is not known what became of it:\n  %s", err, strings.Join(ways, "\n  "))
+	return fmt.Errorf("%w\nThe outcome is not known:\n  %s", err, strings.Join(ways, "\n  "))
 }
 
-// randomHex draws n bytes, in upper-case hex, for an order's number.
-func randomHex(n int) string {
-	b := make([]byte, n)
-	rand.Read(b) // never fails
-	return fmt.Sprintf("%X", b)
+// newNumber returns an order number that is not in use: the time and six random
+// characters.
+func newNumber(prefix string) string {
+	return prefix + time.Now().UTC().Format("20060102150405") + rand.Text()[:6]
 }
 
-// waitPaid asks until the order is no longer open, and is an error unless it is
-// paid.
+// waitPaid queries until the order is no longer open. It is an error unless the
+// order is paid.
 func waitPaid(e *env, client *sampan.Client, id string) error {
 	fmt.Fprint(e.stdout, "waiting for the buyer ")
 	for {

@@ -10,7 +10,7 @@ import (
 )
 
 type paymentCmd struct {
-	Show paymentShowCmd `cmd:"" help:"Show an order and all that has happened to it: money, refunds, notifications."`
+	Show paymentShowCmd `cmd:"" help:"Show an order and everything that happened to it: money, refunds, notifications."`
 }
 
 type paymentShowCmd struct {
@@ -19,8 +19,8 @@ type paymentShowCmd struct {
 	Merchant string `help:"With the merchant's own number: only this merchant's." placeholder:"NNNNNN"`
 }
 
-// Run shows every payment that has the number: merchants choose their numbers by
-// themselves, so several may have the same.
+// Run shows every payment that has the number. Merchants choose their numbers, so
+// several may have the same.
 func (cmd paymentShowCmd) Run(e *env) error {
 	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		found, err := o.Payments(e.ctx, cmd.Number, cmd.Merchant)
@@ -67,9 +67,9 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 		at(p.CreatedAt), at(p.ExpiresAt), at(p.OpenedAt), at(p.PaidAt))
 	e.printf("trade     %s%s\nnext look %s\n", orDash(p.TradeNo), ifAny(", buyer ", p.BuyerID), at(p.DueAt))
 
-	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {when(p.CreatedAt, o.Location), "created", "merchant", p.Goods}}
+	rows := [][]string{{"WHEN", "WHAT", "BY", "DETAIL"}, {at(p.CreatedAt), "created", "merchant", p.Goods}}
 	for _, v := range h.Events {
-		rows = append(rows, []string{when(v.At, o.Location), string(v.Kind), v.By.String(), operator.Describe(v)})
+		rows = append(rows, []string{at(v.At), string(v.Kind), v.By.String(), operator.Describe(v)})
 	}
 	if err := e.section(rows); err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -15,13 +16,15 @@ type queryCmd struct {
 	PageSize int      `default:"20" help:"At most 100."`
 }
 
-// Run lists orders: those that are named, or this month's.
+// Run lists the orders that are named, or this month's.
 func (cmd queryCmd) Run(e *env) error {
 	client, err := cmd.client(e)
 	if err != nil {
 		return err
 	}
-	found, err := client.Query(e.ctx, sampan.QueryRequest{IDs: cmd.ID, OrderNos: cmd.OrderNo, Page: cmd.Page, PageSize: cmd.PageSize})
+	found, err := client.Query(e.ctx, sampan.QueryRequest{
+		IDs: cmd.ID, OrderNos: cmd.OrderNo, Page: cmd.Page, PageSize: cmd.PageSize,
+	})
 	if err != nil {
 		return err
 	}
@@ -29,7 +32,7 @@ func (cmd queryCmd) Run(e *env) error {
 	for _, t := range found.Transactions {
 		amount := pay.Amount{Minor: t.Amount, Currency: pay.Currency(t.Currency)}
 		rows = append(rows, []string{t.ID, t.OrderNo, amount.String(), pay.PayType(t.PayType).Name(),
-			standing(t), t.CreatedAt.Format("2006-01-02 15:04:05"), about(t)})
+			standing(t), t.CreatedAt.Format(time.DateTime), about(t)})
 	}
 	if len(found.Transactions) == 0 {
 		_, err := fmt.Fprintln(e.stdout, "no orders")
@@ -38,8 +41,7 @@ func (cmd queryCmd) Run(e *env) error {
 	return e.table(rows)
 }
 
-// standing says how a transaction stands: its code, and in words what the code
-// leaves open.
+// standing returns a transaction's code, and in words what the code leaves open.
 func standing(t sampan.Transaction) string {
 	words := t.Message
 	switch {
@@ -56,7 +58,7 @@ func standing(t sampan.Transaction) string {
 	return string(t.Code) + " " + words
 }
 
-// about says what a payment is for, or which payment a refund is of.
+// about returns what a payment is for, or which payment a refund is of.
 func about(t sampan.Transaction) string {
 	if t.Refund {
 		return "refund of " + t.OriginalID

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
-// onOrder is a command that changes an order for good, and so asks first.
+// onOrder are the flags of a command that changes an order for good. It asks first.
 type onOrder struct {
 	asMerchant
 	ID  string `arg:"" name:"syssn" help:"The order's syssn."`
@@ -28,13 +27,14 @@ func (cmd onOrder) order(e *env, client *sampan.Client) (sampan.Transaction, pay
 	case len(found.Transactions) != 1:
 		return sampan.Transaction{}, pay.Amount{}, fmt.Errorf("%s: no such order", cmd.ID)
 	case found.Transactions[0].Refund:
-		return sampan.Transaction{}, pay.Amount{}, fmt.Errorf("%s: is a refund, of the order %s", cmd.ID, found.Transactions[0].OriginalID)
+		return sampan.Transaction{}, pay.Amount{}, fmt.Errorf("%s: is a refund, of the order %s",
+			cmd.ID, found.Transactions[0].OriginalID)
 	}
 	t := found.Transactions[0]
 	return t, pay.Amount{Minor: t.Amount, Currency: pay.Currency(t.Currency)}, nil
 }
 
-// agreed shows the order and asks whether to go on. Where nobody can be asked,
+// agreed shows the order and asks whether to go on. Without a terminal to ask at,
 // --yes is required.
 func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, question string) error {
 	e.printf("order      %s\nsyssn      %s\namount     %s with %s\nstate      %s\n",
@@ -57,10 +57,10 @@ func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, quest
 type refundCmd struct {
 	onOrder
 	Amount  string `arg:"" optional:"" help:"How much, in major units; the whole amount if absent."`
-	OrderNo string `help:"The refund's own number; drawn if absent. To try again where the outcome is not known, give the number that was printed." placeholder:"NUMBER"`
+	OrderNo string `help:"The refund's number, the same one to repeat it; drawn if absent." placeholder:"NUMBER"`
 }
 
-// Run gives money back.
+// Run refunds the payment.
 func (cmd refundCmd) Run(e *env) error {
 	client, err := cmd.client(e)
 	if err != nil {
@@ -80,12 +80,13 @@ func (cmd refundCmd) Run(e *env) error {
 		return err
 	}
 	if cmd.OrderNo == "" {
-		cmd.OrderNo = "CLI-R" + time.Now().UTC().Format("20060102150405") + randomHex(3)
+		cmd.OrderNo = newNumber("CLI-R")
 	}
 	e.printf("\nrefund     %s\n", cmd.OrderNo)
 	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})
 	if err != nil {
-		return open(err, "the same command with --order-no "+cmd.OrderNo+" gives nothing back twice", "sampan query --order-no "+cmd.OrderNo+" tells whether there is a refund")
+		return open(err, "the same command with --order-no "+cmd.OrderNo+" gives nothing back twice",
+			"sampan query --order-no "+cmd.OrderNo+" tells whether there is a refund")
 	}
 	e.printf("syssn      %s\namount     %s\n", r.ID, back)
 	return outcome(e, r.ID, r.Code)
@@ -93,7 +94,7 @@ func (cmd refundCmd) Run(e *env) error {
 
 type closeCmd struct{ onOrder }
 
-// Run calls an order off.
+// Run closes the order.
 func (cmd closeCmd) Run(e *env) error {
 	client, err := cmd.client(e)
 	if err != nil {
@@ -103,7 +104,7 @@ func (cmd closeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.agreed(e, t, amount, "Call the order off?"); err != nil {
+	if err := cmd.agreed(e, t, amount, "Close the order?"); err != nil {
 		return err
 	}
 	c, err := client.Close(e.ctx, sampan.CloseRequest{PaymentID: cmd.ID, Amount: t.Amount})
@@ -114,10 +115,10 @@ func (cmd closeCmd) Run(e *env) error {
 	return outcome(e, t.ID, c.Code)
 }
 
-// outcome tells whether what was asked for is done.
+// outcome prints whether the refund or the closing is done.
 func outcome(e *env, id string, code sampan.Code) error {
 	if code.Pending() {
-		e.printf("outcome    not known yet; the gateway goes on finding out\n           sampan query %s\n", id)
+		e.printf("outcome    not known yet; the gateway goes on asking\n           sampan query %s\n", id)
 		return nil
 	}
 	_, err := fmt.Fprintln(e.stdout, "outcome    done")

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 
@@ -15,13 +14,13 @@ import (
 )
 
 type signCmd struct {
-	Params       []string `arg:"" optional:"" help:"Parameters, as they are before any URL encoding." placeholder:"NAME=VALUE"`
-	Body         string   `help:"Instead of them what was sent: a form's body, or an address with its query; @FILE or - reads it." placeholder:"TEXT"`
+	Params       []string `arg:"" optional:"" help:"Parameters, before any URL encoding." placeholder:"NAME=VALUE"`
+	Body         string   `help:"A form's body or an address with its query; @FILE or - reads it." placeholder:"TEXT"`
 	Notification string   `help:"Or a notification's body, byte for byte; @FILE or - reads it." placeholder:"TEXT"`
 	Signature    string   `help:"The X-QF-SIGN that came with it." placeholder:"HEX"`
 	SignType     string   `help:"The X-QF-SIGNTYPE that came with it; absent means MD5." placeholder:"TYPE"`
 	AppCode      string   `env:"SAMPAN_APP_CODE" help:"The X-QF-APPCODE that came with it." placeholder:"CODE"`
-	ClientKey    string   `help:"Client key, as @FILE, - or env:NAME; without it SAMPAN_CLIENT_KEY, or else the sandbox's." placeholder:"SOURCE"`
+	ClientKey    string   `help:"Client key, as @FILE, - or env:NAME; or else the sandbox's." placeholder:"SOURCE"`
 	Data         string   `default:"${sandbox_dir}" help:"The sandbox's directory." placeholder:"DIR"`
 }
 
@@ -79,7 +78,7 @@ func printExplanation(e *env, x explain.Explanation) error {
 	return errReported
 }
 
-// key is the one that is named, or else the sandbox's.
+// key returns the client key that is named, or else the sandbox's.
 func (cmd *signCmd) key(e *env) (pay.Secret, error) {
 	source := cmd.ClientKey
 	if _, set := os.LookupEnv("SAMPAN_CLIENT_KEY"); set && source == "" {
@@ -105,29 +104,17 @@ func (cmd *signCmd) key(e *env) (pay.Secret, error) {
 	return pay.Secret(info.ClientKey), nil
 }
 
-// body is the form that was sent.
+// body returns the form that was sent.
 func (cmd signCmd) body(e *env) (string, error) {
 	if (cmd.Body == "") == (len(cmd.Params) == 0) {
 		return "", errors.New("name what was sent: NAME=VALUE …, or --body, or --notification")
 	}
 	if cmd.Body == "" {
-		pairs := make([]string, len(cmd.Params))
-		for i, p := range cmd.Params {
-			name, value, ok := strings.Cut(p, "=")
-			if !ok {
-				return "", fmt.Errorf("%q is not NAME=VALUE", p)
-			}
-			pairs[i] = url.QueryEscape(name) + "=" + url.QueryEscape(value)
-		}
-		return strings.Join(pairs, "&"), nil
+		return explain.Form(cmd.Params)
 	}
 	text, err := terminal.ReadText(cmd.Body, e.stdin)
 	if err != nil {
 		return "", fmt.Errorf("--body: %w", err)
 	}
-	text = strings.TrimRight(text, "\r\n") // of the file: a form has none
-	if before, query, ok := strings.Cut(text, "?"); ok && !strings.Contains(before, "=") {
-		text = query // of an address
-	}
-	return text, nil
+	return explain.FormOf(text), nil
 }

@@ -15,24 +15,24 @@ import (
 
 type walletCmd struct {
 	Add     walletAddCmd     `cmd:"" help:"Add a merchant's wallet account, or replace it."`
-	Disable walletDisableCmd `cmd:"" help:"Take no new orders with an account; those that it has are followed."`
-	Enable  walletEnableCmd  `cmd:"" help:"Take new orders with it again."`
+	Disable walletDisableCmd `cmd:"" help:"Accept no new orders with an account. Orders that it has go on."`
+	Enable  walletEnableCmd  `cmd:"" help:"Accept new orders with it again."`
 	List    walletListCmd    `cmd:"" help:"List a merchant's wallet accounts."`
-	Kinds   walletKindsCmd   `cmd:"" help:"List the wallets that Sampan can talk to, and what their accounts are made of."`
+	Kinds   walletKindsCmd   `cmd:"" help:"List the wallets that Sampan connects to, and their settings."`
 }
 
 type walletAddCmd struct {
 	configFlag
 	Merchant   string            `required:"" help:"The merchant's six digits."`
-	ID         string            `required:"" help:"Name of the account within the merchant; part of its callback address." placeholder:"NAME"`
+	ID         string            `required:"" help:"Name of the account, part of its callback address." placeholder:"NAME"`
 	Kind       string            `required:"" help:"Which wallet; see: sampan wallet kinds." placeholder:"WALLET"`
-	PayTypes   []pay.PayType     `required:"" help:"Pay types that it takes, for example 801107,801512." placeholder:"TYPES"`
-	Currencies []pay.Currency    `required:"" help:"Currencies that the contract settles in, for example HKD,USD." placeholder:"CODES"`
-	Set        map[string]string `help:"A setting: --set partner=2088000000000001, or the text of a file: --set app_cert=@FILE." placeholder:"NAME=VALUE" mapsep:"none"`
-	Secret     map[string]string `help:"A secret, never on the command line: --secret md5_key=@FILE, =- or =env:NAME." placeholder:"NAME=SOURCE" mapsep:"none"`
+	PayTypes   []pay.PayType     `required:"" help:"Its pay types, for example 801107,801512." placeholder:"TYPES"`
+	Currencies []pay.Currency    `required:"" help:"What the contract settles in, for example HKD,USD." placeholder:"CODES"`
+	Set        map[string]string `help:"A setting, as partner=2088… or app_cert=@FILE." placeholder:"NAME=VALUE" mapsep:"none"`
+	Secret     map[string]string `help:"A secret, as md5_key=@FILE." placeholder:"NAME=SOURCE" mapsep:"none"`
 }
 
-// Run checks the account as the gateway will and stores it.
+// Run checks the account as the gateway does and stores it.
 func (cmd walletAddCmd) Run(e *env) error {
 	account, err := cmd.account(e)
 	if err != nil {
@@ -43,7 +43,8 @@ func (cmd walletAddCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		e.printf("wallet account %s of merchant %s: %s for %s\n", a.ID, a.MerchantID, a.Wallet, operator.Join(a.PayTypes))
+		e.printf("wallet account %s of merchant %s: %s for %s\n",
+			a.ID, a.MerchantID, a.Wallet, operator.Join(a.PayTypes))
 		if a.Disabled {
 			fmt.Fprintln(e.stdout, "It was disabled and still is; see: sampan wallet enable")
 		}
@@ -89,12 +90,12 @@ type walletPart struct {
 
 type walletDisableCmd struct{ walletPart }
 
-// Run keeps new orders from the account.
+// Run disables the account.
 func (cmd walletDisableCmd) Run(e *env) error { return cmd.set(e, true) }
 
 type walletEnableCmd struct{ walletPart }
 
-// Run lets new orders come to the account again.
+// Run enables the account.
 func (cmd walletEnableCmd) Run(e *env) error { return cmd.set(e, false) }
 
 func (p walletPart) set(e *env, disabled bool) error {
@@ -113,7 +114,7 @@ type walletListCmd struct {
 	Merchant string `required:"" help:"The merchant's six digits."`
 }
 
-// Run lists the accounts; secrets by name only.
+// Run lists the accounts, with their secrets by name only.
 func (cmd walletListCmd) Run(e *env) error {
 	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		accounts, err := o.Accounts(e.ctx, cmd.Merchant)
@@ -126,8 +127,11 @@ func (cmd walletListCmd) Run(e *env) error {
 			for _, name := range slices.Sorted(maps.Keys(a.Settings)) {
 				settings = append(settings, name+"="+operator.Shortened(a.Settings[name]))
 			}
-			rows = append(rows, []string{a.ID, a.Wallet, operator.Enabled(a.Disabled), operator.Join(a.PayTypes), operator.Join(a.Currencies),
-				orDash(strings.Join(settings, " ")), orDash(operator.Join(slices.Sorted(maps.Keys(a.Secrets)))), when(a.CreatedAt, o.Location)})
+			rows = append(rows, []string{
+				a.ID, a.Wallet, operator.Enabled(a.Disabled), operator.Join(a.PayTypes), operator.Join(a.Currencies),
+				orDash(strings.Join(settings, " ")), orDash(operator.Join(slices.Sorted(maps.Keys(a.Secrets)))),
+				when(a.CreatedAt, o.Location),
+			})
 		}
 		return e.table(rows)
 	})
@@ -135,7 +139,7 @@ func (cmd walletListCmd) Run(e *env) error {
 
 type walletKindsCmd struct{}
 
-// Run prints what every driver declares of itself.
+// Run prints what every driver declares.
 func (walletKindsCmd) Run(e *env) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(wallets)) {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"net/url"
 	"slices"
@@ -42,6 +43,30 @@ func readMessage(body string) message {
 		m.params = append(m.params, p)
 	}
 	return m
+}
+
+// Form writes parameters, each as NAME=VALUE before any URL encoding, as the body
+// of a form.
+func Form(params []string) (string, error) {
+	pairs := make([]string, len(params))
+	for i, p := range params {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok {
+			return "", fmt.Errorf("%q is not NAME=VALUE", p)
+		}
+		pairs[i] = url.QueryEscape(name) + "=" + url.QueryEscape(value)
+	}
+	return strings.Join(pairs, "&"), nil
+}
+
+// FormOf finds the form in a text that may be an address, and may end in the line
+// feed of a file.
+func FormOf(text string) string {
+	text = strings.TrimRight(text, "\r\n")
+	if before, query, ok := strings.Cut(text, "?"); ok && !strings.Contains(before, "=") {
+		return query
+	}
+	return text
 }
 
 // signing is a way to sign. Package sign has the right one. This one can be given
