@@ -50,6 +50,7 @@ const (
 	VerdictRefundOther  VerdictKind = "refund foreign"     // money went back under a number that we never gave
 	VerdictContradicted VerdictKind = "refund contradicts" // the wallet contradicts what is recorded of a refund
 	VerdictFlagged      VerdictKind = "flagged"            // by Flag
+	VerdictActed        VerdictKind = "acted"              // by Act
 )
 
 // Changes reports whether anything is to be written.
@@ -89,6 +90,16 @@ func Judge(r Recorded, w Word, by Actor, now time.Time) Verdict {
 func Flag(r Recorded, e Event, by Actor, now time.Time) Verdict {
 	return judgement{Recorded: r, by: by, now: now}.flag(VerdictFlagged, e)
 }
+
+// Act is the verdict on what a merchant or an operator does to a payment: it
+// becomes p, and e says so. The caller has checked that the act is legal.
+func Act(r Recorded, p Payment, e Event, by Actor, now time.Time) Verdict {
+	j := judgement{Recorded: r, by: by, now: now}
+	return Verdict{Kind: VerdictActed, Payment: p, Refund: r.Refund, Events: []Event{j.event(e)}}
+}
+
+// Nothing is the verdict that leaves all as it is.
+func Nothing(r Recorded) Verdict { return judgement{Recorded: r}.nothing(VerdictNothing) }
 
 // judgement is a case before Judge.
 type judgement struct {
@@ -233,8 +244,8 @@ func (j judgement) refund() Verdict {
 		return j.nothing(VerdictRepeat)
 	case succeeded:
 		return j.refunded()
-	case r.Automatic() && (w.Cause == FundsShort || w.Cause == WalletTrouble):
-		return j.nothing(VerdictNothing) // an operator can mend this, so it is tried again: nobody else would ask
+	case w.Postpones(r):
+		return j.nothing(VerdictNothing)
 	}
 	return j.refundFailed()
 }

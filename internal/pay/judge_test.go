@@ -357,6 +357,18 @@ func TestFlag(t *testing.T) {
 	}
 }
 
+func TestAct(t *testing.T) {
+	r, p := Recorded{Payment: pending()}, with(pending(), func(p *Payment) { p.CloseID = "C" })
+	v := Act(r, p, Event{Kind: EventCloseAsked, Number: "C"}, ByWallet, later)
+	want := Verdict{Kind: VerdictActed, Payment: p, Events: event(Event{Kind: EventCloseAsked, Number: "C"})}
+	if diff := cmp.Diff(want, v); diff != "" || !v.Changes() {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if v := Nothing(r); v.Changes() || v.Payment != r.Payment {
+		t.Errorf("nothing changes something: %+v", v)
+	}
+}
+
 func TestUnlistedStatusIsCutShort(t *testing.T) {
 	w := Word{Outcome: WordUnknown, TradeNo: "T", RefundID: "R", Code: strings.Repeat("茶", 100)}
 	v := Judge(Recorded{Payment: paidBy("T")}, w, ByWallet, later)

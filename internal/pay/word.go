@@ -47,6 +47,14 @@ func (w Word) amountOr(own Amount) Amount {
 // differsFrom reports whether the word states an amount, and another one than a.
 func (w Word) differsFrom(a Amount) bool { return w.Amount.Currency != "" && w.Amount != a }
 
+// Postpones reports whether a refund stays pending although the wallet has refused
+// it: late money that goes back, refused for a reason that an operator can mend.
+// The funds can be filled up, the account be put right. Nobody asked for the
+// refund, so nobody would ask again: it is tried again.
+func (w Word) Postpones(r Refund) bool {
+	return w.Outcome == WordFailed && r.Automatic() && (w.Cause == FundsShort || w.Cause == WalletTrouble)
+}
+
 // codeKept is how many characters an event keeps of a status that is not listed.
 const codeKept = 64
 
