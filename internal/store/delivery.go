@@ -187,6 +187,17 @@ func (db *DB) Resend(ctx context.Context, merchantID, id string, now time.Time) 
 	return ErrExists
 }
 
+// fromDelivery is a new delivery. Its time is now if it has none.
+func fromDelivery(d Delivery, now func() time.Time) queries.AddDeliveryParams {
+	if d.CreatedAt.IsZero() {
+		d.CreatedAt = now()
+	}
+	return queries.AddDeliveryParams{
+		MerchantID: d.MerchantID, ID: d.ID, PaymentID: d.PaymentID, RefundID: d.RefundID,
+		AppCode: d.AppCode, Kind: d.Kind, URL: d.URL, Receiver: d.Receiver, Body: d.Body, CreatedAt: ms(d.CreatedAt),
+	}
+}
+
 func toDelivery(d queries.Delivery) Delivery {
 	return Delivery{
 		MerchantID: d.MerchantID, ID: d.ID, PaymentID: d.PaymentID, RefundID: d.RefundID, AppCode: d.AppCode,

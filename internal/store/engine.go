@@ -26,6 +26,9 @@ type engine interface {
 	// finishAttempt reports false if the lease is somebody else's.
 	finishAttempt(ctx context.Context, f finish) (bool, error)
 
+	// apply makes a change, under the contract of DB.Apply.
+	apply(ctx context.Context, c *changeRows) error
+
 	// usable is an error once the database must not be used any more.
 	usable() error
 	close() error
@@ -42,6 +45,8 @@ type dialect interface {
 	lockNumbers(ctx context.Context, db queries.DBTX, merchantID string) error
 	claimPayments(ctx context.Context, q *queries.Queries, p queries.ClaimPaymentsParams) ([]queries.Payment, error)
 	claimRefunds(ctx context.Context, q *queries.Queries, p queries.ClaimRefundsParams) ([]queries.Refund, error)
+	// applyIn makes a change within a transaction, under the contract of Tx.Apply.
+	applyIn(ctx context.Context, db queries.DBTX, c *changeRows) error
 	// claimDeliveries is a text with lease, its end, now, the most of one
 	// receiver, the receivers to skip and the most of all.
 	claimDeliveries() string

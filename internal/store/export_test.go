@@ -10,3 +10,9 @@ func Execute(tx *Tx, text string) error {
 
 // Pool is what the database reads through.
 func Pool(db *DB) *sql.DB { return db.engine.pool() }
+
+// Grouped are PostgreSQL's statements for many rows, and how many arguments each
+// has.
+func Grouped() map[string]int {
+	return map[string]int{insertManyText: 1, finishManyText: 1, applyGroupText: 6, applyOneText: 6}
+}

@@ -23,6 +23,7 @@ type look struct {
 func (l *look) run(context.Context, work) error                       { return ErrReadOnly }
 func (l *look) runOne(context.Context, work) error                    { return ErrReadOnly }
 func (l *look) insertPayment(context.Context, creation) (bool, error) { return false, ErrReadOnly }
+func (l *look) apply(context.Context, *changeRows) error              { return ErrReadOnly }
 func (l *look) finishAttempt(context.Context, finish) (bool, error)   { return false, ErrReadOnly }
 
 // usable is for what lives on after an error.

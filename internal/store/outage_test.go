@@ -42,8 +42,13 @@ func settles(ctx context.Context, db *store.DB) error {
 }
 
 func ordered(ctx context.Context, db *store.DB) error {
-	_, _, err := db.CreatePayment(ctx, payment(1))
+	_, _, err := db.CreatePayment(ctx, payment(3))
 	return err
+}
+
+func applies(ctx context.Context, db *store.DB) error {
+	p := payment(1)
+	return db.Apply(ctx, store.Change{Was: p, Payment: p, Events: []pay.Event{{ID: "1", Kind: "paid"}}})
 }
 
 func marks(ctx context.Context, db *store.DB) error {
@@ -84,6 +89,13 @@ func TestAFailedChangeOnPostgreSQLIsCalledWhatItIs(t *testing.T) {
 		"a statement of a transaction that takes all": {trouble("event", now, wait), settles, "unavailable"},
 		"the commit takes all the time":               {trouble("event", atCommit, wait), settles, "unknown"},
 		"an order's statement takes all the time":     {trouble("payment", now, wait), ordered, "unknown"},
+		"no room for a change":                        {trouble("event", now, raise("53100")), applies, "unavailable"},
+		"a deadlock of a change":                      {trouble("event", now, raise("40P01")), applies, "unavailable"},
+		"a change that breaks a rule":                 {trouble("event", now, raise("23514")), applies, "not understood"},
+		"a change that breaks one at the commit":      {trouble("event", atCommit, raise("23514")), applies, "not understood"},
+		"a change takes all the time":                 {trouble("event", now, wait), applies, "unknown"},
+		"a change takes it at the commit":             {trouble("event", atCommit, wait), applies, "unknown"},
+		"a server that ends it at a change":           {trouble("event", now, end), applies, "unknown"},
 		"a server that ends the connection":           {trouble("event", now, end), settles, "unavailable"},
 		"and does so at the commit":                   {trouble("event", atCommit, end), settles, "unknown"},
 		"and does so to an order":                     {trouble("payment", now, end), ordered, "unknown"},
@@ -92,6 +104,7 @@ func TestAFailedChangeOnPostgreSQLIsCalledWhatItIs(t *testing.T) {
 			t.Parallel()
 			dsn := storetest.PostgresDSN(t)
 			db := storetest.Open(t, dsn, deadline(2*time.Second))
+			create(t, db, payment(1))
 			sqlExec(t, dsn, c.setup)
 			if err := c.change(t.Context(), db); kind(err) != c.want {
 				t.Errorf("%s, want %s: %v", kind(err), c.want, err)
@@ -125,7 +138,7 @@ func TestAServerThatCanOnlyReadIsNotAvailableForChangesAndIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(context.Context, *store.DB) error{"a transaction": settles, "an order": ordered, "a mark": marks} {
+	for name, change := range map[string]func(context.Context, *store.DB) error{"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks} {
 		if err := change(t.Context(), db); kind(err) != "unavailable" {
 			t.Errorf("%s: %s: %v", name, kind(err), err)
 		}
@@ -152,7 +165,7 @@ func TestNoConnectionIsNotAvailable(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(context.Context, *store.DB) error
-	}{{"a read", reads}, {"a transaction", settles}, {"an order", ordered}, {"a mark", marks}} {
+	}{{"a read", reads}, {"a transaction", settles}, {"an order", ordered}, {"a change", applies}, {"a mark", marks}} {
 		if err := c.change(t.Context(), db); kind(err) != "unavailable" {
 			t.Errorf("%s: %s: %v", c.name, kind(err), err)
 		}
@@ -164,7 +177,7 @@ func TestACallerThatGoesAwayLeavesNothingInDoubt(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		for name, change := range map[string]func(context.Context, *store.DB) error{
-			"a transaction": settles, "an order": ordered, "a mark": marks, "a read": reads,
+			"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks, "a read": reads,
 		} {
 			if err := change(gone, db); kind(err) != "unavailable" || !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %s: %v", name, kind(err), err)
@@ -191,7 +204,7 @@ func TestAClosedDatabaseIsNotAvailable(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, change := range map[string]func(context.Context, *store.DB) error{
-			"a transaction": settles, "an order": ordered, "a mark": marks, "a read": reads,
+			"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks, "a read": reads,
 		} {
 			if err := change(t.Context(), db); kind(err) != "unavailable" {
 				t.Errorf("%s: %s: %v", name, kind(err), err)
@@ -212,7 +225,7 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(context.Context, *store.DB) error{"a transaction": settles, "an order": ordered, "a mark": marks} {
+	for name, change := range map[string]func(context.Context, *store.DB) error{"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks} {
 		if err := change(t.Context(), db); kind(err) != "unavailable" {
 			t.Errorf("another process writes, %s: %s: %v", name, kind(err), err)
 		}
@@ -224,7 +237,7 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, db, payment(2))
-	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(1).ID); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(3).ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("what was refused is there (%v)", err)
 	}
 }
@@ -243,7 +256,7 @@ func TestAServerThatGivesNoMoreConnectionsIsNotAvailable(t *testing.T) {
 	db := storetest.Open(t, u.String(), func(c *store.Config) { c.Connections = 2 })
 	err = db.Tx(t.Context(), func(tx *store.Tx) error {
 		for name, change := range map[string]func(context.Context, *store.DB) error{
-			"a transaction": settles, "an order": ordered, "a mark": marks, "a read": reads,
+			"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks, "a read": reads,
 		} {
 			if err := change(t.Context(), db); kind(err) != "unavailable" {
 				t.Errorf("%s: %s: %v", name, kind(err), err)

@@ -183,6 +183,14 @@ func movement(ctx context.Context, q *queries.Queries, merchantID, debit, tradeN
 	return toMovement(row), notFound(err)
 }
 
+func fromMovement(m pay.Movement) queries.AddMovementParams {
+	return queries.AddMovementParams{
+		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
+		Kind: string(m.Kind), Debit: m.Debit, Credit: m.Credit,
+		Amount: m.Amount.Minor, Currency: string(m.Amount.Currency), TradeNo: clean(m.TradeNo), At: ms(m.At),
+	}
+}
+
 func toMovement(m queries.Movement) pay.Movement {
 	return pay.Movement{
 		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,

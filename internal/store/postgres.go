@@ -27,6 +27,7 @@ type postgresEngine struct {
 	db        *sql.DB
 	creations *group[*insertion]
 	finishes  *group[*finishing]
+	changes   *group[*applying]
 	deadline  time.Duration // of Config
 }
 
@@ -46,6 +47,7 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	e := &postgresEngine{db: db, deadline: c.Deadline}
 	e.creations = newGroup(overtakeAfter, func(batch []*insertion) { commitGroup(e, batch, insertPayments) })
 	e.finishes = newGroup(overtakeAfter, func(batch []*finishing) { commitGroup(e, batch, finishAttempts) })
+	e.changes = newGroup(overtakeAfter, func(batch []*applying) { commitGroup(e, batch, applyChanges) })
 	return e, nil
 }
 
@@ -58,6 +60,7 @@ func (e *postgresEngine) usable() error { return nil }
 func (e *postgresEngine) close() error {
 	e.creations.close()
 	e.finishes.close()
+	e.changes.close()
 	return e.db.Close()
 }
 

@@ -28,16 +28,17 @@ func (e *postgresEngine) insertPayment(ctx context.Context, c creation) (bool, e
 // accounts have no orphan that their callers have not seen.
 func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) error {
 	waiting := make(map[insertionKey]*insertion, len(batch))
-	rows := make([]creation, len(batch))
+	rows := creationTable.rows()
 	merchants := make([]string, len(batch))
 	for n, i := range batch {
-		rows[n], merchants[n] = i.creation, i.MerchantID
+		rows.add(n, &i.creation)
+		merchants[n] = i.MerchantID
 		waiting[insertionKey{i.MerchantID, i.ID, i.AppCode, i.StoreID, i.OrderNo}] = i
 	}
 	slices.Sort(merchants)
 	var stored []insertionKey
 	err := conn.Raw(func(driver any) (err error) {
-		stored, err = sendPayments(ctx, driver.(*stdlib.Conn).Conn(), slices.Compact(merchants), creationTable.jsonRows(rows))
+		stored, err = sendPayments(ctx, driver.(*stdlib.Conn).Conn(), slices.Compact(merchants), rows.String())
 		return err
 	})
 	if err != nil {
@@ -78,5 +79,5 @@ type insertionKey struct{ merchantID, id, appCode, storeID, orderNo string }
 // refunds nor orphans: see lockNumbers.
 const shareNumbersText = "SELECT pg_advisory_xact_lock_shared(" + numbers + ", hashtext(m)) FROM unnest($1::text[]) AS m"
 
-var insertManyText = insertPaymentText("p", "FROM "+creationTable.recordset("p")) +
+var insertManyText = insertPaymentText("p", "FROM "+creationTable.recordset("p", 1)) +
 	" RETURNING merchant_id, id, app_code, store_id, order_no"

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-
-	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
 // finishing is a finished attempt that waits to be stored.
@@ -20,24 +18,22 @@ func (e *postgresEngine) finishAttempt(ctx context.Context, f finish) (bool, err
 
 // finishAttempts stores all the attempts, and ends the leases that are ours.
 func finishAttempts(ctx context.Context, conn *sql.Conn, batch []*finishing) error {
-	waiting := make(map[queries.DeliveryStateParams]*finishing, len(batch))
-	rows := make([]finish, len(batch))
+	rows := finishTable.rows()
 	for n, f := range batch {
-		rows[n] = f.finish
-		waiting[queries.DeliveryStateParams{MerchantID: f.MerchantID, ID: f.ID}] = f
+		rows.add(n, &f.finish)
 	}
-	found, err := conn.QueryContext(ctx, finishManyText, finishTable.jsonRows(rows))
-	ended, err := collect(found, err, func(d *queries.DeliveryStateParams) []any { return []any{&d.MerchantID, &d.ID} })
+	found, err := conn.QueryContext(ctx, finishManyText, rows.String())
+	ended, err := collect(found, err, func(n *int) []any { return []any{n} })
 	if err != nil {
 		return err
 	}
-	for _, key := range ended {
-		waiting[key].yes = true
+	for _, n := range ended {
+		batch[n].yes = true
 	}
 	return nil
 }
 
-var finishManyText = `WITH f AS (SELECT * FROM ` + finishTable.recordset("f") + `),
+var finishManyText = `WITH f AS (SELECT * FROM ` + finishTable.recordset("f", 1) + `),
 	tried AS (
 		INSERT INTO delivery_attempt (merchant_id, delivery_id, number, started_at, took, status, answer, error, manual)
 		SELECT f.merchant_id, f.id, 1 + COALESCE((SELECT MAX(a.number) FROM delivery_attempt a
@@ -47,4 +43,4 @@ var finishManyText = `WITH f AS (SELECT * FROM ` + finishTable.recordset("f") + 
 	UPDATE delivery d SET state = f.state, attempts = f.attempts, manual = 0, due_at = f.due_at, done_at = f.done_at,
 		claimable_at = f.claimable_at, lease = ''
 	FROM f WHERE d.merchant_id = f.merchant_id AND d.id = f.id AND d.lease = f.lease AND d.lease <> ''
-	RETURNING d.merchant_id, d.id`
+	RETURNING f.n`

@@ -5,20 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
 
-// recordset returns a statement's source of rows, named alias: its argument $1,
-// which jsonRows makes. Of the ways to hand over many rows, JSON is the cheapest
-// for the server: arrays, one for each column, cost it three times as much for a
-// single row.
+// recordset returns a statement's source of rows, named alias: the argument of
+// that number, which jsonRows makes. Each row has a number n beside its columns.
+// Of the ways to hand over many rows, JSON is the cheapest for the server: arrays,
+// one for each column, cost it three times as much for a single row.
 //
 // The LIMIT is for the planner. It takes json_to_recordset for 100 rows, for
 // which it would rather read the whole table that they are joined with. With a
 // limit that it cannot know it expects a tenth, and looks each row up.
-func (t table[R]) recordset(alias string) string {
-	typed := make([]string, len(t.columns))
+func (t table[R]) recordset(alias string, argument int) string {
+	typed := []string{"n bigint"}
 	for i, f := range t.fields(new(R)) {
 		kind := "text"
 		switch f.(type) {
@@ -27,44 +28,42 @@ func (t table[R]) recordset(alias string) string {
 		case *[]byte:
 			kind = "bytea"
 		}
-		typed[i] = t.columns[i] + " " + kind
+		typed = append(typed, t.columns[i]+" "+kind)
 	}
-	return fmt.Sprintf("(SELECT * FROM json_to_recordset($1::json) AS given (%s) LIMIT (SELECT %d)) AS %s",
-		strings.Join(typed, ", "), atMost, alias)
+	return fmt.Sprintf("(SELECT * FROM json_to_recordset($%d::json) AS given (%s) LIMIT (SELECT %d)) AS %s",
+		argument, strings.Join(typed, ", "), math.MaxInt32, alias)
 }
 
-// jsonRows is the argument of a statement with a recordset. It takes at most
-// atMost rows. Text must be UTF-8.
-func (t table[R]) jsonRows(rows []R) string {
-	text := []byte{'['}
-	for i := range rows {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = t.appendJSON(text, &rows[i])
-	}
-	return string(append(text, ']'))
+// jsonRows is an argument for a recordset.
+type jsonRows[R any] struct {
+	table table[R]
+	text  []byte
 }
 
-func (t table[R]) appendJSON(text []byte, row *R) []byte {
-	for i, f := range t.fields(row) {
-		before := byte(',')
-		if i == 0 {
-			before = '{'
-		}
-		text = append(append(append(text, before, '"'), t.columns[i]...), '"', ':')
+func (t table[R]) rows() *jsonRows[R] { return &jsonRows[R]{t, []byte{'['}} }
+
+// String returns the argument.
+func (r *jsonRows[R]) String() string { return string(r.text) + "]" }
+
+// add adds a row and its number. Text must be UTF-8.
+func (r *jsonRows[R]) add(n int, row *R) {
+	if len(r.text) > 1 {
+		r.text = append(r.text, ',')
+	}
+	r.text = strconv.AppendInt(append(r.text, `{"n":`...), int64(n), 10)
+	for i, f := range r.table.fields(row) {
+		r.text = append(append(append(r.text, ',', '"'), r.table.columns[i]...), '"', ':')
 		switch f := f.(type) {
 		case *string:
 			quoted, _ := json.Marshal(*f) // of a string: cannot fail
-			text = append(text, quoted...)
+			r.text = append(r.text, quoted...)
 		case *int64:
-			text = strconv.AppendInt(text, *f, 10)
+			r.text = strconv.AppendInt(r.text, *f, 10)
 		case *[]byte:
-			text = hex.AppendEncode(append(text, `"\\x`...), *f)
-			text = append(text, '"')
+			r.text = append(hex.AppendEncode(append(r.text, `"\\x`...), *f), '"')
 		}
 	}
-	return append(text, '}')
+	r.text = append(r.text, '}')
 }
 
 // errBadText: PostgreSQL can hold neither what is not UTF-8 nor NUL.

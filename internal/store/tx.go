@@ -92,11 +92,7 @@ func (tx *Tx) MarkClosing(p pay.Payment) (bool, error) {
 // once: if a line with the debited account, trade number and refund is there
 // already, whichever payment's, it reports false.
 func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
-	n, err := tx.q.AddMovement(tx.ctx, queries.AddMovementParams{
-		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
-		Kind: string(m.Kind), Debit: m.Debit, Credit: m.Credit,
-		Amount: m.Amount.Minor, Currency: string(m.Amount.Currency), TradeNo: clean(m.TradeNo), At: ms(m.At),
-	})
+	n, err := tx.q.AddMovement(tx.ctx, fromMovement(m))
 	return n > 0, wrap("add movement to payment "+m.PaymentID, err)
 }
 
@@ -110,13 +106,6 @@ func (tx *Tx) Movement(merchantID, debit, tradeNo, refundID string) (pay.Movemen
 // now if that is zero, is its DueAt too. State, Attempts and what else follows
 // from sending are not d's to say.
 func (tx *Tx) AddDelivery(d Delivery) error {
-	created := d.CreatedAt
-	if created.IsZero() {
-		created = tx.now()
-	}
-	err := tx.q.AddDelivery(tx.ctx, queries.AddDeliveryParams{
-		MerchantID: d.MerchantID, ID: d.ID, PaymentID: d.PaymentID, RefundID: d.RefundID,
-		AppCode: d.AppCode, Kind: d.Kind, URL: d.URL, Receiver: d.Receiver, Body: d.Body, CreatedAt: ms(created),
-	})
+	err := tx.q.AddDelivery(tx.ctx, fromDelivery(d, tx.now))
 	return wrap("add delivery to payment "+d.PaymentID, err)
 }

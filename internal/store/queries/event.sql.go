@@ -176,3 +176,50 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]Event, error)
 	}
 	return items, nil
 }
+
+const putEvent = `-- name: PutEvent :exec
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
+    reason, code, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+`
+
+type PutEventParams struct {
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
+	ID         string `db:"id"`
+	Seq        int64  `db:"seq"`
+	At         int64  `db:"at"`
+	Kind       string `db:"kind"`
+	Actor      string `db:"actor"`
+	ActorName  string `db:"actor_name"`
+	Amount     int64  `db:"amount"`
+	Currency   string `db:"currency"`
+	TradeNo    string `db:"trade_no"`
+	RefundID   string `db:"refund_id"`
+	Number     string `db:"number"`
+	Reason     string `db:"reason"`
+	Code       string `db:"code"`
+	Note       string `db:"note"`
+}
+
+func (q *Queries) PutEvent(ctx context.Context, arg PutEventParams) error {
+	_, err := q.db.ExecContext(ctx, putEvent,
+		arg.MerchantID,
+		arg.PaymentID,
+		arg.ID,
+		arg.Seq,
+		arg.At,
+		arg.Kind,
+		arg.Actor,
+		arg.ActorName,
+		arg.Amount,
+		arg.Currency,
+		arg.TradeNo,
+		arg.RefundID,
+		arg.Number,
+		arg.Reason,
+		arg.Code,
+		arg.Note,
+	)
+	return err
+}

@@ -9,6 +9,80 @@ import (
 	"context"
 )
 
+const applyPayment = `-- name: ApplyPayment :execrows
+UPDATE payment SET
+    status = $1, checkout = $2, checkout_ends_at = $3,
+    wallet_id = $4, wallet_number = $5, trade_no = $6, buyer_id = $7,
+    failure = $8, late = $9, flagged = $10, reserved = $11, refunded = $12,
+    paid_at = $13, closed_at = $14, close_id = $15, close_asked_at = $16,
+    events = $17,
+    due_at = CASE WHEN CAST($18 AS BIGINT) = 1 THEN $19 ELSE due_at END,
+    claimable_at = CASE WHEN CAST($18 AS BIGINT) = 1 THEN $19 ELSE claimable_at END,
+    lease = CASE WHEN CAST($18 AS BIGINT) = 1 THEN '' ELSE lease END
+WHERE merchant_id = $20 AND id = $21
+AND status = $22 AND events = $23 AND opened_at = $24
+`
+
+type ApplyPaymentParams struct {
+	Status         string `db:"status"`
+	Checkout       string `db:"checkout"`
+	CheckoutEndsAt int64  `db:"checkout_ends_at"`
+	WalletID       string `db:"wallet_id"`
+	WalletNumber   string `db:"wallet_number"`
+	TradeNo        string `db:"trade_no"`
+	BuyerID        string `db:"buyer_id"`
+	Failure        string `db:"failure"`
+	Late           int64  `db:"late"`
+	Flagged        int64  `db:"flagged"`
+	Reserved       int64  `db:"reserved"`
+	Refunded       int64  `db:"refunded"`
+	PaidAt         int64  `db:"paid_at"`
+	ClosedAt       int64  `db:"closed_at"`
+	CloseID        string `db:"close_id"`
+	CloseAskedAt   int64  `db:"close_asked_at"`
+	Events         int64  `db:"events"`
+	Reschedule     int64  `db:"reschedule"`
+	DueAt          int64  `db:"due_at"`
+	MerchantID     string `db:"merchant_id"`
+	ID             string `db:"id"`
+	WasStatus      string `db:"was_status"`
+	WasEvents      int64  `db:"was_events"`
+	WasOpenedAt    int64  `db:"was_opened_at"`
+}
+
+func (q *Queries) ApplyPayment(ctx context.Context, arg ApplyPaymentParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, applyPayment,
+		arg.Status,
+		arg.Checkout,
+		arg.CheckoutEndsAt,
+		arg.WalletID,
+		arg.WalletNumber,
+		arg.TradeNo,
+		arg.BuyerID,
+		arg.Failure,
+		arg.Late,
+		arg.Flagged,
+		arg.Reserved,
+		arg.Refunded,
+		arg.PaidAt,
+		arg.ClosedAt,
+		arg.CloseID,
+		arg.CloseAskedAt,
+		arg.Events,
+		arg.Reschedule,
+		arg.DueAt,
+		arg.MerchantID,
+		arg.ID,
+		arg.WasStatus,
+		arg.WasEvents,
+		arg.WasOpenedAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const claimPayments = `-- name: ClaimPayments :many
 UPDATE payment SET lease = $1, claimable_at = $2
 WHERE (merchant_id, id) IN (

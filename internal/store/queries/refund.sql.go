@@ -73,6 +73,40 @@ func (q *Queries) AddRefund(ctx context.Context, arg AddRefundParams) (int64, er
 	return result.RowsAffected()
 }
 
+const applyRefund = `-- name: ApplyRefund :execrows
+UPDATE refund SET status = $1, failure = $2, cause = $3, done_at = $4,
+    due_at = $5, claimable_at = $5, lease = ''
+WHERE merchant_id = $6 AND id = $7 AND status = $8
+`
+
+type ApplyRefundParams struct {
+	Status     string `db:"status"`
+	Failure    string `db:"failure"`
+	Cause      string `db:"cause"`
+	DoneAt     int64  `db:"done_at"`
+	DueAt      int64  `db:"due_at"`
+	MerchantID string `db:"merchant_id"`
+	ID         string `db:"id"`
+	WasStatus  string `db:"was_status"`
+}
+
+func (q *Queries) ApplyRefund(ctx context.Context, arg ApplyRefundParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, applyRefund,
+		arg.Status,
+		arg.Failure,
+		arg.Cause,
+		arg.DoneAt,
+		arg.DueAt,
+		arg.MerchantID,
+		arg.ID,
+		arg.WasStatus,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const claimRefunds = `-- name: ClaimRefunds :many
 UPDATE refund SET lease = $1, claimable_at = $2
 WHERE (merchant_id, id) IN (

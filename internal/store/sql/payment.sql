@@ -96,3 +96,16 @@ WHERE merchant_id = @merchant_id AND id = @id AND refunded + @minor <= reserved;
 
 -- name: FlagPayment :execrows
 UPDATE payment SET flagged = 1 WHERE merchant_id = $1 AND id = $2;
+
+-- name: ApplyPayment :execrows
+UPDATE payment SET
+    status = @status, checkout = @checkout, checkout_ends_at = @checkout_ends_at,
+    wallet_id = @wallet_id, wallet_number = @wallet_number, trade_no = @trade_no, buyer_id = @buyer_id,
+    failure = @failure, late = @late, flagged = @flagged, reserved = @reserved, refunded = @refunded,
+    paid_at = @paid_at, closed_at = @closed_at, close_id = @close_id, close_asked_at = @close_asked_at,
+    events = @events,
+    due_at = CASE WHEN CAST(@reschedule AS BIGINT) = 1 THEN @due_at ELSE due_at END,
+    claimable_at = CASE WHEN CAST(@reschedule AS BIGINT) = 1 THEN @due_at ELSE claimable_at END,
+    lease = CASE WHEN CAST(@reschedule AS BIGINT) = 1 THEN '' ELSE lease END
+WHERE merchant_id = @merchant_id AND id = @id
+AND status = @was_status AND events = @was_events AND opened_at = @was_opened_at;

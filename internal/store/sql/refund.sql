@@ -25,6 +25,11 @@ SELECT * FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created
 UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at, due_at = 0, claimable_at = 0, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
 
+-- name: ApplyRefund :execrows
+UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at,
+    due_at = @due_at, claimable_at = @due_at, lease = ''
+WHERE merchant_id = @merchant_id AND id = @id AND status = @was_status;
+
 -- name: MarkRefundSent :execrows
 UPDATE refund SET sends = sends + 1
 WHERE merchant_id = @merchant_id AND id = @id AND status = 'pending' AND lease = @lease AND lease <> '';
