@@ -52,7 +52,9 @@ func (cmd auditCmd) Run(e *env) error {
 		case err != nil:
 			return err
 		case cmd.JSON:
-			encodeAudit(out, report)
+			for _, record := range operator.AuditRecords(report) {
+				out.Encode(record)
+			}
 		default:
 			if err := printAudit(e, report, shown); err != nil {
 				return err
@@ -63,23 +65,6 @@ func (cmd auditCmd) Run(e *env) error {
 		}
 		return nil
 	})
-}
-
-// encodeAudit writes what an audit has seen, an object a line.
-func encodeAudit(out *json.Encoder, r gateway.AuditReport) {
-	for _, b := range r.Balances {
-		out.Encode(map[string]any{"balance": map[string]any{
-			"merchant": b.MerchantID, "account": b.Account, "currency": b.Recorded.Currency,
-			"movements": b.Lines, "recorded": b.Recorded.Minor, "stated": b.Stated.Minor,
-		}})
-	}
-	for _, s := range r.Orphans {
-		out.Encode(map[string]any{"orphans": map[string]any{
-			"merchant": s.MerchantID, "account": s.AccountID, "went_back": s.Back, "open": s.Orphans,
-			"currency": s.Amount.Currency, "amount": s.Amount.Minor,
-		}})
-	}
-	out.Encode(map[string]any{"audited": r.AuditCounts})
 }
 
 // printAudit prints what an audit has seen.

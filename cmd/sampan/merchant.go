@@ -92,7 +92,7 @@ func (cmd merchantListCmd) Run(e *env) error {
 					m.ID, m.Name, orDash(m.MCC), c.AppCode, operator.CredentialStanding(m.Merchant, c),
 					storeNames(m, c),
 					orDash(operator.Join(c.ReturnHosts)), fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute),
-					signedBy(c.SHA256Only), orAny(c.MaxAge), since,
+					operator.Algorithms(c.SHA256Only), operator.AgeLimit(c.MaxAge), since,
 				})
 			}
 			if len(m.Credentials) == 0 {

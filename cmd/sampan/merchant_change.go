@@ -34,10 +34,10 @@ func (cmd merchantSetCmd) Run(e *env) error {
 		}
 		if done.MaxAge != nil {
 			e.printf("app code %s takes requests whose txdtm is within this time of ours: %s\n",
-				cmd.AppCode, orAny(*done.MaxAge))
+				cmd.AppCode, operator.AgeLimit(*done.MaxAge))
 		}
 		if done.SHA256Only != nil {
-			e.printf("app code %s takes requests signed by: %s\n", cmd.AppCode, signedBy(*done.SHA256Only))
+			e.printf("app code %s takes requests signed by: %s\n", cmd.AppCode, operator.Algorithms(*done.SHA256Only))
 		}
 		if err != nil {
 			return err
@@ -45,21 +45,6 @@ func (cmd merchantSetCmd) Run(e *env) error {
 		printSoon(e)
 		return nil
 	})
-}
-
-// signedBy names the hashes that sign an app code's requests.
-func signedBy(sha256Only bool) string {
-	if sha256Only {
-		return "SHA256"
-	}
-	return "MD5, SHA256"
-}
-
-func orAny(d time.Duration) string {
-	if d == 0 {
-		return "any"
-	}
-	return d.String()
 }
 
 // printSoon prints when running servers follow a change.

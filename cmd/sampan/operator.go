@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
-	"strconv"
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/operator"
-	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -27,7 +23,7 @@ func (f configFlag) look(ctx context.Context, fn func(*operator.Deployment) erro
 // change runs fn on the database of the configuration file, which must have the
 // schema that this program knows.
 func (f configFlag) change(ctx context.Context, fn func(operator.Acts) error) error {
-	return f.open(ctx, operator.Open, func(d *operator.Deployment) error { return fn(d.By(thisOperator())) })
+	return f.open(ctx, operator.Open, func(d *operator.Deployment) error { return fn(d.By(operator.OnCommandLine())) })
 }
 
 func (f configFlag) open(ctx context.Context,
@@ -51,14 +47,4 @@ func flagError(err error) error {
 		return fmt.Errorf("--%w", err)
 	}
 	return err
-}
-
-// thisOperator returns the actor for who runs the command: the account on this
-// machine.
-func thisOperator() pay.Actor {
-	name := strconv.Itoa(os.Getuid())
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	return pay.ByOperator("cli:" + name)
 }

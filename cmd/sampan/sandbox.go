@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,9 +34,6 @@ func defaultSandboxDir() string {
 
 // Run runs the gateway, the simulator and the shop until e.ctx ends.
 func (cmd sandboxCmd) Run(e *env) error {
-	if err := cmd.appOpens.check(); err != nil {
-		return err
-	}
 	level := slog.LevelWarn
 	if cmd.Verbose {
 		level = slog.LevelInfo
@@ -54,38 +50,10 @@ func (cmd sandboxCmd) Run(e *env) error {
 		},
 	}, func(info sandbox.Info) {
 		started = true
-		cmd.welcome(e.stdout, info, time.Now())
+		fmt.Fprint(e.stdout, info.Welcome(cmd.Data, cmd.awkwardness.String(), time.Now()))
 	})
 	if started {
 		e.printf("\nBye. The data stays in %s\n", cmd.Data)
 	}
 	return err
-}
-
-// welcome prints what there is to open and to try.
-func (cmd sandboxCmd) welcome(w io.Writer, info sandbox.Info, now time.Time) {
-	fmt.Fprintf(w, `
-  Sampan sandbox — play money only
-
-  Shop       %s    buy tea, pay with Alipay or AlipayHK
-             the same inside the Alipay app:
-             %s
-  Control    %s    the wallet's side: trades, buyers, faults
-  Gateway    %s    POST /trade/v1/payment
-  Wallet     %s    the simulator's gateway.do and cashier
-
-  app_code    %s
-  client_key  %s
-  scripts     %s
-  faults      %s
-
-  An order by hand:
-
-%s
-  Operate it: sampan delivery list --config %s
-  Ctrl-C ends it.
-
-`, info.Shop, info.App, info.Control, info.Gateway, info.Wallet, info.AppCode, info.ClientKey,
-		filepath.Join(cmd.Data, sandbox.File), cmd.awkwardness, info.SampleOrder(now),
-		filepath.Join(cmd.Data, sandbox.ConfigFile))
 }

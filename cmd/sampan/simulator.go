@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
-	"strconv"
 
 	"github.com/sampanpay/sampan/internal/sandbox"
 	"github.com/sampanpay/sampan/internal/server"
@@ -23,9 +21,6 @@ type simulatorCmd struct {
 
 // Run runs the simulator alone, for a gateway that runs elsewhere, until e.ctx ends.
 func (cmd simulatorCmd) Run(e *env) error {
-	if err := cmd.appOpens.check(); err != nil {
-		return err
-	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
 	server.TakeLibraryLog(log)
 	faults := cmd.drawn()
@@ -50,18 +45,7 @@ func (cmd simulatorCmd) Run(e *env) error {
 // appOpens is which other pages the browser inside the app opens, such as those
 // of a developer's own shop.
 type appOpens struct {
-	AppOpens []string `help:"Another address that the browser inside the app opens; repeatable." placeholder:"HOST:PORT"`
-}
-
-// check refuses what is not HOST:PORT.
-func (a appOpens) check() error {
-	for _, address := range a.AppOpens {
-		name, port, err := net.SplitHostPort(address)
-		if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || name == "" {
-			return fmt.Errorf("--app-opens %q is not HOST:PORT", address)
-		}
-	}
-	return nil
+	AppOpens []sandbox.HostPort `help:"Another address that the browser inside the app opens; repeatable." placeholder:"HOST:PORT"`
 }
 
 // awkwardness is how often the simulator makes faults, and the seed of its random

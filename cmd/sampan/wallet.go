@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -62,14 +61,11 @@ func (cmd walletAddCmd) account(e *env) (pay.WalletAccount, error) {
 		Settings: map[string]string{}, Secrets: map[string]pay.Secret{},
 	}
 	for name, value := range cmd.Set {
-		if file, ok := strings.CutPrefix(value, "@"); ok {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return a, fmt.Errorf("--set %s: %w", name, err)
-			}
-			value = strings.TrimSpace(string(text))
+		text, err := terminal.ReadText(value, e.stdin)
+		if err != nil {
+			return a, fmt.Errorf("--set %s: %w", name, err)
 		}
-		a.Settings[name] = value
+		a.Settings[name] = strings.TrimSpace(text)
 	}
 	for name, source := range cmd.Secret {
 		secret, err := terminal.ReadSecret(source, e.stdin)
@@ -154,14 +150,7 @@ func (walletKindsCmd) Run(e *env) error {
 			if s.Secret {
 				flag = "--secret"
 			}
-			note := s.Help
-			switch {
-			case s.Required:
-				note += " (required)"
-			case s.Default != "":
-				note += " (default " + s.Default + ")"
-			}
-			rows = append(rows, []string{"  " + flag, s.Name, note})
+			rows = append(rows, []string{"  " + flag, s.Name, operator.SettingHelp(s)})
 		}
 		errs = append(errs, e.table(rows))
 	}

@@ -43,3 +43,21 @@ func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(ga
 	}
 	return report, nil
 }
+
+// AuditRecords returns a report as objects for machines: each has one member,
+// "balance", "orphans" or, at the end, "audited".
+func AuditRecords(r gateway.AuditReport) (records []map[string]any) {
+	for _, b := range r.Balances {
+		records = append(records, map[string]any{"balance": map[string]any{
+			"merchant": b.MerchantID, "account": b.Account, "currency": b.Recorded.Currency,
+			"movements": b.Lines, "recorded": b.Recorded.Minor, "stated": b.Stated.Minor,
+		}})
+	}
+	for _, s := range r.Orphans {
+		records = append(records, map[string]any{"orphans": map[string]any{
+			"merchant": s.MerchantID, "account": s.AccountID, "went_back": s.Back, "open": s.Orphans,
+			"currency": s.Amount.Currency, "amount": s.Amount.Minor,
+		}})
+	}
+	return append(records, map[string]any{"audited": r.AuditCounts})
+}

@@ -8,8 +8,9 @@
 //
 // Read operator.go first, then a file a noun: merchant.go and merchant_change.go,
 // account.go (wallet accounts), lookup.go (an order and all that happened to it),
-// orphan.go, delivery.go, audit.go. input.go checks what people type. state.go
-// has the English words for states, words.go those for events.
+// orphan.go, delivery.go, audit.go, postgres_tool.go. input.go checks what people
+// type, actor.go says who types it. state.go has the English words for states,
+// words.go those for events.
 package operator
 
 import (

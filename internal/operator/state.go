@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 // PaymentState says how a payment stands, with what its status leaves open.
@@ -68,6 +70,34 @@ func CredentialStanding(m pay.Merchant, c pay.Credential) string {
 		return Enabled(true) + ": calls refused"
 	}
 	return Standing(m.Disabling)
+}
+
+// Algorithms names the algorithms that may sign an app code's requests.
+func Algorithms(sha256Only bool) string {
+	if sha256Only {
+		return "SHA256"
+	}
+	return "MD5, SHA256"
+}
+
+// AgeLimit says how far an app code's requests may be from our time.
+func AgeLimit(limit time.Duration) string {
+	if limit == 0 {
+		return "any"
+	}
+	return limit.String()
+}
+
+// SettingHelp says what a setting of a wallet account is, and whether it may be
+// left out.
+func SettingHelp(s wallet.Setting) string {
+	switch {
+	case s.Required:
+		return s.Help + " (required)"
+	case s.Default != "":
+		return s.Help + " (default " + s.Default + ")"
+	}
+	return s.Help
 }
 
 // CameOrWent says which way an orphan's money moved.

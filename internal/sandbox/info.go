@@ -74,6 +74,34 @@ func ReadInfo(dir string) (Info, error) {
 	return info, json.Unmarshal(text, &info)
 }
 
+// Welcome returns what a sandbox prints when it has started: what there is to open
+// and to try. dir is its directory, faults the flags that repeat its faults.
+func (i Info) Welcome(dir, faults string, now time.Time) string {
+	return fmt.Sprintf(`
+  Sampan sandbox — play money only
+
+  Shop       %s    buy tea, pay with Alipay or AlipayHK
+             the same inside the Alipay app:
+             %s
+  Control    %s    the wallet's side: trades, buyers, faults
+  Gateway    %s    POST /trade/v1/payment
+  Wallet     %s    the simulator's gateway.do and cashier
+
+  app_code    %s
+  client_key  %s
+  scripts     %s
+  faults      %s
+
+  An order by hand:
+
+%s
+  Operate it: sampan delivery list --config %s
+  Ctrl-C ends it.
+
+`, i.Shop, i.App, i.Control, i.Gateway, i.Wallet, i.AppCode, i.ClientKey,
+		filepath.Join(dir, File), faults, i.SampleOrder(now), filepath.Join(dir, ConfigFile))
+}
+
 // SampleOrder returns a signed order as a shell command, ready to paste.
 func (i Info) SampleOrder(now time.Time) string {
 	p := sign.Params{

@@ -3,10 +3,12 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,14 +42,27 @@ var currencies = []string{"AUD", "CAD", "EUR", "HKD", "JPY", "SGD", "THB", "USD"
 // SimulatorOptions say where a simulator listens and keeps its data, and how
 // often it makes faults.
 type SimulatorOptions struct {
-	Wallet   string   // address to listen on: gateway.do and the cashier
-	Control  string   // address of the control API
-	App      string   // address of the browser inside the Alipay app
-	Dir      string   // for the journal and the keys; is made if it is missing
-	AppOpens []string // HOST:PORT, each, that the browser inside the app opens pages of, beside its own
-	Awkward  int      // of a hundred notifications, answers and returns, how many go wrong
-	Seed     uint64   // of what goes wrong
+	Wallet   string     // address to listen on: gateway.do and the cashier
+	Control  string     // address of the control API
+	App      string     // address of the browser inside the Alipay app
+	Dir      string     // for the journal and the keys; is made if it is missing
+	AppOpens []HostPort // the browser inside the app opens pages of these too
+	Awkward  int        // of a hundred notifications, answers and returns, how many go wrong
+	Seed     uint64     // of what goes wrong
 	Log      *slog.Logger
+}
+
+// HostPort is an address written as HOST:PORT.
+type HostPort string
+
+// UnmarshalText implements encoding.TextUnmarshaler. Anything else is an error.
+func (h *HostPort) UnmarshalText(text []byte) error {
+	name, port, err := net.SplitHostPort(string(text))
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || name == "" {
+		return fmt.Errorf("%q is not HOST:PORT", text)
+	}
+	*h = HostPort(text)
+	return nil
 }
 
 // SimulatorInfo is how to reach a simulator.
@@ -128,12 +143,14 @@ func runSimulator(ctx context.Context, sim *simulator.Simulator, ports [3]net.Li
 
 // opens returns the addresses whose pages the browser inside the app may open,
 // in every form that means the same.
-func opens(others []string, own ...net.Listener) []string {
+func opens(others []HostPort, own ...net.Listener) []string {
 	var all []string
 	for _, l := range own {
 		all = append(all, strings.TrimPrefix(server.URL(l), "http://"))
 	}
-	all = append(all, others...)
+	for _, address := range others {
+		all = append(all, string(address))
+	}
 	for _, address := range all {
 		if port, ok := strings.CutPrefix(address, "127.0.0.1:"); ok {
 			all = append(all, "localhost:"+port)
