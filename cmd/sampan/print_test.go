@@ -106,7 +106,7 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: c.AppCode, Kind: words, URL: words,
 			Receiver: words, Body: []byte(words), CreatedAt: now})
 	}))
-	claims, err := db.ClaimDeliveries(t.Context(), store.DeliveryClaim{Now: now.Add(time.Minute), Lease: time.Minute, Limit: 1, PerReceiver: 1})
+	claims, err := db.ClaimDeliveries(t.Context(), store.Claim{Now: now.Add(time.Minute), Lease: time.Minute, Keys: map[string]int{words: 1}})
 	failed(err)
 	claims[0].State, claims[0].DueAt = store.DeliveryDue, now.Add(time.Hour)
 	failed(db.FinishAttempt(t.Context(), claims[0], store.DeliveryAttempt{StartedAt: now, Status: 500, Answer: words, Error: words}))

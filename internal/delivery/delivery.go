@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -157,16 +159,27 @@ func (s *Sender) claim(ctx context.Context, l *load, start func(store.Delivery))
 		if limit == 0 {
 			return s.Poll, nil
 		}
-		next, err := s.Store.NextDelivery(ctx, skip)
+		all, err := s.Store.NextDeliveries(ctx)
 		if err != nil {
 			return 0, err
+		}
+		for _, receiver := range skip {
+			delete(all, receiver)
+		}
+		c := store.Claim{Now: now, Lease: s.Lease, Keys: map[string]int{}}
+		var next time.Time
+		for _, receiver := range slices.SortedFunc(maps.Keys(all), func(a, b string) int { return all[a].Compare(all[b]) }) {
+			if at := all[receiver]; next.IsZero() {
+				next = at
+			}
+			if most := min(perReceiver, limit); most > 0 && !all[receiver].After(now) {
+				c.Keys[receiver], limit = most, limit-most
+			}
 		}
 		if next.IsZero() || next.After(now) {
 			return untilNext(now, next, s.Poll), nil
 		}
-		due, err := s.Store.ClaimDeliveries(ctx, store.DeliveryClaim{
-			Now: now, Lease: s.Lease, Limit: limit, PerReceiver: perReceiver, Skip: skip,
-		})
+		due, err := s.Store.ClaimDeliveries(ctx, c)
 		if err != nil {
 			return 0, err
 		}

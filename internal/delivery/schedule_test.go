@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
 func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
@@ -224,8 +225,8 @@ func TestALostLeaseChangesNothingButTheRecord(t *testing.T) {
 		s, log, _ := start(t, db, func(id string, _ *http.Request) (int, string, error) {
 			if id == "n1" {
 				var err error
-				thief, err = db.ClaimDeliveries(context.Background(), store.DeliveryClaim{
-					Now: time.Now().Add(time.Hour), Lease: time.Hour, Limit: 1, PerReceiver: 1})
+				thief, err = db.ClaimDeliveries(context.Background(), store.Claim{
+					Now: time.Now().Add(time.Hour), Lease: time.Hour, Keys: storetest.Keys(t, 1)(db.NextDeliveries(context.Background()))})
 				if err != nil {
 					t.Error(err)
 				}

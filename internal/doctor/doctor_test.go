@@ -192,7 +192,9 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claimed, err := db.ClaimDeliveries(t.Context(), store.DeliveryClaim{Now: time.Now(), Lease: time.Minute, Limit: 1, PerReceiver: 1})
+		claimed, err := db.ClaimDeliveries(t.Context(), store.Claim{
+			Now: time.Now(), Lease: time.Minute, Keys: storetest.Keys(t, 1)(db.NextDeliveries(t.Context())),
+		})
 		if err != nil || len(claimed) != 1 {
 			t.Fatal(claimed, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
@@ -489,7 +490,9 @@ func TestALookUnderWayIsFollowedByTheOneThatAMessageWants(t *testing.T) {
 			wantCode(t, err, pay.InProgress)
 			return wallet.State{Outcome: wallet.Waiting}, nil
 		}
-		claims, err := b.Store.ClaimDuePayments(t.Context(), b.clock(), time.Minute, 1, nil)
+		claims, err := b.Store.ClaimPayments(t.Context(), store.Claim{
+			Now: b.clock(), Lease: time.Minute, Keys: storetest.Keys(t, 1)(b.Store.NextPayments(t.Context())),
+		})
 		if err != nil || len(claims) != 1 {
 			t.Fatal(claims, err)
 		}
@@ -497,7 +500,7 @@ func TestALookUnderWayIsFollowedByTheOneThatAMessageWants(t *testing.T) {
 		if got := b.stored(p.ID); !got.DueAt.Equal(began.Add(confirmGap).Truncate(time.Millisecond)) {
 			t.Errorf("due at %s, began at %s", got.DueAt, began)
 		}
-		next, err := b.Store.NextDuePayment(t.Context())
+		next, err := storetest.Soonest(b.Store.NextPayments(t.Context()))
 		if err != nil || !next.Equal(b.stored(p.ID).DueAt) {
 			t.Errorf("claimable at %s, %v", next, err)
 		}

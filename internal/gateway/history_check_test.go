@@ -5,6 +5,7 @@ import (
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
 // stored reads all payments.
@@ -84,9 +85,9 @@ func (s *site) settleAll() {
 				next = at
 			}
 		}
-		sooner(r.Store.NextDuePayment(r.ctx))
-		sooner(r.Store.NextDueRefund(r.ctx))
-		sooner(r.Store.NextDelivery(r.ctx, nil))
+		sooner(storetest.Soonest(r.Store.NextPayments(r.ctx)))
+		sooner(storetest.Soonest(r.Store.NextRefunds(r.ctx)))
+		sooner(storetest.Soonest(r.Store.NextDeliveries(r.ctx)))
 		if repeat {
 			sooner(s.now.Add(confirmGap), nil)
 		}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -24,15 +23,16 @@ func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all
 	if room <= 0 {
 		return nil, nil
 	}
-	orphans, err := g.Store.ClaimDueOrphans(ctx, g.Now(), g.Lease, room)
+	c, err := g.share(ctx, g.Store.NextOrphans, hand, room)
 	if err != nil {
 		return nil, err
 	}
-	full := hand.full()
+	orphans, err := g.Store.ClaimOrphans(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	for _, o := range orphans {
-		if account := o.MerchantID + "/" + o.AccountID; !slices.Contains(full, account) { // else after the lease
-			all = append(all, due{account, func(ctx context.Context) { g.lookAtOrphan(ctx, o) }})
-		}
+		all = append(all, due{store.AccountKey(o.MerchantID, o.AccountID), func(ctx context.Context) { g.lookAtOrphan(ctx, o) }})
 	}
 	return all, nil
 }

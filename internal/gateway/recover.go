@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -79,14 +80,21 @@ type due struct {
 // claim takes what is due, refunds first: they are few, and somebody waits for
 // their money. What it has taken it returns with an error too.
 func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due, err error) {
-	refunds, err := g.Store.ClaimDueRefunds(ctx, g.Now(), g.Lease, hand.room(), hand.full())
+	c, err := g.share(ctx, g.Store.NextRefunds, hand, hand.room())
+	if err != nil {
+		return nil, err
+	}
+	refunds, err := g.Store.ClaimRefunds(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range refunds {
 		all = append(all, due{c.Account(), func(ctx context.Context) { g.pursue(ctx, c, pay.ByRecover) }})
 	}
-	payments, err := g.Store.ClaimDuePayments(ctx, g.Now(), g.Lease, hand.room()-len(refunds), hand.full())
+	if c, err = g.share(ctx, g.Store.NextPayments, hand, hand.room()-len(refunds)); err != nil {
+		return all, err
+	}
+	payments, err := g.Store.ClaimPayments(ctx, c)
 	for _, c := range payments {
 		all = append(all, due{c.Account(), func(ctx context.Context) { g.recoverOne(ctx, c) }})
 	}
@@ -132,17 +140,38 @@ func (g *Gateway) stir() {
 // pause is how long nothing will become due, as far as this replica knows.
 func (g *Gateway) pause(ctx context.Context) (time.Duration, error) {
 	pause := g.Poll
-	for _, next := range []func(context.Context) (time.Time, error){g.Store.NextDuePayment, g.Store.NextDueRefund, g.Store.NextDueOrphan} {
-		at, err := next(ctx)
+	for _, next := range []func(context.Context) (map[string]time.Time, error){g.Store.NextPayments, g.Store.NextRefunds, g.Store.NextOrphans} {
+		all, err := next(ctx)
 		if err != nil {
 			return 0, err
 		}
-		if !at.IsZero() {
+		for _, at := range all {
 			// What is due already waits for a wallet that has enough in hand.
 			pause = min(pause, max(at.Sub(g.Now()), 200*time.Millisecond))
 		}
 	}
 	return pause, nil
+}
+
+// share is a claim of at most room rows that are due, a fair part for each
+// account that has room.
+func (g *Gateway) share(
+	ctx context.Context, next func(context.Context) (map[string]time.Time, error), hand *inHand, room int,
+) (store.Claim, error) {
+	c := store.Claim{Now: g.Now(), Lease: g.Lease, Keys: map[string]int{}}
+	all, err := next(ctx)
+	for _, account := range hand.full() {
+		delete(all, account)
+	}
+	maps.DeleteFunc(all, func(_ string, at time.Time) bool { return at.After(c.Now) })
+	for room > 0 && len(all) > 0 {
+		for account := range all {
+			if room--; room >= 0 {
+				c.Keys[account]++
+			}
+		}
+	}
+	return c, err
 }
 
 // recoverOne looks at one payment and sets the time of its next look.

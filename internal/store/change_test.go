@@ -147,7 +147,9 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		create(t, db, payment(1))
 		claim := func(now time.Time) store.PaymentClaim {
-			claims, err := db.ClaimDuePayments(t.Context(), now, time.Hour, 1, nil)
+			claims, err := db.ClaimPayments(t.Context(), store.Claim{
+				Now: now, Lease: time.Hour, Keys: storetest.Keys(t, 1)(db.NextPayments(t.Context())),
+			})
 			if err != nil || len(claims) != 1 {
 				t.Fatal(claims, err)
 			}
@@ -171,7 +173,7 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 		if err := db.ReschedulePayment(t.Context(), ours, t0); !errors.Is(err, store.ErrLeaseLost) {
 			t.Errorf("the lease outlived a new time: %v", err)
 		}
-		if next, err := db.NextDuePayment(t.Context()); err != nil || !next.Equal(c.Payment.DueAt) {
+		if next, err := storetest.Soonest(db.NextPayments(t.Context())); err != nil || !next.Equal(c.Payment.DueAt) {
 			t.Errorf("next %v, %v", next, err)
 		}
 	})

@@ -3,12 +3,12 @@ package store_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
@@ -81,13 +81,14 @@ func TestTwelveWorkersClaimEachDuePaymentOnce(t *testing.T) {
 				p.DueAt = now.Add(-time.Duration(i%5) * time.Second)
 				create(t, db, p)
 			}
+			c := store.Claim{Now: now, Lease: 1000 * time.Hour, Keys: map[string]int{store.AccountKey(scope.MerchantID, payment(0).AccountID): 4}}
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			times := map[string]int{}
 			for range 12 {
 				wg.Go(func() {
 					for idle := 0; idle < 3; {
-						claims, err := db.ClaimDuePayments(context.Background(), now, 1000*time.Hour, 4, nil)
+						claims, err := db.ClaimPayments(context.Background(), c)
 						if err != nil || len(claims) > 4 {
 							t.Errorf("%d claimed, %v", len(claims), err)
 							return
@@ -127,7 +128,8 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 			create(t, db, p)
 		}
 		claim := func(after time.Duration) []store.PaymentClaim {
-			claims, err := db.ClaimDuePayments(t.Context(), t0.Add(after), 10*time.Second, 10, nil)
+			claims, err := db.ClaimPayments(t.Context(), store.Claim{
+				Now: t0.Add(after), Lease: 10 * time.Second, Keys: storetest.Keys(t, 10)(db.NextPayments(t.Context()))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +137,7 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		}
 		next := func(want time.Duration) {
 			t.Helper()
-			if got, err := db.NextDuePayment(t.Context()); err != nil || !got.Equal(t0.Add(want)) {
+			if got, err := storetest.Soonest(db.NextPayments(t.Context())); err != nil || !got.Equal(t0.Add(want)) {
 				t.Errorf("next is due at %v, %v", got, err)
 			}
 		}
@@ -175,30 +177,74 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 	})
 }
 
-func TestPaymentsOfSkippedAccountsAreLeftToLater(t *testing.T) {
+func TestAClaimTakesItsAccountsAlone(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		for i, account := range []string{"hangs", "main", "hangs-not", "hangs"} {
+		for i, account := range []string{"hangs", "main", "hangs-not", "hangs", "main", "main"} {
 			p := payment(i)
-			p.AccountID, p.DueAt = account, t0
+			p.AccountID, p.DueAt = account, t0.Add(time.Duration(i)*time.Second)
 			create(t, db, p)
 		}
-		claim := func(skip ...string) string {
-			claims, err := db.ClaimDuePayments(t.Context(), t0, time.Minute, 10, skip)
+		claim := func(keys map[string]int) (got []string) {
+			claims, err := db.ClaimPayments(t.Context(), store.Claim{Now: t0.Add(4 * time.Second), Lease: time.Minute, Keys: keys})
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []string
 			for _, c := range claims {
-				got = append(got, c.Account())
+				got = append(got, c.Account()+" "+c.ID[len(c.ID)-1:])
 			}
-			slices.Sort(got)
-			return strings.Join(got, " ")
+			return got
 		}
-		if got, want := claim("100001/hangs", "999999/main"), "100001/hangs-not 100001/main"; got != want {
-			t.Errorf("claimed %s, want %s", got, want)
+		for _, tt := range []struct {
+			keys map[string]int
+			want []string
+		}{
+			{map[string]int{"100001/main": 1, "100001/hangs-not": 3, "999999/main": 1}, []string{"100001/main 1", "100001/hangs-not 2"}},
+			{map[string]int{"100001/main": 5}, []string{"100001/main 4"}}, // the last one is not due yet
+			{nil, nil},
+			{map[string]int{"100001/hangs": 1}, []string{"100001/hangs 0"}},
+			{map[string]int{"100001/hangs": 5}, []string{"100001/hangs 3"}},
+		} {
+			if diff := cmp.Diff(tt.want, claim(tt.keys)); diff != "" {
+				t.Errorf("of %v (-want +got):\n%s", tt.keys, diff)
+			}
 		}
-		if got, want := claim(), "100001/hangs 100001/hangs"; got != want {
-			t.Errorf("then claimed %s, want %s", got, want)
+		next, err := db.NextPayments(t.Context())
+		lease := t0.Add(4 * time.Second).Add(time.Minute)
+		want := map[string]time.Time{"100001/main": t0.Add(5 * time.Second), "100001/hangs": lease, "100001/hangs-not": lease}
+		if diff := cmp.Diff(want, next, cmp.Comparer(time.Time.Equal)); err != nil || diff != "" {
+			t.Errorf("next: %v (-want +got):\n%s", err, diff)
+		}
+	})
+}
+
+func TestABacklogDoesNotSlowAClaim(t *testing.T) {
+	storetest.EachDSN(t, func(t *testing.T, dsn string) {
+		db := storetest.Open(t, dsn)
+		p := payment(0)
+		p.AccountID, p.DueAt = "behind", t0
+		create(t, db, p)
+		p = payment(1)
+		p.DueAt = t0.Add(time.Hour)
+		create(t, db, p)
+		values := strings.Join(store.PaymentColumns(), ", ")
+		for column, value := range map[string]string{"id": "'x' || i", "order_no": "'x' || i", "claimable_at": "i", "account_id": "'behind'"} {
+			values = strings.Replace(", "+values+",", ", "+column+",", ", "+value+",", 1)
+			values = strings.Trim(values, ", ")
+		}
+		sqlExec(t, dsn, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+			INSERT INTO payment (`+strings.Join(store.PaymentColumns(), ", ")+`) SELECT `+values+` FROM payment, n WHERE id = '`+payment(0).ID+`'`)
+		for range 2 {
+			start := time.Now()
+			c := store.Claim{Now: t0.Add(2 * time.Hour), Lease: time.Hour, Keys: storetest.Keys(t, 4)(db.NextPayments(t.Context()))}
+			claims, err := db.ClaimPayments(t.Context(), c)
+			if err != nil || len(claims) < 4 {
+				t.Errorf("%d claimed, %v", len(claims), err)
+			}
+			if took := time.Since(start); took > 300*time.Millisecond { // a few milliseconds; reading the backlog takes much longer
+				t.Errorf("claimed %d in %v", len(claims), took)
+			} else {
+				t.Logf("claimed %d in %v", len(claims), took)
+			}
 		}
 	})
 }

@@ -214,6 +214,9 @@ func TestEveryCallEndsWithItsDeadlineWhenTheServerHasStopped(t *testing.T) {
 			args := []reflect.Value{reflect.ValueOf(ctx)}
 			for n := 1; n < kind.NumIn(); n++ {
 				arg := reflect.New(kind.In(n)).Elem()
+				if c, ok := arg.Addr().Interface().(*store.Claim); ok {
+					c.Keys = map[string]int{"m/a": 1}
+				}
 				switch arg.Kind() {
 				case reflect.Int:
 					arg.SetInt(1)
@@ -250,12 +253,12 @@ func TestOneStoppedConnectionIsFoundOnceForAll(t *testing.T) {
 	p := newPath(t, storetest.PostgresDSN(t))
 	db := connected(t, p)
 	p.bend().freeze()
-	if _, err := db.NextDelivery(context.Background(), nil); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := db.NextDeliveries(context.Background()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("of a stopped server: %v", err)
 	}
 	p.bypass() // what was frozen stays so, as when another server takes over the address
 	for range 3 {
-		if _, err := db.NextDelivery(context.Background(), nil); err != nil {
+		if _, err := db.NextDeliveries(context.Background()); err != nil {
 			t.Errorf("of the one that took over: %v", err)
 		}
 		if err := db.TryWrite(context.Background()); err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
@@ -50,30 +49,16 @@ type DeliveryAttempt struct {
 	Manual     bool   // asked for by hand
 }
 
-// DeliveryClaim says which deliveries to take.
-type DeliveryClaim struct {
-	Now         time.Time
-	Lease       time.Duration
-	Limit       int
-	PerReceiver int      // at most so many of one receiver in this claim
-	Skip        []string // receivers that have enough in hand
+// ClaimDeliveries claims deliveries that are due, oldest due first. Their keys
+// are receivers.
+func (db *DB) ClaimDeliveries(ctx context.Context, c Claim) ([]Delivery, error) {
+	return list(toDelivery)(claim(ctx, db, deliveryQueue, c))
 }
 
-// ClaimDeliveries takes due deliveries that nobody has, oldest due first, each
-// with a lease of its own.
-func (db *DB) ClaimDeliveries(ctx context.Context, c DeliveryClaim) ([]Delivery, error) {
-	var rows []queries.Delivery
-	err := db.one(ctx, func(tx *Tx) error {
-		found, err := tx.db.QueryContext(tx.ctx, db.claimDeliveries(),
-			db.config.Token(), ms(c.Now.Add(c.Lease)), ms(c.Now), c.PerReceiver, db.texts(c.Skip), c.Limit)
-		rows, err = collect(found, err, deliveryTable.fields)
-		return err
-	})
-	if err != nil {
-		return nil, wrap("claim deliveries", err)
-	}
-	slices.SortFunc(rows, func(a, b queries.Delivery) int { return int(a.DueAt - b.DueAt) })
-	return list(toDelivery)(rows, nil)
+// NextDeliveries returns when the first delivery of each receiver can be
+// claimed.
+func (db *DB) NextDeliveries(ctx context.Context) (map[string]time.Time, error) {
+	return nextByKey(ctx, db, deliveryQueue)
 }
 
 // FinishAttempt writes the attempt, with the delivery's next number, and the
@@ -120,14 +105,6 @@ type finish struct {
 }
 
 var finishTable = tableOf[finish]()
-
-// NextDelivery returns the earliest time at which a delivery that is not to be
-// skipped becomes claimable, zero if there is none.
-func (db *DB) NextDelivery(ctx context.Context, skip []string) (time.Time, error) {
-	var next int64
-	err := db.reader().QueryRowContext(ctx, db.nextDelivery(), db.texts(skip)).Scan(&next)
-	return at(next), wrap("next delivery", err)
-}
 
 // DeliveryFilter chooses deliveries. Zero fields do not restrict.
 type DeliveryFilter struct {
@@ -206,16 +183,3 @@ func toDelivery(d queries.Delivery) Delivery {
 		CreatedAt: at(d.CreatedAt), DueAt: at(d.DueAt), DoneAt: at(d.DoneAt), Lease: d.Lease,
 	}
 }
-
-// receivers lists who has deliveries to come, by stepping from one to the next
-// in the index: it costs as many steps as there are receivers, not rows. The
-// last row is NULL.
-const receivers = `WITH RECURSIVE r (receiver) AS (
-	SELECT MIN(receiver) FROM delivery WHERE claimable_at > 0
-	UNION ALL
-	SELECT (SELECT MIN(d.receiver) FROM delivery d WHERE d.claimable_at > 0 AND d.receiver > r.receiver)
-	FROM r WHERE r.receiver IS NOT NULL)`
-
-const nextOfReceivers = receivers + `
-	SELECT COALESCE(MIN((SELECT MIN(d.claimable_at) FROM delivery d WHERE d.receiver = r.receiver AND d.claimable_at > 0)), 0)
-	FROM r WHERE r.receiver IS NOT NULL AND `

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
@@ -34,8 +35,12 @@ func addDeliveries(t *testing.T, db *store.DB, all ...store.Delivery) {
 	}
 }
 
-func claimAll(t *testing.T, db *store.DB, c store.DeliveryClaim) []store.Delivery {
+// claimAll claims of all receivers if c has no keys.
+func claimAll(t *testing.T, db *store.DB, c store.Claim) []store.Delivery {
 	t.Helper()
+	if c.Keys == nil {
+		c.Keys = storetest.Keys(t, 1000)(db.NextDeliveries(t.Context()))
+	}
 	got, err := db.ClaimDeliveries(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +48,7 @@ func claimAll(t *testing.T, db *store.DB, c store.DeliveryClaim) []store.Deliver
 	return got
 }
 
-var everything = store.DeliveryClaim{Now: t0.Add(time.Minute), Lease: time.Minute, Limit: 1000, PerReceiver: 1000}
+var everything = store.Claim{Now: t0.Add(time.Minute), Lease: time.Minute}
 
 func TestTwelveWorkersClaimEachDeliveryOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -54,7 +59,7 @@ func TestTwelveWorkersClaimEachDeliveryOnce(t *testing.T) {
 				all = append(all, delivery(round*each+i, fmt.Sprintf("http://r%d:80", i%7)))
 			}
 			addDeliveries(t, db, all...)
-			c := store.DeliveryClaim{Now: t0.Add(time.Minute), Lease: time.Hour, Limit: 4, PerReceiver: 2}
+			c := store.Claim{Now: t0.Add(time.Minute), Lease: time.Hour, Keys: storetest.Keys(t, 2)(db.NextDeliveries(t.Context()))}
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			times := map[string]int{}
@@ -62,7 +67,7 @@ func TestTwelveWorkersClaimEachDeliveryOnce(t *testing.T) {
 				wg.Go(func() {
 					for idle := 0; idle < 3; {
 						got, err := db.ClaimDeliveries(context.Background(), c)
-						if err != nil || len(got) > 4 {
+						if err != nil || len(got) > 2*7 {
 							t.Errorf("%d claimed, %v", len(got), err)
 							return
 						}
@@ -99,7 +104,7 @@ func TestFinishAttemptEndsTheLease(t *testing.T) {
 		if err := db.FinishAttempt(t.Context(), d, attempt); err != nil {
 			t.Fatal(err)
 		}
-		if next, err := db.NextDelivery(t.Context(), nil); err != nil || !next.Equal(d.DueAt) {
+		if next, err := storetest.Soonest(db.NextDeliveries(t.Context())); err != nil || !next.Equal(d.DueAt) {
 			t.Errorf("next %v, %v", next, err)
 		}
 		if err := db.FinishAttempt(t.Context(), d, attempt); !errors.Is(err, store.ErrLeaseLost) {
@@ -120,7 +125,7 @@ func TestAClaimTakesALittleOfEachReceiver(t *testing.T) {
 		}
 		addDeliveries(t, db, append(all, delivery(200, "http://ok:80"), delivery(300, "http://ok:80"))...)
 		c := everything
-		c.PerReceiver, c.Skip = 3, []string{"http://slow:80", "http://gone:80"}
+		c.Keys = map[string]int{"http://dead:80": 3, "http://ok:80": 3, "http://gone:80": 3}
 		names := func(all []store.Delivery) (s string) {
 			for _, d := range all {
 				s += d.ID + " "
@@ -134,17 +139,16 @@ func TestAClaimTakesALittleOfEachReceiver(t *testing.T) {
 		if got[0].Lease == "" || string(got[0].Body) != `{"n":1}` {
 			t.Errorf("%+v", got[0])
 		}
-		c.Limit = 2
+		c.Keys = map[string]int{"http://dead:80": 2}
 		if s := names(claimAll(t, db, c)); s != "d3 d4 " {
 			t.Errorf("then %s", s)
 		}
-		next, err := db.NextDelivery(t.Context(), []string{"http://dead:80"})
-		if err != nil || !next.Equal(t0.Add(100*time.Millisecond)) {
-			t.Errorf("next %v, %v", next, err)
+		next, err := db.NextDeliveries(t.Context())
+		want := map[string]time.Time{
+			"http://dead:80": t0.Add(5 * time.Millisecond), "http://slow:80": t0.Add(100 * time.Millisecond), "http://ok:80": c.Now.Add(c.Lease),
 		}
-		next, err = db.NextDelivery(t.Context(), []string{"http://dead:80", "http://slow:80"})
-		if err != nil || !next.Equal(c.Now.Add(c.Lease)) {
-			t.Errorf("next but the leased %v, %v", next, err)
+		if diff := cmp.Diff(want, next, cmp.Comparer(time.Time.Equal)); err != nil || diff != "" {
+			t.Errorf("next: %v (-want +got):\n%s", err, diff)
 		}
 		c = everything
 		c.Now = c.Now.Add(c.Lease)
@@ -162,14 +166,11 @@ func TestADeadReceiversPileDoesNotSlowAClaim(t *testing.T) {
 				created_at, due_at, done_at, lease, claimable_at)
 			SELECT '100001', 'x' || i, '', '', '', 'payment', '', 'http://dead:80', '', 'due', 0, 0, 1, 1, 0, '', i FROM n`)
 		addDeliveries(t, db, delivery(1, "http://a:80"), delivery(2, "http://z:80"))
-		for _, skip := range [][]string{nil, {"http://dead:80"}} {
+		for range 2 {
 			c := everything
-			c.PerReceiver, c.Skip = 4, skip
 			start := time.Now()
+			c.Keys = storetest.Keys(t, 4)(db.NextDeliveries(t.Context()))
 			got := claimAll(t, db, c)
-			if _, err := db.NextDelivery(t.Context(), skip); err != nil {
-				t.Fatal(err)
-			}
 			took := time.Since(start)
 			t.Logf("%d claimed in %v", len(got), took)
 			if took > 500*time.Millisecond { // a few milliseconds; reading the pile takes much longer
@@ -202,7 +203,7 @@ func TestAnAttemptUnderALostLeaseIsKept(t *testing.T) {
 		if err != nil || len(attempts) != 2 || attempts[0].Error != "ours" {
 			t.Errorf("%+v, %v", attempts, err)
 		}
-		if next, err := db.NextDelivery(t.Context(), nil); err != nil || !next.IsZero() {
+		if next, err := storetest.Soonest(db.NextDeliveries(t.Context())); err != nil || !next.IsZero() {
 			t.Errorf("next %v, %v", next, err)
 		}
 	})
@@ -257,7 +258,7 @@ func TestResendStartsANewPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := everything
-		c.Now, c.PerReceiver = t0.Add(time.Hour), 2
+		c.Now = t0.Add(time.Hour)
 		again := claimAll(t, db, c)
 		if len(again) != 2 || again[1].ID != "d1" || !again[1].Manual || again[1].Attempts != 0 || !again[1].DoneAt.IsZero() {
 			t.Fatalf("%+v", again)

@@ -43,17 +43,12 @@ type dialect interface {
 	// lockNumbers keeps a merchant's order numbers as they are until the
 	// transaction ends.
 	lockNumbers(ctx context.Context, db queries.DBTX, merchantID string) error
-	claimPayments(ctx context.Context, q *queries.Queries, p queries.ClaimPaymentsParams) ([]queries.Payment, error)
-	claimRefunds(ctx context.Context, q *queries.Queries, p queries.ClaimRefundsParams) ([]queries.Refund, error)
 	// applyIn makes a change within a transaction, under the contract of Tx.Apply.
 	applyIn(ctx context.Context, db queries.DBTX, c *changeRows) error
-	// claimDeliveries is a text with lease, its end, now, the most of one
-	// receiver, the receivers to skip and the most of all.
-	claimDeliveries() string
-	// nextDelivery is a text with the receivers to skip.
-	nextDelivery() string
-	// texts is the argument for a list of texts.
-	texts(list []string) any
+	// claim returns a statement that claims rows and the arguments for the keys.
+	// The statement is run once for each of them, in one transaction. Its
+	// arguments are the lease's end, now, keys, most, and the token if set has $5.
+	claim(c claimed, keys map[string]int) (text string, all []claimKeys)
 
 	// clock is a text that reads the database server's clock, in milliseconds
 	// since 1970.

@@ -16,3 +16,6 @@ func Pool(db *DB) *sql.DB { return db.engine.pool() }
 func Grouped() map[string]int {
 	return map[string]int{insertManyText: 1, finishManyText: 1, applyGroupText: 6, applyOneText: 6}
 }
+
+// PaymentColumns are the columns of the table payment.
+func PaymentColumns() []string { return paymentTable.columns }

@@ -101,7 +101,7 @@ func TestBacklogIsWhatWaitsForWorkersAndForPeople(t *testing.T) {
 		}
 		early, soon, dead := delivery(1, "http://a:80"), delivery(2, "http://a:80"), delivery(3, "http://b:80")
 		addDeliveries(t, db, early, soon, dead)
-		for _, d := range claimAll(t, db, store.DeliveryClaim{Now: t0.Add(time.Second), Lease: time.Minute, Limit: 9, PerReceiver: 9}) {
+		for _, d := range claimAll(t, db, store.Claim{Now: t0.Add(time.Second), Lease: time.Minute}) {
 			switch d.ID {
 			case early.ID:
 				d.DueAt = t0.Add(-time.Minute)

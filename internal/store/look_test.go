@@ -35,8 +35,8 @@ func TestADatabaseThatIsOpenedToLookCannotBeChanged(t *testing.T) {
 		db := openReadOnly(t, dsn)
 		ctx := t.Context()
 		_, _, created := db.CreatePayment(ctx, payment(2))
-		_, claimed := db.ClaimDuePayments(ctx, t0, time.Minute, 1, nil)
-		_, deliveries := db.ClaimDeliveries(ctx, store.DeliveryClaim{Now: t0, Lease: time.Minute, Limit: 1, PerReceiver: 1})
+		_, claimed := db.ClaimPayments(ctx, store.Claim{Now: t0, Lease: time.Minute, Keys: map[string]int{"100001/main": 1}})
+		_, deliveries := db.ClaimDeliveries(ctx, store.Claim{Now: t0, Lease: time.Minute, Keys: map[string]int{"http://a:80": 1}})
 		for what, err := range map[string]error{
 			"create a payment":   created,
 			"claim payments":     claimed,

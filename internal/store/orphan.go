@@ -114,15 +114,16 @@ func (tx *Tx) MoveOrphan(o pay.Orphan) (bool, error) {
 	return n > 0, wrap("move orphan "+o.Number, err)
 }
 
-// ClaimDueOrphans takes up to limit open orphans whose DueAt is not after now:
-// nobody else gets them before the lease has ended.
-func (db *DB) ClaimDueOrphans(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]pay.Orphan, error) {
-	var rows []queries.Orphan
-	err := db.one(ctx, func(tx *Tx) (err error) {
-		rows, err = tx.q.ClaimOrphans(tx.ctx, queries.ClaimOrphansParams{Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit)})
-		return err
-	})
-	return list(toOrphan)(rows, wrap("claim orphans", err))
+// ClaimOrphans claims open orphans that are due, by the order of their Seq. An
+// orphan has no lease: a claim sets its DueAt to the lease's end.
+func (db *DB) ClaimOrphans(ctx context.Context, c Claim) ([]pay.Orphan, error) {
+	return list(toOrphan)(claim(ctx, db, orphanQueue, c))
+}
+
+// NextOrphans returns when the first orphan of each wallet account can be
+// claimed.
+func (db *DB) NextOrphans(ctx context.Context) (map[string]time.Time, error) {
+	return nextByKey(ctx, db, orphanQueue)
 }
 
 // RescheduleOrphan sets the time of an open orphan's next look; zero for none.
@@ -132,13 +133,6 @@ func (db *DB) RescheduleOrphan(ctx context.Context, o pay.Orphan, due time.Time)
 			MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID, Due: ms(due)})
 	})
 	return err
-}
-
-// NextDueOrphan returns the earliest time at which an orphan is due, zero if none
-// will be.
-func (db *DB) NextDueOrphan(ctx context.Context) (time.Time, error) {
-	next, err := db.read.NextDueOrphan(ctx)
-	return at(next), wrap("next due orphan", err)
 }
 
 // DropOrphanMessages drops the messages of orphans that were settled before the

@@ -77,11 +77,12 @@ func TestAnOrphanMovesOnceAndItsMessageIsDroppedLater(t *testing.T) {
 		if text, err := db.OrphanMessage(t.Context(), o); err != nil || text != long[:16<<10] {
 			t.Errorf("%d bytes of the message are kept, %v", len(text), err)
 		}
-		due, err := db.ClaimDueOrphans(t.Context(), o.NoticedAt, time.Minute, 5)
+		claim := store.Claim{Now: o.NoticedAt, Lease: time.Minute, Keys: storetest.Keys(t, 5)(db.NextOrphans(t.Context()))}
+		due, err := db.ClaimOrphans(t.Context(), claim)
 		if err != nil || len(due) != 1 || due[0].Number != o.Number {
 			t.Fatalf("%+v, %v", due, err)
 		}
-		if again, err := db.ClaimDueOrphans(t.Context(), o.NoticedAt, time.Minute, 5); err != nil || len(again) != 0 {
+		if again, err := db.ClaimOrphans(t.Context(), claim); err != nil || len(again) != 0 {
 			t.Errorf("claimed twice: %+v, %v", again, err)
 		}
 		settled := o.NoticedAt.Add(time.Hour)
@@ -96,7 +97,7 @@ func TestAnOrphanMovesOnceAndItsMessageIsDroppedLater(t *testing.T) {
 				t.Errorf("to %s: %v, %v", state, moved, err)
 			}
 		}
-		if next, err := db.NextDueOrphan(t.Context()); err != nil || !next.IsZero() {
+		if next, err := storetest.Soonest(db.NextOrphans(t.Context())); err != nil || !next.IsZero() {
 			t.Errorf("due again at %v, %v", next, err)
 		}
 		for _, test := range []struct {

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -112,34 +110,20 @@ type PaymentClaim struct {
 	Lease string
 }
 
-// Account names the wallet account that the payment goes through, among all
-// merchants'.
-func (c PaymentClaim) Account() string { return c.MerchantID + "/" + c.AccountID }
+// Account is the key of the payment's wallet account.
+func (c PaymentClaim) Account() string { return AccountKey(c.MerchantID, c.AccountID) }
 
-// ClaimDuePayments takes up to limit payments whose DueAt is not after now and
-// that nobody else has, oldest due first, leaving out those of the accounts in
-// skip, as PaymentClaim.Account names them. With no limit above 0 it takes none.
-func (db *DB) ClaimDuePayments(ctx context.Context, now time.Time, lease time.Duration, limit int, skip []string) ([]PaymentClaim, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	var rows []queries.Payment
-	err := db.one(ctx, func(tx *Tx) (err error) {
-		rows, err = tx.dialect.claimPayments(tx.ctx, tx.q, queries.ClaimPaymentsParams{
-			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
-			Skip: "|" + strings.Join(skip, "|") + "|",
-		})
-		return err
-	})
-	if err != nil {
-		return nil, wrap("claim payments", err)
-	}
-	claims := make([]PaymentClaim, len(rows))
-	for i, row := range rows {
-		claims[i] = PaymentClaim{toPayment(row), row.Lease}
-	}
-	slices.SortFunc(claims, func(a, b PaymentClaim) int { return a.DueAt.Compare(b.DueAt) })
-	return claims, nil
+// ClaimPayments claims payments that are due, oldest due first.
+func (db *DB) ClaimPayments(ctx context.Context, c Claim) ([]PaymentClaim, error) {
+	return list(func(row queries.Payment) PaymentClaim {
+		return PaymentClaim{toPayment(row), row.Lease}
+	})(claim(ctx, db, paymentQueue, c))
+}
+
+// NextPayments returns when the first payment of each wallet account can be
+// claimed.
+func (db *DB) NextPayments(ctx context.Context) (map[string]time.Time, error) {
+	return nextByKey(ctx, db, paymentQueue)
 }
 
 // ReschedulePayment ends a claim: the next look is at due (zero: none), or
@@ -155,14 +139,6 @@ func (db *DB) ReschedulePayment(ctx context.Context, c PaymentClaim, due time.Ti
 		return ErrLeaseLost
 	}
 	return err
-}
-
-// NextDuePayment returns the earliest time at which a payment becomes
-// claimable, zero if none will: its DueAt, or the end of the lease that
-// somebody has on it.
-func (db *DB) NextDuePayment(ctx context.Context) (time.Time, error) {
-	next, err := db.read.NextDuePayment(ctx)
-	return at(next), wrap("next due payment", err)
 }
 
 // Movements lists a payment's lines of the money record, oldest first.

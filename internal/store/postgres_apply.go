@@ -133,7 +133,6 @@ func sendChanges(ctx context.Context, db queries.DBTX, text string, changes []*c
 var (
 	applyPaymentTable = tableOf[queries.ApplyPaymentParams]()
 	applyRefundTable  = tableOf[queries.ApplyRefundParams]()
-	refundTable       = tableOf[queries.Refund]()
 	movementTable     = tableOf[queries.AddMovementParams]()
 	eventTable        = tableOf[queries.Event]()
 	addDeliveryTable  = tableOf[queries.AddDeliveryParams]()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
@@ -23,36 +24,26 @@ func (postgresDialect) lockNumbers(ctx context.Context, db queries.DBTX, merchan
 	return err
 }
 
-func (postgresDialect) claimPayments(ctx context.Context, q *queries.Queries, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
-	return q.ClaimPaymentsLocking(ctx, queries.ClaimPaymentsLockingParams(p))
-}
-
-func (postgresDialect) claimRefunds(ctx context.Context, q *queries.Queries, p queries.ClaimRefundsParams) ([]queries.Refund, error) {
-	return q.ClaimRefundsLocking(ctx, queries.ClaimRefundsLockingParams(p))
-}
-
-func (postgresDialect) claimDeliveries() string {
-	return receivers + `, due AS (
-		SELECT d.merchant_id, d.id FROM r CROSS JOIN LATERAL (
-			SELECT merchant_id, id, claimable_at FROM delivery
-			WHERE receiver = r.receiver AND claimable_at > 0 AND claimable_at <= $3
-			ORDER BY claimable_at LIMIT $4 FOR UPDATE SKIP LOCKED) d
-		WHERE r.receiver <> ALL ($5::text[])
-		ORDER BY d.claimable_at LIMIT $6)
-	UPDATE delivery SET lease = $1, claimable_at = $2
-	FROM due WHERE delivery.merchant_id = due.merchant_id AND delivery.id = due.id
-	RETURNING ` + deliveryTable.list("delivery.")
-}
-
-func (postgresDialect) nextDelivery() string {
-	return nextOfReceivers + "r.receiver <> ALL ($1::text[])"
-}
-
-func (postgresDialect) texts(list []string) any {
-	if list == nil {
-		return []string{} // nil would be NULL, which nothing compares with
+// claim takes the rows of all keys with one statement. Rows that another claim
+// is taking are skipped.
+func (postgresDialect) claim(c claimed, keys map[string]int) (string, []claimKeys) {
+	same := make([]string, len(c.id))
+	for i, column := range c.id {
+		same[i] = c.table + "." + column + " = due." + column
 	}
-	return list
+	text := strings.NewReplacer("$table", c.table, "$key", c.key, "$at", c.at, "$set", c.set, "$returning", c.returning,
+		"$id", strings.Join(c.id, ", "), "$same", strings.Join(same, " AND ")).Replace(`
+	WITH due AS (
+		SELECT d.* FROM unnest($3::text[], $4::bigint[]) AS k (name, most) CROSS JOIN LATERAL (
+			SELECT $id FROM $table WHERE $key = k.name AND $at > 0 AND $at <= $2
+			ORDER BY $at LIMIT k.most FOR UPDATE SKIP LOCKED) AS d)
+	UPDATE $table SET $set FROM due WHERE $same
+	RETURNING $returning`)
+	names, most := make([]string, 0, len(keys)), make([]int64, 0, len(keys))
+	for name, n := range keys {
+		names, most = append(names, name), append(most, int64(n))
+	}
+	return text, []claimKeys{{names, most}}
 }
 
 func (postgresDialect) clock() string {

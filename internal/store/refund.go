@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -122,32 +120,20 @@ type RefundClaim struct {
 	Lease string
 }
 
-// Account names the wallet account that the refund goes through, among all
-// merchants'.
-func (c RefundClaim) Account() string { return c.MerchantID + "/" + c.AccountID }
+// Account is the key of the refund's wallet account.
+func (c RefundClaim) Account() string { return AccountKey(c.MerchantID, c.AccountID) }
 
-// ClaimDueRefunds takes refunds as ClaimDuePayments takes payments.
-func (db *DB) ClaimDueRefunds(ctx context.Context, now time.Time, lease time.Duration, limit int, skip []string) ([]RefundClaim, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	var rows []queries.Refund
-	err := db.one(ctx, func(tx *Tx) (err error) {
-		rows, err = tx.dialect.claimRefunds(tx.ctx, tx.q, queries.ClaimRefundsParams{
-			Lease: db.config.Token(), Until: ms(now.Add(lease)), Now: ms(now), Batch: int64(limit),
-			Skip: "|" + strings.Join(skip, "|") + "|",
-		})
-		return err
-	})
-	if err != nil {
-		return nil, wrap("claim refunds", err)
-	}
-	claims := make([]RefundClaim, len(rows))
-	for i, row := range rows {
-		claims[i] = RefundClaim{toRefund(row), row.Lease}
-	}
-	slices.SortFunc(claims, func(a, b RefundClaim) int { return a.DueAt.Compare(b.DueAt) })
-	return claims, nil
+// ClaimRefunds claims refunds that are due, oldest due first.
+func (db *DB) ClaimRefunds(ctx context.Context, c Claim) ([]RefundClaim, error) {
+	return list(func(row queries.Refund) RefundClaim {
+		return RefundClaim{toRefund(row), row.Lease}
+	})(claim(ctx, db, refundQueue, c))
+}
+
+// NextRefunds returns when the first refund of each wallet account can be
+// claimed.
+func (db *DB) NextRefunds(ctx context.Context) (map[string]time.Time, error) {
+	return nextByKey(ctx, db, refundQueue)
 }
 
 // RescheduleRefund ends a claim, as ReschedulePayment does.
@@ -169,13 +155,6 @@ func (db *DB) HastenRefund(ctx context.Context, merchantID, id string, due, now 
 	return db.changed(ctx, "hasten refund "+id, func(tx *Tx) (int64, error) {
 		return tx.q.HastenRefund(tx.ctx, queries.HastenRefundParams{MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now)})
 	})
-}
-
-// NextDueRefund returns the earliest time at which a refund becomes claimable,
-// zero if none will.
-func (db *DB) NextDueRefund(ctx context.Context) (time.Time, error) {
-	next, err := db.read.NextDueRefund(ctx)
-	return at(next), wrap("next due refund", err)
 }
 
 func refund(row queries.Refund, err error) (pay.Refund, error) { return toRefund(row), notFound(err) }

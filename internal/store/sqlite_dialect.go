@@ -3,7 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"strings"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
@@ -17,37 +17,16 @@ func (sqliteDialect) lockPayment(ctx context.Context, q *queries.Queries, p quer
 	return q.Payment(ctx, p)
 }
 
-func (sqliteDialect) claimPayments(ctx context.Context, q *queries.Queries, p queries.ClaimPaymentsParams) ([]queries.Payment, error) {
-	return q.ClaimPayments(ctx, p)
-}
-
-func (sqliteDialect) claimRefunds(ctx context.Context, q *queries.Queries, p queries.ClaimRefundsParams) ([]queries.Refund, error) {
-	return q.ClaimRefunds(ctx, p)
-}
-
-func (sqliteDialect) claimDeliveries() string {
-	return receivers + `
-	UPDATE delivery SET lease = $1, claimable_at = $2
-	WHERE rowid IN (
-		SELECT d.rowid FROM r JOIN delivery d ON d.rowid IN (
-			SELECT e.rowid FROM delivery e WHERE e.receiver = r.receiver AND e.claimable_at > 0 AND e.claimable_at <= $3
-			ORDER BY e.claimable_at LIMIT $4)
-		WHERE r.receiver NOT IN (SELECT value FROM json_each($5))
-		ORDER BY d.claimable_at LIMIT $6)
-	AND +claimable_at <= $3
-	RETURNING ` + deliveryTable.list("delivery.")
-}
-
-func (sqliteDialect) nextDelivery() string {
-	return nextOfReceivers + "r.receiver NOT IN (SELECT value FROM json_each($1))"
-}
-
-func (sqliteDialect) texts(list []string) any {
-	if list == nil {
-		list = []string{}
+func (sqliteDialect) claim(c claimed, keys map[string]int) (string, []claimKeys) {
+	text := strings.NewReplacer("$table", c.table, "$key", c.key, "$at", c.at, "$set", c.set, "$returning", c.returning).Replace(`
+	UPDATE $table SET $set WHERE rowid IN (
+		SELECT rowid FROM $table WHERE $key = $3 AND $at > 0 AND $at <= $2 ORDER BY $at LIMIT $4)
+	RETURNING $returning`)
+	all := make([]claimKeys, 0, len(keys))
+	for key, most := range keys {
+		all = append(all, claimKeys{key, most})
 	}
-	text, _ := json.Marshal(list) // of strings: cannot fail
-	return string(text)
+	return text, all
 }
 
 func (sqliteDialect) clock() string {

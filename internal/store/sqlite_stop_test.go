@@ -74,9 +74,12 @@ func mustBeStopped(t *testing.T, db *DB, log *errorLog, reason string) {
 			_, _, err := db.CreatePayment(t.Context(), pay.Payment{Scope: pay.Scope{MerchantID: "m"}, ID: "new", Status: pay.Created})
 			return err
 		}(),
-		"a read":         func() error { _, err := db.Payment(t.Context(), "m", "p"); return err }(),
-		"a list":         func() error { _, err := db.Deliveries(t.Context(), DeliveryFilter{}); return err }(),
-		"a claim":        func() error { _, err := db.ClaimDuePayments(t.Context(), time.Now(), time.Minute, 1, nil); return err }(),
+		"a read": func() error { _, err := db.Payment(t.Context(), "m", "p"); return err }(),
+		"a list": func() error { _, err := db.Deliveries(t.Context(), DeliveryFilter{}); return err }(),
+		"a claim": func() error {
+			_, err := db.ClaimPayments(t.Context(), Claim{Now: time.Now(), Keys: map[string]int{"m/a": 1}})
+			return err
+		}(),
 		"a cached value": func() error { _, err := db.Credential(t.Context(), "A"); return err }(),
 		"a ping":         db.Ping(t.Context()),
 	} {

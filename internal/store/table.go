@@ -57,6 +57,7 @@ func (t table[R]) named(source string) func(column string) string {
 // The tables whose rows are read or written by statements that are made in Go.
 var (
 	paymentTable  = tableOf[queries.Payment]()
+	refundTable   = tableOf[queries.Refund]()
 	deliveryTable = tableOf[queries.Delivery]()
 	orphanTable   = tableOf[queries.Orphan]()
 )

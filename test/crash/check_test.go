@@ -29,7 +29,7 @@ func (l *ledger) settle(t *testing.T) {
 	t.Helper()
 	db := storetest.Open(t, l.at.dsn)
 	settled := retry(t, "every refund to be made and every notification to be acknowledged", func() bool {
-		at, err := db.NextDueRefund(t.Context())
+		at, err := storetest.Soonest(db.NextRefunds(t.Context()))
 		if err != nil {
 			t.Fatal(err)
 		}

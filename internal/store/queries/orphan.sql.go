@@ -55,64 +55,6 @@ func (q *Queries) AddOrphan(ctx context.Context, arg AddOrphanParams) (int64, er
 	return result.RowsAffected()
 }
 
-const claimOrphans = `-- name: ClaimOrphans :many
-UPDATE orphan SET due_at = $1
-WHERE (merchant_id, account_id, trade_no, refund_id) IN (
-    SELECT o.merchant_id, o.account_id, o.trade_no, o.refund_id FROM orphan o
-    WHERE o.due_at > 0 AND o.due_at <= $2 ORDER BY o.due_at LIMIT CAST($3 AS BIGINT))
-AND due_at > 0 AND due_at <= $2
-RETURNING merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message, settled_by_name
-`
-
-type ClaimOrphansParams struct {
-	Until int64 `db:"until"`
-	Now   int64 `db:"now"`
-	Batch int64 `db:"batch"`
-}
-
-func (q *Queries) ClaimOrphans(ctx context.Context, arg ClaimOrphansParams) ([]Orphan, error) {
-	rows, err := q.db.QueryContext(ctx, claimOrphans, arg.Until, arg.Now, arg.Batch)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Orphan
-	for rows.Next() {
-		var i Orphan
-		if err := rows.Scan(
-			&i.MerchantID,
-			&i.AccountID,
-			&i.TradeNo,
-			&i.RefundID,
-			&i.Number,
-			&i.Seq,
-			&i.Amount,
-			&i.Currency,
-			&i.BuyerID,
-			&i.WalletAt,
-			&i.NoticedAt,
-			&i.DueAt,
-			&i.State,
-			&i.PaymentID,
-			&i.SettledAt,
-			&i.SettledBy,
-			&i.Note,
-			&i.Message,
-			&i.SettledByName,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const countOpenOrphans = `-- name: CountOpenOrphans :one
 SELECT COUNT(*) FROM (
     SELECT 1 FROM orphan o WHERE o.merchant_id = $1 AND o.account_id = $2 AND o.state = 'open'
@@ -179,17 +121,6 @@ func (q *Queries) MoveOrphan(ctx context.Context, arg MoveOrphanParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-const nextDueOrphan = `-- name: NextDueOrphan :one
-SELECT CAST(COALESCE(MIN(due_at), 0) AS BIGINT) FROM orphan WHERE due_at > 0
-`
-
-func (q *Queries) NextDueOrphan(ctx context.Context) (int64, error) {
-	row := q.db.QueryRowContext(ctx, nextDueOrphan)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
 }
 
 const openOrphanSums = `-- name: OpenOrphanSums :many

@@ -33,20 +33,9 @@ SELECT COUNT(*) FROM (
 UPDATE orphan SET state = @state, payment_id = @payment_id, settled_at = @at, settled_by = @settled_by, settled_by_name = @settled_by_name, note = @note, due_at = 0
 WHERE merchant_id = @merchant_id AND account_id = @account_id AND trade_no = @trade_no AND refund_id = @refund_id AND state = 'open';
 
--- name: ClaimOrphans :many
-UPDATE orphan SET due_at = @until
-WHERE (merchant_id, account_id, trade_no, refund_id) IN (
-    SELECT o.merchant_id, o.account_id, o.trade_no, o.refund_id FROM orphan o
-    WHERE o.due_at > 0 AND o.due_at <= @now ORDER BY o.due_at LIMIT CAST(@batch AS BIGINT))
-AND due_at > 0 AND due_at <= @now
-RETURNING *;
-
 -- name: RescheduleOrphan :execrows
 UPDATE orphan SET due_at = @due
 WHERE merchant_id = @merchant_id AND account_id = @account_id AND trade_no = @trade_no AND refund_id = @refund_id AND state = 'open';
-
--- name: NextDueOrphan :one
-SELECT CAST(COALESCE(MIN(due_at), 0) AS BIGINT) FROM orphan WHERE due_at > 0;
 
 -- name: DropOrphanMessages :execrows
 UPDATE orphan SET message = '' WHERE settled_at > 0 AND settled_at < @before AND message <> '';

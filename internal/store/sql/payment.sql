@@ -41,32 +41,11 @@ UPDATE payment SET due_at = @due, claimable_at = CASE WHEN lease = '' THEN @due 
 WHERE merchant_id = @merchant_id AND id = @id
 AND (due_at = 0 OR due_at > @due OR lease <> '' AND due_at <= @now);
 
--- name: ClaimPayments :many
-UPDATE payment SET lease = @lease, claimable_at = @until
-WHERE (merchant_id, id) IN (
-    SELECT p.merchant_id, p.id FROM payment p WHERE p.claimable_at > 0 AND p.claimable_at <= @now
-    AND CAST(@skip AS TEXT) NOT LIKE '%|' || p.merchant_id || '/' || p.account_id || '|%'
-    ORDER BY p.claimable_at LIMIT CAST(@batch AS BIGINT))
-AND +claimable_at <= @now
-RETURNING *;
-
--- name: ClaimPaymentsLocking :many
-WITH due AS (
-    SELECT d.merchant_id, d.id FROM payment d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
-    AND CAST(@skip AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
-    ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
-UPDATE payment p SET lease = @lease, claimable_at = @until
-FROM due WHERE p.merchant_id = due.merchant_id AND p.id = due.id
-RETURNING p.*;
-
 -- name: ReschedulePayment :execrows
 UPDATE payment SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
     claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
-
--- name: NextDuePayment :one
-SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM payment WHERE claimable_at > 0;
 
 -- name: MovePayment :execrows
 UPDATE payment SET

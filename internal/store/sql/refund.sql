@@ -34,29 +34,8 @@ WHERE merchant_id = @merchant_id AND id = @id AND status = @was_status;
 UPDATE refund SET sends = sends + 1
 WHERE merchant_id = @merchant_id AND id = @id AND status = 'pending' AND lease = @lease AND lease <> '';
 
--- name: ClaimRefunds :many
-UPDATE refund SET lease = @lease, claimable_at = @until
-WHERE (merchant_id, id) IN (
-    SELECT r.merchant_id, r.id FROM refund r WHERE r.claimable_at > 0 AND r.claimable_at <= @now
-    AND CAST(@skip AS TEXT) NOT LIKE '%|' || r.merchant_id || '/' || r.account_id || '|%'
-    ORDER BY r.claimable_at LIMIT CAST(@batch AS BIGINT))
-AND +claimable_at <= @now
-RETURNING *;
-
--- name: ClaimRefundsLocking :many
-WITH due AS (
-    SELECT d.merchant_id, d.id FROM refund d WHERE d.claimable_at > 0 AND d.claimable_at <= @now
-    AND CAST(@skip AS TEXT) NOT LIKE '%|' || d.merchant_id || '/' || d.account_id || '|%'
-    ORDER BY d.claimable_at LIMIT CAST(@batch AS BIGINT) FOR UPDATE SKIP LOCKED)
-UPDATE refund r SET lease = @lease, claimable_at = @until
-FROM due WHERE r.merchant_id = due.merchant_id AND r.id = due.id
-RETURNING r.*;
-
 -- name: RescheduleRefund :execrows
 UPDATE refund SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END,
     claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
-
--- name: NextDueRefund :one
-SELECT CAST(COALESCE(MIN(claimable_at), 0) AS BIGINT) FROM refund WHERE claimable_at > 0;

@@ -267,3 +267,31 @@ func database(server, name string) string {
 	u.Path = "/" + name
 	return u.String()
 }
+
+// Soonest is the earliest of the times that db.NextPayments and its like return,
+// zero if there is none.
+func Soonest(next map[string]time.Time, err error) (soonest time.Time, _ error) {
+	for _, at := range next {
+		if soonest.IsZero() || at.Before(soonest) {
+			soonest = at
+		}
+	}
+	return soonest, err
+}
+
+// Keys returns the keys of what db.NextPayments and its like return, for a claim
+// of at most most rows of each.
+func Keys(t testing.TB, most int) func(map[string]time.Time, error) map[string]int {
+	t.Helper()
+	return func(next map[string]time.Time, err error) map[string]int {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := map[string]int{}
+		for key := range next {
+			keys[key] = most
+		}
+		return keys
+	}
+}
