@@ -20,7 +20,7 @@ func TestRepeatAgreesWithTheManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := map[string]bool{}
-	for _, list := range []string{"Not known yet", "Come again"} {
+	for _, list := range []string{"Not known yet", "Retry later"} {
 		line := regexp.MustCompile(`(?m)^- \*\*` + list + `\*\*: (.*)$`).FindSubmatch(manual)
 		if line == nil {
 			t.Fatalf("the manual has no list %q", list)
