@@ -16,7 +16,8 @@ func operates(t *testing.T, config string) func(args ...string) (string, error) 
 	dir := t.TempDir()
 	t.Setenv("SAMPAN_MASTER_KEY", strings.Repeat("0f", 32))
 	file := filepath.Join(dir, "sampan.toml")
-	if err := os.WriteFile(file, []byte("database = \"sqlite:"+filepath.Join(dir, "x.db")+"\"\n"+config), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("database = \"sqlite:"+filepath.Join(dir, "x.db")+"\"\n"+config),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	sampan := func(args ...string) (string, error) {
@@ -44,19 +45,25 @@ func TestWhatGoesOnWithADisabledMerchantIsSaidAndListed(t *testing.T) {
 	appCode := regexp.MustCompile(`app_code +(\S+)`).FindStringSubmatch(added)[1]
 	does("store M1", "merchant", "add-store", "--app-code", appCode, "--id", "M1", "--name", "North")
 
-	does(`(?s)^merchant 100001 is disabled\norders .*links +closed: .*direct.*refunds +kept: `, "merchant", "disable", "--merchant", "100001")
+	does(`(?s)^merchant 100001 is disabled\norders .*links +closed: .*direct.*refunds +kept: `, "merchant", "disable",
+		"--merchant", "100001")
 	does(`disabled: links closed, refunds kept`, "merchant", "list")
-	does(`(?s)links +kept: .*refunds +stopped: `, "merchant", "disable", "--merchant", "100001", "--links", "keep", "--refunds", "stop")
+	does(`(?s)links +kept: .*refunds +stopped: `, "merchant", "disable", "--merchant", "100001", "--links", "keep",
+		"--refunds", "stop")
 	does(`disabled: links kept, refunds stopped`, "merchant", "list")
-	if out := does(`^merchant 100001 is enabled\nServers`, "merchant", "enable", "--merchant", "100001"); strings.Contains(out, "links") {
+	if out := does(`^merchant 100001 is enabled\nServers`, "merchant", "enable", "--merchant",
+		"100001"); strings.Contains(out, "links") {
 		t.Errorf("got %s", out)
 	}
-	does(`(?s)^store M1 is disabled\n.*links +closed.*refunds +stopped`, "merchant", "disable", "--app-code", appCode, "--store", "M1", "--refunds", "stop")
+	does(`(?s)^store M1 is disabled\n.*links +closed.*refunds +stopped`, "merchant", "disable", "--app-code", appCode,
+		"--store", "M1", "--refunds", "stop")
 	does(`enabled .*M1 \(disabled: links closed, refunds stopped\)`, "merchant", "list")
-	does(`(?s)^app code \S+ is disabled\ncalls +refused.*1108.*links +kept`, "merchant", "disable", "--app-code", appCode)
+	does(`(?s)^app code \S+ is disabled\ncalls +refused.*1108.*links +kept`, "merchant", "disable", "--app-code",
+		appCode)
 	does(`disabled: calls refused`, "merchant", "list")
 	for _, flag := range []string{"--links=keep", "--refunds=stop"} {
-		if _, err := sampan("merchant", "disable", "--app-code", appCode, flag); err == nil || !strings.Contains(err.Error(), "belongs to a merchant or a store") {
+		if _, err := sampan("merchant", "disable", "--app-code", appCode,
+			flag); err == nil || !strings.Contains(err.Error(), "belongs to a merchant or a store") {
 			t.Errorf("%s of an app code: %v", flag, err)
 		}
 	}
@@ -76,7 +83,8 @@ func TestAnAppCodeIsChangedInWhatIsNamed(t *testing.T) {
 	}{
 		{"--max-age 10m", "within this time of ours: 10m0s", `a\.example +100/s 400/min +MD5, SHA256 +10m0s`},
 		{"--md5 off", "signed by: SHA256\n", `a\.example .* SHA256 +10m0s`},
-		{"--return-hosts b.example,c.example:8443 --md5 on", "returns buyers to: b.example,c.example:8443\n", `b\.example,c\.example:8443 .*MD5, SHA256 +10m0s`},
+		{"--return-hosts b.example,c.example:8443 --md5 on", "returns buyers to: b.example,c.example:8443\n",
+			`b\.example,c\.example:8443 .*MD5, SHA256 +10m0s`},
 		{"--max-age 0 --return-hosts=", "returns buyers to: -\n", `none +- +100/s 400/min +MD5, SHA256 +any`},
 		{"", "nothing to change", `none +- +100/s`},
 		{"--max-age 1.5s", "whole seconds", `any`},
@@ -94,7 +102,8 @@ func TestAnAppCodeIsChangedInWhatIsNamed(t *testing.T) {
 			t.Errorf("after %s: %v, %s; want %s", step.args, err, list, step.list)
 		}
 	}
-	if _, err := sampan("merchant", "set", "--app-code", "NOBODY", "--md5", "off"); err == nil || !strings.Contains(err.Error(), "not found") {
+	if _, err := sampan("merchant", "set", "--app-code", "NOBODY", "--md5",
+		"off"); err == nil || !strings.Contains(err.Error(), "not found") {
 		t.Errorf("an unknown app code: %v", err)
 	}
 }

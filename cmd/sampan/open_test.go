@@ -10,14 +10,17 @@ import (
 	"testing"
 )
 
-// Who is not told how a call ended must be told its number, or the next try makes a second order.
+// After a call with an unknown outcome the command prints its number. Without it the
+// next try would make a second order.
 func TestACommandWhoseOutcomeIsOpenSaysHowToGoOn(t *testing.T) {
 	var calls []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		calls = append(calls, r.URL.Path+" "+string(body))
 		if r.URL.Path == "/trade/v1/query" {
-			io.WriteString(w, `{"respcd":"0000","page":"1","page_size":"10","data":[{"syssn":"20260102100001000000000001","txamt":"1200","txcurrcd":"HKD","respcd":"0000"}]}`)
+			io.WriteString(w,
+				`{"respcd":"0000","page":"1","page_size":"10","data":[`+
+					`{"syssn":"20260102100001000000000001","txamt":"1200","txcurrcd":"HKD","respcd":"0000"}]}`)
 			return
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -30,8 +30,9 @@ func TestAnOperatorSeesAndSettlesOrphans(t *testing.T) {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "sampan.toml")
 		for name, text := range map[string]string{
-			"sampan.toml": fmt.Sprintf("database = %q\nbase_url = \"https://pay.example.com\"\nlisten = \"127.0.0.1:0\"\nmaster_key_file = %q\n", dsn, filepath.Join(dir, "master.key")),
-			"master.key":  storetest.MasterKey.Reveal(),
+			"sampan.toml": fmt.Sprintf("database = %q\nbase_url = \"https://pay.example.com\"\n"+
+				"listen = \"127.0.0.1:0\"\nmaster_key_file = %q\n", dsn, filepath.Join(dir, "master.key")),
+			"master.key": storetest.MasterKey.Reveal(),
 		} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -60,15 +61,18 @@ func TestAnOperatorSeesAndSettlesOrphans(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		wants(t, command("doctor", "--offline"), "✘ orphans         100001/main: 2 orphans open: 24.60 HKD came in under numbers that no order has",
+		wants(t, command("doctor", "--offline"),
+			"✘ orphans         100001/main: 2 orphans open: 24.60 HKD came in under numbers that no order has",
 			"✘ orphans         100001/main: 1 orphan open: amounts that the wallet did not say went back")
 		audited := command("audit")
 		wants(t, audited, "not in the books: 100001/main: 2 orphans open: 24.60 HKD came in")
 		if strings.Contains(audited, "✘") {
 			t.Errorf("the books are said not to be in order:\n%s", audited)
 		}
-		wants(t, command("audit", "--json"), `{"orphans":{"account":"main","amount":2460,"currency":"HKD","merchant":"100001","open":2,"went_back":false}}`)
-		wants(t, command("orphan", "list"), number, "12.30 HKD", "came in", "went back", "T‹U+001B›[2J‹U+202E›1", "open")
+		wants(t, command("audit", "--json"),
+			`{"orphans":{"account":"main","amount":2460,"currency":"HKD","merchant":"100001","open":2,"went_back":false}}`)
+		wants(t, command("orphan", "list"), number, "12.30 HKD", "came in", "went back", "T‹U+001B›[2J‹U+202E›1",
+			"open")
 		wants(t, command("payment", "show", number), "orphan    "+number, "no order has this number")
 		shown := command("orphan", "show", number)
 		wants(t, shown, "out_trade_no="+number+"&subject=Oolong‹U+001B›[2J", "went back as W1")
@@ -76,16 +80,20 @@ func TestAnOperatorSeesAndSettlesOrphans(t *testing.T) {
 			t.Error("a terminal obeys what is shown")
 		}
 
-		wants(t, command("orphan", "settle", number, "--note", "done"), "--trade: missing: "+number+" has open orphans of 2 trades")
+		wants(t, command("orphan", "settle", number, "--note", "done"),
+			"--trade: missing: "+number+" has open orphans of 2 trades")
 		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", " "), "--note: must say what was done")
-		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "paid out in cash, receipt 17"), "under trade T2: settled elsewhere")
+		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "paid out in cash, receipt 17"),
+			"under trade T2: settled elsewhere")
 		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "again"), "no such orphan is open")
 		wants(t, command("orphan", "list", "--state", "settled"), "T2", "settled elsewhere")
-		wants(t, command("orphan", "show", number), "settled elsewhere since", "by operator", "paid out in cash, receipt 17")
+		wants(t, command("orphan", "show", number), "settled elsewhere since", "by operator",
+			"paid out in cash, receipt 17")
 		if list := command("orphan", "list"); strings.Contains(list, "T2") {
 			t.Errorf("still open:\n%s", list)
 		}
-		wants(t, command("orphan", "settle", number, "--note", "both ways"), "12.30 HKD under trade", "an amount that the wallet did not say under trade")
+		wants(t, command("orphan", "settle", number, "--note", "both ways"), "12.30 HKD under trade",
+			"an amount that the wallet did not say under trade")
 		if said := command("doctor", "--offline"); strings.Contains(said, "✘") {
 			t.Errorf("with none open:\n%s", said)
 		}

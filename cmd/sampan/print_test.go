@@ -26,9 +26,10 @@ import (
 
 // hostile is what strangers can put into a text: a title and a colour for the
 // terminal, the same by C1 controls, a bell and a backspace, what turns the text,
-// what does not show, line and paragraph ends, a byte that is no UTF-8; and a
+// what does not show, line and paragraph ends, a byte that is not UTF-8, and a
 // line that looks like one of ours.
-const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x\u2069\u200e\u200f\u061c\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\u3164\xff\r\n✔ FORGED\t\v\f"
+const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x\u2069\u200e\u200f\u061c\u200b\u200d\ufeff" +
+	"\u2028\u2029\u00ad\U000e0041\u3164\xff\r\n✔ FORGED\t\v\f"
 
 // honest is what must come through.
 const honest = "烏龍茶 crème brûlée ﷼ नमस्ते 🍵 ☕️ €"
@@ -49,7 +50,8 @@ func obeyed(text string) (found []string) {
 func prints(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); err != nil && !errors.Is(err, errReported) {
+	if err := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); err != nil && !errors.Is(err,
+		errReported) {
 		fmt.Fprintln(terminal.ForPeople(&stderr), complaint(err))
 	}
 	return stdout.String() + stderr.String()
@@ -70,13 +72,17 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 	words := hostile + honest
 	evil := pay.Merchant{ID: "666666", Name: words, MCC: words, CreatedAt: now}
 	account := pay.WalletAccount{
-		MerchantID: m.ID, ID: words, Wallet: words, PayTypes: []pay.PayType{pay.PayType(words)}, Currencies: []pay.Currency{"HKD"},
-		Settings: map[string]string{words: words}, Secrets: map[string]pay.Secret{words: "x"}, CreatedAt: now,
+		MerchantID: m.ID, ID: words, Wallet: words, PayTypes: []pay.PayType{pay.PayType(words)},
+		Currencies: []pay.Currency{"HKD"},
+		Settings:   map[string]string{words: words}, Secrets: map[string]pay.Secret{words: "x"}, CreatedAt: now,
 	}
 	p := pay.Payment{
-		Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20261129100001000000000001", OrderNo: "A-1" + words, Fingerprint: "f",
-		PayType: pay.PayType(words), AccountID: words, Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Goods: words, ClientTime: words,
-		NotifyURL: words, ReturnURL: words, OpenID: words, Status: pay.Created, Failure: words, CreatedAt: now, ExpiresAt: now,
+		Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20261129100001000000000001",
+		OrderNo: "A-1" + words, Fingerprint: "f",
+		PayType: pay.PayType(words), AccountID: words, Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Goods: words,
+		ClientTime: words,
+		NotifyURL:  words, ReturnURL: words, OpenID: words, Status: pay.Created, Failure: words, CreatedAt: now,
+		ExpiresAt: now,
 	}
 	failed := func(err error) {
 		t.Helper()
@@ -85,8 +91,11 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 		}
 	}
 	failed(db.CreateMerchant(t.Context(), evil))
-	failed(db.CreateCredential(t.Context(), pay.Credential{MerchantID: evil.ID, AppCode: "EVIL" + words, ClientKey: "K", ReturnHosts: []string{words}, HasStores: true, CreatedAt: now}))
-	failed(db.CreateStore(t.Context(), pay.Store{MerchantID: evil.ID, AppCode: "EVIL" + words, ID: words, Name: words, CreatedAt: now}))
+	failed(db.CreateCredential(t.Context(),
+		pay.Credential{MerchantID: evil.ID, AppCode: "EVIL" + words, ClientKey: "K", ReturnHosts: []string{words},
+			HasStores: true, CreatedAt: now}))
+	failed(db.CreateStore(t.Context(),
+		pay.Store{MerchantID: evil.ID, AppCode: "EVIL" + words, ID: words, Name: words, CreatedAt: now}))
 	failed(db.PutWalletAccount(t.Context(), account))
 	_, _, err := db.CreatePayment(t.Context(), p)
 	failed(err)
@@ -97,22 +106,29 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 		failed(err)
 		_, err = tx.ReserveRefund(p.MerchantID, p.ID, 100)
 		failed(err)
-		_, err = tx.AddRefund(pay.Refund{Scope: p.Scope, ID: "20261129100001000000000002", OrderNo: words, PaymentID: p.ID, Amount: p.Amount,
-			Status: pay.RefundPending, Failure: words, CreatedAt: now}, now.Add(time.Hour))
+		_, err = tx.AddRefund(pay.Refund{Scope: p.Scope, ID: "20261129100001000000000002", OrderNo: words,
+			PaymentID: p.ID, Amount: p.Amount, Status: pay.RefundPending, Failure: words, CreatedAt: now,
+		}, now.Add(time.Hour))
 		failed(err)
-		_, err = tx.AddMovement(pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID, Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now})
+		_, err = tx.AddMovement(pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID,
+			Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now})
 		failed(err)
-		failed(tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: words, At: now, Kind: pay.EventNote, By: pay.ByOperator(words), Note: words}))
-		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: c.AppCode, Kind: words, URL: words,
+		failed(tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: words, At: now, Kind: pay.EventNote,
+			By: pay.ByOperator(words), Note: words}))
+		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: c.AppCode,
+			Kind: words, URL: words,
 			Receiver: words, Body: []byte(words), CreatedAt: now})
 	}))
-	claims, err := db.ClaimDeliveries(t.Context(), store.Claim{Now: now.Add(time.Minute), Lease: time.Minute, Keys: map[string]int{words: 1}})
+	claims, err := db.ClaimDeliveries(t.Context(),
+		store.Claim{Now: now.Add(time.Minute), Lease: time.Minute, Keys: map[string]int{words: 1}})
 	failed(err)
 	claims[0].State, claims[0].DueAt = store.DeliveryDue, now.Add(time.Hour)
-	failed(db.FinishAttempt(t.Context(), claims[0], store.DeliveryAttempt{StartedAt: now, Status: 500, Answer: words, Error: words}))
+	failed(db.FinishAttempt(t.Context(), claims[0],
+		store.DeliveryAttempt{StartedAt: now, Status: 500, Answer: words, Error: words}))
 
 	orphan := pay.Orphan{
-		MerchantID: m.ID, AccountID: words, Number: "20261129100001000000000009", TradeNo: words, RefundID: words, Amount: p.Amount, BuyerID: words,
+		MerchantID: m.ID, AccountID: words, Number: "20261129100001000000000009", TradeNo: words, RefundID: words,
+		Amount: p.Amount, BuyerID: words,
 		At: now, NoticedAt: now, State: pay.OrphanOpen, Note: words,
 	}
 	failed(db.Tx(t.Context(), func(tx *store.Tx) error {
@@ -125,10 +141,13 @@ func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
 		switch r.URL.Path {
 		case "/trade/v1/query":
 			line := map[string]any{
-				"syssn": words, "out_trade_no": words, "txamt": "100", "txcurrcd": words, "pay_type": words, "respcd": "1143", "errmsg": words,
-				"respmsg": words, "goods_name": words, "txdtm": "2026-11-29 01:02:03", "sysdtm": "2026-11-29 01:02:03", "cancel": "0", "order_type": "payment",
+				"syssn": words, "out_trade_no": words, "txamt": "100", "txcurrcd": words, "pay_type": words,
+				"respcd": "1143", "errmsg": words,
+				"respmsg": words, "goods_name": words, "txdtm": "2026-11-29 01:02:03", "sysdtm": "2026-11-29 01:02:03",
+				"cancel": "0", "order_type": "payment",
 			}
-			json.NewEncoder(w).Encode(map[string]any{"respcd": "0000", "resperr": words, "respmsg": words, "data": []any{line}})
+			json.NewEncoder(w).Encode(map[string]any{"respcd": "0000", "resperr": words, "respmsg": words,
+				"data": []any{line}})
 		default:
 			json.NewEncoder(w).Encode(map[string]any{"respcd": "1205", "resperr": words, "respmsg": words})
 		}
@@ -229,7 +248,8 @@ func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
 				return true
 			}
 			of, isName := f.X.(*ast.Ident)
-			if !isName || of.Name != "fmt" || !strings.HasPrefix(f.Sel.Name, "Fprint") && !strings.HasPrefix(f.Sel.Name, "Print") {
+			if !isName || of.Name != "fmt" || !strings.HasPrefix(f.Sel.Name, "Fprint") && !strings.HasPrefix(f.Sel.Name,
+				"Print") {
 				return true
 			}
 			for i, arg := range call.Args {
@@ -288,7 +308,8 @@ func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 		if format != "json" {
 			continue
 		}
-		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Reason != strings.ToValidUTF8(hostile, "\uFFFD")+honest {
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Reason != strings.ToValidUTF8(hostile,
+			"\uFFFD")+honest {
 			t.Errorf("a reader of the JSON gets %q, %v", line.Reason, err)
 		}
 	}

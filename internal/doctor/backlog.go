@@ -10,7 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// backlog looks for work that nobody does, and for what people must do.
+// backlog looks for work that is overdue, and for work that needs a person.
 func (d *checkup) backlog(db *store.DB) {
 	const what = "backlog"
 	ctx, cancel := d.within()
@@ -31,26 +31,32 @@ func (d *checkup) backlog(db *store.DB) {
 	waits := false
 	if b.Deliveries > 0 && now.Sub(b.DeliverDue) > late {
 		waits = true
-		d.warn(what, fmt.Sprintf("%d notifications are overdue, the oldest for %s", b.Deliveries, since(b.DeliverDue)), idle)
+		d.warn(what, fmt.Sprintf("%d notifications are overdue, the oldest for %s", b.Deliveries, since(b.DeliverDue)),
+			idle)
 	}
 	if b.Payments > 0 && now.Sub(b.PaymentDue) > late {
 		waits = true
-		d.warn(what, fmt.Sprintf("%d orders were to be asked about at the wallet, the oldest %s ago", b.Payments, since(b.PaymentDue)), idle)
+		d.warn(what,
+			fmt.Sprintf("%d orders were to be asked about at the wallet, the oldest %s ago", b.Payments,
+				since(b.PaymentDue)), idle)
 	}
 	if b.Dead > 0 {
 		waits = true
-		d.warn(what, fmt.Sprintf("%d notifications were given up", b.Dead), "sampan delivery list --state dead; then sampan delivery resend")
+		d.warn(what, fmt.Sprintf("%d notifications were given up", b.Dead),
+			"sampan delivery list --state dead; then sampan delivery resend")
 	}
 	if b.Flagged > 0 {
 		waits = true
-		d.warn(what, fmt.Sprintf("%d orders need a look: money that is not their own, or that contradicts itself", b.Flagged), "sampan payment show tells why; the log has their syssn: payment needs a look")
+		d.warn(what,
+			fmt.Sprintf("%d orders need a look: money that is not their own, or that contradicts itself",
+				b.Flagged), "sampan payment show tells why; the log has their syssn: payment needs a look")
 	}
 	if !waits {
 		d.good(what, "nothing waits")
 	}
 }
 
-// orphans finds money that no order has: somebody must see to it.
+// orphans finds money that no order has. A person must settle it.
 func (d *checkup) orphans(db *store.DB) {
 	const what = "orphans"
 	ctx, cancel := d.within()

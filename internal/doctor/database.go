@@ -14,20 +14,20 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// checkWithin bounds one question to the network or to the database, and
-// openWithin the opening of the database.
+// checkWithin bounds one request to the network or to the database, openWithin the
+// opening of the database.
 const (
 	checkWithin = 3 * time.Second
 	openWithin  = 10 * time.Second
 )
 
-// within is the context of one question.
+// within returns the context of one request.
 func (d *checkup) within() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(d.ctx, checkWithin)
 }
 
-// database goes from the database's address to what is stored in it. It only
-// looks: it makes no database and no schema.
+// database checks the database's address, its schema, its file, and then what is
+// stored in it. It creates neither a database nor a schema.
 func (d *checkup) database() {
 	const what = "database"
 	place := "the PostgreSQL server"
@@ -51,16 +51,21 @@ func (d *checkup) database() {
 		d.wrong(what, fmt.Sprintf("%s: %v", place, err), "is it running, is the address right, does the user exist?")
 		return
 	case s.Missing:
-		d.warn("schema", place+" has none yet", "sampan serve makes it when it starts, or sampan migrate; is the address right? There is no such file")
+		d.warn("schema", place+" has none yet",
+			"sampan serve makes it when it starts, or sampan migrate; is the address right? There is no such file")
 		return
 	case s.Have == 0:
-		d.warn("schema", place+" has none yet", "sampan serve makes it when it starts, or sampan migrate; is the address right? Then run doctor again")
+		d.warn("schema", place+" has none yet",
+			"sampan serve makes it when it starts, or sampan migrate; is the address right? Then run doctor again")
 		return
 	case s.Have > s.Want:
-		d.wrong("schema", fmt.Sprintf("%s has version %d, this program knows %d", place, s.Have, s.Want), "use the newer program that has been here")
+		d.wrong("schema", fmt.Sprintf("%s has version %d, this program knows %d", place, s.Have, s.Want),
+			"use the newer program that has been here")
 		return
 	case s.Check() != nil:
-		d.warn("schema", fmt.Sprintf("%s has version %d, this program needs %d; steps to do: %d", place, s.Have, s.Want, len(s.Pending)),
+		d.warn("schema",
+			fmt.Sprintf("%s has version %d, this program needs %d; steps to do: %d", place, s.Have, s.Want,
+				len(s.Pending)),
 			"back it up: sampan serve brings it up to date when it starts, or sampan migrate; then run doctor again")
 		return
 	}
@@ -71,14 +76,15 @@ func (d *checkup) database() {
 	d.open()
 }
 
-// open opens the database to look only, looks at what is in it, and puts the
-// whole program around it as serve does.
+// open opens the database for reading, checks what is in it, and assembles a server
+// around it as serve does.
 func (d *checkup) open() {
 	ctx, cancel := context.WithTimeout(d.ctx, openWithin)
 	defer cancel()
 	db, err := store.OpenReadOnly(ctx, d.StoreConfig(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		d.wrong("database", err.Error(), "if it is the master key: find the one that this database was made with; without it its secrets are lost")
+		d.wrong("database", err.Error(),
+			"if it is the master key: find the one that this database was made with; without it its secrets are lost")
 		return
 	}
 	d.good("master key", "opens the database's secrets")
@@ -87,7 +93,7 @@ func (d *checkup) open() {
 	d.clock(db)
 	d.merchants(db)
 	d.backlog(db)
-	if !d.failed { // otherwise serve's own complaint would repeat one of those above
+	if !d.failed { // otherwise serve's error would repeat one of those above
 		if _, err := server.Assemble(d.Config, db, d.Wallets, slog.New(slog.DiscardHandler)); err != nil {
 			d.wrong("serve", "would not start: "+err.Error(), "")
 		}
@@ -98,7 +104,7 @@ func (d *checkup) open() {
 	}
 }
 
-// speed measures a read and, if it may, a durable write.
+// speed measures a read and, with Write, a durable write.
 func (d *checkup) speed(db *store.DB) {
 	ctx, cancel := d.within()
 	defer cancel()
@@ -113,7 +119,8 @@ func (d *checkup) speed(db *store.DB) {
 		case err != nil:
 			d.wrong("database", err.Error(), "")
 		case why != "":
-			d.wrong("database", "it can be read and not written: "+why, "commands that only look work with it; serve does not")
+			d.wrong("database", "it can be read and not written: "+why,
+				"commands that only look work with it; serve does not")
 		default:
 			d.good("database", "a read takes %v; --write measures a durable write too", read)
 		}
@@ -121,9 +128,11 @@ func (d *checkup) speed(db *store.DB) {
 	}
 	switch write, err := d.tryWrite(ctx); {
 	case err != nil:
-		d.wrong("database", err.Error(), "it can be read and not written: is it a replica, is the disk full, whose are the files?")
+		d.wrong("database", err.Error(),
+			"it can be read and not written: is it a replica, is the disk full, whose are the files?")
 	case write > 100*time.Millisecond:
-		d.warn("database", fmt.Sprintf("a durable write takes %v", write), "every order waits for one: look at the disk, or at the way to the server")
+		d.warn("database", fmt.Sprintf("a durable write takes %v", write),
+			"every order waits for one: look at the disk, or at the way to the server")
 	default:
 		d.good("database", "a read takes %v, a durable write %v", read, write)
 	}
@@ -141,11 +150,12 @@ func (d *checkup) tryWrite(ctx context.Context) (time.Duration, error) {
 	return took, errors.Join(err, db.Close())
 }
 
-// leftForPeople is how many connections commands, backups and whoever looks
-// things up are to have.
+// leftForPeople is how many connections stay free for commands, backups and people
+// who look things up.
 const leftForPeople = 10
 
-// connections compares what each server takes with what PostgreSQL gives.
+// connections compares the connections of each server with those that PostgreSQL
+// has.
 func (d *checkup) connections(db *store.DB) {
 	const what = "connections"
 	ctx, cancel := d.within()
@@ -159,11 +169,13 @@ func (d *checkup) connections(db *store.DB) {
 		return // SQLite
 	}
 	room := s.Server - s.Reserved - leftForPeople
-	finding := fmt.Sprintf("PostgreSQL gives %d, of which %d are reserved and %d are left for people; each server takes up to %d",
+	finding := fmt.Sprintf("PostgreSQL gives %d, of which %d are reserved and %d are left for people; "+
+		"each server takes up to %d",
 		s.Server, s.Reserved, leftForPeople, d.Connections)
 	switch fit := room / d.Connections; {
 	case room < d.Connections:
-		d.wrong(what, finding+": not even one server has all of its own", "lower database_connections, or raise the server's max_connections")
+		d.wrong(what, finding+": not even one server has all of its own",
+			"lower database_connections, or raise the server's max_connections")
 	case fit == 1:
 		d.warn(what, finding+": that is enough for 1 server, and none could start beside it before it ends",
 			"lower database_connections, or raise the server's max_connections")
@@ -172,8 +184,8 @@ func (d *checkup) connections(db *store.DB) {
 	}
 }
 
-// clock compares this machine's with the database's: leases are times, and
-// replicas must agree on them.
+// clock compares this machine's clock with the database's. Leases are times, so
+// replicas must agree on the time.
 func (d *checkup) clock(db *store.DB) {
 	if strings.HasPrefix(d.Database, "sqlite:") {
 		return // the same clock
@@ -190,7 +202,7 @@ func (d *checkup) clock(db *store.DB) {
 	d.offset("the database's", from.Add(to.Sub(from)/2).Sub(theirs), 2*time.Second, 30*time.Second)
 }
 
-// offset judges how far this machine's clock is ahead of another one.
+// offset judges how far this machine's clock is ahead of another.
 func (d *checkup) offset(whose string, ahead, some, much time.Duration) {
 	ahead = ahead.Round(100 * time.Millisecond)
 	finding := fmt.Sprintf("%v ahead of %s", ahead, whose)

@@ -77,8 +77,10 @@ func sound(t *testing.T, db *store.DB, gateway string) (pay.Merchant, pay.Creden
 	t.Helper()
 	m, c := storetest.Merchant(t, db)
 	err := db.PutWalletAccount(t.Context(), pay.WalletAccount{
-		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal", PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
-		Settings: map[string]string{"partner": "2088101122136241", "sign_type": "MD5", "gateway": gateway}, Secrets: map[string]pay.Secret{"md5_key": "hidden"},
+		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal", PayTypes: []pay.PayType{pay.AlipayHK},
+		Currencies: []pay.Currency{"HKD"},
+		Settings:   map[string]string{"partner": "2088101122136241", "sign_type": "MD5", "gateway": gateway},
+		Secrets:    map[string]pay.Secret{"md5_key": "hidden"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -107,8 +109,10 @@ func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
 		if !well {
 			t.Error(said)
 		}
-		wants(t, said, "✔ base_url        https://pay.example.com", "✔ master key      opens", "✔ schema ", "durable write",
-			"✔ merchants       1 with 1 app codes and 1 wallet accounts", "✔ delivery.allow  empty", "✔ backlog         nothing waits",
+		wants(t, said, "✔ base_url        https://pay.example.com", "✔ master key      opens", "✔ schema ",
+			"durable write",
+			"✔ merchants       1 with 1 app codes and 1 wallet accounts", "✔ delivery.allow  empty",
+			"✔ backlog         nothing waits",
 			"! wallets         100001/main signs with MD5")
 		if strings.Contains(said, "callbacks") {
 			t.Error("asked for the network although --offline")
@@ -139,7 +143,8 @@ func TestDoctorFindsWhatIsWrongWithMerchantsAndAccounts(t *testing.T) {
 			a := pay.WalletAccount{
 				MerchantID: m.ID, ID: id, Wallet: "alipayglobal",
 				PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"},
-				Settings: map[string]string{"partner": "2088101122136241", "sign_type": "MD5"}, Secrets: map[string]pay.Secret{"md5_key": "hidden"},
+				Settings:  map[string]string{"partner": "2088101122136241", "sign_type": "MD5"},
+				Secrets:   map[string]pay.Secret{"md5_key": "hidden"},
 				CreatedAt: m.CreatedAt, UpdatedAt: m.CreatedAt,
 			}
 			change(&a)
@@ -168,8 +173,10 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 		m, c := sound(t, db, "")
 		ago := time.Now().Add(-time.Hour)
 		p := pay.Payment{
-			Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20260102100001000000000001", OrderNo: "T-1", PayType: pay.AlipayHK, AccountID: "main",
-			Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Status: pay.Created, CreatedAt: ago, ExpiresAt: ago, DueAt: ago,
+			Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20260102100001000000000001", OrderNo: "T-1",
+			PayType: pay.AlipayHK, AccountID: "main",
+			Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Status: pay.Created, CreatedAt: ago, ExpiresAt: ago,
+			DueAt: ago,
 		}
 		surplus := p
 		surplus.ID, surplus.OrderNo = "20260102100001000000000002", "T-2"
@@ -179,8 +186,9 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 			}
 		}
 		add := func(tx *store.Tx, id string) error {
-			return tx.AddDelivery(store.Delivery{MerchantID: m.ID, ID: id, PaymentID: p.ID, AppCode: c.AppCode, Kind: "payment",
-				URL: "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: ago})
+			return tx.AddDelivery(store.Delivery{MerchantID: m.ID, ID: id, PaymentID: p.ID, AppCode: c.AppCode,
+				Kind: "payment",
+				URL:  "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: ago})
 		}
 		err := db.Tx(t.Context(), func(tx *store.Tx) error {
 			surplus.Status, surplus.Flagged, surplus.DueAt = pay.Paid, true, time.Time{}
@@ -209,7 +217,8 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 		if !well {
 			t.Error("a backlog is not a fault of the configuration")
 		}
-		wants(t, said, "! backlog         1 notifications are overdue, the oldest for 1h0m", "! backlog         1 orders were to be asked about at the wallet, the oldest 1h0m",
+		wants(t, said, "! backlog         1 notifications are overdue, the oldest for 1h0m",
+			"! backlog         1 orders were to be asked about at the wallet, the oldest 1h0m",
 			"! backlog         1 notifications were given up", "! backlog         1 orders need a look")
 	})
 }
@@ -273,7 +282,9 @@ func TestDoctorComparesClocks(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
 		}))
-		said, _ := examine(t, fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL), server.URL))
+		said, _ := examine(t,
+			fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL),
+				server.URL))
 		wants(t, said, want, "✔ wallets         "+server.URL+" answers")
 		server.Close()
 	}
@@ -287,7 +298,8 @@ func TestDoctorLooksAtThePortAndTheWayToIt(t *testing.T) {
 		well    bool
 	}{
 		{"a Sampan", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") },
-			[]string{"✔ listen          a healthy Sampan listens", "✔ callbacks       base_url leads to a Sampan"}, true},
+			[]string{"✔ listen          a healthy Sampan listens", "✔ callbacks       base_url leads to a Sampan"},
+			true},
 		{"one without its database", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/readyz" {
 				http.Error(w, "database does not answer", http.StatusServiceUnavailable)
@@ -296,7 +308,8 @@ func TestDoctorLooksAtThePortAndTheWayToIt(t *testing.T) {
 			fmt.Fprintln(w, "ok")
 		}, []string{"✘ listen          what listens", "is not ready: database does not answer", "✔ callbacks "}, false},
 		{"something else", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "<html>") },
-			[]string{"✘ listen          serve cannot listen", "✘ callbacks       what answers at base_url is not Sampan (200"}, false},
+			[]string{"✘ listen          serve cannot listen",
+				"✘ callbacks       what answers at base_url is not Sampan (200"}, false},
 		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://www.example.com/", http.StatusMovedPermanently)
 		},
@@ -311,7 +324,9 @@ func TestDoctorLooksAtThePortAndTheWayToIt(t *testing.T) {
 			if tt.handler == nil {
 				server.Close()
 			}
-			said, well := examine(t, fmt.Sprintf("database = %q\nlisten = %q\nbase_url = %q\n", deployment(t, wallet.URL), server.Listener.Addr(), server.URL))
+			said, well := examine(t,
+				fmt.Sprintf("database = %q\nlisten = %q\nbase_url = %q\n", deployment(t, wallet.URL),
+					server.Listener.Addr(), server.URL))
 			if wants(t, said, tt.want...); well != tt.well {
 				t.Errorf("well is %v:\n%s", well, said)
 			}
@@ -329,7 +344,8 @@ func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
 	if took := time.Since(from); took > checkWithin {
 		t.Errorf("offline it took %v:\n%s", took, said)
 	}
-	said, _ = examine(t, fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL), server.URL))
+	said, _ = examine(t,
+		fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL), server.URL))
 	wants(t, said, "! callbacks       base_url does not answer: no answer in 3s", "! wallets ")
 }
 

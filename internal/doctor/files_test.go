@@ -37,7 +37,8 @@ func TestDoctorSaysWhoElseCanChangeOrReadTheConfiguration(t *testing.T) {
 		}
 		said, _ := findings(t, file, offline)
 		doubted := strings.Contains(said, "! configuration ")
-		if doubted != (c.want != "") || c.want != "" && !strings.Contains(said, "! configuration   "+file+" "+c.want) || strings.Contains(said, "hidden") {
+		if doubted != (c.want != "") || c.want != "" && !strings.Contains(said,
+			"! configuration   "+file+" "+c.want) || strings.Contains(said, "hidden") {
 			t.Errorf("%v, %.20s: want %q in\n%s", c.mode, c.database, c.want, said)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// integrity looks whether SQLite's file is one whole database, and reports
-// whether it is: in a moment, or with --deep every page and every index.
+// integrity checks SQLite's file and reports whether it is whole. It takes a moment,
+// or with Deep as long as reading every page and every index takes.
 func (d *checkup) integrity() bool {
 	const what = "integrity"
 	if !d.IsSQLite() {
@@ -31,7 +31,8 @@ func (d *checkup) integrity() bool {
 	done()
 	switch {
 	case errors.Is(err, store.ErrDamaged):
-		d.wrong(what, err.Error(), `stop serve, keep the file with its -wal and -shm, and restore a backup: docs/operating.md, "A damaged database"`)
+		d.wrong(what, err.Error(),
+			`stop serve, keep the file with its -wal and -shm, and restore a backup: docs/operating.md, "A damaged database"`)
 		return false
 	case err != nil && ctx.Err() != nil:
 		d.warn(what, "could not be checked in time", "")

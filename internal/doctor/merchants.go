@@ -14,8 +14,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// merchants checks that every sealed value opens, and that every merchant can
-// take orders and be told of them.
+// merchants checks that every sealed value opens, and that every merchant can place
+// orders and be notified.
 func (d *checkup) merchants(db *store.DB) {
 	const what = "merchants"
 	all, err := db.Merchants(d.ctx)
@@ -28,7 +28,8 @@ func (d *checkup) merchants(db *store.DB) {
 		credentials, err := db.Credentials(d.ctx, m.ID)
 		switch {
 		case err != nil:
-			d.wrong(what, fmt.Sprintf("%s: %v", m.ID, err), "restore this row from a backup, or make the merchant a new app code")
+			d.wrong(what, fmt.Sprintf("%s: %v", m.ID, err),
+				"restore this row from a backup, or make the merchant a new app code")
 		case len(credentials) == 0:
 			d.warn(what, m.ID+" has no app code: it cannot place orders", "")
 		}
@@ -38,7 +39,8 @@ func (d *checkup) merchants(db *store.DB) {
 				continue
 			}
 			if err := rules.CheckURL(c.NotifyURL); err != nil {
-				d.wrong(what, fmt.Sprintf("%s: notifications to the notify_url of %s are never sent: %v", m.ID, c.AppCode, err),
+				d.wrong(what,
+					fmt.Sprintf("%s: notifications to the notify_url of %s are never sent: %v", m.ID, c.AppCode, err),
 					"give it an address on the internet, or open that one in delivery.allow")
 			}
 		}
@@ -67,16 +69,20 @@ func (d *checkup) account(a pay.WalletAccount) {
 	name := a.MerchantID + "/" + a.ID
 	driver, ok := d.Wallets[a.Wallet]
 	if !ok {
-		d.wrong(what, fmt.Sprintf("%s: this program has no wallet %q", name, a.Wallet), "there are: "+strings.Join(slices.Sorted(maps.Keys(d.Wallets)), ", "))
+		d.wrong(what, fmt.Sprintf("%s: this program has no wallet %q", name, a.Wallet),
+			"there are: "+strings.Join(slices.Sorted(maps.Keys(d.Wallets)), ", "))
 		return
 	}
-	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: outbound.Plain(outbound.Limits{}), Now: d.now}); err != nil {
+	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: outbound.Plain(outbound.Limits{}),
+		Now: d.now}); err != nil {
 		d.wrong(what, fmt.Sprintf("%s: %v", name, err), "add it again: sampan wallet add; see sampan wallet kinds")
 		return
 	}
 	for _, t := range a.PayTypes {
 		if !slices.ContainsFunc(driver.Info.Currencies[t], a.SettlesIn) {
-			d.wrong(what, fmt.Sprintf("%s: none of its currencies (%s) can be had with pay type %s", name, operator.Join(a.Currencies), t),
+			d.wrong(what,
+				fmt.Sprintf("%s: none of its currencies (%s) can be had with pay type %s", name,
+					operator.Join(a.Currencies), t),
 				"this wallet settles it in "+cmp.Or(operator.Join(driver.Info.Currencies[t]), "-"))
 		}
 	}
@@ -91,10 +97,12 @@ func (d *checkup) account(a pay.WalletAccount) {
 		return driver.Info.Settings[i].Default
 	}
 	if setting("sign_type") == "MD5" {
-		d.warn(what, name+" signs with MD5: one key signs for both sides", "have the wallet change the contract to RSA2")
+		d.warn(what, name+" signs with MD5: one key signs for both sides",
+			"have the wallet change the contract to RSA2")
 	}
 	if setting("confirm") == "no" {
-		d.warn(what, name+" believes notices without asking the wallet", "leave confirm at yes, unless the wallet's key is this partner's alone")
+		d.warn(what, name+" believes notices without asking the wallet",
+			"leave confirm at yes, unless the wallet's key is this partner's alone")
 	}
 	if g := setting("gateway"); g != "" && !a.Disabled && !slices.Contains(d.gateways, g) {
 		d.gateways = append(d.gateways, g)

@@ -16,7 +16,7 @@ import (
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
-// port looks whether serve could listen, or does.
+// port checks whether serve can listen, or already does.
 func (d *checkup) port() {
 	const what = "listen"
 	ctx, cancel := d.within()
@@ -45,19 +45,21 @@ func (d *checkup) port() {
 		d.good(what, "a healthy Sampan listens at %s", d.Listen)
 	case getErr == nil && ready.status == http.StatusServiceUnavailable:
 		d.listening = true
-		d.wrong(what, fmt.Sprintf("what listens at %s is not ready: %s", d.Listen, terminal.Visible(strings.TrimSpace(ready.body))), "see its log")
+		d.wrong(what,
+			fmt.Sprintf("what listens at %s is not ready: %s", d.Listen,
+				terminal.Visible(strings.TrimSpace(ready.body))), "see its log")
 	default:
 		d.wrong(what, fmt.Sprintf("serve cannot listen: %v", err), "end what has the port, or choose another")
 	}
 }
 
-// baseURLReached asks this deployment from the outside, as far as that can be
-// done from here.
+// baseURLReached requests this deployment's base_url, as far as that is possible
+// from this machine.
 func (d *checkup) baseURLReached() {
 	const what = "callbacks"
 	u, err := url.Parse(d.BaseURL)
 	if err != nil || u.Host == "" {
-		return // said already
+		return // baseURL has reported it
 	}
 	if !d.resolves("base_url", u.Hostname()) {
 		return
@@ -70,7 +72,8 @@ func (d *checkup) baseURLReached() {
 	case err != nil:
 		d.wrong(what, fmt.Sprintf("base_url does not answer: %v", err), mind)
 	case live.status >= 300 && live.status < 400:
-		d.wrong(what, fmt.Sprintf("base_url redirects (%d)", live.status), "give the address that it redirects to: wallets do not follow")
+		d.wrong(what, fmt.Sprintf("base_url redirects (%d)", live.status),
+			"give the address that it redirects to: wallets do not follow")
 	case !live.fromSampan():
 		d.wrong(what, fmt.Sprintf("what answers at base_url is not Sampan (%d to /livez)", live.status), mind)
 	default:
@@ -81,15 +84,15 @@ func (d *checkup) baseURLReached() {
 	}
 }
 
-// certificate says in time that one must be renewed.
+// certificate warns two weeks before a certificate ends.
 func (d *checkup) certificate(c *x509.Certificate) {
 	if c.NotAfter.Sub(d.now()) < 14*24*time.Hour {
 		d.warn("base_url", "its certificate ends on "+c.NotAfter.In(d.Location).Format(time.DateTime), "renew it")
 	}
 }
 
-// walletsReached asks every wallet in use whether it is there and what time it
-// has.
+// walletsReached checks that every wallet in use answers, and compares its clock with
+// this machine's.
 func (d *checkup) walletsReached() {
 	const what = "wallets"
 	for _, g := range d.gateways {
@@ -104,7 +107,8 @@ func (d *checkup) walletsReached() {
 				d.warn(what, fmt.Sprintf("%s does not answer: %v", g, err), "start the simulator")
 				continue
 			}
-			d.wrong(what, fmt.Sprintf("%s does not answer: %v", g, err), "payments cannot be confirmed without it: let this machine reach it")
+			d.wrong(what, fmt.Sprintf("%s does not answer: %v", g, err),
+				"payments cannot be confirmed without it: let this machine reach it")
 			continue
 		}
 		d.good(what, "%s answers", g)
@@ -123,12 +127,13 @@ func (d *checkup) resolves(what, host string) bool {
 	defer cancel()
 	_, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		d.wrong(what, fmt.Sprintf("%s has no address: %v", host, err), "look at the name, and at this machine's resolver")
+		d.wrong(what, fmt.Sprintf("%s has no address: %v", host, err),
+			"look at the name, and at this machine's resolver")
 	}
 	return err == nil
 }
 
-// answer is what doctor looks at of an answer.
+// answer is the part of an HTTP answer that the checks use.
 type answer struct {
 	status      int
 	body        string // its beginning
@@ -136,10 +141,10 @@ type answer struct {
 	certificate *x509.Certificate // nil without TLS
 }
 
-// fromSampan reports whether a Sampan says that it is well.
+// fromSampan reports whether the answer is that of a healthy Sampan.
 func (a answer) fromSampan() bool { return a.status == http.StatusOK && a.body == "ok\n" }
 
-// get asks an address. It follows no redirect and uses no proxy. Errors do not
+// get requests an address. It follows no redirect and uses no proxy. Errors do not
 // repeat the address.
 func (d *checkup) get(address string) (answer, error) {
 	ctx, cancel := d.within()

@@ -44,7 +44,8 @@ func (a Acts) PutAccount(ctx context.Context, account pay.WalletAccount) (AddedA
 		return have.ID == account.ID && have.Disabled
 	})
 	if a.BaseURL != "" {
-		added.Callback = fmt.Sprintf("%s/callback/%s/%s", strings.TrimRight(a.BaseURL, "/"), account.MerchantID, account.ID)
+		added.Callback = fmt.Sprintf("%s/callback/%s/%s", strings.TrimRight(a.BaseURL, "/"), account.MerchantID,
+			account.ID)
 	}
 	return added, nil
 }
@@ -67,16 +68,17 @@ func (a Acts) checkAccount(account pay.WalletAccount) error {
 	for _, c := range account.Currencies {
 		settles := func(t pay.PayType) bool { return slices.Contains(driver.Info.Currencies[t], c) }
 		if !slices.ContainsFunc(account.PayTypes, settles) {
-			return &InputError{Field: "currencies", Err: fmt.Errorf("%q is none that %s settles in with these pay types",
-				c, account.Wallet)}
+			return &InputError{Field: "currencies",
+				Err: fmt.Errorf("%q is none that %s settles in with these pay types",
+					c, account.Wallet)}
 		}
 	}
 	_, err := driver.Open(wallet.Account{WalletAccount: account, HTTP: outbound.Plain(outbound.Limits{}), Now: a.Now})
 	return err
 }
 
-// SetAccountDisabled keeps new orders from an account, or lets them come again.
-// The orders that it has are followed either way.
+// SetAccountDisabled disables an account for new orders, or enables it. Orders that
+// it has go on either way.
 func (a Acts) SetAccountDisabled(ctx context.Context, merchantID, id string, disabled bool) error {
 	return a.db.SetWalletAccountDisabled(ctx, merchantID, id, disabled)
 }

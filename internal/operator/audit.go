@@ -12,13 +12,14 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// ErrNoVerdict means that the database changed during an audit in a way that
-// leaves its result worth nothing. Close says what happened.
+// ErrNoVerdict means that an audit has no result, since the database was not read as
+// it stood at one time. Close returns what happened.
 var ErrNoVerdict = errors.New("operator: the database was not read as it stood at one time")
 
-// Audit audits the books, while the gateway may be serving. merchantID, if not
-// "", is the only merchant to audit; store.ErrNotFound if there is none. Each
-// difference goes to found as it is found; progress may be nil.
+// Audit audits the books of one merchant, or of all if merchantID is "". The gateway
+// may be serving. Each difference goes to found as it is found, and progress, if
+// not nil, is called for each payment. The error is store.ErrNotFound for an unknown
+// merchant.
 func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(gateway.Difference),
 	progress func(gateway.AuditCounts),
 ) (gateway.AuditReport, error) {

@@ -20,7 +20,7 @@ type DeliveryHistory struct {
 	Tries []store.DeliveryAttempt
 }
 
-// DeliveryHistory reads a notification. store.ErrNotFound if there is none.
+// DeliveryHistory reads a notification, or returns store.ErrNotFound.
 func (d *Deployment) DeliveryHistory(ctx context.Context, merchantID, id string) (h DeliveryHistory, err error) {
 	found, err := d.db.Deliveries(ctx, store.DeliveryFilter{MerchantID: merchantID, ID: id, Limit: 1})
 	if err != nil {
@@ -34,8 +34,8 @@ func (d *Deployment) DeliveryHistory(ctx context.Context, merchantID, id string)
 	return h, err
 }
 
-// Resend makes a notification due now, with a new plan of attempts. A running
-// server sends it within seconds.
+// Resend makes a notification due now, with a new schedule of attempts. A running
+// server sends it within seconds. It is an error if attempts are still to come.
 func (a Acts) Resend(ctx context.Context, merchantID, id string) error {
 	switch err := a.db.Resend(ctx, merchantID, id, a.Now()); {
 	case errors.Is(err, store.ErrExists):

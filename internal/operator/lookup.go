@@ -11,8 +11,8 @@ import (
 
 // Payments looks payments up by a number: the syssn of a payment or of a refund,
 // whose digits name its merchant, or else the merchant's own number of either.
-// Merchants choose their numbers by themselves, so several may have the same;
-// merchantID, if not "", leaves one merchant's. It returns none if there is none.
+// Merchants choose their numbers, so several payments may have the same; merchantID,
+// if not "", restricts the search to one merchant. Finding nothing is not an error.
 func (d *Deployment) Payments(ctx context.Context, number, merchantID string) ([]pay.Payment, error) {
 	if isSyssn(number) {
 		p, err := d.bySyssn(ctx, merchantOf(number), number)
@@ -95,7 +95,7 @@ func (d *Deployment) scopes(ctx context.Context, merchantID string) (all []pay.S
 	return all, err
 }
 
-// History is a payment and all that has happened to it.
+// History is a payment and everything that happened to it.
 type History struct {
 	pay.Payment
 	Events     []pay.Event
@@ -104,7 +104,7 @@ type History struct {
 	Deliveries []store.Delivery // the first thousand
 }
 
-// History reads what has happened to a payment.
+// History reads what happened to a payment.
 func (d *Deployment) History(ctx context.Context, p pay.Payment) (h History, err error) {
 	h.Payment = p
 	if h.Movements, err = d.db.Movements(ctx, p.MerchantID, p.ID); err != nil {
@@ -116,6 +116,7 @@ func (d *Deployment) History(ctx context.Context, p pay.Payment) (h History, err
 	if h.Events, err = d.db.Events(ctx, p.MerchantID, p.ID); err != nil {
 		return h, err
 	}
-	h.Deliveries, err = d.db.Deliveries(ctx, store.DeliveryFilter{MerchantID: p.MerchantID, PaymentID: p.ID, Limit: 1000})
+	h.Deliveries, err = d.db.Deliveries(ctx,
+		store.DeliveryFilter{MerchantID: p.MerchantID, PaymentID: p.ID, Limit: 1000})
 	return h, err
 }

@@ -16,8 +16,7 @@ func (d *Deployment) Orphans(ctx context.Context, f store.OrphanFilter) ([]pay.O
 	return d.db.Orphans(ctx, f)
 }
 
-// OrphansOf lists the orphans of a number. There is none of a number that has
-// not our form.
+// OrphansOf lists the orphans of a number. A number that is not 26 digits has none.
 func (d *Deployment) OrphansOf(ctx context.Context, number string) ([]pay.Orphan, error) {
 	if !isSyssn(number) {
 		return nil, nil
@@ -25,14 +24,15 @@ func (d *Deployment) OrphansOf(ctx context.Context, number string) ([]pay.Orphan
 	return d.db.OrphansOfNumber(ctx, merchantOf(number), number)
 }
 
-// OrphanMessage is what the wallet sent about an orphan; "" if it was dropped.
+// OrphanMessage returns what the wallet sent about an orphan, or "" if that was
+// dropped.
 func (d *Deployment) OrphanMessage(ctx context.Context, o pay.Orphan) (string, error) {
 	return d.db.OrphanMessage(ctx, o)
 }
 
-// SettleOrphans settles the open orphans of a number and a trade, about whose
-// money the operator has seen to elsewhere. The note says how. trade may be ""
-// where all are of one trade. It returns those that are settled.
+// SettleOrphans settles the open orphans of a number and a trade, after the operator
+// has dealt with their money elsewhere. The note says how. trade may be "" if all
+// are of one trade. It returns those that it has settled, also with an error.
 func (a Acts) SettleOrphans(ctx context.Context, number, trade, note string) (settled []pay.Orphan, err error) {
 	if strings.TrimSpace(note) == "" || len(note) > 1000 {
 		return nil, &InputError{

@@ -60,7 +60,8 @@ type Mistake struct{ Cause, Fix string }
 func Request(sent Sent, params sign.Params) Explanation {
 	declared, err := sign.ParseAlgorithm(sent.SignType)
 	if err != nil {
-		return Explanation{Mistakes: []Mistake{{"X-QF-SIGNTYPE names no algorithm that there is", "send MD5 or SHA256"}}}
+		return Explanation{Mistakes: []Mistake{{"X-QF-SIGNTYPE names no algorithm that there is",
+			"send MD5 or SHA256"}}}
 	}
 	e := Explanation{Text: params.Canonical() + KeyMark}
 	for _, a := range []sign.Algorithm{sign.MD5, sign.SHA256} {

@@ -61,8 +61,9 @@ func TestRequestFindsTheMistake(t *testing.T) {
 		{"a=1", "a=1" + key + "\n", "a line feed is behind the client key, as echo or a file leaves it"},
 		{"a=1", "a=1", "there is no client key"},
 		{"a=1", "a=1CODE", "the app code is in the client key's place"},
-		{"b=%E8%8C%B6&a=1", "b=%E8%8C%B6&a=1" + key, "the parameters are not sorted: they are in the order of the body; " +
-			"the values were URL-encoded before they were signed"},
+		{"b=%E8%8C%B6&a=1", "b=%E8%8C%B6&a=1" + key,
+			"the parameters are not sorted: they are in the order of the body; " +
+				"the values were URL-encoded before they were signed"},
 	} {
 		t.Run(tt.hashed, func(t *testing.T) {
 			sent := Sent{Body: tt.body, AppCode: "CODE", Signature: hexOf(md5.New(), tt.hashed), Key: key}
@@ -80,7 +81,8 @@ func TestRequestFindsTheWrongHash(t *testing.T) {
 	md5Hex := hexOf(md5.New(), "a=1"+key)
 	raw, _ := hex.DecodeString(md5Hex)
 	for _, tt := range []struct{ signature, signType, causes, text string }{
-		{hexOf(sha256.New(), "a=1"+key), "", "it is hashed with SHA-256, and without X-QF-SIGNTYPE it is MD5", "a=1" + KeyMark},
+		{hexOf(sha256.New(), "a=1"+key), "", "it is hashed with SHA-256, and without X-QF-SIGNTYPE it is MD5",
+			"a=1" + KeyMark},
 		{md5Hex, "sha256", "it is hashed with MD5, and X-QF-SIGNTYPE is sha256", "a=1" + KeyMark},
 		{hexOf(sha1.New(), "a=1"+key), "MD5", "it is hashed with SHA-1, and X-QF-SIGNTYPE is MD5", "a=1" + KeyMark},
 		{hexOf(mac, "a=1"), "", "it is an HMAC", "a=1"},

@@ -108,7 +108,8 @@ func hashMistakes(stated string, declared sign.Algorithm) []mistake {
 		case h.name != "SHA-256":
 			fix = "hash with MD5 or SHA-256, and name it in X-QF-SIGNTYPE"
 		}
-		all = append(all, mistake{"it is hashed with " + h.name + ", and " + says, fix, func(s *signing) { s.hash = h.new }})
+		all = append(all,
+			mistake{"it is hashed with " + h.name + ", and " + says, fix, func(s *signing) { s.hash = h.new }})
 	}
 	return append(all, mistake{
 		"it is an HMAC", "append the key to the text and hash both plainly", func(s *signing) { s.mac = true },
