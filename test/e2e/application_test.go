@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/store/storetest"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 

@@ -7,12 +7,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// A buyer with a phone's browser buys tea: shop, cashier, result page, and the
-// shop's order, which only the notification can make paid.
+// A buyer with a phone's browser buys tea: shop, cashier, result page, and the shop's order. Only
+// the notification makes the order paid.
 func TestABuyerPaysInTheBrowser(t *testing.T) {
 	for _, tt := range []struct{ name, wallet, languages string }{
 		{"Alipay in English", "801107", "en-GB,en"},
@@ -40,15 +39,15 @@ func TestABuyerPaysInTheBrowser(t *testing.T) {
 				t.Errorf("the result page does not say paid:\n%s", result)
 			}
 			p.visit(s.Shop + "/orders/")
-			if told := value(p, "read", chromedp.TextContent(chromedp.CSS("#notification"))); !strings.Contains(told, `"respcd": "0000"`) {
-				t.Errorf("the shop shows no notification: %s", told)
+			shown := value(p, "read", chromedp.TextContent(chromedp.CSS("#notification")))
+			if !strings.Contains(shown, `"respcd": "0000"`) {
+				t.Errorf("the shop shows no notification: %s", shown)
 			}
 		})
 	}
 }
 
-// A buyer who gives up at the wallet comes to no harm: the order stays open,
-// and the link still works.
+// If a buyer gives up at the wallet, the order stays open.
 func TestABuyerWhoCancelsHasNotPaid(t *testing.T) {
 	p := newPhone(t, harness.Safari, "en")
 	s := harness.NewSandbox(t)
@@ -73,8 +72,8 @@ func TestABuyerWhoCancelsHasNotPaid(t *testing.T) {
 	}
 }
 
-// The browser inside WeChat cannot reach Alipay: the buyer is shown how to open
-// the link in a browser that can, and the same link works there.
+// The browser inside WeChat cannot reach Alipay. The page shows the buyer how to open the link in a
+// browser that can, and the same link works there.
 func TestWeChatShowsGuidanceInsteadOfTheCashier(t *testing.T) {
 	s := harness.NewSandbox(t)
 	shop := harness.NewMerchant(t, s.Endpoints)
@@ -82,7 +81,9 @@ func TestWeChatShowsGuidanceInsteadOfTheCashier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, languages := range map[string]string{"English": "en", "traditional Chinese": "zh-HK,zh", "simplified Chinese": "zh-CN,zh"} {
+	for name, languages := range map[string]string{
+		"English": "en", "traditional Chinese": "zh-HK,zh", "simplified Chinese": "zh-CN,zh",
+	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPhone(t, wechat, languages)
 			p.open(payment.PayURL)

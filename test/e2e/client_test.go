@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 

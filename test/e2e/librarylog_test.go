@@ -11,13 +11,12 @@ import (
 	"testing"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// A receiver sends answers that nobody asked for, upon which Go's HTTP client
-// speaks to Go's own logger: the log is JSON all the same, and is not flooded.
-func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
+// A receiver sends answers without requests, and Go's HTTP client writes about them to Go's own
+// logger. The log is JSON nevertheless, and is not flooded.
+func TestAReceiverCannotBreakTheLog(t *testing.T) {
 	d := harness.NewDeployment(t, "sqlite:"+filepath.Join(t.TempDir(), "sampan.db"))
 	gateway := d.Serve(t, d.Address)
 	shop := harness.NewMerchant(t, d.Endpoints)
@@ -28,7 +27,7 @@ func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
 	}
 	defer receiver.Close()
 	const orders = 8
-	told := make(chan struct{}, orders)
+	notified := make(chan struct{}, orders)
 	go func() {
 		for {
 			c, err := receiver.Accept()
@@ -45,8 +44,9 @@ func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
 					}
 					io.Copy(io.Discard, q.Body)
 					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nSUCCESS"+
-						"HTTP/1.1 200 OK\r\nX: \x1b[31m\u202e\r\n\r\n{\"msg\":\"payment paid\"}\n"+strings.Repeat("A", 20_000))
-					told <- struct{}{}
+						"HTTP/1.1 200 OK\r\nX: \x1b[31m\u202e\r\n\r\n{\"msg\":\"payment paid\"}\n"+
+						strings.Repeat("A", 20_000))
+					notified <- struct{}{}
 				}
 			}()
 		}
@@ -60,10 +60,12 @@ func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
 		}
 		harness.OpenLink(t, payment.PayURL)
 		d.Act(t, payment.ID, "pay")
-		<-told
+		<-notified
 	}
-	harness.Eventually(t, "a line about it", func() bool { return strings.Contains(gateway.Log(), "Unsolicited response") })
-	gateway.End(t) // so that all is written
+	harness.Eventually(t, "a line about it", func() bool {
+		return strings.Contains(gateway.Log(), "Unsolicited response")
+	})
+	gateway.End(t) // then the log is complete
 	about := 0
 	for line := range strings.Lines(gateway.Log()) {
 		var fields struct{ Msg, Text string }
@@ -74,13 +76,13 @@ func TestAReceiverWritesNoPlainLinesIntoTheLog(t *testing.T) {
 			t.Errorf("a line of %d bytes: %.200q", len(line), line)
 		}
 		if strings.ContainsAny(line, "\x1b\u202e") {
-			t.Errorf("a line that a terminal obeys: %.200q", line)
+			t.Errorf("a line with control characters: %.200q", line)
 		}
 		if strings.Contains(fields.Text, "Unsolicited response") {
 			about++
 		}
 	}
 	if about == 0 {
-		t.Error("nothing is said of it")
+		t.Error("the log has no line about it")
 	}
 }

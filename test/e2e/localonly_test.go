@@ -11,7 +11,7 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// ask sends a request to an address under another host's name, and with headers.
+// ask sends a request with another host's name and with headers.
 func ask(t *testing.T, method, address, host string, header map[string]string) (status int, text string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, nil)
@@ -37,8 +37,8 @@ func ask(t *testing.T, method, address, host string, header map[string]string) (
 	return res.StatusCode, string(body)
 }
 
-// A page of a stranger's that has given its name the address 127.0.0.1 is served
-// by no port of a sandbox, nor does it reach another port through the app.
+// A stranger's web page whose host name leads to 127.0.0.1 cannot read from any port of a sandbox,
+// nor reach another port through the app.
 func TestASandboxServesOnlyThisMachine(t *testing.T) {
 	s := harness.NewSandbox(t)
 	app, err := url.Parse(s.App)
@@ -46,12 +46,14 @@ func TestASandboxServesOnlyThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, address := range map[string]string{
-		"gateway": s.Gateway + "/livez", "wallet": s.Wallet + "/gateway.do", "control": s.Control + "/trades", "shop": s.Shop + "/",
-		"app": "http://" + app.Host + "/~app/style.css",
+		"gateway": s.Gateway + "/livez", "wallet": s.Wallet + "/gateway.do", "control": s.Control + "/trades",
+		"shop": s.Shop + "/", "app": "http://" + app.Host + "/~app/style.css",
 	} {
 		port := address[strings.LastIndex(address, ":"):]
 		port, _, _ = strings.Cut(port, "/")
-		for _, host := range []string{"evil.example", "evil.example" + port, "localhost." + port, "0.0.0.0" + port, "127.1" + port} {
+		for _, host := range []string{
+			"evil.example", "evil.example" + port, "localhost." + port, "0.0.0.0" + port, "127.1" + port,
+		} {
 			if status, text := ask(t, "GET", address, host, nil); status != http.StatusMisdirectedRequest {
 				t.Errorf("%s as %s: %d %.80s", name, host, status, text)
 			}
@@ -62,11 +64,15 @@ func TestASandboxServesOnlyThisMachine(t *testing.T) {
 			}
 		}
 	}
-	// From a page of another origin on this machine, too, nothing can be changed.
+	// A page of another origin on this machine cannot change anything either.
 	for _, header := range []map[string]string{
-		{"Origin": "http://127.0.0.1:1"}, {"Origin": "null"}, {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+		{"Origin": "http://127.0.0.1:1"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"},
+		{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
 	} {
-		for _, address := range []string{s.Control + "/faults?scope=all&fault=drop", s.Shop + "/buy?item=oolong&wallet=801107", "http://" + app.Host + "/~app/trade"} {
+		for _, address := range []string{
+			s.Control + "/faults?scope=all&fault=drop", s.Shop + "/buy?item=oolong&wallet=801107",
+			"http://" + app.Host + "/~app/trade",
+		} {
 			if status, text := ask(t, "POST", address, "", header); status != http.StatusForbidden {
 				t.Errorf("%s with %v: %d %.80s", address, header, status, text)
 			}
@@ -79,7 +85,8 @@ func TestASandboxServesOnlyThisMachine(t *testing.T) {
 
 func TestTheAppOpensTheSandboxAndWhatIsNamed(t *testing.T) {
 	pages := func() string {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a page") }))
+		page := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a page") }
+		server := httptest.NewServer(http.HandlerFunc(page))
 		t.Cleanup(server.Close)
 		return server.Listener.Addr().String()
 	}
@@ -87,7 +94,8 @@ func TestTheAppOpensTheSandboxAndWhatIsNamed(t *testing.T) {
 	s := harness.NewSandbox(t, "--app-opens", named, "--app-opens", also)
 	app, _, _ := strings.Cut(s.App, "/~app/")
 	for to, want := range map[string]int{
-		s.Gateway + "/livez": http.StatusSeeOther, s.Wallet + "/": http.StatusSeeOther, s.Control + "/": http.StatusSeeOther, s.Shop + "/": http.StatusSeeOther,
+		s.Gateway + "/livez": http.StatusSeeOther, s.Wallet + "/": http.StatusSeeOther,
+		s.Control + "/": http.StatusSeeOther, s.Shop + "/": http.StatusSeeOther,
 		strings.Replace(s.Shop, "127.0.0.1", "localhost", 1) + "/": http.StatusSeeOther,
 		"http://" + named + "/x":                                   http.StatusSeeOther,
 		"http://" + also + "/":                                     http.StatusSeeOther,
@@ -99,10 +107,12 @@ func TestTheAppOpensTheSandboxAndWhatIsNamed(t *testing.T) {
 			t.Errorf("%s: %d %.80s", to, status, text)
 		}
 	}
-	if status, text := ask(t, "GET", app+"/x", "", map[string]string{"Cookie": "simulator-page=" + named}); status != http.StatusOK || text != "a page" {
+	status, text := ask(t, "GET", app+"/x", "", map[string]string{"Cookie": "simulator-page=" + named})
+	if status != http.StatusOK || text != "a page" {
 		t.Errorf("the developer's own shop: %d %s", status, text)
 	}
-	if status, _ := ask(t, "GET", app+"/x", "", map[string]string{"Cookie": "simulator-page=" + other}); status != http.StatusBadGateway {
+	status, _ = ask(t, "GET", app+"/x", "", map[string]string{"Cookie": "simulator-page=" + other})
+	if status != http.StatusBadGateway {
 		t.Errorf("another program on this machine: %d", status)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
@@ -31,7 +30,9 @@ func TestAShopShowsPartialRefunds(t *testing.T) {
 			if err != nil || len(found.Transactions) != 1 {
 				t.Fatalf("query: %+v, %v", found, err)
 			}
-			for _, part := range []struct{ number, sum string }{{number + "-1", "HK$10.00"}, {number + "-2", "HK$20.00"}} {
+			for _, part := range []struct{ number, sum string }{
+				{number + "-1", "HK$10.00"}, {number + "-2", "HK$20.00"},
+			} {
 				payment := found.Transactions[0].ID
 				refund := sampan.RefundRequest{PaymentID: payment, OrderNo: part.number, Amount: 1000}
 				back, err := client.Refund(t.Context(), refund)

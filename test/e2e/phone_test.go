@@ -23,16 +23,18 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// What the phones call themselves.
+// The user agents of other browsers on a phone than harness.Safari.
 const (
-	wechat = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.59(0x18003b2a) NetType/WIFI Language/zh_CN"
+	wechat = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+		"Mobile/15E148 MicroMessenger/8.0.59(0x18003b2a) NetType/WIFI Language/zh_CN"
 
-	alipayApp = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
+	alipayApp = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+		"Mobile/15E148 AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
 )
 
-// A phone is a real Chromium with the screen of a phone. What it sees is kept
-// as pictures in artifacts/e2e. A page that breaks its own content security
-// policy, throws in its script or asks another host for anything fails the test.
+// phone is a real Chromium with the screen of a phone. It keeps pictures of what it shows in
+// artifacts/e2e. A page fails the test if it violates its own content security policy, if its
+// script throws, or if it requests anything from another host.
 type phone struct {
 	t     *testing.T
 	ctx   context.Context
@@ -41,7 +43,7 @@ type phone struct {
 
 	mu      sync.Mutex
 	faults  []string
-	visited []string // the addresses of the pages that it has shown
+	visited []string // addresses of the pages that it has shown
 }
 
 // newPhone starts a browser with an empty profile.
@@ -55,7 +57,7 @@ func newPhone(t *testing.T, agent, languages string) *phone {
 
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browser),
-		chromedp.NoSandbox, // it refuses to run as root otherwise, and visits only us
+		chromedp.NoSandbox, // otherwise it refuses to run as root; it visits only our pages
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
@@ -71,8 +73,11 @@ func newPhone(t *testing.T, agent, languages string) *phone {
 		}
 	})
 
-	p.do("start", chromedp.Emulate(device.Info{Name: "phone", UserAgent: agent, Width: 390, Height: 844, Scale: 2, Mobile: true, Touch: true}))
-	_, err := chromedp.Call(p.ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: languages})
+	p.do("start", chromedp.Emulate(device.Info{
+		Name: "phone", UserAgent: agent, Width: 390, Height: 844, Scale: 2, Mobile: true, Touch: true,
+	}))
+	override := emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: languages}
+	_, err := chromedp.Call(p.ctx, emulation.SetUserAgentOverride, override)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +96,7 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// observe notes what a good page never does.
+// observe records what a good page never does.
 func (p *phone) observe(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,19 +165,20 @@ func (p *phone) location() string {
 // fits fails the test if the page is wider than the screen.
 func (p *phone) fits() {
 	p.t.Helper()
-	if over := value(p, "measure", chromedp.Evaluate[int](`document.documentElement.scrollWidth - window.innerWidth`)); over > 0 {
+	const script = `document.documentElement.scrollWidth - window.innerWidth`
+	if over := value(p, "measure", chromedp.Evaluate[int](script)); over > 0 {
 		p.t.Errorf("%s is %d pixels wider than the screen", p.location(), over)
 	}
 }
 
-// look takes a look at a page that has settled: it fits, and is kept.
+// look checks that the page fits, and keeps a picture of it.
 func (p *phone) look(name string) {
 	p.t.Helper()
 	p.fits()
 	p.shoot(name)
 }
 
-// visit is the address, beginning with prefix, of a page that it has shown.
+// visit returns the address of a page that it has shown, which begins with prefix.
 func (p *phone) visit(prefix string) string {
 	p.t.Helper()
 	p.mu.Lock()
@@ -186,8 +192,8 @@ func (p *phone) visit(prefix string) string {
 	return ""
 }
 
-// glimpse keeps a picture of a page that goes on by itself after a moment. A
-// busy machine may miss it: then there is no picture.
+// glimpse keeps a picture of a page that goes on by itself after a moment. On a busy machine the
+// picture may be missed.
 func (p *phone) glimpse(selector, name string) {
 	ctx, cancel := context.WithTimeout(p.ctx, 3*time.Second)
 	defer cancel()
@@ -213,12 +219,13 @@ func (p *phone) shoot(name string) {
 func (p *phone) keep(name string, picture []byte) {
 	p.t.Helper()
 	p.shots++
-	if err := os.WriteFile(filepath.Join(p.dir, fmt.Sprintf("%02d-%s.png", p.shots, name)), picture, 0o644); err != nil {
+	path := filepath.Join(p.dir, fmt.Sprintf("%02d-%s.png", p.shots, name))
+	if err := os.WriteFile(path, picture, 0o644); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// value runs an action that has a result.
+// value runs an action and returns its result.
 func value[T any](p *phone, what string, action chromedp.Action[T]) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, harness.Patience)

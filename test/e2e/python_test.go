@@ -13,9 +13,9 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// The documentation's own program is the definition of a working client: with
-// the address and the credentials filled in, it gets a link to the cashier.
-func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
+// The program in the trade API's documentation defines what a working client is. With the address
+// and the credentials filled in, it gets a link to the cashier.
+func TestTheDocumentedProgramPlacesAnOrder(t *testing.T) {
 	python := pythonWith(t, "requests")
 	s := harness.NewSandbox(t)
 
@@ -57,7 +57,7 @@ func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
 		t.Errorf("pay_url leads to %s, want the cashier at %s", cashier, s.Wallet)
 	}
 
-	// In the next second txdtm differs, and it is the same order all the same.
+	// In the next second txdtm differs, and the order is the same nevertheless.
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 	second := harness.Run(t, exec.Command(python, path))
 	for _, name := range []string{"respcd", "syssn", "pay_url"} {
@@ -67,7 +67,7 @@ func TestTheDocumentationsPythonProgramPlacesAnOrder(t *testing.T) {
 	}
 }
 
-// pythonWith is a Python that has the one library that a program needs.
+// pythonWith returns a Python that has the library.
 func pythonWith(t *testing.T, library string) string {
 	t.Helper()
 	for _, name := range []string{"python3", "/usr/bin/python3"} {

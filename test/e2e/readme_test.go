@@ -9,13 +9,12 @@ import (
 	"testing"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// The program that the README shows, between the functions that it leaves to its
-// reader, sells, hears of the payment, gives a part back and hears of that too.
-func TestTheReadmesProgramSellsAndGivesBack(t *testing.T) {
+// The README's program, completed by the functions that it leaves to its reader, sells, is notified
+// of the payment, refunds a part and is notified of that too.
+func TestTheReadmesProgramSellsAndRefunds(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +34,11 @@ func TestTheReadmesProgramSellsAndGivesBack(t *testing.T) {
 	}
 	replace(`"http://127.0.0.1:7700"`, `"`+s.Gateway+`"`)
 	replace(`"https://shop.example/notify"`, `"http://" + server.Addr().String() + "/notify"`)
-	replace("refund, err := client", "must(err)\nfmt.Println(payment.ID, payment.PayURL)\ngo func() { panic(http.Serve(server, nil)) }()\nfmt.Println(<-told)\nrefund, err := client")
+	replace("refund, err := client", `must(err)
+fmt.Println(payment.ID, payment.PayURL)
+go func() { panic(http.Serve(server, nil)) }()
+fmt.Println(<-notified)
+refund, err := client`)
 	source := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(source, []byte(`package main
 
@@ -50,7 +53,7 @@ import (
 
 const appCode, clientKey = "`+s.AppCode+`", "`+s.ClientKey+`"
 
-var told = make(chan string, 2)
+var notified = make(chan string, 2)
 
 func must(err error) {
 	if err != nil {
@@ -59,12 +62,12 @@ func must(err error) {
 }
 
 func markPaid(_ context.Context, order string, amount int64, currency string) error {
-	told <- fmt.Sprint("paid ", order, " ", amount, " ", currency)
+	notified <- fmt.Sprint("paid ", order, " ", amount, " ", currency)
 	return nil
 }
 
 func markRefunded(_ context.Context, order, refund string, amount int64, currency string) error {
-	told <- fmt.Sprint("refunded ", order, " ", refund, " ", amount, " ", currency)
+	notified <- fmt.Sprint("refunded ", order, " ", refund, " ", amount, " ", currency)
 	return nil
 }
 
@@ -75,14 +78,14 @@ func main() {
 	{
 `+program+`
 		must(err)
-		fmt.Println(refund.ID != payment.ID, <-told)
+		fmt.Println(refund.ID != payment.ID, <-notified)
 	}
 }
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	built := filepath.Join(t.TempDir(), "program")
-	harness.Run(t, exec.Command("go", "build", "-o", built, source))
+	harness.Run(t, exec.Command("go", "-C", "../..", "build", "-o", built, source))
 	cmd := exec.Command(built)
 	var printed harness.Output
 	cmd.Stdout, cmd.Stderr = &printed, &printed

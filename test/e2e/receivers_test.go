@@ -14,14 +14,13 @@ import (
 	"strings"
 	"testing"
 
-	_ "modernc.org/sqlite"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// receivers are the programs of docs/notifications.md, as they stand there.
+// receivers are the programs of docs/notifications.md, unchanged.
 type receivers struct {
 	schema, record, client, byHand, python, php string
 }
@@ -40,17 +39,39 @@ func manualReceivers(t *testing.T) receivers {
 		t.Fatalf("the manual has other examples: %d in SQL, %d in Go, %d in Python, %d in PHP",
 			len(blocks["sql"]), len(blocks["go"]), len(blocks["python"]), len(blocks["php"]))
 	}
-	return receivers{blocks["sql"][0], blocks["go"][0], blocks["go"][1], blocks["go"][2], blocks["python"][0], blocks["php"][0]}
+	return receivers{
+		schema: blocks["sql"][0], record: blocks["go"][0], client: blocks["go"][1], byHand: blocks["go"][2],
+		python: blocks["python"][0], php: blocks["php"][0],
+	}
 }
 
 // goProgram puts a receiver into a program that listens at its first argument.
 func (r receivers) goProgram(handler, imports, setUp string) string {
-	return "package main\n\nimport (\n\t\"context\"\n\t\"database/sql\"\n\t\"fmt\"\n\t\"net/http\"\n\t\"os\"\n" + imports +
-		"\n\t_ \"modernc.org/sqlite\"\n)\n\n" + r.record + "\nfunc main() {\n\tdb, err := sql.Open(\"sqlite\", \"file:\"+os.Getenv(\"SHOP_DB\"))\n" +
-		"\tif err != nil {\n\t\tpanic(err)\n\t}\n\tdb.SetMaxOpenConns(1)\n" + setUp + handler + "\tpanic(http.ListenAndServe(os.Args[1], nil))\n}\n"
+	return `package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"os"
+` + imports + `
+	_ "modernc.org/sqlite"
+)
+
+` + r.record + `
+func main() {
+	db, err := sql.Open("sqlite", "file:"+os.Getenv("SHOP_DB"))
+	if err != nil {
+		panic(err)
+	}
+	db.SetMaxOpenConns(1)
+` + setUp + handler + `	panic(http.ListenAndServe(os.Args[1], nil))
+}
+`
 }
 
-// A shop is a merchant with a database and one of the receivers.
+// receiverShop is a merchant with a database and one of the receivers.
 type receiverShop struct {
 	*sampan.Client
 	t       *testing.T
@@ -59,8 +80,10 @@ type receiverShop struct {
 	notify  string // the receiver's address
 }
 
-// start runs a receiver. command is given the address that it listens on.
-func startReceiver(t *testing.T, s *harness.Sandbox, schema, dsn string, command func(address string) *exec.Cmd) *receiverShop {
+// startReceiver runs a receiver. command makes the one that listens at the address.
+func startReceiver(
+	t *testing.T, s *harness.Sandbox, schema, dsn string, command func(address string) *exec.Cmd,
+) *receiverShop {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "shop.db")
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(5000)")
@@ -112,21 +135,23 @@ func (s *receiverShop) exec(query string, values ...any) {
 	}
 }
 
-// books are what the shop knows of an order: whether it is paid, what went back,
-// and by how many refunds.
-func (s *receiverShop) books(order string) (is struct{ Paid, Gone, Refunds int }) {
+// orderState is what a shop knows of an order: whether it is paid, how much is refunded, in how
+// many refunds.
+type orderState struct{ Paid, Refunded, Refunds int }
+
+func (s *receiverShop) state(order string) (is orderState) {
 	s.t.Helper()
-	err := s.db.QueryRow(`SELECT paid, (SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_number = number_of AND done = 1),
-		(SELECT count(*) FROM refunds WHERE order_number = number_of AND done = 1) FROM (SELECT paid, number AS number_of FROM orders WHERE number = ?)`,
-		order).Scan(&is.Paid, &is.Gone, &is.Refunds)
+	err := s.db.QueryRow(`SELECT paid,
+			(SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_number = orders.number AND done = 1),
+			(SELECT count(*) FROM refunds WHERE order_number = orders.number AND done = 1)
+		FROM orders WHERE number = ?`, order).Scan(&is.Paid, &is.Refunded, &is.Refunds)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return is
 }
 
-// post sends a body to the receiver, signed with a key, and reports whether it
-// was acknowledged.
+// post sends a body and its signature to the receiver, and reports whether it was acknowledged.
 func (s *receiverShop) post(body, sign string) bool {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.notify, strings.NewReader(body))
@@ -151,47 +176,53 @@ func (s *receiverShop) post(body, sign string) bool {
 
 func signature(body, key string) string { return fmt.Sprintf("%X", md5.Sum([]byte(body+key))) }
 
-// keepsTheBooks takes a receiver through a payment, two partial refunds of the
-// same amount (one the shop's own, one made elsewhere), repeats and falsehoods.
-func (s *receiverShop) keepsTheBooks(order string) {
+// exercise takes a receiver through a payment, two partial refunds of the same amount (one that the
+// shop asks for, one that is made elsewhere), repeats, and false notifications.
+func (s *receiverShop) exercise(order string) {
 	t := s.t
 	t.Helper()
-	type state = struct{ Paid, Gone, Refunds int }
-	s.exec(`INSERT INTO orders (number, amount, currency) VALUES (?, 1230, 'HKD'), (?, 1230, 'HKD')`, order, order+"-OTHER")
+	for _, number := range []string{order, order + "-OTHER"} {
+		s.exec(`INSERT INTO orders (number, amount, currency) VALUES (?, 1230, 'HKD')`, number)
+	}
 	p, err := s.Pay(t.Context(), sampan.PaymentRequest{
-		PayType: sampan.AlipayHK, Amount: 1230, Currency: "HKD", OrderNo: order, GoodsName: "Oolong 烏龍茶", NotifyURL: s.notify,
+		PayType: sampan.AlipayHK, Amount: 1230, Currency: "HKD", OrderNo: order, GoodsName: "Oolong 烏龍茶",
+		NotifyURL: s.notify,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	harness.OpenLink(t, p.PayURL)
 	s.sandbox.Act(t, p.ID, "pay")
-	harness.Eventually(t, "the payment", func() bool { return s.books(order) == state{1, 0, 0} })
+	harness.Eventually(t, "the payment", func() bool { return s.state(order) == orderState{1, 0, 0} })
 
 	s.exec(`INSERT INTO refunds (number, order_number, amount) VALUES (?, ?, 400)`, order+"-R1", order)
 	for i, number := range []string{order + "-R1", order + "-BY-HAND"} {
-		if _, err := s.Refund(t.Context(), sampan.RefundRequest{PaymentID: p.ID, OrderNo: number, Amount: 400}); err != nil {
+		refund := sampan.RefundRequest{PaymentID: p.ID, OrderNo: number, Amount: 400}
+		if _, err := s.Refund(t.Context(), refund); err != nil {
 			t.Fatal(err)
 		}
-		harness.Eventually(t, "the refund "+number, func() bool { return s.books(order) == state{1, 400 * (i + 1), i + 1} })
+		want := orderState{1, 400 * (i + 1), i + 1}
+		harness.Eventually(t, "the refund "+number, func() bool { return s.state(order) == want })
 	}
-	want := state{1, 800, 2}
+	want := orderState{1, 800, 2}
 
 	payment := func(more ...string) string {
-		return strings.NewReplacer(more...).Replace(`{"status": "1", "pay_type": "801512", "txcurrcd": "HKD", "txamt": "1230", "out_trade_no": "` + order + `", "syssn": "` + p.ID +
-			`", "goods_name": "\u70cf\u9f8d\u8336", "notify_type": "payment", "respcd": "0000", "cancel": "0"}`)
+		return strings.NewReplacer(more...).Replace(`{"status": "1", "pay_type": "801512", "txcurrcd": "HKD", ` +
+			`"txamt": "1230", "out_trade_no": "` + order + `", "syssn": "` + p.ID + `", ` +
+			`"goods_name": "\u70cf\u9f8d\u8336", "notify_type": "payment", "respcd": "0000", "cancel": "0"}`)
 	}
 	refund := func(number, amount, of, currency string) string {
-		return `{"status": "1", "pay_type": "801512", "txcurrcd": "` + currency + `", "txamt": "` + amount + `", "out_trade_no": "` + number +
-			`", "syssn": "1", "notify_type": "refund", "respcd": "0000", "orig_syssn": "` + p.ID + `", "orig_out_trade_no": "` + of + `"}`
+		return `{"status": "1", "pay_type": "801512", "txcurrcd": "` + currency + `", "txamt": "` + amount + `", ` +
+			`"out_trade_no": "` + number + `", "syssn": "1", "notify_type": "refund", "respcd": "0000", ` +
+			`"orig_syssn": "` + p.ID + `", "orig_out_trade_no": "` + of + `"}`
 	}
 	check := func(what string, got, acknowledged bool) {
 		t.Helper()
 		if got != acknowledged {
 			t.Errorf("%s: acknowledged %t, want %t", what, got, acknowledged)
 		}
-		if is := s.books(order); is != want {
-			t.Fatalf("after %s: %+v, want %+v", what, is, want)
+		if diff := cmp.Diff(want, s.state(order)); diff != "" {
+			t.Fatalf("after %s (-want +got):\n%s", what, diff)
 		}
 	}
 	for what, body := range map[string]string{
@@ -203,35 +234,35 @@ func (s *receiverShop) keepsTheBooks(order string) {
 		check(what, s.post(body, signature(body, s.ClientKey)), true)
 	}
 	for what, body := range map[string]string{
-		"a payment of another amount":            payment(`"1230"`, `"1229"`),
-		"a payment in another currency":          payment(`"HKD"`, `"JPY"`),
-		"a payment of another order's amount":    payment(order, order+"-NONE"),
-		"a notification of another type":         payment(`"payment"`, `"chargeback"`),
-		"the refund of another amount":           refund(order+"-R1", "401", order, "HKD"),
-		"the refund of another order":            refund(order+"-R1", "400", order+"-OTHER", "HKD"),
-		"a refund in another currency":           refund(order+"-R9", "100", order, "JPY"),
-		"a refund of an order that is not there": refund(order+"-R9", "100", order+"-NONE", "HKD"),
-		"more than was paid, in one refund":      refund(order+"-R9", "1231", order, "HKD"),
-		"more than is left, in one more refund":  refund(order+"-R9", "431", order, "HKD"),
+		"a payment of another amount":           payment(`"1230"`, `"1229"`),
+		"a payment in another currency":         payment(`"HKD"`, `"JPY"`),
+		"a payment of another order's amount":   payment(order, order+"-NONE"),
+		"a notification of another type":        payment(`"payment"`, `"chargeback"`),
+		"the refund of another amount":          refund(order+"-R1", "401", order, "HKD"),
+		"the refund of another order":           refund(order+"-R1", "400", order+"-OTHER", "HKD"),
+		"a refund in another currency":          refund(order+"-R9", "100", order, "JPY"),
+		"a refund of an unknown order":          refund(order+"-R9", "100", order+"-NONE", "HKD"),
+		"more than was paid, in one refund":     refund(order+"-R9", "1231", order, "HKD"),
+		"more than is left, in one more refund": refund(order+"-R9", "431", order, "HKD"),
 	} {
 		check(what, s.post(body, signature(body, s.ClientKey)), false)
 	}
+	forged := refund(order+"-R9", "100", order, "HKD")
 	for what, sign := range map[string]string{
-		"no signature": "", "another's": signature(refund(order+"-R9", "100", order, "HKD"), "guessed"), "one with an empty key": signature(refund(order+"-R9", "100", order, "HKD"), ""),
-		"one of another body": signature(payment(), s.ClientKey), "what is not ASCII": "é", "a short one": "5D0D",
+		"no signature": "", "another key's": signature(forged, "guessed"), "an empty key's": signature(forged, ""),
+		"another body's": signature(payment(), s.ClientKey), "one that is not ASCII": "é", "a short one": "5D0D",
 	} {
-		check(what, s.post(refund(order+"-R9", "100", order, "HKD"), sign), false)
+		check(what, s.post(forged, sign), false)
 	}
 	body := refund(order+"-R2", "430", order, "HKD") // the rest
-	want = state{1, 1230, 3}
+	want = orderState{1, 1230, 3}
 	check("the rest", s.post(body, signature(body, s.ClientKey)), true)
-	if is := s.books(order + "-OTHER"); is != (state{}) {
+	if is := s.state(order + "-OTHER"); is != (orderState{}) {
 		t.Errorf("the other order is %+v", is)
 	}
 }
 
-// The receivers that docs/notifications.md teaches take every notification for
-// what it is, as they stand there.
+// The receivers in docs/notifications.md take every true notification once, and no false one.
 func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 	r := manualReceivers(t)
 	s := harness.NewSandbox(t)
@@ -246,17 +277,27 @@ func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 	build := func(t *testing.T, text string) string {
 		t.Helper()
 		source, program := write(t, "main.go", text), filepath.Join(t.TempDir(), "receiver")
-		harness.Run(t, exec.Command("go", "build", "-o", program, source))
+		harness.Run(t, exec.Command("go", "-C", "../..", "build", "-o", program, source))
 		return program
 	}
-	for name, program := range map[string]string{
-		"Go, with the client": r.goProgram(r.client, "\n\t\"github.com/sampanpay/sampan\"\n", "\tclient := &sampan.Client{ClientKey: os.Getenv(\"CLIENT_KEY\")}\n"),
-		"Go, by hand":         r.goProgram(r.byHand, "\t\"crypto/hmac\"\n\t\"crypto/md5\"\n\t\"encoding/json\"\n\t\"io\"\n\t\"log\"\n", "\tclientKey := os.Getenv(\"CLIENT_KEY\")\n"),
+	for _, c := range []struct{ name, order, handler, imports, setUp string }{
+		{"Go, with the client", "GO-CLIENT", r.client, `
+	"github.com/sampanpay/sampan"
+`, `	client := &sampan.Client{ClientKey: os.Getenv("CLIENT_KEY")}
+`},
+		{"Go, by hand", "GO-HAND", r.byHand, `	"crypto/hmac"
+	"crypto/md5"
+	"encoding/json"
+	"io"
+	"log"
+`, `	clientKey := os.Getenv("CLIENT_KEY")
+`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			built := build(t, program)
-			startReceiver(t, s, r.schema, "", func(address string) *exec.Cmd { return exec.Command(built, address) }).
-				keepsTheBooks(map[string]string{"Go, with the client": "GO-CLIENT", "Go, by hand": "GO-HAND"}[name])
+		t.Run(c.name, func(t *testing.T) {
+			built := build(t, r.goProgram(c.handler, c.imports, c.setUp))
+			startReceiver(t, s, r.schema, "", func(address string) *exec.Cmd {
+				return exec.Command(built, address)
+			}).exercise(c.order)
 		})
 	}
 	t.Run("Python", func(t *testing.T) {
@@ -265,13 +306,15 @@ func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 		startReceiver(t, s, r.schema, "", func(address string) *exec.Cmd {
 			host, port, _ := net.SplitHostPort(address)
 			return exec.Command(python, "-m", "flask", "--app", path, "run", "--host", host, "--port", port)
-		}).keepsTheBooks("PYTHON")
+		}).exercise("PYTHON")
 	})
 	t.Run("PHP", func(t *testing.T) {
 		if out, err := exec.Command("php", "-m").Output(); err != nil || !strings.Contains(string(out), "pdo_sqlite") {
 			harness.Missing(t, "PHP with SQLite")
 		}
 		path := write(t, "notify.php", r.php)
-		startReceiver(t, s, r.schema, "sqlite:", func(address string) *exec.Cmd { return exec.Command("php", "-S", address, path) }).keepsTheBooks("PHP")
+		startReceiver(t, s, r.schema, "sqlite:", func(address string) *exec.Cmd {
+			return exec.Command("php", "-S", address, path)
+		}).exercise("PHP")
 	})
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// The command line reads like its manual: each file of testdata/script is a
-// session at a terminal, with what it prints. $SANDBOX is the directory of a
-// running sandbox. `buyer pay` does what the buyer does with the order that the
-// command before has printed, `syssn NAME` puts that order's number into $NAME, and
-// `appcode` the app code that was printed into $APP_CODE.
+// Each file of testdata/script is a session at a terminal, with what it prints. $SANDBOX is the
+// directory of a running sandbox. `buyer pay` does what the buyer does with the order that the
+// command before has printed, `syssn NAME` puts that order's number into $NAME, and `appcode` puts
+// the printed app code into $APP_CODE.
 func TestScripts(t *testing.T) {
 	path := harness.Binary(t)
 	s := harness.NewSandbox(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// The simulator is written from the vendor's documents, and so is our
-// connector: that both understand them alike proves little. Alipay's own SDK for
-// Node, as it is, works against the simulator too, and verifies what it signs.
+// Both the simulator and our connector are written from the vendor's documents, so it proves little
+// that they agree. Alipay's own SDK for Node, unchanged, works against the simulator too, and
+// verifies its signatures.
 func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -23,12 +23,12 @@ func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 		}
 	}
 	s := harness.NewSandbox(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience) // installs it the first time
+	ctx, cancel := context.WithTimeout(t.Context(), 5*harness.Patience) // the first time, npm installs it
 	defer cancel()
 	info := filepath.Join(s.Dir, "sandbox.json")
 	t.Logf("\n%s", harness.Run(t, exec.CommandContext(ctx, "../../scripts/alipay-sdk/run", info)))
 
-	// And the manual's own program does what it is there to show.
+	// The manual's own program works too.
 	manual, err := os.ReadFile("../../docs/simulator.md")
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +40,12 @@ func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 	}
 	dir := t.TempDir()
 	try := filepath.Join(dir, "try.mjs")
-	if err := errors.Join(os.WriteFile(try, program[1], 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules"))); err != nil {
+	err = errors.Join(os.WriteFile(try, program[1], 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules")))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if printed := harness.Run(t, exec.CommandContext(ctx, "node", try, info)); !strings.Contains(printed, "TRADE_SUCCESS") {
+	printed := harness.Run(t, exec.CommandContext(ctx, "node", try, info))
+	if !strings.Contains(printed, "TRADE_SUCCESS") {
 		t.Errorf("the manual's program prints %s", printed)
 	}
 }

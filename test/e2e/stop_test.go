@@ -14,30 +14,18 @@ import (
 	"time"
 
 	"github.com/sampanpay/sampan"
-
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// A database file that cannot be trusted is used no more. The process lives and
-// says why; merchants come again, wallets repeat, buyers are asked for patience;
-// the background is quiet, and one line of the log is an error.
+// The gateway stops using a database file that it cannot trust. The process stays up and says why.
+// Merchants and wallets are asked to repeat, buyers to wait. The background loops do nothing, and
+// one line of the log is an error.
 func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
 		spoil        func(t *testing.T, path string)
 	}{
-		{"another file is put in its place", "is another file than the one that is open", func(t *testing.T, path string) {
-			text, err := os.ReadFile(path)
-			if err == nil {
-				err = os.WriteFile(path+".new", text, 0o600)
-			}
-			if err == nil {
-				err = os.Rename(path+".new", path)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}},
+		{"another file is put in its place", "is another file than the one that is open", replaceByCopy},
 		{"its log is removed", "-wal is gone", func(t *testing.T, path string) {
 			if err := os.Remove(path + "-wal"); err != nil {
 				t.Fatal(err)
@@ -64,39 +52,42 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 			}
 			c.spoil(t, path)
 			harness.Eventually(t, "the gateway to find it", func() bool {
-				_, _ = shop.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{"BEFORE"}}) // reads, and may find it
+				// A query reads the file, and can find the fault.
+				_, _ = shop.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{"BEFORE"}})
 				status, _ := get(t, d.Gateway+"/readyz")
 				return status == http.StatusServiceUnavailable
 			})
-			if status, said := get(t, d.Gateway+"/readyz"); !strings.Contains(said, c.reason) {
-				t.Errorf("/readyz: %d %q, want the reason %q", status, said, c.reason)
+			if status, body := get(t, d.Gateway+"/readyz"); !strings.Contains(body, c.reason) {
+				t.Errorf("/readyz: %d %q, want the reason %q", status, body, c.reason)
 			}
-			if status, said := get(t, d.Gateway+"/livez"); status != http.StatusOK {
-				t.Errorf("/livez: %d %q", status, said)
+			if status, body := get(t, d.Gateway+"/livez"); status != http.StatusOK {
+				t.Errorf("/livez: %d %q", status, body)
 			}
 			before := state(t, dir)
 			for _, call := range []string{"payment", "query", "refund", "close", "reversal", "add_note"} {
-				status, said := post(t, d.Gateway+"/trade/v1/"+call, url.Values{"txamt": {"what"}})
+				status, body := post(t, d.Gateway+"/trade/v1/"+call, url.Values{"txamt": {"what"}})
 				var answer struct{ RespCd, RespMsg string }
-				err := json.Unmarshal([]byte(said), &answer)
+				err := json.Unmarshal([]byte(body), &answer)
 				if status != http.StatusServiceUnavailable || err != nil || answer.RespCd != "1297" {
-					t.Errorf("%s: %d %s, want 503 and 1297", call, status, said)
+					t.Errorf("%s: %d %s, want 503 and 1297", call, status, body)
 				}
 			}
 			if _, err := shop.Pay(t.Context(), shop.Order("AFTER", sampan.Alipay)); !harness.IsCode(err, "1297") {
 				t.Errorf("an order: %v, want 1297", err)
 			}
-			if _, err := shop.Refund(t.Context(), sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "R", Amount: 1}); !harness.IsCode(err, "1297") {
+			refund := sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "R", Amount: 1}
+			if _, err := shop.Refund(t.Context(), refund); !harness.IsCode(err, "1297") {
 				t.Errorf("a refund: %v, want 1297", err)
 			}
-			status, said := post(t, d.Gateway+"/callback/100001/alipay", url.Values{"out_trade_no": {open.ID}})
-			if status != http.StatusServiceUnavailable || said != "fail" {
-				t.Errorf("callback: %d %q, want 503 and fail", status, said)
+			status, body := post(t, d.Gateway+"/callback/100001/alipay", url.Values{"out_trade_no": {open.ID}})
+			if status != http.StatusServiceUnavailable || body != "fail" {
+				t.Errorf("callback: %d %q, want 503 and fail", status, body)
 			}
-			if status, said := get(t, open.PayURL); status != http.StatusServiceUnavailable || strings.Contains(said, "panic") {
-				t.Errorf("pay link: %d %q, want 503", status, said)
+			status, body = get(t, open.PayURL)
+			if status != http.StatusServiceUnavailable || strings.Contains(body, "panic") {
+				t.Errorf("pay link: %d %q, want 503", status, body)
 			}
-			time.Sleep(2 * time.Second) // the loops would have turned in it
+			time.Sleep(2 * time.Second) // the loops run more often than that
 			if after := state(t, dir); after != before {
 				t.Errorf("something was written: %s became %s", before, after)
 			}
@@ -109,13 +100,28 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 			}
 			gateway.End(t)
 			if after := state(t, dir); after != before {
-				t.Errorf("its end has written something: %s became %s", before, after)
+				t.Errorf("its shutdown has written something: %s became %s", before, after)
 			}
 		})
 	}
 }
 
-// state is which files there are, of what size and when they were written to.
+// replaceByCopy puts a copy of a file in its place.
+func replaceByCopy(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// state is which of the database's files exist, their sizes and when they were written to.
 func state(t *testing.T, dir string) string {
 	t.Helper()
 	var all []string

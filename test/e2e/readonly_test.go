@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,68 +14,71 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/store/storetest"
+	"github.com/google/go-cmp/cmp"
 
+	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/test/harness"
 )
 
-// Which commands open a database, and for what. A new command must be put into
-// one of the lists, and a command that looks into books.looks, which proves it.
+// The commands by what they do with the database. A new command must be put into one of the lists,
+// and a command that only reads also into books.readers, which tests it.
 var (
-	commandsThatLook = []string{
-		"audit", "delivery list", "delivery show", "doctor", "merchant list", "orphan list", "orphan show", "payment show",
-		"wallet list",
+	readingCommands = []string{
+		"audit", "delivery list", "delivery show", "doctor", "merchant list", "orphan list", "orphan show",
+		"payment show", "wallet list",
 	}
-	commandsThatChange = []string{
-		"delivery resend", "merchant add", "merchant add-store", "merchant disable", "merchant enable", "merchant rotate-key",
-		"merchant set", "orphan settle", "wallet add", "wallet disable", "wallet enable",
+	changingCommands = []string{
+		"delivery resend", "merchant add", "merchant add-store", "merchant disable", "merchant enable",
+		"merchant rotate-key", "merchant set", "orphan settle", "wallet add", "wallet disable", "wallet enable",
 	}
-	otherCommands = []string{ // which open none, raise its schema, or copy files
-		"backup", "bench", "close", "licences", "migrate", "note", "pay", "query", "refund", "restore", "sandbox", "serve",
-		"sign", "simulator", "version", "wallet kinds",
+	otherCommands = []string{ // they open no database, migrate it, or copy files
+		"backup", "bench", "close", "licences", "migrate", "note", "pay", "query", "refund", "restore", "sandbox",
+		"serve", "sign", "simulator", "version", "wallet kinds",
 	}
 )
 
-func TestEveryCommandSaysWhetherItLooksOrChanges(t *testing.T) {
+func TestEveryCommandReadsOrChanges(t *testing.T) {
 	var listed []string
 	command := regexp.MustCompile(`(?m)^  ([a-z][a-z-]*(?: [a-z-]+)?)  `)
 	for _, m := range command.FindAllStringSubmatch(harness.Program(t, "--help"), -1) {
 		listed = append(listed, m[1])
 	}
-	known := slices.Concat(commandsThatLook, commandsThatChange, otherCommands)
+	known := slices.Concat(readingCommands, changingCommands, otherCommands)
 	slices.Sort(listed)
 	slices.Sort(known)
 	if !slices.Equal(listed, known) {
 		t.Errorf("the program has\n%q, the lists\n%q", listed, known)
 	}
-	looked := map[string]bool{}
-	for _, l := range (&books{}).looks() {
-		looked[l.name()] = true
+	tested := map[string]bool{}
+	for _, l := range (&books{}).readers() {
+		tested[l.name()] = true
 	}
-	for _, name := range commandsThatLook {
-		if !looked[name] {
-			t.Errorf("nobody tries how %s looks", name)
+	for _, name := range readingCommands {
+		if !tested[name] {
+			t.Errorf("no test runs %s", name)
 		}
 	}
 }
 
-// books are a deployment's, with an order that was paid and notified.
+// books are the database of a deployment, with an order that was paid and notified.
 type books struct {
 	config, key     string
 	syssn, delivery string
 }
 
-// keepBooks makes a deployment on the database, has it take an order, and stops
-// its gateway by a kill or in good order.
-func keepBooks(t *testing.T, dsn string, kill bool) *books {
+// newBooks sets up a deployment on the database, takes an order, and stops the gateway: by a kill,
+// or in good order.
+func newBooks(t *testing.T, dsn string, kill bool) *books {
 	t.Helper()
 	d := harness.NewDeployment(t, dsn)
 	gateway := d.Serve(t, d.Address)
 	shop := harness.NewMerchant(t, d.Endpoints)
 	payment := d.Pay(t, shop, "LOOKED-AT")
 	shop.Notification(t)
-	b := &books{key: storetest.MasterKey.Reveal(), syssn: payment.ID, config: filepath.Join(shared(t), "sampan.toml")}
-	harness.Eventually(t, "the notification to be written down", func() bool {
+	b := &books{
+		key: storetest.MasterKey.Reveal(), syssn: payment.ID, config: filepath.Join(sharedDir(t), "sampan.toml"),
+	}
+	harness.Eventually(t, "the acknowledgement to be stored", func() bool {
 		listed := harness.Program(t, "delivery", "list", "--config", d.Config)
 		b.delivery = regexp.MustCompile(`(?m)^100001 +(\S+) +` + payment.ID + ` +done`).FindString(listed)
 		if b.delivery != "" {
@@ -85,8 +87,9 @@ func keepBooks(t *testing.T, dsn string, kill bool) *books {
 		return b.delivery != ""
 	})
 	harness.ExecSQL(t, dsn, `INSERT INTO orphan (merchant_id, account_id, trade_no, refund_id, number, seq, amount,
-		currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message)
-		VALUES ('100001', 'alipay', 'T1', '', '`+orphanNumber+`', 1, 100, 'HKD', '', 1, 1, 0, 'settled elsewhere', '', 1, 'me', '', '')`)
+			currency, buyer_id, wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message)
+		VALUES ('100001', 'alipay', 'T1', '', '`+orphanNumber+`', 1, 100,
+			'HKD', '', 1, 1, 0, 'settled elsewhere', '', 1, 'me', '', '')`)
 	if kill {
 		gateway.Kill(t)
 	} else {
@@ -100,11 +103,11 @@ func keepBooks(t *testing.T, dsn string, kill bool) *books {
 	return b
 }
 
-// orphanNumber is an orphan's of the books.
+// orphanNumber is the number of the orphan in the books.
 const orphanNumber = "20261128100001123456789012"
 
-// shared is a temporary folder that others can read too.
-func shared(t *testing.T) string {
+// sharedDir returns a temporary folder that other users can read too.
+func sharedDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sampan-look-")
 	if err != nil {
@@ -122,13 +125,14 @@ func shared(t *testing.T) string {
 	return dir
 }
 
-// aLook is a command that looks, and a line that it must print.
-type aLook struct {
-	args []string
-	says string
+// reader is a command that only reads, and a text that it must print.
+type reader struct {
+	args   []string
+	prints string
 }
 
-func (l aLook) name() string {
+// name is the command without its arguments.
+func (l reader) name() string {
 	first, second, _ := strings.Cut(strings.Join(l.args, " ")+" ", " ")
 	second, _, _ = strings.Cut(second, " ")
 	if second == "" || strings.HasPrefix(second, "--") {
@@ -137,8 +141,8 @@ func (l aLook) name() string {
 	return first + " " + second
 }
 
-func (b *books) looks() []aLook {
-	return []aLook{
+func (b *books) readers() []reader {
+	return []reader{
 		{[]string{"audit"}, "✔ the books are in order"},
 		{[]string{"audit", "--json"}, `{"audited":{"merchants":1,"payments":1,`},
 		{[]string{"payment", "show", b.syssn}, "LOOKED-AT"},
@@ -155,7 +159,7 @@ func (b *books) looks() []aLook {
 	}
 }
 
-// changes are commands that change something, which would work on the books.
+// changes are commands that would change the books.
 func (b *books) changes() [][]string {
 	return [][]string{
 		{"merchant", "add", "--name", "Other"},
@@ -166,7 +170,7 @@ func (b *books) changes() [][]string {
 	}
 }
 
-// nobody is who has no rights to our files; nil where we are nobody special.
+// nobody is a user without rights to our files. It is nil if the test does not run as root.
 func nobody() *syscall.Credential {
 	if os.Getuid() != 0 {
 		return nil
@@ -174,13 +178,13 @@ func nobody() *syscall.Credential {
 	return &syscall.Credential{Uid: 65534, Gid: 65534}
 }
 
-// outcome is what a command printed, and its status.
+// outcome is what a command printed, and its exit status.
 type outcome struct {
 	printed string
 	status  int
 }
 
-// try runs the program on another database than the configuration's.
+// try runs the program on another database than the configuration names.
 func (b *books) try(t *testing.T, dsn string, as *syscall.Credential, wrapper []string, args ...string) outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
@@ -196,25 +200,26 @@ func (b *books) try(t *testing.T, dsn string, as *syscall.Credential, wrapper []
 	return outcome{string(out), cmd.ProcessState.ExitCode()}
 }
 
-// allLook has every look succeed.
-func (b *books) allLook(t *testing.T, dsn string, as *syscall.Credential, wrapper ...string) {
+// readAll runs every reading command. Each must succeed.
+func (b *books) readAll(t *testing.T, dsn string, as *syscall.Credential, wrapper ...string) {
 	t.Helper()
-	for _, l := range b.looks() {
+	for _, l := range b.readers() {
 		got := b.try(t, dsn, as, wrapper, l.args...)
-		// That serve could not write is for doctor to find.
-		unfit := l.args[0] == "doctor" && strings.Contains(got.printed, "✘ database        it can be read and not written: ")
-		if !strings.Contains(got.printed, l.says) || got.status != 0 && !unfit {
-			t.Errorf("%q: status %d, want %q in\n%s", l.args, got.status, l.says, got.printed)
+		// The doctor finds that serve could not write.
+		const unwritable = "✘ database        it can be read and not written: "
+		unfit := l.args[0] == "doctor" && strings.Contains(got.printed, unwritable)
+		if !strings.Contains(got.printed, l.prints) || got.status != 0 && !unfit {
+			t.Errorf("%q: status %d, want %q in\n%s", l.args, got.status, l.prints, got.printed)
 		}
 	}
 }
 
-// allRefuse has every look and every change fail, and say why. The doctor only
-// has to say it.
-func (b *books) allRefuse(t *testing.T, dsn string, as *syscall.Credential, says ...string) {
+// refuseAll runs every command. Each must fail and print the texts. The doctor may succeed in
+// saying what is wrong.
+func (b *books) refuseAll(t *testing.T, dsn string, as *syscall.Credential, texts ...string) {
 	t.Helper()
 	tries := b.changes()
-	for _, l := range b.looks() {
+	for _, l := range b.readers() {
 		tries = append(tries, l.args)
 	}
 	for _, args := range tries {
@@ -222,7 +227,7 @@ func (b *books) allRefuse(t *testing.T, dsn string, as *syscall.Credential, says
 		if strings.Contains(got.printed, "in order") || got.status == 0 && args[0] != "doctor" {
 			t.Errorf("%q: status %d:\n%s", args, got.status, got.printed)
 		}
-		for _, text := range says {
+		for _, text := range texts {
 			if !strings.Contains(got.printed, text) && args[0] != "doctor" && args[0] != "migrate" {
 				t.Errorf("%q: no %q in\n%s", args, text, got.printed)
 			}
@@ -230,14 +235,14 @@ func (b *books) allRefuse(t *testing.T, dsn string, as *syscall.Credential, says
 	}
 }
 
-// fileFacts is all that is to be seen of a file.
+// fileFacts is what can be seen of a file.
 type fileFacts struct {
 	mode     os.FileMode
 	modified time.Time
 	content  [sha256.Size]byte
 }
 
-// facts are those of a folder and of all in it.
+// facts are those of a folder and of everything in it.
 func facts(t *testing.T, dir string, but ...string) map[string]fileFacts {
 	t.Helper()
 	all := map[string]fileFacts{}
@@ -266,20 +271,20 @@ func facts(t *testing.T, dir string, but ...string) map[string]fileFacts {
 	return all
 }
 
-// unchanged fails the test unless the folder is as it was after fn.
+// unchanged runs fn, which must leave the folder as it was.
 func unchanged(t *testing.T, dir string, fn func(), but ...string) {
 	t.Helper()
 	before := facts(t, dir, but...)
 	fn()
-	if after := facts(t, dir, but...); !maps.Equal(before, after) {
-		t.Errorf("%s has changed from\n%v to\n%v", dir, before, after)
+	if diff := cmp.Diff(before, facts(t, dir, but...), cmp.AllowUnexported(fileFacts{})); diff != "" {
+		t.Errorf("%s has changed:\n%s", dir, diff)
 	}
 }
 
-// copyOf puts files of SQLite's into a folder of their own.
+// copyOf copies SQLite's files into a folder of their own.
 func copyOf(t *testing.T, from string, suffixes ...string) (dir, dsn string) {
 	t.Helper()
-	dir = shared(t)
+	dir = sharedDir(t)
 	for _, suffix := range suffixes {
 		text, err := os.ReadFile(from + suffix)
 		if err != nil {
@@ -292,7 +297,7 @@ func copyOf(t *testing.T, from string, suffixes ...string) (dir, dsn string) {
 	return dir, "sqlite:" + filepath.Join(dir, "sampan.db")
 }
 
-// sealed takes from all the right to write.
+// sealed makes the folder and its files read-only.
 func sealed(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -309,11 +314,11 @@ func sealed(t *testing.T, dir string) {
 	}
 }
 
-// While a server runs and somebody's change is not committed, neither waits for
-// the other, and a look sees what is committed.
-func TestALookAndAWriterDoNotWaitForEachOther(t *testing.T) {
+// While a change is not committed, a reading command does not wait for it, and reads what is
+// committed.
+func TestAReaderDoesNotWaitForAWriter(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		b := keepBooks(t, dsn, true)
+		b := newBooks(t, dsn, true)
 		tx, err := harness.OpenSQL(t, dsn).BeginTx(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -322,12 +327,12 @@ func TestALookAndAWriterDoNotWaitForEachOther(t *testing.T) {
 		if _, err := tx.ExecContext(t.Context(), "UPDATE merchant SET name = 'Coffee House'"); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(dsn, "postgres") { // as a replica that migrates has it
+		if strings.HasPrefix(dsn, "postgres") { // as while a replica migrates
 			if _, err := tx.ExecContext(t.Context(), "SELECT pg_advisory_xact_lock(5887940537704921958)"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		b.allLook(t, dsn, nil)
+		b.readAll(t, dsn, nil)
 		if err := tx.Commit(); err != nil {
 			t.Error(err)
 		}
