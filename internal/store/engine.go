@@ -29,6 +29,9 @@ type engine interface {
 	// apply makes a change, under the contract of DB.Apply.
 	apply(ctx context.Context, c *changeRows) error
 
+	// recorded is sql.ErrNoRows if there is no such payment.
+	recorded(ctx context.Context, k recordedKey) (recordedRows, error)
+
 	// usable is an error once the database must not be used any more.
 	usable() error
 	close() error

@@ -98,7 +98,7 @@ func sendChanges(ctx context.Context, db queries.DBTX, text string, changes []*c
 	for n, c := range changes {
 		payment.add(n, &c.payment)
 		if c.movement != nil {
-			movement.add(n, c.movement)
+			movement.add(n, (*queries.Movement)(c.movement))
 		}
 		if c.refund != nil {
 			refund.add(n, c.refund)
@@ -133,7 +133,7 @@ func sendChanges(ctx context.Context, db queries.DBTX, text string, changes []*c
 var (
 	applyPaymentTable = tableOf[queries.ApplyPaymentParams]()
 	applyRefundTable  = tableOf[queries.ApplyRefundParams]()
-	movementTable     = tableOf[queries.AddMovementParams]()
+	movementTable     = tableOf[queries.Movement]()
 	eventTable        = tableOf[queries.Event]()
 	addDeliveryTable  = tableOf[queries.AddDeliveryParams]()
 )

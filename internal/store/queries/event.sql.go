@@ -177,6 +177,58 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]Event, error)
 	return items, nil
 }
 
+const eventsOfKinds = `-- name: EventsOfKinds :many
+SELECT merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number, reason, code, note FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2
+    AND CAST($3 AS TEXT) LIKE '%|' || e.kind || '|%' ORDER BY e.seq
+`
+
+type EventsOfKindsParams struct {
+	MerchantID string `db:"merchant_id"`
+	PaymentID  string `db:"payment_id"`
+	Kinds      string `db:"kinds"`
+}
+
+// kinds is |one|another|.
+func (q *Queries) EventsOfKinds(ctx context.Context, arg EventsOfKindsParams) ([]Event, error) {
+	rows, err := q.db.QueryContext(ctx, eventsOfKinds, arg.MerchantID, arg.PaymentID, arg.Kinds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Event
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.MerchantID,
+			&i.PaymentID,
+			&i.ID,
+			&i.Seq,
+			&i.At,
+			&i.Kind,
+			&i.Actor,
+			&i.ActorName,
+			&i.Amount,
+			&i.Currency,
+			&i.TradeNo,
+			&i.RefundID,
+			&i.Number,
+			&i.Reason,
+			&i.Code,
+			&i.Note,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const putEvent = `-- name: PutEvent :exec
 INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
     reason, code, note)

@@ -25,3 +25,8 @@ SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @pa
 
 -- name: Events :many
 SELECT * FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id;
+
+-- name: EventsOfKinds :many
+/* kinds is |one|another|. */
+SELECT * FROM event e WHERE e.merchant_id = @merchant_id AND e.payment_id = @payment_id
+    AND CAST(@kinds AS TEXT) LIKE '%|' || e.kind || '|%' ORDER BY e.seq;

@@ -1,0 +1,156 @@
+package store_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/store/storetest"
+)
+
+func TestRecordedReadsWhatAWordIsJudgedBy(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		other := paid(create(t, db, payment(2)), "T2")
+		c := paid(create(t, db, payment(1)), "T1")
+		r := refundOf(c.Was, 1, 30)
+		c.Refund, c.Payment.Reserved, c.Payment.Flagged, c.Payment.BuyerID = &r, 30, true, "b"
+		c.Events = append(c.Events, pay.Event{ID: "e3", At: t0, Kind: pay.EventUnlisted, Code: "X_Y"})
+		for _, c := range []store.Change{other, c} {
+			if err := db.Apply(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := becomes(c)
+		events, err := db.Events(t.Context(), p.MerchantID, p.ID)
+		if err != nil || len(events) != 3 {
+			t.Fatal(events, err)
+		}
+		for name, tt := range map[string]struct {
+			heldBy, trade, refund string
+			movement              pay.Movement
+			wantRefund            pay.Refund
+		}{
+			"nothing asked":      {heldBy: "wallet:main"},
+			"its trade":          {heldBy: "wallet:main", trade: "T1", movement: *c.Movement},
+			"another's trade":    {heldBy: "wallet:main", trade: "T2", movement: *other.Movement},
+			"another account":    {heldBy: "wallet:net", trade: "T1"},
+			"a new trade":        {heldBy: "wallet:main", trade: "T3"},
+			"bad text":           {heldBy: "wallet:main", trade: "T\x00\xff", refund: "\x00"},
+			"its refund":         {heldBy: "wallet:main", trade: "T1", refund: r.ID, movement: *c.Movement, wantRefund: r},
+			"a refund not there": {heldBy: "wallet:main", refund: "x"},
+		} {
+			got, err := db.Recorded(t.Context(), p.MerchantID, p.ID, tt.heldBy, tt.trade, tt.refund)
+			want := pay.Recorded{Payment: p, Movement: tt.movement, Refund: tt.wantRefund, Flags: events[1:]}
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("%s: %v %s", name, err, diff)
+			}
+			err = db.Tx(t.Context(), func(tx *store.Tx) error {
+				got, err = tx.Recorded(p.MerchantID, p.ID, tt.heldBy, tt.trade, tt.refund)
+				return err
+			})
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("in a transaction, %s: %v %s", name, err, diff)
+			}
+		}
+		got, err := db.Recorded(t.Context(), p.MerchantID, other.Was.ID, "wallet:main", "", r.ID)
+		want := pay.Recorded{Payment: becomes(other)}
+		want.Payment.BuyerID = "2088\uFFFD***1"
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("one that nobody must look at, and another's refund: %v %s", err, diff)
+		}
+		for _, id := range []string{"x", "\x00"} {
+			if _, err := db.Recorded(t.Context(), p.MerchantID, id, "wallet:main", "T1", ""); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("no such payment %q: %v", id, err)
+			}
+		}
+	})
+}
+
+// What a callback costs, counted at the wire: how often the server is waited for.
+func TestASettlementTakesThreeRoundTripsAtMost(t *testing.T) {
+	dsn, trips := countTrips(t, storetest.PostgresDSN(t))
+	db := storetest.Open(t, dsn, func(c *store.Config) { c.Connections = 1 })
+	settle := func(n int) {
+		p := create(t, db, payment(n))
+		trips.Store(0)
+		r, err := db.Recorded(t.Context(), p.MerchantID, p.ID, "wallet:main", "T"+p.ID, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Apply(t.Context(), paid(r.Payment, "T"+p.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(1) // which prepares the statements
+	settle(2)
+	if n := trips.Load(); n > 3 {
+		t.Errorf("a settlement of a payment takes %d round trips", n)
+	} else {
+		t.Logf("%d round trips", n)
+	}
+}
+
+// countTrips is the address of a PostgreSQL server by a way on which each
+// ReadyForQuery is counted: the server's word that it waits for the client again.
+func countTrips(t *testing.T, dsn string) (string, *atomic.Int64) {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := u.Host
+	u.Host = l.Addr().String()
+	var trips atomic.Int64
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			all.Go(func() {
+				defer server.Close()
+				io.Copy(server, client)
+			})
+			all.Go(func() {
+				defer client.Close()
+				for {
+					var head [5]byte // the message's type, and its length without that
+					if _, err := io.ReadFull(server, head[:]); err != nil {
+						return
+					}
+					if head[0] == 'Z' {
+						trips.Add(1)
+					}
+					client.Write(head[:])
+					if _, err := io.CopyN(client, server, int64(binary.BigEndian.Uint32(head[1:]))-4); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	return u.String(), &trips
+}
