@@ -31,7 +31,7 @@ func operates(t *testing.T, config string) func(args ...string) (string, error) 
 	return sampan
 }
 
-func TestWhatGoesOnWithADisabledMerchantIsSaidAndListed(t *testing.T) {
+func TestDisabledMerchantIsSaidAndListed(t *testing.T) {
 	sampan := operates(t, "pay_url = \"direct\"\n")
 	does := func(want string, args ...string) string {
 		t.Helper()
@@ -69,7 +69,7 @@ func TestWhatGoesOnWithADisabledMerchantIsSaidAndListed(t *testing.T) {
 	}
 }
 
-func TestAnAppCodeIsChangedInWhatIsNamed(t *testing.T) {
+func TestMerchantSetChangesWhatIsNamed(t *testing.T) {
 	sampan := operates(t, "")
 	out, err := sampan("merchant", "add", "--name", "Tea", "--id", "100001", "--return-hosts", "a.example")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // After a call with an unknown outcome the command prints its number. Without it the
 // next try would make a second order.
-func TestACommandWhoseOutcomeIsOpenSaysHowToGoOn(t *testing.T) {
+func TestOpenOutcomeSaysHowToGoOn(t *testing.T) {
 	var calls []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -15,7 +15,7 @@ import (
 
 // An operator finds orphans by every command that should show them, and settles
 // them by trade.
-func TestAnOperatorSeesAndSettlesOrphans(t *testing.T) {
+func TestOrphansAreSeenAndSettled(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
 		m, _ := storetest.Merchant(t, db)

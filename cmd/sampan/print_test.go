@@ -57,7 +57,7 @@ func prints(t *testing.T, args ...string) string {
 	return stdout.String() + stderr.String()
 }
 
-func TestNoCommandPrintsWhatATerminalObeys(t *testing.T) {
+func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 	dir := t.TempDir()
 	file, dsn := filepath.Join(dir, "sampan.toml"), "sqlite:"+filepath.Join(dir, "sampan.db")
 	text := fmt.Sprintf("database = %q\nmaster_key_file = %q\n", dsn, filepath.Join(dir, "master.key"))

@@ -102,7 +102,7 @@ func configOf(dsn string) string {
 	return fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = \"https://pay.example.com\"", dsn)
 }
 
-func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
+func TestSoundDeploymentIsHealthy(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		sound(t, storetest.Open(t, dsn), "")
 		said, well := examine(t, configOf(dsn), offline)
@@ -120,7 +120,7 @@ func TestDoctorFindsNothingWrongWithASoundDeployment(t *testing.T) {
 	})
 }
 
-func TestDoctorFindsWhatIsWrongWithMerchantsAndAccounts(t *testing.T) {
+func TestFindsWrongMerchantsAndAccounts(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
 		m, c := sound(t, db, "")
@@ -167,7 +167,7 @@ func TestDoctorFindsWhatIsWrongWithMerchantsAndAccounts(t *testing.T) {
 	})
 }
 
-func TestDoctorFindsWorkThatWaits(t *testing.T) {
+func TestFindsWorkThatWaits(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
 		m, c := sound(t, db, "")
@@ -223,7 +223,7 @@ func TestDoctorFindsWorkThatWaits(t *testing.T) {
 	})
 }
 
-func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
+func TestFindsDatabasesThatCannotBeUsed(t *testing.T) {
 	said, _ := examine(t, configOf("postgres://sampan:hidden@127.0.0.1:1/sampan"), offline)
 	wants(t, said, "✘ database        127.0.0.1:1: ")
 	said, _ = examine(t, configOf("postgres://sampan:hidden@127.0.0.1:port/sampan"), offline)
@@ -246,7 +246,7 @@ func TestDoctorFindsDatabasesThatCannotBeUsed(t *testing.T) {
 	})
 }
 
-func TestDoctorAddsUpTheServersConnections(t *testing.T) {
+func TestAddsUpTheServersConnections(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	db := storetest.Open(t, dsn)
 	sound(t, db, "")
@@ -272,7 +272,7 @@ func deployment(t *testing.T, gateway string) (dsn string) {
 	return dsn
 }
 
-func TestDoctorComparesClocks(t *testing.T) {
+func TestComparesClocks(t *testing.T) {
 	for ahead, want := range map[time.Duration]string{
 		0:                 "✔ clock           agrees with the wallet's",
 		-time.Minute:      "! clock           ",
@@ -290,7 +290,7 @@ func TestDoctorComparesClocks(t *testing.T) {
 	}
 }
 
-func TestDoctorLooksAtThePortAndTheWayToIt(t *testing.T) {
+func TestLooksAtThePortAndTheWayToIt(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		handler http.HandlerFunc
@@ -334,7 +334,7 @@ func TestDoctorLooksAtThePortAndTheWayToIt(t *testing.T) {
 	}
 }
 
-func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
+func TestDoesNotWaitForHangingPeers(t *testing.T) {
 	hang := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 	defer server.Close()
@@ -349,7 +349,7 @@ func TestDoctorDoesNotWaitForWhoeverHangs(t *testing.T) {
 	wants(t, said, "! callbacks       base_url does not answer: no answer in 3s", "! wallets ")
 }
 
-func TestDoctorNamesACertificateThatEndsSoon(t *testing.T) {
+func TestNamesACertificateThatEndsSoon(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for days, want := range map[int]bool{-1: true, 13: true, 15: false} {
 		var found []Finding

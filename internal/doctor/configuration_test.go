@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestDoctorSaysWhoElseCanChangeOrReadTheConfiguration(t *testing.T) {
+func TestSaysWhoElseReadsTheConfiguration(t *testing.T) {
 	const password = "holds the database's password, and can be read by "
 	for _, c := range []struct {
 		mode     os.FileMode
