@@ -22,8 +22,9 @@ type CredentialChange struct {
 
 // ChangeCredential changes an app code and returns what it has changed, with the
 // hosts as they are stored. With an error, that may be a part.
-func (a Acts) ChangeCredential(ctx context.Context, appCode string, want CredentialChange) (done CredentialChange,
-	err error) {
+func (a Acts) ChangeCredential(
+	ctx context.Context, appCode string, want CredentialChange,
+) (done CredentialChange, err error) {
 	var hosts []string
 	if want.ReturnHosts != nil {
 		if hosts, err = readReturnHosts(*want.ReturnHosts); err != nil {
@@ -31,8 +32,9 @@ func (a Acts) ChangeCredential(ctx context.Context, appCode string, want Credent
 		}
 	}
 	if want.MaxAge != nil && (*want.MaxAge < 0 || *want.MaxAge%time.Second != 0) {
-		return done, &InputError{Field: "max-age",
-			Err: errors.New("must be in whole seconds, as 90s or 10m, or 0 for any")}
+		return done, &InputError{
+			Field: "max-age", Err: errors.New("must be in whole seconds, as 90s or 10m, or 0 for any"),
+		}
 	}
 	if want.ReturnHosts != nil {
 		if err := a.db.SetReturnHosts(ctx, appCode, hosts); err != nil {
@@ -59,7 +61,10 @@ func (a Acts) ChangeCredential(ctx context.Context, appCode string, want Credent
 // shown this once. The old one signs nothing any more.
 func (a Acts) RotateKey(ctx context.Context, appCode string) (pay.Secret, error) {
 	key := pay.Secret(newKey())
-	return key, a.db.SetClientKey(ctx, appCode, key)
+	if err := a.db.SetClientKey(ctx, appCode, key); err != nil {
+		return "", err
+	}
+	return key, nil
 }
 
 // Part names a merchant, one of its app codes, or a store of an app code.
