@@ -9,7 +9,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-func TestARequestOfAnotherTimeIsRefusedWhereTheAppCodeAsksForIt(t *testing.T) {
+func TestARequestOfAnotherTimeIsRefusedOnDemand(t *testing.T) {
 	o := newOffice(t) // whose clock says 2026-01-02 11:04:05 +0800
 	for i, txdtm := range []string{"2019-01-01 00:00:00", "2030-01-01 00:00:00"} {
 		wantCode(t, o.pay(t, "out_trade_no", fmt.Sprint("any-", i), "txdtm", txdtm, "txzone", "odd"), 200, "0000", "")

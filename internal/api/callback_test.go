@@ -49,7 +49,7 @@ func TestACallbackIsAnsweredOnceItIsDurable(t *testing.T) {
 	}
 }
 
-func TestARefusedCallbackChangesNothingAndIsLoggedWithItsReason(t *testing.T) {
+func TestARefusedCallbackIsLoggedWithItsReason(t *testing.T) {
 	o := newOffice(t)
 	id := o.pay(t).get("syssn")
 	for _, test := range []struct {

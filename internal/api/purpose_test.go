@@ -40,7 +40,7 @@ func TestACapturedPaymentClosesNothing(t *testing.T) {
 
 // Addresses may hold the names of parameters, so one can hide the middle of a payment while the query of the other
 // gives the number.
-func TestAPaymentWhoseMiddleIsWithinAnAddressClosesNothing(t *testing.T) {
+func TestAPaymentInsideAnAddressClosesNothing(t *testing.T) {
 	o := newOffice(t)
 	const back = "https://shop.example/back?a=1"
 	captured := order("out_trade_no", "A-1", "notify_url", "https://shop.example/notify", "return_url", back+"&out_trade_no=A-1")

@@ -109,7 +109,7 @@ func TestUnusedReservationsGoBack(t *testing.T) {
 	}
 }
 
-func TestARefusalHoldsForItsSecondWithoutAskingAgain(t *testing.T) {
+func TestARateRefusalHoldsForItsSecond(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	l := &ledger{}
 	r := &rates{take: l.take, now: func() time.Time { return now }}

@@ -32,7 +32,7 @@ func (o *office) refund(t *testing.T, syssn, number, amount string, changes ...s
 	return o.send(t, "/trade/v1/refund", "plain", p)
 }
 
-func TestMoneyIsGivenBackInPartsAndNeverMoreThanCame(t *testing.T) {
+func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 	o := newOffice(t)
 	order := o.paid(t, "A-1") // 12.00
 	first := o.refund(t, order, "R-1", "700", "udid", "till")
@@ -127,7 +127,7 @@ func TestAPageOfOneCodeIsFullOfIt(t *testing.T) {
 	}
 }
 
-func TestRefundsThatCannotBeAreRefusedAndNothingIsStored(t *testing.T) {
+func TestImpossibleRefundsAreRefused(t *testing.T) {
 	o := newOffice(t)
 	order, open := o.paid(t, "A-1"), o.pay(t, "out_trade_no", "A-2").get("syssn")
 	for name, test := range map[string]struct {

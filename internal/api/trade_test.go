@@ -129,7 +129,7 @@ func TestBadValuesAreRefusedAndNothingIsStored(t *testing.T) {
 	}
 }
 
-func TestUnreadableRequestsAreRefusedAndNothingIsStored(t *testing.T) {
+func TestUnreadableRequestsAreRefused(t *testing.T) {
 	o := newOffice(t)
 	good := encode(order())
 	for _, test := range []struct {
@@ -193,7 +193,7 @@ func TestANotificationsSignatureOpensNoCall(t *testing.T) {
 	}
 }
 
-func TestUnsignedRequestsAreRefusedAndNothingIsStored(t *testing.T) {
+func TestUnsignedRequestsAreRefused(t *testing.T) {
 	o := newOffice(t)
 	good := signature(order(), false)
 	for _, test := range []struct{ name, appCode, sign, signType, message string }{
@@ -270,7 +270,7 @@ func TestChecksComeInTheDocumentedOrder(t *testing.T) {
 	wantCode(t, o.send(t, "/trade/v1/payment", "tight", bad), 200, "1104", "txamt")
 }
 
-func TestWrongSignaturesAreLimitedButRightOnesServed(t *testing.T) {
+func TestWrongSignaturesAreLimited(t *testing.T) {
 	o := newOffice(t)
 	for range failuresAtOnce {
 		wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", "", "plain", "bad")), 200, "1108", "")
@@ -388,7 +388,7 @@ func TestAPanicIsOursAndTellsNothing(t *testing.T) {
 	}
 }
 
-func TestEachRequestIsOneLineInTheLogWithoutSecrets(t *testing.T) {
+func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
 	o := newOffice(t)
 	paid := o.pay(t)
 	o.pay(t, "txamt", "0")

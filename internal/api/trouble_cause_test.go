@@ -55,7 +55,7 @@ func sqlExec(t *testing.T, dsn, text string) {
 	must(t, err)
 }
 
-func TestWhereACommitIsNotAnsweredNothingIsCalledAFailure(t *testing.T) {
+func TestAnUnansweredCommitIsNotAFailure(t *testing.T) {
 	for set, want := range map[int]int{0: 503, 200: 200} {
 		dsn := storetest.PostgresDSN(t)
 		o := newOfficeOn(t, dsn)
@@ -128,7 +128,7 @@ func TestEachCauseHasItsStatus(t *testing.T) {
 }
 
 // A wallet that was asked before may have taken the order, whatever it says of the account now.
-func TestARefusedAccountIsNoFailureOfAnOrderThatTheWalletMayHave(t *testing.T) {
+func TestARefusedAccountLeavesTheOutcomeUnknown(t *testing.T) {
 	o := newOffice(t)
 	o.window.answers(wallet.ErrUnknown)
 	wantCode(t, o.payInApp(t), 200, "1298", "")

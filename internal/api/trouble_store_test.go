@@ -33,7 +33,7 @@ func limitFiles(t *testing.T, path string) (lift func()) {
 	return lift
 }
 
-func TestWhereNothingCanBeStoredMerchantsAreToComeAgain(t *testing.T) {
+func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 	sqlite := func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "api.db") }
 	closed := func(t *testing.T, o *office, _ string) func() { must(t, o.Store.Close()); return nil }
 	server := os.Getenv(storetest.Server)

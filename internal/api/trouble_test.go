@@ -80,7 +80,7 @@ var notKnown = []string{"1102", "1145", "1252", "1297", "1298"}
 
 // Whichever statement the database fails at, for the rest of the request: no merchant reads that it failed, and
 // none that it was not stored while it was; and the same request again carries it out once.
-func TestTroubleAtAnyStatementIsNeverToldAsAFailure(t *testing.T) {
+func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 	for cause, err := range map[string]error{
 		"unavailable": fmt.Errorf("no connection: %w", store.ErrUnavailable), "not understood": errors.New("odd"),
 	} {

@@ -79,7 +79,7 @@ func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
 	wantCode(t, o.payInApp(t, "openid", "2088102122524334"), 200, "2011", "")
 }
 
-func TestAnOrderWithinTheAppNeedsItsBuyerAndRenminbi(t *testing.T) {
+func TestAnOrderInTheAppNeedsItsBuyerAndRenminbi(t *testing.T) {
 	o := newOffice(t)
 	for _, test := range []struct{ field, value, respcd, rule string }{
 		{"openid", "", "1104", "openid: is required"},
@@ -95,7 +95,7 @@ func TestAnOrderWithinTheAppNeedsItsBuyerAndRenminbi(t *testing.T) {
 	}
 }
 
-func TestTheSameOrderIsAskedForUntilTheWalletAnswers(t *testing.T) {
+func TestAnOrderIsRepeatedUntilTheWalletAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		err    error
 		respcd string

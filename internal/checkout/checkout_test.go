@@ -172,7 +172,7 @@ func TestABuyerWhoInsistsGoesOn(t *testing.T) {
 	}
 }
 
-func TestALookAtTheLinkLeavesNoTraceAndTellsNothing(t *testing.T) {
+func TestAPreviewOfTheLinkLeavesNoTrace(t *testing.T) {
 	for _, a := range agents(t) {
 		if a[0] != "preview" {
 			continue
@@ -258,7 +258,7 @@ func TestTroubleIsShownAndLoggedWithoutTheToken(t *testing.T) {
 	}
 }
 
-func TestTheReturnAsksTheWalletOnceAndThenOnlyLooks(t *testing.T) {
+func TestTheReturnPageAsksTheWalletOnce(t *testing.T) {
 	for path, want := range map[string]string{
 		"/return/tok": "Returned",
 		"/return/tok?out_trade_no=1&trade_status=TRADE_FINISHED&sign=x&again=": "Returned",

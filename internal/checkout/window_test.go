@@ -35,7 +35,7 @@ func alipayApp(t *testing.T) string {
 	return all[i][1]
 }
 
-func TestInsideTheAppThePageHoldsWhatTheCashierNeeds(t *testing.T) {
+func TestThePageInTheAppHoldsWhatTheCashierNeeds(t *testing.T) {
 	for name, ask := range map[string][]string{
 		"Alipay on iOS":        {"/pay/tok?lang=en", "User-Agent", alipayApp(t)},
 		"a buyer who insists":  {"/pay/tok?open=1&lang=en", "User-Agent", agent(t, "ios wechat")},
