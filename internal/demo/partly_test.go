@@ -17,10 +17,10 @@ func refundOf(path, number, id string, amount int) string {
 
 // Refunds that were made elsewhere, by the merchant's own program or by hand, add up in any order.
 func TestPartialRefundsAddUp(t *testing.T) {
-	s := newStreet(t)
-	s.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
-	path := s.bought()
-	s.notify(notification(path), testKey)
+	h := newHarness(t)
+	h.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
+	path := h.bought()
+	h.notify(notification(path), testKey)
 	for _, x := range []struct {
 		body   string
 		status int
@@ -39,13 +39,13 @@ func TestPartialRefundsAddUp(t *testing.T) {
 		{refundOf(path, "R-2", "S3", 1000), 200, "refunded", "HK$48.00"},
 		{refundOf(path, "R-5", "S5", 1), 500, "refunded", "HK$48.00"},
 	} {
-		if status, answer := s.notify(x.body, testKey); status != x.status || status == 200 && answer != "SUCCESS" {
+		if status, answer := h.notify(x.body, testKey); status != x.status || status == 200 && answer != "SUCCESS" {
 			t.Errorf("%s: answered %d %q, want %d", x.body, status, answer, x.status)
 		}
-		_, page := s.get(path)
-		if s.state(path) != x.state || !strings.Contains(page, `<dd id="returned">`+x.gone+`</dd>`) ||
+		_, page := h.get(path)
+		if h.state(path) != x.state || !strings.Contains(page, `<dd id="returned">`+x.gone+`</dd>`) ||
 			strings.Contains(page, `id="refund"`) != (x.state == "partly") {
-			t.Errorf("after %s: %s\n%s", x.body, s.state(path), page)
+			t.Errorf("after %s: %s\n%s", x.body, h.state(path), page)
 		}
 	}
 }
@@ -53,56 +53,56 @@ func TestPartialRefundsAddUp(t *testing.T) {
 // The button refunds what is left, under a number of its own. The notification must have the
 // requested amount.
 func TestRefundButtonRefundsTheRest(t *testing.T) {
-	s := newStreet(t)
-	s.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
-	path := s.bought()
+	h := newHarness(t)
+	h.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
+	path := h.bought()
 	number := strings.TrimPrefix(path, "/orders/")
-	s.notify(notification(path), testKey)
-	s.notify(refundOf(path, "R-1", "S2", 1000), testKey)
-	s.answer = `{"respcd": "1145", "syssn": "S3", "orig_syssn": "S1", "txamt": "3800"}`
+	h.notify(notification(path), testKey)
+	h.notify(refundOf(path, "R-1", "S2", 1000), testKey)
+	h.answer = `{"respcd": "1145", "syssn": "S3", "orig_syssn": "S1", "txamt": "3800"}`
 	for range 2 {
-		s.press(path)
-		if s.order.Get("txamt") != "3800" || s.order.Get("out_trade_no") != number+"-R1000" ||
-			s.state(path) != "refunding" {
-			t.Errorf("requested %v, the order is %s", s.order, s.state(path))
+		h.press(path)
+		if h.order.Get("txamt") != "3800" || h.order.Get("out_trade_no") != number+"-R1000" ||
+			h.state(path) != "refunding" {
+			t.Errorf("requested %v, the order is %s", h.order, h.state(path))
 		}
 	}
-	if status, _ := s.notify(refundOf(path, number+"-R1000", "S3", 3700), testKey); status != 500 ||
-		s.state(path) != "refunding" {
-		t.Errorf("another amount than requested: %d, %s", status, s.state(path))
+	if status, _ := h.notify(refundOf(path, number+"-R1000", "S3", 3700), testKey); status != 500 ||
+		h.state(path) != "refunding" {
+		t.Errorf("another amount than requested: %d, %s", status, h.state(path))
 	}
-	if status, _ := s.notify(refundOf(path, number+"-R1000", "S3", 3800), testKey); status != 200 ||
-		s.state(path) != "refunded" {
-		t.Errorf("the rest: %d, %s", status, s.state(path))
+	if status, _ := h.notify(refundOf(path, number+"-R1000", "S3", 3800), testKey); status != 200 ||
+		h.state(path) != "refunded" {
+		t.Errorf("the rest: %d, %s", status, h.state(path))
 	}
-	s.order = nil
-	if res, _ := s.press(path); res.StatusCode != http.StatusSeeOther || s.order != nil {
-		t.Errorf("nothing is left, but %v was requested", s.order)
+	h.order = nil
+	if res, _ := h.press(path); res.StatusCode != http.StatusSeeOther || h.order != nil {
+		t.Errorf("nothing is left, but %v was requested", h.order)
 	}
 }
 
 // A refund that is done at once counts once, although it is notified too.
 func TestImmediateRefundCountsOnce(t *testing.T) {
 	for _, first := range []string{"the answer", "the notification"} {
-		s := newStreet(t)
-		s.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
-		path := s.bought()
+		h := newHarness(t)
+		h.answer = `{"respcd": "0000", "syssn": "S1", "pay_url": "` + payURL + `"}`
+		path := h.bought()
 		number := strings.TrimPrefix(path, "/orders/")
-		s.notify(notification(path), testKey)
+		h.notify(notification(path), testKey)
 		notice := refundOf(path, number+"-R", "S2", 4800)
-		s.answer = `{"respcd": "0000", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`
+		h.answer = `{"respcd": "0000", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`
 		if first == "the notification" {
-			s.before = sync.OnceFunc(func() {
-				if status, _ := s.notify(notice, testKey); status != 200 {
+			h.before = sync.OnceFunc(func() {
+				if status, _ := h.notify(notice, testKey); status != 200 {
 					t.Errorf("notified during the call: %d", status)
 				}
 			})
 		}
-		s.press(path)
-		if status, _ := s.notify(notice, testKey); status != 200 || s.state(path) != "refunded" {
-			t.Errorf("%s first: %d, %s", first, status, s.state(path))
+		h.press(path)
+		if status, _ := h.notify(notice, testKey); status != 200 || h.state(path) != "refunded" {
+			t.Errorf("%s first: %d, %s", first, status, h.state(path))
 		}
-		if _, page := s.get(path); !strings.Contains(page, "orig_out_trade_no") ||
+		if _, page := h.get(path); !strings.Contains(page, "orig_out_trade_no") ||
 			!strings.Contains(page, "HK$48.00</dd>") {
 			t.Errorf("%s first: %s", first, page)
 		}
@@ -111,25 +111,25 @@ func TestImmediateRefundCountsOnce(t *testing.T) {
 
 // An order that was closed and then paid late is only notified of its refund.
 func TestRefundOfAnOrderNeverNotifiedAsPaid(t *testing.T) {
-	s := newStreet(t)
-	path := s.bought()
-	if status, _ := s.notify(refundOf(path, "S2", "S2", 4800), testKey); status != 200 || s.state(path) != "refunded" {
-		t.Errorf("%d, %s", status, s.state(path))
+	h := newHarness(t)
+	path := h.bought()
+	if status, _ := h.notify(refundOf(path, "S2", "S2", 4800), testKey); status != 200 || h.state(path) != "refunded" {
+		t.Errorf("%d, %s", status, h.state(path))
 	}
-	if _, page := s.get(path); strings.Contains(page, "http-equiv") || strings.Contains(page, `id="refund"`) {
+	if _, page := h.get(path); strings.Contains(page, "http-equiv") || strings.Contains(page, `id="refund"`) {
 		t.Errorf("the page still waits: %s", page)
 	}
 }
 
 func TestPartialRefundInEveryLanguage(t *testing.T) {
-	s := newStreet(t)
-	path := s.bought()
-	s.notify(notification(path), testKey)
-	s.notify(refundOf(path, "R-1", "S2", 1234), testKey)
+	h := newHarness(t)
+	path := h.bought()
+	h.notify(notification(path), testKey)
+	h.notify(refundOf(path, "R-1", "S2", 1234), testKey)
 	for accept, want := range map[string]words{"en": english, "zh-HK": traditional, "zh-CN": simplified} {
-		r, err := http.NewRequest("GET", s.shop.URL+path, nil)
+		r, err := http.NewRequest("GET", h.shop.URL+path, nil)
 		r.Header.Set("Accept-Language", accept)
-		_, page := s.do(r, err)
+		_, page := h.do(r, err)
 		for _, text := range []string{want.Partly, want.PartlyWhy, want.RefundedSum, want.RefundRest, "HK$12.34"} {
 			if text == "" || !strings.Contains(page, text) {
 				t.Errorf("%s: no %q", accept, text)

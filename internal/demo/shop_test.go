@@ -21,8 +21,8 @@ const (
 	payURL  = "https://pay.example/pay/x"
 )
 
-// street is a shop with a browser in front of it and a gateway behind it.
-type street struct {
+// harness is a shop with a browser in front of it and a gateway behind it.
+type harness struct {
 	t       *testing.T
 	shop    *httptest.Server
 	browser *http.Client
@@ -31,19 +31,19 @@ type street struct {
 	before  func()     // runs before the gateway answers
 }
 
-func newStreet(t *testing.T) *street {
+func newHarness(t *testing.T) *harness {
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s := &street{t: t, browser: &http.Client{CheckRedirect: stay}}
+	h := &harness{t: t, browser: &http.Client{CheckRedirect: stay}}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
 		}
-		s.order = r.PostForm
-		if s.before != nil {
-			s.before()
+		h.order = r.PostForm
+		if h.before != nil {
+			h.before()
 		}
-		if s.answer != "" {
-			io.WriteString(w, s.answer)
+		if h.answer != "" {
+			io.WriteString(w, h.answer)
 			return
 		}
 		json.NewEncoder(w).Encode(map[string]string{"respcd": "0000", "out_trade_no": r.PostForm.Get("out_trade_no"),
@@ -51,63 +51,63 @@ func newStreet(t *testing.T) *street {
 	}))
 	t.Cleanup(gateway.Close)
 	var handler http.Handler
-	s.shop = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+	h.shop = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
 		r *http.Request) {
 		handler.ServeHTTP(w, r)
 	}))
-	t.Cleanup(s.shop.Close)
+	t.Cleanup(h.shop.Close)
 	handler = New(Config{
 		Client:  &sampan.Client{BaseURL: gateway.URL, AppCode: "APP1", ClientKey: testKey, Attempts: 1},
-		BaseURL: s.shop.URL, Log: slog.New(slog.DiscardHandler),
+		BaseURL: h.shop.URL, Log: slog.New(slog.DiscardHandler),
 	})
-	return s
+	return h
 }
 
-func (s *street) do(r *http.Request, err error) (*http.Response, string) {
-	s.t.Helper()
+func (h *harness) do(r *http.Request, err error) (*http.Response, string) {
+	h.t.Helper()
 	if err != nil {
-		s.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	res, err := s.browser.Do(r)
+	res, err := h.browser.Do(r)
 	if err != nil {
-		s.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		s.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return res, string(body)
 }
 
-func (s *street) get(path string) (*http.Response, string) {
-	s.t.Helper()
-	return s.do(http.NewRequest("GET", s.shop.URL+path, nil))
+func (h *harness) get(path string) (*http.Response, string) {
+	h.t.Helper()
+	return h.do(http.NewRequest("GET", h.shop.URL+path, nil))
 }
 
-func (s *street) buy(wallet, item string) (*http.Response, string) {
-	s.t.Helper()
-	r, err := http.NewRequest("POST", s.shop.URL+"/buy",
+func (h *harness) buy(wallet, item string) (*http.Response, string) {
+	h.t.Helper()
+	r, err := http.NewRequest("POST", h.shop.URL+"/buy",
 		strings.NewReader(url.Values{"wallet": {wallet}, "item": {item}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return s.do(r, err)
+	return h.do(r, err)
 }
 
 // bought buys a tea and returns the order's path.
-func (s *street) bought() string {
-	s.t.Helper()
-	if res, body := s.buy("801107", "oolong"); res.StatusCode != http.StatusSeeOther {
-		s.t.Fatalf("not sold: %d %s", res.StatusCode, body)
+func (h *harness) bought() string {
+	h.t.Helper()
+	if res, body := h.buy("801107", "oolong"); res.StatusCode != http.StatusSeeOther {
+		h.t.Fatalf("not sold: %d %s", res.StatusCode, body)
 	}
-	return "/orders/" + s.order.Get("out_trade_no")
+	return "/orders/" + h.order.Get("out_trade_no")
 }
 
-func (s *street) state(path string) string {
-	s.t.Helper()
-	_, body := s.get(path + "/status")
+func (h *harness) state(path string) string {
+	h.t.Helper()
+	_, body := h.get(path + "/status")
 	var answer struct{ State string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
-		s.t.Fatalf("%v in %q", err, body)
+		h.t.Fatalf("%v in %q", err, body)
 	}
 	return answer.State
 }
@@ -120,27 +120,27 @@ func notification(path string, changed ...string) string {
 	return strings.NewReplacer(changed...).Replace(body)
 }
 
-func (s *street) notify(body, key string) (int, string) {
-	s.t.Helper()
-	r, err := http.NewRequest("POST", s.shop.URL+"/notify", strings.NewReader(body))
+func (h *harness) notify(body, key string) (int, string) {
+	h.t.Helper()
+	r, err := http.NewRequest("POST", h.shop.URL+"/notify", strings.NewReader(body))
 	r.Header.Set("X-QF-SIGN", fmt.Sprintf("%X", md5.Sum([]byte(body+key))))
-	res, answer := s.do(r, err)
+	res, answer := h.do(r, err)
 	return res.StatusCode, answer
 }
 
 func TestBuyCreatesThePayment(t *testing.T) {
 	for _, wallet := range []string{"801107", "801512"} {
-		s := newStreet(t)
-		res, _ := s.buy(wallet, "puer")
+		h := newHarness(t)
+		res, _ := h.buy(wallet, "puer")
 		if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != payURL {
 			t.Errorf("answered %d to %q", res.StatusCode, res.Header.Get("Location"))
 		}
-		number := s.order.Get("out_trade_no")
+		number := h.order.Get("out_trade_no")
 		for name, want := range map[string]string{
 			"pay_type": wallet, "txamt": "6850", "txcurrcd": "HKD", "goods_name": "Aged pu-erh",
-			"return_url": s.shop.URL + "/orders/" + number, "notify_url": s.shop.URL + "/notify",
+			"return_url": h.shop.URL + "/orders/" + number, "notify_url": h.shop.URL + "/notify",
 		} {
-			if got := s.order.Get(name); got != want {
+			if got := h.order.Get(name); got != want {
 				t.Errorf("%s = %q, want %q", name, got, want)
 			}
 		}
@@ -148,22 +148,22 @@ func TestBuyCreatesThePayment(t *testing.T) {
 }
 
 func TestOnlyTheNotificationMakesAnOrderPaid(t *testing.T) {
-	s := newStreet(t)
-	path := s.bought()
+	h := newHarness(t)
+	path := h.bought()
 	for range 3 {
-		if _, page := s.get(path); !strings.Contains(page, `data-state="waiting"`) || !strings.Contains(page, payURL) ||
+		if _, page := h.get(path); !strings.Contains(page, `data-state="waiting"`) || !strings.Contains(page, payURL) ||
 			strings.Contains(page, `id="notification"`) {
 			t.Fatalf("after a return without a notification: %s", page)
 		}
 	}
-	if s.state(path) != "waiting" {
+	if h.state(path) != "waiting" {
 		t.Fatal("the browser's return made it paid")
 	}
-	if status, answer := s.notify(notification(path), testKey); status != 200 || answer != "SUCCESS" {
+	if status, answer := h.notify(notification(path), testKey); status != 200 || answer != "SUCCESS" {
 		t.Fatalf("notification answered with %d %q", status, answer)
 	}
-	_, page := s.get(path)
-	if s.state(path) != "paid" || !strings.Contains(page, `data-state="paid"`) || strings.Contains(page, payURL) {
+	_, page := h.get(path)
+	if h.state(path) != "paid" || !strings.Contains(page, `data-state="paid"`) || strings.Contains(page, payURL) {
 		t.Errorf("after the notification: %s", page)
 	}
 	if !strings.Contains(page, `id="notification"`) ||
@@ -173,20 +173,20 @@ func TestOnlyTheNotificationMakesAnOrderPaid(t *testing.T) {
 }
 
 func TestNotificationBeforeTheAnswerCounts(t *testing.T) {
-	s := newStreet(t)
-	s.before = func() {
-		if status, answer := s.notify(notification(s.order.Get("out_trade_no")), testKey); status != 200 {
+	h := newHarness(t)
+	h.before = func() {
+		if status, answer := h.notify(notification(h.order.Get("out_trade_no")), testKey); status != 200 {
 			t.Errorf("answered %d %q", status, answer)
 		}
 	}
-	if path := s.bought(); s.state(path) != "paid" {
+	if path := h.bought(); h.state(path) != "paid" {
 		t.Error("the notification is lost")
 	}
 }
 
 func TestFalseNotificationsChangeNothing(t *testing.T) {
-	s := newStreet(t)
-	path := s.bought()
+	h := newHarness(t)
+	path := h.bought()
 	for name, c := range map[string]struct {
 		body, key string
 		status    int
@@ -197,39 +197,39 @@ func TestFalseNotificationsChangeNothing(t *testing.T) {
 		"another order":    {notification("/orders/TEA-OTHER"), testKey, 500},
 		"of a refund":      {notification(path, `"payment"`, `"refund"`), testKey, 500},
 	} {
-		if status, _ := s.notify(c.body, c.key); status != c.status {
+		if status, _ := h.notify(c.body, c.key); status != c.status {
 			t.Errorf("%s: answered %d, want %d", name, status, c.status)
 		}
-		if s.state(path) != "waiting" {
+		if h.state(path) != "waiting" {
 			t.Fatalf("%s: it became paid", name)
 		}
 	}
 }
 
 func TestRepeatedNotificationsChangeNothing(t *testing.T) {
-	s := newStreet(t)
-	path := s.bought()
-	s.notify(notification(path), testKey)
-	_, before := s.get(path)
+	h := newHarness(t)
+	path := h.bought()
+	h.notify(notification(path), testKey)
+	_, before := h.get(path)
 	var repeats sync.WaitGroup
 	for i := range 8 {
 		repeats.Go(func() {
-			if status, answer := s.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey); status != 200 ||
+			if status, answer := h.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey); status != 200 ||
 				answer != "SUCCESS" {
 				t.Errorf("answered %d %q", status, answer)
 			}
 		})
 	}
 	repeats.Wait()
-	if _, after := s.get(path); after != before {
+	if _, after := h.get(path); after != before {
 		t.Errorf("the page changed from\n%s\nto\n%s", before, after)
 	}
 }
 
 func TestFailedPaymentShowsTheError(t *testing.T) {
-	s := newStreet(t)
-	s.answer = `{"respcd": "1250", "resperr": "not <enabled>"}`
-	res, page := s.buy("801512", "milk")
+	h := newHarness(t)
+	h.answer = `{"respcd": "1250", "resperr": "not <enabled>"}`
+	res, page := h.buy("801512", "milk")
 	if res.StatusCode != http.StatusBadGateway || !strings.Contains(page, `id="trouble"`) ||
 		!strings.Contains(page, "1250 not &lt;enabled&gt;") {
 		t.Errorf("%d %s", res.StatusCode, page)
@@ -237,15 +237,15 @@ func TestFailedPaymentShowsTheError(t *testing.T) {
 }
 
 func TestShopSellsOnlyWhatItHas(t *testing.T) {
-	s := newStreet(t)
+	h := newHarness(t)
 	for _, c := range [][2]string{{"801107", "coffee"}, {"800108", "milk"}, {"", "milk"}, {"801107", ""},
 		{"801107", strings.Repeat("x", 1<<16)}} {
-		if res, _ := s.buy(c[0], c[1]); res.StatusCode != http.StatusBadRequest || s.order != nil {
+		if res, _ := h.buy(c[0], c[1]); res.StatusCode != http.StatusBadRequest || h.order != nil {
 			t.Errorf("%.20q: %d", c, res.StatusCode)
 		}
 	}
 	for _, path := range []string{"/orders/TEA-NONE", "/orders/TEA-NONE/status", "/nothing"} {
-		if res, _ := s.get(path); res.StatusCode != http.StatusNotFound {
+		if res, _ := h.get(path); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
@@ -265,16 +265,16 @@ func TestOldestOrdersAreDropped(t *testing.T) {
 }
 
 func TestPageLanguage(t *testing.T) {
-	s := newStreet(t)
+	h := newHarness(t)
 	for accept, want := range map[string]string{
 		"": "en", "en-GB,en;q=0.9,zh;q=0.8": "en", "de-DE,de;q=0.9": "en", "fr, zh-HK;q=0.8": "zh-Hant", "*": "en",
 		",;-":                     "en",
 		"zh-HK,zh;q=0.9,en;q=0.8": "zh-Hant", "zh-TW": "zh-Hant", "zh-Hant-HK": "zh-Hant", "zh-MO": "zh-Hant",
 		"zh-CN,zh;q=0.9": "zh-Hans", "zh": "zh-Hans", "ZH-sg": "zh-Hans", "zh-Hans-HK": "zh-Hans",
 	} {
-		r, err := http.NewRequest("GET", s.shop.URL+"/", nil)
+		r, err := http.NewRequest("GET", h.shop.URL+"/", nil)
 		r.Header.Set("Accept-Language", accept)
-		_, page := s.do(r, err)
+		_, page := h.do(r, err)
 		if !strings.Contains(page, `<html lang="`+want+`">`) {
 			t.Errorf("%q: want %s, got %.60s", accept, want, page)
 		}
@@ -294,10 +294,10 @@ func TestPageLanguage(t *testing.T) {
 }
 
 func TestPagesLoadNothingForeign(t *testing.T) {
-	s := newStreet(t)
-	path := s.bought()
+	h := newHarness(t)
+	path := h.bought()
 	for _, p := range []string{"/", path, "/orders/TEA-NONE", "/app.js", "/style.css"} {
-		res, page := s.get(p)
+		res, page := h.get(p)
 		policy := res.Header.Get("Content-Security-Policy")
 		if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: policy %q", p, policy)
@@ -311,8 +311,8 @@ func TestPagesLoadNothingForeign(t *testing.T) {
 }
 
 func TestOrderNumbersCannotBeGuessed(t *testing.T) {
-	s := newStreet(t)
-	a, b := s.bought(), s.bought()
+	h := newHarness(t)
+	a, b := h.bought(), h.bought()
 	if a == b || len(a) < len("/orders/TEA-")+26 {
 		t.Errorf("%s, %s", a, b)
 	}

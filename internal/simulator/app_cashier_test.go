@@ -26,23 +26,23 @@ func TestAppCashierResultCodes(t *testing.T) {
 		{"with just the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.00"}, "9000", "TRADE_SUCCESS"},
 		{"in a way that is none", "9999", "", nil, "", "WAIT_BUYER_PAY"},
 	} {
-		w := newWorld(t, withApps)
-		made := w.create("T1", x.change...)
-		got := w.inTheCashier(made.fields["trade_no"], x.outcome, x.user)
+		h := newHarness(t, withApps)
+		made := h.create("T1", x.change...)
+		got := h.inTheCashier(made.fields["trade_no"], x.outcome, x.user)
 		if got["resultCode"] != x.want {
 			t.Errorf("%s: the page gets %v", x.what, got)
 		}
-		if status := w.trade("T1").fields["trade_status"]; status != x.status {
+		if status := h.trade("T1").fields["trade_status"]; status != x.status {
 			t.Errorf("%s: the trade is %s", x.what, status)
 		}
 		if x.user == "bo" && got["memo"] != "ALI38110: the trade belongs to another buyer" {
 			t.Errorf("%s: %v", x.what, got)
 		}
 	}
-	w := newWorld(t, withApps)
-	made := w.create("T1")
+	h := newHarness(t, withApps)
+	made := h.create("T1")
 	shown := func() (v appCashier) {
-		rec := w.get(w.sim.App(), "/~app/trade?tradeNO="+made.fields["trade_no"])
+		rec := h.get(h.sim.App(), "/~app/trade?tradeNO="+made.fields["trade_no"])
 		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil {
 			t.Fatalf("%s: %v", rec.Body, err)
 		}
@@ -56,13 +56,13 @@ func TestAppCashierResultCodes(t *testing.T) {
 	if got := asJSON(shown()); got != want {
 		t.Errorf("the cashier shows %s, want %s", got, want)
 	}
-	w.closes("T1")
+	h.closes("T1")
 	if got := shown(); got.Why != "ALI40247: the trade is TRADE_CLOSED" {
 		t.Errorf("of a closed trade it shows %v", got)
 	}
 	for no, code := range map[string]string{made.fields["trade_no"]: "4000", "2026010200000000000000000000": "4000",
 		"": "4000"} {
-		if got := w.inTheCashier(no, "9000", ""); got["resultCode"] != code || got["memo"] == "" {
+		if got := h.inTheCashier(no, "9000", ""); got["resultCode"] != code || got["memo"] == "" {
 			t.Errorf("%q: %v", no, got)
 		}
 	}
@@ -70,36 +70,36 @@ func TestAppCashierResultCodes(t *testing.T) {
 
 // inTheCashier carries out a buyer's choice in the app and returns what the page gets, or nil for
 // an unknown choice.
-func (w *world) inTheCashier(tradeNo, outcome, user string) fields {
-	w.t.Helper()
+func (h *harness) inTheCashier(tradeNo, outcome, user string) fields {
+	h.t.Helper()
 	header := []string{}
 	if user != "" {
 		header = []string{"Cookie", userCookie + "=" + user}
 	}
-	rec := post(w.sim.App(), "/~app/trade", url.Values{"tradeNO": {tradeNo}, "outcome": {outcome}}.Encode(), header...)
+	rec := post(h.sim.App(), "/~app/trade", url.Values{"tradeNO": {tradeNo}, "outcome": {outcome}}.Encode(), header...)
 	if rec.Code != http.StatusOK {
 		return nil
 	}
-	return readFields(w.t, rec)
+	return readFields(h.t, rec)
 }
 
 func TestAppCashierWaitsForNotification(t *testing.T) {
 	for _, answered := range []bool{true, false} {
-		liveApps(t, 0, 0, func(w *world) {
-			w.shop.answer = func(r *http.Request) (*http.Response, error) {
+		liveApps(t, 0, 0, func(h *harness) {
+			h.shop.answer = func(r *http.Request) (*http.Response, error) {
 				if answered {
 					time.Sleep(2 * time.Second)
 					return says(200, "success")(r)
 				}
 				return says(500, "")(r)
 			}
-			made := w.askHere("alipay.trade.create", trade("T1").with("total_amount", "9100.04")) // a fault's amount
+			made := h.askHere("alipay.trade.create", trade("T1").with("total_amount", "9100.04")) // a fault's amount
 			began := time.Now()
-			got := w.inTheCashier(made.fields["trade_no"], "9000", "")
+			got := h.inTheCashier(made.fields["trade_no"], "9000", "")
 			took := time.Since(began)
 			if early, late := 2*time.Second, notifyLead; got["resultCode"] != "9000" || answered &&
 				(took < early || took > early+time.Second) || !answered && took != late {
-				w.t.Errorf("answered: %t: %v after %s", answered, got, took)
+				h.t.Errorf("answered: %t: %v after %s", answered, got, took)
 			}
 		})
 	}

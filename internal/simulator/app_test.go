@@ -12,9 +12,9 @@ import (
 )
 
 // inTheApp returns a browser that opens its pages through the app.
-func inTheApp(t *testing.T, w *world) (browser *http.Client, app string) {
+func inTheApp(t *testing.T, h *harness) (browser *http.Client, app string) {
 	t.Helper()
-	server := httptest.NewServer(w.sim.App())
+	server := httptest.NewServer(h.sim.App())
 	t.Cleanup(server.Close)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -54,8 +54,8 @@ func TestAppAddsBridgeAndRewritesLinks(t *testing.T) {
 			`<a href="http://127.0.0.1:9/x?a=1&amp;b=2">x</a>`+others, r.URL, text)
 	}))
 	defer page.Close()
-	w := newWorld(t, func(c *Config) { c.Opens = []string{page.Listener.Addr().String(), "127.0.0.1:9"} })
-	browser, app := inTheApp(t, w)
+	h := newHarness(t, func(c *Config) { c.Opens = []string{page.Listener.Addr().String(), "127.0.0.1:9"} })
+	browser, app := inTheApp(t, h)
 	open := func(path string) string {
 		res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(page.URL+path))
 		return body(t, res, err)
@@ -85,8 +85,8 @@ func TestAppOpensOnlyNamedAddresses(t *testing.T) {
 		return page.Listener.Addr().String()
 	}
 	shop, stranger := listen(), listen()
-	w := newWorld(t, func(c *Config) { c.Opens = []string{shop} })
-	browser, app := inTheApp(t, w)
+	h := newHarness(t, func(c *Config) { c.Opens = []string{shop} })
+	browser, app := inTheApp(t, h)
 	open := func(to string) int {
 		t.Helper()
 		res, err := browser.Get(app + "/~app/go?url=" + url.QueryEscape(to))
@@ -116,7 +116,7 @@ func TestAppOpensOnlyNamedAddresses(t *testing.T) {
 		r := httptest.NewRequest("GET", "/x", nil)
 		r.AddCookie(&http.Cookie{Name: targetCookie, Value: host})
 		rec := httptest.NewRecorder()
-		w.sim.App().ServeHTTP(rec, r)
+		h.sim.App().ServeHTTP(rec, r)
 		if rec.Code != http.StatusBadGateway {
 			t.Errorf("a forged cookie, %q: %d", host, rec.Code)
 		}
@@ -135,7 +135,7 @@ func TestAppPassesForeignOriginsUnchanged(t *testing.T) {
 	}))
 	defer page.Close()
 	host := page.Listener.Addr().String()
-	w := newWorld(t, func(c *Config) { c.Opens = []string{host} })
+	h := newHarness(t, func(c *Config) { c.Opens = []string{host} })
 	for _, x := range []struct{ method, sent, site, want string }{
 		{"GET", "http://example.com", "", page.URL}, // the app's own, by httptest
 		{"POST", "http://example.com", "same-origin", page.URL},
@@ -154,7 +154,7 @@ func TestAppPassesForeignOriginsUnchanged(t *testing.T) {
 			}
 		}
 		rec := httptest.NewRecorder()
-		w.sim.App().ServeHTTP(rec, r)
+		h.sim.App().ServeHTTP(rec, r)
 		if rec.Code != http.StatusOK || origin != x.want {
 			t.Errorf("%v: %d, the page sees the origin %q", x, rec.Code, origin)
 		}

@@ -16,13 +16,13 @@ import (
 
 // afternoon plays ten buyers at a wallet and returns the faults drawn for their orders.
 func afternoon(t *testing.T, percent int, seed uint64) (mishaps [][]Mishap) {
-	liveAt(t, percent, seed, func(w *world) {
+	liveAt(t, percent, seed, func(h *harness) {
 		for i := range 10 {
 			number := fmt.Sprintf("T-%d", i)
-			w.does(w.open(orderFor(number)), Pay, "mei")
+			h.does(h.open(orderFor(number)), Pay, "mei")
 			settleFor(time.Minute)
-			w.answers(number, 3)
-			mishaps = append(mishaps, w.sim.orders[orderKey{testPartner, number}].mishaps)
+			h.answers(number, 3)
+			mishaps = append(mishaps, h.sim.orders[orderKey{testPartner, number}].mishaps)
 		}
 	})
 	return mishaps
@@ -30,11 +30,11 @@ func afternoon(t *testing.T, percent int, seed uint64) (mishaps [][]Mishap) {
 
 // answers queries an order until it has this number of answers, right or faulty, and returns how
 // many gave the trade's true state.
-func (w *world) answers(number string, times int) (right int) {
-	w.t.Helper()
+func (h *harness) answers(number string, times int) (right int) {
+	h.t.Helper()
 	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number}
 	for range times {
-		if doc, whole := w.try(m); whole && strings.Contains(doc, "<trade_status>TRADE_FINISHED<") {
+		if doc, whole := h.try(m); whole && strings.Contains(doc, "<trade_status>TRADE_FINISHED<") {
 			right++
 		}
 	}
@@ -42,14 +42,14 @@ func (w *world) answers(number string, times int) (right int) {
 }
 
 // try calls the gateway, which may cut off its answer.
-func (w *world) try(m mapi.Message) (doc string, whole bool) {
+func (h *harness) try(m mapi.Message) (doc string, whole bool) {
 	rec := httptest.NewRecorder()
 	defer func() {
 		if recover() != nil {
 			doc, whole = rec.Body.String(), false
 		}
 	}()
-	w.sim.Wallet().ServeHTTP(rec, httptest.NewRequest("GET", "/gateway.do?"+signed(w.t, m).Encode(), nil))
+	h.sim.Wallet().ServeHTTP(rec, httptest.NewRequest("GET", "/gateway.do?"+signed(h.t, m).Encode(), nil))
 	return rec.Body.String(), rec.Code == 200
 }
 
@@ -70,7 +70,7 @@ func TestSeedReproducesMishaps(t *testing.T) {
 }
 
 func TestDrawnFaultsAreBenignAndAsFrequentAsSet(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Awkward = 20 })
+	h := newHarness(t, func(c *Config) { c.Awkward = 20 })
 	for on, want := range map[Occasion][]Fault{
 		OnNotice: {Duplicate, Early, Forged, Late, NoticeGBK, Reordered, Shuffled, UnknownField},
 		OnReturn: {NotifyFirst, ReturnFirst},
@@ -79,7 +79,7 @@ func TestDrawnFaultsAreBenignAndAsFrequentAsSet(t *testing.T) {
 	} {
 		var drawn []Fault
 		for place := range 5000 {
-			drawn = append(drawn, w.sim.pickFault(&order{place: place}, on, 1)...)
+			drawn = append(drawn, h.sim.pickFault(&order{place: place}, on, 1)...)
 		}
 		if n := len(drawn); n < 900 || n > 1100 {
 			t.Errorf("%s: %d faults on 5000 occasions, want a fifth", on, n)
@@ -95,30 +95,30 @@ func TestDrawnFaultsAreBenignAndAsFrequentAsSet(t *testing.T) {
 // within the minute, and every fourth answer says so.
 func TestWalletIsHonestAtFullAwkwardness(t *testing.T) {
 	for seed := range uint64(40) {
-		liveAt(t, 100, seed, func(w *world) {
-			w.does(w.open(orderFor("T-1")), Pay, "mei")
+		liveAt(t, 100, seed, func(h *harness) {
+			h.does(h.open(orderFor("T-1")), Pay, "mei")
 			settleFor(59 * time.Second)
-			o := w.sim.orders[orderKey{testPartner, "T-1"}]
+			o := h.sim.orders[orderKey{testPartner, "T-1"}]
 			if len(o.trades) != 1 || o.trade().Total.Minor != 1234 {
-				w.t.Fatalf("seed %d: trades %+v", seed, o.trades)
+				h.t.Fatalf("seed %d: trades %+v", seed, o.trades)
 			}
 			told := 0
-			for _, r := range w.shop.all() {
+			for _, r := range h.shop.all() {
 				if r.body.Verify(testKeys) != nil {
 					continue
 				}
 				if r.body["total_fee"] != "12.34" || r.body["trade_no"] != o.trade().TradeNo {
-					w.t.Errorf("seed %d: a genuine notification says %v", seed, r.body)
+					h.t.Errorf("seed %d: a genuine notification says %v", seed, r.body)
 				}
 				if r.body["trade_status"] == "TRADE_FINISHED" {
 					told++
 				}
 			}
 			if told == 0 {
-				w.t.Errorf("seed %d: no genuine notification", seed)
+				h.t.Errorf("seed %d: no genuine notification", seed)
 			}
-			if w.answers("T-1", 4) == 0 {
-				w.t.Errorf("seed %d: four answers, none of them right", seed)
+			if h.answers("T-1", 4) == 0 {
+				h.t.Errorf("seed %d: four answers, none of them right", seed)
 			}
 		})
 	}
@@ -127,25 +127,25 @@ func TestWalletIsHonestAtFullAwkwardness(t *testing.T) {
 func TestAwkwardWalletVerifiesItsNotifications(t *testing.T) {
 	met := map[Fault]bool{}
 	for seed := range uint64(20) {
-		liveAt(t, 100, seed, func(w *world) {
-			w.does(w.open(orderFor("T-1")), Pay, "mei")
+		liveAt(t, 100, seed, func(h *harness) {
+			h.does(h.open(orderFor("T-1")), Pay, "mei")
 			settleFor(31 * time.Second)
-			o := w.sim.orders[orderKey{testPartner, "T-1"}]
+			o := h.sim.orders[orderKey{testPartner, "T-1"}]
 			plain := o.notices[slices.IndexFunc(o.notices, func(n *Notice) bool { return n.Extra == "" })]
 			for nth := range badQueryLimit + 1 {
 				began := time.Now()
-				answer, whole := w.try(mapi.Message{"service": notifyVerify, "partner": testPartner,
+				answer, whole := h.try(mapi.Message{"service": notifyVerify, "partner": testPartner,
 					"notify_id": plain.NotifyID})
 				if nth == badQueryLimit {
 					if !whole || answer != "true" {
-						w.t.Errorf("seed %d: the last answer is %q", seed, answer)
+						h.t.Errorf("seed %d: the last answer is %q", seed, answer)
 					}
 					continue
 				}
 				f := o.mishaps[len(o.mishaps)-1].Fault
 				met[f] = true
 				if slow := time.Since(began) == drawnSlow; slow != (f == QuerySlow) || whole != slow {
-					w.t.Errorf("seed %d: %s: %q after %s", seed, f, answer, time.Since(began))
+					h.t.Errorf("seed %d: %s: %q after %s", seed, f, answer, time.Since(began))
 				}
 			}
 		})

@@ -35,16 +35,16 @@ func TestControlActsAsTheBuyer(t *testing.T) {
 		{"dances", "dance", "", "", 404, "NONE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			w.open(orderFor("T/1"))
-			code, got := w.control("POST", "/trades/T%2F1/"+c.act, c.contentType, c.body)
+			h := newHarness(t, nil)
+			h.open(orderFor("T/1"))
+			code, got := h.control("POST", "/trades/T%2F1/"+c.act, c.contentType, c.body)
 			if code != c.code || (code != 200) != (got["error"] != nil) {
 				t.Errorf("got %d %v", code, got)
 			}
 			if code == 200 && got["status"] != c.status {
 				t.Errorf("the act answers %v, want %s", got["status"], c.status)
 			}
-			_, got = w.control("GET", "/trades/T%2F1", "", "")
+			_, got = h.control("GET", "/trades/T%2F1", "", "")
 			if got["status"] != c.status || got["out_trade_no"] != "T/1" {
 				t.Errorf("then it is %v, want %s", got["status"], c.status)
 			}
@@ -53,73 +53,73 @@ func TestControlActsAsTheBuyer(t *testing.T) {
 }
 
 func TestControlRefusesActionsByState(t *testing.T) {
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for _, target := range []string{"/trades/T-1/pay", "/trades/T-1/fail", "/trades/T-1/cancel", "/trades/T-1/resend"} {
-		if code, got := w.control("POST", target, "", ""); code != 404 || got["error"] == nil {
+		if code, got := h.control("POST", target, "", ""); code != 404 || got["error"] == nil {
 			t.Errorf("%s of an unknown order: %d %v", target, code, got)
 		}
 	}
-	if code, _ := w.control("GET", "/trades/T-1", "", ""); code != 404 {
+	if code, _ := h.control("GET", "/trades/T-1", "", ""); code != 404 {
 		t.Errorf("an unknown order: %d", code)
 	}
-	w.open(orderFor("T-1"))
-	if code, _ := w.control("POST", "/trades/T-1/resend", "", ""); code != 409 {
+	h.open(orderFor("T-1"))
+	if code, _ := h.control("POST", "/trades/T-1/resend", "", ""); code != 409 {
 		t.Errorf("resend before there is a notification: %d", code)
 	}
-	if code, _ := w.control("POST", "/trades/T-1/pay", "", ""); code != 200 {
+	if code, _ := h.control("POST", "/trades/T-1/pay", "", ""); code != 200 {
 		t.Fatalf("pay: %d", code)
 	}
 	for _, act := range []string{"pay", "fail", "cancel"} {
-		if code, got := w.control("POST", "/trades/T-1/"+act, "", ""); code != 409 {
+		if code, got := h.control("POST", "/trades/T-1/"+act, "", ""); code != 409 {
 			t.Errorf("%s after it was paid: %d %v", act, code, got)
 		}
 	}
-	w.open(orderFor("T-2"))
-	w.control("POST", "/trades/T-2/fail", "", "")
-	w.now = w.now.Add(12 * time.Hour)
-	if code, got := w.control("POST", "/trades/T-2/pay", "", ""); code != 409 {
+	h.open(orderFor("T-2"))
+	h.control("POST", "/trades/T-2/fail", "", "")
+	h.now = h.now.Add(12 * time.Hour)
+	if code, got := h.control("POST", "/trades/T-2/pay", "", ""); code != 409 {
 		t.Errorf("pay after it was closed: %d %v", code, got)
 	}
-	_, got := w.control("GET", "/trades/T-2", "", "")
+	_, got := h.control("GET", "/trades/T-2", "", "")
 	if n := len(got["notifications"].([]any)); n != 1 {
 		t.Errorf("the closed trade has %d notifications", n)
 	}
 }
 
 func TestControlSelectsPartner(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open(orderFor("T-1"))
-	w.open(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1", "secondary_merchant_name", "1",
+	h := newHarness(t, nil)
+	h.open(orderFor("T-1"))
+	h.open(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1", "secondary_merchant_name", "1",
 		"secondary_merchant_industry", "1"))
-	if code, _ := w.control("POST", "/trades/T-1/pay", "", ""); code != 409 {
+	if code, _ := h.control("POST", "/trades/T-1/pay", "", ""); code != 409 {
 		t.Errorf("two orders of one number: %d", code)
 	}
-	code, got := w.control("POST", "/trades/T-1/pay?partner=2088000000000003", "", "")
+	code, got := h.control("POST", "/trades/T-1/pay?partner=2088000000000003", "", "")
 	if code != 200 || got["partner"] != "2088000000000003" {
 		t.Errorf("got %d %v", code, got)
 	}
-	if got := w.status("T-1"); got != "TRADE_NOT_EXIST" {
+	if got := h.status("T-1"); got != "TRADE_NOT_EXIST" {
 		t.Errorf("the other partner's order is %s", got)
 	}
 }
 
 func TestControlResendsAndShowsSends(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open(orderFor("T-1"))
-	w.control("POST", "/trades/T-1/pay?fault=drop&fault=forged", "", "")
-	w.shop.answer = says(503, "busy")
-	if code, got := w.control("POST", "/trades/T-1/resend", "", ""); code != 200 || got["status"] != 503.0 ||
+	h := newHarness(t, nil)
+	h.open(orderFor("T-1"))
+	h.control("POST", "/trades/T-1/pay?fault=drop&fault=forged", "", "")
+	h.shop.answer = says(503, "busy")
+	if code, got := h.control("POST", "/trades/T-1/resend", "", ""); code != 200 || got["status"] != 503.0 ||
 		got["answer"] != "busy" || got["ok"] != nil {
 		t.Errorf("got %d %v", code, got)
 	}
-	w.shop.answer = says(200, "success")
-	if _, got := w.control("POST", "/trades/T-1/resend", "", ""); got["ok"] != true {
+	h.shop.answer = says(200, "success")
+	if _, got := h.control("POST", "/trades/T-1/resend", "", ""); got["ok"] != true {
 		t.Errorf("got %v", got)
 	}
-	if err := w.shop.all()[1].body.Verify(testKeys); err != nil {
+	if err := h.shop.all()[1].body.Verify(testKeys); err != nil {
 		t.Errorf("the resent notification is not genuine: %v", err)
 	}
-	_, got := w.control("GET", "/trades/T-1", "", "")
+	_, got := h.control("GET", "/trades/T-1", "", "")
 	for _, n := range got["notifications"].([]any) {
 		n := n.(map[string]any)
 		if n["extra"] != nil {
@@ -133,7 +133,7 @@ func TestControlResendsAndShowsSends(t *testing.T) {
 }
 
 func TestControlSetsAndClearsFaults(t *testing.T) {
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for _, c := range []struct {
 		method, target string
 		code           int
@@ -151,8 +151,8 @@ func TestControlSetsAndClearsFaults(t *testing.T) {
 		{"DELETE", "/faults?out_trade_no=T-9", 200, "map[all:<nil> next:[early late] orders:map[]]"},
 		{"DELETE", "/faults", 200, "map[all:<nil> next:<nil> orders:<nil>]"},
 	} {
-		code, _ := w.control(c.method, c.target, "", "")
-		_, got := w.control("GET", "/faults", "", "")
+		code, _ := h.control(c.method, c.target, "", "")
+		_, got := h.control("GET", "/faults", "", "")
 		if set := fmt.Sprint(got["set"]); code != c.code || set != c.set {
 			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.target, code, set, c.code, c.set)
 		}
@@ -163,45 +163,45 @@ func TestControlSetsAndClearsFaults(t *testing.T) {
 }
 
 func TestControlHasAPageAndLists(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open(orderFor("T?1&x=%41/<b>"))
-	w.open(orderFor("T-2"))
-	page := w.get(w.sim.Control(), "/").Body.String()
+	h := newHarness(t, nil)
+	h.open(orderFor("T?1&x=%41/<b>"))
+	h.open(orderFor("T-2"))
+	page := h.get(h.sim.Control(), "/").Body.String()
 	for _, want := range []string{"Simulator", "T-2", `action="/trades/T%3F1&amp;x=%2541%2F%3Cb%3E/pay?partner=` +
 		testPartner + `"`, "second-trade", "910017"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %s:\n%s", want, page)
 		}
 	}
-	rec := post(w.sim.Control(), "/trades/T%3F1&x=%2541%2F%3Cb%3E/pay?partner="+testPartner, "", "Accept", "text/html")
+	rec := post(h.sim.Control(), "/trades/T%3F1&x=%2541%2F%3Cb%3E/pay?partner="+testPartner, "", "Accept", "text/html")
 	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/" ||
-		w.status("T?1&x=%41/<b>") != "TRADE_FINISHED" {
+		h.status("T?1&x=%41/<b>") != "TRADE_FINISHED" {
 		t.Errorf("its button: %d %s", rec.Code, rec.Body)
 	}
-	_, got := w.control("GET", "/trades?limit=1", "", "")
+	_, got := h.control("GET", "/trades?limit=1", "", "")
 	if list := got["trades"].([]any); len(list) != 1 || list[0].(map[string]any)["out_trade_no"] != "T-2" {
 		t.Errorf("got %v", got)
 	}
-	if code, _ := w.control("GET", "/trades?limit=0", "", ""); code != 400 {
+	if code, _ := h.control("GET", "/trades?limit=0", "", ""); code != 400 {
 		t.Errorf("limit=0: %d", code)
 	}
-	if code, got := w.control("GET", "/healthz", "", ""); code != 200 || got["status"] != "ok" {
+	if code, got := h.control("GET", "/healthz", "", ""); code != 200 || got["status"] != "ok" {
 		t.Errorf("healthz: %d %v", code, got)
 	}
-	if _, got := w.control("GET", "/buyers", "", ""); len(got["buyers"].([]any)) != len(Buyers) {
+	if _, got := h.control("GET", "/buyers", "", ""); len(got["buyers"].([]any)) != len(Buyers) {
 		t.Errorf("buyers: %v", got)
 	}
-	if code, _ := w.control("GET", "/nosuch", "", ""); code != 404 {
+	if code, _ := h.control("GET", "/nosuch", "", ""); code != 404 {
 		t.Errorf("unknown page: %d", code)
 	}
-	if rec := post(w.sim.Control(), "/trades/T-2/pay", "", "Origin", "https://evil.example"); rec.Code != 403 {
+	if rec := post(h.sim.Control(), "/trades/T-2/pay", "", "Origin", "https://evil.example"); rec.Code != 403 {
 		t.Errorf("a page of another origin may act: %d", rec.Code)
 	}
 }
 
 func TestRSA2KeysDifferBetweenTheSides(t *testing.T) {
 	alipay, merchant := testKeyPair(t), testKeyPair(t)
-	w := newWorld(t, func(c *Config) {
+	h := newHarness(t, func(c *Config) {
 		c.Partners = []Partner{{ID: testPartner, SignType: mapi.RSA2, Private: alipay,
 			MerchantPublic: &merchant.PublicKey, Currencies: []string{"USD"}}}
 	})
@@ -209,16 +209,16 @@ func TestRSA2KeysDifferBetweenTheSides(t *testing.T) {
 	if err := m.Sign(mapi.Keys{Type: mapi.RSA2, Private: merchant}); err != nil {
 		t.Fatal(err)
 	}
-	rec := w.get(w.sim.Wallet(), "/gateway.do?"+m.Encode())
+	rec := h.get(h.sim.Wallet(), "/gateway.do?"+m.Encode())
 	if rec.Code != http.StatusFound {
 		t.Fatalf("refused: %s", rec.Body)
 	}
-	w.does(rec.Header().Get("Location"), Pay, "mei")
-	w.control("POST", "/trades/T-1/resend", "", "")
-	if err := w.shop.all()[0].body.Verify(mapi.Keys{Type: mapi.RSA2, Public: &alipay.PublicKey}); err != nil {
+	h.does(rec.Header().Get("Location"), Pay, "mei")
+	h.control("POST", "/trades/T-1/resend", "", "")
+	if err := h.shop.all()[0].body.Verify(mapi.Keys{Type: mapi.RSA2, Public: &alipay.PublicKey}); err != nil {
 		t.Error(err)
 	}
-	if rec := w.call(orderFor("T-2")); !strings.Contains(rec.Body.String(), "ILLEGAL_SECURITY_PROFILE") {
+	if rec := h.call(orderFor("T-2")); !strings.Contains(rec.Body.String(), "ILLEGAL_SECURITY_PROFILE") {
 		t.Errorf("MD5 for a partner with RSA2: %s", rec.Body)
 	}
 }

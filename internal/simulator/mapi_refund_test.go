@@ -26,9 +26,9 @@ func refundOf(number, returnNo, amount string, pairs ...string) mapi.Message {
 }
 
 // says returns the gist of an answer: T, the error's code, or the status.
-func (w *world) says(m mapi.Message) string {
-	w.t.Helper()
-	doc, whole := w.try(m)
+func (h *harness) says(m mapi.Message) string {
+	h.t.Helper()
+	doc, whole := h.try(m)
 	if !whole {
 		return "cut" // or status 500
 	}
@@ -42,26 +42,26 @@ func (w *world) says(m mapi.Message) string {
 		return "T"
 	}
 	if err := a.Verify(testKeys); err != nil {
-		w.t.Error(err)
+		h.t.Error(err)
 	}
 	return strings.TrimSpace(a.Fields["response_code"] + " " + a.Fields["refund_result_code"] + " " +
 		a.Fields["refund_error_code"])
 }
 
-func (w *world) refundState(number, returnNo string) string {
-	return w.says(mapi.Message{"service": refundQuery, "partner": testPartner, "_input_charset": "UTF-8",
+func (h *harness) refundState(number, returnNo string) string {
+	return h.says(mapi.Message{"service": refundQuery, "partner": testPartner, "_input_charset": "UTF-8",
 		"out_trade_no": number, "out_return_no": returnNo})
 }
 
 // sold makes an order of 12.34 USD that mei has paid.
-func (w *world) sold(number string) {
-	w.t.Helper()
-	w.does(w.open(orderFor(number)), Pay, "mei")
+func (h *harness) sold(number string) {
+	h.t.Helper()
+	h.does(h.open(orderFor(number)), Pay, "mei")
 }
 
 func TestRefundIsIdempotentAndBounded(t *testing.T) {
-	w := newWorld(t, nil)
-	w.sold("T-1")
+	h := newHarness(t, nil)
+	h.sold("T-1")
 	for _, c := range []struct {
 		what string
 		m    mapi.Message
@@ -85,78 +85,78 @@ func TestRefundIsIdempotentAndBounded(t *testing.T) {
 		{"neither now nor later", refundOf("T-1", "R-6", "1.00", "is_sync", "y"), "ILLEGAL_ARGUMENT"},
 		{"of nothing", refundOf("T-9", "R-6", "1.00"), "PURCHASE_TRADE_NOT_EXIST"},
 	} {
-		if got := w.says(c.m); got != c.want {
+		if got := h.says(c.m); got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, got, c.want)
 		}
 	}
-	if got := w.status("T-1"); got != "TRADE_FINISHED" {
+	if got := h.status("T-1"); got != "TRADE_FINISHED" {
 		t.Errorf("after a partial refund the trade is %s", got)
 	}
-	if got := w.says(refundOf("T-1", "R-7", "7.00")); got != "T" {
+	if got := h.says(refundOf("T-1", "R-7", "7.00")); got != "T" {
 		t.Errorf("the rest: %s", got)
 	}
-	if got := w.status("T-1"); got != "TRADE_CLOSED" {
+	if got := h.status("T-1"); got != "TRADE_CLOSED" {
 		t.Errorf("after a full refund the trade is %s", got)
 	}
-	if got := w.says(refundOf("T-1", "R-8", "0.01")); got != "TRADE_HAS_CLOSE" {
+	if got := h.says(refundOf("T-1", "R-8", "0.01")); got != "TRADE_HAS_CLOSE" {
 		t.Errorf("a refund beyond the total: %s", got)
 	}
 	for number, want := range map[string]string{"R-1": "SUCCESS SUCCESS", "R-7": "SUCCESS SUCCESS",
 		"R-8": "NOT_FOUND"} {
-		if got := w.refundState("T-1", number); got != want {
+		if got := h.refundState("T-1", number); got != want {
 			t.Errorf("%s: %s, want %s", number, got, want)
 		}
 	}
-	if got := w.refundState("T-9", "R-1"); got != "TRADE_NOT_EXIST" {
+	if got := h.refundState("T-9", "R-1"); got != "TRADE_NOT_EXIST" {
 		t.Errorf("without a trade: %s", got)
 	}
-	w.open(orderFor("T-2"))
-	if got := w.says(refundOf("T-2", "R-9", "1.00")); got != "PURCHASE_TRADE_NOT_EXIST" {
+	h.open(orderFor("T-2"))
+	if got := h.says(refundOf("T-2", "R-9", "1.00")); got != "PURCHASE_TRADE_NOT_EXIST" {
 		t.Errorf("of an unpaid trade: %s", got)
 	}
 }
 
 func TestRefundWindowAndGap(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Partners[0].RefundGap = 3 * time.Second })
-	w.sold("T-1")
-	if got := w.says(refundOf("T-1", "R-1", "1.00")); got != "T" {
+	h := newHarness(t, func(c *Config) { c.Partners[0].RefundGap = 3 * time.Second })
+	h.sold("T-1")
+	if got := h.says(refundOf("T-1", "R-1", "1.00")); got != "T" {
 		t.Error(got)
 	}
-	w.now = w.now.Add(2999 * time.Millisecond)
-	if got := w.says(refundOf("T-1", "R-2", "1.00")); got != "SYSTEM_ERROR" ||
-		w.refundState("T-1", "R-2") != "NOT_FOUND" {
+	h.now = h.now.Add(2999 * time.Millisecond)
+	if got := h.says(refundOf("T-1", "R-2", "1.00")); got != "SYSTEM_ERROR" ||
+		h.refundState("T-1", "R-2") != "NOT_FOUND" {
 		t.Errorf("too soon: %s", got)
 	}
-	w.now = w.now.Add(3 * time.Second)
-	if got := w.says(refundOf("T-1", "R-2", "1.00")); got != "T" {
+	h.now = h.now.Add(3 * time.Second)
+	if got := h.says(refundOf("T-1", "R-2", "1.00")); got != "T" {
 		t.Errorf("in time: %s", got)
 	}
-	w.now = w.now.Add(366 * 24 * time.Hour)
-	if got := w.says(refundOf("T-1", "R-3", "1.00")); got != "REFUNDMENT_VALID_DATE_EXCEED" {
+	h.now = h.now.Add(366 * 24 * time.Hour)
+	if got := h.says(refundOf("T-1", "R-3", "1.00")); got != "REFUNDMENT_VALID_DATE_EXCEED" {
 		t.Errorf("a year later: %s", got)
 	}
 }
 
 func TestAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		w := newWorld(t, func(c *Config) { c.Dir = t.TempDir() })
-		w.sold("T-1")
-		if got := w.says(refundOf("T-1", "R-1", "2.34", "is_sync", "", "notify_url", shopNotify)); got != "T" {
+		h := newHarness(t, func(c *Config) { c.Dir = t.TempDir() })
+		h.sold("T-1")
+		if got := h.says(refundOf("T-1", "R-1", "2.34", "is_sync", "", "notify_url", shopNotify)); got != "T" {
 			t.Error(got)
 		}
-		if got := w.refundState("T-1", "R-1"); got != "SUCCESS PROCESSING" {
+		if got := h.refundState("T-1", "R-1"); got != "SUCCESS PROCESSING" {
 			t.Errorf("at once: %s", got)
 		}
 		if restart {
-			w.sim.Close()
-			w.start()
+			h.sim.Close()
+			h.start()
 		}
-		w.now = w.now.Add(refundLag)
-		w.sim.popDue()
-		if got := w.refundState("T-1", "R-1"); got != "SUCCESS SUCCESS" {
+		h.now = h.now.Add(refundLag)
+		h.sim.popDue()
+		if got := h.refundState("T-1", "R-1"); got != "SUCCESS SUCCESS" {
 			t.Errorf("then: %s", got)
 		}
-		_, got := w.control("GET", "/trades/T-1", "", "")
+		_, got := h.control("GET", "/trades/T-1", "", "")
 		told := got["notifications"].([]any)
 		fields := told[len(told)-1].(map[string]any)["fields"].(map[string]any)
 		if len(told) != 2 || fields["out_return_no"] != "R-1" || fields["refund_status"] != "REFUND_SUCCESS" ||
@@ -179,32 +179,32 @@ func TestRefundFaults(t *testing.T) {
 		{RefundPending, "SYSTEM_ERROR", "SUCCESS SUCCESS"},
 		{RefundShort, "MERCHANT_BALANCE_NOT_ENOUGH", "SUCCESS FAILED MERCHANT_BALANCE_NOT_ENOUGH"},
 	} {
-		w := newWorld(t, nil)
-		w.sold("T-1")
-		w.control("POST", "/faults?out_trade_no=T-1&fault="+string(c.fault), "", "")
-		if got := w.says(refundOf("T-1", "R-1", "1.00")); got != c.first {
+		h := newHarness(t, nil)
+		h.sold("T-1")
+		h.control("POST", "/faults?out_trade_no=T-1&fault="+string(c.fault), "", "")
+		if got := h.says(refundOf("T-1", "R-1", "1.00")); got != c.first {
 			t.Errorf("%s: %q", c.fault, got)
 		}
-		if got := w.refundState("T-1", "R-1"); c.fault == RefundPending && got != "SUCCESS PROCESSING" {
+		if got := h.refundState("T-1", "R-1"); c.fault == RefundPending && got != "SUCCESS PROCESSING" {
 			t.Errorf("%s: in between %q", c.fault, got)
 		}
-		w.now = w.now.Add(time.Minute)
-		w.sim.popDue()
+		h.now = h.now.Add(time.Minute)
+		h.sim.popDue()
 		got := ""
 		for range badQueryLimit {
-			got = w.refundState("T-1", "R-1")
+			got = h.refundState("T-1", "R-1")
 		}
 		if got != c.then {
 			t.Errorf("%s: %q", c.fault, got)
 		}
 	}
 	// With funds, the same refund is done.
-	w := newWorld(t, nil)
-	w.sold("T-1")
-	w.control("POST", "/faults?out_trade_no=T-1&fault=refund-short", "", "")
-	w.says(refundOf("T-1", "R-1", "12.34"))
-	w.control("DELETE", "/faults", "", "")
-	if got := w.says(refundOf("T-1", "R-1", "12.34")); got != "T" || w.status("T-1") != "TRADE_CLOSED" {
+	h := newHarness(t, nil)
+	h.sold("T-1")
+	h.control("POST", "/faults?out_trade_no=T-1&fault=refund-short", "", "")
+	h.says(refundOf("T-1", "R-1", "12.34"))
+	h.control("DELETE", "/faults", "", "")
+	if got := h.says(refundOf("T-1", "R-1", "12.34")); got != "T" || h.status("T-1") != "TRADE_CLOSED" {
 		t.Errorf("with funds: %s", got)
 	}
 }
@@ -214,56 +214,56 @@ func TestCloseTradeNeedsAContractThatNamesIt(t *testing.T) {
 		return mapi.Message{"service": closeTrade, "partner": testPartner, "_input_charset": "UTF-8",
 			"out_order_no": number}
 	}
-	if got := newWorld(t, nil).says(request("T-1")); got != "ILLEGAL_PARTNER_EXTERFACE" {
+	if got := newHarness(t, nil).says(request("T-1")); got != "ILLEGAL_PARTNER_EXTERFACE" {
 		t.Errorf("with the usual contract: %s", got)
 	}
-	w := newWorld(t, func(c *Config) {
+	h := newHarness(t, func(c *Config) {
 		c.Partners[0].Services = []string{createWAP, singleQuery, closeTrade}
 	})
-	if got := w.says(request("T-1")); got != "TRADE_NOT_EXIST" {
+	if got := h.says(request("T-1")); got != "TRADE_NOT_EXIST" {
 		t.Errorf("of nothing: %s", got)
 	}
-	w.does(w.open(orderFor("T-1")), InsufficientFunds, "mei")
+	h.does(h.open(orderFor("T-1")), InsufficientFunds, "mei")
 	for _, want := range []string{"T", "TRADE_STATUS_NOT_AVAILD"} {
-		if got := w.says(request("T-1")); got != want {
+		if got := h.says(request("T-1")); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if got := w.status("T-1"); got != "TRADE_CLOSED" {
+	if got := h.status("T-1"); got != "TRADE_CLOSED" {
 		t.Errorf("then the trade is %s", got)
 	}
-	if got := w.says(request("")); got != "ILLEGAL_ARGUMENT" {
+	if got := h.says(request("")); got != "ILLEGAL_ARGUMENT" {
 		t.Errorf("without a number: %s", got)
 	}
 }
 
 func TestLatePayment(t *testing.T) {
-	w := newWorld(t, nil)
-	path := w.open(orderFor("T-1", "timeout_rule", "5m"))
-	w.does(path, InsufficientFunds, "bo")
-	w.now = w.now.Add(time.Hour)
-	if got := w.status("T-1"); got != "TRADE_CLOSED" {
+	h := newHarness(t, nil)
+	path := h.open(orderFor("T-1", "timeout_rule", "5m"))
+	h.does(path, InsufficientFunds, "bo")
+	h.now = h.now.Add(time.Hour)
+	if got := h.status("T-1"); got != "TRADE_CLOSED" {
 		t.Fatal(got)
 	}
-	if code, _ := w.control("POST", "/trades/T-1/pay", "", ""); code != 409 {
+	if code, _ := h.control("POST", "/trades/T-1/pay", "", ""); code != 409 {
 		t.Errorf("paid as usual: %d", code)
 	}
-	code, got := w.control("POST", "/trades/T-1/late-pay", "", "")
+	code, got := h.control("POST", "/trades/T-1/late-pay", "", "")
 	if code != 200 || got["status"] != "TRADE_FINISHED" || len(got["notifications"].([]any)) != 2 ||
-		w.status("T-1") != "TRADE_FINISHED" {
+		h.status("T-1") != "TRADE_FINISHED" {
 		t.Errorf("paid late: %d %v", code, got)
 	}
 	for target, want := range map[string]int{"/trades/T-1/late-pay": 409, "/trades/T-9/late-pay": 404} {
-		if code, got := w.control("POST", target, "", ""); code != want || got["error"] == nil {
+		if code, got := h.control("POST", target, "", ""); code != want || got["error"] == nil {
 			t.Errorf("%s: %d %v", target, code, got)
 		}
 	}
-	w.open(orderFor("T-2")) // nobody has logged in yet
-	w.now = w.now.Add(30 * 24 * time.Hour)
-	if code, got := w.control("POST", "/trades/T-2/late-pay?buyer=nobody", "", ""); code != 400 {
+	h.open(orderFor("T-2")) // nobody has logged in yet
+	h.now = h.now.Add(30 * 24 * time.Hour)
+	if code, got := h.control("POST", "/trades/T-2/late-pay?buyer=nobody", "", ""); code != 400 {
 		t.Errorf("by nobody: %d %v", code, got)
 	}
-	if code, got := w.control("POST", "/trades/T-2/late-pay?buyer=mei", "", ""); code != 200 ||
+	if code, got := h.control("POST", "/trades/T-2/late-pay?buyer=mei", "", ""); code != 200 ||
 		fmt.Sprint(got["status"]) != "TRADE_FINISHED" {
 		t.Errorf("without a trade: %d %v", code, got)
 	}

@@ -40,14 +40,14 @@ func TestGatewayAcceptsForeignVectors(t *testing.T) {
 		{"A unsigned", wap, "", "ILLEGAL_SIGN"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			rec := w.get(w.sim.Wallet(), "/gateway.do?"+c.form+c.sign)
+			h := newHarness(t, nil)
+			rec := h.get(h.sim.Wallet(), "/gateway.do?"+c.form+c.sign)
 			if got := fmt.Sprint(rec.Code) + rec.Body.String(); !strings.Contains(got, c.want) {
 				t.Errorf("got %d %s, want %s", rec.Code, rec.Body, c.want)
 			}
 			post := httptest.NewRequest("POST", "/gateway.do?_input_charset=UTF-8", strings.NewReader(c.form+c.sign))
 			rec = httptest.NewRecorder()
-			w.sim.Wallet().ServeHTTP(rec, post)
+			h.sim.Wallet().ServeHTTP(rec, post)
 			if got := fmt.Sprint(rec.Code) + rec.Body.String(); !strings.Contains(got, c.want) {
 				t.Errorf("posted: got %d %s, want %s", rec.Code, rec.Body, c.want)
 			}
@@ -68,7 +68,7 @@ func TestGatewayChecksInDocumentedOrder(t *testing.T) {
 		{"ILLEGAL_ARGUMENT", "out_trade_no", ""},
 		{"ILLEGAL_CURRENCY", "currency", "XYZ"},
 	}
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for i, row := range rows {
 		m := orderFor("T-1")
 		var sign, signType string
@@ -89,7 +89,7 @@ func TestGatewayChecksInDocumentedOrder(t *testing.T) {
 		if signType != "" {
 			m["sign_type"] = signType
 		}
-		rec := w.get(w.sim.Wallet(), "/gateway.do?"+m.Encode(), "Accept", "text/html")
+		rec := h.get(h.sim.Wallet(), "/gateway.do?"+m.Encode(), "Accept", "text/html")
 		if !strings.Contains(rec.Body.String(), `<code id="error-code">`+row.code+"</code>") {
 			t.Errorf("%s: got %d %s", row.code, rec.Code, rec.Body)
 		}
@@ -97,7 +97,7 @@ func TestGatewayChecksInDocumentedOrder(t *testing.T) {
 			t.Errorf("%s: status %d, or the page does not say that it is a simulator", row.code, rec.Code)
 		}
 	}
-	if len(w.sim.attempts) != 0 {
+	if len(h.sim.attempts) != 0 {
 		t.Error("a refused request left an order behind")
 	}
 }
@@ -160,8 +160,8 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 			"600"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			rec := w.call(orderFor("T-1", c.pairs...))
+			h := newHarness(t, nil)
+			rec := h.call(orderFor("T-1", c.pairs...))
 			if c.code == "" {
 				if rec.Code != http.StatusFound {
 					t.Fatalf("refused: %s", rec.Body)
@@ -176,7 +176,7 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 }
 
 func TestGatewayRefusesHostileInput(t *testing.T) {
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	good := signed(t, orderFor("T-1")).Encode()
 	for _, c := range []struct {
 		name, query, body string
@@ -200,7 +200,7 @@ func TestGatewayRefusesHostileInput(t *testing.T) {
 			r := httptest.NewRequest(method, "/gateway.do", strings.NewReader(c.body))
 			r.URL.RawQuery = c.query
 			rec := httptest.NewRecorder()
-			w.sim.Wallet().ServeHTTP(rec, r)
+			h.sim.Wallet().ServeHTTP(rec, r)
 			want := "ILLEGAL_ARGUMENT"
 			if c.name == "a semicolon" || strings.HasPrefix(c.name, "text that is not") {
 				want = "ILLEGAL_SIGN" // part of a value for this parser
@@ -269,10 +269,10 @@ func decode(t *testing.T, doc string) (answer, map[string]string) {
 }
 
 func TestQueryAnswersLikeTheVendor(t *testing.T) {
-	w := newWorld(t, nil)
-	w.does(w.open(orderFor("T-1", "subject", `Tea <茶> & "cake"`)), Pay, "mei")
+	h := newHarness(t, nil)
+	h.does(h.open(orderFor("T-1", "subject", `Tea <茶> & "cake"`)), Pay, "mei")
 	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"}
-	rec := w.call(m)
+	rec := h.call(m)
 	doc := rec.Body.String()
 	if !strings.HasPrefix(doc, `<?xml version="1.0" encoding="utf-8"?>`) ||
 		rec.Header().Get("Content-Type") != "text/xml" {
@@ -310,20 +310,20 @@ func TestQueryAnswersLikeTheVendor(t *testing.T) {
 	}
 
 	m["trade_no"], m["out_trade_no"] = fields["trade_no"], "another"
-	if _, byNo := decode(t, w.call(m).Body.String()); byNo["out_trade_no"] != "T-1" {
+	if _, byNo := decode(t, h.call(m).Body.String()); byNo["out_trade_no"] != "T-1" {
 		t.Error("trade_no does not take precedence over out_trade_no")
 	}
 	m["partner"] = "2088000000000003" // has the same order number
-	w.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1", "secondary_merchant_name", "1",
+	h.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1", "secondary_merchant_name", "1",
 		"secondary_merchant_industry", "1"))
-	if a, _ := decode(t, w.call(m).Body.String()); a.Error != "TRADE_NOT_EXIST" {
+	if a, _ := decode(t, h.call(m).Body.String()); a.Error != "TRADE_NOT_EXIST" {
 		t.Errorf("another partner's trade answers %q", a.Error)
 	}
 	for _, c := range []struct{ tradeNo, number, code string }{
 		{"", "", "ILLEGAL_ARGUMENT"}, {"123", "", "ILLEGAL_ARGUMENT"}, {"", "T-2", "TRADE_NOT_EXIST"},
 		{"2026010200000000000000000000", "", "TRADE_NOT_EXIST"},
 	} {
-		rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+		rec := h.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
 			"trade_no": c.tradeNo, "out_trade_no": c.number})
 		want := `<?xml version="1.0" encoding="GBK"?>` + "\n<alipay><is_success>F</is_success><error>" + c.code +
 			"</error></alipay>"
@@ -334,8 +334,8 @@ func TestQueryAnswersLikeTheVendor(t *testing.T) {
 }
 
 func TestReturnURLKeepsQueryAndAddsResult(t *testing.T) {
-	w := newWorld(t, nil)
-	page := w.does(w.open(orderFor("T-1")), Pay, "mei")
+	h := newHarness(t, nil)
+	page := h.does(h.open(orderFor("T-1")), Pay, "mei")
 	_, rest, ok := strings.Cut(page, `id="return" href="`)
 	if !ok {
 		t.Fatalf("no link back:\n%s", page)

@@ -11,18 +11,18 @@ import (
 )
 
 // liveApps is liveAt with the applications.
-func liveApps(t *testing.T, percent int, seed uint64, f func(w *world)) {
+func liveApps(t *testing.T, percent int, seed uint64, f func(h *harness)) {
 	t.Helper()
 	platformKeys() // made outside the bubble
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(c *Config) {
+		h := newHarness(t, func(c *Config) {
 			withApps(c)
 			c.Now, c.Awkward, c.Seed = time.Now, percent, seed
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- w.sim.Run(ctx) }()
-		f(w)
+		go func() { ended <- h.sim.Run(ctx) }()
+		f(h)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
@@ -31,9 +31,9 @@ func liveApps(t *testing.T, percent int, seed uint64, f func(w *world)) {
 }
 
 // askHere makes a call without a network, which does not work in a bubble.
-func (w *world) askHere(method string, biz any) (r reply) {
-	w.t.Helper()
-	f := common(method).with("biz_content", asJSON(biz), "notify_url", shopNotify).signed(w.t)
+func (h *harness) askHere(method string, biz any) (r reply) {
+	h.t.Helper()
+	f := common(method).with("biz_content", asJSON(biz), "notify_url", shopNotify).signed(h.t)
 	rec := httptest.NewRecorder()
 	func() {
 		defer func() {
@@ -42,14 +42,14 @@ func (w *world) askHere(method string, biz any) (r reply) {
 			}
 		}()
 		req := httptest.NewRequest("POST", "/gateway.do?"+f.form(), nil)
-		w.sim.Wallet().ServeHTTP(rec, req)
+		h.sim.Wallet().ServeHTTP(rec, req)
 	}()
-	return readReply(w.t, method, rec.Result(), nil)
+	return readReply(h.t, method, rec.Result(), nil)
 }
 
 // notified returns the notifications so far, and how many are genuine.
-func (w *world) notified() (all []fields, genuine int) {
-	for _, r := range w.shop.all() {
+func (h *harness) notified() (all []fields, genuine int) {
+	for _, r := range h.shop.all() {
 		f := fields(r.body)
 		if isAlipays(f.joined("sign", "sign_type"), f["sign"]) {
 			genuine++
@@ -60,57 +60,57 @@ func (w *world) notified() (all []fields, genuine int) {
 }
 
 func TestAppNotificationSequence(t *testing.T) {
-	m, h := time.Minute, time.Hour
-	want := []time.Duration{0, 4 * m, 14 * m, 24 * m, 84 * m, 204 * m, 564 * m, 24*h + 24*m}
+	const m, hour = time.Minute, time.Hour
+	want := []time.Duration{0, 4 * m, 14 * m, 24 * m, 84 * m, 204 * m, 564 * m, 24*hour + 24*m}
 	for answer, sends := range map[string]int{"success": 1, "SUCCESS": 8, "success\n": 8, "fail": 8, `"success"`: 8} {
-		liveApps(t, 0, 0, func(w *world) {
-			w.shop.answer = says(200, answer)
-			w.askHere("alipay.trade.create", trade("T1"))
+		liveApps(t, 0, 0, func(h *harness) {
+			h.shop.answer = says(200, answer)
+			h.askHere("alipay.trade.create", trade("T1"))
 			began := time.Now()
-			w.pays("T1")
+			h.pays("T1")
 			settleFor(48 * time.Hour)
 			var at []time.Duration
 			ids := map[string]bool{}
-			for _, r := range w.shop.all() {
+			for _, r := range h.shop.all() {
 				at = append(at, r.at.Sub(began))
 				ids[r.body["notify_id"]] = true
 				if got := r.at.In(beijing).Format(time.DateTime); r.body["notify_time"] != got {
-					w.t.Errorf("notify_time %s at %s", r.body["notify_time"], got)
+					h.t.Errorf("notify_time %s at %s", r.body["notify_time"], got)
 				}
 			}
 			if !slices.Equal(at, want[:sends]) || len(ids) != 1 {
-				w.t.Errorf("%q: sent at %v under %d ids", answer, at, len(ids))
+				h.t.Errorf("%q: sent at %v under %d ids", answer, at, len(ids))
 			}
-			if _, genuine := w.notified(); genuine != sends {
-				w.t.Errorf("%q: %d of %d are signed", answer, genuine, sends)
+			if _, genuine := h.notified(); genuine != sends {
+				h.t.Errorf("%q: %d of %d are signed", answer, genuine, sends)
 			}
 		})
 	}
 }
 
 func TestEveryChangeOfAnAppTradeIsNotified(t *testing.T) {
-	liveApps(t, 0, 0, func(w *world) {
-		w.askHere("alipay.trade.create", trade("T1").with("passback_params", "a%3D1", "body", "two cups"))
+	liveApps(t, 0, 0, func(h *harness) {
+		h.askHere("alipay.trade.create", trade("T1").with("passback_params", "a%3D1", "body", "two cups"))
 		settleFor(time.Second)
-		w.pays("T1")
+		h.pays("T1")
 		settleFor(time.Second)
-		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"})
+		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"})
 		settleFor(time.Second)
-		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1",
+		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1",
 			"refund_amount": "2.34"}) // repeats the first
 		settleFor(time.Second)
-		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R2", "refund_amount": "10.00"})
+		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R2", "refund_amount": "10.00"})
 		settleFor(time.Second)
-		w.askHere("alipay.trade.create", trade("T2"))
-		w.askHere("alipay.trade.close", fields{"out_trade_no": "T2"})
+		h.askHere("alipay.trade.create", trade("T2"))
+		h.askHere("alipay.trade.close", fields{"out_trade_no": "T2"})
 		settleFor(time.Second)
-		w.askHere("alipay.trade.create", trade("T3").with("timeout_express", "1m"))
-		w.askHere("alipay.trade.create", trade("T4"))
-		w.pays("T4")
+		h.askHere("alipay.trade.create", trade("T3").with("timeout_express", "1m"))
+		h.askHere("alipay.trade.create", trade("T4"))
+		h.pays("T4")
 		settleFor(finishAfter)
 		type one struct{ number, status, total, request, sum, refunded, paid, closed string }
 		var got []one
-		all, genuine := w.notified()
+		all, genuine := h.notified()
 		for _, f := range all {
 			has := func(name string) string { return map[bool]string{true: name}[f[name] != ""] }
 			got = append(got, one{f["out_trade_no"], f["trade_status"], f["total_amount"], f["out_biz_no"],
@@ -126,7 +126,7 @@ func TestEveryChangeOfAnAppTradeIsNotified(t *testing.T) {
 			{"T4", "TRADE_FINISHED", "12.34", "", "", "", "gmt_payment", ""},
 		}
 		if !slices.Equal(got, want) || genuine != len(want) {
-			w.t.Errorf("%d are signed of\n%v, want\n%v", genuine, got, want)
+			h.t.Errorf("%d are signed of\n%v, want\n%v", genuine, got, want)
 		}
 		for name, value := range map[string]string{
 			"app_id": testApp, "auth_app_id": testApp, "seller_id": seller, "buyer_id": mei,
@@ -137,13 +137,13 @@ func TestEveryChangeOfAnAppTradeIsNotified(t *testing.T) {
 			"fund_bill_list": `[{"amount":"12.34","fundChannel":"ALIPAYACCOUNT"}]`,
 		} {
 			if all[0][name] != value {
-				w.t.Errorf("%s is %q, want %q", name, all[0][name], value)
+				h.t.Errorf("%s is %q, want %q", name, all[0][name], value)
 			}
 		}
 		for _, f := range all {
 			for name, value := range f {
 				if value == "" {
-					w.t.Errorf("%s of %s is empty: implementations sign that differently", name, f["out_trade_no"])
+					h.t.Errorf("%s of %s is empty: implementations sign that differently", name, f["out_trade_no"])
 				}
 			}
 		}
@@ -172,22 +172,22 @@ func TestAppNotificationFaults(t *testing.T) {
 		Unlisted:     {{0, "TRADE_PENDING", "12.34", true}},
 		SecondTrade:  {plain, after(2 * time.Second)},
 	} {
-		liveApps(t, 0, 0, func(w *world) {
-			w.askHere("alipay.trade.create", trade("T1"))
-			w.control("POST", "/faults?out_trade_no=T1&fault="+string(fault), "", "")
+		liveApps(t, 0, 0, func(h *harness) {
+			h.askHere("alipay.trade.create", trade("T1"))
+			h.control("POST", "/faults?out_trade_no=T1&fault="+string(fault), "", "")
 			began := time.Now()
-			w.pays("T1")
+			h.pays("T1")
 			settleFor(time.Hour)
 			var got []sent
-			for _, r := range w.shop.all() {
+			for _, r := range h.shop.all() {
 				f := fields(r.body)
 				got = append(got, sent{r.at.Sub(began), f["trade_status"], f["total_amount"],
 					isAlipays(f.joined("sign", "sign_type"), f["sign"])})
 				if fault == NoticeGBK && (f["charset"] != "GBK" || f["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}") {
-					w.t.Errorf("not in GBK: %q", f)
+					h.t.Errorf("not in GBK: %q", f)
 				}
 				if f["trade_status"] == "WAIT_BUYER_PAY" && (f["gmt_payment"] != "" || f["fund_bill_list"] != "") {
-					w.t.Errorf("%s: a waiting trade is shown as paid: %v", fault, f)
+					h.t.Errorf("%s: a waiting trade is shown as paid: %v", fault, f)
 				}
 			}
 			slices.SortFunc(got, func(a, b sent) int {
@@ -200,7 +200,7 @@ func TestAppNotificationFaults(t *testing.T) {
 				return len(a.amount) - len(b.amount)
 			})
 			if !slices.Equal(got, want) {
-				w.t.Errorf("%s: got %v, want %v", fault, got, want)
+				h.t.Errorf("%s: got %v, want %v", fault, got, want)
 			}
 		})
 	}
@@ -208,16 +208,16 @@ func TestAppNotificationFaults(t *testing.T) {
 
 // A refund's notification that arrives out of order shows the trade before the refund.
 func TestStaleRefundNotificationHasNoRefund(t *testing.T) {
-	liveApps(t, 0, 0, func(w *world) {
-		w.askHere("alipay.trade.create", trade("T1"))
-		w.pays("T1")
-		w.control("POST", "/faults?out_trade_no=T1&fault=reordered", "", "")
-		w.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"})
+	liveApps(t, 0, 0, func(h *harness) {
+		h.askHere("alipay.trade.create", trade("T1"))
+		h.pays("T1")
+		h.control("POST", "/faults?out_trade_no=T1&fault=reordered", "", "")
+		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"})
 		settleFor(time.Minute)
-		all, _ := w.notified()
+		all, _ := h.notified()
 		if last := all[len(all)-1]; len(all) != 3 || last["trade_status"] != "WAIT_BUYER_PAY" ||
 			last["out_biz_no"] != "" || last["refund_fee"] != "" || last["gmt_close"] != "" {
-			w.t.Errorf("notified %v", all)
+			h.t.Errorf("notified %v", all)
 		}
 	})
 }
@@ -247,21 +247,21 @@ func TestFaultyCallsAreCarriedOut(t *testing.T) {
 			return r.whole && !r.genuine && r.fields["trade_status"] == "TRADE_SUCCESS"
 		},
 	} {
-		liveApps(t, 0, 0, func(w *world) {
-			w.control("POST", "/faults?scope=all&fault="+string(fault), "", "")
+		liveApps(t, 0, 0, func(h *harness) {
+			h.control("POST", "/faults?scope=all&fault="+string(fault), "", "")
 			for _, step := range steps {
 				if step.method == "pay" {
-					w.pays("T1")
+					h.pays("T1")
 					continue
 				}
 				for range badQueryLimit {
 					began := time.Now()
-					if r := w.askHere(step.method, step.biz); !bad(r, time.Since(began)) {
-						w.t.Errorf("%s: %s %v: %q after %s", fault, step.method, step.biz, r.raw, time.Since(began))
+					if r := h.askHere(step.method, step.biz); !bad(r, time.Since(began)) {
+						h.t.Errorf("%s: %s %v: %q after %s", fault, step.method, step.biz, r.raw, time.Since(began))
 					}
 				}
-				if r := w.askHere(step.method, step.biz); step.done != nil && (!r.genuine || !step.done(r)) {
-					w.t.Errorf("%s: then %s: %s", fault, step.method, r.raw)
+				if r := h.askHere(step.method, step.biz); step.done != nil && (!r.genuine || !step.done(r)) {
+					h.t.Errorf("%s: then %s: %s", fault, step.method, r.raw)
 				}
 			}
 		})
@@ -287,85 +287,85 @@ func TestQueryAndRefundFaultsOnOpenPlatform(t *testing.T) {
 		RefundPending: {"alipay.trade.refund", refund, "ACQ.SYSTEM_ERROR", 0, false},
 		RefundShort:   {"alipay.trade.refund", refund, "ACQ.SELLER_BALANCE_NOT_ENOUGH", 0, true},
 	} {
-		liveApps(t, 0, 0, func(w *world) {
-			w.askHere("alipay.trade.create", trade("T1"))
-			w.pays("T1")
-			w.control("POST", "/faults?scope=all&fault="+string(fault), "", "")
+		liveApps(t, 0, 0, func(h *harness) {
+			h.askHere("alipay.trade.create", trade("T1"))
+			h.pays("T1")
+			h.control("POST", "/faults?scope=all&fault="+string(fault), "", "")
 			began := time.Now()
-			if r := w.askHere(x.method, x.biz); r.says() != x.first || time.Since(began) != x.took {
-				w.t.Errorf("%s: %q after %s", fault, r.raw, time.Since(began))
+			if r := h.askHere(x.method, x.biz); r.says() != x.first || time.Since(began) != x.took {
+				h.t.Errorf("%s: %q after %s", fault, r.raw, time.Since(began))
 			}
 			settleFor(time.Minute)
 			for range badQueryLimit {
-				w.askHere(x.method, x.biz)
+				h.askHere(x.method, x.biz)
 			}
-			if r := w.askHere(x.method, x.biz); (r.says() == "10000") == x.forever {
-				w.t.Errorf("%s: in the end %q", fault, r.raw)
+			if r := h.askHere(x.method, x.biz); (r.says() == "10000") == x.forever {
+				h.t.Errorf("%s: in the end %q", fault, r.raw)
 			}
 			// A fault of one kind of call does not strike the other kind.
 			other := map[string]string{"alipay.trade.query": "alipay.trade.refund",
 				"alipay.trade.refund": "alipay.trade.query"}[x.method]
-			if r := w.askHere(other, refund.with("out_request_no", "R2")); r.says() != "10000" {
-				w.t.Errorf("%s: %s: %q", fault, other, r.raw)
+			if r := h.askHere(other, refund.with("out_request_no", "R2")); r.says() != "10000" {
+				h.t.Errorf("%s: %s: %q", fault, other, r.raw)
 			}
 		})
 	}
-	liveApps(t, 0, 0, func(w *world) {
-		w.askHere("alipay.trade.create", trade("T1"))
-		w.pays("T1")
-		w.control("POST", "/faults?scope=all&fault=query-unknown&fault=unknown-field&fault=shuffled", "", "")
-		if r := w.askHere("alipay.trade.query", query); r.fields["trade_status"] != "TRADE_SUSPENDED" ||
+	liveApps(t, 0, 0, func(h *harness) {
+		h.askHere("alipay.trade.create", trade("T1"))
+		h.pays("T1")
+		h.control("POST", "/faults?scope=all&fault=query-unknown&fault=unknown-field&fault=shuffled", "", "")
+		if r := h.askHere("alipay.trade.query", query); r.fields["trade_status"] != "TRADE_SUSPENDED" ||
 			r.fields[unknownField] == "" || !r.genuine {
-			w.t.Errorf("%s", r.raw)
+			h.t.Errorf("%s", r.raw)
 		}
-		w.askHere("alipay.trade.create", trade("T2"))
-		w.control("POST", "/faults?scope=all&fault=early", "", "")
-		w.pays("T2")
-		r := w.askHere("alipay.trade.query", fields{"out_trade_no": "T2"})
+		h.askHere("alipay.trade.create", trade("T2"))
+		h.control("POST", "/faults?scope=all&fault=early", "", "")
+		h.pays("T2")
+		r := h.askHere("alipay.trade.query", fields{"out_trade_no": "T2"})
 		if r.fields["trade_status"] != "WAIT_BUYER_PAY" || r.fields["send_pay_date"] != "" {
-			w.t.Errorf("early: %s", r.raw)
+			h.t.Errorf("early: %s", r.raw)
 		}
 		settleFor(hiddenFor)
-		r = w.askHere("alipay.trade.query", fields{"out_trade_no": "T2"})
+		r = h.askHere("alipay.trade.query", fields{"out_trade_no": "T2"})
 		if r.fields["trade_status"] != "TRADE_SUCCESS" {
-			w.t.Errorf("later: %s", r.raw)
+			h.t.Errorf("later: %s", r.raw)
 		}
 	})
 }
 
 func TestAnswerInGBKIsSignedInGBK(t *testing.T) {
-	liveApps(t, 0, 0, func(w *world) {
-		w.askHere("alipay.trade.create", trade("T1"))
-		w.pays("T1")
-		w.control("POST", "/faults?scope=all&fault=query-gbk", "", "")
-		raw := w.askHere("alipay.trade.query", fields{"out_trade_no": "T1"}).raw
+	liveApps(t, 0, 0, func(h *harness) {
+		h.askHere("alipay.trade.create", trade("T1"))
+		h.pays("T1")
+		h.control("POST", "/faults?scope=all&fault=query-gbk", "", "")
+		raw := h.askHere("alipay.trade.query", fields{"out_trade_no": "T1"}).raw
 		_, content, _ := strings.Cut(raw, `"alipay_trade_query_response":`)
 		content, sign, _ := strings.Cut(content, `,"sign":"`)
 		if !strings.Contains(content, "\xb2\xe8, \xd5\\\x81|\x81{\x81}") ||
 			!isAlipays(content, strings.TrimSuffix(sign, `"}`)) {
-			w.t.Errorf("not GBK, or not signed in GBK: %q", raw)
+			h.t.Errorf("not GBK, or not signed in GBK: %q", raw)
 		}
 	})
 }
 
 func TestFaultForNextOrderStrikesItsCreation(t *testing.T) {
-	liveApps(t, 0, 0, func(w *world) {
-		w.control("POST", "/faults?scope=next&fault=call-error", "", "")
-		if r := w.askHere("alipay.trade.create", trade("T1")); r.says() != "ACQ.SYSTEM_ERROR" {
-			w.t.Errorf("%s", r.raw)
+	liveApps(t, 0, 0, func(h *harness) {
+		h.control("POST", "/faults?scope=next&fault=call-error", "", "")
+		if r := h.askHere("alipay.trade.create", trade("T1")); r.says() != "ACQ.SYSTEM_ERROR" {
+			h.t.Errorf("%s", r.raw)
 		}
-		if r := w.askHere("alipay.trade.create", trade("T2")); r.says() != "10000" {
-			w.t.Errorf("the one after: %s", r.raw)
+		if r := h.askHere("alipay.trade.create", trade("T2")); r.says() != "10000" {
+			h.t.Errorf("the one after: %s", r.raw)
 		}
-		r := w.askHere("alipay.trade.create", trade("T3").with("total_amount", "9100.24"))
+		r := h.askHere("alipay.trade.create", trade("T3").with("total_amount", "9100.24"))
 		if r.fields["code"] != "20000" {
-			w.t.Errorf("by its amount: %s", r.raw)
+			h.t.Errorf("by its amount: %s", r.raw)
 		}
 	})
 }
 
 func TestOpenPlatformDrawsOnlyItsFaults(t *testing.T) {
-	w := newWorld(t, func(c *Config) { withApps(c); c.Awkward = 100 })
+	h := newHarness(t, func(c *Config) { withApps(c); c.Awkward = 100 })
 	for on, want := range map[Occasion][]Fault{
 		OnCreate: {CallDown, CallError, CallForged, CallLost},
 		OnClose:  {CallDown, CallError, CallForged, CallLost},
@@ -377,13 +377,13 @@ func TestOpenPlatformDrawsOnlyItsFaults(t *testing.T) {
 	} {
 		var drawn []Fault
 		for place := range 500 {
-			drawn = append(drawn, w.sim.pickFault(&order{key: orderKey{testApp, "T1"}, place: place}, on, 1)...)
+			drawn = append(drawn, h.sim.pickFault(&order{key: orderKey{testApp, "T1"}, place: place}, on, 1)...)
 		}
 		slices.Sort(drawn)
 		if got := slices.Compact(drawn); !slices.Equal(got, want) {
 			t.Errorf("%s: drew %v, want %v", on, got, want)
 		}
-		fourth := w.sim.pickFault(&order{key: orderKey{testApp, "T1"}}, on, 4)
+		fourth := h.sim.pickFault(&order{key: orderKey{testApp, "T1"}}, on, 4)
 		if (len(fourth) == 0) != (on != OnNotice && on != OnReturn) {
 			t.Errorf("%s: the fourth draws %v", on, fourth)
 		}
@@ -394,12 +394,12 @@ func TestOpenPlatformDrawsOnlyItsFaults(t *testing.T) {
 // truth.
 func TestOpenPlatformIsHonestAtFullAwkwardness(t *testing.T) {
 	for seed := range uint64(20) {
-		liveApps(t, 100, seed, func(w *world) {
+		liveApps(t, 100, seed, func(h *harness) {
 			made := map[string]bool{}
 			four := func(method string, biz fields, right func(reply) bool) {
 				n := 0
 				for range badQueryLimit + 1 {
-					r := w.askHere(method, biz)
+					r := h.askHere(method, biz)
 					if r.genuine && right(r) {
 						n++
 					}
@@ -408,24 +408,24 @@ func TestOpenPlatformIsHonestAtFullAwkwardness(t *testing.T) {
 					}
 				}
 				if n == 0 {
-					w.t.Errorf("seed %d: %s: four answers, none of them right", seed, method)
+					h.t.Errorf("seed %d: %s: four answers, none of them right", seed, method)
 				}
 			}
 			four("alipay.trade.create", trade("T1"), func(r reply) bool { return r.says() == "10000" })
-			w.pays("T1")
+			h.pays("T1")
 			settleFor(59 * time.Second)
 			four("alipay.trade.query", fields{"out_trade_no": "T1"},
 				func(r reply) bool { return r.fields["trade_status"] == "TRADE_SUCCESS" })
 			refund := fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"}
 			four("alipay.trade.refund", refund, func(r reply) bool { return r.fields["refund_fee"] != "" })
 			settleFor(time.Minute)
-			if tr := w.sim.orders[orderKey{testApp, "T1"}].trade(); tr.Status != Closed ||
+			if tr := h.sim.orders[orderKey{testApp, "T1"}].trade(); tr.Status != Closed ||
 				tr.refundedTotal() != tr.Total || len(tr.Refunds) != 1 || len(made) != 1 {
-				w.t.Errorf("seed %d: %+v, under the numbers %v", seed, tr, made)
+				h.t.Errorf("seed %d: %+v, under the numbers %v", seed, tr, made)
 			}
-			all, genuine := w.notified()
+			all, genuine := h.notified()
 			if genuine == 0 {
-				w.t.Errorf("seed %d: no genuine notification among %v", seed, all)
+				h.t.Errorf("seed %d: no genuine notification among %v", seed, all)
 			}
 		})
 	}

@@ -10,37 +10,37 @@ import (
 
 // comesBack plays a buyer at the authorisation page and returns the address of the redirect, or
 // nil.
-func (w *world) comesBack(app, buyer string, pairs ...string) *url.URL {
-	w.t.Helper()
+func (h *harness) comesBack(app, buyer string, pairs ...string) *url.URL {
+	h.t.Helper()
 	q := fields{"app_id": app, "scope": "auth_base", "redirect_uri": "https://shop.example/in?table=7",
 		"state": "a b&c", "buyer": buyer}.with(pairs...)
-	rec := w.get(w.sim.Wallet(), "/oauth2/grant?"+q.form())
+	rec := h.get(h.sim.Wallet(), "/oauth2/grant?"+q.form())
 	if rec.Code != http.StatusFound {
 		return nil
 	}
 	to, err := url.Parse(rec.Header().Get("Location"))
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return to
 }
 
-func (w *world) code(app, buyer string) string {
-	w.t.Helper()
-	return w.comesBack(app, buyer).Query().Get("auth_code")
+func (h *harness) code(app, buyer string) string {
+	h.t.Helper()
+	return h.comesBack(app, buyer).Query().Get("auth_code")
 }
 
 // token exchanges a code or a refresh_token.
-func (w *world) token(app string, pairs ...string) reply {
-	w.t.Helper()
-	return w.ask("alipay.system.oauth.token", nil, append([]string{"app_id", app}, pairs...)...)
+func (h *harness) token(app string, pairs ...string) reply {
+	h.t.Helper()
+	return h.ask("alipay.system.oauth.token", nil, append([]string{"app_id", app}, pairs...)...)
 }
 
 func TestAuthorisationPage(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	q := fields{"app_id": testApp, "scope": "auth_base", "redirect_uri": "https://shop.example/in?table=7",
 		"state": "a b&c"}
-	page := w.get(w.sim.Wallet(), "/oauth2/publicAppAuthorize.htm?"+q.form()).Body.String()
+	page := h.get(h.sim.Wallet(), "/oauth2/publicAppAuthorize.htm?"+q.form()).Body.String()
 	for _, want := range []string{`id="as-mei"`, `id="as-bo"`, "Tea House", "simulator"} {
 		if !strings.Contains(strings.ToLower(page), strings.ToLower(want)) {
 			t.Errorf("no %s in the page", want)
@@ -49,7 +49,7 @@ func TestAuthorisationPage(t *testing.T) {
 	if strings.Contains(page, "as-wing") {
 		t.Error("a buyer of the other wallet is offered")
 	}
-	to := w.comesBack(testApp, "mei")
+	to := h.comesBack(testApp, "mei")
 	got := to.Query()
 	for name, want := range map[string]string{"table": "7", "app_id": testApp, "scope": "auth_base",
 		"source": "alipay_wallet", "state": "a b&c"} {
@@ -60,7 +60,7 @@ func TestAuthorisationPage(t *testing.T) {
 	if to.Host != "shop.example" || to.Path != "/in" || got.Get("auth_code") == "" {
 		t.Errorf("leads back to %s", to)
 	}
-	if got := w.comesBack(testApp, "mei", "state", "").Query(); got.Has("state") {
+	if got := h.comesBack(testApp, "mei", "state", "").Query(); got.Has("state") {
 		t.Errorf("a state although none was given: %v", got)
 	}
 
@@ -72,24 +72,24 @@ func TestAuthorisationPage(t *testing.T) {
 		"a long state": {"state", strings.Repeat("x", 101)},
 	} {
 		for _, path := range []string{"/oauth2/publicAppAuthorize.htm", "/oauth2/grant"} {
-			rec := w.get(w.sim.Wallet(), path+"?"+q.with("buyer", "mei").with(pairs...).form())
+			rec := h.get(h.sim.Wallet(), path+"?"+q.with("buyer", "mei").with(pairs...).form())
 			if rec.Code != http.StatusBadRequest || rec.Header().Get("Location") != "" {
 				t.Errorf("%s: %s: %d", what, path, rec.Code)
 			}
 		}
 	}
 	for _, nobody := range []string{"wing", "nobody"} {
-		if to := w.comesBack(testApp, nobody); to != nil {
+		if to := h.comesBack(testApp, nobody); to != nil {
 			t.Errorf("%s is redirected to %s", nobody, to)
 		}
 	}
 }
 
 func TestAuthCodeWorksOnce(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	by := func(code string) []string { return []string{"grant_type", "authorization_code", "code", code} }
-	code := w.code(testApp, "mei")
-	r := w.token(testApp, by(code)...)
+	code := h.code(testApp, "mei")
+	r := h.token(testApp, by(code)...)
 	if r.fields["user_id"] != mei || r.fields["open_id"] != "" || r.fields["code"] != "" ||
 		r.name != "alipay_system_oauth_token_response" ||
 		r.fields["expires_in"] != "3600" || r.fields["access_token"] == "" || r.fields["refresh_token"] == "" ||
@@ -104,29 +104,29 @@ func TestAuthCodeWorksOnce(t *testing.T) {
 		"never given":        {"isv.code-invalid", by("1")},
 		"none":               {"isv.code-invalid", by("")},
 		"a token":            {"isv.code-invalid", by(r.fields["refresh_token"])},
-		"no grant_type":      {"isv.grant-type-invalid", []string{"code", w.code(testApp, "mei")}},
+		"no grant_type":      {"isv.grant-type-invalid", []string{"code", h.code(testApp, "mei")}},
 		"another grant_type": {"isv.grant-type-invalid", []string{"grant_type", "password"}},
-		"another's":          {"isv.unmatched-app-id", by(w.code(withIDs, "mei"))},
+		"another's":          {"isv.unmatched-app-id", by(h.code(withIDs, "mei"))},
 		"no refresh_token": {"isv.refresh-token-invalid",
-			[]string{"grant_type", "refresh_token", "refresh_token", w.code(testApp, "mei")}},
+			[]string{"grant_type", "refresh_token", "refresh_token", h.code(testApp, "mei")}},
 	} {
-		if no := w.token(testApp, x.pairs...); no.says() != x.want || no.fields["code"] != "40002" ||
+		if no := h.token(testApp, x.pairs...); no.says() != x.want || no.fields["code"] != "40002" ||
 			no.name != "error_response" {
 			t.Errorf("%s: %s", what, no.raw)
 		}
 	}
-	late := w.code(testApp, "mei")
-	w.now = w.now.Add(3*time.Minute + time.Second)
-	if no := w.token(testApp, by(late)...); no.says() != "isv.code-invalid" {
+	late := h.code(testApp, "mei")
+	h.now = h.now.Add(3*time.Minute + time.Second)
+	if no := h.token(testApp, by(late)...); no.says() != "isv.code-invalid" {
 		t.Errorf("after three minutes: %s", no.raw)
 	}
 }
 
 func TestTokenLifetimes(t *testing.T) {
-	w := newWorld(t, withApps)
-	first := w.token(testApp, "grant_type", "authorization_code", "code", w.code(testApp, "bo"))
+	h := newHarness(t, withApps)
+	first := h.token(testApp, "grant_type", "authorization_code", "code", h.code(testApp, "bo"))
 	use := func(app, token string) string {
-		return w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", app, "auth_token", token).says()
+		return h.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", app, "auth_token", token).says()
 	}
 	for what, x := range map[string]struct{ app, token, want string }{
 		"the token":       {testApp, first.fields["access_token"], "ACQ.TRADE_NOT_EXIST"},
@@ -138,12 +138,12 @@ func TestTokenLifetimes(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, got, x.want)
 		}
 	}
-	w.now = w.now.Add(time.Hour + time.Second)
+	h.now = h.now.Add(time.Hour + time.Second)
 	if got := use(testApp, first.fields["access_token"]); got != "aop.auth-token-time-out" {
 		t.Errorf("after an hour: %s", got)
 	}
 	again := func(token string) reply {
-		return w.token(testApp, "grant_type", "refresh_token", "refresh_token", token)
+		return h.token(testApp, "grant_type", "refresh_token", "refresh_token", token)
 	}
 	second := again(first.fields["refresh_token"])
 	if second.fields["user_id"] != bo || use(testApp, second.fields["access_token"]) != "ACQ.TRADE_NOT_EXIST" {
@@ -152,16 +152,16 @@ func TestTokenLifetimes(t *testing.T) {
 	if no := again(first.fields["refresh_token"]); no.says() != "isv.refresh-token-invalid" {
 		t.Errorf("used: %s", no.raw)
 	}
-	w.now = w.now.Add(30*24*time.Hour + time.Second)
+	h.now = h.now.Add(30*24*time.Hour + time.Second)
 	if no := again(second.fields["refresh_token"]); no.says() != "isv.refresh-token-time-out" {
 		t.Errorf("after a month: %s", no.raw)
 	}
 }
 
 func TestOpenIDBelongsToOneApplication(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	who := func(buyer string) string {
-		r := w.token(withIDs, "grant_type", "authorization_code", "code", w.code(withIDs, buyer))
+		r := h.token(withIDs, "grant_type", "authorization_code", "code", h.code(withIDs, buyer))
 		if r.fields["user_id"] != "" {
 			t.Errorf("the user_id is shown: %s", r.raw)
 		}
@@ -175,7 +175,7 @@ func TestOpenIDBelongsToOneApplication(t *testing.T) {
 		t.Error("another application has the same open_id")
 	}
 	buy := func(app, number string, pairs ...string) string {
-		return w.ask("alipay.trade.create", trade(number).with("buyer_id", "").with(pairs...), "app_id", app).says()
+		return h.ask("alipay.trade.create", trade(number).with("buyer_id", "").with(pairs...), "app_id", app).says()
 	}
 	for what, x := range map[string]struct {
 		got, want string
@@ -194,7 +194,7 @@ func TestOpenIDBelongsToOneApplication(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, x.got, x.want)
 		}
 	}
-	r := w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs)
+	r := h.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs)
 	if r.fields["buyer_open_id"] != id || r.fields["buyer_user_id"] != "" {
 		t.Errorf("%s", r.raw)
 	}

@@ -141,13 +141,13 @@ func (r reply) says() string {
 }
 
 // send posts a call over the network.
-func (w *world) send(f fields) reply {
-	w.t.Helper()
-	server := httptest.NewServer(w.sim.Wallet())
+func (h *harness) send(f fields) reply {
+	h.t.Helper()
+	server := httptest.NewServer(h.sim.Wallet())
 	defer server.Close()
 	res, err := server.Client().Post(server.URL+"/gateway.do", "application/x-www-form-urlencoded",
 		strings.NewReader(f.form()))
-	return readReply(w.t, f["method"], res, err)
+	return readReply(h.t, f["method"], res, err)
 }
 
 func readReply(t *testing.T, method string, res *http.Response, err error) reply {
@@ -192,22 +192,22 @@ func readReply(t *testing.T, method string, res *http.Response, err error) reply
 
 // ask makes a call with business content. pairs change its common parameters. The answer must be
 // signed by Alipay.
-func (w *world) ask(method string, biz any, pairs ...string) reply {
-	w.t.Helper()
+func (h *harness) ask(method string, biz any, pairs ...string) reply {
+	h.t.Helper()
 	f := common(method)
 	if biz != nil {
 		f["biz_content"] = asJSON(biz)
 	}
-	r := w.send(f.with(pairs...).signed(w.t))
+	r := h.send(f.with(pairs...).signed(h.t))
 	if r.whole && !r.genuine {
-		w.t.Errorf("%s: not signed by Alipay: %s", method, r.raw)
+		h.t.Errorf("%s: not signed by Alipay: %s", method, r.raw)
 	}
 	return r
 }
 
 // Of several mistakes, the answer names the one that is checked first.
 func TestOpenPlatformChecksInOrder(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	f := fields{"method": "alipay.trade.dance", "biz_content": "[]", "auth_token": "none", "app_auth_token": "none",
 		"encrypt_type": "AES"}
 	for _, step := range []struct {
@@ -241,7 +241,7 @@ func TestOpenPlatformChecksInOrder(t *testing.T) {
 		if f["sign"] == "right" {
 			sent = f.with("sign", "").signed(t)
 		}
-		r := w.send(sent)
+		r := h.send(sent)
 		if step.says != "" && r.says() != step.says {
 			t.Errorf("before %s=%s: %s, want %s", step.name, step.value, r.raw, step.says)
 		}
@@ -265,10 +265,10 @@ func TestOpenPlatformChecksInOrder(t *testing.T) {
 }
 
 func TestBadSignatureAnswerShowsStringToSign(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	f := common("alipay.trade.query").with("biz_content", `{"out_trade_no":"T1"}`).signed(t)
 	f["biz_content"] = `{"out_trade_no":"T2"}`
-	r := w.send(f)
+	r := h.send(f)
 	want := strings.ReplaceAll(strings.ReplaceAll(f.joined("sign"), "&", "&amp;"), `"`, "&#34;")
 	if r.says() != "isv.invalid-signature" || !strings.Contains(r.fields["sub_msg"], want) {
 		t.Errorf("%s\nwithout %s", r.raw, want)
@@ -276,8 +276,8 @@ func TestBadSignatureAnswerShowsStringToSign(t *testing.T) {
 }
 
 func TestParametersInAddressAndBody(t *testing.T) {
-	w := newWorld(t, withApps)
-	server := httptest.NewServer(w.sim.Wallet())
+	h := newHarness(t, withApps)
+	server := httptest.NewServer(h.sim.Wallet())
 	defer server.Close()
 	f := common("alipay.trade.query").with("biz_content", `{"out_trade_no":"T1"}`).signed(t)
 	body := fields{"biz_content": f["biz_content"]}
@@ -298,9 +298,9 @@ func TestParametersInAddressAndBody(t *testing.T) {
 }
 
 func TestAnswerIsNotEscapedNeedlessly(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	const text = `<a href="/x">&茶</a>`
-	r := w.ask("alipay.trade.query", fields{"out_trade_no": text})
+	r := h.ask("alipay.trade.query", fields{"out_trade_no": text})
 	if strings.Contains(r.raw, `\u003c`) || strings.Contains(r.raw, `\/`) ||
 		!strings.Contains(r.fields["out_trade_no"], text) {
 		t.Error(r.raw)
@@ -311,12 +311,12 @@ func TestAnswerIsNotEscapedNeedlessly(t *testing.T) {
 }
 
 func TestCertificateDownload(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	fetch := func(app, sn string) reply {
 		f := common("alipay.open.app.alipaycert.download").with("app_id", app, "app_cert_sn", "a1",
 			"alipay_root_cert_sn", "c3_d4",
 			"biz_content", asJSON(fields{"alipay_cert_sn": sn}))
-		return w.send(f.signed(t))
+		return h.send(f.signed(t))
 	}
 	if r := fetch(certified, "b2"); r.says() != "10000" || r.fields["alipay_cert_content"] != "UEVN" ||
 		strings.Contains(r.raw, `"sign"`) {

@@ -12,42 +12,42 @@ func trade(number string) fields {
 }
 
 // create creates a trade. pairs change the request.
-func (w *world) create(number string, pairs ...string) reply {
-	w.t.Helper()
-	return w.ask("alipay.trade.create", trade(number).with(pairs...), "notify_url", shopNotify)
+func (h *harness) create(number string, pairs ...string) reply {
+	h.t.Helper()
+	return h.ask("alipay.trade.create", trade(number).with(pairs...), "notify_url", shopNotify)
 }
 
-func (w *world) trade(number string) reply {
-	w.t.Helper()
-	return w.ask("alipay.trade.query", fields{"out_trade_no": number})
+func (h *harness) trade(number string) reply {
+	h.t.Helper()
+	return h.ask("alipay.trade.query", fields{"out_trade_no": number})
 }
 
 // pays lets the trade's buyer pay.
-func (w *world) pays(number string) {
-	w.t.Helper()
-	if code, got := w.control("POST", "/trades/"+number+"/pay", "", ""); code != 200 {
-		w.t.Fatalf("pay %s: %d %v", number, code, got)
+func (h *harness) pays(number string) {
+	h.t.Helper()
+	if code, got := h.control("POST", "/trades/"+number+"/pay", "", ""); code != 200 {
+		h.t.Fatalf("pay %s: %d %v", number, code, got)
 	}
 }
 
-func (w *world) refund(number, id, amount string, pairs ...string) reply {
-	w.t.Helper()
-	return w.ask("alipay.trade.refund", fields{"out_trade_no": number, "refund_amount": amount}.with("out_request_no",
+func (h *harness) refund(number, id, amount string, pairs ...string) reply {
+	h.t.Helper()
+	return h.ask("alipay.trade.refund", fields{"out_trade_no": number, "refund_amount": amount}.with("out_request_no",
 		id).with(pairs...))
 }
 
-func (w *world) refunded(number, id string) reply {
-	w.t.Helper()
-	return w.ask("alipay.trade.fastpay.refund.query", fields{"out_trade_no": number}.with("out_request_no", id))
+func (h *harness) refunded(number, id string) reply {
+	h.t.Helper()
+	return h.ask("alipay.trade.fastpay.refund.query", fields{"out_trade_no": number}.with("out_request_no", id))
 }
 
-func (w *world) closes(number string) reply {
-	w.t.Helper()
-	return w.ask("alipay.trade.close", fields{"out_trade_no": number})
+func (h *harness) closes(number string) reply {
+	h.t.Helper()
+	return h.ask("alipay.trade.close", fields{"out_trade_no": number})
 }
 
 func TestBadFieldIsAnInvalidParameter(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	for what, x := range map[string]struct {
 		method string
 		biz    any
@@ -71,7 +71,7 @@ func TestBadFieldIsAnInvalidParameter(t *testing.T) {
 			fields{"out_trade_no": "T1", "refund_amount": "1.00", "refund_reason": strings.Repeat("茶", 257)}},
 		"refund query": {"alipay.trade.fastpay.refund.query", fields{"out_request_no": "R1"}},
 	} {
-		if r := w.ask(x.method, x.biz); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
+		if r := h.ask(x.method, x.biz); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
 			t.Errorf("%s: %s", what, r.raw)
 		}
 	}
@@ -87,18 +87,18 @@ func TestBadFieldIsAnInvalidParameter(t *testing.T) {
 		{"timeout_express", "1.5h"}, {"timeout_express", "16d"}, {"timeout_express", "90"},
 		{"time_expire", "tomorrow"}, {"enable_pay_channels", "balance", "disable_pay_channels", "credit_group"},
 	} {
-		if r := w.create("T1", pairs...); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
+		if r := h.create("T1", pairs...); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
 			t.Errorf("%v: %s", pairs, r.raw)
 		}
 	}
-	if r := w.trade("T1"); r.says() != "ACQ.TRADE_NOT_EXIST" || r.fields["buyer_pay_amount"] != "0.00" ||
+	if r := h.trade("T1"); r.says() != "ACQ.TRADE_NOT_EXIST" || r.fields["buyer_pay_amount"] != "0.00" ||
 		r.fields["receipt_amount"] != "0.00" || r.fields["out_trade_no"] != "T1" {
 		t.Errorf("then there is a trade, or no zeros: %s", r.raw)
 	}
 }
 
 func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
-	w := newWorld(t, withApps)
+	h := newHarness(t, withApps)
 	for what, x := range map[string]struct {
 		pairs []string
 		want  string
@@ -121,12 +121,12 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 		"a limited way":       {[]string{"out_trade_no", "B4", "disable_pay_channels", "credit_group"}, "10000"},
 		"the longest subject": {[]string{"out_trade_no", "B5", "subject", strings.Repeat("茶", 256)}, "10000"},
 	} {
-		if r := w.create("", x.pairs...); r.says() != x.want || (r.fields["trade_no"] != "") != (x.want == "10000") {
+		if r := h.create("", x.pairs...); r.says() != x.want || (r.fields["trade_no"] != "") != (x.want == "10000") {
 			t.Errorf("%s: %s, want %s", what, r.raw, x.want)
 		}
 	}
-	first := w.create("T1", "passback_params", "a%3D1", "body", "two cups")
-	got := w.trade("T1")
+	first := h.create("T1", "passback_params", "a%3D1", "body", "two cups")
+	got := h.trade("T1")
 	if got.fields["trade_status"] != "WAIT_BUYER_PAY" || got.fields["trade_no"] != first.fields["trade_no"] ||
 		len(first.fields["trade_no"]) != 28 ||
 		!strings.HasPrefix(first.fields["trade_no"], "20260102") || got.fields["total_amount"] != "12.34" ||
@@ -135,9 +135,9 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 		t.Errorf("%s", got.raw)
 	}
 	again := func(pairs ...string) string {
-		return w.create("T1", append([]string{"passback_params", "a%3D1", "body", "two cups"}, pairs...)...).says()
+		return h.create("T1", append([]string{"passback_params", "a%3D1", "body", "two cups"}, pairs...)...).says()
 	}
-	if w.create("T1", "passback_params", "a%3D1", "body", "two cups").fields["trade_no"] != first.fields["trade_no"] {
+	if h.create("T1", "passback_params", "a%3D1", "body", "two cups").fields["trade_no"] != first.fields["trade_no"] {
 		t.Error("the same again is another trade")
 	}
 	for what, pairs := range map[string][]string{
@@ -152,16 +152,16 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 	if got := again("buyer_id", bo); got != "ACQ.TRADE_BUYER_NOT_MATCH" {
 		t.Errorf("another buyer: %s", got)
 	}
-	r := w.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs)
+	r := h.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", withIDs)
 	if r.says() != "ACQ.TRADE_NOT_EXIST" {
 		t.Errorf("another application sees it: %s", r.raw)
 	}
-	r = w.ask("alipay.trade.query", fields{"trade_no": first.fields["trade_no"], "out_trade_no": "A1"})
+	r = h.ask("alipay.trade.query", fields{"trade_no": first.fields["trade_no"], "out_trade_no": "A1"})
 	if r.fields["out_trade_no"] != "T1" {
 		t.Errorf("trade_no does not win: %s", r.raw)
 	}
-	w.pays("T1")
-	got = w.trade("T1")
+	h.pays("T1")
+	got = h.trade("T1")
 	if got.fields["trade_status"] != "TRADE_SUCCESS" || got.fields["send_pay_date"] != "2026-01-02 03:04:05" ||
 		got.fields["buyer_pay_amount"] != "12.34" ||
 		got.fields["fund_bill_list"] != `[{"amount":"12.34","fund_channel":"ALIPAYACCOUNT"}]` {
@@ -170,16 +170,16 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 	if got := again(); got != "ACQ.TRADE_HAS_SUCCESS" {
 		t.Errorf("made again when it is paid: %s", got)
 	}
-	w.create("T2")
-	if r := w.closes("T2"); r.says() != "10000" || r.fields["trade_no"] == "" || r.fields["out_trade_no"] != "T2" {
+	h.create("T2")
+	if r := h.closes("T2"); r.says() != "10000" || r.fields["trade_no"] == "" || r.fields["out_trade_no"] != "T2" {
 		t.Errorf("close: %s", r.raw)
 	}
-	if got := w.create("T2").says(); got != "ACQ.TRADE_HAS_CLOSE" {
+	if got := h.create("T2").says(); got != "ACQ.TRADE_HAS_CLOSE" {
 		t.Errorf("made again when it is closed: %s", got)
 	}
 	for number, want := range map[string]string{"T1": "ACQ.TRADE_STATUS_ERROR", "T2": "ACQ.TRADE_STATUS_ERROR",
 		"T3": "ACQ.TRADE_NOT_EXIST"} {
-		if got := w.closes(number).says(); got != want {
+		if got := h.closes(number).says(); got != want {
 			t.Errorf("close %s: %s, want %s", number, got, want)
 		}
 	}
@@ -198,36 +198,36 @@ func TestTradeEndsByItsTerms(t *testing.T) {
 		"time wins":    {[]string{"time_expire", "2026-01-02 03:05:00", "timeout_express", "1d"}, 55 * time.Second},
 		"closed first": {nil, 0},
 	} {
-		w := newWorld(t, withApps)
-		w.create("T1", x.pairs...)
+		h := newHarness(t, withApps)
+		h.create("T1", x.pairs...)
 		if x.life == 0 {
-			w.closes("T1")
+			h.closes("T1")
 		} else {
-			w.now = w.now.Add(x.life - time.Second)
-			if r := w.trade("T1"); r.fields["trade_status"] != "WAIT_BUYER_PAY" {
+			h.now = h.now.Add(x.life - time.Second)
+			if r := h.trade("T1"); r.fields["trade_status"] != "WAIT_BUYER_PAY" {
 				t.Errorf("%s: a second before: %s", what, r.raw)
 			}
-			w.now = w.now.Add(time.Second)
+			h.now = h.now.Add(time.Second)
 		}
-		if r := w.trade("T1"); r.fields["trade_status"] != "TRADE_CLOSED" || r.fields["send_pay_date"] != "" {
+		if r := h.trade("T1"); r.fields["trade_status"] != "TRADE_CLOSED" || r.fields["send_pay_date"] != "" {
 			t.Errorf("%s: %s", what, r.raw)
 		}
-		if code, _ := w.control("POST", "/trades/T1/pay", "", ""); code != 409 {
+		if code, _ := h.control("POST", "/trades/T1/pay", "", ""); code != 409 {
 			t.Errorf("%s: and it can be paid", what)
 		}
-		if r := w.refund("T1", "R1", "1.00"); r.says() != "ACQ.TRADE_HAS_CLOSE" {
+		if r := h.refund("T1", "R1", "1.00"); r.says() != "ACQ.TRADE_HAS_CLOSE" {
 			t.Errorf("%s: and given back: %s", what, r.raw)
 		}
 	}
 }
 
 func TestRefundsAddUp(t *testing.T) {
-	w := newWorld(t, withApps)
-	w.create("T1")
-	if r := w.refund("T1", "R1", "1.00"); r.says() != "ACQ.TRADE_STATUS_ERROR" {
+	h := newHarness(t, withApps)
+	h.create("T1")
+	if r := h.refund("T1", "R1", "1.00"); r.says() != "ACQ.TRADE_STATUS_ERROR" {
 		t.Errorf("of what is not paid: %s", r.raw)
 	}
-	w.pays("T1")
+	h.pays("T1")
 	for _, x := range []struct{ what, id, amount, want, change, sum string }{
 		{"a part", "R1", "2.34", "10000", "Y", "2.34"},
 		{"the same again", "R1", "2.34", "10000", "N", "2.34"},
@@ -240,7 +240,7 @@ func TestRefundsAddUp(t *testing.T) {
 		{"the first again", "R1", "2.34", "10000", "N", "12.34"},
 		{"what is not there", "R4", "0.01", "ACQ.TRADE_HAS_CLOSE", "", ""},
 	} {
-		status := w.trade("T1").fields["trade_status"]
+		status := h.trade("T1").fields["trade_status"]
 		want := "TRADE_SUCCESS"
 		if x.id == "R4" || x.what == "the first again" {
 			want = "TRADE_CLOSED"
@@ -248,7 +248,7 @@ func TestRefundsAddUp(t *testing.T) {
 		if status != want {
 			t.Errorf("before %s it is %s", x.what, status)
 		}
-		r := w.refund("T1", x.id, x.amount, "refund_reason", "cold")
+		r := h.refund("T1", x.id, x.amount, "refund_reason", "cold")
 		if r.says() != x.want || r.fields["fund_change"] != x.change || r.fields["refund_fee"] != x.sum {
 			t.Errorf("%s: %s", x.what, r.raw)
 		}
@@ -257,26 +257,26 @@ func TestRefundsAddUp(t *testing.T) {
 			t.Errorf("%s: %s", x.what, r.raw)
 		}
 	}
-	if r := w.refunded("T1", "R2"); r.fields["refund_status"] != "REFUND_SUCCESS" ||
+	if r := h.refunded("T1", "R2"); r.fields["refund_status"] != "REFUND_SUCCESS" ||
 		r.fields["refund_amount"] != "4.00" || r.fields["total_amount"] != "12.34" ||
 		r.fields["out_request_no"] != "R2" || r.fields["refund_reason"] != "cold" || r.fields["gmt_refund_pay"] == "" {
 		t.Errorf("%s", r.raw)
 	}
-	if r := w.refunded("T1", "R9"); r.says() != "10000" || r.fields["refund_status"] != "" {
+	if r := h.refunded("T1", "R9"); r.says() != "10000" || r.fields["refund_status"] != "" {
 		t.Errorf("one that nobody asked for: %s", r.raw)
 	}
-	for what, got := range map[string]string{"refund": w.refund("T9", "R1", "1.00").says(),
-		"query": w.refunded("T9", "R1").says()} {
+	for what, got := range map[string]string{"refund": h.refund("T9", "R1", "1.00").says(),
+		"query": h.refunded("T9", "R1").says()} {
 		if got != "ACQ.TRADE_NOT_EXIST" {
 			t.Errorf("%s of no trade: %s", what, got)
 		}
 	}
-	w.create("T2")
-	w.pays("T2")
-	if r := w.refund("T2", "", "12.34"); r.fields["fund_change"] != "Y" {
+	h.create("T2")
+	h.pays("T2")
+	if r := h.refund("T2", "", "12.34"); r.fields["fund_change"] != "Y" {
 		t.Errorf("all of it, without a number: %s", r.raw)
 	}
-	if r := w.refunded("T2", "T2"); r.fields["refund_status"] != "REFUND_SUCCESS" {
+	if r := h.refunded("T2", "T2"); r.fields["refund_status"] != "REFUND_SUCCESS" {
 		t.Errorf("which is the trade's then: %s", r.raw)
 	}
 }
@@ -284,27 +284,27 @@ func TestRefundsAddUp(t *testing.T) {
 func TestPaidTradeIsFinishedAfterThreeMonths(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		dir := t.TempDir()
-		w := newWorld(t, func(c *Config) { withApps(c); c.Dir = dir })
-		w.create("T1")
-		w.pays("T1")
-		w.refund("T1", "R1", "2.34")
+		h := newHarness(t, func(c *Config) { withApps(c); c.Dir = dir })
+		h.create("T1")
+		h.pays("T1")
+		h.refund("T1", "R1", "2.34")
 		if restart {
-			w.sim.Close()
-			w.start()
+			h.sim.Close()
+			h.start()
 		}
-		w.now = w.now.Add(finishAfter - time.Second)
-		if got := w.trade("T1").fields["trade_status"]; got != "TRADE_SUCCESS" {
+		h.now = h.now.Add(finishAfter - time.Second)
+		if got := h.trade("T1").fields["trade_status"]; got != "TRADE_SUCCESS" {
 			t.Errorf("a second before: %s", got)
 		}
-		w.now = w.now.Add(time.Second)
-		if got := w.trade("T1").fields["trade_status"]; got != "TRADE_FINISHED" {
+		h.now = h.now.Add(time.Second)
+		if got := h.trade("T1").fields["trade_status"]; got != "TRADE_FINISHED" {
 			t.Errorf("then: %s", got)
 		}
 		for what, x := range map[string]struct{ got, want string }{
-			"a refund":       {w.refund("T1", "R2", "1.00").says(), "ACQ.TRADE_HAS_FINISHED"},
-			"an old one":     {w.refund("T1", "R1", "2.34").fields["fund_change"], "N"},
-			"a closing":      {w.closes("T1").says(), "ACQ.TRADE_STATUS_ERROR"},
-			"the same again": {w.create("T1").says(), "ACQ.TRADE_HAS_SUCCESS"},
+			"a refund":       {h.refund("T1", "R2", "1.00").says(), "ACQ.TRADE_HAS_FINISHED"},
+			"an old one":     {h.refund("T1", "R1", "2.34").fields["fund_change"], "N"},
+			"a closing":      {h.closes("T1").says(), "ACQ.TRADE_STATUS_ERROR"},
+			"the same again": {h.create("T1").says(), "ACQ.TRADE_HAS_SUCCESS"},
 		} {
 			if x.got != x.want {
 				t.Errorf("%s: %s, want %s", what, x.got, x.want)

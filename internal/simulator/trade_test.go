@@ -27,12 +27,12 @@ func TestWhenATradeIsCreated(t *testing.T) {
 	} {
 		for service, want := range map[string]string{createWAP: c.wap, createPC: c.pc} {
 			t.Run(service+" "+c.progress, func(t *testing.T) {
-				w := newWorld(t, nil)
-				path := w.open(orderFor("T-1", "service", service))
+				h := newHarness(t, nil)
+				path := h.open(orderFor("T-1", "service", service))
 				for _, act := range c.acts {
-					w.does(path, act, "mei")
+					h.does(path, act, "mei")
 				}
-				if got := w.status("T-1"); got != want {
+				if got := h.status("T-1"); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
 			})
@@ -41,9 +41,9 @@ func TestWhenATradeIsCreated(t *testing.T) {
 }
 
 func TestBalanceLimitsPayment(t *testing.T) {
-	w := newWorld(t, nil)
-	path := w.open(orderFor("T-1")) // USD 12.34 cost CNY 87.62; bo has 50
-	page := w.get(w.sim.Wallet(), path).Body.String()
+	h := newHarness(t, nil)
+	path := h.open(orderFor("T-1")) // USD 12.34 cost CNY 87.62; bo has 50
+	page := h.get(h.sim.Wallet(), path).Body.String()
 	for _, want := range []string{"USD 12.34", "CNY 87.62", "Tea 茶", "Tea House", "T-1", "CNY 50.00",
 		"CNY 10,000,000.00"} {
 		if !strings.Contains(page, want) {
@@ -53,14 +53,14 @@ func TestBalanceLimitsPayment(t *testing.T) {
 	if strings.Contains(page, "Wing") {
 		t.Error("the mainland's cashier offers a buyer of AlipayHK")
 	}
-	wantOutcome(t, w.does(path, Pay, "bo"), NoFunds)
-	if got := w.status("T-1"); got != "WAIT_BUYER_PAY" {
+	wantOutcome(t, h.does(path, Pay, "bo"), NoFunds)
+	if got := h.status("T-1"); got != "WAIT_BUYER_PAY" {
 		t.Errorf("got %s", got)
 	}
 	for number, c := range map[string]struct{ currency, fee, shown string }{
 		"T-2": {"JPY", "120000", "JPY 120,000"}, "T-3": {"HKD", "1234.50", "HKD 1,234.50"},
 	} {
-		page := w.get(w.sim.Wallet(), w.open(orderFor(number, "currency", c.currency, "total_fee",
+		page := h.get(h.sim.Wallet(), h.open(orderFor(number, "currency", c.currency, "total_fee",
 			c.fee))).Body.String()
 		if !strings.Contains(page, `id="total">`+c.shown+"<") {
 			t.Errorf("the cashier does not show %s", c.shown)
@@ -85,21 +85,21 @@ func TestRepeatedOrderNumber(t *testing.T) {
 		{"closed", []Act{InsufficientFunds}, 12 * time.Hour, "REPEAT_OUT_TRADE_NO", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			path := w.open(orderFor("T-1"))
+			h := newHarness(t, nil)
+			path := h.open(orderFor("T-1"))
 			for _, act := range c.acts {
-				w.does(path, act, "mei")
+				h.does(path, act, "mei")
 			}
-			w.now = w.now.Add(c.wait)
+			h.now = h.now.Add(c.wait)
 			again := orderFor("T-1", "notify_url", "https://shop.example/n2")
 			if c.diff {
 				again["total_fee"] = "12.35"
 			}
-			rec := w.call(again)
+			rec := h.call(again)
 			if c.code == "" && rec.Code != 302 || !strings.Contains(rec.Body.String(), c.code) {
 				t.Errorf("want %q, got %d %s", c.code, rec.Code, rec.Body)
 			}
-			if rec := w.call(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1",
+			if rec := h.call(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1",
 				"secondary_merchant_name", "1", "secondary_merchant_industry", "1")); rec.Code != 302 {
 				t.Errorf("another partner's order of the same number is refused: %s", rec.Body)
 			}
@@ -108,33 +108,33 @@ func TestRepeatedOrderNumber(t *testing.T) {
 }
 
 func TestAmountsAreComparedAsNumbers(t *testing.T) {
-	w := newWorld(t, nil)
-	w.does(w.open(orderFor("T-1", "total_fee", "12.30")), InsufficientFunds, "mei")
-	if rec := w.call(orderFor("T-1", "total_fee", "12.3")); rec.Code != 302 {
+	h := newHarness(t, nil)
+	h.does(h.open(orderFor("T-1", "total_fee", "12.30")), InsufficientFunds, "mei")
+	if rec := h.call(orderFor("T-1", "total_fee", "12.3")); rec.Code != 302 {
 		t.Errorf("12.3 is taken for another amount than 12.30: %s", rec.Body)
 	}
 }
 
 // Both tabs were opened before there was a trade.
 func TestSecondTabCannotPayAgain(t *testing.T) {
-	w := newWorld(t, nil)
-	one, two := w.open(orderFor("T-1")), w.open(orderFor("T-1"))
-	other := w.open(orderFor("T-1", "total_fee", "99.00"))
-	w.does(one, InsufficientFunds, "mei")
-	page := w.does(two, Pay, "bo")
+	h := newHarness(t, nil)
+	one, two := h.open(orderFor("T-1")), h.open(orderFor("T-1"))
+	other := h.open(orderFor("T-1", "total_fee", "99.00"))
+	h.does(one, InsufficientFunds, "mei")
+	page := h.does(two, Pay, "bo")
 	wantOutcome(t, page, OtherBuyer)
 	if !strings.Contains(page, "ALIN10023") {
 		t.Error("no ALIN10023 for another buyer")
 	}
-	page = w.does(other, Pay, "mei")
+	page = h.does(other, Pay, "mei")
 	wantOutcome(t, page, Inconsistent)
 	if !strings.Contains(page, "ALIN42282") {
 		t.Error("no ALIN42282 for other terms")
 	}
-	wantOutcome(t, w.does(two, Pay, "mei"), PaidNow)
-	wantOutcome(t, w.does(one, Pay, "mei"), AlreadyPaid)
-	wantOutcome(t, w.does(two, Cancel, "mei"), PaidNow)
-	if o := w.sim.orders[orderKey{testPartner, "T-1"}]; len(o.trades) != 1 || len(o.notices) != 1 {
+	wantOutcome(t, h.does(two, Pay, "mei"), PaidNow)
+	wantOutcome(t, h.does(one, Pay, "mei"), AlreadyPaid)
+	wantOutcome(t, h.does(two, Cancel, "mei"), PaidNow)
+	if o := h.sim.orders[orderKey{testPartner, "T-1"}]; len(o.trades) != 1 || len(o.notices) != 1 {
 		t.Errorf("%d trades and %d notifications, want one of each", len(o.trades), len(o.notices))
 	}
 }
@@ -151,46 +151,46 @@ func TestTimeoutRuleCountsFromLogin(t *testing.T) {
 			"order_gmt_create", "2026-01-03 03:04:05", "order_valid_time", "600"}, 10 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			path := w.open(orderFor("T-1", c.pairs...))
-			w.now = w.now.Add(24 * time.Hour) // opening the cashier starts no timeout
-			wantOutcome(t, w.does(path, InsufficientFunds, "mei"), NoFunds)
-			w.now = w.now.Add(c.life - time.Second)
-			if got := w.status("T-1"); got != "WAIT_BUYER_PAY" {
+			h := newHarness(t, nil)
+			path := h.open(orderFor("T-1", c.pairs...))
+			h.now = h.now.Add(24 * time.Hour) // opening the cashier starts no timeout
+			wantOutcome(t, h.does(path, InsufficientFunds, "mei"), NoFunds)
+			h.now = h.now.Add(c.life - time.Second)
+			if got := h.status("T-1"); got != "WAIT_BUYER_PAY" {
 				t.Fatalf("a second before its end the trade is %s", got)
 			}
-			w.now = w.now.Add(time.Second)
-			if got := w.status("T-1"); got != "TRADE_CLOSED" {
+			h.now = h.now.Add(time.Second)
+			if got := h.status("T-1"); got != "TRADE_CLOSED" {
 				t.Errorf("at its end the trade is %s", got)
 			}
-			wantOutcome(t, w.does(path, Pay, "mei"), AlreadyClosed)
+			wantOutcome(t, h.does(path, Pay, "mei"), AlreadyClosed)
 		})
 	}
 
 	t.Run("a login without a trade ends too, untold", func(t *testing.T) {
-		w := newWorld(t, nil)
-		path := w.open(orderFor("T-1"))
-		w.does(path, WrongPassword, "mei")
-		w.now = w.now.Add(12 * time.Hour)
-		wantOutcome(t, w.does(path, Pay, "mei"), Expired)
-		if got := w.status("T-1"); got != "TRADE_NOT_EXIST" {
+		h := newHarness(t, nil)
+		path := h.open(orderFor("T-1"))
+		h.does(path, WrongPassword, "mei")
+		h.now = h.now.Add(12 * time.Hour)
+		wantOutcome(t, h.does(path, Pay, "mei"), Expired)
+		if got := h.status("T-1"); got != "TRADE_NOT_EXIST" {
 			t.Errorf("got %s", got)
 		}
-		wantOutcome(t, w.does(w.open(orderFor("T-1")), Pay, "mei"), PaidNow)
+		wantOutcome(t, h.does(h.open(orderFor("T-1")), Pay, "mei"), PaidNow)
 	})
 
 	t.Run("a login in the last minute is refused", func(t *testing.T) {
-		w := newWorld(t, nil)
-		path := w.open(orderFor("T-1", "service", createPC, "order_gmt_create", "2026-01-02 03:04:05",
+		h := newHarness(t, nil)
+		path := h.open(orderFor("T-1", "service", createPC, "order_gmt_create", "2026-01-02 03:04:05",
 			"order_valid_time", "61"))
-		w.now = w.now.Add(2 * time.Second)
-		wantOutcome(t, w.does(path, Pay, "mei"), Expired)
+		h.now = h.now.Add(2 * time.Second)
+		wantOutcome(t, h.does(path, Pay, "mei"), Expired)
 	})
 }
 
 func TestCashierLanguage(t *testing.T) {
-	w := newWorld(t, nil)
-	path := w.open(orderFor("T-1", "payment_inst", "ALIPAYHK", "currency", "HKD"))
+	h := newHarness(t, nil)
+	path := h.open(orderFor("T-1", "payment_inst", "ALIPAYHK", "currency", "HKD"))
 	for accept, want := range map[string]string{
 		"":                         `lang="en"`,
 		"en-GB,zh-HK;q=0.5":        `lang="en"`,
@@ -201,7 +201,7 @@ func TestCashierLanguage(t *testing.T) {
 		"fr":                       `lang="en"`,
 		strings.Repeat("zh,", 300): `lang="en"`,
 	} {
-		rec := w.get(w.sim.Wallet(), path, "Accept-Language", accept)
+		rec := h.get(h.sim.Wallet(), path, "Accept-Language", accept)
 		if !strings.Contains(rec.Body.String(), want) {
 			t.Errorf("%.40q: the page has no %s", accept, want)
 		}
@@ -217,7 +217,7 @@ func TestCashierLanguage(t *testing.T) {
 			}
 		}
 	}
-	page := w.get(w.sim.Wallet(), path).Body.String()
+	page := h.get(h.sim.Wallet(), path).Body.String()
 	for _, id := range []string{"pay", "wrong-password", "insufficient", "cancel", "leave"} {
 		if !strings.Contains(page, `id="`+id+`"`) {
 			t.Errorf("no #%s", id)
@@ -229,30 +229,30 @@ func TestCashierLanguage(t *testing.T) {
 }
 
 func TestCashierRefusesForeignForms(t *testing.T) {
-	w := newWorld(t, nil)
-	path := w.open(orderFor("T-1"))
+	h := newHarness(t, nil)
+	path := h.open(orderFor("T-1"))
 	for _, c := range []struct{ path, act, buyer, want string }{
 		{path, "steal", "mei", "ILLEGAL_ARGUMENT"},
 		{path, "pay", "wing", "ILLEGAL_USER"},
 		{path, "pay", "nobody", "ILLEGAL_USER"},
 		{"/cashier/0", "pay", "mei", "SESSION_TIMEOUT"},
 	} {
-		if rec := post(w.sim.Wallet(), c.path, "act="+c.act+"&buyer="+c.buyer); !strings.Contains(rec.Body.String(),
+		if rec := post(h.sim.Wallet(), c.path, "act="+c.act+"&buyer="+c.buyer); !strings.Contains(rec.Body.String(),
 			c.want) {
 			t.Errorf("%v: got %d %s", c, rec.Code, rec.Body)
 		}
 	}
-	if rec := post(w.sim.Wallet(), path, "act=pay&buyer=mei", "Sec-Fetch-Site", "cross-site"); rec.Code != 403 {
+	if rec := post(h.sim.Wallet(), path, "act=pay&buyer=mei", "Sec-Fetch-Site", "cross-site"); rec.Code != 403 {
 		t.Errorf("another site's page may pay: %d", rec.Code)
 	}
-	if rec := post(w.sim.Wallet(), path, "act="+strings.Repeat("x", 5000)); rec.Code != 200 ||
+	if rec := post(h.sim.Wallet(), path, "act="+strings.Repeat("x", 5000)); rec.Code != 200 ||
 		!strings.Contains(rec.Body.String(), "ILLEGAL_ARGUMENT") {
 		t.Errorf("a huge form: %d", rec.Code)
 	}
-	if rec := w.get(w.sim.Wallet(), "/cashier/nosuch"); rec.Code != 404 {
+	if rec := h.get(h.sim.Wallet(), "/cashier/nosuch"); rec.Code != 404 {
 		t.Errorf("a page that is not there: %d", rec.Code)
 	}
-	if got := w.status("T-1"); got != "TRADE_NOT_EXIST" {
+	if got := h.status("T-1"); got != "TRADE_NOT_EXIST" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -24,8 +24,8 @@ const (
 
 var testKeys = mapi.Keys{Type: mapi.MD5, Shared: testKey}
 
-// world is a simulator with a clock and a shop that the test controls.
-type world struct {
+// harness is a simulator with a clock and a shop that the test controls.
+type harness struct {
 	t    *testing.T
 	sim  *Simulator
 	cfg  Config
@@ -76,11 +76,11 @@ func says(status int, text string) func(*http.Request) (*http.Response, error) {
 	}
 }
 
-// newWorld makes a simulator in memory with a stopped clock. change alters its configuration.
-func newWorld(t *testing.T, change func(*Config)) *world {
+// newHarness makes a simulator in memory with a stopped clock. change alters its configuration.
+func newHarness(t *testing.T, change func(*Config)) *harness {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, beijing), shop: &shop{answer: says(200, "success")}}
-	w.cfg = Config{
+	h := &harness{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, beijing), shop: &shop{answer: says(200, "success")}}
+	h.cfg = Config{
 		Partners: []Partner{
 			{ID: testPartner, Name: "Tea House", SignType: mapi.MD5, MD5Key: testKey,
 				Currencies: []string{"USD", "HKD", "JPY", "EUR"}, TimeoutRules: []string{"5m"}},
@@ -88,24 +88,24 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 				Services: []string{singleQuery, notifyVerify}},
 			{ID: "2088000000000003", SignType: mapi.MD5, MD5Key: testKey, Currencies: []string{"USD"}, Acquirer: true},
 		},
-		Now:  func() time.Time { return w.now },
-		HTTP: &http.Client{Transport: w.shop},
+		Now:  func() time.Time { return h.now },
+		HTTP: &http.Client{Transport: h.shop},
 	}
 	if change != nil {
-		change(&w.cfg)
+		change(&h.cfg)
 	}
-	w.start()
-	return w
+	h.start()
+	return h
 }
 
-func (w *world) start() {
-	w.t.Helper()
-	sim, err := New(w.cfg)
+func (h *harness) start() {
+	h.t.Helper()
+	sim, err := New(h.cfg)
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	w.sim = sim
-	w.t.Cleanup(func() { sim.Close() })
+	h.sim = sim
+	h.t.Cleanup(func() { sim.Close() })
 }
 
 // orderFor returns a merchant's create request. pairs replace fields, or remove them with "".
@@ -133,39 +133,39 @@ func signed(t *testing.T, m mapi.Message) mapi.Message {
 	return m
 }
 
-func (w *world) get(h http.Handler, target string, header ...string) *httptest.ResponseRecorder {
+func (h *harness) get(of http.Handler, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", target, nil)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
+	of.ServeHTTP(rec, r)
 	return rec
 }
 
-func (w *world) call(m mapi.Message) *httptest.ResponseRecorder {
-	w.t.Helper()
-	return w.get(w.sim.Wallet(), "/gateway.do?"+signed(w.t, m).Encode())
+func (h *harness) call(m mapi.Message) *httptest.ResponseRecorder {
+	h.t.Helper()
+	return h.get(h.sim.Wallet(), "/gateway.do?"+signed(h.t, m).Encode())
 }
 
 // open opens the cashier and returns its path.
-func (w *world) open(m mapi.Message) string {
-	w.t.Helper()
-	rec := w.call(m)
+func (h *harness) open(m mapi.Message) string {
+	h.t.Helper()
+	rec := h.call(m)
 	if rec.Code != http.StatusFound {
-		w.t.Fatalf("create answered %d: %s", rec.Code, rec.Body)
+		h.t.Fatalf("create answered %d: %s", rec.Code, rec.Body)
 	}
 	return rec.Header().Get("Location")
 }
 
 // does carries out a buyer's action in the cashier and returns the next page.
-func (w *world) does(path string, act Act, buyer string) string {
-	w.t.Helper()
-	rec := post(w.sim.Wallet(), path, url.Values{"act": {string(act)}, "buyer": {buyer}}.Encode())
+func (h *harness) does(path string, act Act, buyer string) string {
+	h.t.Helper()
+	rec := post(h.sim.Wallet(), path, url.Values{"act": {string(act)}, "buyer": {buyer}}.Encode())
 	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != path {
-		w.t.Fatalf("%s answered %d: %s", act, rec.Code, rec.Body)
+		h.t.Fatalf("%s answered %d: %s", act, rec.Code, rec.Body)
 	}
-	return w.get(w.sim.Wallet(), path).Body.String()
+	return h.get(h.sim.Wallet(), path).Body.String()
 }
 
 func wantOutcome(t *testing.T, page string, out Outcome) {
@@ -176,9 +176,9 @@ func wantOutcome(t *testing.T, page string, out Outcome) {
 }
 
 // status returns the trade's status by single_trade_query, or the error's code.
-func (w *world) status(number string) string {
-	w.t.Helper()
-	rec := w.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+func (h *harness) status(number string) string {
+	h.t.Helper()
+	rec := h.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
 		"out_trade_no": number})
 	doc := rec.Body.String()
 	for _, tag := range []string{"error", "trade_status"} {
@@ -187,22 +187,22 @@ func (w *world) status(number string) string {
 			return text
 		}
 	}
-	w.t.Fatalf("no status in %q", doc)
+	h.t.Fatalf("no status in %q", doc)
 	return ""
 }
 
 // control calls the control API and decodes its answer.
-func (w *world) control(method, target, contentType, body string) (int, map[string]any) {
-	w.t.Helper()
+func (h *harness) control(method, target, contentType, body string) (int, map[string]any) {
+	h.t.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
 	rec := httptest.NewRecorder()
-	w.sim.Control().ServeHTTP(rec, r)
+	h.sim.Control().ServeHTTP(rec, r)
 	var got map[string]any
 	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
-		w.t.Fatalf("%s %s answered %d, not JSON: %s", method, target, rec.Code, rec.Body)
+		h.t.Fatalf("%s %s answered %d, not JSON: %s", method, target, rec.Code, rec.Body)
 	}
 	return rec.Code, got
 }
