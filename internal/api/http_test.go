@@ -169,7 +169,7 @@ func (paperWallet) Notification(_ http.Header, body []byte) (wallet.Notice, erro
 	if len(words) != 3 || words[0] != "SIGNED" {
 		return wallet.Notice{}, errors.New("wrong signature on the paper")
 	}
-	return wallet.Notice{OrderID: words[1], State: wallet.State{Outcome: wallet.Paid, TradeNo: words[2], BuyerID: "138****0001"}, Reply: []byte("success")}, nil
+	return wallet.Notice{Number: words[1], State: wallet.State{Outcome: wallet.Paid, TradeNo: words[2], BuyerID: "138****0001"}, Reply: []byte("success")}, nil
 }
 
 // signature is the documented one, written out once more: sort, join, hash.

@@ -69,7 +69,7 @@ func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
 		t.Errorf("got %s", got.raw)
 	}
 	asked := o.window.orders()
-	if len(asked) != 1 || asked[0].ID != got.get("syssn") || asked[0].OpenID != "2088102122524333" || !asked[0].NoCredit ||
+	if len(asked) != 1 || asked[0].Number != got.get("syssn") || asked[0].OpenID != "2088102122524333" || !asked[0].NoCredit ||
 		asked[0].Amount != (pay.Amount{Minor: 1200, Currency: "CNY"}) || asked[0].ExpiresAt.Sub(asked[0].CreatedAt) != 7*time.Minute {
 		t.Errorf("the wallet was asked for %+v", asked)
 	}
@@ -121,7 +121,7 @@ func TestAnOrderIsRepeatedUntilTheWalletAnswers(t *testing.T) {
 			}
 			if test.respcd == "1297" || test.respcd == "1298" {
 				wantCode(t, again, 200, "0000", "")
-				if asked := o.window.orders(); len(asked) != 1 || asked[0].ID != first.get("syssn") {
+				if asked := o.window.orders(); len(asked) != 1 || asked[0].Number != first.get("syssn") {
 					t.Errorf("the wallet was asked for %+v", asked)
 				}
 			} else if len(o.window.orders()) != 0 {

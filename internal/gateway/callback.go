@@ -78,7 +78,7 @@ type posted struct {
 // number. It refuses what cannot be true, without a question to the wallet.
 func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m posted, err error) {
 	m = posted{Notice: n}
-	m.payment, err = g.paymentOf(ctx, a.MerchantID, n.OrderID)
+	m.payment, err = g.paymentOf(ctx, a.MerchantID, n.Number)
 	switch {
 	case err != nil:
 		return m, err
@@ -136,7 +136,7 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	if err != nil {
 		return m, false, err
 	}
-	order.ID = m.OrderID // the wallet may know the payment by two
+	order.Number = m.Number // the wallet may know the payment by two
 	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
 	confirmed, err := m.Confirm(asked, order)

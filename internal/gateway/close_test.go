@@ -38,7 +38,7 @@ func (b *bench) atNet(orderNo string) pay.Payment {
 	b.t.Helper()
 	r := b.request(orderNo)
 	r.PayType = pay.AlipayHK
-	b.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "ref-" + o.ID}, nil }
+	b.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "ref-" + o.Number}, nil }
 	o, err := b.Pay(b.t.Context(), r)
 	if err != nil {
 		b.t.Fatal(err)

@@ -139,9 +139,9 @@ func (g *Gateway) orderOf(ctx context.Context, p pay.Payment) (wallet.Order, err
 		subject = sub.Name
 	}
 	return wallet.Order{
-		ID: cmp.Or(p.WalletNumber, p.ID), PayType: p.PayType, Amount: p.Amount, Subject: subject,
+		Number: cmp.Or(p.WalletNumber, p.ID), PayType: p.PayType, Amount: p.Amount, Subject: subject,
 		CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
-		NotifyURL: g.callbackURL(p), ReturnURL: g.returnURL(p),
+		CallbackURL: g.callbackURL(p), ReturnURL: g.returnURL(p),
 		OpenID: p.OpenID, NoCredit: p.NoCredit, WalletID: p.WalletID, TradeNo: p.TradeNo,
 		SubMerchant: sub,
 	}, nil

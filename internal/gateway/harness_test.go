@@ -53,18 +53,18 @@ func (s *scripted) forget() {
 }
 
 func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
-	s.note("pay " + o.ID)
+	s.note("pay " + o.Number)
 	if s.pay != nil {
 		return s.pay(o)
 	}
 	if o.PayType == pay.AlipayHK { // the wallet "online"
-		return wallet.Checkout{Ref: "R-" + o.ID}, nil
+		return wallet.Checkout{Ref: "R-" + o.Number}, nil
 	}
-	return wallet.Checkout{URL: "https://wallet.example/cashier/" + o.ID}, nil
+	return wallet.Checkout{URL: "https://wallet.example/cashier/" + o.Number}, nil
 }
 
 func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
-	s.note("query " + o.ID)
+	s.note("query " + o.Number)
 	s.mu.Lock()
 	answer := s.query
 	s.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *scripted) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.Sta
 func (s *scripted) RefundGap() (string, time.Duration) { return "key", s.gap }
 
 func (s *scripted) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
-	s.note("close " + o.ID)
+	s.note("close " + o.Number)
 	s.mu.Lock()
 	answer := s.close
 	s.mu.Unlock()
@@ -140,12 +140,12 @@ func (s *scripted) Notification(_ http.Header, body []byte) (wallet.Notice, erro
 	if err := json.Unmarshal(body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	n := wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success")}
+	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success")}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if confirm := s.confirm; confirm != nil {
 		n.Confirm = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
-			s.note("confirm " + o.ID)
+			s.note("confirm " + o.Number)
 			return confirm(ctx, n)
 		}
 	}

@@ -125,19 +125,19 @@ func (c teller) ask(blind *wallet.State, do func() (wallet.State, error)) (walle
 
 func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if o.PayType == pay.AlipayCrossBorder { // only makes an address: the wallet is not called
-		return wallet.Checkout{URL: "https://wallet.example/" + o.ID}, nil
+		return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, nil
 	}
 	_, err := c.ask(nil, func() (wallet.State, error) {
-		c.world.know(o.ID, o.Amount)
+		c.world.know(o.Number, o.Amount)
 		return wallet.State{}, nil
 	})
-	return wallet.Checkout{URL: "https://wallet.example/" + o.ID}, err
+	return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, err
 }
 
 var unaware = &wallet.State{Outcome: wallet.NotFound}
 
 func (c teller) Query(_ context.Context, o wallet.Order) (wallet.State, error) {
-	return c.ask(unaware, func() (wallet.State, error) { return c.world.state(o.ID), nil })
+	return c.ask(unaware, func() (wallet.State, error) { return c.world.state(o.Number), nil })
 }
 
 // state is the truth about an order.
@@ -156,9 +156,9 @@ func (w *world) state(id string) wallet.State {
 
 func (c teller) Close(_ context.Context, o wallet.Order) (wallet.State, error) {
 	return c.ask(nil, func() (wallet.State, error) {
-		s := c.world.state(o.ID)
+		s := c.world.state(o.Number)
 		if s.Outcome == wallet.Waiting {
-			c.world.trades[o.ID].closed, s.Outcome = true, wallet.Closed
+			c.world.trades[o.Number].closed, s.Outcome = true, wallet.Closed
 		}
 		return s, nil
 	})
@@ -171,7 +171,7 @@ func (c teller) Refund(_ context.Context, r wallet.Refund) (wallet.State, error)
 		return mood, err
 	}}.ask(nil, func() (wallet.State, error) { return c.world.giveBack(r) })
 	if mood == other {
-		if t := c.world.trades[r.Order.ID]; t != nil {
+		if t := c.world.trades[r.Order.Number]; t != nil {
 			t.doubted = true
 		}
 		return elsewise(r), nil
@@ -186,7 +186,7 @@ func elsewise(r wallet.Refund) wallet.State {
 
 // giveBack pays a refund out, once for each number and never more than came.
 func (w *world) giveBack(r wallet.Refund) (wallet.State, error) {
-	t := w.trades[r.Order.ID]
+	t := w.trades[r.Order.Number]
 	if t == nil || len(t.paid) == 0 {
 		return wallet.State{}, &wallet.Rejection{Code: "NOT_PAID"}
 	}
@@ -199,14 +199,14 @@ func (w *world) giveBack(r wallet.Refund) (wallet.State, error) {
 			return wallet.State{}, &wallet.Rejection{Code: "TOO_MUCH", Kind: wallet.RejectedAmount}
 		}
 		t.back[r.ID] = r.Amount.Minor
-		t.notices = append(t.notices, message{OrderID: r.Order.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}})
+		t.notices = append(t.notices, message{OrderID: r.Order.Number, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}})
 	}
 	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
 }
 
 func (c teller) QueryRefund(_ context.Context, r wallet.Refund) (wallet.State, error) {
 	return c.ask(unaware, func() (wallet.State, error) {
-		if t := c.world.trades[r.Order.ID]; t != nil {
+		if t := c.world.trades[r.Order.Number]; t != nil {
 			if minor, done := t.back[r.ID]; done {
 				return wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: minor, Currency: t.amount.Currency}}, nil
 			}
@@ -223,7 +223,7 @@ func (c teller) Notification(_ http.Header, body []byte) (wallet.Notice, error) 
 	if err := json.Unmarshal(body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	return wallet.Notice{OrderID: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: func(context.Context, wallet.Order) (wallet.State, error) {
+	return wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: func(context.Context, wallet.Order) (wallet.State, error) {
 		_, err := c.ask(nil, func() (wallet.State, error) {
 			if t := c.world.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
 				return wallet.State{}, nil

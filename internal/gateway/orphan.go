@@ -27,21 +27,21 @@ var ErrHeardBefore = errors.New("gateway: not the first within the hour")
 // confirmed it, it is kept as a row, and only then may the wallet be answered.
 // With an error nothing was kept.
 func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
-	if !ourNumber(a.MerchantID, n.OrderID) {
-		return g.foreign.heard(a, n.OrderID, g.Now())
+	if !ourNumber(a.MerchantID, n.Number) {
+		return g.foreign.heard(a, n.Number, g.Now())
 	}
 	switch {
 	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
 	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
 		return g.wentBack(ctx, a, n.State.TradeNo) // there is nothing to keep
 	default:
-		return &pay.Error{Code: pay.Forbidden, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.OrderID}
+		return &pay.Error{Code: pay.Forbidden, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.Number}
 	}
 	if n.State.TradeNo == "" {
-		return refused("money moved, but under no trade number: "+n.OrderID, nil)
+		return refused("money moved, but under no trade number: "+n.Number, nil)
 	}
 	o := pay.Orphan{
-		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.OrderID, TradeNo: n.State.TradeNo, RefundID: n.RefundID,
+		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.Number, TradeNo: n.State.TradeNo, RefundID: n.RefundID,
 		Amount: n.State.Amount, BuyerID: n.State.BuyerID, At: n.State.At,
 	}
 	switch known, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); {
@@ -126,7 +126,7 @@ func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
 // is unknown here, and gives what it says. What is known of the order is only
 // what the notice says. The signature alone is never enough.
 func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notice) (s wallet.State, err error) {
-	order := wallet.Order{ID: n.OrderID, Amount: n.State.Amount}
+	order := wallet.Order{Number: n.Number, Amount: n.State.Amount}
 	conn, leave, free := conn.enterMessage()
 	if !free {
 		return s, messagesFull("the wallet must come again")

@@ -40,7 +40,7 @@ func afterRestore(t *testing.T, test func(t *testing.T, r restored)) {
 		r.now = noon.Add(2 * time.Hour)
 		r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
 		r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) {
-			if o.ID == number {
+			if o.Number == number {
 				return paidBy("T1"), nil
 			}
 			return wallet.State{Outcome: wallet.NotFound}, nil
@@ -186,7 +186,7 @@ func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
 				}
 				asked := ""
 				r.wallet.refund = func(_ context.Context, back wallet.Refund) (wallet.State, error) {
-					asked = back.Order.ID
+					asked = back.Order.Number
 					return r.wallet.giveBack(back), nil
 				}
 				if back, _, err := r.Refund(t.Context(), r.refundRequest(p, "R1", 30)); err != nil || back.Status != pay.RefundSucceeded || asked != r.number {
@@ -493,7 +493,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	r := restored{bench: newBenchOver(t, "sqlite:"+path), logged: &bytes.Buffer{}}
 	r.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 	r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
-	r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) { return paidBy("T" + o.ID), nil }
+	r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) { return paidBy("T" + o.Number), nil }
 	shell, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)

@@ -77,7 +77,7 @@ func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 	}
 	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
-	s, err := conn.Query(asked, wallet.Order{ID: o.Number})
+	s, err := conn.Query(asked, wallet.Order{Number: o.Number})
 	if err != nil {
 		return walletError(err)
 	}

@@ -157,7 +157,7 @@ func (g *Gateway) closeUnder(ctx context.Context, p pay.Payment, number string) 
 	}
 	order, err := g.orderOf(ctx, p)
 	if err == nil {
-		order.ID = number
+		order.Number = number
 		asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 		defer cancel()
 		_, err = conn.Close(asked, order)

@@ -378,7 +378,7 @@ func TestAWalletThatHangsDoesNotKeepTheOthersWaiting(t *testing.T) {
 		quick := b.ordered("quick", true)
 		b.wallet.mu.Lock()
 		b.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
-			if o.ID == quick.ID {
+			if o.Number == quick.ID {
 				return wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil
 			}
 			<-ctx.Done()

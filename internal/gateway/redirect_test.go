@@ -47,7 +47,7 @@ func (b *pages) answer(o wallet.Order) (wallet.Checkout, error) {
 	defer b.mu.Unlock()
 	b.n++
 	return wallet.Checkout{
-		URL: fmt.Sprintf("https://wallet.example/%s/%d", o.ID, b.n), EndsAt: b.clock().Add(14 * time.Minute), WalletID: fmt.Sprint("W", b.n),
+		URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, b.n), EndsAt: b.clock().Add(14 * time.Minute), WalletID: fmt.Sprint("W", b.n),
 	}, nil
 }
 

@@ -99,7 +99,7 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 			}
 		}
 		b.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) {
-			return wallet.State{Outcome: wallet.Paid, TradeNo: "T-" + o.ID}, nil
+			return wallet.State{Outcome: wallet.Paid, TradeNo: "T-" + o.Number}, nil
 		}
 		b.pass(confirmGap)
 		b.recoverDue()

@@ -82,13 +82,13 @@ type Paced interface {
 
 // Order is a payment as a wallet sees it.
 type Order struct {
-	ID          string // the wallet's order number: 26 digits
+	Number          string // the wallet's order number: 26 digits
 	PayType     pay.PayType
 	Amount      pay.Amount
 	Subject     string // for the buyer; the connector replaces what its wallet cannot take
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
-	NotifyURL   string // ours: where the wallet posts to; holds neither & nor = nor ?
+	CallbackURL   string // ours: where the wallet posts to; holds neither & nor = nor ?
 	ReturnURL   string // ours: where the wallet sends the browser; the same
 	OpenID      string // the buyer, for wallets that must know beforehand
 	NoCredit    bool
@@ -145,7 +145,7 @@ type State struct {
 
 // Notice is a verified notification.
 type Notice struct {
-	OrderID  string // our order
+	Number  string // our order
 	RefundID string // our refund, if the notice is about one
 	ID       string // the wallet's number of the notice, for the log
 	State    State

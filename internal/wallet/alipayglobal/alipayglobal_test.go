@@ -156,7 +156,7 @@ func TestOrderWithSeparatorsInAnAddressIsNotSigned(t *testing.T) {
 	c := newWire(mapi.MD5).open(t, http.NotFound, nil)
 	for _, bad := range []string{"", "https://a/?x=1", "https://a/&", "javascript:1", "https://a/" + strings.Repeat("a", 200)} {
 		for name, set := range map[string]func(*wallet.Order){
-			"notify": func(o *wallet.Order) { o.NotifyURL = bad }, "return": func(o *wallet.Order) { o.ReturnURL = bad },
+			"notify": func(o *wallet.Order) { o.CallbackURL = bad }, "return": func(o *wallet.Order) { o.ReturnURL = bad },
 		} {
 			o := testOrder()
 			set(&o)
@@ -182,7 +182,7 @@ func TestQueryAsksBySignedPost(t *testing.T) {
 			m[name] = values[0]
 		}
 		if err := m.Verify(w.alipays); err != nil || len(m) != 6 || m["service"] != "single_trade_query" ||
-			m["partner"] != partner || m["out_trade_no"] != o.ID || m["_input_charset"] != "UTF-8" {
+			m["partner"] != partner || m["out_trade_no"] != o.Number || m["_input_charset"] != "UTF-8" {
 			t.Errorf("%v: %v", m, err)
 		}
 		rw.Write([]byte(w.query(o, "TRADE_FINISHED", nil)))
@@ -225,7 +225,7 @@ func TestAnswerOfAlipaysSandboxIsUnderstood(t *testing.T) {
 	}
 	c := newWire(mapi.RSA2).open(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(read("published.xml"))) },
 		map[string]string{"alipay_public_key": read("published-key.txt")})
-	got, err := c.Query(context.Background(), wallet.Order{ID: "PAYLINE20200116105303"})
+	got, err := c.Query(context.Background(), wallet.Order{Number: "PAYLINE20200116105303"})
 	if err != nil || got.Outcome != wallet.Paid || got.TradeNo != "2020011622001381441000075584" || got.At.UTC().Hour() != 9 {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -258,7 +258,7 @@ func TestNotices(t *testing.T) {
 	o := testOrder()
 	usd := func(minor int64) pay.Amount { return pay.Amount{Minor: minor, Currency: "USD"} }
 	refund := mapi.Message{"notify_type": "refund_status_sync", "notify_id": "1", "notify_time": "2026-01-02 03:04:05",
-		"out_trade_no": o.ID, "out_return_no": "R-1"}
+		"out_trade_no": o.Number, "out_return_no": "R-1"}
 	for name, x := range map[string]struct {
 		base    mapi.Message
 		set     map[string]string // "" deletes
@@ -322,7 +322,7 @@ func TestNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n.OrderID != o.ID || n.RefundID != x.refund || n.State.Outcome != x.outcome || n.State.Amount != x.amount ||
+			if n.Number != o.Number || n.RefundID != x.refund || n.State.Outcome != x.outcome || n.State.Amount != x.amount ||
 				string(n.Reply) != "success" || n.ID != m["notify_id"] || n.Confirm != nil {
 				t.Errorf("%+v", n)
 			}
@@ -385,7 +385,7 @@ func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
 				switch {
 				case err == nil && m["trade_no"] == wallettest.TradeNo && m["out_trade_no"] == "":
 					io.WriteString(rw, x.own)
-				case err == nil && m["out_trade_no"] == o.ID:
+				case err == nil && m["out_trade_no"] == o.Number:
 					io.WriteString(rw, w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "2026010222001300000000000009"}))
 				default:
 					t.Errorf("asked for %v (%v)", m, err)
@@ -512,7 +512,7 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 	f.Add("sign=&sign_type=MD5")
 	f.Fuzz(func(t *testing.T, body string) {
 		n, err := c.Notification(nil, []byte(body))
-		if err == nil && (n.OrderID != testOrder().ID || n.State.Amount != testOrder().Amount) {
+		if err == nil && (n.Number != testOrder().Number || n.State.Amount != testOrder().Amount) {
 			t.Errorf("%q is believed: %+v", body, n.State)
 		}
 	})

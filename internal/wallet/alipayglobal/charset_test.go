@@ -33,14 +33,14 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 				t.Fatal(err)
 			}
 			n, err := c.Notification(nil, w.form(m.In(encoding)))
-			if n.Confirm = nil; err != nil || n.State != want.State || n.OrderID != o.ID {
+			if n.Confirm = nil; err != nil || n.State != want.State || n.Number != o.Number {
 				t.Errorf("%s, %s: %+v, %v", signType, charset, n, err)
 			}
 		}
 		for name, broken := range map[string]mapi.Message{
 			"a charset that is not read":              {"_input_charset": "UTF-7"},
 			"a trade_no that is not ASCII":            {"_input_charset": "GBK", "trade_no": "\xb2\xe8"},
-			"an order's number that is not ASCII":     {"_input_charset": "GBK", "out_trade_no": o.ID + "\xb2\xe8"},
+			"an order's number that is not ASCII":     {"_input_charset": "GBK", "out_trade_no": o.Number + "\xb2\xe8"},
 			"a status that is not ASCII":              {"_input_charset": "GBK", "trade_status": "TRADE_FINISHED\xff"},
 			"an amount in full-width digits":          {"_input_charset": "GBK", "total_fee": "\xa3\xb1\xa3\xb2.34"},
 			"a currency with a character behind it":   {"_input_charset": "GBK", "currency": "USD\x80"},
@@ -54,7 +54,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			for k, v := range broken {
 				m[k] = v
 			}
-			if n, err := c.Notification(nil, w.form(m)); err == nil || n.OrderID != "" {
+			if n, err := c.Notification(nil, w.form(m)); err == nil || n.Number != "" {
 				t.Errorf("%s, %s: accepted: %+v", signType, name, n)
 			}
 		}
@@ -89,7 +89,7 @@ func TestAnAnswerInGBKIsTheSameAnswer(t *testing.T) {
 			"in UTF-8, cut off within a character": {alipay.UTF8, "\xe8\x8c", ""},
 		} {
 			c := w.open(t, func(out http.ResponseWriter, _ *http.Request) {
-				fields := mapi.Message{"out_trade_no": o.ID, "trade_no": "2026010222001300000000000001", "trade_status": "TRADE_FINISHED", "subject": x.subject}
+				fields := mapi.Message{"out_trade_no": o.Number, "trade_no": "2026010222001300000000000001", "trade_status": "TRADE_FINISHED", "subject": x.subject}
 				sent := fields
 				if x.signed != "" {
 					fields, sent = fields.In(x.signed), fields.In(x.charset)

@@ -66,7 +66,7 @@ func TestARefundsNoticeIsConfirmedByWhatTheWalletSaysOfTheRefund(t *testing.T) {
 	w, o := newWire(mapi.MD5), testOrder()
 	const id = "20260102100001000000000007"
 	answer := func(result string, set map[string]string) string {
-		all := map[string]string{"out_trade_no": o.ID, "out_return_no": id, "trade_no": wallettest.TradeNo, "refund_result_code": result, "refund_error_code": ""}
+		all := map[string]string{"out_trade_no": o.Number, "out_return_no": id, "trade_no": wallettest.TradeNo, "refund_result_code": result, "refund_error_code": ""}
 		maps.Copy(all, set)
 		return w.answer("refund_query.xml", all)
 	}
@@ -88,7 +88,7 @@ func TestARefundsNoticeIsConfirmedByWhatTheWalletSaysOfTheRefund(t *testing.T) {
 		"unlisted, while the wallet is mute": {"REFUND_MAYBE", "", "", unknown},
 	} {
 		m := mapi.Message{"notify_type": "refund_status_sync", "notify_id": "1", "notify_time": "2026-01-02 03:04:05",
-			"out_trade_no": o.ID, "out_return_no": id, "refund_status": x.status, "trade_no": x.trade}
+			"out_trade_no": o.Number, "out_return_no": id, "refund_status": x.status, "trade_no": x.trade}
 		if x.trade == "" {
 			delete(m, "trade_no")
 		}

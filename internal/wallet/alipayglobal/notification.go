@@ -38,7 +38,7 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 		return wallet.Notice{}, err
 	}
 	n := wallet.Notice{
-		OrderID: m["out_trade_no"],
+		Number: m["out_trade_no"],
 		ID:      m["notify_id"],
 		Reply:   []byte("success"),
 	}
@@ -53,7 +53,7 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 		n.Confirm = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
 			s, err := c.confirmNotice(ctx, n, o)
 			if err != nil {
-				return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.ID, err)
+				return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.Number, err)
 			}
 			return s, nil
 		}
@@ -155,7 +155,7 @@ func refundState(m mapi.Message) wallet.State {
 // asked for too. That a trade is closed, by whatever key, is confirmed by the
 // order alone: another of its trades may be paid.
 func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) (wallet.State, error) {
-	if n.OrderID != o.ID {
+	if n.Number != o.Number {
 		return n.State, &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
 	}
 	closed := n.State.Outcome == wallet.Closed

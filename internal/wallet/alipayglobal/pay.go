@@ -16,17 +16,17 @@ import (
 // which learns of the order when the buyer's browser comes.
 func (c *connector) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if !slices.Contains(currencies[o.PayType], o.Amount.Currency) {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q", wallet.ErrNotSent, o.ID, o.PayType, o.Amount.Currency)
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q", wallet.ErrNotSent, o.Number, o.PayType, o.Amount.Currency)
 	}
-	if !plainURL(o.NotifyURL) || !plainURL(o.ReturnURL) {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: the notify or return address %s", wallet.ErrNotSent, o.ID, rules["refer_url"].Text)
+	if !plainURL(o.CallbackURL) || !plainURL(o.ReturnURL) {
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: the notify or return address %s", wallet.ErrNotSent, o.Number, rules["refer_url"].Text)
 	}
 	m := maps.Clone(c.order)
-	m["out_trade_no"] = o.ID
+	m["out_trade_no"] = o.Number
 	m["currency"] = string(o.Amount.Currency)
 	m["total_fee"] = o.Amount.Decimal()
-	m["subject"] = cmp.Or(wallet.CleanText(o.Subject, 255), o.ID)
-	m["notify_url"] = o.NotifyURL
+	m["subject"] = cmp.Or(wallet.CleanText(o.Subject, 255), o.Number)
+	m["notify_url"] = o.CallbackURL
 	m["return_url"] = o.ReturnURL
 	if o.PayType == pay.AlipayHK {
 		m["payment_inst"] = "ALIPAYHK"
@@ -37,7 +37,7 @@ func (c *connector) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, err
 		m["secondary_merchant_industry"] = wallet.CleanText(o.SubMerchant.MCC, 4)
 	}
 	if err := c.sign("create_forex_trade_wap", m); err != nil {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %w", wallet.ErrNotSent, o.ID, err)
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %w", wallet.ErrNotSent, o.Number, err)
 	}
 	return wallet.Checkout{URL: c.gateway + "?" + m.Encode()}, nil
 }

@@ -38,13 +38,13 @@ var accountErrors = map[string]bool{
 func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	s, _, err := c.query(ctx, o)
 	if err != nil {
-		return s, fmt.Errorf("alipayglobal: query %s: %w", o.ID, err)
+		return s, fmt.Errorf("alipayglobal: query %s: %w", o.Number, err)
 	}
 	return s, nil
 }
 
 func (c *connector) query(ctx context.Context, o wallet.Order) (s wallet.State, fee string, err error) {
-	return c.queryBy(ctx, o, mapi.Message{"out_trade_no": o.ID})
+	return c.queryBy(ctx, o, mapi.Message{"out_trade_no": o.Number})
 }
 
 // queryBy asks for a trade of the order by the order's number, or by the
@@ -71,7 +71,7 @@ func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message
 	if err := a.Verify(c.keys); err != nil {
 		return s, "", fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
-	if a.Kind != "trade" || a.Fields["out_trade_no"] != o.ID {
+	if a.Kind != "trade" || a.Fields["out_trade_no"] != o.Number {
 		return s, "", fmt.Errorf("%w: the answer is about another order", wallet.ErrUnknown)
 	}
 	if err := wallet.Plain(a.Fields, "trade_no", "trade_status"); err != nil {

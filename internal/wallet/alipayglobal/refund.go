@@ -38,7 +38,7 @@ func (c *connector) Refund(ctx context.Context, r wallet.Refund) (wallet.State, 
 func (c *connector) refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	doc, err := c.post(ctx, "forex_refund", mapi.Message{
 		"out_return_no": r.ID,
-		"out_trade_no":  r.Order.ID,
+		"out_trade_no":  r.Order.Number,
 		"return_amount": r.Amount.Decimal(),
 		"currency":      string(r.Amount.Currency),
 		// Fourteen digits, as one of the two pages has it and the field's length says.
@@ -87,7 +87,7 @@ func (c *connector) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.St
 }
 
 func (c *connector) queryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
-	doc, err := c.post(ctx, "alipay.acquire.refund.query", mapi.Message{"out_trade_no": r.Order.ID, "out_return_no": r.ID})
+	doc, err := c.post(ctx, "alipay.acquire.refund.query", mapi.Message{"out_trade_no": r.Order.Number, "out_return_no": r.ID})
 	if err != nil {
 		return wallet.State{}, err
 	}
@@ -118,7 +118,7 @@ func (c *connector) queryRefund(ctx context.Context, r wallet.Refund) (wallet.St
 
 // refundResult reads what a query tells of a refund that is there.
 func refundResult(m mapi.Message, r wallet.Refund) (wallet.State, error) {
-	if m["out_return_no"] != r.ID || m["out_trade_no"] != r.Order.ID {
+	if m["out_return_no"] != r.ID || m["out_trade_no"] != r.Order.Number {
 		return wallet.State{}, fmt.Errorf("%w: the answer is about another refund", wallet.ErrUnknown)
 	}
 	if err := wallet.Plain(m, "trade_no", "refund_result_code", "refund_error_code"); err != nil {

@@ -106,7 +106,7 @@ func (s *till) opened() wallet.Order {
 	if _, way, err := s.Visit(s.t.Context(), s.Token(o.ID)); err != nil || way.URL == "" {
 		s.t.Fatalf("%+v, %v", way, err)
 	}
-	return wallet.Order{ID: o.ID, Amount: o.Amount}
+	return wallet.Order{Number: o.ID, Amount: o.Amount}
 }
 
 func (s *till) pass(d time.Duration) {
@@ -137,7 +137,7 @@ func (s *till) calls() string {
 
 func (s *till) stored(o wallet.Order) pay.Payment {
 	s.t.Helper()
-	p, err := s.db.Payment(s.t.Context(), "100001", o.ID)
+	p, err := s.db.Payment(s.t.Context(), "100001", o.Number)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestALateNoticeOfAPaymentThatWasRefundedInFullIsAcknowledged(t *testing.T) 
 		}
 		s.say["forex_refund"] = func() string { return "<alipay><is_success>T</is_success></alipay>" }
 		if _, p, err := s.Refund(t.Context(), gateway.RefundRequest{
-			Credential: s.credential(), PaymentID: o.ID, OrderNo: "R1", Fingerprint: "R1", Minor: 1234,
+			Credential: s.credential(), PaymentID: o.Number, OrderNo: "R1", Fingerprint: "R1", Minor: 1234,
 		}); err != nil || p.Refunded != 1234 {
 			t.Fatalf("%+v, %v", p, err)
 		}

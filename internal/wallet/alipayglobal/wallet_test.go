@@ -97,9 +97,9 @@ func (w wire) form(m mapi.Message) []byte {
 
 func testOrder() wallet.Order {
 	return wallet.Order{
-		ID: "20260102100001123456789012", PayType: pay.AlipayCrossBorder,
+		Number: "20260102100001123456789012", PayType: pay.AlipayCrossBorder,
 		Amount: pay.Amount{Minor: 1234, Currency: "USD"}, Subject: "Tea",
-		NotifyURL: "https://pay.example/callback/100001/main", ReturnURL: "https://pay.example/pay/token/return",
+		CallbackURL: "https://pay.example/callback/100001/main", ReturnURL: "https://pay.example/pay/token/return",
 		SubMerchant: wallet.SubMerchant{ID: "100001", Name: "Tea shop", MCC: "5499"},
 	}
 }
@@ -108,7 +108,7 @@ func testOrder() wallet.Order {
 func payment(o wallet.Order) mapi.Message {
 	return mapi.Message{
 		"notify_type": "trade_status_sync", "notify_id": "0123456789abcdef0123456789abcdefg1",
-		"notify_time": "2026-01-02 03:04:05", "out_trade_no": o.ID, "trade_no": wallettest.TradeNo,
+		"notify_time": "2026-01-02 03:04:05", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
 		"trade_status": "TRADE_FINISHED", "total_fee": o.Amount.Decimal(), "currency": string(o.Amount.Currency),
 	}
 }
@@ -140,7 +140,7 @@ func (w wire) answer(file string, set map[string]string) string {
 
 // query is the answer to single_trade_query about o.
 func (w wire) query(o wallet.Order, status string, set map[string]string) string {
-	all := map[string]string{"out_trade_no": o.ID, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo, "trade_status": status, "gmt_payment": ""}
+	all := map[string]string{"out_trade_no": o.Number, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo, "trade_status": status, "gmt_payment": ""}
 	if status == "TRADE_FINISHED" {
 		all["gmt_payment"] = "2026-01-02 03:04:05"
 	}
@@ -258,7 +258,7 @@ func (w wire) forgeries(c wallet.Checkout, o wallet.Order) [][]byte {
 	}
 	all := append(recut(m), []byte(u.RawQuery))
 	for _, request := range []mapi.Message{
-		{"service": "single_trade_query", "partner": partner, "_input_charset": "UTF-8", "out_trade_no": o.ID},
+		{"service": "single_trade_query", "partner": partner, "_input_charset": "UTF-8", "out_trade_no": o.Number},
 		{"service": "notify_verify", "partner": partner, "_input_charset": "UTF-8", "notify_id": "1"},
 	} {
 		if err := request.Sign(w.ours); err != nil {

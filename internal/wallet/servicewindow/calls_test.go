@@ -32,15 +32,15 @@ func TestEveryCallSaysWhoAsksForWhat(t *testing.T) {
 		also   map[string]string // beside it
 	}{
 		{"alipay.trade.create", func() { c.Pay(t.Context(), o) }, map[string]any{
-			"out_trade_no": o.ID, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer, "time_expire": "2026-01-02 11:34:05",
-		}, map[string]string{"notify_url": o.NotifyURL}},
-		{"alipay.trade.query", func() { c.Query(t.Context(), o) }, map[string]any{"out_trade_no": o.ID}, nil},
-		{"alipay.trade.close", func() { c.Close(t.Context(), o) }, map[string]any{"out_trade_no": o.ID}, nil},
+			"out_trade_no": o.Number, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer, "time_expire": "2026-01-02 11:34:05",
+		}, map[string]string{"notify_url": o.CallbackURL}},
+		{"alipay.trade.query", func() { c.Query(t.Context(), o) }, map[string]any{"out_trade_no": o.Number}, nil},
+		{"alipay.trade.close", func() { c.Close(t.Context(), o) }, map[string]any{"out_trade_no": o.Number}, nil},
 		{"alipay.trade.refund", func() { c.Refund(t.Context(), r) }, map[string]any{
-			"out_trade_no": o.ID, "out_request_no": r.ID, "refund_amount": "2.34", "refund_reason": "too much late",
+			"out_trade_no": o.Number, "out_request_no": r.ID, "refund_amount": "2.34", "refund_reason": "too much late",
 		}, nil},
 		{"alipay.trade.fastpay.refund.query", func() { c.QueryRefund(t.Context(), r) }, map[string]any{
-			"out_trade_no": o.ID, "out_request_no": r.ID, "query_options": []any{"gmt_refund_pay"},
+			"out_trade_no": o.Number, "out_request_no": r.ID, "query_options": []any{"gmt_refund_pay"},
 		}, nil},
 		{"alipay.system.oauth.token", func() { c.Identify(t.Context(), url.Values{"app_id": {ourApp}, "auth_code": {"4b20"}}) }, nil,
 			map[string]string{"grant_type": "authorization_code", "code": "4b20"}},
@@ -83,10 +83,10 @@ func TestTheAppAuthTokenIsASecretOfTheAccount(t *testing.T) {
 
 func TestOrdersThatCannotBeWrittenAreNotSent(t *testing.T) {
 	w := newWire(t)
-	c, requests := w.open(t, nil, map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().ID}})
+	c, requests := w.open(t, nil, map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().Number}})
 	for what, change := range map[string]func(*wallet.Order){
-		"a notify address with a query": func(o *wallet.Order) { o.NotifyURL += "?x" },
-		"one with a parameter":          func(o *wallet.Order) { o.NotifyURL += "&x" },
+		"a notify address with a query": func(o *wallet.Order) { o.CallbackURL += "?x" },
+		"one with a parameter":          func(o *wallet.Order) { o.CallbackURL += "&x" },
 		"another currency":              func(o *wallet.Order) { o.Amount.Currency = "HKD" },
 		"another way to pay":            func(o *wallet.Order) { o.PayType = pay.AlipayCrossBorder },
 	} {
@@ -162,11 +162,11 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		}
 	}
 
-	answers["alipay.trade.refund"] = map[string]string{"code": "10000", "out_trade_no": o.ID, "trade_no": wallettest.TradeNo, "fund_change": "Y",
+	answers["alipay.trade.refund"] = map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "fund_change": "Y",
 		"refund_fee": "7.00", "gmt_refund_pay": "2026-01-02 11:04:05"}
 	s, err := c.Refund(t.Context(), r)
 	is("refund", s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at, Code: "fund_change"})
-	known := map[string]string{"code": "10000", "out_trade_no": o.ID, "trade_no": wallettest.TradeNo, "out_request_no": r.ID,
+	known := map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "out_request_no": r.ID,
 		"refund_amount": "2.34", "total_amount": "12.34", "refund_status": "REFUND_SUCCESS", "gmt_refund_pay": "2026-01-02 11:04:05"}
 	answers["alipay.trade.fastpay.refund.query"] = known
 	for what, ask := range map[string]func() (wallet.State, error){
@@ -230,7 +230,7 @@ func FuzzAnOrderIsAskedForAsItIs(f *testing.F) {
 		if err := json.Unmarshal([]byte(m["biz_content"]), &content); err != nil {
 			t.Fatalf("%v: %s", err, m["biz_content"])
 		}
-		want := map[string]string{"out_trade_no": o.ID, "total_amount": o.Amount.Decimal(), "time_expire": "2026-01-02 11:34:05"}
+		want := map[string]string{"out_trade_no": o.Number, "total_amount": o.Amount.Decimal(), "time_expire": "2026-01-02 11:34:05"}
 		if noCredit {
 			want["disable_pay_channels"] = "credit_group"
 		}

@@ -128,7 +128,7 @@ func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {
 	for content, refused := range map[string]bool{
 		`"alipay_trade_create_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:   false,
 		`"error_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:                 false,
-		`"error_response":{"code":"10000","out_trade_no":"` + order().ID + `","trade_no":"1"}`: false,
+		`"error_response":{"code":"10000","out_trade_no":"` + order().Number + `","trade_no":"1"}`: false,
 		`"error_response":{"code":"20000","sub_code":"isp.unknow-error"}`:                      false,
 		`"error_response":{"code":"40002","sub_code":"isv.invalid-signature"}`:                 true,
 	} {

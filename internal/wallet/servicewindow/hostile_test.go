@@ -131,12 +131,12 @@ func (s *shop) sells(number string) wallet.Order {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return wallet.Order{ID: o.ID, Amount: o.Amount}
+	return wallet.Order{Number: o.ID, Amount: o.Amount}
 }
 
 // notice is the wallet's notification that an order was paid, with changes.
 func (s *shop) notice(o wallet.Order, changes map[string]string) openapi.Message {
-	return with(with(payment(o), map[string]string{"trade_no": tradeOf(o.ID)}), changes)
+	return with(with(payment(o), map[string]string{"trade_no": tradeOf(o.Number)}), changes)
 }
 
 // posted is what came of a body that was posted to the account of an order.
@@ -148,11 +148,11 @@ func (s *shop) posted(body []byte) (reply string, code pay.Code) {
 // stands fails unless the order has this state and so much money moved for it.
 func (s *shop) stands(what string, o wallet.Order, status pay.Status, moved ...int64) {
 	s.t.Helper()
-	p, err := s.db.Payment(s.t.Context(), "100001", o.ID)
+	p, err := s.db.Payment(s.t.Context(), "100001", o.Number)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	lines, err := s.db.Movements(s.t.Context(), "100001", o.ID)
+	lines, err := s.db.Movements(s.t.Context(), "100001", o.Number)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		"of no seller":                           signed(map[string]string{"seller_id": ""}),
 		"the amount altered":                     altered("total_amount", "12.34", "12.35"),
 		"the amount altered to nothing":          altered("total_amount", "12.34", ""),
-		"the order altered":                      altered("out_trade_no", o.ID, other.ID),
+		"the order altered":                      altered("out_trade_no", o.Number, other.Number),
 		"the state altered":                      altered("trade_status", "TRADE_SUCCESS", "TRADE_FINISHED"),
 		"the amount twice":                       append(altered("total_amount", "12.34", "12.34&total_amount=99.99"), ""...),
 		"unsigned":                               []byte(paid.Encode()),
@@ -205,7 +205,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		"under SHA-1":                            sha1.notice(maps.Clone(paid)),
 		"an answer posted as a notice":           s.wire.answer("alipay.trade.query", trade(o, "TRADE_SUCCESS")),
 		"of an order that never was":             signed(map[string]string{"out_trade_no": "20260102100001000000000000"}),
-		"of the trade that paid another order":   signed(map[string]string{"trade_no": tradeOf(other.ID)}),
+		"of the trade that paid another order":   signed(map[string]string{"trade_no": tradeOf(other.Number)}),
 		"of an amount that cannot be read":       signed(map[string]string{"total_amount": "12,34"}),
 		"of more than there can be":              signed(map[string]string{"total_amount": "99999999999999999999.00"}),
 		"of less than nothing":                   signed(map[string]string{"total_amount": "-12.34"}),
@@ -223,7 +223,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		s.stands(what, o, pay.Pending)
 	}
 	// The wallet's true word on a refund that is none of ours moves nothing of ours.
-	for what, id := range map[string]string{"a refund that was never asked for": "20260102100001000000000001", "an order for a refund": o.ID, "another order for one": other.ID} {
+	for what, id := range map[string]string{"a refund that was never asked for": "20260102100001000000000001", "an order for a refund": o.Number, "another order for one": other.Number} {
 		s.posted(signed(map[string]string{"out_biz_no": id, "gmt_refund": "2026-01-02 11:05:04"}))
 		s.stands(what, o, pay.Pending)
 	}
@@ -267,7 +267,7 @@ func TestReplayedNoticesChangeNothing(t *testing.T) {
 	replay("paid", pay.Paid, []int64{1234}, paid, paid, finished, waiting, closed, paid)
 
 	refund := func(number string, minor int64) []byte {
-		r, _, err := s.Refund(t.Context(), gateway.RefundRequest{Credential: credential(), PaymentID: o.ID, OrderNo: number, Fingerprint: number, Minor: minor})
+		r, _, err := s.Refund(t.Context(), gateway.RefundRequest{Credential: credential(), PaymentID: o.Number, OrderNo: number, Fingerprint: number, Minor: minor})
 		if err != nil || r.Status != pay.RefundSucceeded {
 			t.Fatalf("%+v, %v", r, err)
 		}

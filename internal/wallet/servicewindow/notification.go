@@ -34,7 +34,7 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	if err := c.isNotice(m); err != nil {
 		return wallet.Notice{}, err
 	}
-	n := wallet.Notice{OrderID: m["out_trade_no"], ID: m["notify_id"], Reply: []byte("success")}
+	n := wallet.Notice{Number: m["out_trade_no"], ID: m["notify_id"], Reply: []byte("success")}
 	if m["out_biz_no"] != "" && m["gmt_refund"] != "" {
 		// Its refund_fee is the sum of all refunds so far, so no amount is taken.
 		n.RefundID = m["out_biz_no"]

@@ -67,7 +67,7 @@ func TestNotices(t *testing.T) {
 		if n.State.Outcome != x.want || (err == nil) != (x.want != "") || n.RefundID != x.refund {
 			t.Errorf("%s: %+v, %v", x.what, n, err)
 		}
-		if err == nil && (n.OrderID != o.ID || string(n.Reply) != "success" || n.Confirm != nil) || n.State.Outcome == wallet.Paid && n.State.Amount != o.Amount ||
+		if err == nil && (n.Number != o.Number || string(n.Reply) != "success" || n.Confirm != nil) || n.State.Outcome == wallet.Paid && n.State.Amount != o.Amount ||
 			x.refund != "" && n.State.At.IsZero() {
 			t.Errorf("%s: %+v", x.what, n)
 		}
@@ -137,12 +137,12 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		n, err := c.Notification(nil, body)
 		if err != nil {
-			if n.OrderID != "" || n.State != (wallet.State{}) {
+			if n.Number != "" || n.State != (wallet.State{}) {
 				t.Errorf("refused and decoded: %+v", n)
 			}
 			return
 		}
-		if n.OrderID != genuine.OrderID || n.RefundID != "" || n.State != genuine.State {
+		if n.Number != genuine.Number || n.RefundID != "" || n.State != genuine.State {
 			t.Errorf("believed without the key: %+v", n)
 		}
 	})

@@ -38,7 +38,7 @@ var refusedOrders = map[string]wallet.RejectionKind{
 func (c *connector) Pay(ctx context.Context, o wallet.Order) (wallet.Checkout, error) {
 	checkout, err := c.create(ctx, o)
 	if err != nil {
-		return checkout, fmt.Errorf("servicewindow: pay %s: %w", o.ID, err)
+		return checkout, fmt.Errorf("servicewindow: pay %s: %w", o.Number, err)
 	}
 	return checkout, nil
 }
@@ -47,12 +47,12 @@ func (c *connector) create(ctx context.Context, o wallet.Order) (wallet.Checkout
 	if o.PayType != pay.AlipayServiceWindow || o.Amount.Currency != "CNY" {
 		return wallet.Checkout{}, fmt.Errorf("%w: %q does not take %q", wallet.ErrNotSent, o.PayType, o.Amount.Currency)
 	}
-	if strings.ContainsAny(o.NotifyURL, "&=?") {
+	if strings.ContainsAny(o.CallbackURL, "&=?") {
 		return wallet.Checkout{}, fmt.Errorf("%w: the notify address must have no query", wallet.ErrNotSent)
 	}
 	content := map[string]any{
 		"total_amount":         o.Amount.Decimal(),
-		"subject":              cmp.Or(wallet.CleanText(o.Subject, 256), o.ID),
+		"subject":              cmp.Or(wallet.CleanText(o.Subject, 256), o.Number),
 		"time_expire":          o.ExpiresAt.In(china).Format(time.DateTime),
 		c.buyerField(o.OpenID): o.OpenID,
 	}
@@ -64,7 +64,7 @@ func (c *connector) create(ctx context.Context, o wallet.Order) (wallet.Checkout
 	if o.NoCredit {
 		content["disable_pay_channels"] = "credit_group" // every kind of credit
 	}
-	a, err := c.trade(ctx, "alipay.trade.create", o, openapi.Message{"notify_url": o.NotifyURL}, content)
+	a, err := c.trade(ctx, "alipay.trade.create", o, openapi.Message{"notify_url": o.CallbackURL}, content)
 	if err != nil {
 		return wallet.Checkout{}, sorted(err, refusedOrders)
 	}

@@ -14,7 +14,7 @@ import (
 func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	s, err := c.query(ctx, o)
 	if err != nil {
-		return s, fmt.Errorf("servicewindow: query %s: %w", o.ID, err)
+		return s, fmt.Errorf("servicewindow: query %s: %w", o.Number, err)
 	}
 	return s, nil
 }
@@ -110,5 +110,5 @@ func (c *connector) Close(ctx context.Context, o wallet.Order) (wallet.State, er
 		}
 		return s, err
 	}
-	return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("servicewindow: close %s: %w", o.ID, sorted(err, nil))
+	return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("servicewindow: close %s: %w", o.Number, sorted(err, nil))
 }

@@ -158,14 +158,14 @@ func (c *connector) certificates(s map[string]string) error {
 // trade asks for something about a trade: content becomes biz_content, and the
 // answer must be about the order.
 func (c *connector) trade(ctx context.Context, method string, o wallet.Order, m openapi.Message, content map[string]any) (openapi.Answer, error) {
-	content["out_trade_no"] = o.ID
+	content["out_trade_no"] = o.Number
 	text, err := json.Marshal(content)
 	if err != nil {
 		return openapi.Answer{}, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
 	}
 	m["biz_content"] = string(text)
 	a, err := c.call(ctx, method, m)
-	if err == nil && a.Fields["out_trade_no"] != o.ID {
+	if err == nil && a.Fields["out_trade_no"] != o.Number {
 		return a, fmt.Errorf("%w: the answer is about another order", wallet.ErrUnknown)
 	}
 	return a, err

@@ -26,8 +26,8 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func order() wallet.Order {
 	return wallet.Order{
-		ID: "20260102100001123456789012", PayType: pay.AlipayServiceWindow, Amount: pay.Amount{Minor: 1234, Currency: "CNY"}, Subject: "Tea & cake",
-		CreatedAt: now, ExpiresAt: now.Add(30 * time.Minute), NotifyURL: "https://pay.example/callback/100001/window", OpenID: ourBuyer,
+		Number: "20260102100001123456789012", PayType: pay.AlipayServiceWindow, Amount: pay.Amount{Minor: 1234, Currency: "CNY"}, Subject: "Tea & cake",
+		CreatedAt: now, ExpiresAt: now.Add(30 * time.Minute), CallbackURL: "https://pay.example/callback/100001/window", OpenID: ourBuyer,
 	}
 }
 
@@ -83,7 +83,7 @@ func (w wire) open(t *testing.T, set map[string]string, answers map[string]map[s
 
 func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 	w := newWire(t)
-	made := map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().ID, "trade_no": wallettest.TradeNo}}
+	made := map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().Number, "trade_no": wallettest.TradeNo}}
 	for _, x := range []struct {
 		what   string
 		set    map[string]string
@@ -92,7 +92,7 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 		absent []string
 	}{
 		{"a user id", nil, nil, map[string]string{
-			"out_trade_no": order().ID, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer, "time_expire": "2026-01-02 11:34:05",
+			"out_trade_no": order().Number, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer, "time_expire": "2026-01-02 11:34:05",
 		}, []string{"buyer_open_id", "op_buyer_open_id", "product_code", "op_app_id", "seller_id", "disable_pay_channels"}},
 		{"an open id", nil, func(o *wallet.Order) { o.OpenID = "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5" },
 			map[string]string{"buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}, []string{"buyer_id"}},
@@ -103,7 +103,7 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 		{"a mini program that is the application itself", map[string]string{"product_code": "JSAPI_PAY", "op_app_id": ourApp},
 			func(o *wallet.Order) { o.OpenID = "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5" },
 			map[string]string{"op_app_id": ourApp, "buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}, []string{"buyer_id", "op_buyer_open_id", "seller_id"}},
-		{"a subject of nothing that wallets take", nil, func(o *wallet.Order) { o.Subject = "<&>" }, map[string]string{"subject": order().ID}, nil},
+		{"a subject of nothing that wallets take", nil, func(o *wallet.Order) { o.Subject = "<&>" }, map[string]string{"subject": order().Number}, nil},
 		{"a subject of no end", nil, func(o *wallet.Order) { o.Subject = strings.Repeat("茶", 100) }, map[string]string{"subject": strings.Repeat("茶", 85)}, nil},
 		{"no credit", nil, func(o *wallet.Order) { o.NoCredit = true }, map[string]string{"disable_pay_channels": "credit_group"}, nil},
 	} {
@@ -118,7 +118,7 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 			continue
 		}
 		r := (*requests)[0]
-		if r.Message["notify_url"] != o.NotifyURL || r.Message["timestamp"] != "2026-01-02 11:05:05" || r.Message["app_id"] != ourApp {
+		if r.Message["notify_url"] != o.CallbackURL || r.Message["timestamp"] != "2026-01-02 11:05:05" || r.Message["app_id"] != ourApp {
 			t.Errorf("%s: %v", x.what, r.Message)
 		}
 		for name, value := range x.want {
@@ -137,10 +137,10 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 func TestMoneyGoesBackOnceAndOnlyOnTheWalletsWord(t *testing.T) {
 	w, r := newWire(t), refund()
 	gave := func(change string) map[string]string {
-		return map[string]string{"code": "10000", "out_trade_no": r.Order.ID, "trade_no": wallettest.TradeNo, "fund_change": change,
+		return map[string]string{"code": "10000", "out_trade_no": r.Order.Number, "trade_no": wallettest.TradeNo, "fund_change": change,
 			"refund_fee": "7.00", "gmt_refund_pay": "2026-01-02 11:05:04"}
 	}
-	done := map[string]string{"code": "10000", "out_trade_no": r.Order.ID, "trade_no": wallettest.TradeNo, "out_request_no": r.ID,
+	done := map[string]string{"code": "10000", "out_trade_no": r.Order.Number, "trade_no": wallettest.TradeNo, "out_request_no": r.ID,
 		"refund_amount": "2.34", "total_amount": "12.34", "refund_status": "REFUND_SUCCESS"}
 	without := func(name string) map[string]string { return with(done, map[string]string{name: ""}) }
 	for _, x := range []struct {
@@ -172,7 +172,7 @@ func TestMoneyGoesBackOnceAndOnlyOnTheWalletsWord(t *testing.T) {
 		if s.Outcome == wallet.Succeeded && s.Amount != r.Amount {
 			t.Errorf("%s: %s given back", x.what, s.Amount)
 		}
-		if sent := (*requests)[0].content; sent["out_request_no"] != r.ID || sent["refund_amount"] != "2.34" || sent["out_trade_no"] != r.Order.ID {
+		if sent := (*requests)[0].content; sent["out_request_no"] != r.ID || sent["refund_amount"] != "2.34" || sent["out_trade_no"] != r.Order.Number {
 			t.Errorf("%s: sent %v", x.what, sent)
 		}
 	}
@@ -190,7 +190,7 @@ func TestClosedIsOnlyWhatTheWalletClosed(t *testing.T) {
 		close, query map[string]string
 		want         wallet.Outcome
 	}{
-		"closed":     {map[string]string{"code": "10000", "out_trade_no": o.ID}, nil, wallet.Closed},
+		"closed":     {map[string]string{"code": "10000", "out_trade_no": o.Number}, nil, wallet.Closed},
 		"not there":  {refusedWith("40004", "ACQ.TRADE_NOT_EXIST"), nil, wallet.NotFound},
 		"paid":       {refusedWith("40004", "ACQ.TRADE_STATUS_ERROR"), trade(o, "TRADE_SUCCESS"), wallet.Paid},
 		"closed now": {refusedWith("40004", "ACQ.REASON_TRADE_STATUS_INVALID"), trade(o, "TRADE_CLOSED"), wallet.Closed},

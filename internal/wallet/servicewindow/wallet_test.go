@@ -95,7 +95,7 @@ func refusedWith(code, sub string) map[string]string {
 // trade is what a query answers of a trade.
 func trade(o wallet.Order, status string) map[string]string {
 	f := map[string]string{
-		"code": "10000", "msg": "Success", "out_trade_no": o.ID, "trade_no": wallettest.TradeNo, "trade_status": status,
+		"code": "10000", "msg": "Success", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "trade_status": status,
 		"total_amount": o.Amount.Decimal(), "buyer_logon_id": "138****0009", "buyer_user_id": ourBuyer,
 	}
 	if status == "TRADE_SUCCESS" {
@@ -146,7 +146,7 @@ func payment(o wallet.Order) openapi.Message {
 	return openapi.Message{
 		"notify_type": "trade_status_sync", "notify_id": "2026010200222110405000000000000001", "notify_time": "2026-01-02 11:04:06",
 		"app_id": ourApp, "auth_app_id": ourApp, "charset": "utf-8", "version": "1.0", "seller_id": "2088000000000001",
-		"out_trade_no": o.ID, "trade_no": wallettest.TradeNo, "trade_status": "TRADE_SUCCESS", "total_amount": o.Amount.Decimal(),
+		"out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "trade_status": "TRADE_SUCCESS", "total_amount": o.Amount.Decimal(),
 		"gmt_create": "2026-01-02 11:03:00", "gmt_payment": "2026-01-02 11:04:05", "buyer_id": ourBuyer,
 		"fund_bill_list": `[{"amount":"12.34","fundChannel":"ALIPAYACCOUNT"}]`,
 	}

@@ -46,7 +46,7 @@ func (s *suite) answers() {
 	}
 
 	other := o
-	other.ID = "20260102100001999999999999"
+	other.Number = "20260102100001999999999999"
 	s.says(Paid, other)
 	st, err := s.c.Query(context.Background(), o)
 	s.unknown("an answer about another order", st, err)

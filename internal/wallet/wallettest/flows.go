@@ -131,7 +131,7 @@ func (s *suite) unanswered() {
 		unknown(string(sit))
 	}
 	other := o
-	other.ID = "20260102100001999999999999"
+	other.Number = "20260102100001999999999999"
 	s.says(Waiting, other)
 	unknown("an answer about another order")
 	s.wallet(nil)

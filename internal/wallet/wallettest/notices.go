@@ -17,7 +17,7 @@ func (s *suite) read(body []byte) (wallet.Notice, error) {
 	s.Helper()
 	before := s.requests.Load()
 	n, err := s.c.Notification(http.Header{}, body)
-	if s.scrubbed(err) != nil && (n.OrderID != "" || n.State != wallet.State{}) {
+	if s.scrubbed(err) != nil && (n.Number != "" || n.State != wallet.State{}) {
 		s.Errorf("a refused notice is decoded all the same: %+v", n)
 	}
 	if s.requests.Load() != before {
@@ -32,7 +32,7 @@ func (s *suite) notices() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if n.OrderID != o.ID || n.RefundID != "" || n.State.Outcome != wallet.Paid || n.State.TradeNo != TradeNo || len(n.Reply) == 0 {
+	if n.Number != o.Number || n.RefundID != "" || n.State.Outcome != wallet.Paid || n.State.TradeNo != TradeNo || len(n.Reply) == 0 {
 		s.Errorf("%+v", n)
 	}
 	if n.State.Amount != o.Amount && n.State.Amount != (pay.Amount{}) {
@@ -57,9 +57,9 @@ func (s *suite) notices() {
 	}
 
 	other := o
-	other.ID = "20260102100001999999999999"
-	if n, err := s.read(s.Notice(Paid, other)); err == nil && n.OrderID != other.ID {
-		s.Errorf("a notice about %s is taken for one about %s", other.ID, n.OrderID)
+	other.Number = "20260102100001999999999999"
+	if n, err := s.read(s.Notice(Paid, other)); err == nil && n.Number != other.Number {
+		s.Errorf("a notice about %s is taken for one about %s", other.Number, n.Number)
 	}
 	other = o
 	other.Amount.Minor--
@@ -78,8 +78,8 @@ func (s *suite) alteredNotices() {
 	try := func(what string, altered []byte) {
 		s.Helper()
 		n, err := s.read(altered)
-		if err == nil && (n.OrderID != want.OrderID || n.RefundID != want.RefundID || n.State != want.State) {
-			s.Errorf("%s: accepted as %s %+v", what, n.OrderID, n.State)
+		if err == nil && (n.Number != want.Number || n.RefundID != want.RefundID || n.State != want.State) {
+			s.Errorf("%s: accepted as %s %+v", what, n.Number, n.State)
 		}
 	}
 	for i := range body {
@@ -107,7 +107,7 @@ func (s *suite) forgeries() {
 			"sub-merchant's id":   func(o *wallet.Order) { o.SubMerchant.ID = trap },
 			"sub-merchant's name": func(o *wallet.Order) { o.SubMerchant.Name = trap },
 			"sub-merchant's MCC":  func(o *wallet.Order) { o.SubMerchant.MCC = trap },
-			"notify address":      func(o *wallet.Order) { o.NotifyURL += "?" + trap },
+			"notify address":      func(o *wallet.Order) { o.CallbackURL += "?" + trap },
 			"return address":      func(o *wallet.Order) { o.ReturnURL += "?" + trap },
 		} {
 			o := s.order()
@@ -159,7 +159,7 @@ func (s *suite) confirm() {
 	}
 	s.unlistedConfirmed(o)
 	other := o
-	other.ID = "20260102100001999999999999"
+	other.Number = "20260102100001999999999999"
 	if err := s.confirmed(n, other); err == nil {
 		s.Error("a notice is confirmed for another order")
 	}

@@ -151,13 +151,13 @@ func (s *suite) says(sit Situation, o wallet.Order) {
 func (s *suite) order() wallet.Order {
 	t := s.Driver.Info.PayTypes[0]
 	return wallet.Order{
-		ID:        "20260102100001123456789012",
+		Number:        "20260102100001123456789012",
 		PayType:   t,
 		Amount:    pay.Amount{Minor: 1234, Currency: s.Driver.Info.Currencies[t][0]},
 		Subject:   "Tea 茶",
 		CreatedAt: s.clock,
 		ExpiresAt: s.clock.Add(2 * time.Hour),
-		NotifyURL: "https://pay.example/callback/100001/main",
+		CallbackURL: "https://pay.example/callback/100001/main",
 		ReturnURL: "https://pay.example/pay/token/return",
 		SubMerchant: wallet.SubMerchant{
 			ID: "100001", Name: "Tea shop", MCC: "5499",
