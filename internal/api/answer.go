@@ -2,21 +2,24 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// answer is what goes back: a body of JSON for merchants, of text for wallets,
+// answer is what goes back, JSON to merchants and the wallet's own form to wallets,
 // and what the log is to know of it.
 type answer struct {
 	status int
-	json   any    // or
-	text   []byte // if json is nil
+	json   any           // or
+	wallet gateway.Reply // if json is nil; its Status is not read
 	respcd string
 	syssn  string
 	err    error // why it is not what was asked for
@@ -36,7 +39,7 @@ func (a *API) refuse(err error, outTradeNo string, entry *web.Entry) answer {
 
 // send writes the answer. Nothing can go wrong with it but the connection.
 func (ans answer) send(w http.ResponseWriter) {
-	body, contentType := ans.text, "text/plain; charset=utf-8"
+	body, contentType := ans.wallet.Body, cmp.Or(ans.wallet.ContentType, "text/plain; charset=utf-8")
 	if ans.json != nil {
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)
@@ -47,6 +50,7 @@ func (ans answer) send(w http.ResponseWriter) {
 		body, contentType = b.Bytes(), "application/json; charset=utf-8"
 	}
 	h := w.Header()
+	maps.Copy(h, ans.wallet.Header)
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	web.DataHeaders(h)

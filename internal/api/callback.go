@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -14,10 +16,10 @@ import (
 // digits and the account's id. Anything else leads nowhere, and is not looked up.
 var callbackAddress = regexp.MustCompile(`^[0-9]{6}/[0-9A-Za-z-]{1,32}$`)
 
-// callback takes what a wallet posts for an account. Only what the gateway has
-// made durable is answered with 200 and the words that the wallet waits for.
-// Everything else is "fail", with which wallets send again later: 4xx if the
-// message is refused, 5xx if the trouble is ours.
+// callback takes what a wallet posts for an account. Only what the gateway has made
+// durable is answered with the words that the wallet waits for. Everything else is
+// "fail", or the wallet's own form of it, after which wallets send again later: 4xx
+// if the callback is refused, 5xx if the trouble is ours.
 func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry) answer {
 	if err := a.Store.Stopped(); err != nil {
 		return callbackFailed(err)
@@ -25,18 +27,24 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry)
 	merchant, account := r.PathValue("merchant"), r.PathValue("account")
 	reply, err := a.takeCallback(w, r, merchant, account)
 	if err == nil {
-		return answer{status: http.StatusOK, text: reply}
+		return answer{status: cmp.Or(reply.Status, http.StatusOK), wallet: *reply}
 	}
 	ans := callbackFailed(err)
+	if reply != nil {
+		ans.status, ans.wallet = cmp.Or(reply.Status, ans.status), *reply
+	}
 	if errors.Is(err, gateway.ErrHeardBefore) {
 		return ans
 	}
 	a.Log.WarnContext(r.Context(), "callback refused", "request", entry.ID, "status", ans.status,
-		"merchant", web.Clip(merchant, 16), "account", web.Clip(account, 32), "from", a.source(r).String(), "reason", web.Clip(err.Error(), 500))
+		"merchant", web.Clip(merchant, 16), "account", web.Clip(account, 32),
+		"from", a.source(r).String(), "reason", web.Clip(err.Error(), 500))
 	return ans
 }
 
-func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, account string) ([]byte, error) {
+// takeCallback hands a callback to the gateway. What is no callback to an address
+// of ours is refused before its body is read.
+func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, account string) (*gateway.Reply, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		return nil, &pay.Error{Code: pay.BadRequest, Message: "the method must be POST", Err: errMethod}
@@ -48,7 +56,18 @@ func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, acc
 	if err != nil {
 		return nil, err
 	}
-	return a.Gateway.Callback(r.Context(), merchant, account, r.Header, body)
+	return a.Gateway.Callback(r.Context(), merchant, account, gateway.Callback{
+		Method: r.Method, Path: target(r), Header: r.Header, Body: body,
+	})
+}
+
+// target returns the path and query of a request as they were sent: a wallet may
+// have signed them.
+func target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI() // a client of ours that takes us for its proxy
 }
 
 // callbackFailed answers a wallet that has to send again.
@@ -66,7 +85,7 @@ func callbackFailed(err error) answer {
 			status = http.StatusServiceUnavailable
 		}
 	}
-	return answer{status: status, text: []byte("fail"), err: err}
+	return answer{status: status, wallet: gateway.Reply{Body: []byte("fail")}, err: err}
 }
 
 func callbackBroken(err error, _ *web.Entry) answer { return callbackFailed(err) }

@@ -9,7 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/wallet"
 )
 
 func md5Hex(s string) string {
@@ -88,6 +92,67 @@ func TestARefusedCallbackIsLoggedWithItsReason(t *testing.T) {
 	if response.StatusCode != 405 || response.Header.Get("Allow") != "POST" {
 		t.Errorf("GET answered %s", response.Status)
 	}
+}
+
+// A wallet may sign the path, and want a signed answer, to what is taken and to
+// what is not.
+func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
+	o := newOffice(t)
+	id := o.payInApp(t).get("syssn")
+	for name, test := range map[string]struct {
+		path, body string
+		reply      wallet.Reply
+		want       wallet.Reply
+	}{
+		"taken": {
+			"/callback/100001/window?from=a%2Fb&c", "SIGNED " + id + " T1",
+			wallet.Reply{Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json", Body: []byte(`{"ok":1}`)},
+			wallet.Reply{Status: 200, Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json", Body: []byte(`{"ok":1}`)},
+		},
+		"taken, with another status": {
+			"/callback/100001/window", "SIGNED " + id + " T1", wallet.Reply{Status: 204}, wallet.Reply{Status: 204, ContentType: "text/plain; charset=utf-8"},
+		},
+		"refused": {
+			"/callback/100001/%77indow", "FORGED", wallet.Reply{Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json"},
+			wallet.Reply{Status: 403, Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json", Body: []byte("bad_signature")},
+		},
+		"refused, with a status of its own": {
+			"/callback/100001/window", "FORGED", wallet.Reply{Status: 200},
+			wallet.Reply{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte("bad_signature")},
+		},
+		"about another order": {
+			"/callback/100001/window", "SIGNED 20260102100001000000000000 T1", wallet.Reply{},
+			wallet.Reply{Status: 403, ContentType: "text/plain; charset=utf-8", Body: []byte("bad_signature")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.window.mu.Lock()
+			o.window.reply, o.window.posted = test.reply, wallet.Callback{}
+			o.window.mu.Unlock()
+			r, err := http.NewRequest("POST", o.url+test.path, strings.NewReader(test.body))
+			must(t, err)
+			r.Header.Set("Request-Time", "now")
+			response, err := http.DefaultClient.Do(r)
+			must(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			must(t, err)
+			got := wallet.Reply{Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: body}
+			if s := response.Header.Values("Signature"); len(s) > 0 {
+				got.Header = http.Header{"Signature": s}
+			}
+			if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			posted := o.window.posted
+			if posted.Method != "POST" || posted.Path != test.path || posted.Header.Get("Request-Time") != "now" || string(posted.Body) != test.body {
+				t.Errorf("the connector was given %+v", posted)
+			}
+		})
+	}
+	// What never reaches the wallet's connector is refused in our own words.
+	o.callback(t, "100001/window", strings.Repeat("x", maxBody+1), 413, "fail")
+	o.callback(t, "100001/other", "SIGNED", 404, "fail")
 }
 
 func TestACallbackThatBreaksUsIsSentAgain(t *testing.T) {

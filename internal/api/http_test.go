@@ -123,7 +123,7 @@ func (o *office) stored(t *testing.T) int {
 	return n
 }
 
-// paper is a wallet whose notifications are "SIGNED order trade amount".
+// paper is a wallet whose callbacks are "SIGNED order trade amount".
 var paper = wallet.Driver{
 	Name: "paper",
 	Info: wallet.Info{
@@ -161,15 +161,15 @@ func (paperWallet) QueryRefund(context.Context, wallet.Refund) (wallet.State, er
 func (paperWallet) Close(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }
-func (paperWallet) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
-	words := strings.Fields(string(body))
+func (paperWallet) Callback(c wallet.Callback) (wallet.Notice, error) {
+	words := strings.Fields(string(c.Body))
 	if len(words) == 1 && words[0] == "PANIC" {
 		panic("paper jam")
 	}
 	if len(words) != 3 || words[0] != "SIGNED" {
 		return wallet.Notice{}, errors.New("wrong signature on the paper")
 	}
-	return wallet.Notice{Number: words[1], State: wallet.State{Outcome: wallet.Paid, TradeNo: words[2], BuyerID: "138****0001"}, Reply: []byte("success")}, nil
+	return wallet.Notice{Number: words[1], State: wallet.State{Outcome: wallet.Paid, TradeNo: words[2], BuyerID: "138****0001"}, Reply: wallet.Reply{Body: []byte("success")}}, nil
 }
 
 // signature is the documented one, written out once more: sort, join, hash.

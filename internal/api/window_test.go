@@ -12,13 +12,16 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// windowWallet is a wallet that must take an order before its buyer can pay. The
-// test decides what it answers.
+// windowWallet is a wallet that must take an order before its buyer can pay, and
+// that wants answers of its own form to its callbacks. The test decides what it
+// answers.
 type windowWallet struct {
 	paperWallet
-	mu    sync.Mutex
-	asked []wallet.Order
-	err   error
+	mu     sync.Mutex
+	asked  []wallet.Order
+	err    error
+	posted wallet.Callback // the last one
+	reply  wallet.Reply    // to all, taken or not
 }
 
 func (w *windowWallet) driver() wallet.Driver {
@@ -37,6 +40,23 @@ func (w *windowWallet) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, 
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, o)
 	return wallet.Checkout{Ref: "2026010222001446881000041395"}, w.err
+}
+
+func (w *windowWallet) Callback(c wallet.Callback) (wallet.Notice, error) {
+	n, err := w.paperWallet.Callback(c)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.posted, n.Reply = c, w.reply
+	return n, err
+}
+
+func (w *windowWallet) CallbackFailed(c wallet.Callback, err error) wallet.Reply {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.posted = c
+	reply := w.reply
+	reply.Body = []byte(pay.CodeOf(err))
+	return reply
 }
 
 // answers sets what the wallet says from now on, and forgets what it was asked.

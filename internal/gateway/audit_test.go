@@ -159,7 +159,7 @@ func (a *audited) live() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if _, err := a.Callback(a.t.Context(), "123456", "main", nil, elsewhere); err != nil {
+	if _, err := a.Callback(a.t.Context(), "123456", "main", Callback{Body: elsewhere}); err != nil {
 		a.t.Fatal(err)
 	}
 	a.refund("refunded", 1230)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -15,16 +14,26 @@ import (
 // messages about one order, over all replicas.
 const confirmGap = 3 * time.Second
 
-// Callback takes what a wallet posted for an account and returns what to answer
-// once everything that follows from it is durable. With an error the wallet must
-// be answered so that it sends again: NotFound for an address that leads
-// nowhere, BadSignature for a message that is refused, InProgress for one that
-// came too soon after another, anything else for trouble of our own. An error
-// may still have flagged the payment, or brought its next look forward.
+// What a wallet posts and what it is answered, for rooms that know no wallets.
+type (
+	Callback = wallet.Callback
+	Reply    = wallet.Reply
+)
+
+// Callback settles what a wallet posted for an account and returns the answer once
+// everything that follows from it is durable. c.Path is the request's own: the
+// path of the base URL is put before it.
 //
-// A message that says nothing new is acknowledged without a question to the
-// wallet and without a change. Any other is settled once the wallet stands by it.
-func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, header http.Header, body []byte) (reply []byte, err error) {
+// After an error the wallet must be answered so that it sends again. The reply is
+// the wallet's own form of such an answer, or nil if it has none. The errors are
+// NotFound for an address that leads nowhere, BadSignature for a callback that is
+// refused, InProgress for one that came too soon after another, and anything else
+// for trouble of our own. A refused callback may still have flagged the payment, or
+// brought its next inquiry forward.
+//
+// A callback that says nothing new is acknowledged without a question to the wallet
+// and without a change. Any other is settled once the wallet stands by it.
+func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, c Callback) (*Reply, error) {
 	account, err := g.accountOf(ctx, merchantID, accountID)
 	if err != nil {
 		return nil, err
@@ -33,14 +42,21 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, he
 	if err != nil {
 		return nil, err
 	}
-	n, err := conn.Notification(header, body)
+	c.Path = g.basePath + c.Path
+	n, err := conn.Callback(c)
 	if err != nil {
-		return nil, refused("not a genuine notification", err)
+		err = refused("not a genuine callback", err)
+	} else {
+		err = g.takeNotice(ctx, account, conn, n, c.Body)
 	}
-	if err := g.takeNotice(ctx, account, conn, n, body); err != nil {
-		return nil, err
+	if err == nil {
+		return &n.Reply, nil
 	}
-	return n.Reply, nil
+	if own, ok := conn.Connector.(wallet.FailureReplier); ok {
+		reply := own.CallbackFailed(c, err)
+		return &reply, err
+	}
+	return nil, err
 }
 
 // takeNotice makes what a genuine notice says true here, once the wallet stands by

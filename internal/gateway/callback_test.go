@@ -23,7 +23,7 @@ func (b *bench) post(m message) ([]byte, error) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.Callback(b.t.Context(), "123456", "main", nil, body)
+	return bodyOf(b.Callback(b.t.Context(), "123456", "main", Callback{Body: body}))
 }
 
 // stands has the wallet asked about every notice, and stand by each.
@@ -267,7 +267,7 @@ func TestFalseMessagesAreConfirmedOnceInAGapAndDelayNoTrueOne(t *testing.T) {
 					g = replica
 				}
 				body := fmt.Sprintf(`{"OrderID":%q,"State":{"Outcome":"paid","TradeNo":"FALSE-%d","Amount":{"Minor":1230,"Currency":"HKD"}}}`, p.ID, i)
-				_, err := g.Callback(t.Context(), "123456", "main", nil, []byte(body))
+				_, err := g.Callback(t.Context(), "123456", "main", Callback{Body: []byte(body)})
 				codes[i] = pay.CodeOf(err)
 			})
 		}
@@ -557,4 +557,42 @@ func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 	if got := strings.Join(b.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s", p.ID) {
 		t.Errorf("asked %s", got)
 	}
+}
+
+// A wallet may sign the path by which it addressed us, that of the base URL
+// included. A proxy in front of us may have taken that off.
+func TestCallbackPathIsTheWallets(t *testing.T) {
+	for base, want := range map[string]string{
+		"https://pay.example":       "/callback/123456/main?a=b",
+		"https://pay.example/":      "/callback/123456/main?a=b",
+		"https://pay.example/p%C3/": "/p%C3/callback/123456/main?a=b",
+		"https://pay.example/a/b":   "/a/b/callback/123456/main?a=b",
+	} {
+		b := newBench(t)
+		c := b.Config
+		c.BaseURL = base
+		got := ""
+		c.Wallets = map[string]wallet.Driver{"offline": {Open: func(wallet.Account) (wallet.Connector, error) {
+			return reader{b.wallet, func(posted wallet.Callback) { got = posted.Path }}, nil
+		}}}
+		g, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = g.Callback(t.Context(), "123456", "main", Callback{Path: "/callback/123456/main?a=b"})
+		if wantCode(t, err, pay.BadSignature); got != want {
+			t.Errorf("%s: got the path %q, want %q", base, got, want)
+		}
+	}
+}
+
+// reader tells what callbacks it was given.
+type reader struct {
+	wallet.Connector
+	tell func(wallet.Callback)
+}
+
+func (r reader) Callback(c wallet.Callback) (wallet.Notice, error) {
+	r.tell(c)
+	return r.Connector.Callback(c)
 }

@@ -77,6 +77,7 @@ type Gateway struct {
 	occasions  occasions
 	openings   openings       // calls for the addresses of wallets' pages
 	rows       atomic.Uint32  // ids drawn for rows
+	basePath   string         // BaseURL's, without a slash at its end
 	numberKey  []byte         // makes the digits of our numbers
 	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
 	stirred    chan struct{}  // something may be due
@@ -143,7 +144,7 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{Config: c, numberKey: numberKey, opened: make(chan struct{}, 1), stirred: make(chan struct{}, 1)}, nil
+	return &Gateway{Config: c, basePath: strings.TrimRight(base.EscapedPath(), "/"), numberKey: numberKey, opened: make(chan struct{}, 1), stirred: make(chan struct{}, 1)}, nil
 }
 
 // Order is a payment and where its buyer is to be sent.

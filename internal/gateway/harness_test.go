@@ -134,13 +134,13 @@ func (s *scripted) Close(ctx context.Context, o wallet.Order) (wallet.State, err
 	return wallet.State{Outcome: wallet.Closed}, nil
 }
 
-// Notification takes a notice as JSON, in place of a wallet's signed form.
-func (s *scripted) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
+// Callback takes a notice as JSON, in place of a wallet's signed form.
+func (s *scripted) Callback(c wallet.Callback) (wallet.Notice, error) {
 	var m message
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := json.Unmarshal(c.Body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success")}
+	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: wallet.Reply{Body: []byte("success")}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if confirm := s.confirm; confirm != nil {
@@ -152,7 +152,7 @@ func (s *scripted) Notification(_ http.Header, body []byte) (wallet.Notice, erro
 	return n, nil
 }
 
-// message is a scripted wallet's notification.
+// message is a scripted wallet's callback.
 type message struct {
 	OrderID, RefundID string
 	State             wallet.State
@@ -385,7 +385,14 @@ func (b *bench) notice(id string, s wallet.State) ([]byte, error) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.Callback(b.t.Context(), "123456", "main", nil, body)
+	return bodyOf(b.Callback(b.t.Context(), "123456", "main", Callback{Body: body}))
+}
+
+func bodyOf(r *Reply, err error) ([]byte, error) {
+	if r == nil {
+		return nil, err
+	}
+	return r.Body, err
 }
 
 // confirmed is a wallet that stands by every notice, or answers with err.

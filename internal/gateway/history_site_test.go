@@ -299,7 +299,7 @@ func (s *site) post(r *replica, m message) error {
 		}
 		account = p.AccountID
 	}
-	_, err = r.Callback(r.ctx, "123456", account, nil, body)
+	_, err = r.Callback(r.ctx, "123456", account, Callback{Body: body})
 	r.Wait() // questions outlive who asked
 	return err
 }

@@ -217,13 +217,14 @@ func (c teller) QueryRefund(_ context.Context, r wallet.Refund) (wallet.State, e
 
 func (c teller) RefundGap() (string, time.Duration) { return "partner", 3 * time.Second }
 
-// Notification reads a notice; it is confirmed by the wallet's books.
-func (c teller) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
+// Callback reads a notice; it is confirmed by the wallet's books.
+func (c teller) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	var m message
-	if err := json.Unmarshal(body, &m); err != nil {
+	if err := json.Unmarshal(posted.Body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	return wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: []byte("success"), Confirm: func(context.Context, wallet.Order) (wallet.State, error) {
+	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: wallet.Reply{Body: []byte("success")}}
+	n.Confirm = func(context.Context, wallet.Order) (wallet.State, error) {
 		_, err := c.ask(nil, func() (wallet.State, error) {
 			if t := c.world.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
 				return wallet.State{}, nil
@@ -231,7 +232,8 @@ func (c teller) Notification(_ http.Header, body []byte) (wallet.Notice, error) 
 			return wallet.State{}, &wallet.Rejection{Code: "NOT_OURS"}
 		})
 		return m.State, err
-	}}, nil
+	}
+	return n, nil
 }
 
 // shop is the merchant's side of the notifications, as a transport: answers are

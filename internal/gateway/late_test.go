@@ -165,8 +165,8 @@ func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
 					}
 				}
 				for id := range asked { // a notice of the failure settles nothing either
-					if _, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(
-						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID, id))); err != nil {
+					if _, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
+						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID, id))}); err != nil {
 						t.Error(err)
 					}
 				}

@@ -231,7 +231,7 @@ func TestALostOrdersMoneyIsSurplusOfAnOrderThatIsPaid(t *testing.T) {
 		// Somebody gives the surplus back at the wallet.
 		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
 		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: back})
-		if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+		if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -313,7 +313,7 @@ func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 			for i := range 30 {
 				all.Go(func() {
 					body, _ := json.Marshal(message{OrderID: fmt.Sprintf("20260102123456%06d%06d", second, i), State: paidBy(fmt.Sprint("T", second, i))})
-					if _, err := replicas[i%3].Callback(t.Context(), "123456", "main", nil, body); err == nil {
+					if _, err := replicas[i%3].Callback(t.Context(), "123456", "main", Callback{Body: body}); err == nil {
 						t.Error("a made-up number is acknowledged")
 					}
 				})
@@ -337,7 +337,7 @@ func TestMoneyThatWentBackUnderALostNumberIsAnOrphanToo(t *testing.T) {
 		}
 		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1"}})
 		for range 2 {
-			if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+			if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -399,7 +399,7 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 			{OrderID: r.number, RefundID: "W1", State: back}, {OrderID: r.number, State: paidBy("T1")}, {OrderID: r.number, State: paidBy("T2")},
 		} {
 			body, _ := json.Marshal(m)
-			if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+			if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 				t.Fatal(err)
 			}
 			r.pass(time.Second)

@@ -83,7 +83,7 @@ func TestAnOrphanIsLookedAtOnceItsMoneyWentBack(t *testing.T) {
 				}
 				body, _ := json.Marshal(m)
 				for range 2 {
-					if _, err := r.Callback(t.Context(), "123456", "main", nil, body); err != nil {
+					if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 						t.Fatal(err)
 					}
 				}

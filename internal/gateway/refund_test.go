@@ -258,8 +258,8 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		post := func(orderID, refundID string, s wallet.State) error {
-			_, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(
-				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID, refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency)))
+			_, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
+				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID, refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency))})
 			return err
 		}
 		done := wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
@@ -299,8 +299,8 @@ func TestARefundThatWasMadeAtTheWalletItselfIsFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
 		for _, p := range []pay.Payment{b.paid("A1"), b.ordered("A2", true)} {
 			for range 2 {
-				_, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(
-					`{"OrderID":%q,"RefundID":"PORTAL-7","State":{"Outcome":"succeeded"}}`, p.ID)))
+				_, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
+					`{"OrderID":%q,"RefundID":"PORTAL-7","State":{"Outcome":"succeeded"}}`, p.ID))})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -319,7 +319,7 @@ func TestARefundThatWasMadeAtTheWalletItselfIsFlagged(t *testing.T) {
 			`{"OrderID":%q,"RefundID":"PORTAL-8","State":{"Outcome":"failed"}}`,
 			`{"OrderID":%q,"RefundID":"PORTAL-9","State":{"Outcome":"succeeded"}}`, `{"OrderID":%q,"RefundID":"PORTAL-10","State":{"Outcome":"succeeded"}}`,
 		} {
-			if _, err := b.Callback(t.Context(), "123456", "main", nil, []byte(fmt.Sprintf(body, p.ID))); err != nil {
+			if _, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(body, p.ID))}); err != nil {
 				t.Error(err)
 			}
 		}

@@ -219,20 +219,20 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 		want pay.Code
 	}{
 		"a forged message": {func(b *bench, p pay.Payment) error {
-			_, err := b.Callback(b.t.Context(), "123456", "main", nil, []byte("forged"))
+			_, err := b.Callback(b.t.Context(), "123456", "main", Callback{Body: []byte("forged")})
 			return err
 		}, pay.BadSignature},
 		"an address that leads nowhere": {func(b *bench, p pay.Payment) error {
-			_, err := b.Callback(b.t.Context(), "123456", "none", nil, nil)
+			_, err := b.Callback(b.t.Context(), "123456", "none", Callback{})
 			return err
 		}, pay.NotFound},
 		"a merchant that does not exist": {func(b *bench, p pay.Payment) error {
-			_, err := b.Callback(b.t.Context(), "654321", "main", nil, nil)
+			_, err := b.Callback(b.t.Context(), "654321", "main", Callback{})
 			return err
 		}, pay.NotFound},
 		"an order of another account": {func(b *bench, p pay.Payment) error {
 			body := fmt.Sprintf(`{"OrderID":%q,"State":{"Outcome":"paid","TradeNo":"T1"}}`, p.ID)
-			_, err := b.Callback(b.t.Context(), "123456", "net", nil, []byte(body))
+			_, err := b.Callback(b.t.Context(), "123456", "net", Callback{Body: []byte(body)})
 			return err
 		}, pay.BadSignature},
 		"an order that never was": {func(b *bench, p pay.Payment) error {
@@ -246,7 +246,7 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 				b.t.Fatal(err)
 			}
 			body := fmt.Sprintf(`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"succeeded"}}`, p.ID, r.ID)
-			_, err = b.Callback(b.t.Context(), "123456", "main", nil, []byte(body))
+			_, err = b.Callback(b.t.Context(), "123456", "main", Callback{Body: []byte(body)})
 			return err
 		}, pay.BadSignature},
 		"one that the wallet does not stand by": {func(b *bench, p pay.Payment) error {

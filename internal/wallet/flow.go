@@ -32,7 +32,7 @@ const (
 	// the order's end.
 	Redirect Flow = "redirect"
 
-	// InApp: the wallet is asked and answers with a reference, by which a page
+	// InApp: the wallet is asked and answers with a reference, with which a page
 	// inside the wallet's app opens the wallet's own cashier.
 	//
 	// The wallet is asked within the merchant's request, since a merchant's own

@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// Rule says what a setting must look like when it is there.
+// Rule says what a setting must look like if it has a value.
 type Rule struct {
 	OK   func(string) bool
-	Text string // what follows the setting's name: "must be …"
+	Text string // follows the setting's name in errors: "must be …"
 }
 
-// Gateway is the rule of a gateway's address: TLS, on which the trust in
-// unsigned answers rests, unless the gateway is a simulator on this machine.
+// Gateway is the rule for the address of a wallet's gateway. It must have TLS, on
+// which the trust in unsigned answers rests, unless it is a simulator on this
+// machine.
 var Gateway = Rule{OK: safeGateway, Text: "must be an https address without query; http only on this machine"}
 
-// Values merges the account's settings, secrets and the defaults of known into
-// one map, surrounding space removed, and checks each against its rule. Errors
-// name the setting and the rule, never the value.
+// Values merges the account's settings, its secrets and the defaults of known into
+// one map, with surrounding space removed, and checks each value against its rule.
+// Errors name the setting and the rule, never the value.
 func (a Account) Values(known []Setting, rules map[string]Rule) (map[string]string, error) {
 	values := map[string]string{}
 	byName := map[string]Setting{}

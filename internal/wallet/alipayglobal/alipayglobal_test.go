@@ -312,7 +312,7 @@ func TestNotices(t *testing.T) {
 					m[k] = v
 				}
 			}
-			n, err := c.Notification(http.Header{"Content-Type": {"application/x-www-form-urlencoded; text/html; charset=UTF-8"}}, w.form(m))
+			n, err := c.Callback(wallet.Callback{Body: w.form(m)})
 			if x.refused {
 				if err == nil {
 					t.Errorf("accepted: %+v", n)
@@ -323,7 +323,7 @@ func TestNotices(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n.Number != o.Number || n.RefundID != x.refund || n.State.Outcome != x.outcome || n.State.Amount != x.amount ||
-				string(n.Reply) != "success" || n.ID != m["notify_id"] || n.Confirm != nil {
+				string(n.Reply.Body) != "success" || n.ID != m["notify_id"] || n.Confirm != nil {
 				t.Errorf("%+v", n)
 			}
 		})
@@ -352,7 +352,7 @@ func TestWithASharedKeyATrueNoticesIDConfirmsNothing(t *testing.T) {
 				}
 				rw.Write([]byte(x.query))
 			}, nil)
-			n, err := c.Notification(nil, w.form(payment(o)))
+			n, err := c.Callback(wallet.Callback{Body: w.form(payment(o))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -391,7 +391,7 @@ func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
 					t.Errorf("asked for %v (%v)", m, err)
 				}
 			}, nil)
-			n, err := c.Notification(nil, w.form(payment(o)))
+			n, err := c.Callback(wallet.Callback{Body: w.form(payment(o))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -437,7 +437,7 @@ func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 			}, nil)
 			closed := payment(o)
 			closed["trade_status"] = "TRADE_CLOSED"
-			n, err := c.Notification(nil, w.form(closed))
+			n, err := c.Callback(wallet.Callback{Body: w.form(closed)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -473,7 +473,7 @@ func TestNoticeIsConfirmedByQueryOnceNotifyVerifyNoLongerKnowsIt(t *testing.T) {
 				}
 				rw.Write([]byte(x.query))
 			}, nil)
-			n, err := c.Notification(nil, w.form(payment(o)))
+			n, err := c.Callback(wallet.Callback{Body: w.form(payment(o))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -511,7 +511,7 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 	f.Add(strings.Replace(string(w.form(inGBK)), "=GBK", "=UTF-8", 1))
 	f.Add("sign=&sign_type=MD5")
 	f.Fuzz(func(t *testing.T, body string) {
-		n, err := c.Notification(nil, []byte(body))
+		n, err := c.Callback(wallet.Callback{Body: []byte(body)})
 		if err == nil && (n.Number != testOrder().Number || n.State.Amount != testOrder().Amount) {
 			t.Errorf("%q is believed: %+v", body, n.State)
 		}

@@ -21,7 +21,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w := newWire(signType)
 		c := w.open(t, http.NotFound, map[string]string{"confirm": "no"})
-		want, err := c.Notification(nil, w.form(payment(o)))
+		want, err := c.Callback(wallet.Callback{Body: w.form(payment(o))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +32,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n, err := c.Notification(nil, w.form(m.In(encoding)))
+			n, err := c.Callback(wallet.Callback{Body: w.form(m.In(encoding))})
 			if n.Confirm = nil; err != nil || n.State != want.State || n.Number != o.Number {
 				t.Errorf("%s, %s: %+v, %v", signType, charset, n, err)
 			}
@@ -54,7 +54,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			for k, v := range broken {
 				m[k] = v
 			}
-			if n, err := c.Notification(nil, w.form(m)); err == nil || n.Number != "" {
+			if n, err := c.Callback(wallet.Callback{Body: w.form(m)}); err == nil || n.Number != "" {
 				t.Errorf("%s, %s: accepted: %+v", signType, name, n)
 			}
 		}
@@ -67,7 +67,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			"taken out": strings.Replace(body, "_input_charset=GBK&", "", 1),
 			"put in":    "_input_charset=GBK&" + string(w.form(payment(o))),
 		} {
-			if _, err := c.Notification(nil, []byte(altered)); err == nil || altered == body {
+			if _, err := c.Callback(wallet.Callback{Body: []byte(altered)}); err == nil || altered == body {
 				t.Errorf("%s: the charset is %s, and the notice accepted", signType, name)
 			}
 		}

@@ -23,7 +23,7 @@ func (w wire) confirmed(t *testing.T, m mapi.Message, o wallet.Order, answer str
 		}
 		rw.Write([]byte(answer))
 	}, nil)
-	n, err := c.Notification(nil, w.form(m))
+	n, err := c.Callback(wallet.Callback{Body: w.form(m)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([
 	}
 	// The charset is needed to read the body, so the gateway wants it in the
 	// address too.
-	return wallet.Post(ctx, c.http, c.gateway+"?_input_charset=UTF-8", m.Encode())
+	return wallet.PostForm(ctx, c.http, c.gateway+"?_input_charset=UTF-8", m.Encode())
 }
 
 // buyer gives the masked account of the buyer if there is one, else the id with

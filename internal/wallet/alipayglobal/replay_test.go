@@ -120,8 +120,13 @@ func (s *till) post(m mapi.Message, times int, want string) {
 	s.t.Helper()
 	body := s.wire.form(maps.Clone(m))
 	for range times {
-		if reply, err := s.Callback(s.t.Context(), "100001", "main", nil, body); string(reply) != want || (err == nil) != (want != "") {
-			s.t.Fatalf("answered %q, %v", reply, err)
+		got := ""
+		reply, err := s.Callback(s.t.Context(), "100001", "main", wallet.Callback{Body: body})
+		if err == nil {
+			got = string(reply.Body)
+		}
+		if got != want {
+			s.t.Fatalf("answered %q, %v", got, err)
 		}
 	}
 }

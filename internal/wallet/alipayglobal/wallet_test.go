@@ -170,9 +170,9 @@ func TestConformance(t *testing.T) {
 					return a
 				},
 				Answer:    w.harnessAnswer,
-				Notice:    w.harnessNotice,
+				Callback:  w.harnessCallback,
 				Traps:     traps,
-				Forgeries: w.forgeries,
+				Forgeries: wallettest.Posting(w.forgeries),
 			})
 		})
 	}
@@ -214,7 +214,11 @@ func (w wire) harnessAnswer(s wallettest.Situation, o wallet.Order, r *http.Requ
 	return nil // no amount is read from an answer
 }
 
-func (w wire) harnessNotice(s wallettest.Situation, o wallet.Order) []byte {
+func (w wire) harnessCallback(s wallettest.Situation, o wallet.Order) wallet.Callback {
+	return wallet.Callback{Body: w.harnessBody(s, o)}
+}
+
+func (w wire) harnessBody(s wallettest.Situation, o wallet.Order) []byte {
 	m := payment(o)
 	switch s {
 	case wallettest.Paid:

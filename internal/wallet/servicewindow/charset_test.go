@@ -20,7 +20,7 @@ const gbk = "誠亅亄亇 茶"
 func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 	w, o := newWire(t), order()
 	c, _ := w.open(t, map[string]string{"seller_id": ourSeller}, nil)
-	want, err := c.Notification(nil, w.notice(payment(o)))
+	want, err := c.Callback(wallet.Callback{Body: w.notice(payment(o))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,11 +30,11 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := with(payment(o), map[string]string{"charset": charset, "subject": gbk, "body": "\U0001F375"}).In(encoding)
-		if n, err := c.Notification(nil, w.notice(m)); err != nil || n.State != want.State || n.Number != o.Number {
+		if n, err := c.Callback(wallet.Callback{Body: w.notice(m)}); err != nil || n.State != want.State || n.Number != o.Number {
 			t.Errorf("%s: %+v, %v", charset, n, err)
 		}
 	}
-	n, err := c.Notification(nil, w.notice(with(payment(o), map[string]string{"charset": "GBK", "buyer_logon_id": "\xb2\xe8***\xb2"})))
+	n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), map[string]string{"charset": "GBK", "buyer_logon_id": "\xb2\xe8***\xb2"}))})
 	if err != nil || n.State.BuyerID != "茶***\uFFFD" {
 		t.Errorf("a buyer whose name is cut off: %+v, %v", n, err)
 	}
@@ -49,7 +49,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 		"a separator behind a character's lead":   {"charset": "GBK", "subject": "\xd5&x=y"},
 		"UTF-8 that is not, in what is to decide": {"trade_no": "2026\xff"},
 	} {
-		if n, err := c.Notification(nil, w.notice(with(payment(o), broken))); err == nil || n.Number != "" {
+		if n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), broken))}); err == nil || n.Number != "" {
 			t.Errorf("%s: accepted: %+v", name, n)
 		}
 	}
@@ -59,7 +59,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 		"taken out": strings.Replace(body, "charset=GBK&", "", 1),
 		"put in":    "charset=GBK&" + string(w.notice(with(payment(o), map[string]string{"charset": ""}))),
 	} {
-		if _, err := c.Notification(nil, []byte(altered)); err == nil || altered == body {
+		if _, err := c.Callback(wallet.Callback{Body: []byte(altered)}); err == nil || altered == body {
 			t.Errorf("the charset is %s, and the notice accepted", name)
 		}
 	}

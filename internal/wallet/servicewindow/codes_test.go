@@ -126,11 +126,11 @@ func TestNoOtherCodeIsASuccess(t *testing.T) {
 // says so unsigned itself: to a call that it could not read.
 func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {
 	for content, refused := range map[string]bool{
-		`"alipay_trade_create_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:   false,
-		`"error_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:                 false,
+		`"alipay_trade_create_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:       false,
+		`"error_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:                     false,
 		`"error_response":{"code":"10000","out_trade_no":"` + order().Number + `","trade_no":"1"}`: false,
-		`"error_response":{"code":"20000","sub_code":"isp.unknow-error"}`:                      false,
-		`"error_response":{"code":"40002","sub_code":"isv.invalid-signature"}`:                 true,
+		`"error_response":{"code":"20000","sub_code":"isp.unknow-error"}`:                          false,
+		`"error_response":{"code":"40002","sub_code":"isv.invalid-signature"}`:                     true,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "{%s}", content) }))
 		c, err := newConnector(wallet.Account{WalletAccount: newWire(t).account(server.URL), HTTP: server.Client(), Now: func() time.Time { return now }})

@@ -141,8 +141,11 @@ func (s *shop) notice(o wallet.Order, changes map[string]string) openapi.Message
 
 // posted is what came of a body that was posted to the account of an order.
 func (s *shop) posted(body []byte) (reply string, code pay.Code) {
-	b, err := s.Callback(s.t.Context(), "100001", "window", nil, body)
-	return string(b), pay.CodeOf(err)
+	r, err := s.Callback(s.t.Context(), "100001", "window", wallet.Callback{Body: body})
+	if err == nil {
+		reply = string(r.Body)
+	}
+	return reply, pay.CodeOf(err)
 }
 
 // stands fails unless the order has this state and so much money moved for it.
@@ -228,7 +231,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		s.stands(what, o, pay.Pending)
 	}
 	for what, to := range map[string][2]string{"another account": {"100001", "unused"}, "another merchant": {"100002", "window"}} {
-		if reply, err := s.Callback(t.Context(), to[0], to[1], nil, signed(nil)); err == nil || reply != nil {
+		if reply, err := s.Callback(t.Context(), to[0], to[1], wallet.Callback{Body: signed(nil)}); err == nil || reply != nil {
 			t.Errorf("to %s: %v", what, err)
 		}
 		s.stands(what, o, pay.Pending)

@@ -188,7 +188,7 @@ func (c *connector) call(ctx context.Context, method string, m openapi.Message) 
 	}
 	// The charset is needed to read the body, so the gateway wants it in the
 	// address too.
-	doc, err := wallet.Post(ctx, c.http, c.gateway+"?charset=utf-8", m.Encode())
+	doc, err := wallet.PostForm(ctx, c.http, c.gateway+"?charset=utf-8", m.Encode())
 	if err != nil {
 		return openapi.Answer{}, err
 	}

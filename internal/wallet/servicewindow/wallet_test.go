@@ -160,7 +160,11 @@ func (w wire) notice(m openapi.Message) []byte {
 	return []byte(m.Encode())
 }
 
-func (w wire) harnessNotice(s wallettest.Situation, o wallet.Order) []byte {
+func (w wire) harnessCallback(s wallettest.Situation, o wallet.Order) wallet.Callback {
+	return wallet.Callback{Body: w.harnessBody(s, o)}
+}
+
+func (w wire) harnessBody(s wallettest.Situation, o wallet.Order) []byte {
 	m := payment(o)
 	switch s {
 	case wallettest.Paid:
@@ -205,7 +209,7 @@ func (w wire) forgeries(_ wallet.Checkout, o wallet.Order) [][]byte {
 func TestConformance(t *testing.T) {
 	w := newWire(t)
 	wallettest.Run(t, wallettest.Harness{
-		Driver: Driver, Account: w.account, Answer: w.harnessAnswer, Notice: w.harnessNotice, Forgeries: w.forgeries,
+		Driver: Driver, Account: w.account, Answer: w.harnessAnswer, Callback: w.harnessCallback, Forgeries: wallettest.Posting(w.forgeries),
 		Traps: []string{"x&total_amount=0.01&trade_status=TRADE_SUCCESS&z=", `x"},"sign":"AAAA"`},
 	})
 }

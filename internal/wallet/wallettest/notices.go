@@ -2,21 +2,25 @@ package wallettest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// read is Notification, which must ask nobody.
-func (s *suite) read(body []byte) (wallet.Notice, error) {
+// post posts a callback to the connector, which must ask nobody.
+func (s *suite) post(c wallet.Callback) (wallet.Notice, error) {
 	s.Helper()
 	before := s.requests.Load()
-	n, err := s.c.Notification(http.Header{}, body)
+	c.Method = cmp.Or(c.Method, http.MethodPost)
+	c.Path = cmp.Or(c.Path, "/callback/100001/main")
+	n, err := s.c.Callback(c)
 	if s.scrubbed(err) != nil && (n.Number != "" || n.State != wallet.State{}) {
 		s.Errorf("a refused notice is decoded all the same: %+v", n)
 	}
@@ -28,29 +32,29 @@ func (s *suite) read(body []byte) (wallet.Notice, error) {
 
 func (s *suite) notices() {
 	o := s.order()
-	n, err := s.read(s.Notice(Paid, o))
+	n, err := s.post(s.Callback(Paid, o))
 	if err != nil {
 		s.Fatal(err)
 	}
-	if n.Number != o.Number || n.RefundID != "" || n.State.Outcome != wallet.Paid || n.State.TradeNo != TradeNo || len(n.Reply) == 0 {
+	if n.Number != o.Number || n.RefundID != "" || n.State.Outcome != wallet.Paid || n.State.TradeNo != TradeNo || len(n.Reply.Body) == 0 {
 		s.Errorf("%+v", n)
 	}
 	if n.State.Amount != o.Amount && n.State.Amount != (pay.Amount{}) {
 		s.Errorf("the notice is of %s, the state of %s", o.Amount, n.State.Amount)
 	}
-	if body := s.Notice(Closed, o); body != nil {
-		if n, err := s.read(body); err != nil || n.State.Outcome != wallet.Closed {
+	if c := s.Callback(Closed, o); c.Body != nil {
+		if n, err := s.post(c); err != nil || n.State.Outcome != wallet.Closed {
 			s.Errorf("closed: %+v, %v", n.State, err)
 		}
 	}
-	if body := s.Notice(NewState, o); body != nil {
-		if n, err := s.read(body); err != nil || n.State.Outcome != wallet.Unknown || n.State.Code == "" {
+	if c := s.Callback(NewState, o); c.Body != nil {
+		if n, err := s.post(c); err != nil || n.State.Outcome != wallet.Unknown || n.State.Code == "" {
 			s.Errorf("an invented status: %+v, %v", n.State, err)
 		}
 	}
 	for _, sit := range []Situation{BadSignature, Unsigned, BadAmount, NoTradeNo} {
-		if body := s.Notice(sit, o); body != nil {
-			if _, err := s.read(body); err == nil {
+		if c := s.Callback(sit, o); c.Body != nil {
+			if _, err := s.post(c); err == nil {
 				s.Errorf("%s: accepted", sit)
 			}
 		}
@@ -58,40 +62,56 @@ func (s *suite) notices() {
 
 	other := o
 	other.Number = "20260102100001999999999999"
-	if n, err := s.read(s.Notice(Paid, other)); err == nil && n.Number != other.Number {
+	if n, err := s.post(s.Callback(Paid, other)); err == nil && n.Number != other.Number {
 		s.Errorf("a notice about %s is taken for one about %s", other.Number, n.Number)
 	}
 	other = o
 	other.Amount.Minor--
-	if n, err := s.read(s.Notice(Paid, other)); err == nil && n.State.Amount != other.Amount && n.State.Amount != (pay.Amount{}) {
+	if n, err := s.post(s.Callback(Paid, other)); err == nil && n.State.Amount != other.Amount && n.State.Amount != (pay.Amount{}) {
 		s.Errorf("%s was paid, the notice says %s", other.Amount, n.State.Amount)
 	}
 }
 
 func (s *suite) alteredNotices() {
 	o := s.order()
-	body := s.Notice(Paid, o)
-	want, err := s.read(body)
+	whole := s.Callback(Paid, o)
+	want, err := s.post(whole)
 	if err != nil {
 		s.Fatal(err)
 	}
-	try := func(what string, altered []byte) {
+	try := func(what string, altered wallet.Callback) {
 		s.Helper()
-		n, err := s.read(altered)
+		n, err := s.post(altered)
 		if err == nil && (n.Number != want.Number || n.RefundID != want.RefundID || n.State != want.State) {
 			s.Errorf("%s: accepted as %s %+v", what, n.Number, n.State)
 		}
 	}
-	for i := range body {
-		for _, bit := range []byte{0x01, 0x20} {
-			altered := slices.Clone(body)
-			altered[i] ^= bit
-			try(fmt.Sprintf("byte %d altered by %#x", i, bit), altered)
-		}
-		try(fmt.Sprintf("cut to %d bytes", i), body[:i])
+	tryBody := func(what string, body []byte) {
+		s.Helper()
+		c := whole
+		c.Body = body
+		try(what, c)
 	}
-	try("twice over", slices.Concat(body, []byte("&"), body))
-	try("without end", slices.Concat(body, bytes.Repeat([]byte("&"), 2<<20)))
+	for i := range whole.Body {
+		for _, bit := range []byte{0x01, 0x20} {
+			altered := slices.Clone(whole.Body)
+			altered[i] ^= bit
+			tryBody(fmt.Sprintf("byte %d altered by %#x", i, bit), altered)
+		}
+		tryBody(fmt.Sprintf("cut to %d bytes", i), whole.Body[:i])
+	}
+	tryBody("twice over", slices.Concat(whole.Body, []byte("&"), whole.Body))
+	tryBody("without end", slices.Concat(whole.Body, bytes.Repeat([]byte("&"), 2<<20)))
+	for name, values := range whole.Header {
+		for i := range strings.Join(values, ",") {
+			value := []byte(strings.Join(values, ","))
+			value[i] ^= 0x01
+			c := whole
+			c.Header = whole.Header.Clone()
+			c.Header.Set(name, string(value))
+			try(fmt.Sprintf("header %s, byte %d altered", name, i), c)
+		}
+	}
 }
 
 func (s *suite) forgeries() {
@@ -116,10 +136,10 @@ func (s *suite) forgeries() {
 			if s.scrubbed(err) != nil {
 				continue // refused: nothing was signed
 			}
-			for i, body := range s.Forgeries(checkout, o) {
+			for i, c := range s.Forgeries(checkout, o) {
 				tried++
-				if n, err := s.read(body); err == nil {
-					s.Errorf("%q as the %s: forgery %d is accepted as %+v\n%s", trap, place, i, n.State, body)
+				if n, err := s.post(c); err == nil {
+					s.Errorf("%q as the %s: forgery %d is accepted as %+v\n%s", trap, place, i, n.State, c.Body)
 				}
 			}
 		}
@@ -131,7 +151,7 @@ func (s *suite) forgeries() {
 
 func (s *suite) confirm() {
 	o := s.order()
-	n, err := s.read(s.Notice(Paid, o))
+	n, err := s.post(s.Callback(Paid, o))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -150,7 +170,7 @@ func (s *suite) confirm() {
 	}
 	less := o
 	less.Amount.Minor--
-	if wrong, err := s.read(s.Notice(Paid, less)); err == nil && wrong.State.Amount != (pay.Amount{}) {
+	if wrong, err := s.post(s.Callback(Paid, less)); err == nil && wrong.State.Amount != (pay.Amount{}) {
 		s.says(PaidLongAgo, o)
 		var rejected *wallet.Rejection
 		if err := s.confirmed(wrong, o); !errors.As(err, &rejected) {
@@ -186,7 +206,7 @@ func (s *suite) confirm() {
 // as it answers with the same one.
 func (s *suite) unlistedConfirmed(o wallet.Order) {
 	s.Helper()
-	n, err := s.read(s.Notice(NewState, o))
+	n, err := s.post(s.Callback(NewState, o))
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -59,18 +59,28 @@ type Harness struct {
 	// in situation s: the answer's body. nil means that s cannot be in an answer.
 	Answer func(s Situation, o wallet.Order, r *http.Request) []byte
 
-	// Notice is the body of a notification about o in situation s, nil if s
-	// cannot be in one.
-	Notice func(s Situation, o wallet.Order) []byte
+	// Callback is what the wallet posts about o in situation s. Without a Body, s
+	// cannot be in a callback. The suite fills in Method and Path if they are empty.
+	Callback func(s Situation, o wallet.Order) wallet.Callback
 
 	// Traps are texts that a merchant could choose for the buyer to read, made
 	// to be taken for parts of the wire's messages.
 	Traps []string
 
-	// Forgeries are bodies that are no notices although their signatures are
-	// true: requests, answers and returns posted as notices, and whatever a
-	// forger can make of c, to which the connector sends the buyer of o.
-	Forgeries func(c wallet.Checkout, o wallet.Order) [][]byte
+	// Forgeries are truly signed messages that are no callbacks: requests, answers
+	// and returns, posted, and whatever a forger can make of c, to which the
+	// connector sends the buyer of o.
+	Forgeries func(c wallet.Checkout, o wallet.Order) []wallet.Callback
+}
+
+// Posting makes Forgeries of a wallet whose callbacks are all in the body.
+func Posting(bodies func(wallet.Checkout, wallet.Order) [][]byte) func(wallet.Checkout, wallet.Order) []wallet.Callback {
+	return func(c wallet.Checkout, o wallet.Order) (all []wallet.Callback) {
+		for _, body := range bodies(c, o) {
+			all = append(all, wallet.Callback{Body: body})
+		}
+		return all
+	}
 }
 
 // Run runs the suite.
@@ -151,14 +161,14 @@ func (s *suite) says(sit Situation, o wallet.Order) {
 func (s *suite) order() wallet.Order {
 	t := s.Driver.Info.PayTypes[0]
 	return wallet.Order{
-		Number:        "20260102100001123456789012",
-		PayType:   t,
-		Amount:    pay.Amount{Minor: 1234, Currency: s.Driver.Info.Currencies[t][0]},
-		Subject:   "Tea 茶",
-		CreatedAt: s.clock,
-		ExpiresAt: s.clock.Add(2 * time.Hour),
+		Number:      "20260102100001123456789012",
+		PayType:     t,
+		Amount:      pay.Amount{Minor: 1234, Currency: s.Driver.Info.Currencies[t][0]},
+		Subject:     "Tea 茶",
+		CreatedAt:   s.clock,
+		ExpiresAt:   s.clock.Add(2 * time.Hour),
 		CallbackURL: "https://pay.example/callback/100001/main",
-		ReturnURL: "https://pay.example/pay/token/return",
+		ReturnURL:   "https://pay.example/pay/token/return",
 		SubMerchant: wallet.SubMerchant{
 			ID: "100001", Name: "Tea shop", MCC: "5499",
 		},

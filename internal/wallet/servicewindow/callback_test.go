@@ -58,16 +58,16 @@ func TestNotices(t *testing.T) {
 		{"with a separator", map[string]string{"subject": "x&trade_status=TRADE_SUCCESS"}, "", ""},
 		{"with a separator in a name", map[string]string{"a&b": "1"}, "", ""},
 		{"with an equals sign in a name", map[string]string{"a=b": "1"}, "", ""},
-		{"of no end", map[string]string{"body": strings.Repeat("x", maxNotice)}, "", ""},
+		{"of no end", map[string]string{"body": strings.Repeat("x", maxCallback)}, "", ""},
 	} {
-		n, err := c.Notification(nil, w.notice(with(payment(o), x.change)))
+		n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), x.change))})
 		if back := x.want == wallet.Paid && x.change["trade_status"] == "TRADE_CLOSED"; n.State.GivenBack != back {
 			t.Errorf("%s: given back: %v", x.what, n.State.GivenBack)
 		}
 		if n.State.Outcome != x.want || (err == nil) != (x.want != "") || n.RefundID != x.refund {
 			t.Errorf("%s: %+v, %v", x.what, n, err)
 		}
-		if err == nil && (n.Number != o.Number || string(n.Reply) != "success" || n.Confirm != nil) || n.State.Outcome == wallet.Paid && n.State.Amount != o.Amount ||
+		if err == nil && (n.Number != o.Number || string(n.Reply.Body) != "success" || n.Confirm != nil) || n.State.Outcome == wallet.Paid && n.State.Amount != o.Amount ||
 			x.refund != "" && n.State.At.IsZero() {
 			t.Errorf("%s: %+v", x.what, n)
 		}
@@ -77,7 +77,7 @@ func TestNotices(t *testing.T) {
 	}
 	// Where the account does not say who is paid, anybody of the application's may be.
 	c, _ = w.open(t, nil, nil)
-	if n, err := c.Notification(nil, w.notice(payment(o))); err != nil || n.State.Outcome != wallet.Paid {
+	if n, err := c.Callback(wallet.Callback{Body: w.notice(payment(o))}); err != nil || n.State.Outcome != wallet.Paid {
 		t.Errorf("no seller is set: %+v, %v", n, err)
 	}
 }
@@ -86,7 +86,7 @@ func TestANoticeTellsAllThatIsOnIt(t *testing.T) {
 	w, o := newWire(t), order()
 	c, _ := w.open(t, nil, nil)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) // 11:04:05 in China
-	n, err := c.Notification(nil, w.notice(payment(o)))
+	n, err := c.Callback(wallet.Callback{Body: w.notice(payment(o))})
 	want := wallet.State{Outcome: wallet.Paid, TradeNo: wallettest.TradeNo, Amount: o.Amount, BuyerID: "2088***0009", Code: "TRADE_SUCCESS"}
 	if !n.State.At.Equal(at) {
 		t.Errorf("paid at %s, want %s", n.State.At, at)
@@ -95,7 +95,7 @@ func TestANoticeTellsAllThatIsOnIt(t *testing.T) {
 		t.Errorf("%+v, %v", n, err)
 	}
 	refund := map[string]string{"out_biz_no": "R1", "gmt_refund": "2026-01-02 11:04:05.678", "refund_fee": "7.00", "trade_status": "TRADE_CLOSED"}
-	n, err = c.Notification(nil, w.notice(with(payment(o), refund)))
+	n, err = c.Callback(wallet.Callback{Body: w.notice(with(payment(o), refund))})
 	want = wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Code: "TRADE_CLOSED"} // refund_fee is the sum of all
 	if !n.State.At.Equal(at.Add(678 * time.Millisecond)) {
 		t.Errorf("given back at %s", n.State.At)
@@ -111,7 +111,7 @@ func TestANoticeTellsAllThatIsOnIt(t *testing.T) {
 	} {
 		m := with(payment(o), map[string]string{"buyer_id": ""})
 		m[x.field] = x.value
-		if n, err := c.Notification(nil, w.notice(m)); err != nil || n.State.BuyerID != x.want {
+		if n, err := c.Callback(wallet.Callback{Body: w.notice(m)}); err != nil || n.State.BuyerID != x.want {
 			t.Errorf("%s: %q, %v", x.field, n.State.BuyerID, err)
 		}
 	}
@@ -121,7 +121,7 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 	f.Add([]byte("app_id=" + ourApp + "&notify_type=trade_status_sync&trade_status=TRADE_SUCCESS&sign=AAAA&sign_type=RSA2"))
 	w, o := knownWire(f), order()
 	c := &connector{appID: ourApp, keys: w.ours}
-	genuine, err := c.Notification(nil, w.notice(payment(o)))
+	genuine, err := c.Callback(wallet.Callback{Body: w.notice(payment(o))})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
 	f.Add(w.notice(inGBK))
 	f.Add([]byte(strings.Replace(string(w.notice(inGBK)), "=GBK", "=UTF-8", 1)))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		n, err := c.Notification(nil, body)
+		n, err := c.Callback(wallet.Callback{Body: body})
 		if err != nil {
 			if n.Number != "" || n.State != (wallet.State{}) {
 				t.Errorf("refused and decoded: %+v", n)

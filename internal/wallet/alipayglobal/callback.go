@@ -6,29 +6,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// maxNotice bounds a notification; true ones have less than a kilobyte.
-const maxNotice = 64 << 10
+// maxCallback bounds a callback's body; true ones have less than a kilobyte.
+const maxCallback = 64 << 10
 
-// Notification reads a notice of a payment or of a refund. The header is not
-// looked at: its Content-Type is malformed.
-func (c *connector) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
-	n, err := c.notice(body)
+// Callback reads a notice of a payment or of a refund. It ignores the header,
+// whose Content-Type is malformed.
+func (c *connector) Callback(posted wallet.Callback) (wallet.Notice, error) {
+	n, err := c.notice(posted.Body)
 	if err != nil {
-		return wallet.Notice{}, fmt.Errorf("alipayglobal: notification: %w", err)
+		return wallet.Notice{}, fmt.Errorf("alipayglobal: callback: %w", err)
 	}
 	return n, nil
 }
 
 func (c *connector) notice(body []byte) (wallet.Notice, error) {
-	if len(body) > maxNotice {
-		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxNotice)
+	if len(body) > maxCallback {
+		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxCallback)
 	}
 	m, err := mapi.ReadNotification(body, c.keys)
 	if err != nil {
@@ -39,8 +38,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	}
 	n := wallet.Notice{
 		Number: m["out_trade_no"],
-		ID:      m["notify_id"],
-		Reply:   []byte("success"),
+		ID:     m["notify_id"],
+		Reply:  wallet.Reply{Body: []byte("success")},
 	}
 	// The notify_type of refund notices is not documented; these two fields are.
 	if m["out_return_no"] != "" && m["refund_status"] != "" {

@@ -3,29 +3,28 @@ package servicewindow
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// maxNotice bounds a notification; true ones have a few kilobytes.
-const maxNotice = 64 << 10
+// maxCallback bounds a callback's body; true ones have a few kilobytes.
+const maxCallback = 64 << 10
 
-// Notification reads a notice of a payment or of a refund. Its signature is
-// proof enough: Alipay signs an application's notices with a key that verifies
-// nobody else's.
-func (c *connector) Notification(_ http.Header, body []byte) (wallet.Notice, error) {
-	n, err := c.notice(body)
+// Callback reads a notice of a payment or of a refund. Its signature is proof
+// enough: Alipay signs an application's notices with a key that verifies nobody
+// else's.
+func (c *connector) Callback(posted wallet.Callback) (wallet.Notice, error) {
+	n, err := c.notice(posted.Body)
 	if err != nil {
-		return wallet.Notice{}, fmt.Errorf("servicewindow: notification: %w", err)
+		return wallet.Notice{}, fmt.Errorf("servicewindow: callback: %w", err)
 	}
 	return n, nil
 }
 
 func (c *connector) notice(body []byte) (wallet.Notice, error) {
-	if len(body) > maxNotice {
-		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxNotice)
+	if len(body) > maxCallback {
+		return wallet.Notice{}, fmt.Errorf("more than %d bytes", maxCallback)
 	}
 	m, err := openapi.ReadNotification(body, c.keys)
 	if err != nil {
@@ -34,7 +33,7 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	if err := c.isNotice(m); err != nil {
 		return wallet.Notice{}, err
 	}
-	n := wallet.Notice{Number: m["out_trade_no"], ID: m["notify_id"], Reply: []byte("success")}
+	n := wallet.Notice{Number: m["out_trade_no"], ID: m["notify_id"], Reply: wallet.Reply{Body: []byte("success")}}
 	if m["out_biz_no"] != "" && m["gmt_refund"] != "" {
 		// Its refund_fee is the sum of all refunds so far, so no amount is taken.
 		n.RefundID = m["out_biz_no"]
