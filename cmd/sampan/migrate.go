@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/config"
 	"github.com/sampanpay/sampan/internal/store"
+	"github.com/sampanpay/sampan/internal/terminal"
 )
 
 type migrateCmd struct {
@@ -23,7 +26,15 @@ func (cmd migrateCmd) Run(e *env) error {
 	if cmd.Check {
 		return checkSchema(e, c)
 	}
-	was, err := store.Migrate(e.ctx, c.StoreConfig(slog.New(slog.DiscardHandler)))
+	to := c.StoreConfig(slog.New(slog.DiscardHandler))
+	var done, all atomic.Int64
+	to.Migrating = func(d, a int64) { done.Store(d); all.Store(a) }
+	began := time.Now()
+	stop := terminal.Progress(e.stderr, 100*time.Millisecond, func() string {
+		return fmt.Sprintf("%d of %d events  %.0f s", done.Load(), all.Load(), time.Since(began).Seconds())
+	})
+	was, err := store.Migrate(e.ctx, to)
+	stop()
 	switch {
 	case err != nil:
 		return err

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if work := os.Getenv("STORE_TEST_CREATE"); work != "" {
 		createUntilKilled(work)
 	}
+	if work := os.Getenv("STORE_TEST_MIGRATE"); work != "" {
+		migrateUntilKilled(work)
+	}
 	goleak.VerifyTestMain(m)
 }
 
