@@ -80,8 +80,9 @@ var rooms = []room{
 		"internal/api", "internal/checkout", "internal/config", "internal/delivery", "internal/gateway",
 		"internal/outbound", "internal/pay", "internal/store", "internal/terminal", "internal/wallet",
 	}},
+	{dir: "internal/audit", ours: []string{"internal/delivery", "internal/store", "internal/pay"}},
 	{dir: "internal/operator", ours: []string{
-		"internal/api", "internal/config", "internal/delivery", "internal/gateway", "internal/outbound",
+		"internal/api", "internal/audit", "internal/config", "internal/gateway", "internal/outbound",
 		"internal/store", "internal/wallet", "internal/pay",
 	}},
 	{dir: "internal/doctor", ours: []string{

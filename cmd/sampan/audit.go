@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/operator"
 	"github.com/sampanpay/sampan/internal/terminal"
 )
@@ -27,8 +27,8 @@ const auditShown = 1000
 func (cmd auditCmd) Run(e *env) error {
 	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		out := json.NewEncoder(terminal.ForMachines(e.stdout))
-		var shown []gateway.Difference
-		found := func(d gateway.Difference) {
+		var shown []audit.Difference
+		found := func(d audit.Difference) {
 			switch {
 			case cmd.JSON:
 				out.Encode(map[string]any{"difference": d})
@@ -36,15 +36,15 @@ func (cmd auditCmd) Run(e *env) error {
 				shown = append(shown, d)
 			}
 		}
-		var counts atomic.Pointer[gateway.AuditCounts]
-		counts.Store(&gateway.AuditCounts{})
+		var counts atomic.Pointer[audit.Counts]
+		counts.Store(&audit.Counts{})
 		began := time.Now()
 		stop := terminal.Progress(e.stderr, 100*time.Millisecond, func() string {
 			c := counts.Load()
 			return fmt.Sprintf("%d payments  %d movements  %d differences  %.0f s",
 				c.Payments, c.Movements, c.Differences, time.Since(began).Seconds())
 		})
-		report, err := o.Audit(e.ctx, cmd.Merchant, found, func(c gateway.AuditCounts) { counts.Store(&c) })
+		report, err := o.Audit(e.ctx, cmd.Merchant, found, func(c audit.Counts) { counts.Store(&c) })
 		stop()
 		switch {
 		case errors.Is(err, operator.ErrNoVerdict):
@@ -68,7 +68,7 @@ func (cmd auditCmd) Run(e *env) error {
 }
 
 // printAudit prints what an audit has seen.
-func printAudit(e *env, r gateway.AuditReport, shown []gateway.Difference) error {
+func printAudit(e *env, r audit.Report, shown []audit.Difference) error {
 	if len(r.Balances) > 0 {
 		rows := [][]string{{"MERCHANT", "ACCOUNT", "CURRENCY", "MOVEMENTS", "BALANCE", "BY THE ORDERS"}}
 		for _, b := range r.Balances {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sampanpay/sampan/internal/delivery"
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store/storetest"
 	"github.com/sampanpay/sampan/internal/wallet"
@@ -31,8 +31,6 @@ func onEachAudited(t *testing.T, test func(t *testing.T, a *audited)) {
 	t.Helper()
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		a := &audited{bench: newBenchOver(t, dsn), dsn: dsn, ids: map[string]string{}}
-		a.Notification = func(p pay.Payment) []byte { return delivery.Body(p, a.Zone) }
-		a.RefundNotification = func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, a.Zone) }
 		driver, address := "pgx", dsn
 		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 			driver, address = "sqlite", path+"?_pragma=busy_timeout(10000)"
@@ -48,14 +46,14 @@ func onEachAudited(t *testing.T, test func(t *testing.T, a *audited)) {
 }
 
 // audit returns what is wrong, in the words of the report.
-func (a *audited) audit() (AuditReport, []string) {
+func (a *audited) audit() (audit.Report, []string) {
 	a.t.Helper()
 	var found []string
-	report, err := Audit{
-		Store: a.Store, Notification: a.Notification, RefundNotification: a.RefundNotification, Differ: delivery.Differ,
+	report, err := audit.Audit{
+		Store: a.Store, Zone: a.Zone,
 		Asked:       func(p pay.Payment) bool { return p.Fingerprint == p.OrderNo+" "+p.Amount.String() },
 		RefundAsked: func(r pay.Refund, syssn string) bool { return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor) },
-		Found: func(d Difference) {
+		Found: func(d audit.Difference) {
 			found = append(found, fmt.Sprintf("%s: %s: %s, should be %s", a.orderNo(d.PaymentID), d.What, d.Stored, d.Want))
 		},
 	}.Run(a.t.Context())
@@ -208,7 +206,7 @@ func TestBooksOfEveryKindOfPaymentAreInOrder(t *testing.T) {
 			t.Error(f)
 		}
 		if report.Payments != len(a.ids) || report.Refunds != 9 || report.Movements < 20 || report.Events < 40 || report.Deliveries < 14 || report.Merchants != 1 {
-			t.Errorf("looked at %+v of %d payments", report.AuditCounts, len(a.ids))
+			t.Errorf("looked at %+v of %d payments", report.Counts, len(a.ids))
 		}
 		var kinds []string
 		for no := range a.ids {
@@ -290,7 +288,7 @@ func TestAnAuditOfAGatewayAtWorkFindsNothing(t *testing.T) {
 				t.Error(f)
 			}
 			if last && (report.Payments != len(a.ids)+48 || orders != 48 || audits < 3) {
-				t.Errorf("%d audits, the last of %+v, with %d orders", audits, report.AuditCounts, orders)
+				t.Errorf("%d audits, the last of %+v, with %d orders", audits, report.Counts, orders)
 			}
 		}
 	})

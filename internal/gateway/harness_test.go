@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
@@ -221,16 +222,17 @@ func (b *bench) over(db *store.DB) *Gateway {
 			Open: func(wallet.Account) (wallet.Connector, error) { return b.wallet, nil },
 		}
 	}
+	zone := time.FixedZone("", 8*60*60)
 	g, err := New(Config{
 		Store: db, Wallets: map[string]wallet.Driver{
 			"offline": driver(wallet.Link, wallet.CanRefund, wallet.CanRefundQuery),
 			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
-		Zone: time.FixedZone("", 8*60*60), Now: b.clock, Log: slog.New(slog.DiscardHandler),
+		Zone: zone, Now: b.clock, Log: slog.New(slog.DiscardHandler),
 		Poll:               time.Hour, // the opening of a link is noticed without polling
-		Notification:       func(p pay.Payment) []byte { return []byte("told of " + p.ID) },
-		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return []byte("told of refund " + r.ID + " of " + p.ID) },
+		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, zone) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, zone) },
 		Wake: func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()

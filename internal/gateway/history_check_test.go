@@ -3,6 +3,7 @@ package gateway
 import (
 	"time"
 
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
@@ -147,9 +148,9 @@ func (s *site) check() {
 // audit has the gateway's own audit look at its books.
 func (s *site) audit(when string) {
 	r := s.replicas[0]
-	report, err := Audit{
-		Store: r.Store, Notification: r.Notification, RefundNotification: r.RefundNotification,
-		Found: func(d Difference) { s.problem("audit, %s: %+v", when, d) },
+	report, err := audit.Audit{
+		Store: r.Store, Zone: r.Zone,
+		Found: func(d audit.Difference) { s.problem("audit, %s: %+v", when, d) },
 	}.Run(r.ctx)
 	if err != nil {
 		s.problem("audit, %s: %v", when, err)

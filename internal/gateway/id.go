@@ -67,20 +67,6 @@ func (g *Gateway) macDigits(kind string, s pay.Scope, orderNo, fingerprint, of s
 	return fmt.Sprintf("%09d", binary.BigEndian.Uint64(h.Sum(nil))%1_000_000_000)
 }
 
-// ourNumber reports whether a number has the form of this merchant's.
-func ourNumber(merchantID, number string) bool {
-	if len(number) != numberLength || number[dateDigits:dateDigits+len(merchantID)] != merchantID {
-		return false
-	}
-	for _, c := range []byte(number) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	_, err := time.Parse("20060102", number[:dateDigits])
-	return err == nil
-}
-
 // newRowID is an id for rows that nobody outside has to name. It sorts by time,
 // and what this process writes within a millisecond by the order of writing.
 func (g *Gateway) newRowID(now time.Time) (string, error) {

@@ -27,7 +27,7 @@ var ErrHeardBefore = errors.New("gateway: not the first within the hour")
 // confirmed it, it is kept as a row, and only then may the wallet be answered.
 // With an error nothing was kept.
 func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
-	if !ourNumber(a.MerchantID, n.Number) {
+	if !pay.IsNumber(a.MerchantID, n.Number) {
 		return g.foreign.heard(a, n.Number, g.Now())
 	}
 	switch {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/store/storetest"
@@ -82,9 +83,9 @@ func (r restored) only() pay.Orphan {
 // inOrder audits the books.
 func (b *bench) inOrder() {
 	b.t.Helper()
-	_, err := Audit{
-		Store: b.Store, Notification: b.Notification, RefundNotification: b.RefundNotification,
-		Found: func(d Difference) { b.t.Errorf("audit: %+v", d) },
+	_, err := audit.Audit{
+		Store: b.Store, Zone: b.Zone,
+		Found: func(d audit.Difference) { b.t.Errorf("audit: %+v", d) },
 	}.Run(b.t.Context())
 	if err != nil {
 		b.t.Error(err)
@@ -593,7 +594,7 @@ func TestNumbersSortByTimeAndSayWhatTheyAreOf(t *testing.T) {
 		at   time.Duration
 		slot string
 	}{{0, "000"}, {86*time.Second + 399*time.Millisecond, "000"}, {86*time.Second + 400*time.Millisecond, "001"}, {12 * time.Hour, "500"}, {24*time.Hour - time.Nanosecond, "999"}} {
-		if got := number(c.at); got != "20260102123456"+c.slot+first[17:] || !ourNumber("123456", got) {
+		if got := number(c.at); got != "20260102123456"+c.slot+first[17:] || !pay.IsNumber("123456", got) {
 			t.Errorf("after %v: %s", c.at, got)
 		}
 	}

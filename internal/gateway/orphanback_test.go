@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 )
@@ -45,10 +46,10 @@ func TestALostRefundOfAnOrderThatHasAnotherNumberNowIsGivenBackOnce(t *testing.T
 				if err != nil || again.PaymentID != p.ID || again.ID != back.ID || r.wallet.givenBack() != 500 {
 					t.Errorf("refund %+v, %v: %d are given back", again, err, r.wallet.givenBack())
 				}
-				_, err = Audit{ // the request named the number that the order had
-					Store: r.Store, Notification: r.Notification, RefundNotification: r.RefundNotification,
+				_, err = audit.Audit{ // the request named the number that the order had
+					Store: r.Store, Zone: r.Zone,
 					RefundAsked: func(r pay.Refund, syssn string) bool { return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor) },
-					Found:       func(d Difference) { t.Errorf("audit: %+v", d) },
+					Found:       func(d audit.Difference) { t.Errorf("audit: %+v", d) },
 				}.Run(t.Context())
 				if err != nil {
 					t.Error(err)

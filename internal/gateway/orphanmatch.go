@@ -70,7 +70,7 @@ func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error
 // one under which it was paid before a restore.
 func (g *Gateway) paymentOf(ctx context.Context, merchantID, number string) (pay.Payment, error) {
 	p, err := g.Store.Payment(ctx, merchantID, number)
-	if !errors.Is(err, store.ErrNotFound) || !ourNumber(merchantID, number) {
+	if !errors.Is(err, store.ErrNotFound) || !pay.IsNumber(merchantID, number) {
 		return p, err
 	}
 	orphans, err := g.Store.OrphansOfNumber(ctx, merchantID, number)

@@ -35,7 +35,7 @@ func TestARefundIsGivenBackOnceAndTheMerchantIsTold(t *testing.T) {
 		if len(movements) != 2 || movements[1] != want {
 			t.Errorf("money record: %+v", movements)
 		}
-		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID || string(deliveries[0].Body) != "told of refund "+r.ID+" of "+p.ID {
+		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID || string(deliveries[0].Body) != string(b.RefundNotification(r, b.stored(p.ID))) {
 			t.Errorf("deliveries: %+v", deliveries)
 		}
 		if got := b.history(p.ID); got != "[paid by wallet refund_asked by merchant refunded by merchant]" {

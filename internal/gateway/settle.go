@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -280,7 +277,7 @@ func (g *Gateway) book(tx *store.Tx, p pay.Payment, m pay.Movement) (err error) 
 // one: without an address nobody is told, and an address that cannot be read
 // must not keep the money from being recorded.
 func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment, d store.Delivery) (_ bool, err error) {
-	receiver, ok := receiverOf(p.NotifyURL)
+	receiver, ok := pay.ReceiverOf(p.NotifyURL)
 	if !ok {
 		if p.NotifyURL != "" {
 			g.Log.Error("notify address cannot be read: nobody is told", "syssn", p.ID)
@@ -292,19 +289,6 @@ func (g *Gateway) addDelivery(tx *store.Tx, p pay.Payment, d store.Delivery) (_ 
 		return false, err
 	}
 	return true, tx.AddDelivery(d)
-}
-
-// receiverOf names who answers at an address: scheme, host and port.
-func receiverOf(address string) (string, bool) {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" {
-		return "", false
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return strings.ToLower(u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)), true
 }
 
 func (g *Gateway) logMove(ctx context.Context, before, p pay.Payment, by pay.Actor) {

@@ -6,9 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sampanpay/sampan/internal/api"
-	"github.com/sampanpay/sampan/internal/delivery"
-	"github.com/sampanpay/sampan/internal/gateway"
-	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/store"
 )
 
@@ -20,17 +18,13 @@ var ErrNoVerdict = errors.New("operator: the database was not read as it stood a
 // may be serving. Each difference goes to found as it is found, and progress, if
 // not nil, is called for each payment. The error is store.ErrNotFound for an unknown
 // merchant.
-func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(gateway.Difference),
-	progress func(gateway.AuditCounts),
-) (gateway.AuditReport, error) {
-	audit := gateway.Audit{
-		Store: d.db, MerchantID: merchantID,
-		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, d.Location) },
-		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, d.Location) },
-		Differ:             delivery.Differ, Asked: api.Asked, RefundAsked: api.RefundAsked,
+func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(audit.Difference),
+	progress func(audit.Counts),
+) (audit.Report, error) {
+	report, err := audit.Audit{
+		Store: d.db, MerchantID: merchantID, Zone: d.Location, Asked: api.Asked, RefundAsked: api.RefundAsked,
 		Found: found, Progress: progress,
-	}
-	report, err := audit.Run(ctx)
+	}.Run(ctx)
 	empty := report.Merchants == 0 && report.Differences == 0
 	switch {
 	case err != nil:
@@ -47,7 +41,7 @@ func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(ga
 
 // AuditRecords returns a report as objects for machines: each has one member,
 // "balance", "orphans" or, at the end, "audited".
-func AuditRecords(r gateway.AuditReport) (records []map[string]any) {
+func AuditRecords(r audit.Report) (records []map[string]any) {
 	for _, b := range r.Balances {
 		records = append(records, map[string]any{"balance": map[string]any{
 			"merchant": b.MerchantID, "account": b.Account, "currency": b.Recorded.Currency,
@@ -60,5 +54,5 @@ func AuditRecords(r gateway.AuditReport) (records []map[string]any) {
 			"currency": s.Amount.Currency, "amount": s.Amount.Minor,
 		}})
 	}
-	return append(records, map[string]any{"audited": r.AuditCounts})
+	return append(records, map[string]any{"audited": r.Counts})
 }

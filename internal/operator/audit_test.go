@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sampanpay/sampan/internal/gateway"
+	"github.com/sampanpay/sampan/internal/audit"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -15,10 +15,10 @@ func TestAuditGoesToFoundAndCounts(t *testing.T) {
 	each(t, func(t *testing.T, d *Deployment, c pay.Credential) {
 		// Paid, but without a line of the money record.
 		p, _ := paid(t, d, pay.Scope{MerchantID: "100001", AppCode: c.AppCode}, 1, "TEA-1")
-		var found []gateway.Difference
-		var last gateway.AuditCounts
-		report, err := d.Audit(t.Context(), "100001", func(f gateway.Difference) { found = append(found, f) },
-			func(c gateway.AuditCounts) { last = c })
+		var found []audit.Difference
+		var last audit.Counts
+		report, err := d.Audit(t.Context(), "100001", func(f audit.Difference) { found = append(found, f) },
+			func(c audit.Counts) { last = c })
 		check(t, err)
 		if len(found) == 0 || found[0].PaymentID != p.ID || report.Differences != len(found) || last.Payments != 1 {
 			t.Errorf("found %+v, report %+v, progress %+v", found, report, last)

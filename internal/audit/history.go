@@ -1,4 +1,4 @@
-package gateway
+package audit
 
 import (
 	"fmt"
@@ -171,13 +171,13 @@ func (t *tale) isPaid(e pay.Event) (want string) {
 		return want
 	}
 	t.paid, t.late = money{e.Amount, e.TradeNo}, e.Kind == pay.EventPaidLate
-	t.unlisted = slices.ContainsFunc(t.statuses, func(s pay.Event) bool { return ofAnotherTrade(s, e.TradeNo) })
+	t.unlisted = slices.ContainsFunc(t.statuses, func(s pay.Event) bool { return s.TradeNo != "" && s.TradeNo != e.TradeNo })
 	return ""
 }
 
 // orphan takes the event that money of an orphan was settled here.
 func (t *tale) orphan(e pay.Event) (want string) {
-	if e.TradeNo == "" || !ourNumber(e.MerchantID, e.Number) {
+	if e.TradeNo == "" || !pay.IsNumber(e.MerchantID, e.Number) {
 		return "a number of the merchant's under a trade"
 	}
 	t.numbers = append(t.numbers, e.Number)

@@ -1,13 +1,13 @@
-package gateway
+package audit
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
@@ -21,13 +21,7 @@ type Audit struct {
 	Store      *store.DB
 	MerchantID string // only this one's; "" for all
 
-	// Notification and RefundNotification write the bodies that merchants are
-	// told; Differ says in what the one that was told, and must never change,
-	// differs from the one that would be, "" and "" for in nothing. Without it
-	// they must be the same bytes.
-	Notification       func(pay.Payment) []byte
-	RefundNotification func(pay.Refund, pay.Payment) []byte
-	Differ             func(told, now []byte) (stored, want string)
+	Zone *time.Location // of the times in the merchants' notifications
 
 	// Asked and RefundAsked report whether a payment or a refund has the values
 	// of the request whose fingerprint it has, a refund with this number of its
@@ -35,8 +29,8 @@ type Audit struct {
 	Asked       func(pay.Payment) bool
 	RefundAsked func(r pay.Refund, syssn string) bool
 
-	Found    func(Difference)  // is called for each difference, as it is found
-	Progress func(AuditCounts) // is called for each payment, if it is not nil
+	Found    func(Difference) // is called for each difference, as it is found
+	Progress func(Counts)     // is called for each payment, if it is not nil
 }
 
 // Difference is something that is not stored as it should be.
@@ -48,8 +42,8 @@ type Difference struct {
 	Want       string `json:"want"`
 }
 
-// AuditCounts is how much was looked at.
-type AuditCounts struct {
+// Counts is how much was looked at.
+type Counts struct {
 	Merchants   int `json:"merchants"`
 	Payments    int `json:"payments"`
 	Refunds     int `json:"refunds"`
@@ -68,9 +62,9 @@ type Balance struct {
 	Stated     pay.Amount // by the states of payments and refunds
 }
 
-// AuditReport is what an audit has seen.
-type AuditReport struct {
-	AuditCounts
+// Report is what an audit has seen.
+type Report struct {
+	Counts
 	Balances []Balance         // by merchant, account and currency
 	Orphans  []store.OrphanSum // open ones: no difference, since the money record has no line of them
 }
@@ -78,21 +72,13 @@ type AuditReport struct {
 // auditor is an audit that is under way.
 type auditor struct {
 	Audit
-	report    AuditReport
+	report    Report
 	merchants map[string]bool // that there are
 	books     books           // of the merchant in hand
 }
 
 // Run audits. Its errors are the database's: differences are none.
-func (a Audit) Run(ctx context.Context) (AuditReport, error) {
-	if a.Differ == nil {
-		a.Differ = func(told, now []byte) (stored, want string) {
-			if bytes.Equal(told, now) {
-				return "", ""
-			}
-			return string(told), string(now)
-		}
-	}
+func (a Audit) Run(ctx context.Context) (Report, error) {
 	w := auditor{Audit: a, merchants: map[string]bool{}}
 	merchants, err := a.Store.Merchants(ctx)
 	if err != nil {
@@ -132,7 +118,7 @@ func (w *auditor) merchant(ctx context.Context, id string) error {
 		w.count(d)
 		w.judge(d)
 		if w.Progress != nil {
-			w.Progress(w.report.AuditCounts)
+			w.Progress(w.report.Counts)
 		}
 	}
 	repeated, err := w.Store.RepeatedTrades(ctx, id)

@@ -1,4 +1,4 @@
-package gateway
+package audit
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 )
@@ -177,7 +178,7 @@ func line(l pay.Movement) string {
 // payment and of each refund that is done, and of nothing else; of late money
 // that goes back it hears when it has.
 func (v *verdict) told(p pay.Payment) {
-	_, heard := receiverOf(p.NotifyURL)
+	_, heard := pay.ReceiverOf(p.NotifyURL)
 	due := map[string]bool{"": heard && v.tale.status == pay.Paid && !v.tale.givenBack()}
 	refunds := map[string]pay.Refund{}
 	for _, r := range v.Refunds {
@@ -204,16 +205,16 @@ func (v *verdict) told(p pay.Payment) {
 }
 
 func (v *verdict) delivery(name string, d store.Delivery, p pay.Payment, refunds map[string]pay.Refund) {
-	kind, body := "payment", v.Notification(p)
+	kind, body := "payment", delivery.Body(p, v.Zone)
 	if d.RefundID != "" {
-		kind, body = "refund", v.RefundNotification(refunds[d.RefundID], p)
+		kind, body = "refund", delivery.RefundBody(refunds[d.RefundID], p, v.Zone)
 	}
-	receiver, _ := receiverOf(p.NotifyURL)
+	receiver, _ := pay.ReceiverOf(p.NotifyURL)
 	v.same(name+": kind", d.Kind, kind)
 	v.same(name+": url", d.URL, p.NotifyURL)
 	v.same(name+": receiver", d.Receiver, receiver)
 	v.same(name+": app_code", d.AppCode, p.AppCode)
-	if stored, want := v.Differ(d.Body, body); stored != want {
+	if stored, want := delivery.Differ(d.Body, body); stored != want {
 		v.wrong(name+": body", stored, want)
 	}
 	if d.State == store.DeliveryDone && !v.Acknowledged[d.ID] {
