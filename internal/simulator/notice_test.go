@@ -102,7 +102,8 @@ func TestNotificationFormAndAcknowledgement(t *testing.T) {
 			}
 			m := got[0].body
 			const kind = "application/x-www-form-urlencoded; text/html; charset=UTF-8"
-			if header := got[0].header; header.Get("Content-Type") != kind || header.Get("User-Agent") != "Mozilla/4.0" {
+			if header := got[0].header; header.Get("Content-Type") != kind ||
+				header.Get("User-Agent") != "Mozilla/4.0" {
 				h.t.Errorf("head %v", header)
 			}
 			want := mapi.Message{"notify_type": "trade_status_sync", "out_trade_no": "T-1",
