@@ -171,7 +171,7 @@ func (t *tale) isPaid(e pay.Event) (want string) {
 		return want
 	}
 	t.paid, t.late = money{e.Amount, e.TradeNo}, e.Kind == pay.EventPaidLate
-	t.unlisted = slices.ContainsFunc(t.statuses, func(s pay.Event) bool { return s.TradeNo != "" && s.TradeNo != e.TradeNo })
+	t.unlisted = slices.ContainsFunc(t.statuses, func(s pay.Event) bool { return !s.ExplainedBy(e.TradeNo) })
 	return ""
 }
 

@@ -96,7 +96,7 @@ func (a *audited) order(no string, open bool, change func(*PayRequest)) string {
 // hears has the gateway hear from the wallet of a payment.
 func (a *audited) hears(id string, s wallet.State) {
 	a.t.Helper()
-	if _, err := a.settle(a.t.Context(), "123456", id, s, pay.ByWallet); err != nil {
+	if _, err := a.settle(a.t.Context(), a.stored(id), wordOf(s, ""), pay.ByWallet); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -164,7 +164,7 @@ func (a *audited) live() {
 	a.refund("in-parts", 230)
 	a.refund("in-parts", 500)
 	contradicted := a.refund("refund-contradicted", 100)
-	if _, err := a.settleRefund(a.t.Context(), contradicted, wallet.State{Outcome: wallet.Failed, Code: "NO"}, pay.ByWallet); err != nil {
+	if _, err := a.settleRefund(a.t.Context(), a.stored(contradicted.PaymentID), contradicted, wallet.State{Outcome: wallet.Failed, Code: "NO"}, pay.ByWallet); err != nil {
 		a.t.Fatal(err)
 	}
 	answering(&wallet.Rejection{Code: "NO: AS IS", Kind: wallet.RejectedFunds})
@@ -253,8 +253,14 @@ func TestAnAuditOfAGatewayAtWorkFindsNothing(t *testing.T) {
 					}
 					var both sync.WaitGroup
 					for _, do := range []func() error{
-						func() error { _, err := a.settle(ctx, "123456", o.ID, paidBy("T-"+no), pay.ByWallet); return err },
-						func() error { _, err := a.settle(ctx, "123456", o.ID, paidBy("T2-"+no), pay.ByRecover); return err },
+						func() error {
+							_, err := a.settle(ctx, o.Payment, wordOf(paidBy("T-"+no), ""), pay.ByWallet)
+							return err
+						},
+						func() error {
+							_, err := a.settle(ctx, o.Payment, wordOf(paidBy("T2-"+no), ""), pay.ByRecover)
+							return err
+						},
 						func() error { return a.Note(ctx, a.credential, o.ID, "one") },
 						func() error { return a.Note(ctx, a.credential, o.ID, "two") },
 					} {

@@ -72,58 +72,64 @@ func (g *Gateway) takeNotice(ctx context.Context, a pay.WalletAccount, conn open
 	if err != nil {
 		return err
 	}
-	known, err := g.isKnown(ctx, m)
-	if err != nil || known {
-		return err
+	if g.isKnown(m) {
+		return nil
 	}
-	if m, known, err = g.confirm(ctx, conn, m); err != nil || known {
+	m, known, err := g.confirm(ctx, conn, m)
+	if err != nil || known {
 		return err
 	}
 	return g.settleMessage(ctx, m)
 }
 
-// posted is a genuine notice and what it is about.
+// posted is a genuine notice and what is recorded of what it is about.
 type posted struct {
 	wallet.Notice
-	payment pay.Payment
-	line    pay.Movement // of the money record, if the notice is of a payment whose trade has one
-	refund  pay.Refund   // without an ID if the notice is of a refund that is none of ours, or of none
+	pay.Recorded
 }
+
+func (m posted) word() pay.Word { return wordOf(m.State, m.RefundID) }
 
 // about finds what a notice is about: store.ErrNotFound if no payment has its
 // number. It refuses what cannot be true, without a question to the wallet.
 func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m posted, err error) {
 	m = posted{Notice: n}
-	m.payment, err = g.paymentOf(ctx, a.MerchantID, n.Number)
+	w := m.word()
+	m.Recorded, err = g.Store.Recorded(ctx, a.MerchantID, n.Number, pay.HeldBy(a.ID), w.TradeNo, w.RefundID)
+	if errors.Is(err, store.ErrNotFound) { // it may be the number before a restore
+		var p pay.Payment
+		if p, err = g.paymentOf(ctx, a.MerchantID, n.Number); err == nil {
+			m.Recorded, err = g.recorded(ctx, p, w)
+		}
+	}
+	p := m.Payment
 	switch {
 	case err != nil:
 		return m, err
-	case m.payment.AccountID != a.ID:
+	case p.AccountID != a.ID:
 		return m, refused("the order belongs to another wallet account", nil)
-	}
-	if n.RefundID != "" {
-		m.refund, err = g.Store.Refund(ctx, a.MerchantID, n.RefundID)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			return m, nil
-		case err != nil:
-			return m, err
-		case m.refund.PaymentID != m.payment.ID:
-			return m, refused("the refund is another order's: "+n.RefundID, nil)
-		}
-		return m, nil
-	}
-	if n.State.Outcome == wallet.Paid {
-		m.line, err = g.Store.Movement(ctx, a.MerchantID, m.payment.HeldBy(), n.State.TradeNo, "")
-		switch {
-		case errors.Is(err, store.ErrNotFound): // it is new
-		case err != nil:
-			return m, err
-		case m.line.PaymentID != m.payment.ID:
-			return m, refused("the trade number belongs to another payment", errForeignTrade)
-		}
+	case m.Refund.ID != "" && m.Refund.PaymentID != p.ID:
+		return m, refused("the refund is another order's: "+n.RefundID, nil)
+	case w.Outcome == pay.WordPaid && m.Movement.ID != "" && m.Movement.PaymentID != p.ID:
+		return m, refused("the trade number belongs to another payment", errForeignTrade)
 	}
 	return m, nil
+}
+
+// isKnown reports whether a message says nothing that is not recorded already. It
+// changes nothing then, whether it is true or not, so the wallet need not be
+// asked about it. Another amount, trade or state than the recorded one is never
+// known.
+func (g *Gateway) isKnown(m posted) bool {
+	w, v := m.word(), pay.Judge(m.Recorded, m.word(), pay.ByWallet, g.Now())
+	switch {
+	case w.Outcome == pay.WordClosed && w.RefundID == "": // so says the wallet of money that it has given back
+		back := pay.Flag(m.Recorded, pay.Event{Kind: pay.EventGivenBack, TradeNo: w.TradeNo}, pay.ByWallet, g.Now())
+		return !back.Changes() || !v.Changes()
+	case m.Refund.ID != "" && w.TradeNo != "" && w.TradeNo != m.Payment.TradeNo:
+		return v.Kind == pay.VerdictNothing
+	}
+	return !v.Changes()
 }
 
 // confirm asks the wallet whether it stands by a message whose signature is not
@@ -135,7 +141,7 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	if m.Confirm == nil {
 		return m, false, nil
 	}
-	p := m.payment
+	p := m.Payment
 	switch mine, err := g.Store.MarkConfirmed(ctx, p.MerchantID, p.ID, g.Now(), confirmGap); {
 	case err != nil:
 		return m, false, err
@@ -163,49 +169,27 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	case err != nil:
 		return m, false, g.putOff(context.WithoutCancel(ctx), m, end, walletError(err))
 	}
+	named := m.State.TradeNo
 	m.State = confirmed
-	return m, false, nil
+	if m.State.TradeNo != named {
+		m.Recorded, err = g.recorded(ctx, p, m.word())
+	}
+	return m, false, err
 }
 
 // settleMessage makes what a message says true here. A status that the wallet's
 // documents do not list settles nothing: the payment is flagged, and the wallet
 // is asked again soon.
-func (g *Gateway) settleMessage(ctx context.Context, m posted) (err error) {
-	p := m.payment
-	switch {
-	case m.State.Outcome == wallet.Unknown:
-		if err = g.needsLook(ctx, p, unlisted(m.RefundID, m.State), pay.ByWallet); err == nil {
-			err = g.putOff(ctx, m, g.Now().Add(confirmGap), nil)
-		}
-	case m.RefundID == "" && closesPaid(p, m.State):
-		err = g.needsLookUnless(ctx, p, closedAfterPaid(m.State.TradeNo), pay.ByWallet, func(now pay.Payment) bool {
-			return !closesPaid(now, m.State)
-		})
-	case m.RefundID == "":
-		_, err = g.settle(ctx, p.MerchantID, p.ID, m.State, pay.ByWallet)
-	case m.refund.ID == "":
-		err = g.foreignRefund(ctx, m)
-	default:
-		_, err = g.settleRefund(ctx, m.refund, m.State, pay.ByWallet)
-	}
+func (g *Gateway) settleMessage(ctx context.Context, m posted) error {
+	w := m.word()
+	_, err := g.settleRecorded(ctx, m.Recorded, w, pay.ByWallet)
 	switch {
 	case errors.Is(err, errForeignTrade):
 		return refused("the trade number belongs to another payment", err)
-	case errors.Is(err, errOtherAmount):
-		return nil // the payment is flagged
+	case err == nil && w.Outcome == pay.WordUnknown:
+		return g.putOff(ctx, m, g.Now().Add(confirmGap), nil)
 	}
 	return err
-}
-
-// foreignRefund takes the wallet's true word that money of an order went back
-// under a number that is none of its refunds: somebody gave it back at the
-// wallet itself. It is not ours to count; the payment is flagged for a person to
-// look at.
-func (g *Gateway) foreignRefund(ctx context.Context, m posted) error {
-	if m.State.Outcome != wallet.Succeeded {
-		return nil
-	}
-	return g.needsLook(ctx, m.payment, refundForeign(m.RefundID), pay.ByWallet)
 }
 
 func refused(why string, err error) error {

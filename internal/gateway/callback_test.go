@@ -410,7 +410,7 @@ func TestASecondTradesMessageThatCameTooSoonIsConfirmedInTheEnd(t *testing.T) {
 func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 	var a aside
 	of := func(i int) posted {
-		return posted{Notice: wallet.Notice{ID: fmt.Sprint(i)}, payment: pay.Payment{ID: fmt.Sprint(i / 3)}}
+		return posted{Notice: wallet.Notice{ID: fmt.Sprint(i)}, Recorded: pay.Recorded{Payment: pay.Payment{ID: fmt.Sprint(i / 3)}}}
 	}
 	for i := range 3 * 2 * asideAtMost {
 		a.keep(of(i))
@@ -418,13 +418,13 @@ func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 	if len(a.kept) != asideAtMost {
 		t.Errorf("%d are kept", len(a.kept))
 	}
-	if n, ok := a.take(of(0).payment); !ok || n.ID != "0" && n.ID != "1" && n.ID != "2" {
+	if n, ok := a.take(of(0).Payment); !ok || n.ID != "0" && n.ID != "1" && n.ID != "2" {
 		t.Errorf("kept %+v, %v", n, ok)
 	}
-	if _, ok := a.take(of(0).payment); ok {
+	if _, ok := a.take(of(0).Payment); ok {
 		t.Error("taken twice")
 	}
-	if _, ok := a.take(of(3 * asideAtMost).payment); ok {
+	if _, ok := a.take(of(3 * asideAtMost).Payment); ok {
 		t.Error("one more than there is room for was kept")
 	}
 }

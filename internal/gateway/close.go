@@ -104,33 +104,20 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 	if err != nil {
 		return p, false, err
 	}
-	before, by := p, pay.ByMerchant(p.AppCode)
-	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
-		isNew = false
-		current, err := tx.Payment(p.MerchantID, p.ID)
-		if err != nil {
-			return err
-		}
-		before, p = current, current
+	by := pay.ByMerchant(p.AppCode)
+	v, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
+		p, now := r.Payment, g.Now()
 		if !p.Status.Open() || p.CloseID != "" {
-			return nil
+			return pay.Nothing(r), nil
 		}
-		now := g.Now()
 		p.CloseID = g.numberUnder(p, "closing", p.OrderNo, p.Fingerprint, 0)
 		p.CloseAskedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
-		if isNew, err = tx.MarkClosing(p); err != nil || !isNew {
-			return err
-		}
 		if g.unseen(p, conn.info) {
-			return g.end(tx, &p, by, pay.ReasonNeverOpened, "")
+			return pay.End(pay.Recorded{Payment: p}, pay.ReasonNeverOpened, "", by, now), nil
 		}
-		return g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventCloseAsked, Number: p.CloseID}))
+		return pay.Act(r, p, pay.Event{Kind: pay.EventCloseAsked, Number: p.CloseID}, by, now), nil
 	})
-	if err != nil {
-		return before, false, err
-	}
-	g.logMove(ctx, before, p, by)
-	return p, isNew, nil
+	return v.Payment, v.Changes(), err
 }
 
 // shut makes an open payment unpayable at its wallet, where the wallet can do
@@ -142,7 +129,8 @@ func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p p
 		state, err := conn.Close(asked, order)
 		if err == nil && state.Outcome == wallet.Paid { // the buyer was faster; only a query tells the rest
 			if state, err = conn.Query(asked, order); err == nil {
-				return g.settle(ctx, p.MerchantID, p.ID, state, by)
+				v, err := g.settle(ctx, p, wordOf(state, ""), by)
+				return v.Payment, err
 			}
 		}
 		switch {

@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
@@ -48,30 +46,16 @@ func latePolicies(given map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, e
 	return all, nil
 }
 
-// giveBack makes an automatic refund of all of a payment that has just become
-// paid, late, for Recover to send. It goes under the number of its own id, since
-// no merchant gave it one.
-func (g *Gateway) giveBack(tx *store.Tx, p pay.Payment) error {
-	now := g.Now()
-	id, err := g.freeNumber(tx, p)
-	if err != nil {
-		return err
+// giveBack adds to the change that makes a payment paid, late, a refund of all of
+// it, for Recover to send. The refund has no order number but its own id, since no
+// merchant gave it one; try counts the ids that were taken.
+func (g *Gateway) giveBack(c *store.Change, try int) {
+	p, now := &c.Payment, g.Now()
+	id := g.numberUnder(*p, "late money", p.OrderNo, p.Fingerprint, try)
+	c.Refund = &pay.Refund{
+		Scope: p.Scope, ID: id, OrderNo: id, PaymentID: p.ID, AccountID: p.AccountID, Amount: p.Amount,
+		Status: pay.RefundPending, CreatedAt: now, DueAt: now,
 	}
-	_, err = g.addRefund(tx, p, pay.Refund{ID: id, OrderNo: id, Amount: p.Amount, CreatedAt: now}, time.Time{}, pay.ByPolicy)
-	return err
-}
-
-// freeNumber is the first of the numbers under which a payment's late money may
-// go back that no other refund has.
-func (g *Gateway) freeNumber(tx *store.Tx, p pay.Payment) (string, error) {
-	for try := range numberTries {
-		id := g.numberUnder(p, "late money", p.OrderNo, p.Fingerprint, try)
-		switch _, err := tx.Refund(p.MerchantID, id); {
-		case errors.Is(err, store.ErrNotFound):
-			return id, nil
-		case err != nil:
-			return "", err
-		}
-	}
-	return "", fmt.Errorf("gateway: every number for giving back %s is taken", p.ID)
+	p.Reserved = p.Amount.Minor
+	c.Events = append(c.Events, pay.Event{Kind: pay.EventRefundAsked, By: pay.ByPolicy, At: now, Amount: p.Amount, RefundID: id})
 }

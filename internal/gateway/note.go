@@ -31,17 +31,15 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 	if err != nil {
 		return err
 	}
-	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Payment(p.MerchantID, p.ID); err != nil { // locked, as for every event
-			return err
-		}
-		switch n, err := tx.CountEvents(p.MerchantID, p.ID, pay.EventNote); {
+	_, err = g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
+		switch n, err := g.Store.CountEvents(ctx, p.MerchantID, p.ID, pay.EventNote); {
 		case err != nil:
-			return err
+			return pay.Verdict{}, err
 		case n >= MaxNotes:
-			return &pay.Error{Code: pay.BadParameter, Field: "note", Message: fmt.Sprintf("the order has %d notes, and keeps no more", MaxNotes)}
+			return pay.Verdict{}, &pay.Error{Code: pay.BadParameter, Field: "note",
+				Message: fmt.Sprintf("the order has %d notes, and keeps no more", MaxNotes)}
 		}
-		return g.record(tx, g.event(p, pay.ByMerchant(c.AppCode), pay.Event{Kind: pay.EventNote, Note: text}))
+		return pay.Act(r, r.Payment, pay.Event{Kind: pay.EventNote, Note: text}, pay.ByMerchant(c.AppCode), g.Now()), nil
 	})
 	return maybeStored("note", err)
 }

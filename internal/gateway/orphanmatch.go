@@ -104,47 +104,75 @@ func (g *Gateway) isOf(p pay.Payment, o pay.Orphan) bool {
 // order's own money if it is not paid, else as surplus. What went back was never
 // ours to count: it flags the payment.
 func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
-	matched := false
-	orphan := func(tx *store.Tx, before, p pay.Payment) error {
-		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
+	var r pay.Recorded
+	var v pay.Verdict
+	var c store.Change
+	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		r, err = tx.Recorded(p.MerchantID, p.ID, p.HeldBy(), o.TradeNo, o.RefundID)
 		if err != nil {
 			return err
 		}
-		if matched = current.State == pay.OrphanOpen; !matched {
+		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
+		switch {
+		case err != nil:
+			return err
+		case current.State != pay.OrphanOpen:
 			return errNotOpen
 		}
-		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, "the number is that of order "+p.OrderNo); err != nil {
+		note := "the number is that of order " + p.OrderNo
+		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, note); err != nil {
 			return err
 		}
-		if o.IsRefund() {
-			return nil
-		}
-		if before.Status != pay.Paid && p.Status == pay.Paid && o.Number != p.ID {
-			if err := tx.SetWalletNumber(p.MerchantID, p.ID, o.Number); err != nil {
-				return err
-			}
-		}
-		return g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventOrphan, Number: o.Number, TradeNo: o.TradeNo}))
-	}
-	var settled pay.Payment
-	var err error
-	if o.IsRefund() {
-		settled, err = g.matchRefund(ctx, o, p, by, orphan)
-	} else {
-		settled, err = g.settleWith(ctx, p.MerchantID, p.ID, wallet.State{
-			Outcome: wallet.Paid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At,
-		}, by, orphan)
-	}
-	if errors.Is(err, errNotOpen) {
+		v, c, err = g.write(r, g.ofOrphan(r, o, by), tx.Apply)
+		return err
+	})
+	switch {
+	case errors.Is(err, errNotOpen):
 		return g.Store.Payment(ctx, p.MerchantID, p.ID)
+	case err != nil:
+		return p, err
 	}
-	if err == nil && !o.IsRefund() && settled.TradeNo == o.TradeNo && settled.ID != o.Number {
+	g.applied(ctx, r, v, c)
+	settled := v.Payment
+	if !o.IsRefund() && settled.TradeNo == o.TradeNo && settled.ID != o.Number {
 		g.background.Go(func() { g.closeUnder(context.WithoutCancel(ctx), settled, settled.ID) })
 	}
-	if err == nil {
-		g.Log.InfoContext(ctx, "orphan matched", "orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", by.Role)
+	g.Log.InfoContext(ctx, "orphan matched",
+		"orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", by.Role)
+	return settled, nil
+}
+
+// ofOrphan is the verdict on an orphan that turns out to be a payment's. What went
+// back under the number of one of the payment's own refunds is found out by that
+// refund's own inquiries.
+func (g *Gateway) ofOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdict {
+	w := pay.Word{
+		Outcome: pay.WordPaid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At, RefundID: o.RefundID,
 	}
-	return settled, err
+	if o.IsRefund() {
+		if r.Refund.PaymentID == r.Payment.ID {
+			return pay.Nothing(r)
+		}
+		w.Outcome = pay.WordSucceeded
+		none := r
+		none.Refund = pay.Refund{} // another payment's, if any
+		v := pay.Judge(none, w, by, g.Now())
+		v.Refund = r.Refund
+		return v
+	}
+	v := pay.Judge(r, w, by, g.Now())
+	if v.Kind == pay.VerdictForeignTrade {
+		return v
+	}
+	settled := pay.Act(r, v.Payment, pay.Event{Kind: pay.EventOrphan, Number: o.Number, TradeNo: o.TradeNo}, by, g.Now())
+	if !v.Changes() {
+		return settled
+	}
+	v.Events = append(v.Events, settled.Events...)
+	if r.Payment.Status != pay.Paid && v.Payment.Status == pay.Paid && o.Number != v.Payment.ID {
+		v.Payment.WalletNumber = o.Number
+	}
+	return v
 }
 
 // closeUnder has the wallet close, if it can, what is not paid of an order that was
@@ -169,32 +197,6 @@ func (g *Gateway) closeUnder(ctx context.Context, p pay.Payment, number string) 
 
 // errNotOpen: the orphan was settled meanwhile.
 var errNotOpen = errors.New("gateway: the orphan is not open any more")
-
-// matchRefund takes the wallet's word that money of a payment went back, as
-// foreignRefund does, unless the refund is one of the payment's: then that one's
-// own looks find it out.
-func (g *Gateway) matchRefund(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor, also func(*store.Tx, pay.Payment, pay.Payment) error) (pay.Payment, error) {
-	var before, now pay.Payment
-	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		if before, err = tx.Payment(p.MerchantID, p.ID); err != nil {
-			return err
-		}
-		now = before
-		if r, err := tx.Refund(p.MerchantID, o.RefundID); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		} else if err != nil || r.PaymentID != p.ID {
-			if now, err = g.flag(tx, before, refundForeign(o.RefundID), by); err != nil {
-				return err
-			}
-		}
-		return also(tx, before, now)
-	})
-	if err != nil {
-		return p, err
-	}
-	g.logMove(ctx, before, now, by)
-	return now, nil
-}
 
 // moveOrphan makes a legal move of an open orphan.
 func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, paymentID string, by pay.Actor, note string) error {

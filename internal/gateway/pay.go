@@ -244,27 +244,23 @@ func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay
 // the wallet, a refused order is still queried later, like every abandoned order.
 func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection, by pay.Actor, again bool) (pay.Payment, error) {
 	c.EndsAt = c.EndsAt.Truncate(time.Millisecond) // as it is stored
-	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
-		current, err := tx.Payment(p.MerchantID, p.ID)
-		if err != nil {
-			return err
-		}
-		p = current
-		if no == nil && (p.Status == pay.Created || p.Status == pay.Pending && newAddress(p, c)) {
-			from := p.Status
+	v, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
+		p, now := r.Payment, g.Now()
+		switch {
+		case no == nil && (p.Status == pay.Created || p.Status == pay.Pending && newAddress(p, c)):
 			p.Status, p.Checkout, p.CheckoutEndsAt = pay.Pending, cmp.Or(c.Ref, c.URL), c.EndsAt
 			p.WalletID = cmp.Or(c.WalletID, c.Ref)
-			return g.move(tx, p, from, g.event(p, by, pay.Event{Kind: pay.EventRegistered, Number: p.WalletID}))
+			return pay.Act(r, p, pay.Event{Kind: pay.EventRegistered, Number: p.WalletID}, by, now), nil
+		case no == nil || p.Status != pay.Created:
+			return pay.Nothing(r), nil
 		}
-		if no == nil || p.Status != pay.Created {
-			return nil
-		}
-		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, g.Now(), time.Time{}
+		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, now, time.Time{}
 		if again {
-			p.DueAt = p.ClosedAt.Add(lateLooks[0])
+			p.DueAt = now.Add(lateLooks[0])
 		}
-		return g.move(tx, p, pay.Created, g.event(p, pay.ByWallet, pay.Event{Kind: pay.EventFailed, Code: no.Code}))
+		return pay.Act(r, p, pay.Event{Kind: pay.EventFailed, Code: no.Code}, pay.ByWallet, now), nil
 	})
+	p = v.Payment
 	if err != nil {
 		return p, err
 	}

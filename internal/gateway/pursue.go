@@ -71,9 +71,9 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, by pay.Actor) (
 	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
 		state, err := conn.QueryRefund(asked, back)
 		switch {
-		case err == nil && stays(c.Refund, state): // it is tried once more
+		case err == nil && wordOf(state, c.ID).Postpones(c.Refund): // it is tried once more
 		case err == nil && state.Outcome != wallet.NotFound:
-			r, err = g.settleRefund(ctx, c.Refund, state, by)
+			r, err = g.settleRefund(ctx, p, c.Refund, state, by)
 			return r, next, err
 		case err != nil && !ofAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
 			return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, by))
@@ -88,23 +88,16 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, by pay.Actor) (
 		return c.Refund, next, fmt.Errorf("%w: %w", errLateMoneyStays, err)
 	case err != nil:
 		return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, by))
-	case stays(c.Refund, state):
+	case wordOf(state, c.ID).Postpones(c.Refund):
 		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
 	}
-	r, err = g.settleRefund(ctx, c.Refund, state, by)
+	r, err = g.settleRefund(ctx, p, c.Refund, state, by)
 	return r, next, err
 }
 
 // errLateMoneyStays: late money cannot be given back for now. Nobody asked for
 // it, so nobody would ask again.
 var errLateMoneyStays = errors.New("gateway: late money cannot be given back yet")
-
-// stays reports whether a refund is to stay pending although the wallet has
-// refused it: late money, and for a reason that an operator can do something
-// about. The funds can be filled up, the account be put right.
-func stays(r pay.Refund, s wallet.State) bool {
-	return s.Outcome == wallet.Failed && r.Automatic() && (s.Kind == wallet.RejectedFunds || s.Kind == wallet.RejectedAccount)
-}
 
 // ofAccount reports whether err is the wallet's refusal of the account, which
 // says nothing of what was asked.
@@ -158,119 +151,17 @@ func (g *Gateway) send(ctx context.Context, conn opened, r wallet.Refund) (walle
 // errOtherAmount: the wallet speaks of another amount than the refund's.
 var errOtherAmount = errors.New("gateway: the wallet names another amount than the refund's")
 
-// settleRefund makes what a wallet said of a refund true here, in one
-// transaction: the refund's state moves by compare-and-set, and a success is
-// counted, written to the money record and told to the merchant, while a failure
-// gives back what was reserved. Repeats change nothing, nor do outcomes that are
-// not final. Where the wallet contradicts itself, or names another amount, the
-// refund stays what it is, and its payment is flagged for a person to look at.
-func (g *Gateway) settleRefund(ctx context.Context, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, error) {
-	var before pay.Refund
-	var p, flagged pay.Payment
-	var wrong error
-	notify := false
-	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		notify, wrong = false, nil
-		if p, err = tx.Payment(r.MerchantID, r.PaymentID); err != nil {
-			return err
-		}
-		flagged = p
-		if before, err = tx.Refund(r.MerchantID, r.ID); err != nil {
-			return err
-		}
-		r = before
-		why, contradicted := contradiction(r, s)
-		switch {
-		case contradicted:
-			if why.Reason == "" {
-				wrong = errOtherAmount
-			}
-			flagged, err = g.flag(tx, p, why, by)
-		case r.Status != pay.RefundPending, stays(r, s):
-			return nil
-		case s.Outcome == wallet.Succeeded:
-			r, notify, err = g.refundSucceeded(tx, p, r, s, by)
-		case s.Outcome == wallet.Failed:
-			r, flagged, err = g.refundFailed(tx, p, r, s, by)
-		}
-		return err
-	})
-	if err != nil {
-		return before, err
-	}
-	if notify {
-		g.Wake()
-	}
-	g.logMove(ctx, p, flagged, by)
-	if r.Status != before.Status {
-		g.Log.InfoContext(ctx, "refund "+string(r.Status), "refund", r.ID, "syssn", r.PaymentID, "amount", r.Amount.String(), "failure", r.Failure, "by", by.Role)
-	}
-	return r, wrong
-}
-
-// refundSucceeded settles a success within its transaction, and reports whether
-// the merchant is to be notified.
-func (g *Gateway) refundSucceeded(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, bool, error) {
-	r.Status, r.DoneAt, r.DueAt = pay.RefundSucceeded, s.At, time.Time{}
-	if r.DoneAt.IsZero() {
-		r.DoneAt = g.Now()
-	}
-	if err := g.moveRefund(tx, r); err != nil {
-		return r, false, err
-	}
-	switch counted, err := tx.CountRefund(p.MerchantID, p.ID, r.Amount.Minor); {
+// settleRefund makes what a wallet said of a refund true here. errOtherAmount: the
+// wallet names another amount, and the refund stays what it is.
+func (g *Gateway) settleRefund(ctx context.Context, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, error) {
+	v, err := g.settle(ctx, p, wordOf(s, r.ID), by)
+	switch {
 	case err != nil:
-		return r, false, err
-	case !counted:
-		return r, false, errors.New("gateway: refund " + r.ID + " was not reserved")
+		return r, err
+	case v.OtherAmount:
+		return v.Refund, errOtherAmount
 	}
-	p.Refunded += r.Amount.Minor
-	err := g.book(tx, p, pay.Movement{
-		Kind: pay.MovementRefund, RefundID: r.ID, Debit: pay.OwedToMerchant, Credit: p.HeldBy(),
-		Amount: r.Amount, TradeNo: p.TradeNo,
-	})
-	if err != nil {
-		return r, false, err
-	}
-	if err := g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventRefunded, Amount: r.Amount, RefundID: r.ID})); err != nil {
-		return r, false, err
-	}
-	notify, err := g.addDelivery(tx, p, store.Delivery{Kind: "refund", RefundID: r.ID, Body: g.RefundNotification(r, p)})
-	return r, notify, err
-}
-
-// refundFailed settles the wallet's final no within its transaction. Nobody asked
-// for an automatic refund, so nobody would learn that it failed: its payment is
-// flagged.
-func (g *Gateway) refundFailed(tx *store.Tx, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, pay.Payment, error) {
-	r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = pay.RefundFailed, s.Code, causeOf(s.Kind), g.Now(), time.Time{}
-	if err := g.moveRefund(tx, r); err != nil {
-		return r, p, err
-	}
-	switch released, err := tx.ReleaseRefund(p.MerchantID, p.ID, r.Amount.Minor); {
-	case err != nil:
-		return r, p, err
-	case !released:
-		return r, p, errors.New("gateway: refund " + r.ID + " was not reserved")
-	}
-	failed := g.event(p, by, pay.Event{Kind: pay.EventRefundFailed, Amount: r.Amount, RefundID: r.ID, Code: r.Failure})
-	if !r.Automatic() {
-		return r, p, g.record(tx, failed)
-	}
-	p.Flagged = true
-	return r, p, g.move(tx, p, p.Status, failed)
-}
-
-// moveRefund writes a pending refund's final state.
-func (g *Gateway) moveRefund(tx *store.Tx, r pay.Refund) error {
-	if !pay.RefundPending.CanBecome(r.Status) {
-		return errors.New("gateway: refund " + r.ID + " cannot become " + string(r.Status))
-	}
-	moved, err := tx.MoveRefund(r, pay.RefundPending)
-	if err == nil && !moved {
-		err = errors.New("gateway: refund " + r.ID + " is no longer pending")
-	}
-	return err
+	return v.Refund, nil
 }
 
 // causeOf is how a wallet's refusal of a refund is told to merchants.

@@ -125,7 +125,7 @@ func TestAfterACrashAtAnyStepARefundIsGivenBackOnce(t *testing.T) {
 		"settled": {func(b *bench, claim store.RefundClaim) {
 			b.mustRelease(claim)
 			state := b.wallet.giveBack(wallet.Refund{ID: claim.ID, Amount: claim.Amount})
-			if _, err := b.settleRefund(b.t.Context(), claim.Refund, state, pay.ByMerchant("APP")); err != nil {
+			if _, err := b.settleRefund(b.t.Context(), b.stored(claim.PaymentID), claim.Refund, state, pay.ByMerchant("APP")); err != nil {
 				b.t.Fatal(err)
 			}
 		}, true},

@@ -14,14 +14,14 @@ import (
 // tooSoon is for a message within the gap after another about the same order:
 // it is known by now, or the look at the end of the gap must find it out.
 func (g *Gateway) tooSoon(ctx context.Context, m posted) (posted, bool, error) {
-	now, err := g.about(ctx, pay.WalletAccount{MerchantID: m.payment.MerchantID, ID: m.payment.AccountID}, m.Notice)
+	now, err := g.about(ctx, pay.WalletAccount{MerchantID: m.Payment.MerchantID, ID: m.Payment.AccountID}, m.Notice)
 	if err != nil {
 		return m, false, err
 	}
-	if known, err := g.isKnown(ctx, now); err != nil || known {
-		return now, known, err
+	if g.isKnown(now) {
+		return now, true, nil
 	}
-	end := now.payment.ConfirmedAt.Add(confirmGap)
+	end := now.Payment.ConfirmedAt.Add(confirmGap)
 	if latest := g.Now().Add(confirmGap); end.After(latest) {
 		end = latest // another replica's clock is ahead
 	}
@@ -39,13 +39,13 @@ func messagesFull(instead string) error {
 // pending. Of its other trades and of refunds that were made elsewhere only the
 // message itself tells, so it is kept for the look as well, in this process.
 func (g *Gateway) putOff(ctx context.Context, m posted, until time.Time, err error) error {
-	hasten, id := g.Store.HastenPayment, m.payment.ID
-	if m.refund.Status == pay.RefundPending {
-		hasten, id = g.Store.HastenRefund, m.refund.ID
+	hasten, id := g.Store.HastenPayment, m.Payment.ID
+	if m.Refund.Status == pay.RefundPending {
+		hasten, id = g.Store.HastenRefund, m.Refund.ID
 	} else {
 		g.aside.keep(m)
 	}
-	switch sooner, failed := hasten(ctx, m.payment.MerchantID, id, until, g.Now()); {
+	switch sooner, failed := hasten(ctx, m.Payment.MerchantID, id, until, g.Now()); {
 	case failed != nil:
 		return errors.Join(err, failed)
 	case sooner:
@@ -91,7 +91,7 @@ type asideOf struct {
 }
 
 func (a *aside) keep(m posted) {
-	key := [2]string{m.payment.MerchantID, m.payment.ID}
+	key := [2]string{m.Payment.MerchantID, m.Payment.ID}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.kept == nil {

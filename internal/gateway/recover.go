@@ -225,13 +225,14 @@ func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, by pay
 	if err != nil {
 		return p, walletError(g.noticed(ctx, p, "", state, err, by))
 	}
-	settled, err := g.settle(ctx, p.MerchantID, p.ID, state, by)
+	v, err := g.settle(ctx, p, wordOf(state, ""), by)
 	if errors.Is(err, errForeignTrade) {
-		settled, err = p, g.needsLook(ctx, p, foreignTrade(state.TradeNo), by)
+		err = g.flag(ctx, p, pay.Event{Kind: pay.EventForeignTrade, TradeNo: state.TradeNo}, by)
 	}
 	if err != nil {
 		return p, err
 	}
+	settled := v.Payment
 	end := pay.Reason("")
 	switch {
 	case settled.CloseID != "":
@@ -260,23 +261,13 @@ func (g *Gateway) unseen(p pay.Payment, info wallet.Info) bool {
 // giveUp ends an open payment. One that was opened or settled meanwhile is left
 // as it is.
 func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
-	judged, before := p, p
-	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
-		current, err := tx.Payment(judged.MerchantID, judged.ID)
-		if err != nil {
-			return err
+	v, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
+		if r.Payment.OpenedAt.IsZero() != p.OpenedAt.IsZero() {
+			return pay.Nothing(r), nil
 		}
-		before, p = current, current
-		if !current.Status.Open() || current.OpenedAt.IsZero() != judged.OpenedAt.IsZero() {
-			return nil
-		}
-		return g.end(tx, &p, by, why, code)
+		return pay.End(r, why, code, by, g.Now()), nil
 	})
-	if err != nil {
-		return before, err
-	}
-	g.logMove(ctx, before, p, by)
-	return p, nil
+	return v.Payment, err
 }
 
 // nextLook is when a payment is to be looked at again; zero for never.

@@ -87,7 +87,7 @@ func (b *pages) calls() int {
 // hears posts a success for an order of account "net".
 func (b *pages) hears(p pay.Payment, s wallet.State) {
 	b.t.Helper()
-	if _, err := b.settle(b.t.Context(), p.MerchantID, p.ID, s, pay.ByWallet); err != nil {
+	if _, err := b.settle(b.t.Context(), p, wordOf(s, ""), pay.ByWallet); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -184,15 +184,15 @@ func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
 func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, by pay.Actor) (store.RefundClaim, error) {
 	r.Scope, r.PaymentID, r.AccountID = p.Scope, p.ID, p.AccountID
 	r.Status, r.DueAt = pay.RefundPending, r.CreatedAt
-	switch left, err := tx.ReserveRefund(p.MerchantID, p.ID, r.Amount.Minor); {
-	case err != nil:
+	c := store.Change{Was: p, Payment: p, Events: []pay.Event{
+		{Kind: pay.EventRefundAsked, By: by, At: g.Now(), Amount: r.Amount, RefundID: r.ID},
+	}}
+	c.Payment.Reserved += r.Amount.Minor
+	if err := g.identify(&c); err != nil {
 		return store.RefundClaim{}, err
-	case !left:
-		return store.RefundClaim{}, errors.New("gateway: " + p.ID + " has less left to refund than was thought")
 	}
-	claim, err := tx.AddRefund(r, until)
-	if err != nil {
-		return claim, err
+	if err := tx.Apply(c); err != nil {
+		return store.RefundClaim{}, err
 	}
-	return claim, g.record(tx, g.event(p, by, pay.Event{Kind: pay.EventRefundAsked, Amount: r.Amount, RefundID: r.ID}))
+	return tx.AddRefund(r, until)
 }

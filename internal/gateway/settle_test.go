@@ -23,7 +23,7 @@ func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
 				if i%2 == 1 {
 					g = replica
 				}
-				if _, err := g.settle(t.Context(), p.MerchantID, p.ID, paidBy("T1"), pay.ByWallet); err != nil {
+				if _, err := g.settle(t.Context(), p, wordOf(paidBy("T1"), ""), pay.ByWallet); err != nil {
 					t.Error(err)
 				}
 			})

@@ -75,6 +75,13 @@ var flagging = []EventKind{
 // kind. (A failed refund flags its payment too if nobody asked for the refund.)
 func (k EventKind) Flags() bool { return slices.Contains(flagging, k) }
 
+// ExplainedBy reports whether nobody need look at a flagging event any more once a
+// trade has paid the order: an unlisted status, unless it was another trade's. A
+// listed status has followed it.
+func (e Event) ExplainedBy(tradeNo string) bool {
+	return e.Kind == EventUnlisted && (e.TradeNo == "" || e.TradeNo == tradeNo)
+}
+
 // Reason says why, where a kind has several reasons.
 type Reason string
 

@@ -9,8 +9,8 @@ import (
 type Recorded struct {
 	Payment  Payment
 	Movement Movement // the money-record line of the word's trade, whichever payment's; no ID if there is none
-	Refund   Refund   // the refund that the word is about; no ID if the payment has no such refund
-	Flags    []Event  // the payment's events whose kind Flags, oldest first
+	Refund   Refund   // the refund that the word is about, of this payment; no ID if there is none
+	Flags    []Event  // the payment's events whose kind Flags, oldest first, also where Flagged is false again
 }
 
 // Verdict is what follows from a wallet's word: the rows as they become, without
@@ -172,10 +172,7 @@ func (j judgement) own() Verdict {
 	if p.PaidAt = w.At; p.PaidAt.IsZero() {
 		p.PaidAt = j.now
 	}
-	// An unlisted status of the same trade is explained now: a listed one has followed it.
-	p.Flagged = p.Flagged && slices.ContainsFunc(j.Flags, func(f Event) bool {
-		return f.Kind != EventUnlisted || f.TradeNo != "" && f.TradeNo != w.TradeNo
-	})
+	p.Flagged = p.Flagged && slices.ContainsFunc(j.Flags, func(f Event) bool { return !f.ExplainedBy(w.TradeNo) })
 	v.Movement = j.line(MovementPayment, OwedToMerchant, p.Amount)
 	v.Events = []Event{j.event(e)}
 	v.Notify = true

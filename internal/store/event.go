@@ -34,6 +34,12 @@ func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
 	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
+// CountEvents is Tx.CountEvents outside a transaction.
+func (db *DB) CountEvents(ctx context.Context, merchantID, paymentID string, kind pay.EventKind) (int, error) {
+	n, err := db.read.CountEvents(ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind)})
+	return int(n), wrap("count events of payment "+paymentID, err)
+}
+
 // CountEvents returns how many events of a kind a payment has.
 func (tx *Tx) CountEvents(merchantID, paymentID string, kind pay.EventKind) (int, error) {
 	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind)})

@@ -29,7 +29,7 @@ func (e *postgresEngine) tryRecorded(ctx context.Context, k recordedKey) (r reco
 		all.Queue(recordedMovementText, k.merchantID, k.debit, k.tradeNo).Query(one(movementTable, &r.movement))
 	}
 	if k.refundID != "" {
-		all.Queue(recordedRefundText, k.merchantID, k.refundID, k.paymentID).Query(one(refundTable, &r.refund))
+		all.Queue(recordedRefundText, k.merchantID, k.refundID).Query(one(refundTable, &r.refund))
 	}
 	all.Queue(recordedFlagsText, k.merchantID, k.paymentID, flaggingKinds).Query(func(rows pgx.Rows) (err error) {
 		r.flags, err = pgx.CollectRows(rows, scan(eventTable))
@@ -65,7 +65,7 @@ var (
 	recordedPaymentText  = "SELECT " + paymentTable.list("") + " FROM payment WHERE merchant_id = $1 AND id = $2"
 	recordedMovementText = "SELECT " + movementTable.list("") +
 		" FROM movement WHERE merchant_id = $1 AND debit = $2 AND trade_no = $3 AND refund_id = ''"
-	recordedRefundText = "SELECT " + refundTable.list("") + " FROM refund WHERE merchant_id = $1 AND id = $2 AND payment_id = $3"
-	recordedFlagsText  = "SELECT " + eventTable.list("e.") + ` FROM event e JOIN payment p ON p.merchant_id = e.merchant_id AND p.id = e.payment_id
-		WHERE e.merchant_id = $1 AND e.payment_id = $2 AND p.flagged = 1 AND $3 LIKE '%|' || e.kind || '|%' ORDER BY e.seq`
+	recordedRefundText = "SELECT " + refundTable.list("") + " FROM refund WHERE merchant_id = $1 AND id = $2"
+	recordedFlagsText  = "SELECT " + eventTable.list("") + ` FROM event
+		WHERE merchant_id = $1 AND payment_id = $2 AND $3 LIKE '%|' || kind || '|%' ORDER BY seq`
 )

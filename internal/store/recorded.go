@@ -13,8 +13,8 @@ import (
 // Recorded returns what a wallet's word about a payment is judged by, in one round
 // trip to PostgreSQL, or ErrNotFound if there is no such payment: the payment; the
 // line of the money record of a trade that the account heldBy received money by,
-// whichever payment's; the payment's refund of the given id; and, of a flagged
-// payment, the events that flag it. An empty tradeNo or refundID leaves that out.
+// and the refund of the given id, whichever payment's they are; and the events that
+// flag the payment, or did. An empty tradeNo or refundID leaves that out.
 //
 // It locks nothing. Whatever changes afterwards makes Apply fail with ErrChanged or
 // ErrTradeTaken.
@@ -55,10 +55,8 @@ type recordedRows struct {
 
 func (r recordedRows) recorded() pay.Recorded {
 	all := pay.Recorded{Payment: toPayment(r.payment), Movement: toMovement(r.movement), Refund: toRefund(r.refund)}
-	if all.Payment.Flagged {
-		for _, row := range r.flags {
-			all.Flags = append(all.Flags, toEvent(row))
-		}
+	for _, row := range r.flags {
+		all.Flags = append(all.Flags, toEvent(row))
 	}
 	return all
 }
@@ -77,12 +75,6 @@ func readRecorded(ctx context.Context, q *queries.Queries, p queries.Payment, k 
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return r, err
 		}
-		if r.refund.PaymentID != k.paymentID {
-			r.refund = queries.Refund{}
-		}
-	}
-	if p.Flagged == 0 {
-		return r, nil
 	}
 	r.flags, err = q.EventsOfKinds(ctx, queries.EventsOfKindsParams{MerchantID: k.merchantID, PaymentID: k.paymentID, Kinds: flaggingKinds})
 	return r, err

@@ -62,10 +62,11 @@ func TestRecordedReadsWhatAWordIsJudgedBy(t *testing.T) {
 			}
 		}
 		got, err := db.Recorded(t.Context(), p.MerchantID, other.Was.ID, "wallet:main", "", r.ID)
-		want := pay.Recorded{Payment: becomes(other)}
+		flags, _ := db.Events(t.Context(), p.MerchantID, other.Was.ID)
+		want := pay.Recorded{Payment: becomes(other), Refund: r, Flags: flags[1:]}
 		want.Payment.BuyerID = "2088\uFFFD***1"
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("one that nobody must look at, and another's refund: %v %s", err, diff)
+			t.Errorf("one that is not flagged any more, and another's refund: %v %s", err, diff)
 		}
 		for _, id := range []string{"x", "\x00"} {
 			if _, err := db.Recorded(t.Context(), p.MerchantID, id, "wallet:main", "T1", ""); !errors.Is(err, store.ErrNotFound) {
