@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/sampanpay/sampan"
@@ -97,8 +98,9 @@ func TestSandboxSellsAndKeepsItsData(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	info, stop := start(t, options(dir))
-	if read, err := ReadInfo(dir); err != nil || read != info {
-		t.Errorf("%s has %+v, %v, want %+v", File, read, err, info)
+	read, err := ReadInfo(dir)
+	if diff := cmp.Diff(info, read); err != nil || diff != "" {
+		t.Errorf("%s: %v (-want +got):\n%s", File, err, diff)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	client := &sampan.Client{
@@ -121,8 +123,9 @@ func TestSandboxSellsAndKeepsItsData(t *testing.T) {
 	stop()
 
 	again, stop := start(t, options(dir))
-	if again.AppCode != info.AppCode || again.ClientKey != info.ClientKey || again.OpenAPIPrivate != info.OpenAPIPrivate {
-		t.Errorf("the second run has other keys: %+v, want %+v", again, info)
+	credentials := func(i Info) []string { return []string{i.AppCode, i.ClientKey, i.OpenAPIPrivate} }
+	if diff := cmp.Diff(credentials(info), credentials(again)); diff != "" {
+		t.Errorf("the second run has other keys (-want +got):\n%s", diff)
 	}
 	client.BaseURL = again.Gateway
 	for _, id := range ids {
