@@ -1,11 +1,11 @@
-// Package alipayglobal pays through Alipay's global gateway ("mapi"): the
-// mainland wallet for merchants abroad (801107) and AlipayHK (801512), by
-// create_forex_trade_wap, single_trade_query, forex_refund and signed
-// notifications.
+// Package alipayglobal is the connector to Alipay's global gateway ("mapi"): the mainland wallet
+// for merchants abroad (801107) and AlipayHK (801512). alipayglobal.go has the account's settings,
+// pay.go makes the cashier's address, query.go asks about trades, callback.go reads and confirms
+// notices, and refund.go makes refunds and asks about them.
 //
-// Sources: Alipay's pages create_forex_trade_wap, single_trade_query,
-// forex_refund, alipay.acquire.refund.query, notify_verify and "Asynchronous
-// notification" of the global and the Hong Kong documents.
+// Sources: Alipay's pages create_forex_trade_wap, single_trade_query, forex_refund,
+// alipay.acquire.refund.query, notify_verify and "Asynchronous notification" of the global and the
+// Hong Kong documents.
 package alipayglobal
 
 import (
@@ -27,9 +27,9 @@ import (
 // Driver opens accounts of this wallet.
 var Driver = wallet.Driver{Name: "alipayglobal", Info: info, Open: open}
 
-// currencies are those of the wallet's own lists (create_forex_trade_wap and
-// forex_rate_file; the Hong Kong pages have HKD alone) that Sampan can count
-// in. CNY is not among them: it is never a settlement currency here.
+// currencies are those in the wallet's lists (create_forex_trade_wap and forex_rate_file; the Hong
+// Kong pages have HKD only) that Sampan supports. CNY is missing: it is never a settlement currency
+// here.
 var currencies = map[pay.PayType][]pay.Currency{
 	pay.AlipayCrossBorder: {"AED", "AUD", "CAD", "EUR", "HKD", "IDR", "JPY", "MYR", "SGD", "THB", "USD"},
 	pay.AlipayHK:          {"HKD"},
@@ -42,10 +42,9 @@ var info = wallet.Info{
 	Currencies: currencies,
 	Can:        []wallet.Capability{wallet.CanRefund, wallet.CanRefundQuery},
 	Flow:       wallet.Link,
-	// An order's life at the wallet begins when the buyer logs in, however old
-	// the link is, and lasts what timeout_rule says: 12 hours, or by contract up
-	// to 15 days. The wallet cannot close one before. An account's own rule may
-	// be shorter; this is the most that any may have.
+	// An order's life at the wallet begins when the buyer logs in, however old the link is, and
+	// lasts for the timeout_rule: 12 hours, or by contract up to 15 days. The wallet cannot close
+	// the order before. An account's own rule may be shorter; this is the longest possible one.
 	LateMax: maxTimeout,
 	Settings: []wallet.Setting{
 		{Name: "gateway", Help: "address of gateway.do", Default: "https://intlmapi.alipay.com/gateway.do"},
@@ -55,21 +54,23 @@ var info = wallet.Info{
 		{Name: "private_key", Help: "with RSA and RSA2: our private key, PEM or base64", Secret: true},
 		{Name: "alipay_public_key", Help: "with RSA and RSA2: Alipay's public key, PEM or base64"},
 		{Name: "product_code", Help: "as in the contract", Default: "NEW_WAP_OVERSEAS_SELLER"},
-		{Name: "timeout_rule", Help: "time to pay from the login on, 1m to 15d; only if Alipay has enabled it for the contract"},
+		{Name: "timeout_rule",
+			Help: "time to pay from the login on, 1m to 15d; only if Alipay has enabled it for the contract"},
 		{Name: "secondary_merchant", Help: "yes for payment companies: tell the wallet who sells", Default: "no"},
 		{Name: "supplier", Help: "merchant's name in the cashier, at most 16 characters"},
 		{Name: "refer_url", Help: "home page of the shop"},
 		{Name: "app_pay", Help: "Y opens the Alipay app where there is one"},
 		{Name: "confirm", Help: "ask the wallet about each notice before it settles: yes or no. " +
 			"no is safe only if Alipay's public key is this partner's alone", Default: "yes"},
-		{Name: "refund_gap", Help: "the time that the wallet wants between two refunds of the partner, up to 1m", Default: "3s"},
+		{Name: "refund_gap", Help: "the time that the wallet wants between two refunds of the partner, up to 1m",
+			Default: "3s"},
 		wallet.RefundDays,
 	},
 }
 
 const maxTimeout = 15 * 24 * time.Hour
 
-// connector is one account. It is immutable.
+// connector is one wallet account. It is immutable.
 type connector struct {
 	gateway   string
 	keys      mapi.Keys
@@ -78,11 +79,10 @@ type connector struct {
 	confirm   bool
 	secondary bool
 	refundGap time.Duration
-	order     mapi.Message // the fields of every order that come from the settings
+	order     mapi.Message // the fields of every order that the settings determine
 }
 
-// open checks the account's settings. Errors name the setting and the rule, not
-// the value.
+// open checks the account's settings. Errors name the setting and its rule, but not its value.
 func open(a wallet.Account) (wallet.Connector, error) {
 	s, err := a.Values(info.Settings, rules)
 	if err != nil {
@@ -114,20 +114,23 @@ func open(a wallet.Account) (wallet.Connector, error) {
 	return c, nil
 }
 
-// rules say what each setting must look like when it is there.
+// rules give the form of each setting, if it is set.
 var rules = map[string]wallet.Rule{
-	"gateway":            wallet.Gateway,
-	"partner":            {OK: regexp.MustCompile(`^2088[0-9]{12}$`).MatchString, Text: "must be 16 digits that begin with 2088"},
-	"sign_type":          {OK: regexp.MustCompile(`^(MD5|RSA|RSA2)$`).MatchString, Text: "must be MD5, RSA or RSA2"},
-	"product_code":       {OK: regexp.MustCompile(`^[A-Z0-9_]{1,32}$`).MatchString, Text: "must be capitals, digits and _, at most 32"},
+	"gateway": wallet.Gateway,
+	"partner": {OK: regexp.MustCompile(`^2088[0-9]{12}$`).MatchString,
+		Text: "must be 16 digits that begin with 2088"},
+	"sign_type": {OK: regexp.MustCompile(`^(MD5|RSA|RSA2)$`).MatchString, Text: "must be MD5, RSA or RSA2"},
+	"product_code": {OK: regexp.MustCompile(`^[A-Z0-9_]{1,32}$`).MatchString,
+		Text: "must be capitals, digits and _, at most 32"},
 	"timeout_rule":       {OK: validTimeout, Text: "must be a number and m, h or d, from 1m to 15d"},
 	"secondary_merchant": {OK: yesOrNo, Text: "must be yes or no"},
-	"supplier":           {OK: func(s string) bool { return wallet.CleanText(s, 64) == s && len([]rune(s)) <= 16 }, Text: `must be at most 16 characters without & = / " < >`},
-	"refer_url":          {OK: plainURL, Text: "must be a web address of at most 200 characters without & and ="},
-	"app_pay":            {OK: func(s string) bool { return s == "Y" }, Text: "must be Y or absent"},
-	"confirm":            {OK: yesOrNo, Text: "must be yes or no"},
-	"refund_gap":         {OK: validGap, Text: "must be a duration such as 3s, from 0s to 1m"},
-	"refund_days":        {OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days"},
+	"supplier": {OK: func(s string) bool { return wallet.CleanText(s, 64) == s && len([]rune(s)) <= 16 },
+		Text: `must be at most 16 characters without & = / " < >`},
+	"refer_url":   {OK: plainURL, Text: "must be a web address of at most 200 characters without & and ="},
+	"app_pay":     {OK: func(s string) bool { return s == "Y" }, Text: "must be Y or absent"},
+	"confirm":     {OK: yesOrNo, Text: "must be yes or no"},
+	"refund_gap":  {OK: validGap, Text: "must be a duration such as 3s, from 0s to 1m"},
+	"refund_days": {OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days"},
 }
 
 func keys(s map[string]string) (mapi.Keys, error) {
@@ -171,9 +174,9 @@ func validTimeout(s string) bool {
 	return ok && err == nil && n > 0 && s[0] != '0' && time.Duration(n) <= maxTimeout/unit
 }
 
-// plainURL reports whether s is a web address that may stand in a signed
-// value: the wallet takes 200 characters, and with & or = in it the signature
-// would fit other fields too (see wallet.CleanText).
+// plainURL reports whether s is a web address that may be a signed value. The wallet accepts 200
+// characters. With & or = in the value, the signature would match other fields too (see
+// wallet.CleanText).
 func plainURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&

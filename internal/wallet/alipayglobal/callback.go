@@ -12,11 +12,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// maxCallback bounds a callback's body; true ones have less than a kilobyte.
+// maxCallback limits a callback's body. Genuine ones have less than a kilobyte.
 const maxCallback = 64 << 10
 
-// Callback reads a notice of a payment or of a refund. It ignores the header,
-// whose Content-Type is malformed.
+// Callback reads a notice of a payment or of a refund. It ignores the header, whose Content-Type is
+// malformed.
 func (c *connector) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	n, err := c.notice(posted.Body)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 		ID:     m["notify_id"],
 		Reply:  wallet.Reply{Body: []byte("success")},
 	}
-	// The notify_type of refund notices is not documented; these two fields are.
+	// The notify_type of refund notices is not documented, but these two fields are.
 	if m["out_return_no"] != "" && m["refund_status"] != "" {
 		n.RefundID = m["out_return_no"]
 		n.State = refundState(m)
@@ -52,7 +52,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 		n.Confirm = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
 			s, err := c.confirmNotice(ctx, n, o)
 			if err != nil {
-				return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.Number, err)
+				return wallet.State{Outcome: wallet.Unknown},
+					fmt.Errorf("alipayglobal: confirm notice about %s: %w", o.Number, err)
 			}
 			return s, nil
 		}
@@ -60,9 +61,9 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	return n, nil
 }
 
-// isNotice refuses correctly signed messages that are not notices: with MD5 our
-// own requests are signed with the same key, and returns and answers of Alipay
-// with every sign type. What decides must be plain, in whatever charset the rest is.
+// isNotice refuses correctly signed messages that are not notices. With MD5 our own requests have
+// the same key, and with every sign type Alipay's returns and answers have it. The deciding fields
+// must be plain ASCII, whatever the charset.
 func (c *connector) isNotice(m mapi.Message) error {
 	if err := wallet.Plain(m, "notify_id", "notify_type", "seller_id", "out_trade_no", "trade_no", "trade_status",
 		"total_fee", "currency", "out_return_no", "return_amount", "refund_status", "error_code"); err != nil {
@@ -115,8 +116,7 @@ func paymentState(m mapi.Message) (wallet.State, error) {
 	return s, nil
 }
 
-// refundState leaves the amount zero if the notice has none: whether it has is
-// not documented.
+// refundState leaves the amount zero if the notice has none. Whether it has one is not documented.
 func refundState(m mapi.Message) wallet.State {
 	s := wallet.State{
 		Outcome: wallet.Unknown,
@@ -136,26 +136,24 @@ func refundState(m mapi.Message) wallet.State {
 	return s
 }
 
-// confirmNotice asks the wallet whether it stands by the notice. Signatures
-// alone are not enough here.
+// confirmNotice asks the wallet to confirm the notice. Its signature alone does not prove enough.
 //
-// The RSA key that Alipay signs with is the same for all its partners, while a
-// notice does not say whose it is: another partner's true notice about an order
-// of the same number would verify. So notify_verify is asked whether the
-// notice's id is one of ours; nobody but Alipay can put an id into a signed
-// notice. That is answered truly only for about a minute, so after any other
-// answer the order itself is asked for.
+// Alipay signs for all its partners with the same RSA key, and a notice does not name its partner:
+// another partner's genuine notice about an order of the same number verifies too. So notify_verify
+// is asked whether the notice's id is one of ours; only Alipay can put an id into a signed notice.
+// Its answer is right only for about a minute, so after any answer but "true" the order itself is
+// queried.
 //
-// An MD5 key is ours as well as Alipay's: whoever has it, or finds a way to have
-// us sign, could put the id of a true notice into a false one. notify_verify
-// knows ids and not what was said under them, so there the order is asked for at
-// once, and only the same outcome of the same trade confirms the notice. Where
-// that is another trade, as when the buyer has paid twice, the notice's own is
-// asked for too. That a trade is closed, by whatever key, is confirmed by the
-// order alone: another of its trades may be paid.
+// An MD5 key is shared with Alipay: somebody who has it, or who gets us to sign, could put the id
+// of a genuine notice into a false one. notify_verify knows ids but not contents, so with MD5 the
+// order is queried at once, and only the same outcome of the same trade confirms the notice. If the
+// query gives another trade, as when the buyer has paid twice, the notice's own trade is queried
+// too. With any key, a closed trade is confirmed by the order alone: another of its trades may be
+// paid.
 func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) (wallet.State, error) {
 	if n.Number != o.Number {
-		return n.State, &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order", Kind: wallet.RejectedOrder}
+		return n.State, &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order",
+			Kind: wallet.RejectedOrder}
 	}
 	closed := n.State.Outcome == wallet.Closed
 	if c.keys.Type != mapi.MD5 && !closed {
@@ -171,7 +169,7 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 	if s.TradeNo != "" && s.TradeNo != n.State.TradeNo && !closed {
 		s, fee, err = c.queryBy(ctx, o, mapi.Message{"trade_no": n.State.TradeNo})
 	}
-	if err == nil && closed && s.GivenBack && s.TradeNo == n.State.TradeNo { // it is closed since all went back
+	if err == nil && closed && s.GivenBack && s.TradeNo == n.State.TradeNo { // closed by a full refund
 		s.Amount = n.State.Amount
 		return s, nil
 	}
@@ -182,25 +180,27 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 	case err != nil:
 		return n.State, notAccount(err)
 	case !same:
-		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
+		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it",
+			Kind: wallet.RejectedOrder}
 	case otherAmount(n, o, fee):
-		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet names the order's amount, the notice another", Kind: wallet.RejectedOrder}
+		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet names the order's amount, the notice another",
+			Kind: wallet.RejectedOrder}
 	}
 	confirmed := n.State
 	confirmed.GivenBack = s.GivenBack
 	return confirmed, nil
 }
 
-// otherAmount reports whether a notice names another amount than the order's
-// while the wallet, asked, names the order's. The number that it names has no
-// currency and may be in yuan, so where it is another it proves nothing.
+// otherAmount reports whether a notice has another amount than the order while the wallet's query
+// has the order's. The query's number has no currency and may be in yuan, so another number proves
+// nothing.
 func otherAmount(n wallet.Notice, o wallet.Order, fee string) bool {
 	named, err := pay.ParseDecimal(fee, o.Amount.Currency)
 	return err == nil && named == o.Amount && n.State.Amount != o.Amount && n.State.Amount.Currency != ""
 }
 
-// notAccount makes a refusal of the account, which says nothing of a notice, an
-// outcome that is not known.
+// notAccount turns a refusal of the account, which says nothing about a notice, into an unknown
+// outcome.
 func notAccount(err error) error {
 	var rejected *wallet.Rejection
 	if errors.As(err, &rejected) {

@@ -12,14 +12,16 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// Pay signs the address that opens the cashier. Nothing is asked of the wallet,
-// which learns of the order when the buyer's browser comes.
+// Pay signs the address that opens the cashier. It does not call the wallet, which learns of the
+// order when the buyer's browser arrives.
 func (c *connector) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if !slices.Contains(currencies[o.PayType], o.Amount.Currency) {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q", wallet.ErrNotSent, o.Number, o.PayType, o.Amount.Currency)
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q", wallet.ErrNotSent,
+			o.Number, o.PayType, o.Amount.Currency)
 	}
 	if !plainURL(o.CallbackURL) || !plainURL(o.ReturnURL) {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: the notify or return address %s", wallet.ErrNotSent, o.Number, rules["refer_url"].Text)
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: the notify or return address %s",
+			wallet.ErrNotSent, o.Number, rules["refer_url"].Text)
 	}
 	m := maps.Clone(c.order)
 	m["out_trade_no"] = o.Number
@@ -42,7 +44,7 @@ func (c *connector) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, err
 	return wallet.Checkout{URL: c.gateway + "?" + m.Encode()}, nil
 }
 
-// sign adds what every request has.
+// sign adds the common fields and the signature to a request.
 func (c *connector) sign(service string, m mapi.Message) error {
 	m["service"] = service
 	m["partner"] = c.partner

@@ -10,31 +10,45 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// beijing is the zone of all times on this wire.
+// beijing is the time zone of all times on this wire.
 var beijing = time.FixedZone("+08:00", 8*60*60)
 
-// outcomes are the statuses of a trade that the documents list.
+// outcomes maps the trade statuses that the documents list.
 var outcomes = map[string]wallet.Outcome{
 	"WAIT_BUYER_PAY": wallet.Waiting,
 	"TRADE_FINISHED": wallet.Paid,
 	"TRADE_CLOSED":   wallet.Closed,
 }
 
-// accountErrors are the gateway's refusals (of its pages "Error codes" and
-// single_trade_query) that say nothing about an order: the account, its keys or
-// its contract must be put right. SYSTEM_ERROR and its like are not here, nor
-// are complaints about parameters: after those nothing is known.
+// accountErrors are the gateway's refusals (of its pages "Error codes" and single_trade_query) that
+// say nothing about an order: the account, its keys or its contract must be corrected. SYSTEM_ERROR
+// and errors about parameters are not among them: after those the outcome is unknown.
 var accountErrors = map[string]bool{
-	"ILLEGAL_SIGN": true, "ILLEGAL_DYN_MD5_KEY": true, "ILLEGAL_ENCRYPT": true, "ILLEGAL_SIGN_TYPE": true,
-	"ILLEGAL_SECURITY_PROFILE": true, "ILLEGAL_SERVICE": true, "ILLEGAL_PARTNER": true, "ILLEGAL_USER": true,
-	"ILLEGAL_AGENT": true, "ILLEGAL_EXTERFACE": true, "ILLEGAL_PARTNER_EXTERFACE": true, "EXTERFACE_IS_CLOSED": true,
-	"ILLEGAL_CHARSET": true, "INVALID_CHARACTER_SET": true, "ILLEGAL_CLIENT_IP": true, "ILLEGAL_EXTER_INVOKE_IP": true,
-	"ILLEGAL_REQUEST_REFERER": true, "ILLEGAL_TARGET_SERVICE": true, "ILLEGAL_ACCESS_SWITCH_SYSTEM": true,
-	"HAS_NO_PRIVILEGE": true, "HASH_NO_PRIVILEGE": true,
+	"ILLEGAL_SIGN":                 true,
+	"ILLEGAL_DYN_MD5_KEY":          true,
+	"ILLEGAL_ENCRYPT":              true,
+	"ILLEGAL_SIGN_TYPE":            true,
+	"ILLEGAL_SECURITY_PROFILE":     true,
+	"ILLEGAL_SERVICE":              true,
+	"ILLEGAL_PARTNER":              true,
+	"ILLEGAL_USER":                 true,
+	"ILLEGAL_AGENT":                true,
+	"ILLEGAL_EXTERFACE":            true,
+	"ILLEGAL_PARTNER_EXTERFACE":    true,
+	"EXTERFACE_IS_CLOSED":          true,
+	"ILLEGAL_CHARSET":              true,
+	"INVALID_CHARACTER_SET":        true,
+	"ILLEGAL_CLIENT_IP":            true,
+	"ILLEGAL_EXTER_INVOKE_IP":      true,
+	"ILLEGAL_REQUEST_REFERER":      true,
+	"ILLEGAL_TARGET_SERVICE":       true,
+	"ILLEGAL_ACCESS_SWITCH_SYSTEM": true,
+	"HAS_NO_PRIVILEGE":             true,
+	"HASH_NO_PRIVILEGE":            true,
 }
 
-// Query asks by single_trade_query. State.Amount stays zero: the answer has no
-// currency, and which one its total_fee is in is not documented.
+// Query calls single_trade_query. State.Amount stays zero: the answer has no currency, and the
+// currency of its total_fee is not documented.
 func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	s, _, err := c.query(ctx, o)
 	if err != nil {
@@ -47,10 +61,11 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (s wallet.State, 
 	return c.queryBy(ctx, o, mapi.Message{"out_trade_no": o.Number})
 }
 
-// queryBy asks for a trade of the order by the order's number, or by the
-// trade's: an order may have several, and by its own number the wallet tells of
-// one. fee is the trade's total_fee.
-func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message) (s wallet.State, fee string, err error) {
+// queryBy queries a trade of the order by the order's number or by the trade's. An order may have
+// several trades; by the order's number the wallet returns one of them. fee is the trade's
+// total_fee.
+func (c *connector) queryBy(ctx context.Context, o wallet.Order,
+	by mapi.Message) (s wallet.State, fee string, err error) {
 	s = wallet.State{Outcome: wallet.Unknown}
 	doc, err := c.post(ctx, "single_trade_query", by)
 	if err != nil {
@@ -60,7 +75,7 @@ func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message
 	if err != nil {
 		return s, "", fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
-	if !a.Success { // the gateway does not sign these
+	if !a.Success { // the gateway does not sign errors
 		s.Code = a.Error
 		if a.Error == "TRADE_NOT_EXIST" {
 			s.Outcome = wallet.NotFound
@@ -81,7 +96,7 @@ func (c *connector) queryBy(ctx context.Context, o wallet.Order, by mapi.Message
 	return s, a.Fields["total_fee"], err
 }
 
-// tradeState reads what an answer says of a trade.
+// tradeState reads a trade's state from an answer.
 func tradeState(m mapi.Message) (wallet.State, error) {
 	s := wallet.State{Outcome: wallet.Unknown, TradeNo: m["trade_no"], Code: m["trade_status"]}
 	outcome, listed := outcomes[s.Code]
@@ -91,24 +106,22 @@ func tradeState(m mapi.Message) (wallet.State, error) {
 	case outcome == wallet.Paid && s.TradeNo == "":
 		return s, fmt.Errorf("%w: paid without a trade_no", wallet.ErrUnknown)
 	case outcome == wallet.Closed && m["gmt_payment"] != "":
-		outcome, s.GivenBack = wallet.Paid, true // the refund is its own fact
+		outcome, s.GivenBack = wallet.Paid, true // paid, and refunded in full
 	}
 	s.Outcome, s.BuyerID, s.At = outcome, buyer(m), when(m, "gmt_payment", "gmt_close")
 	return s, nil
 }
 
-// post signs and sends one request and gives the answer's body.
+// post signs and sends one request and returns the answer's body.
 func (c *connector) post(ctx context.Context, service string, m mapi.Message) ([]byte, error) {
 	if err := c.sign(service, m); err != nil {
 		return nil, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
 	}
-	// The charset is needed to read the body, so the gateway wants it in the
-	// address too.
+	// The gateway needs the charset to read the body, so it must be in the address too.
 	return wallet.PostForm(ctx, c.http, c.gateway+"?_input_charset=UTF-8", m.Encode())
 }
 
-// buyer gives the masked account of the buyer if there is one, else the id with
-// its middle masked.
+// buyer returns the buyer's masked account, or else the id with its middle masked.
 func buyer(m mapi.Message) string {
 	if email := wallet.CleanText(m["buyer_email"], 100); strings.Contains(email, "***") {
 		return email
@@ -116,7 +129,7 @@ func buyer(m mapi.Message) string {
 	return wallet.MaskID(m["buyer_id"])
 }
 
-// when reads the first of the named times that is there; zero if none is.
+// when returns the first of the named times that exists, or the zero time.
 func when(m mapi.Message, names ...string) time.Time {
 	for _, name := range names {
 		if at, err := time.ParseInLocation(time.DateTime, m[name], beijing); err == nil {

@@ -11,22 +11,22 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// refusedRefunds are the codes by which forex_refund, and the refund query, say
-// that nothing was or will be given back under a number.
-// REPEATED_REFUNDMENT_REQUEST is not among them: a refund of this number is
-// there. (Alipay, forex_refund, error codes.)
+// refusedRefunds are the codes by which forex_refund and the refund query say that nothing was or
+// will be refunded under a number. REPEATED_REFUNDMENT_REQUEST is not among them: then a refund of
+// this number exists. (Alipay, forex_refund, error codes.)
 var refusedRefunds = map[string]wallet.RejectionKind{
 	"MERCHANT_BALANCE_NOT_ENOUGH":  wallet.RejectedFunds,
 	"REFUNDMENT_VALID_DATE_EXCEED": wallet.RejectedWindow,
 	"RETURN_AMOUNT_EXCEED":         wallet.RejectedAmount,
 
-	"PURCHASE_TRADE_NOT_EXIST": wallet.RejectedOrder, "CURRENCY_NOT_SAME": wallet.RejectedOrder,
-	"TRADE_HAS_CLOSE": wallet.RejectedOrder, "ILLEGAL_ARGUMENT": wallet.RejectedOrder,
+	"PURCHASE_TRADE_NOT_EXIST": wallet.RejectedOrder,
+	"CURRENCY_NOT_SAME":        wallet.RejectedOrder,
+	"TRADE_HAS_CLOSE":          wallet.RejectedOrder,
+	"ILLEGAL_ARGUMENT":         wallet.RejectedOrder,
 }
 
-// Refund asks by forex_refund, to be processed at once, under the refund's own
-// number, which the wallet gives back once. The answers are not signed: that
-// they are the wallet's is what TLS says.
+// Refund calls forex_refund for immediate processing, under the refund's own number, for which the
+// wallet refunds once. The answers are unsigned: only TLS shows that they are the wallet's.
 func (c *connector) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	s, err := c.refund(ctx, r)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *connector) refund(ctx context.Context, r wallet.Refund) (wallet.State, 
 		"out_trade_no":  r.Order.Number,
 		"return_amount": r.Amount.Decimal(),
 		"currency":      string(r.Amount.Currency),
-		// Fourteen digits, as one of the two pages has it and the field's length says.
+		// Fourteen digits, as on one of the vendor's two pages and by the field's length.
 		"gmt_return":   r.At.In(beijing).Format("20060102150405"),
 		"reason":       cmp.Or(wallet.CleanText(r.Reason, 100), "refund"),
 		"product_code": c.order["product_code"],
@@ -59,7 +59,7 @@ func (c *connector) refund(ctx context.Context, r wallet.Refund) (wallet.State, 
 	case a.Error == "REPEATED_REFUNDMENT_REQUEST":
 		s, err := c.queryRefund(ctx, r)
 		if err == nil && s.Outcome == wallet.NotFound {
-			err = fmt.Errorf("%w: %s, and the query knows of none", wallet.ErrUnknown, a.Error)
+			err = fmt.Errorf("%w: %s, but the query finds no refund", wallet.ErrUnknown, a.Error)
 		}
 		return s, err
 	case refused:
@@ -68,7 +68,7 @@ func (c *connector) refund(ctx context.Context, r wallet.Refund) (wallet.State, 
 	return wallet.State{}, failure(a.Error)
 }
 
-// failure is an error of the gateway that says nothing of an order or a refund.
+// failure is an error of the gateway that says nothing about an order or a refund.
 func failure(code string) error {
 	if accountErrors[code] {
 		return &wallet.Rejection{Code: code, Kind: wallet.RejectedAccount}
@@ -76,8 +76,8 @@ func failure(code string) error {
 	return fmt.Errorf("%w: error %.64q", wallet.ErrUnknown, code)
 }
 
-// QueryRefund asks by alipay.acquire.refund.query. The answer does not state the
-// amount: the number stands for one.
+// QueryRefund calls alipay.acquire.refund.query. The answer has no amount: the number identifies
+// it.
 func (c *connector) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	s, err := c.queryRefund(ctx, r)
 	if err != nil {
@@ -87,7 +87,8 @@ func (c *connector) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.St
 }
 
 func (c *connector) queryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
-	doc, err := c.post(ctx, "alipay.acquire.refund.query", mapi.Message{"out_trade_no": r.Order.Number, "out_return_no": r.ID})
+	doc, err := c.post(ctx, "alipay.acquire.refund.query",
+		mapi.Message{"out_trade_no": r.Order.Number, "out_return_no": r.ID})
 	if err != nil {
 		return wallet.State{}, err
 	}
@@ -95,7 +96,7 @@ func (c *connector) queryRefund(ctx context.Context, r wallet.Refund) (wallet.St
 	if err != nil {
 		return wallet.State{}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
-	if !a.Success { // the gateway does not sign these
+	if !a.Success { // the gateway does not sign errors
 		return wallet.State{}, failure(a.Error)
 	}
 	if err := a.Verify(c.keys); err != nil {
@@ -116,7 +117,7 @@ func (c *connector) queryRefund(ctx context.Context, r wallet.Refund) (wallet.St
 	}
 }
 
-// refundResult reads what a query tells of a refund that is there.
+// refundResult reads the state of an existing refund from the query's answer.
 func refundResult(m mapi.Message, r wallet.Refund) (wallet.State, error) {
 	if m["out_return_no"] != r.ID || m["out_trade_no"] != r.Order.Number {
 		return wallet.State{}, fmt.Errorf("%w: the answer is about another refund", wallet.ErrUnknown)
@@ -134,24 +135,25 @@ func refundResult(m mapi.Message, r wallet.Refund) (wallet.State, error) {
 	case "PROCESSING":
 		s.Outcome = wallet.Unknown
 	default:
-		return wallet.State{Outcome: wallet.Unknown, TradeNo: s.TradeNo, Code: result}, fmt.Errorf("%w: refund_result_code %.64q", wallet.ErrUnlisted, result)
+		return wallet.State{Outcome: wallet.Unknown, TradeNo: s.TradeNo, Code: result},
+			fmt.Errorf("%w: refund_result_code %.64q", wallet.ErrUnlisted, result)
 	}
 	return s, nil
 }
 
-// RefundGap is the time that the wallet wants between two refunds of one partner.
-// (Alipay, forex_refund.)
+// RefundGap is the time that the wallet requires between two refunds of one partner. (Alipay,
+// forex_refund.)
 func (c *connector) RefundGap() (string, time.Duration) {
 	return "alipayglobal " + c.partner, c.refundGap
 }
 
-// Close is not offered by the wallet: an order ends by its timeout_rule.
+// Close is not supported by the wallet: an order ends by its timeout_rule.
 func (c *connector) Close(context.Context, wallet.Order) (wallet.State, error) {
 	return wallet.State{}, wallet.ErrUnsupported
 }
 
-// confirmRefund asks whether the wallet stands by a notice about a refund. One
-// of an unlisted status stands as long as the wallet says nothing final.
+// confirmRefund asks the wallet to confirm a notice about a refund. A notice with an unlisted
+// status is confirmed as long as the wallet's answer is not final.
 func (c *connector) confirmRefund(ctx context.Context, n wallet.Notice, o wallet.Order) error {
 	s, err := c.queryRefund(ctx, wallet.Refund{ID: n.RefundID, Order: o})
 	same := s.Outcome == n.State.Outcome && (n.State.TradeNo == "" || s.TradeNo == "" || s.TradeNo == n.State.TradeNo)
@@ -166,7 +168,7 @@ func (c *connector) confirmRefund(ctx context.Context, n wallet.Notice, o wallet
 	return nil
 }
 
-// undecided gives what is known of a state that came with an error.
+// undecided returns what is known of a state that came with an error.
 func undecided(s wallet.State) wallet.State {
 	return wallet.State{Outcome: wallet.Unknown, TradeNo: s.TradeNo, Code: s.Code}
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// maxCallback bounds a callback's body; true ones have a few kilobytes.
+// maxCallback limits a callback's body. Genuine ones have a few kilobytes.
 const maxCallback = 64 << 10
 
-// Callback reads a notice of a payment or of a refund. Its signature is proof
-// enough: Alipay signs an application's notices with a key that verifies nobody
-// else's.
+// Callback reads a notice of a payment or of a refund. Its signature is sufficient proof: Alipay
+// signs an application's notices with a key that it uses for no other application.
 func (c *connector) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	n, err := c.notice(posted.Body)
 	if err != nil {
@@ -35,9 +34,10 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	}
 	n := wallet.Notice{Number: m["out_trade_no"], ID: m["notify_id"], Reply: wallet.Reply{Body: []byte("success")}}
 	if m["out_biz_no"] != "" && m["gmt_refund"] != "" {
-		// Its refund_fee is the sum of all refunds so far, so no amount is taken.
+		// refund_fee is the sum of all refunds so far, so the notice has no amount of its own.
 		n.RefundID = m["out_biz_no"]
-		n.State = wallet.State{Outcome: wallet.Succeeded, TradeNo: m["trade_no"], At: when(m, "gmt_refund"), Code: m["trade_status"]}
+		n.State = wallet.State{Outcome: wallet.Succeeded, TradeNo: m["trade_no"], At: when(m, "gmt_refund"),
+			Code: m["trade_status"]}
 		return n, nil
 	}
 	if n.State, err = tradeState(m, "gmt_payment"); err != nil {
@@ -47,8 +47,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	return n, nil
 }
 
-// isNotice refuses correctly signed messages that are not notices of ours. What
-// decides must be plain, in whatever charset the rest is.
+// isNotice refuses correctly signed messages that are not notices to this account. The deciding
+// fields must be plain ASCII, whatever the charset.
 func (c *connector) isNotice(m openapi.Message) error {
 	if err := wallet.Plain(m, "notify_id", "notify_type", "app_id", "auth_app_id", "seller_id", "out_trade_no",
 		"out_biz_no", "trade_no", "trade_status", "total_amount", "refund_fee"); err != nil {

@@ -14,27 +14,41 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// refusedOrders are the codes by which alipay.trade.create says that there is no
-// trade. TRADE_HAS_SUCCESS and CONTEXT_INCONSISTENT are not among them: a trade
-// of this number is there, and the buyer's app shows it.
+// refusedOrders are the codes by which alipay.trade.create says that it created no trade.
+// TRADE_HAS_SUCCESS and CONTEXT_INCONSISTENT are not among them: then a trade of this number
+// exists, and the buyer's app shows it.
 var refusedOrders = map[string]wallet.RejectionKind{
-	"ACQ.INVALID_PARAMETER": wallet.RejectedOrder, "ACQ.ILLEGAL_ARGUMENT": wallet.RejectedOrder, "ACQ.EXIST_FORBIDDEN_WORD": wallet.RejectedOrder,
-	"ACQ.TOTAL_FEE_EXCEED": wallet.RejectedOrder, "ACQ.BEYOND_PER_RECEIPT_SINGLE_RESTRICTION": wallet.RejectedOrder,
-	"ACQ.MERCHANT_PERM_RECEIPT_DAY_LIMIT": wallet.RejectedOrder, "ACQ.MERCHANT_PERM_RECEIPT_SINGLE_LIMIT": wallet.RejectedOrder,
-	"ACQ.TRADE_HAS_CLOSE": wallet.RejectedOrder, "ACQ.BUYER_SELLER_EQUAL": wallet.RejectedOrder, "ACQ.BUYER_NOT_EXIST": wallet.RejectedOrder,
-	"ACQ.TRADE_BUYER_NOT_MATCH": wallet.RejectedOrder, "ACQ.PAYER_UNMATCHED": wallet.RejectedOrder, "ACQ.OPEN_ID_NOT_TINY_APP": wallet.RejectedOrder,
-	"ACQ.BUYER_ENABLE_STATUS_FORBID": wallet.RejectedOrder, "ACQ.ERROR_BUYER_CERTIFY_LEVEL_LIMIT": wallet.RejectedOrder,
-	"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR": wallet.RejectedOrder,
+	"ACQ.INVALID_PARAMETER":                     wallet.RejectedOrder,
+	"ACQ.ILLEGAL_ARGUMENT":                      wallet.RejectedOrder,
+	"ACQ.EXIST_FORBIDDEN_WORD":                  wallet.RejectedOrder,
+	"ACQ.TOTAL_FEE_EXCEED":                      wallet.RejectedOrder,
+	"ACQ.BEYOND_PER_RECEIPT_SINGLE_RESTRICTION": wallet.RejectedOrder,
+	"ACQ.MERCHANT_PERM_RECEIPT_DAY_LIMIT":       wallet.RejectedOrder,
+	"ACQ.MERCHANT_PERM_RECEIPT_SINGLE_LIMIT":    wallet.RejectedOrder,
+	"ACQ.TRADE_HAS_CLOSE":                       wallet.RejectedOrder,
+	"ACQ.BUYER_SELLER_EQUAL":                    wallet.RejectedOrder,
+	"ACQ.BUYER_NOT_EXIST":                       wallet.RejectedOrder,
+	"ACQ.TRADE_BUYER_NOT_MATCH":                 wallet.RejectedOrder,
+	"ACQ.PAYER_UNMATCHED":                       wallet.RejectedOrder,
+	"ACQ.OPEN_ID_NOT_TINY_APP":                  wallet.RejectedOrder,
+	"ACQ.BUYER_ENABLE_STATUS_FORBID":            wallet.RejectedOrder,
+	"ACQ.ERROR_BUYER_CERTIFY_LEVEL_LIMIT":       wallet.RejectedOrder,
+	"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR":      wallet.RejectedOrder,
 
-	"ACQ.ACCESS_FORBIDDEN": wallet.RejectedAccount, "ACQ.PARTNER_ERROR": wallet.RejectedAccount, "ACQ.BIZ_PRODUCT_NOT_ALLOWED": wallet.RejectedAccount,
-	"ACQ.PRODUCT_NOT_SUPPORT_IN_TINY_APP": wallet.RejectedAccount, "ACQ.SELLER_BEEN_BLOCKED": wallet.RejectedAccount,
-	"ACQ.SELLER_NOT_EXIST": wallet.RejectedAccount, "ACQ.INVALID_RECEIVE_ACCOUNT": wallet.RejectedAccount,
-	"ACQ.MERCHANT_STATUS_NOT_NORMAL": wallet.RejectedAccount, "ACQ.ERROR_SELLER_CERTIFY_LEVEL_LIMIT": wallet.RejectedAccount,
-	"ACQ.UNBOUND_APPLICATION": wallet.RejectedAccount,
+	"ACQ.ACCESS_FORBIDDEN":                 wallet.RejectedAccount,
+	"ACQ.PARTNER_ERROR":                    wallet.RejectedAccount,
+	"ACQ.BIZ_PRODUCT_NOT_ALLOWED":          wallet.RejectedAccount,
+	"ACQ.PRODUCT_NOT_SUPPORT_IN_TINY_APP":  wallet.RejectedAccount,
+	"ACQ.SELLER_BEEN_BLOCKED":              wallet.RejectedAccount,
+	"ACQ.SELLER_NOT_EXIST":                 wallet.RejectedAccount,
+	"ACQ.INVALID_RECEIVE_ACCOUNT":          wallet.RejectedAccount,
+	"ACQ.MERCHANT_STATUS_NOT_NORMAL":       wallet.RejectedAccount,
+	"ACQ.ERROR_SELLER_CERTIFY_LEVEL_LIMIT": wallet.RejectedAccount,
+	"ACQ.UNBOUND_APPLICATION":              wallet.RejectedAccount,
 }
 
-// Pay makes the trade. Ref is its trade_no, which the app's cashier is opened
-// with. The same order again gives the same trade, as long as it is not paid.
+// Pay makes the trade. Ref is its trade_no, which the app's cashier is opened with. The same order
+// again gives the same trade, as long as it is not paid.
 func (c *connector) Pay(ctx context.Context, o wallet.Order) (wallet.Checkout, error) {
 	checkout, err := c.create(ctx, o)
 	if err != nil {
@@ -56,13 +70,14 @@ func (c *connector) create(ctx context.Context, o wallet.Order) (wallet.Checkout
 		"time_expire":          o.ExpiresAt.In(china).Format(time.DateTime),
 		c.buyerField(o.OpenID): o.OpenID,
 	}
-	for name, value := range map[string]string{"product_code": c.productCode, "op_app_id": c.opApp, "seller_id": c.sellerID} {
+	for name, value := range map[string]string{"product_code": c.productCode, "op_app_id": c.opApp,
+		"seller_id": c.sellerID} {
 		if value != "" {
 			content[name] = value
 		}
 	}
 	if o.NoCredit {
-		content["disable_pay_channels"] = "credit_group" // every kind of credit
+		content["disable_pay_channels"] = "credit_group" // all kinds of credit
 	}
 	a, err := c.trade(ctx, "alipay.trade.create", o, openapi.Message{"notify_url": o.CallbackURL}, content)
 	if err != nil {
@@ -74,9 +89,9 @@ func (c *connector) create(ctx context.Context, o wallet.Order) (wallet.Checkout
 	return wallet.Checkout{Ref: a.Fields["trade_no"], WalletID: a.Fields["trade_no"]}, nil
 }
 
-// buyerField is the name under which the buyer's id is sent. An open id belongs
-// to the application that learnt it, which is ours; a mini program that is
-// another application has a field of its own for it.
+// buyerField returns the name of the field for the buyer's id. An open id belongs to the
+// application that learnt it, which is ours. A mini program that is another application has a
+// separate field for its open ids.
 func (c *connector) buyerField(openID string) string {
 	switch {
 	case userID(openID):
@@ -87,15 +102,15 @@ func (c *connector) buyerField(openID string) string {
 	return "buyer_open_id"
 }
 
-// Authorize gives the address of Alipay's authorisation page, for the id alone:
-// the buyer is asked nothing. (Alipay, "Obtain the user's id".)
+// Authorize returns the address of Alipay's authorisation page, for the id only: the buyer is not
+// asked anything. (Alipay, "Obtain the user's id".)
 func (c *connector) Authorize(redirectURL, state string) (string, error) {
 	return c.authorize + "?" + url.Values{
 		"app_id": {c.appID}, "scope": {"auth_base"}, "redirect_uri": {redirectURL}, "state": {state},
 	}.Encode(), nil
 }
 
-// Identify exchanges the code that the buyer's browser brought back.
+// Identify exchanges the code with which the buyer's browser returned.
 func (c *connector) Identify(ctx context.Context, query url.Values) (string, error) {
 	id, err := c.identify(ctx, query)
 	if err != nil {
@@ -110,9 +125,11 @@ func (c *connector) identify(ctx context.Context, query url.Values) (string, err
 	case code == "" || len(code) > 128:
 		return "", &wallet.Rejection{Code: "auth_code", Text: "there is none", Kind: wallet.RejectedOrder}
 	case query.Get("app_id") != c.appID:
-		return "", &wallet.Rejection{Code: "app_id", Text: "the code is another application's", Kind: wallet.RejectedOrder}
+		return "", &wallet.Rejection{Code: "app_id", Text: "the code belongs to another application",
+			Kind: wallet.RejectedOrder}
 	}
-	a, err := c.call(ctx, "alipay.system.oauth.token", openapi.Message{"grant_type": "authorization_code", "code": code})
+	a, err := c.call(ctx, "alipay.system.oauth.token",
+		openapi.Message{"grant_type": "authorization_code", "code": code})
 	if err != nil {
 		return "", sorted(err, nil)
 	}

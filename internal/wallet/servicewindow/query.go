@@ -10,7 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// Query asks by alipay.trade.query.
+// Query calls alipay.trade.query.
 func (c *connector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	s, err := c.query(ctx, o)
 	if err != nil {
@@ -38,11 +38,10 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 	return s, nil
 }
 
-// tradeState reads a trade's state; paidAt names the field that has the time of
-// payment. A trade that is closed is either over unpaid or paid and given back
-// in full: the second is money that came, and it has that time. One that speaks
-// of a refund and has no such time is neither: Unknown, as is an unlisted status,
-// without an error. The amount is in yuan unless the fields name another currency
+// tradeState reads a trade's state. paidAt names the field with the time of payment. A closed trade
+// either expired unpaid, or was paid and refunded in full: then it has a time of payment, and
+// counts as paid. A closed trade with a refund but without a time of payment is Unknown, like an
+// unlisted status, without an error. The amount is in yuan unless the fields name another currency
 // of the trade.
 func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	s := wallet.State{Outcome: wallet.Unknown, TradeNo: fields["trade_no"], Code: fields["trade_status"]}
@@ -80,8 +79,7 @@ func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	return s, nil
 }
 
-// buyer gives the masked account of the buyer if there is one, else the id with
-// its middle masked.
+// buyer returns the buyer's masked account, or else the id with its middle masked.
 func buyer(fields map[string]string) string {
 	if id := wallet.CleanText(fields["buyer_logon_id"], 100); id != "" {
 		return id
@@ -94,8 +92,8 @@ func buyer(fields map[string]string) string {
 	return ""
 }
 
-// Close closes a trade that is not paid. Where the wallet says that the trade's
-// state does not allow it, the state itself is the answer.
+// Close closes a trade that is not paid. If the wallet says that the trade's state does not allow
+// it, Close returns that state.
 func (c *connector) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	_, err := c.trade(ctx, "alipay.trade.close", o, openapi.Message{}, map[string]any{})
 	switch {

@@ -1,10 +1,12 @@
-// Package servicewindow pays inside the Alipay app (800107): a page that is
-// open there has the app's own cashier pay a trade that was made beforehand, by
-// Alipay's OpenAPI.
+// Package servicewindow is the connector for payments inside the Alipay app (800107), by Alipay's
+// OpenAPI. A trade is created first; a page inside the app then lets the app's own cashier pay it.
+// servicewindow.go has the account's settings and the calls, pay.go creates trades and identifies
+// buyers, query.go asks about trades and closes them, callback.go reads notices, and refund.go
+// makes refunds and asks about them.
 //
 // Sources: Alipay's open platform, alipay.trade.create, .query, .close, .refund,
-// alipay.trade.fastpay.refund.query, alipay.system.oauth.token, tradePay and
-// "Asynchronous notification".
+// alipay.trade.fastpay.refund.query, alipay.system.oauth.token, tradePay and "Asynchronous
+// notification".
 package servicewindow
 
 import (
@@ -30,19 +32,21 @@ var info = wallet.Info{
 	Title:    "Alipay, inside its app (Service Window)",
 	Maturity: "alpha",
 	PayTypes: []pay.PayType{pay.AlipayServiceWindow},
-	// The wallet's calls name no currency: it is the yuan.
+	// The wallet's calls have no currency: it is always the yuan.
 	Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}},
 	Flow:       wallet.InApp,
 	Can:        []wallet.Capability{wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose},
-	// The wallet itself closes a trade at its time_expire, and we close it
-	// before we give an order up.
+	// The wallet itself closes a trade at its time_expire, and Sampan closes it before it abandons
+	// an order.
 	LateMax: time.Hour,
 	Settings: []wallet.Setting{
 		{Name: "gateway", Help: "address of gateway.do", Default: "https://openapi.alipay.com/gateway.do"},
-		{Name: "authorize", Help: "address of the page that tells who the buyer is", Default: "https://openauth.alipay.com/oauth2/publicAppAuthorize.htm"},
+		{Name: "authorize", Help: "address of the page that tells who the buyer is",
+			Default: "https://openauth.alipay.com/oauth2/publicAppAuthorize.htm"},
 		{Name: "app_id", Help: "the application's id", Required: true},
 		{Name: "private_key", Help: "the application's private key, PEM or base64", Secret: true, Required: true},
-		{Name: "alipay_public_key", Help: "Alipay's public key for the application, PEM or base64; without it the three certificates"},
+		{Name: "alipay_public_key",
+			Help: "Alipay's public key for the application, PEM or base64; without it the three certificates"},
 		{Name: "app_cert", Help: "certificate mode: the application's certificate, PEM"},
 		{Name: "alipay_cert", Help: "certificate mode: Alipay's certificate, PEM"},
 		{Name: "root_cert", Help: "certificate mode: Alipay's root certificates, PEM"},
@@ -54,7 +58,7 @@ var info = wallet.Info{
 	},
 }
 
-// rules say what each setting must look like when it is there.
+// rules give the form of each setting, if it is set.
 var rules = map[string]wallet.Rule{
 	"gateway":      wallet.Gateway,
 	"authorize":    wallet.Gateway,
@@ -70,10 +74,10 @@ var (
 	userID = regexp.MustCompile(`^2088[0-9]{12}$`).MatchString
 )
 
-// china is the zone of all times on this wire.
+// china is the time zone of all times on this wire.
 var china = time.FixedZone("+08:00", 8*60*60)
 
-// connector is one account. It is immutable.
+// connector is one wallet account. It is immutable.
 type connector struct {
 	gateway, authorize string
 	keys               openapi.Keys
@@ -81,11 +85,10 @@ type connector struct {
 	now                func() time.Time
 	appID, sellerID    string
 	productCode, opApp string
-	common             openapi.Message // what every request has
+	common             openapi.Message // the fields of every request
 }
 
-// open checks the account's settings. Errors name the setting and the rule, not
-// the value.
+// open checks the account's settings. Errors name the setting and its rule, but not its value.
 func open(a wallet.Account) (wallet.Connector, error) {
 	c, err := newConnector(a)
 	if err != nil {
@@ -107,7 +110,8 @@ func newConnector(a wallet.Account) (*connector, error) {
 		gateway: s["gateway"], authorize: s["authorize"], http: client, now: a.Now,
 		appID: s["app_id"], sellerID: s["seller_id"], productCode: s["product_code"], opApp: s["op_app_id"],
 		common: openapi.Message{
-			"app_id": s["app_id"], "format": "JSON", "charset": "utf-8", "version": "1.0", "app_auth_token": s["app_auth_token"],
+			"app_id": s["app_id"], "format": "JSON", "charset": "utf-8", "version": "1.0",
+			"app_auth_token": s["app_auth_token"],
 		},
 	}
 	c.keys.Type = alipay.RSA2
@@ -127,8 +131,8 @@ func newConnector(a wallet.Account) (*connector, error) {
 	return c, nil
 }
 
-// certificates sets the account up for certificate mode, in which requests name
-// the certificates and Alipay's own holds its key.
+// certificates sets up certificate mode, in which requests name the certificates, and Alipay's key
+// is in Alipay's certificate.
 func (c *connector) certificates(s map[string]string) error {
 	for _, name := range []string{"app_cert", "alipay_cert", "root_cert"} {
 		if s[name] == "" {
@@ -140,7 +144,7 @@ func (c *connector) certificates(s map[string]string) error {
 		return fmt.Errorf("setting app_cert: %w", err)
 	}
 	if !app.Key.Equal(&c.keys.Private.PublicKey) {
-		return errors.New("setting app_cert is not of private_key")
+		return errors.New("setting app_cert does not belong to private_key")
 	}
 	theirs, err := openapi.ParseCertificate(s["alipay_cert"])
 	if err != nil {
@@ -155,9 +159,10 @@ func (c *connector) certificates(s map[string]string) error {
 	return nil
 }
 
-// trade asks for something about a trade: content becomes biz_content, and the
-// answer must be about the order.
-func (c *connector) trade(ctx context.Context, method string, o wallet.Order, m openapi.Message, content map[string]any) (openapi.Answer, error) {
+// trade makes a call about a trade. content becomes biz_content. The answer must be about the
+// order.
+func (c *connector) trade(ctx context.Context, method string, o wallet.Order, m openapi.Message,
+	content map[string]any) (openapi.Answer, error) {
 	content["out_trade_no"] = o.Number
 	text, err := json.Marshal(content)
 	if err != nil {
@@ -171,13 +176,13 @@ func (c *connector) trade(ctx context.Context, method string, o wallet.Order, m 
 	return a, err
 }
 
-// failure is the wallet's signed no: what it means depends on the call.
+// failure is the wallet's signed refusal. Its meaning depends on the call.
 type failure struct{ code string }
 
 func (f *failure) Error() string { return "error " + f.code }
 
-// call signs and sends one request. A *failure is the wallet's signed refusal of
-// the business; any other error is one of the contract's.
+// call signs and sends one request. A *failure is the wallet's signed business refusal. Any other
+// error is one of package wallet's contract.
 func (c *connector) call(ctx context.Context, method string, m openapi.Message) (openapi.Answer, error) {
 	for name, value := range c.common {
 		m[name] = value
@@ -186,8 +191,7 @@ func (c *connector) call(ctx context.Context, method string, m openapi.Message) 
 	if err := m.Sign(c.keys); err != nil {
 		return openapi.Answer{}, fmt.Errorf("%w: %w", wallet.ErrNotSent, err)
 	}
-	// The charset is needed to read the body, so the gateway wants it in the
-	// address too.
+	// The gateway needs the charset to read the body, so it must be in the address too.
 	doc, err := wallet.PostForm(ctx, c.http, c.gateway+"?charset=utf-8", m.Encode())
 	if err != nil {
 		return openapi.Answer{}, err
@@ -208,14 +212,14 @@ func (c *connector) call(ctx context.Context, method string, m openapi.Message) 
 	return a, refusal(a)
 }
 
-// refusal sorts an answer that is no success by its gateway-level code. (Alipay,
-// "Common error codes".)
+// refusal returns the error for an answer that is not a success, by its gateway-level code.
+// (Alipay, "Common error codes".)
 func refusal(a openapi.Answer) error {
 	code, sub := a.Fields["code"], a.Fields["sub_code"]
 	switch {
 	case code == "40004" && sub != "" && a.Sign != "":
 		return &failure{sub}
-	case code == "40005": // too many calls: this one was not carried out
+	case code == "40005": // too many calls: this call was not carried out
 		return fmt.Errorf("%w: error %.64q", wallet.ErrNotSent, sub)
 	case sub == "isv.code-invalid":
 		return &wallet.Rejection{Code: sub, Kind: wallet.RejectedOrder}
@@ -225,8 +229,8 @@ func refusal(a openapi.Answer) error {
 	return fmt.Errorf("%w: code %.16q, error %.64q", wallet.ErrUnknown, code, sub)
 }
 
-// sorted turns a *failure into the contract's error by the call's list of
-// definite refusals; what is not in it is unknown.
+// sorted turns a *failure into an error of package wallet's contract, by the call's list of
+// definite refusals. A code that is not in the list leaves the outcome unknown.
 func sorted(err error, refusals map[string]wallet.RejectionKind) error {
 	var f *failure
 	if !errors.As(err, &f) {
@@ -238,14 +242,14 @@ func sorted(err error, refusals map[string]wallet.RejectionKind) error {
 	return fmt.Errorf("%w: error %.64q", wallet.ErrUnknown, f.code)
 }
 
-// failedWith reports whether err is the wallet's refusal by one of the codes.
+// failedWith reports whether err is the wallet's refusal with one of the codes.
 func failedWith(err error, codes ...string) bool {
 	var f *failure
 	return errors.As(err, &f) && slices.Contains(codes, f.code)
 }
 
-// when reads the first of the named times that is there; zero if none is. Those
-// of refunds come with milliseconds, which the layout lets pass.
+// when returns the first of the named times that exists, or the zero time. The times of refunds
+// have milliseconds, which the layout accepts.
 func when(fields map[string]string, names ...string) time.Time {
 	for _, name := range names {
 		if at, err := time.ParseInLocation(time.DateTime, fields[name], china); err == nil {
@@ -255,5 +259,5 @@ func when(fields map[string]string, names ...string) time.Time {
 	return time.Time{}
 }
 
-// yuan reads an amount.
+// yuan parses an amount.
 func yuan(s string) (pay.Amount, error) { return pay.ParseDecimal(s, "CNY") }
