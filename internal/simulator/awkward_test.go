@@ -102,7 +102,7 @@ func TestWalletIsHonestAtFullAwkwardness(t *testing.T) {
 			if len(o.trades) != 1 || o.trade().Total.Minor != 1234 {
 				h.t.Fatalf("seed %d: trades %+v", seed, o.trades)
 			}
-			told := 0
+			genuine := 0
 			for _, r := range h.shop.all() {
 				if r.body.Verify(testKeys) != nil {
 					continue
@@ -111,10 +111,10 @@ func TestWalletIsHonestAtFullAwkwardness(t *testing.T) {
 					h.t.Errorf("seed %d: a genuine notification says %v", seed, r.body)
 				}
 				if r.body["trade_status"] == "TRADE_FINISHED" {
-					told++
+					genuine++
 				}
 			}
-			if told == 0 {
+			if genuine == 0 {
 				h.t.Errorf("seed %d: no genuine notification", seed)
 			}
 			if h.answers("T-1", 4) == 0 {

@@ -6,11 +6,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// platform is what one merchant's contract makes of an order: the vendor's rules that differ
-// between its global gateway ("mapi") and its open platform. Nothing else in this package asks on
-// which of the two a merchant is, except the handlers of each platform's own calls.
+// platform holds the rules that differ between the vendor's global gateway ("mapi") and its open
+// platform, for one merchant. Except for the handlers of each platform's own calls, nothing else in
+// this package asks on which of the two a merchant is.
 type platform interface {
-	// name is the merchant's name, "" if unknown.
+	// name returns the merchant's name, "" if unknown.
 	name() string
 	// hasFault reports whether the fault exists on this platform.
 	hasFault(f Fault) bool
@@ -22,7 +22,7 @@ type platform interface {
 	// logIn logs the buyer in to an attempt at trade t, which may be nil. It returns an outcome
 	// that ends the login, or "".
 	logIn(a *Attempt, t *Trade, b Buyer, now time.Time) Outcome
-	// createsTrade reports whether an unpaid outcome of an attempt brings the trade into being.
+	// createsTrade reports whether an unpaid outcome of an attempt creates the trade.
 	createsTrade(service string, out Outcome) bool
 	// deadline returns when an order with these terms ends for a buyer who logs in at login.
 	deadline(t Terms, login time.Time) time.Time
