@@ -1,12 +1,12 @@
-// Command previous fills a SQLite and a PostgreSQL database by the binary of the
-// previous release, with payments, refunds and orphans in every state and with
-// every kind of event, and keeps them with what that release's commands print
-// about them. The tests of the migration take them as what is out there.
+// Command previous fills a SQLite and a PostgreSQL database with the binary of the previous
+// release: payments, refunds and orphans in every state, and every kind of event. It stores the
+// databases and what that release's commands print about them. The migration's tests use them as
+// the databases of existing deployments.
 //
 //	go run ./scripts/previous -commit e3d7c25 -postgres postgres://… -out internal/store/testdata/previous
 //
-// It takes about seven minutes: the shortest life of an order is five. The story
-// of what happens is in story.go; wallet.go plays the wallet.
+// It takes about seven minutes, since the shortest life of an order is five. story.go tells what
+// happens, steps.go has its steps, wallet.go plays the wallet, and release.go runs the release.
 package main
 
 import (
@@ -157,14 +157,16 @@ func (f *filler) startReceiver() error {
 	}
 	f.receiver = "http://" + listener.Addr().String()
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /dead", func(res http.ResponseWriter, _ *http.Request) { http.Error(res, "no", http.StatusTeapot) })
+	mux.HandleFunc("POST /dead", func(res http.ResponseWriter, _ *http.Request) {
+		http.Error(res, "no", http.StatusTeapot)
+	})
 	mux.HandleFunc("POST /", func(res http.ResponseWriter, _ *http.Request) { fmt.Fprint(res, "success") })
 	go func() { _ = http.Serve(listener, mux) }() //nolint:gosec // it lives as long as the script
 	return nil
 }
 
-// setUp makes the database with two merchants and their accounts, and a copy of
-// it, as a backup is one. Both are served.
+// setUp makes the database with two merchants and their accounts, and a copy of it, as a backup is
+// one. Both are served.
 func (f *filler) setUp() (err error) {
 	dsn, shadow := "sqlite:"+filepath.Join(f.dir, "sampan.db"), "sqlite:"+filepath.Join(f.dir, "shadow.db")
 	if f.kind == "postgres" {
@@ -189,7 +191,8 @@ func (f *filler) setUp() (err error) {
 	if f.shadow, err = newRelease(f.ctx, f.binary, f.dir, "shadow", shadow); err != nil {
 		return err
 	}
-	return errors.Join(f.main.serve(filepath.Join(f.dir, "main.log")), f.shadow.serve(filepath.Join(f.dir, "shadow.log")))
+	return errors.Join(f.main.serve(filepath.Join(f.dir, "main.log")),
+		f.shadow.serve(filepath.Join(f.dir, "shadow.log")))
 }
 
 // furnish adds the merchants and their wallet accounts.
@@ -204,7 +207,8 @@ func (f *filler) furnish() (err error) {
 		return err
 	}
 	global := []string{"--kind", "alipayglobal", "--pay-types", "801107,801512", "--secret", "md5_key=@" + f.md5Key,
-		"--set", "gateway=" + f.wallet.address + "/mapi", "--set", "sign_type=MD5", "--set", "confirm=no", "--set", "refund_gap=0s"}
+		"--set", "gateway=" + f.wallet.address + "/mapi", "--set", "sign_type=MD5", "--set", "confirm=no",
+		"--set", "refund_gap=0s"}
 	for _, args := range [][]string{
 		append([]string{"wallet", "add", "--merchant", "100001", "--id", "main", "--currencies", "HKD,JPY",
 			"--set", "partner=2088000000000001"}, global...),
@@ -290,7 +294,8 @@ func (f *filler) keepDatabase() error {
 		return err
 	}
 	u.Path = "/sampan_previous"
-	cmd := exec.CommandContext(f.ctx, "pg_dump", "--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50", "-d", u.String())
+	cmd := exec.CommandContext(f.ctx, "pg_dump", "--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50",
+		"-d", u.String())
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()
 	if err != nil {

@@ -125,7 +125,8 @@ func (r *release) stop() error {
 
 // merchant adds a merchant and returns a client of its app code.
 func (r *release) merchant(id, name string, flags ...string) (*sampan.Client, error) {
-	out, err := r.run(append([]string{"merchant", "add", "--id", id, "--name", name, "--per-second", "10000", "--per-minute", "100000"}, flags...)...)
+	out, err := r.run(append([]string{"merchant", "add", "--id", id, "--name", name,
+		"--per-second", "10000", "--per-minute", "100000"}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +144,9 @@ func open(link string) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "+
-		"Version/18.5 Mobile/15E148 Safari/604.1")
+	req.Header.Set("User-Agent",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "+
+			"Version/18.5 Mobile/15E148 Safari/604.1")
 	res, err := client.Do(req)
 	if err != nil {
 		return err

@@ -36,12 +36,13 @@ func (s *story) place(at *release, number string) string {
 
 func (s *story) request(number string) sampan.PaymentRequest {
 	return sampan.PaymentRequest{
-		PayType: sampan.Alipay, Amount: 1230, Currency: "HKD", OrderNo: number, GoodsName: "Oolong 烏龍茶", NotifyURL: s.receiver,
+		PayType: sampan.Alipay, Amount: 1230, Currency: "HKD", OrderNo: number, GoodsName: "Oolong 烏龍茶",
+		NotifyURL: s.receiver,
 	}
 }
 
-// order places an order. One that the wallet refuses, or whose outcome is not
-// known, has a number all the same.
+// order places an order. One that the wallet refuses, or whose outcome is not known, has a number
+// all the same.
 func (s *story) order(number string, changes ...func(*sampan.PaymentRequest)) {
 	if s.err != nil {
 		return
@@ -123,8 +124,9 @@ func (s *story) notice(number, tradeNo, status string, more ...string) {
 
 func (s *story) noticeOf(merchant, partner, id, tradeNo, status string, more ...string) {
 	m := mapi.Message{
-		"notify_type": "trade_status_sync", "seller_id": partner, "out_trade_no": id, "trade_no": tradeNo, "trade_status": status,
-		"total_fee": "12.30", "currency": "HKD", "buyer_id": "2088000000000042", "gmt_payment": walletTime(),
+		"notify_type": "trade_status_sync", "seller_id": partner, "out_trade_no": id, "trade_no": tradeNo,
+		"trade_status": status,
+		"total_fee":    "12.30", "currency": "HKD", "buyer_id": "2088000000000042", "gmt_payment": walletTime(),
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		m[more[i]] = more[i+1]
@@ -134,7 +136,8 @@ func (s *story) noticeOf(merchant, partner, id, tradeNo, status string, more ...
 
 func (s *story) refundNotice(number, refundID, status string, more ...string) {
 	m := mapi.Message{
-		"notify_type": "refund_sync", "seller_id": "2088000000000001", "out_trade_no": s.id(number), "trade_no": "T-" + number,
+		"notify_type": "refund_sync", "seller_id": "2088000000000001", "out_trade_no": s.id(number),
+		"trade_no":      "T-" + number,
 		"out_return_no": refundID, "refund_status": status,
 	}
 	for i := 0; i+1 < len(more); i += 2 {
@@ -155,21 +158,24 @@ func (s *story) global(m mapi.Message) string {
 func (s *story) appNotice(number, tradeNo, status string) {
 	s.notices++
 	m := openapi.Message{
-		"notify_type": "trade_status_sync", "notify_id": fmt.Sprintf("n%06d", s.notices), "notify_time": walletTime(), "app_id": appID,
-		"auth_app_id": appID, "out_trade_no": s.id(number), "trade_no": tradeNo, "trade_status": status, "total_amount": "12.30",
-		"gmt_payment": walletTime(), "buyer_id": "2088000000000042",
+		"notify_type": "trade_status_sync", "notify_id": fmt.Sprintf("n%06d", s.notices), "notify_time": walletTime(),
+		"app_id":      appID,
+		"auth_app_id": appID, "out_trade_no": s.id(number), "trade_no": tradeNo, "trade_status": status,
+		"total_amount": "12.30",
+		"gmt_payment":  walletTime(), "buyer_id": "2088000000000042",
 	}
 	s.step("sign", m.SignNotification(s.wallet.window))
 	s.post("/callback/100001/window", m.Encode())
 }
 
-// post posts a notice, which must be acknowledged. One that says what only the
-// next inquiry can tell is refused: the story looks at the outcome, not at that.
+// post posts a notice, which must be acknowledged. One that says what only the next inquiry can
+// tell is refused: the story looks at the outcome, not at that.
 func (s *story) post(path, body string) {
 	if s.err != nil {
 		return
 	}
-	res, err := http.Post(s.main.gateway+path, "application/x-www-form-urlencoded", strings.NewReader(body)) //nolint:noctx // short
+	res, err := http.Post(s.main.gateway+path, "application/x-www-form-urlencoded",
+		strings.NewReader(body)) //nolint:noctx // short
 	if err != nil {
 		s.step(path, err)
 		return
@@ -182,20 +188,20 @@ func (s *story) post(path, body string) {
 	s.step(path, err)
 }
 
-// orphan posts a notice about a number that no order has, which the wallet
-// confirms: with the given status, or the notice's.
+// orphan posts a notice about a number that no order has, which the wallet confirms: with the given
+// status, or the notice's.
 func (s *story) orphan(number, tradeNo, status string, confirmed ...string) {
 	says := append(confirmed, status)[0]
 	s.wallet.says(number, func(o *order) {
-		o.trade = map[string]string{"trade_no": tradeNo, "trade_status": says, "total_fee": "12.30", "gmt_payment": walletTime()}
+		o.trade = map[string]string{"trade_no": tradeNo, "trade_status": says, "total_fee": "12.30",
+			"gmt_payment": walletTime()}
 	})
 	s.orphans = append(s.orphans, number)
 	s.noticeOf("100001", "2088000000000001", number, tradeNo, status)
 	time.Sleep(1200 * time.Millisecond) // an account's questions about orphans have a gap
 }
 
-// refund asks for a refund that the wallet answers with code, and returns its
-// number.
+// refund asks for a refund that the wallet answers with code, and returns its number.
 func (s *story) refund(number, refundNo string, minor int64, code string) string {
 	if s.err != nil {
 		return ""
@@ -216,7 +222,7 @@ func (s *story) refund(number, refundNo string, minor int64, code string) string
 	return done.ID
 }
 
-// close calls an order off. Whatever comes of that, it is on record.
+// close closes an order. Any outcome is accepted, since it is recorded.
 func (s *story) close(number string) {
 	if s.err != nil {
 		return

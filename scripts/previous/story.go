@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// story is what happens to the merchants' orders. It stops at the first step that
-// does not go as it should.
+// story is what happens to the merchants' orders. It stops at the first step that does not go as it
+// should.
 type story struct {
 	*filler
 	orders  map[string]*sampan.Payment // by the merchant's number
@@ -47,7 +47,8 @@ func (s *story) tell() error {
 
 // ordersThatEnd are those whose life the story waits for.
 func (s *story) ordersThatEnd() {
-	for _, name := range []string{"end-unopened", "end-waiting", "end-unknown", "end-foreign-trade", "end-given-back", "end-unlisted-trade",
+	for _, name := range []string{"end-unopened", "end-waiting", "end-unknown", "end-foreign-trade", "end-given-back",
+		"end-unlisted-trade",
 		"end-unlisted-order", "end-late"} {
 		s.order(name, func(r *sampan.PaymentRequest) { r.ExpiresIn = 5 * time.Minute })
 		if name != "end-unopened" {
@@ -84,8 +85,10 @@ func (s *story) payments() {
 	s.trade("paid-found-by-recover", "T-recover", "TRADE_FINISHED", "gmt_payment", walletTime())
 	s.paid("noted")
 	for _, note := range []string{
-		"plain", "a \"quoted\" 'note' with \\ and %s and 100 %", "12.30 HKD under trade T as 20261129100001123456789012: x",
-		"trade T has paid another order", "店 烏龍茶 🍵", "trade T is \"x\" by the wallet's word, which no document of it lists",
+		"plain", "a \"quoted\" 'note' with \\ and %s and 100 %",
+		"12.30 HKD under trade T as 20261129100001123456789012: x",
+		"trade T has paid another order", "店 烏龍茶 🍵",
+		"trade T is \"x\" by the wallet's word, which no document of it lists",
 	} {
 		s.step("note", s.tea.AddNote(s.ctx, s.id("noted"), note))
 	}
@@ -147,17 +150,19 @@ func (s *story) refunds() {
 	s.paid("refund-unlisted")
 	unlisted := s.refund("refund-unlisted", "refund-unlisted-R", 100, "silent")
 	s.refundNotice("refund-unlisted", unlisted, "REFUND_SOON")
-	s.wallet.says(s.id("refund-unlisted"), func(o *order) { o.refundQuery = map[string]string{"refund_result_code": "ODD \"CODE\""} })
+	s.wallet.says(s.id("refund-unlisted"),
+		func(o *order) { o.refundQuery = map[string]string{"refund_result_code": "ODD \"CODE\""} })
 	s.paid("refund-foreign")
 	s.refundNotice("refund-foreign", "R-9", "REFUND_SUCCESS", "return_amount", "1.00", "currency", "HKD")
 	s.refundNotice("refund-foreign", "odd number as 5", "REFUND_SUCCESS")
 }
 
-// closings are orders that merchants call off.
+// closings are the orders that merchants close.
 func (s *story) closings() {
 	s.order("close-unopened")
 	s.close("close-unopened")
-	for _, name := range []string{"close-unknown", "close-waiting", "close-paid-before", "close-silent", "close-ended-by-wallet",
+	for _, name := range []string{"close-unknown", "close-waiting", "close-paid-before", "close-silent",
+		"close-ended-by-wallet",
 		"close-late-back", "close-late-stuck", "close-late-refused"} {
 		s.order(name)
 		s.open(name)
@@ -166,7 +171,8 @@ func (s *story) closings() {
 	s.trade("close-paid-before", "T-close-paid-before", "TRADE_FINISHED", "gmt_payment", walletTime())
 	s.keepSilent("close-silent", true)
 	s.keepSilent("close-ended-by-wallet", true)
-	for _, name := range []string{"close-unknown", "close-waiting", "close-paid-before", "close-silent", "close-ended-by-wallet",
+	for _, name := range []string{"close-unknown", "close-waiting", "close-paid-before", "close-silent",
+		"close-ended-by-wallet",
 		"close-late-back", "close-late-stuck", "close-late-refused"} {
 		s.close(name)
 	}
@@ -208,8 +214,8 @@ func (s *story) ofAStore() {
 	s.noticeOf("100002", "2088000000000002", s.id("of-a-store"), "T-store", "TRADE_FINISHED")
 }
 
-// orphanOfAnotherSlot places an order in the copy, and returns what happens to it
-// once the time of day gives other numbers.
+// orphanOfAnotherSlot places an order in the copy, and returns what happens to it once the time of
+// day gives other numbers.
 func (s *story) orphanOfAnotherSlot() func() {
 	lost := s.place(s.shadow, "orphan-of-an-order")
 	from := time.Now()
@@ -221,7 +227,8 @@ func (s *story) orphanOfAnotherSlot() func() {
 			time.Sleep(wait)
 		}
 		s.order("orphan-of-an-order")
-		s.step("other number", map[bool]error{true: errors.New("it has the same number")}[s.id("orphan-of-an-order") == lost])
+		s.step("other number",
+			map[bool]error{true: errors.New("it has the same number")}[s.id("orphan-of-an-order") == lost])
 		s.orphan(lost, "T-orphan-of-an-order", "TRADE_FINISHED")
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// wallet answers as both of Alipay's gateways do. What it says of an order and of
-// its refunds is set by the story; by default it knows nothing.
+// wallet answers as both of Alipay's gateways do. What it says of an order and of its refunds is
+// set by the story; by default it knows nothing.
 type wallet struct {
 	address string
 	shared  mapi.Keys    // of the global gateway: MD5
@@ -25,8 +25,8 @@ type wallet struct {
 	mu     sync.Mutex
 	orders map[string]*order
 	silent map[string]bool // order numbers at which every call fails with status 500
-	// newOrders is how orders inside the app are answered: "" takes them, "silent"
-	// does not answer, a code refuses them.
+	// newOrders is how orders inside the app are answered: "" takes them, "silent" does not answer,
+	// a code refuses them.
 	newOrders string
 }
 
@@ -42,7 +42,8 @@ func startWallet(shared mapi.Keys, window openapi.Keys) (*wallet, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wallet{address: "http://" + listener.Addr().String(), shared: shared, window: window, orders: map[string]*order{}, silent: map[string]bool{}}
+	w := &wallet{address: "http://" + listener.Addr().String(), shared: shared, window: window,
+		orders: map[string]*order{}, silent: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /mapi", w.mapi)
 	mux.HandleFunc("POST /openapi", w.openapi)
@@ -87,7 +88,7 @@ func (w *wallet) mapi(res http.ResponseWriter, req *http.Request) {
 		return
 	}
 	refuse := func(code string) {
-		fmt.Fprintf(res, `<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>F</is_success><error>%s</error></alipay>`, code)
+		fmt.Fprintf(res, xmlHead+`<alipay><is_success>F</is_success><error>%s</error></alipay>`, code)
 	}
 	switch req.PostFormValue("service") {
 	case "single_trade_query":
@@ -112,7 +113,8 @@ func (w *wallet) mapi(res http.ResponseWriter, req *http.Request) {
 	case "alipay.acquire.refund.query":
 		fields := mapi.Message{"response_code": "NOT_FOUND"}
 		if o.refundQuery != nil {
-			fields = mapi.Message{"response_code": "SUCCESS", "out_trade_no": number, "out_return_no": req.PostFormValue("out_return_no")}
+			fields = mapi.Message{"response_code": "SUCCESS", "out_trade_no": number,
+				"out_return_no": req.PostFormValue("out_return_no")}
 			for name, value := range o.refundQuery {
 				fields[name] = value
 			}
@@ -122,6 +124,8 @@ func (w *wallet) mapi(res http.ResponseWriter, req *http.Request) {
 		refuse("ILLEGAL_SERVICE")
 	}
 }
+
+const xmlHead = `<?xml version="1.0" encoding="UTF-8"?>`
 
 // xml writes a signed answer of the global gateway.
 func (w *wallet) xml(res http.ResponseWriter, kind string, fields mapi.Message) {
@@ -135,8 +139,9 @@ func (w *wallet) xml(res http.ResponseWriter, kind string, fields mapi.Message) 
 			fmt.Fprintf(&b, "<%s>%s</%s>", name, html.EscapeString(value), name)
 		}
 	}
-	fmt.Fprintf(res, `<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>T</is_success><response><%s>%s</%s></response>`+
-		`<sign>%s</sign><sign_type>%s</sign_type></alipay>`, kind, b.String(), kind, fields["sign"], fields["sign_type"])
+	fmt.Fprintf(res, xmlHead+`<alipay><is_success>T</is_success><response><%s>%s</%s></response>`+
+		`<sign>%s</sign><sign_type>%s</sign_type></alipay>`,
+		kind, b.String(), kind, fields["sign"], fields["sign_type"])
 }
 
 // openapi answers alipay.trade.create, query and close.
