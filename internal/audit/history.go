@@ -3,153 +3,113 @@ package audit
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// tale is what a payment's events say of it.
-type tale struct {
-	status   pay.Status // "" while no event has moved it: created or pending, as it began
-	late     bool
-	flagged  bool        // a person must look: at money that is not the order's own, or went back otherwise than we know
-	unlisted bool        // the same: at a status that the wallet's documents do not list, unless its trade has paid the order after it
-	statuses []pay.Event // unlisted ones
-	closeID  string
-	closing  bool // called off, while it was open
-	ref      string
-	failure  string
-	ended    bool // was closed, expired or failed
-	paid     money
-	surplus  []money
-	refunds  map[string]*retold
-	numbers  []string // those of orphans that were settled here
-	orphaned string   // the number under which it was paid before a restore, "" if its own
-	returned int64    // given back
-	reserved int64    // the same, and what is still to be given back
+// History is the state of a payment as its events give it. The zero value is that
+// of a payment without events.
+type History struct {
+	Status   pay.Status // "" while no event has moved it: created or pending, as the payment began
+	Ended    bool       // was closed, expired or failed
+	Late     bool
+	Flagged  bool
+	Failure  string
+	WalletID string
+
+	Closing bool   // the merchant has asked to close it
+	CloseID string // "" too if it was closed at once
+
+	Paid     Money
+	Surplus  []Money
+	Refunds  map[string]*Refund
+	Returned int64 // given back
+	Reserved int64 // the same, and what is still to be given back
+
+	Numbers      []string // of the orphans whose money it turned out to be
+	WalletNumber string   // the number that it was paid under, if not its own
+
+	flags []pay.Event // those that have flagged it
 }
 
-// money is an amount that came in by a trade.
-type money struct {
-	amount  pay.Amount
-	tradeNo string
+// Money is an amount that came in by a trade.
+type Money struct {
+	Amount  pay.Amount
+	TradeNo string
 }
 
-func (m money) String() string { return fmt.Sprintf("%s under trade %s", m.amount, m.tradeNo) }
-
-// retold is what the events say of a refund.
-type retold struct {
-	amount    pay.Amount
-	automatic bool
-	status    pay.RefundStatus
-	failure   string
+// Refund is the state of a refund as the events give it.
+type Refund struct {
+	Amount    pay.Amount
+	Automatic bool // no merchant asked for it
+	Status    pay.RefundStatus
+	Failure   string
 }
 
-// retell tells the story of a payment from its events, and finds what cannot
-// have happened: moves that are not legal, events that are gone or were put in.
-func (v *verdict) retell() tale {
-	t := tale{refunds: map[string]*retold{}}
-	for i, e := range v.Events {
-		name := fmt.Sprintf("event %d (%s)", e.Seq, e.Kind)
-		if e.Seq != i+1 {
-			v.wrong("events", fmt.Sprintf("number %d comes after number %d", e.Seq, i), "numbers without a gap: one is gone, or was put in")
-		}
-		v.written(name, e.ID, e.At)
-		if !e.By.Role.Known() {
-			v.wrong(name, "by "+e.By.String(), "an actor of a known role")
-		}
-		if why := t.happens(e); why != "" {
-			v.wrong(name, factsOf(e), why)
-		}
+// Apply applies the next event. If the event cannot follow, Apply returns what it
+// should have been.
+func (h *History) Apply(e pay.Event) (want string) {
+	if e.Kind.Flags() {
+		h.Flagged = true
+		h.flags = append(h.flags, e)
 	}
-	return t
-}
-
-// factsOf writes the facts of an event for the report.
-func factsOf(e pay.Event) string {
-	var words []string
-	if e.Amount != (pay.Amount{}) {
-		words = append(words, e.Amount.String())
-	}
-	for _, f := range []struct{ name, value string }{
-		{"trade", e.TradeNo}, {"refund", e.RefundID}, {"number", e.Number}, {"reason", string(e.Reason)}, {"code", e.Code}, {"note", e.Note},
-	} {
-		if f.value != "" {
-			words = append(words, f.name+" "+f.value)
-		}
-	}
-	return strings.Join(words, ", ")
-}
-
-// written checks that a row's id is of the moment at which it was written.
-func (v *verdict) written(what, id string, at time.Time) {
-	if !strings.HasPrefix(id, fmt.Sprintf("%012x", at.UnixMilli())) || len(id) < 36 {
-		v.wrong(what, "has the id "+id+" and the time "+at.Format(time.RFC3339Nano), "an id that begins with its time")
-	}
-}
-
-// happens takes the next event, or says what it should have been.
-func (t *tale) happens(e pay.Event) (want string) {
-	t.flagged = t.flagged || e.Kind.Flags() && e.Kind != pay.EventUnlisted
 	switch e.Kind {
 	case pay.EventRegistered:
-		if t.status != "" && t.status != pay.Pending {
+		if h.Status != "" && h.Status != pay.Pending {
 			return "an open order"
 		}
-		t.status, t.ref = pay.Pending, e.Number
+		h.Status, h.WalletID = pay.Pending, e.Number
 	case pay.EventFailed:
-		t.failure = e.Code
-		return t.move(pay.Failed)
+		h.Failure = e.Code
+		return h.move(pay.Failed)
 	case pay.EventExpired:
-		if t.closing {
+		if h.Closing {
 			return "closed, since it was called off"
 		}
-		return t.move(pay.Expired)
+		return h.move(pay.Expired)
 	case pay.EventClosed:
-		t.closing = true
-		return t.move(pay.Closed)
+		h.Closing = true
+		return h.move(pay.Closed)
 	case pay.EventCloseAsked:
-		if !t.open() || t.closing {
+		if !h.open() || h.Closing {
 			return "an open order that is not called off yet"
 		}
-		t.closing, t.closeID = true, e.Number
+		h.Closing, h.CloseID = true, e.Number
 	case pay.EventPaid, pay.EventPaidLate:
-		return t.isPaid(e)
+		return h.pay(e)
 	case pay.EventSurplus:
 		if !isMoney(e) {
 			return "an amount under a trade"
 		}
-		t.surplus = append(t.surplus, money{e.Amount, e.TradeNo})
-	case pay.EventGivenBack, pay.EventAmountsDiffer, pay.EventClosedAfterPaid, pay.EventForeignTrade: // nothing is booked
-	case pay.EventRefundAsked, pay.EventRefunded, pay.EventRefundFailed:
-		return t.refund(e)
-	case pay.EventRefundContradicted, pay.EventRefundForeign: // nothing is booked
-	case pay.EventUnlisted:
-		t.unlisted = true
-		t.statuses = append(t.statuses, e)
+		h.Surplus = append(h.Surplus, Money{e.Amount, e.TradeNo})
+	case pay.EventRefundAsked:
+		return h.askRefund(e)
+	case pay.EventRefunded, pay.EventRefundFailed:
+		return h.endRefund(e)
 	case pay.EventOrphan:
-		return t.orphan(e)
-	case pay.EventNote:
+		return h.orphan(e)
+	case pay.EventGivenBack, pay.EventAmountsDiffer, pay.EventClosedAfterPaid, pay.EventForeignTrade,
+		pay.EventUnlisted, pay.EventRefundContradicted, pay.EventRefundForeign, pay.EventNote: // nothing else follows
 	default:
 		return "an event of a known kind"
 	}
 	return ""
 }
 
-func (t *tale) open() bool { return t.status == "" || t.status.Open() }
+func (h *History) open() bool { return h.Status == "" || h.Status.Open() }
 
-// move makes a legal move. From created every move is legal that is from pending.
-func (t *tale) move(next pay.Status) (want string) {
-	from := t.status
+// move makes a legal move. Every move that is legal from pending is legal from
+// created.
+func (h *History) move(next pay.Status) (want string) {
+	from := h.Status
 	if from == "" {
 		from = pay.Created
 	}
 	if !from.CanBecome(next) {
 		return fmt.Sprintf("a legal move: %s cannot become %s", from, next)
 	}
-	t.status = next
-	t.ended = t.ended || next != pay.Paid
+	h.Status = next
+	h.Ended = h.Ended || next != pay.Paid
 	return ""
 }
 
@@ -158,76 +118,80 @@ func isMoney(e pay.Event) bool {
 	return e.Amount.Minor > 0 && e.Amount.Currency.Known() && e.TradeNo != ""
 }
 
-func (t *tale) isPaid(e pay.Event) (want string) {
+func (h *History) pay(e pay.Event) (want string) {
 	switch late := e.Kind == pay.EventPaidLate; {
 	case !isMoney(e):
 		return "an amount under a trade"
-	case late && t.open():
+	case late && h.open():
 		return "paid, and not late: it was open"
-	case !late && !t.open():
-		return fmt.Sprintf("paid_late: it was %s", t.status)
+	case !late && !h.open():
+		return fmt.Sprintf("paid_late: it was %s", h.Status)
 	}
-	if want := t.move(pay.Paid); want != "" {
+	if want := h.move(pay.Paid); want != "" {
 		return want
 	}
-	t.paid, t.late = money{e.Amount, e.TradeNo}, e.Kind == pay.EventPaidLate
-	t.unlisted = slices.ContainsFunc(t.statuses, func(s pay.Event) bool { return !s.ExplainedBy(e.TradeNo) })
+	h.Paid, h.Late = Money{e.Amount, e.TradeNo}, e.Kind == pay.EventPaidLate
+	h.Flagged = slices.ContainsFunc(h.flags, func(f pay.Event) bool { return !f.ExplainedBy(e.TradeNo) })
 	return ""
 }
 
-// orphan takes the event that money of an orphan was settled here.
-func (t *tale) orphan(e pay.Event) (want string) {
+// orphan applies the event that an orphan's money was settled here.
+func (h *History) orphan(e pay.Event) (want string) {
 	if e.TradeNo == "" || !pay.IsNumber(e.MerchantID, e.Number) {
 		return "a number of the merchant's under a trade"
 	}
-	t.numbers = append(t.numbers, e.Number)
-	if e.TradeNo == t.paid.tradeNo && e.Number != e.PaymentID {
-		t.orphaned = e.Number
+	h.Numbers = append(h.Numbers, e.Number)
+	if e.TradeNo == h.Paid.TradeNo && e.Number != e.PaymentID {
+		h.WalletNumber = e.Number
 	}
 	return ""
 }
 
-// refund takes an event of a refund.
-func (t *tale) refund(e pay.Event) (want string) {
-	r := t.refunds[e.RefundID]
-	pending := r != nil && r.status == pay.RefundPending && r.amount == e.Amount
-	switch e.Kind {
-	case pay.EventRefundFailed:
-		if !pending {
-			return "the failure of a refund that is pending, of the same amount"
-		}
-		r.status, r.failure = pay.RefundFailed, e.Code
-		t.reserved -= r.amount.Minor
-		t.flagged = t.flagged || r.automatic
-		return ""
-	case pay.EventRefunded:
-		if !pending {
-			return "a refund that was asked for, of the same amount, and is pending"
-		}
-		r.status = pay.RefundSucceeded
-		t.returned += r.amount.Minor
-		return ""
-	}
+func (h *History) askRefund(e pay.Event) (want string) {
 	if e.RefundID == "" || e.Amount.Minor <= 0 {
 		return "an amount and the refund's number"
 	}
-	t.refunds[e.RefundID] = &retold{amount: e.Amount, automatic: e.By.Role == pay.RolePolicy, status: pay.RefundPending}
-	t.reserved += e.Amount.Minor
+	_, known := h.Refunds[e.RefundID]
+	if h.Refunds == nil {
+		h.Refunds = map[string]*Refund{}
+	}
+	h.Refunds[e.RefundID] = &Refund{Amount: e.Amount, Automatic: e.By.Role == pay.RolePolicy, Status: pay.RefundPending}
+	h.Reserved += e.Amount.Minor
 	switch {
-	case r != nil:
+	case known:
 		return "a refund that was not asked for before"
-	case t.status != pay.Paid:
+	case h.Status != pay.Paid:
 		return "a refund of an order that is paid"
-	case e.Amount.Currency != t.paid.amount.Currency || t.reserved > t.paid.amount.Minor:
-		return "at most what was left of " + t.paid.amount.String()
+	case e.Amount.Currency != h.Paid.Amount.Currency || h.Reserved > h.Paid.Amount.Minor:
+		return "at most what was left of " + h.Paid.Amount.String()
 	}
 	return ""
 }
 
-// givenBack reports whether the money was late and nobody wanted it.
-func (t tale) givenBack() bool {
-	for _, r := range t.refunds {
-		if r.automatic {
+// endRefund applies the event that a refund is done, or failed. One that nobody
+// asked for flags the payment if it failed.
+func (h *History) endRefund(e pay.Event) (want string) {
+	r, failed := h.Refunds[e.RefundID], e.Kind == pay.EventRefundFailed
+	switch {
+	case (r == nil || r.Status != pay.RefundPending || r.Amount != e.Amount) && failed:
+		return "the failure of a refund that is pending, of the same amount"
+	case r == nil || r.Status != pay.RefundPending || r.Amount != e.Amount:
+		return "a refund that was asked for, of the same amount, and is pending"
+	case failed:
+		r.Status, r.Failure = pay.RefundFailed, e.Code
+		h.Reserved -= r.Amount.Minor
+		h.Flagged = h.Flagged || r.Automatic
+	default:
+		r.Status = pay.RefundSucceeded
+		h.Returned += r.Amount.Minor
+	}
+	return ""
+}
+
+// goesBack reports whether the money was late and goes back by a policy.
+func (h *History) goesBack() bool {
+	for _, r := range h.Refunds {
+		if r.Automatic {
 			return true
 		}
 	}
