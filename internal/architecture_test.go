@@ -66,11 +66,12 @@ var rooms = []room{
 	{dir: "internal/store/migrations"},
 	{dir: "internal/store/storetest", ours: []string{"internal/pay", "internal/store", "internal/store/migrations"}, libs: []string{"github.com/jackc/pgx/v5"}},
 
-	{dir: "internal/gateway", ours: []string{"internal/store", "internal/wallet", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/gateway", ours: []string{"internal/store", "internal/wallet", "internal/pay", "internal/work"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/api", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay", "internal/web"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/checkout", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay", "internal/web"}},
 	{dir: "internal/web", libs: []string{"github.com/skip2/go-qrcode", "golang.org/x/text"}},
-	{dir: "internal/delivery", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/delivery", ours: []string{"internal/store", "internal/sign", "internal/pay", "internal/work"}},
+	{dir: "internal/work"},
 	{dir: "internal/outbound", libs: []string{"code.dny.dev/ssrf"}},
 
 	{dir: "internal/config", ours: []string{

@@ -23,6 +23,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/work"
 )
 
 // Config is what New needs. The fields without a default are required.
@@ -79,8 +80,7 @@ type Gateway struct {
 	rows       atomic.Uint32  // ids drawn for rows
 	basePath   string         // BaseURL's, without a slash at its end
 	numberKey  []byte         // makes the digits of our numbers
-	opened     chan struct{}  // a link was opened: Run's next look may be sooner than it thinks
-	stirred    chan struct{}  // something may be due
+	looks      *work.Runner   // of Run
 	background sync.WaitGroup // questions to wallets that outlive who asked
 }
 
@@ -144,7 +144,9 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{Config: c, basePath: strings.TrimRight(base.EscapedPath(), "/"), numberKey: numberKey, opened: make(chan struct{}, 1), stirred: make(chan struct{}, 1)}, nil
+	g := &Gateway{Config: c, basePath: strings.TrimRight(base.EscapedPath(), "/"), numberKey: numberKey}
+	g.looks, err = g.newRunner()
+	return g, err
 }
 
 // Order is a payment and where its buyer is to be sent.

@@ -366,7 +366,7 @@ func (b *bench) history(id string) string {
 func (b *bench) recoverDue() {
 	b.t.Helper()
 	for range 20 {
-		all, err := b.claim(b.t.Context(), &inHand{})
+		all, err := b.looks.ClaimDue(b.t.Context())
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -374,7 +374,7 @@ func (b *bench) recoverDue() {
 			return
 		}
 		for _, d := range all {
-			d.look(b.t.Context())
+			d.Do(b.t.Context())
 		}
 	}
 	b.t.Error("something is due for ever")

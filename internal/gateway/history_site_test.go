@@ -245,9 +245,9 @@ func (s *site) act(r *replica, st step) {
 	case query:
 		s.query(r, st)
 	case looking:
-		all, _ := r.claim(r.ctx, &inHand{}) // a crash ends it in the middle
+		all, _ := r.looks.ClaimDue(r.ctx) // a crash ends it in the middle
 		for _, d := range all {
-			d.look(context.WithoutCancel(r.ctx))
+			d.Do(context.WithoutCancel(r.ctx))
 		}
 	case deliver:
 		_ = r.sender.SendDue(r.ctx)

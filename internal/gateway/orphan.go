@@ -198,7 +198,7 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 	}
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan cannot be matched yet", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
-		g.stir()
+		g.looks.Wake()
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func (g *Gateway) wentBack(ctx context.Context, a pay.WalletAccount, tradeNo str
 	if err := g.Store.RescheduleOrphan(ctx, o, soon); err != nil {
 		return err
 	}
-	g.stir()
+	g.looks.Wake()
 	return nil
 }
 

@@ -18,25 +18,6 @@ const (
 
 const allGivenBack = "the wallet says that all of it was given back"
 
-// claimOrphans takes orphans that are due, one of an account at a time.
-func (g *Gateway) claimOrphans(ctx context.Context, hand *inHand, room int) (all []due, err error) {
-	if room <= 0 {
-		return nil, nil
-	}
-	c, err := g.share(ctx, g.Store.NextOrphans, hand, room)
-	if err != nil {
-		return nil, err
-	}
-	orphans, err := g.Store.ClaimOrphans(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range orphans {
-		all = append(all, due{store.AccountKey(o.MerchantID, o.AccountID), func(ctx context.Context) { g.lookAtOrphan(ctx, o) }})
-	}
-	return all, nil
-}
-
 // lookAtOrphan looks for an orphan's order once more, and if there is none asks
 // the wallet whether all of the money went back. It does so in the account's
 // turn: thousands may be due at once, and neither the wallet nor the database is
@@ -46,7 +27,7 @@ func (g *Gateway) lookAtOrphan(ctx context.Context, o pay.Orphan) {
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan's outcome is not known", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 	}
-	g.stir()
+	g.looks.Wake()
 }
 
 func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {

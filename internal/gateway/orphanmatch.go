@@ -329,7 +329,7 @@ func (g *Gateway) takeOver(ctx context.Context, p pay.Payment, o pay.Orphan) (pa
 	}
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan is not settled yet", "syssn", p.ID, "trade_no", o.TradeNo, "error", err)
-		g.stir()
+		g.looks.Wake()
 		return p, &pay.Error{Code: pay.Unconfirmed, Message: "the order is stored, and the wallet has been paid for it before: query", Err: err}
 	}
 	return settled, nil

@@ -39,7 +39,7 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor)
 	case err != nil:
 		g.Log.ErrorContext(ctx, "refund cannot be rescheduled", "refund", c.ID, "error", err)
 	}
-	g.stir()
+	g.looks.Wake()
 	return r
 }
 

@@ -147,12 +147,12 @@ func TestAfterACrashAtAnyStepARefundIsGivenBackOnce(t *testing.T) {
 				var replicas sync.WaitGroup
 				for _, g := range []*Gateway{b.Gateway, b.over(b.Store)} {
 					replicas.Go(func() {
-						all, err := g.claim(t.Context(), &inHand{})
+						all, err := g.looks.ClaimDue(t.Context())
 						if err != nil {
 							t.Error(err)
 						}
 						for _, d := range all {
-							d.look(t.Context())
+							d.Do(t.Context())
 						}
 					})
 				}

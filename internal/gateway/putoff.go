@@ -49,7 +49,7 @@ func (g *Gateway) putOff(ctx context.Context, m posted, until time.Time, err err
 	case failed != nil:
 		return errors.Join(err, failed)
 	case sooner:
-		g.stir()
+		g.looks.Wake()
 	}
 	return err
 }

@@ -3,13 +3,13 @@ package gateway
 import (
 	"context"
 	"errors"
-	"maps"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
 	"github.com/sampanpay/sampan/internal/wallet"
+	"github.com/sampanpay/sampan/internal/work"
 )
 
 // lateLooks are the times after a payment was given up at which its wallet is
@@ -23,155 +23,77 @@ const lateMargin = time.Hour
 // messagesRepeat is how long a wallet repeats a message that is not acknowledged.
 const messagesRepeat = 25 * time.Hour
 
-// Run looks at payments and refunds when they are due (the row is the schedule),
-// until ctx ends or the database is stopped: open payments, so that a lost
-// notification is made up for and
-// the end of an order's life is noticed; those that were given up, for late
-// money; and refunds whose outcome is not known. It returns when all that it
-// started has ended.
-func (g *Gateway) Run(ctx context.Context) error {
-	hand := inHand{ended: make(chan look, looksAtOnce)}
-	var looking sync.WaitGroup
-	defer looking.Wait()
-	for trouble := 0; ctx.Err() == nil; {
-		hand.collect()
-		due, err := g.claim(ctx, &hand)
-		for _, d := range due {
-			hand.begin(d.account)
-			looking.Go(func() {
-				began := g.Now()
-				d.look(context.WithoutCancel(ctx))
-				hand.ended <- look{d.account, g.Now().Sub(began)}
-			})
-		}
-		g.Turned()
-		if err == nil {
-			g.tidyOrphans(ctx)
-		}
-		if err == nil && len(due) > 0 && hand.room() > 0 {
-			continue // there may be more
-		}
-		var pause time.Duration
-		if err == nil {
-			pause, err = g.pause(ctx)
-		}
-		stirred := g.stirred
-		if errors.Is(err, store.ErrStopped) {
-			return nil // the store has said so; nothing is due until the next start
-		}
-		if err == nil {
-			trouble = 0
-		} else if ctx.Err() == nil {
-			pause, stirred = 100*time.Millisecond<<trouble, nil
-			trouble = min(trouble+1, 4) // 1.6 s: what waits is looked at soon after a server is there again
-			g.Log.ErrorContext(ctx, "what is due cannot be read", "error", err, "again_in", pause)
-		}
-		g.await(ctx, &hand, pause, stirred)
-	}
-	return nil
+// The limits of the looks at wallets in this process. A wallet that does not
+// answer holds each look for WalletTimeout. It must not delay the looks at other
+// wallets.
+var lookLimits = work.Limits{
+	Total: 64, PerClaim: 8, PerKey: 8,
+	SlowAfter: 2 * time.Second, PerSlowKey: 8, Slow: 64,
+	Tenant: func(account string) string {
+		merchant, _, _ := strings.Cut(account, "/")
+		return merchant
+	},
 }
 
-// due is a row that was claimed, and what is to be done about it.
-type due struct {
-	account string
-	look    func(context.Context)
-}
+// Run looks at payments, refunds and orphans when they are due, until ctx ends or
+// the database is stopped. It asks the wallets about
+//
+//   - open payments, so that a lost notification does no harm and an order that is
+//     not paid ends;
+//   - payments that were given up, for money that comes late;
+//   - refunds whose outcome is not known, which it sends again if need be;
+//   - orphans, whose money may have gone back.
+//
+// Run returns when every look that it has begun has ended.
+func (g *Gateway) Run(ctx context.Context) error { return g.looks.Run(ctx) }
 
-// claim takes what is due, refunds first: they are few, and somebody waits for
-// their money. What it has taken it returns with an error too.
-func (g *Gateway) claim(ctx context.Context, hand *inHand) (all []due, err error) {
-	c, err := g.share(ctx, g.Store.NextRefunds, hand, hand.room())
-	if err != nil {
-		return nil, err
-	}
-	refunds, err := g.Store.ClaimRefunds(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range refunds {
-		all = append(all, due{c.Account(), func(ctx context.Context) { g.pursue(ctx, c, pay.ByRecover) }})
-	}
-	if c, err = g.share(ctx, g.Store.NextPayments, hand, hand.room()-len(refunds)); err != nil {
-		return all, err
-	}
-	payments, err := g.Store.ClaimPayments(ctx, c)
-	for _, c := range payments {
-		all = append(all, due{c.Account(), func(ctx context.Context) { g.recoverOne(ctx, c) }})
-	}
-	if err != nil {
-		return all, err
-	}
-	orphans, err := g.claimOrphans(ctx, hand, hand.room()-len(all))
-	return append(all, orphans...), err
-}
-
-// await returns after the pause, when something may be due, when a look has
-// ended or ctx does. The opening of a link costs it no question to the store: it
-// only means that the next look may be sooner.
-func (g *Gateway) await(ctx context.Context, hand *inHand, pause time.Duration, stirred <-chan struct{}) {
-	until := g.Now().Add(pause)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case l := <-hand.ended:
-			hand.end(l)
-			return
-		case <-time.After(until.Sub(g.Now())):
-			return
-		case <-stirred:
-			return
-		case <-g.opened:
-			if soonest := g.Now().Add(g.InquiryGaps[0]); soonest.Before(until) {
-				until = soonest
+func (g *Gateway) newRunner() (*work.Runner, error) {
+	return work.New(work.Config{
+		Name: "recover", Limits: lookLimits, Log: g.Log, Poll: g.Poll, Final: store.ErrStopped,
+		Now: func() time.Time { return g.Now() },
+		Queues: []work.Queue{
+			{Next: g.Store.NextRefunds, Claim: g.claimRefunds}, // they are few, and somebody waits for the money
+			{Next: g.Store.NextPayments, Claim: g.claimPayments},
+			{Next: g.Store.NextOrphans, Claim: g.claimOrphans},
+		},
+		Turned: func(ctx context.Context, err error) {
+			g.Turned()
+			if err == nil {
+				g.tidyOrphans(ctx)
 			}
-		}
-	}
+		},
+	})
 }
 
-// stir has Run look again at what is due: something new may be, at once or soon.
-func (g *Gateway) stir() {
-	select {
-	case g.stirred <- struct{}{}:
-	default: // it will look anyway
-	}
+func (g *Gateway) claimRefunds(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
+	claims, err := g.Store.ClaimRefunds(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
+	return looks(g, claims, store.RefundClaim.Account, func(ctx context.Context, c store.RefundClaim) {
+		g.pursue(ctx, c, pay.ByRecover)
+	}), err
 }
 
-// pause is how long nothing will become due, as far as this replica knows.
-func (g *Gateway) pause(ctx context.Context) (time.Duration, error) {
-	pause := g.Poll
-	for _, next := range []func(context.Context) (map[string]time.Time, error){g.Store.NextPayments, g.Store.NextRefunds, g.Store.NextOrphans} {
-		all, err := next(ctx)
-		if err != nil {
-			return 0, err
-		}
-		for _, at := range all {
-			// What is due already waits for a wallet that has enough in hand.
-			pause = min(pause, max(at.Sub(g.Now()), 200*time.Millisecond))
-		}
-	}
-	return pause, nil
+func (g *Gateway) claimPayments(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
+	claims, err := g.Store.ClaimPayments(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
+	return looks(g, claims, store.PaymentClaim.Account, g.recoverOne), err
 }
 
-// share is a claim of at most room rows that are due, a fair part for each
-// account that has room.
-func (g *Gateway) share(
-	ctx context.Context, next func(context.Context) (map[string]time.Time, error), hand *inHand, room int,
-) (store.Claim, error) {
-	c := store.Claim{Now: g.Now(), Lease: g.Lease, Keys: map[string]int{}}
-	all, err := next(ctx)
-	for _, account := range hand.full() {
-		delete(all, account)
+func (g *Gateway) claimOrphans(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
+	orphans, err := g.Store.ClaimOrphans(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
+	account := func(o pay.Orphan) string { return store.AccountKey(o.MerchantID, o.AccountID) }
+	return looks(g, orphans, account, g.lookAtOrphan), err
+}
+
+// looks makes items of claimed rows. All of a look counts as the wallet's time.
+func looks[C any](g *Gateway, claims []C, account func(C) string, look func(context.Context, C)) []work.Item {
+	items := make([]work.Item, len(claims))
+	for i, c := range claims {
+		items[i] = work.Item{Key: account(c), Do: func(ctx context.Context) time.Duration {
+			began := g.Now()
+			look(ctx, c)
+			return g.Now().Sub(began)
+		}}
 	}
-	maps.DeleteFunc(all, func(_ string, at time.Time) bool { return at.After(c.Now) })
-	for room > 0 && len(all) > 0 {
-		for account := range all {
-			if room--; room >= 0 {
-				c.Keys[account]++
-			}
-		}
-	}
-	return c, err
+	return items
 }
 
 // recoverOne looks at one payment and sets the time of its next look.

@@ -165,7 +165,7 @@ func (g *Gateway) applied(ctx context.Context, r pay.Recorded, v pay.Verdict, c 
 		g.Wake()
 	}
 	if v.Kind == pay.VerdictPaidLate {
-		g.stir() // it may have to be given back
+		g.looks.Wake() // it may have to be given back
 	}
 	by := c.Events[0].By.Role
 	for _, e := range c.Events {

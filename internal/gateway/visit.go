@@ -103,10 +103,7 @@ func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (_ pay.Payment,
 		return p, false, err
 	}
 	g.Log.InfoContext(ctx, "pay link opened", "syssn", p.ID)
-	select {
-	case g.opened <- struct{}{}:
-	default: // Run will look anyway
-	}
+	g.looks.WakeAt(now.Add(g.InquiryGaps[0]))
 	return p, true, nil
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
@@ -40,8 +42,8 @@ func (postgresDialect) claim(c claimed, keys map[string]int) (string, []claimKey
 	UPDATE $table SET $set FROM due WHERE $same
 	RETURNING $returning`)
 	names, most := make([]string, 0, len(keys)), make([]int64, 0, len(keys))
-	for name, n := range keys {
-		names, most = append(names, name), append(most, int64(n))
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		names, most = append(names, name), append(most, int64(keys[name]))
 	}
 	return text, []claimKeys{{names, most}}
 }

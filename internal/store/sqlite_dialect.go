@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/store/queries"
@@ -23,8 +25,8 @@ func (sqliteDialect) claim(c claimed, keys map[string]int) (string, []claimKeys)
 		SELECT rowid FROM $table WHERE $key = $3 AND $at > 0 AND $at <= $2 ORDER BY $at LIMIT $4)
 	RETURNING $returning`)
 	all := make([]claimKeys, 0, len(keys))
-	for key, most := range keys {
-		all = append(all, claimKeys{key, most})
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		all = append(all, claimKeys{key, keys[key]})
 	}
 	return text, all
 }
