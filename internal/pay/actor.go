@@ -1,10 +1,10 @@
 package pay
 
-// Actor is who caused a change of a payment, a refund or an orphan: whoever
-// acted, or whose message or question brought the change to light.
+// Actor is who caused a change of a payment, a refund or an orphan: who acted, or
+// whose callback, request or inquiry brought the change to light.
 type Actor struct {
 	Role Role
-	Name string // RoleMerchant: the app code; RoleOperator: which one; "" for the others
+	Name string // RoleMerchant: the app code; RoleOperator: which operator; "" for the others
 }
 
 // Role is the part that an actor plays.
@@ -12,12 +12,12 @@ type Role string
 
 // The roles. The values are stored and shown, never translated.
 const (
-	RoleMerchant Role = "merchant" // a request of the merchant's, or what followed from it
+	RoleMerchant Role = "merchant" // a request of the merchant, or what followed from it
 	RoleBuyer    Role = "buyer"    // the buyer's browser
 	RoleWallet   Role = "wallet"   // a callback of the wallet
 	RoleRecover  Role = "recover"  // an inquiry that was due
 	RoleOperator Role = "operator" // a person who runs the deployment
-	RolePolicy   Role = "policy"   // a rule of the deployment: late money goes back
+	RolePolicy   Role = "policy"   // a rule of the deployment: late money is refunded
 )
 
 // The actors that have no name of their own.
@@ -43,8 +43,8 @@ func (r Role) Known() bool {
 	return false
 }
 
-// String returns the role, and for an operator which one: "operator cli:root".
-// A merchant's app code stands beside the payment already.
+// String returns the role, and for an operator also the name: "operator cli:root".
+// A merchant's app code is left out, since it is shown with the payment.
 func (a Actor) String() string {
 	if a.Role == RoleOperator && a.Name != "" {
 		return string(a.Role) + " " + a.Name

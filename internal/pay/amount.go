@@ -20,14 +20,14 @@ var digits = map[Currency]int{
 // Currencies lists the known currencies in alphabetical order.
 var Currencies = []Currency{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY", "MMK", "MYR", "SGD", "THB", "USD"}
 
-// Known reports whether c is one that Sampan can count in.
+// Known reports whether c is one of Currencies.
 func (c Currency) Known() bool { _, ok := digits[c]; return ok }
 
 // Digits is the number of decimal places of the major unit: 2 for HKD, 0 for JPY.
 func (c Currency) Digits() int { return digits[c] }
 
-// Amount is money: a whole number of minor units of a currency. It is never a
-// float, on the way in or on the way out.
+// Amount is money: a whole number of minor units of a currency. It is never
+// converted from or to a float.
 type Amount struct {
 	Minor    int64
 	Currency Currency
@@ -51,12 +51,12 @@ func (a Amount) Decimal() string {
 	return sign + s[:len(s)-d] + "." + s[len(s)-d:]
 }
 
-// String is for people and logs: "12.30 HKD".
+// String returns the amount for people and logs: "12.30 HKD".
 func (a Amount) String() string { return a.Decimal() + " " + string(a.Currency) }
 
-// ParseDecimal reads an amount in major units, as wallets write it. Fewer
-// decimals than the currency has are filled up ("12.3"); more are an error
-// unless they are zeros, as are signs, exponents and spaces.
+// ParseDecimal reads an amount in major units, as wallets write it. It accepts
+// fewer decimals than the currency has ("12.3"), and more if they are zeros. More
+// decimals, signs, exponents and spaces are errors.
 func ParseDecimal(s string, c Currency) (Amount, error) {
 	bad := func(why string) (Amount, error) {
 		return Amount{}, fmt.Errorf("amount %q in %s: %s", s, c, why)

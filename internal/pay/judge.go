@@ -5,45 +5,46 @@ import (
 	"time"
 )
 
-// Recorded is what is stored about a payment and bears on a wallet's word.
+// Recorded is what is stored of a payment, as far as a wallet's word concerns it.
 type Recorded struct {
 	Payment  Payment
-	Movement Movement // the money-record line of the word's trade, whichever payment's; no ID if there is none
-	Refund   Refund   // the refund that the word is about, of this payment; no ID if there is none
-	Flags    []Event  // the payment's events whose kind Flags, oldest first, also where Flagged is false again
+	Movement Movement // of the word's trade, for this payment or another; without an ID if not stored
+	Refund   Refund   // the payment's refund that the word is about; without an ID if not stored
+	Flags    []Event  // the payment's events whose kind Flags, oldest first, also if Flagged is false again
 }
 
-// Verdict is what follows from a wallet's word: the rows as they become, without
-// ids of their own. With a Kind that changes nothing they are as they were.
+// Verdict is what follows from a wallet's word: the rows as they become. The ids of
+// the movement and the events are not set yet. With a Kind that changes nothing, the
+// rows are as they were.
 type Verdict struct {
 	Kind     VerdictKind
 	Payment  Payment
 	Refund   Refund
 	Movement *Movement // a line to add to the money record
-	Events   []Event   // to add to the payment's
-	Notify   bool      // the merchant is to be notified
+	Events   []Event   // to add to the payment
+	Notify   bool      // the merchant gets a notification
 
-	// OtherAmount says that the word names another amount than the refund's,
-	// whether or not it said so before.
+	// OtherAmount says that the word states another amount than the refund's. It is
+	// also true for a repeat.
 	OtherAmount bool
 }
 
-// VerdictKind names what a wallet's word comes to, given what is recorded.
+// VerdictKind names the effect of a wallet's word on what is recorded.
 type VerdictKind string
 
 // The verdicts. The first three change nothing.
 const (
-	VerdictNothing      VerdictKind = "nothing"       // the word is not final, or is about nothing of ours
+	VerdictNothing      VerdictKind = "nothing"       // the word is not final, or concerns nothing that is stored
 	VerdictRepeat       VerdictKind = "repeat"        // all that the word says is recorded
-	VerdictForeignTrade VerdictKind = "foreign trade" // the trade has paid another payment: one trade cannot pay twice
+	VerdictForeignTrade VerdictKind = "foreign trade" // the trade has paid another payment, and cannot pay twice
 
 	VerdictPaid         VerdictKind = "paid"               // by the order's own trade
 	VerdictPaidLate     VerdictKind = "paid late"          // the same, after the order was closed, expired or failed
-	VerdictEnded        VerdictKind = "ended"              // the wallet has closed the order
+	VerdictEnded        VerdictKind = "ended"              // the order is closed or expired
 	VerdictSurplus      VerdictKind = "surplus"            // money beyond the order: a second trade, or another amount
-	VerdictGivenBack    VerdictKind = "given back"         // paid and given back at the wallet before we knew
+	VerdictGivenBack    VerdictKind = "given back"         // paid, and refunded at the wallet itself before we knew
 	VerdictAmounts      VerdictKind = "amounts differ"     // one trade, two amounts
-	VerdictClosedPaid   VerdictKind = "closed after paid"  // a paid trade is closed, by the wallet's word
+	VerdictClosedPaid   VerdictKind = "closed after paid"  // the wallet says that a paid trade is closed
 	VerdictUnlisted     VerdictKind = "unlisted"           // a status that the wallet's documents do not list
 	VerdictRefunded     VerdictKind = "refunded"           // a refund is done
 	VerdictRefundFailed VerdictKind = "refund failed"      // a refund will never be done
@@ -53,23 +54,23 @@ const (
 	VerdictActed        VerdictKind = "acted"              // by Act
 )
 
-// Changes reports whether anything is to be written.
+// Changes reports whether there is anything to write.
 func (v Verdict) Changes() bool {
 	return v.Kind != VerdictNothing && v.Kind != VerdictRepeat && v.Kind != VerdictForeignTrade
 }
 
-// Judge says what follows from a wallet's word about a payment. It is the one
-// place that decides about money, and it is pure: by is who brought the word to
-// light, now is the clock.
+// Judge returns what follows from a wallet's word about a payment. It is the one
+// place that decides about money, and it is pure. by is who brought the word to
+// light.
 //
-// A success by the order's own trade makes the payment paid, late if it had been
-// given up. A success of another trade, or of another amount, is money too: it is
-// recorded as surplus, and flags the payment. What was paid and given back at the
-// wallet before we knew of it makes no payment paid, and flags it. A refund that
-// is done or failed for good moves once; a word that contradicts it flags the
-// payment. Repeats change nothing, nor do outcomes that are not final.
+// A success by the order's own trade makes the payment paid, late if the order had
+// ended. A success of another trade, or of another amount, is recorded as surplus,
+// and flags the payment. An order that was paid and refunded at the wallet before we
+// knew is not made paid: the payment is flagged. A refund becomes succeeded or failed
+// once, and a word that contradicts that flags the payment. Repeats change nothing.
+// Outcomes that are not final change nothing.
 //
-// A flag is set once for the same facts, however often the wallet repeats them.
+// The same facts flag a payment once, however often the wallet repeats them.
 func Judge(r Recorded, w Word, by Actor, now time.Time) Verdict {
 	j := judgement{Recorded: r, word: w, by: by, now: now}
 	switch {
@@ -85,23 +86,23 @@ func Judge(r Recorded, w Word, by Actor, now time.Time) Verdict {
 	return j.nothing(VerdictNothing)
 }
 
-// Flag marks a payment for a person to look at, for what e states: once, however
-// often it is found.
+// Flag returns the verdict that flags a payment for the facts of e. If they flagged
+// it before, it changes nothing.
 func Flag(r Recorded, e Event, by Actor, now time.Time) Verdict {
 	return judgement{Recorded: r, by: by, now: now}.flag(VerdictFlagged, e)
 }
 
-// Act is the verdict on what a merchant or an operator does to a payment: it
-// becomes p, and e says so. The caller has checked that the act is legal.
+// Act returns the verdict on what a merchant or an operator does to a payment: it
+// becomes p, with the event e. The caller has checked that the act is legal.
 func Act(r Recorded, p Payment, e Event, by Actor, now time.Time) Verdict {
 	j := judgement{Recorded: r, by: by, now: now}
 	return Verdict{Kind: VerdictActed, Payment: p, Refund: r.Refund, Events: []Event{j.event(e)}}
 }
 
-// Nothing is the verdict that leaves all as it is.
+// Nothing returns the verdict that changes nothing.
 func Nothing(r Recorded) Verdict { return judgement{Recorded: r}.nothing(VerdictNothing) }
 
-// judgement is a case before Judge.
+// judgement is one case for Judge.
 type judgement struct {
 	Recorded
 	word Word
@@ -113,10 +114,10 @@ func (j judgement) nothing(kind VerdictKind) Verdict {
 	return Verdict{Kind: kind, Payment: j.Payment, Refund: j.Refund}
 }
 
-// flagged reports whether the payment has an event of the same facts.
+// flagged reports whether the payment has an event with the facts of e.
 func (j judgement) flagged(e Event) bool { return slices.ContainsFunc(j.Flags, e.Says) }
 
-// flag marks the payment for a person to look at, for e's facts: once.
+// flag is Flag with a verdict's kind.
 func (j judgement) flag(kind VerdictKind, e Event) Verdict {
 	if j.flagged(e) {
 		return j.nothing(VerdictRepeat)
@@ -127,7 +128,7 @@ func (j judgement) flag(kind VerdictKind, e Event) Verdict {
 	return v
 }
 
-// event completes an event of the payment, but for its id and its number.
+// event completes an event of the payment. ID and Seq stay unset.
 func (j judgement) event(e Event) Event {
 	e.MerchantID, e.PaymentID, e.At, e.By = j.Payment.MerchantID, j.Payment.ID, j.now, j.by
 	return e
@@ -138,7 +139,7 @@ func (j judgement) paid() Verdict {
 	givenBack := Event{Kind: EventGivenBack, TradeNo: w.TradeNo}
 	if j.Movement.ID != "" && j.Movement.PaymentID == p.ID {
 		switch {
-		case w.GivenBack && p.Reserved < p.Amount.Minor: // more went back than we know of
+		case w.GivenBack && p.Reserved < p.Amount.Minor: // more was refunded than our refunds
 			return j.flag(VerdictGivenBack, givenBack)
 		case !w.differsFrom(j.Movement.Amount):
 			return j.nothing(VerdictRepeat)
@@ -148,7 +149,7 @@ func (j judgement) paid() Verdict {
 	switch amount := w.amountOr(p.Amount); {
 	case w.GivenBack:
 		return j.flag(VerdictGivenBack, givenBack)
-	case j.flagged(givenBack): // a callback that comes after the money went back
+	case j.flagged(givenBack): // a callback that arrives after the money went back
 		return j.nothing(VerdictRepeat)
 	case j.Movement.ID != "":
 		return j.nothing(VerdictForeignTrade)
@@ -157,11 +158,11 @@ func (j judgement) paid() Verdict {
 		v.Kind, v.Movement = VerdictSurplus, j.line(MovementSurplus, OwedToSomebody, amount)
 		return v
 	}
-	return j.own()
+	return j.ownTrade()
 }
 
-// own makes the payment paid by the order's own trade.
-func (j judgement) own() Verdict {
+// ownTrade makes the payment paid by the order's own trade.
+func (j judgement) ownTrade() Verdict {
 	w, v := j.word, j.nothing(VerdictPaid)
 	e := Event{Kind: EventPaid, Amount: j.Payment.Amount, TradeNo: w.TradeNo}
 	p := &v.Payment
@@ -179,7 +180,7 @@ func (j judgement) own() Verdict {
 	return v
 }
 
-// line is a line of the money record about what came in.
+// line returns the movement of money that came in.
 func (j judgement) line(kind MovementKind, credit string, amount Amount) *Movement {
 	p := j.Payment
 	return &Movement{
@@ -199,9 +200,10 @@ func (j judgement) closed() Verdict {
 	return j.nothing(VerdictRepeat)
 }
 
-// End makes an open payment final without money: closed if the merchant asked for
-// that, else expired. Late money may still make it paid. code is the wallet's word
-// behind the reason. A payment that is not open stays as it is.
+// End returns the verdict that ends an open payment without money: closed if the
+// merchant asked for that, else expired. Late money may still make it paid. code is
+// the wallet's outcome or status behind the reason. A payment that is not open stays
+// as it is.
 func End(r Recorded, why Reason, code string, by Actor, now time.Time) Verdict {
 	return judgement{Recorded: r, by: by, now: now}.end(why, code)
 }
@@ -269,8 +271,8 @@ func (j judgement) refunded() Verdict {
 	return v
 }
 
-// refundFailed frees what was set aside. Nobody asked for an automatic refund, so
-// nobody would learn that it failed: its payment is flagged.
+// refundFailed releases the reserved amount. A failed automatic refund flags its
+// payment, since no merchant asked for it and would ask again.
 func (j judgement) refundFailed() Verdict {
 	v := j.nothing(VerdictRefundFailed)
 	r, p := &v.Refund, &v.Payment

@@ -11,24 +11,24 @@ type Merchant struct {
 	Disabling
 }
 
-// Disabling says whether a merchant or a store takes new orders, and what goes on with those that it has if not:
-// queries, closings and notes always do.
+// Disabling says whether a merchant or a store is disabled, and what stays possible
+// then. Queries, closings and notes always do.
 type Disabling struct {
-	Disabled    bool // it takes no new orders
-	KeepLinks   bool // buyers can pay the orders that are open all the same
-	StopRefunds bool // nobody can ask for a refund
+	Disabled    bool // new orders are refused
+	KeepLinks   bool // while disabled, buyers can still pay open orders
+	StopRefunds bool // while disabled, new refunds are refused
 }
 
-// LinksShut reports whether buyers cannot pay the orders that are open.
+// LinksShut reports whether buyers cannot pay open orders.
 func (d Disabling) LinksShut() bool { return d.Disabled && !d.KeepLinks }
 
 // RefundsStopped reports whether new refunds are refused.
 func (d Disabling) RefundsStopped() bool { return d.Disabled && d.StopRefunds }
 
-// Store is one of the shops of a merchant that has several.
+// Store is one shop of a merchant that has several.
 type Store struct {
 	MerchantID string
-	AppCode    string // the credential that it is reached through
+	AppCode    string // the credential that the store belongs to
 	ID         string // 1 to 16 letters and digits
 	Name       string
 	MCC        string
@@ -41,13 +41,13 @@ type Credential struct {
 	MerchantID  string
 	AppCode     string
 	ClientKey   Secret
-	NotifyURL   string        // where outcomes go when the order names no address
+	NotifyURL   string        // for notifications of orders that name no address
 	ReturnHosts []string      // hosts that the authorisation link may return to
-	PerSecond   int           // requests allowed in a second
+	PerSecond   int           // allowed requests in a second
 	PerMinute   int           // and in a minute
 	HasStores   bool          // orders must name a store
-	MaxAge      time.Duration // between a request's txdtm and our clock, either way; 0 for any
-	SHA256Only  bool          // MD5 signs no requests
+	MaxAge      time.Duration // greatest difference between txdtm and our clock, either way; 0 for any
+	SHA256Only  bool          // requests signed with MD5 are refused
 	Disabled    bool
 	CreatedAt   time.Time
 }

@@ -7,19 +7,22 @@ import (
 	"time"
 )
 
-// IsNumber reports whether a number has the form of our numbers of a merchant
-// (syssn): 26 digits, which begin with a date and the merchant's six.
+// IsNumber reports whether a number has the form of our numbers (syssn) of a
+// merchant: 26 digits that begin with a date and the merchant's six digits.
 func IsNumber(merchantID, number string) bool {
 	const length, date = 26, 8
-	if len(number) != length || !strings.HasPrefix(number[date:], merchantID) || strings.Trim(number, "0123456789") != "" {
+	if len(number) != length || !strings.HasPrefix(number[date:], merchantID) {
+		return false
+	}
+	if strings.Trim(number, "0123456789") != "" {
 		return false
 	}
 	_, err := time.Parse("20060102", number[:date])
 	return err == nil
 }
 
-// ReceiverOf returns who answers at a notification's address: scheme, host and
-// port. ok is false for an address that cannot be read.
+// ReceiverOf returns the server of a notification's address: scheme, host and
+// port. ok is false if the address cannot be parsed.
 func ReceiverOf(address string) (receiver string, ok bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {

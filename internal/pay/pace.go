@@ -6,7 +6,7 @@ import "time"
 // refunds of one wallet account.
 type Pace struct {
 	FreeAt   time.Time // the next turn is free from then on
-	QueuedAt time.Time // when the last waiting caller was told to return
+	QueuedAt time.Time // the latest time at which a waiting caller was asked to return
 }
 
 // Take takes a turn at now if one is free: mine is true, and the next turn is

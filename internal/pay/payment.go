@@ -2,18 +2,18 @@ package pay
 
 import "time"
 
-// Scope is what an order number is unique in and what a merchant can see: an
-// app code and, under an agent, one of its stores.
+// Scope is an app code and, under an agent, one of its stores. An order number is
+// unique within a scope, and a merchant sees only its own scope.
 type Scope struct {
 	MerchantID string
 	AppCode    string
 	StoreID    string // "" where the app code has no stores
 }
 
-// Payment is one order to be paid once.
+// Payment is one order, to be paid once.
 type Payment struct {
 	Scope
-	ID          string // 26 digits: date, merchant, twelve random digits (syssn); the wallet's order number too
+	ID          string // 26 digits (syssn): date, merchant, time slot, MAC; also the order number at the wallet
 	OrderNo     string // the merchant's own number, unique within Scope
 	Fingerprint string // of the request that made it; a repeat must have the same
 
@@ -23,43 +23,46 @@ type Payment struct {
 	Goods      string // shown to the buyer; may be empty
 	ClientTime string // the merchant's own time of the order, as it was sent
 	DeviceID   string
-	ReturnURL  string // where the buyer's browser goes in the end; may be empty
-	NotifyURL  string // where the outcome is told; may be empty
-	OpenID     string // the buyer, where the wallet must know beforehand
-	NoCredit   bool
+	ReturnURL  string // where the buyer's browser is sent at the end; may be empty
+	NotifyURL  string // for notifications; may be empty
+	OpenID     string // the buyer, if the wallet must know before payment
+	NoCredit   bool   // credit cards are excluded
 
 	Status Status
-	// Checkout is what the wallet answered when it was asked to take the order: the
-	// reference for its own cashier, or the address of its page. "" where neither
-	// is needed or the wallet has not answered yet.
+	// Checkout is the wallet's answer to the order: the reference for its own
+	// cashier, or the address of its page. It is "" if neither is needed, or the
+	// wallet has not answered yet.
 	Checkout       string
-	CheckoutEndsAt time.Time // when Checkout ends; zero if with the payment
-	// WalletNumber is the order number at the wallet, where it is not ID: the
-	// payment was paid under the number that it had before a restore.
+	CheckoutEndsAt time.Time // when Checkout ends; zero if together with the payment
+	// WalletNumber is the order number at the wallet if that is not ID: the payment
+	// was paid under the number that it had before a restore.
 	WalletNumber string
-	WalletID     string // the wallet's own id of the order, once it gave one
+	WalletID     string // the wallet's own id of the order, once it is known
 	TradeNo      string // the wallet's number of the trade that paid it
-	BuyerID      string // the wallet's masked id of the buyer, if it told
-	Failure      string // why it failed: the wallet's code
+	BuyerID      string // the wallet's masked id of the buyer, if it stated one
+	Failure      string // the wallet's code, if it refused the order
 	Late         bool   // paid after it was closed, expired or failed
-	Flagged      bool   // a person must look: money that is not the order's own, or that contradicts itself
+	Flagged      bool   // a person must look: foreign money, or contradictory statements of the wallet
 
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	OpenedAt  time.Time // since when the buyer can have reached the wallet: first opening of the pay link, or at once without it; zero if never
-	PaidAt    time.Time // by the wallet's clock if it told, else when we learnt of it
+	// OpenedAt is the earliest time at which the buyer can have reached the wallet:
+	// when the pay link was first opened, or when the order was made if the buyer
+	// needs no link. It is zero before that.
+	OpenedAt  time.Time
+	PaidAt    time.Time // by the wallet's clock if it stated a time, else when we learnt of it
 	ClosedAt  time.Time // when it was closed, expired or failed
-	AskedAt   time.Time // last time the wallet was asked about it
+	AskedAt   time.Time // the last call to the wallet for a request about it
 	DueAt     time.Time // next inquiry at the wallet; zero if none
-	Inquiries int       // how often the wallet was asked by Recover
+	Inquiries int       // made by Recover
 
-	Reserved int64 // minor units set aside for refunds, done ones included
-	Refunded int64 // minor units given back
+	Reserved int64 // minor units reserved by refunds, done ones included
+	Refunded int64 // minor units refunded
 
-	Events int // how many events it has; every change that writes an event counts on
+	Events int // how many events it has: its version, since every change adds some
 
-	CloseID      string    // 26 digits: the merchant's wish to call it off; "" if there was none
-	CloseAskedAt time.Time // when it was made
+	CloseID      string    // 26 digits: the number of the merchant's closing; "" without one
+	CloseAskedAt time.Time // when the merchant asked for the closing
 
-	ConfirmedAt time.Time // last time that a wallet's message about it had the wallet asked
+	ConfirmedAt time.Time // the last call to the wallet that confirmed a callback about it
 }

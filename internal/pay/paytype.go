@@ -2,9 +2,9 @@ package pay
 
 import "slices"
 
-// PayType says which wallet an order is to be paid with. The values are the
-// codes of the trade API (the document of the Alipay WAP payments, "PayType
-// Reference"), since nothing else names them.
+// PayType says which wallet an order is paid with. The values are the codes of the
+// trade API (the document of the Alipay WAP payments, "PayType Reference"), which
+// have no other names.
 type PayType string
 
 // The pay types that Sampan serves.
@@ -14,21 +14,22 @@ const (
 	AlipayServiceWindow PayType = "800107" // a page opened inside the Alipay app
 )
 
-// payTypes is the one table of pay types. A new one is a row here.
+// payTypes is the one table of pay types. A new pay type is a new row.
 var payTypes = []struct {
 	code           PayType
-	name           string   // the wallet's, as buyers know it, in English
+	name           string   // of the wallet, as buyers know it, in English
 	alias          string   // on the command line
-	currency       Currency // on the command line, where none is given
+	currency       Currency // on the command line, by default
 	needsOpenID    bool     // an order must name the buyer
 	excludesCredit bool     // an order can exclude credit cards (limit_pay)
 }{
 	{code: AlipayCrossBorder, name: "Alipay", alias: "alipay", currency: "HKD"},
 	{code: AlipayHK, name: "AlipayHK", alias: "alipayhk", currency: "HKD"},
-	{code: AlipayServiceWindow, name: "Alipay", alias: "alipay-window", currency: "CNY", needsOpenID: true, excludesCredit: true},
+	{code: AlipayServiceWindow, name: "Alipay", alias: "alipay-window", currency: "CNY",
+		needsOpenID: true, excludesCredit: true},
 }
 
-// PayTypes lists the codes in the order in which documents print them.
+// PayTypes lists the codes in the order of the documents.
 var PayTypes = func() (all []PayType) {
 	for _, row := range payTypes {
 		all = append(all, row.code)
@@ -43,8 +44,8 @@ func (t PayType) row() int {
 // Known reports whether t is one of PayTypes.
 func (t PayType) Known() bool { return t.row() >= 0 }
 
-// Name is the wallet's name as buyers know it, in English; the code of an unknown
-// pay type.
+// Name returns the wallet's name as buyers know it, in English. For an unknown pay
+// type it returns the code.
 func (t PayType) Name() string {
 	if i := t.row(); i >= 0 {
 		return payTypes[i].name
@@ -52,8 +53,8 @@ func (t PayType) Name() string {
 	return string(t)
 }
 
-// PayTypeNamed returns the pay type of a name on the command line (alipay,
-// alipayhk, alipay-window) or of a code, which may be unknown.
+// PayTypeNamed returns the pay type with a name of the command line (alipay,
+// alipayhk, alipay-window). It takes any other name for a code.
 func PayTypeNamed(name string) PayType {
 	for _, row := range payTypes {
 		if row.alias == name {
@@ -63,8 +64,8 @@ func PayTypeNamed(name string) PayType {
 	return PayType(name)
 }
 
-// DefaultCurrency is what an order is in where the command line names no
-// currency; HKD for an unknown pay type.
+// DefaultCurrency returns the currency of an order for which the command line names
+// none: HKD for an unknown pay type.
 func (t PayType) DefaultCurrency() Currency {
 	if i := t.row(); i >= 0 {
 		return payTypes[i].currency

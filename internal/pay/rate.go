@@ -2,8 +2,8 @@ package pay
 
 import "time"
 
-// Allowance is how many requests an app code may make: in one second of the
-// clock, and in the sixty seconds that end with it.
+// Allowance is how many requests an app code may make in one second of the clock,
+// and in the sixty seconds that end with it.
 type Allowance struct{ PerSecond, PerMinute int }
 
 // RateSlot is how many requests were granted in one second.
@@ -16,9 +16,9 @@ type RateSlot struct {
 // included.
 const RateSeconds = 60
 
-// Grant returns how many of the wanted requests are granted at now. slots are
-// those of the last RateSeconds, oldest first. If none is granted, retry is how
-// long it takes until one can be.
+// Grant returns how many of the wanted requests are granted at now. slots are the
+// grants of the last RateSeconds, oldest first. If no request is granted, retry is
+// the time until the next can be.
 func (a Allowance) Grant(slots []RateSlot, now time.Time, want int) (granted int, retry time.Duration) {
 	second := now.Unix()
 	inSecond, inMinute := 0, 0

@@ -2,11 +2,11 @@ package pay
 
 import "time"
 
-// Refund is a part or all of a payment given back once.
+// Refund gives a part or all of a payment back, once.
 type Refund struct {
 	Scope
-	ID          string // 26 digits, as a payment's (syssn); the wallet's refund number too
-	OrderNo     string // the merchant's own number of the refund, unique within Scope over payments and refunds
+	ID          string // 26 digits (syssn), like a payment's; also the refund number at the wallet
+	OrderNo     string // the merchant's own number of the refund, unique within Scope among payments and refunds
 	Fingerprint string // of the request that made it; a repeat must have the same
 	PaymentID   string
 	AccountID   string // the wallet account that the payment was paid to
@@ -16,14 +16,14 @@ type Refund struct {
 	DeviceID   string
 
 	Status  RefundStatus
-	Failure string // why it failed: the wallet's code
-	Cause   Code   // the same as merchants are told it; "" unless it failed
-	Sends   int    // how often the wallet was, or may have been, asked for it
+	Failure string // the wallet's code, if the refund failed
+	Cause   Code   // the error that merchants read; "" unless it failed
+	Sends   int    // how often it was, or may have been, sent to the wallet
 
 	CreatedAt time.Time
-	DoneAt    time.Time // when it succeeded, by the wallet's clock if it told, or failed
+	DoneAt    time.Time // when it failed, or succeeded by the wallet's clock if it stated a time
 	DueAt     time.Time // next inquiry at the wallet; zero if none
-	Inquiries int       // how often the wallet was asked by Recover
+	Inquiries int       // made by Recover
 }
 
 // RefundStatus is the state of a refund.
@@ -36,8 +36,8 @@ const (
 	RefundFailed    RefundStatus = "failed"
 )
 
-// Automatic reports whether no merchant asked for the refund: late money that
-// was given back. It has no number but its own id.
+// Automatic reports whether the refund gives late money back, without a merchant's
+// request. Its order number is its own id.
 func (r Refund) Automatic() bool { return r.OrderNo == r.ID }
 
 // CanBecome reports whether a refund may move from s to next.

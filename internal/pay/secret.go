@@ -2,8 +2,8 @@ package pay
 
 import "log/slog"
 
-// Secret is a value that must not be printed. Every way of printing it that Go
-// offers gives "***"; Reveal gives the value.
+// Secret is a value that must not be printed. All of Go's ways to print it give
+// "***". Reveal returns the value.
 type Secret string
 
 const masked = "***"

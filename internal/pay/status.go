@@ -3,20 +3,19 @@ package pay
 // Status is the state of a payment.
 type Status string
 
-// The states of a payment. Partly refunded and refunded are not states: they
-// follow from the refunds of a paid payment.
+// The states of a payment. A refunded payment stays paid: how much was refunded
+// follows from its refunds.
 const (
 	Created Status = "created" // stored; the wallet has not been asked or has not answered yet
 	Pending Status = "pending" // the buyer can pay
-	Paid    Status = "paid"    // the wallet says that it has the money
+	Paid    Status = "paid"    // the wallet has the money
 	Failed  Status = "failed"  // the wallet refused the order
-	Closed  Status = "closed"  // called off by the merchant
-	Expired Status = "expired" // not paid within its life
+	Closed  Status = "closed"  // closed at the merchant's request
+	Expired Status = "expired" // not paid in time
 )
 
-// legal holds every move that a payment may make. Money that arrives for an
-// order that was given up is money all the same: it makes the order paid, and
-// the payment is marked late.
+// legal lists the moves that a payment may make. Money that arrives for a closed,
+// expired or failed order makes it paid, and marks it late.
 var legal = map[Status][]Status{
 	Created: {Pending, Paid, Failed, Closed, Expired},
 	Pending: {Paid, Closed, Expired},
@@ -35,14 +34,17 @@ func (s Status) CanBecome(next Status) bool {
 	return false
 }
 
-// Open reports whether the payment's outcome is still to come.
+// Open reports whether the payment has no outcome yet.
 func (s Status) Open() bool { return s == Created || s == Pending }
 
-// GoesBack reports whether all of a payment's money goes back to the buyer, or
-// has gone: it was refunded in full; or it came late, and all of it is set aside
-// for a refund, as it is from the moment that unwanted money arrives.
+// GoesBack reports whether all of a payment's money goes, or went, back to the
+// buyer. The payment was refunded in full, or it came late and all of it is reserved
+// by the refund that was made with it.
 func (p Payment) GoesBack() bool {
-	return p.Status == Paid && (p.Refunded == p.Amount.Minor || p.Late && p.Refunded == 0 && p.Reserved == p.Amount.Minor)
+	if p.Status != Paid {
+		return false
+	}
+	return p.Refunded == p.Amount.Minor || p.Late && p.Refunded == 0 && p.Reserved == p.Amount.Minor
 }
 
 // Known reports whether s is one of the states above.
