@@ -60,6 +60,7 @@ var rooms = []room{
 
 	{dir: "internal/wallet", ours: []string{"internal/pay"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/wallet/*", ours: []string{"internal/wallet", "internal/wire/*", "internal/pay"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/wallet/wallettest/*", ours: []string{"internal/wallet", "internal/pay"}, libs: []string{"golang.org/x"}}, // as a wallet's own folder
 	{dir: "internal/store", ours: []string{"internal/pay", "internal/store/queries", "internal/store/migrations"}, libs: []string{
 		"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x"}},
 	{dir: "internal/store/queries"},
@@ -106,7 +107,7 @@ var testLibs = []string{
 }
 
 // forTests are the packages that only tests, and each other, may import.
-var forTests = []string{"internal/store/storetest", "internal/wallet/wallettest"}
+var forTests = []string{"internal/store/storetest", "internal/wallet/wallettest", "internal/wallet/wallettest/lantern"}
 
 // registry is the one file that may name a concrete wallet.
 const registry = "cmd/sampan/wallets.go"

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"strings"
 
 	"github.com/sampanpay/sampan/internal/gateway"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -57,17 +56,8 @@ func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, acc
 		return nil, err
 	}
 	return a.Gateway.Callback(r.Context(), merchant, account, gateway.Callback{
-		Method: r.Method, Path: target(r), Header: r.Header, Body: body,
+		Method: r.Method, Path: r.URL.RequestURI(), Header: r.Header, Body: body,
 	})
-}
-
-// target returns the path and query of a request as they were sent: a wallet may
-// have signed them.
-func target(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		return r.RequestURI
-	}
-	return r.URL.RequestURI() // a client of ours that takes us for its proxy
 }
 
 // callbackFailed answers a wallet that has to send again.

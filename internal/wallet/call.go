@@ -39,7 +39,9 @@ func PostForm(ctx context.Context, client *http.Client, address, form string) ([
 
 // Post is PostForm for a body of any form and a request with the given headers.
 // It returns the answer's headers too: a wallet may sign there.
-func Post(ctx context.Context, client *http.Client, address string, header http.Header, body []byte) ([]byte, http.Header, error) {
+func Post(
+	ctx context.Context, client *http.Client, address string, header http.Header, body []byte,
+) (answer []byte, signed http.Header, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNotSent, err)
@@ -54,7 +56,7 @@ func Post(ctx context.Context, client *http.Client, address string, header http.
 		return nil, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	answer, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("%w: read answer: %w", ErrUnknown, err)

@@ -169,16 +169,16 @@ func TestConformance(t *testing.T) {
 					a.Settings["secondary_merchant"] = "yes" // more of a merchant's words are signed
 					return a
 				},
-				Answer:    w.harnessAnswer,
-				Callback:  w.harnessCallback,
+				Answer:    wallettest.Answering(w.answerBody),
+				Callback:  wallettest.Posting(w.callbackBody),
 				Traps:     traps,
-				Forgeries: wallettest.Posting(w.forgeries),
+				Forgeries: wallettest.Forging(w.forgeries),
 			})
 		})
 	}
 }
 
-func (w wire) harnessAnswer(s wallettest.Situation, o wallet.Order, r *http.Request) []byte {
+func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request) []byte {
 	if service(r) == "notify_verify" {
 		if s == wallettest.Paid {
 			return []byte("true")
@@ -214,11 +214,7 @@ func (w wire) harnessAnswer(s wallettest.Situation, o wallet.Order, r *http.Requ
 	return nil // no amount is read from an answer
 }
 
-func (w wire) harnessCallback(s wallettest.Situation, o wallet.Order) wallet.Callback {
-	return wallet.Callback{Body: w.harnessBody(s, o)}
-}
-
-func (w wire) harnessBody(s wallettest.Situation, o wallet.Order) []byte {
+func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 	m := payment(o)
 	switch s {
 	case wallettest.Paid:

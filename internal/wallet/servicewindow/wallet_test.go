@@ -104,7 +104,7 @@ func trade(o wallet.Order, status string) map[string]string {
 	return f
 }
 
-func (w wire) harnessAnswer(s wallettest.Situation, o wallet.Order, r *http.Request) []byte {
+func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request) []byte {
 	m := method(r)
 	say := func(f map[string]string) []byte { return w.answer(m, f) }
 	switch s {
@@ -160,11 +160,7 @@ func (w wire) notice(m openapi.Message) []byte {
 	return []byte(m.Encode())
 }
 
-func (w wire) harnessCallback(s wallettest.Situation, o wallet.Order) wallet.Callback {
-	return wallet.Callback{Body: w.harnessBody(s, o)}
-}
-
-func (w wire) harnessBody(s wallettest.Situation, o wallet.Order) []byte {
+func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 	m := payment(o)
 	switch s {
 	case wallettest.Paid:
@@ -209,7 +205,7 @@ func (w wire) forgeries(_ wallet.Checkout, o wallet.Order) [][]byte {
 func TestConformance(t *testing.T) {
 	w := newWire(t)
 	wallettest.Run(t, wallettest.Harness{
-		Driver: Driver, Account: w.account, Answer: w.harnessAnswer, Callback: w.harnessCallback, Forgeries: wallettest.Posting(w.forgeries),
+		Driver: Driver, Account: w.account, Answer: wallettest.Answering(w.answerBody), Callback: wallettest.Posting(w.callbackBody), Forgeries: wallettest.Forging(w.forgeries),
 		Traps: []string{"x&total_amount=0.01&trade_status=TRADE_SUCCESS&z=", `x"},"sign":"AAAA"`},
 	})
 }

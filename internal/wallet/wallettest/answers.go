@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
+// answers checks what Query makes of each situation.
 func (s *suite) answers() {
 	o := s.order()
 	probe := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -29,15 +31,17 @@ func (s *suite) answers() {
 		}
 	}
 	s.says(GivenBack, o)
-	if st, err := s.c.Query(context.Background(), o); s.scrubbed(err) != nil || st.Outcome != wallet.Paid || !st.GivenBack || st.TradeNo != TradeNo {
-		s.Errorf("given back: %+v, %v", st, err)
+	given, err := s.c.Query(context.Background(), o)
+	if s.scrubbed(err) != nil || given.Outcome != wallet.Paid || !given.GivenBack || given.TradeNo != TradeNo {
+		s.Errorf("given back: %+v, %v", given, err)
 	}
 	s.says(NewState, o)
-	if st, err := s.c.Query(context.Background(), o); !errors.Is(s.scrubbed(err), wallet.ErrUnlisted) || st.Code == "" || st.TradeNo != TradeNo {
-		s.Errorf("an invented status: %+v, %v; want wallet.ErrUnlisted, the code and the trade", st, err)
+	unlisted, err := s.c.Query(context.Background(), o)
+	if !errors.Is(s.scrubbed(err), wallet.ErrUnlisted) || unlisted.Code == "" || unlisted.TradeNo != TradeNo {
+		s.Errorf("an invented status: %+v, %v; want wallet.ErrUnlisted, the code and the trade", unlisted, err)
 	}
 	for _, sit := range []Situation{NewState, NewCode, Trouble, BadSignature, Unsigned, BadAmount, NoTradeNo} {
-		if s.Answer(sit, o, probe) == nil {
+		if s.Answer(sit, o, probe).Body == nil {
 			continue
 		}
 		s.says(sit, o)
@@ -45,22 +49,20 @@ func (s *suite) answers() {
 		s.unknown(string(sit), st, err)
 	}
 
-	other := o
-	other.Number = "20260102100001999999999999"
-	s.says(Paid, other)
+	s.says(Paid, other(o))
 	st, err := s.c.Query(context.Background(), o)
 	s.unknown("an answer about another order", st, err)
 
-	other = o
-	other.Amount.Minor--
-	s.says(Paid, other)
+	less := o
+	less.Amount.Minor--
+	s.says(Paid, less)
 	st, err = s.c.Query(context.Background(), o)
-	if s.scrubbed(err) == nil && settles(st) && st.Amount != other.Amount && st.Amount != (pay.Amount{}) {
-		s.Errorf("%s was paid, the state says %s", other.Amount, st.Amount)
+	if s.scrubbed(err) == nil && settles(st) && st.Amount != less.Amount && st.Amount != (pay.Amount{}) {
+		s.Errorf("%s was paid, the state says %s", less.Amount, st.Amount)
 	}
 }
 
-// unknown fails unless the outcome is open and the error says so.
+// unknown fails unless the outcome is open and the error is wallet.ErrUnknown.
 func (s *suite) unknown(what string, st wallet.State, err error) {
 	s.Helper()
 	if s.scrubbed(err); !errors.Is(err, wallet.ErrUnknown) || settles(st) {
@@ -68,38 +70,44 @@ func (s *suite) unknown(what string, st wallet.State, err error) {
 	}
 }
 
+// damagedAnswers checks that an answer which is not whole changes nothing.
 func (s *suite) damagedAnswers() {
 	o := s.order()
 	query := func(handle http.HandlerFunc) (wallet.State, error) {
 		s.wallet(handle)
 		return s.c.Query(context.Background(), o)
 	}
-	paid := func(r *http.Request) []byte { return bytes.TrimSpace(s.Answer(Paid, o, r)) }
-
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(paid(r)) }))
+	paid := func(r *http.Request) wallet.Reply {
+		answer := s.Answer(Paid, o, r)
+		answer.Body = bytes.TrimSpace(answer.Body)
+		return answer
+	}
+	with := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			answer := paid(r)
+			maps.Copy(w.Header(), answer.Header)
+			w.WriteHeader(status)
+			w.Write(answer.Body)
+		}
+	}
+	elsewhere := httptest.NewServer(with(http.StatusOK))
 	defer elsewhere.Close()
 	for what, handle := range map[string]http.HandlerFunc{
-		"status 500 over a paid answer": func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(http.StatusInternalServerError)
-			w.Write(paid(r))
-		},
-		"status 201 over a paid answer": func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(http.StatusCreated)
-			w.Write(paid(r))
-		},
+		"status 500 over a paid answer": with(http.StatusInternalServerError),
+		"status 201 over a paid answer": with(http.StatusCreated),
 		"a redirect to a paid answer": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusTemporaryRedirect)
 		},
 		"a connection that breaks in the body": func(w http.ResponseWriter, r *http.Request) {
-			body := paid(r)
-			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-			w.Write(body[:len(body)-1])
+			answer := paid(r)
+			w.Header().Set("Content-Length", fmt.Sprint(len(answer.Body)))
+			answer.Body = answer.Body[:len(answer.Body)-1]
+			write(w, answer)
 		},
 		"an empty answer": func(w http.ResponseWriter, r *http.Request) {},
 		"a page":          func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html><body>busy")) },
 		"an answer without end": func(w http.ResponseWriter, r *http.Request) {
-			body := paid(r)
-			w.Write(body)
+			write(w, paid(r))
 			w.Write(bytes.Repeat([]byte(" "), 8<<20))
 		},
 	} {
@@ -107,31 +115,35 @@ func (s *suite) damagedAnswers() {
 		s.unknown(what, st, err)
 	}
 
-	var body []byte // the requests being alike, so are the answers
+	var answer wallet.Reply // the requests are alike, so are the answers
 	whole, err := query(func(w http.ResponseWriter, r *http.Request) {
-		body = paid(r)
-		w.Write(body)
+		answer = paid(r)
+		write(w, answer)
 	})
 	if err != nil {
 		s.Fatal(err)
 	}
-	write := func(b []byte) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { w.Write(b) }
+	saying := func(body []byte) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			write(w, wallet.Reply{Header: answer.Header, Body: body})
+		}
 	}
-	for n := 1; n < len(body); n += 1 + len(body)/50 {
-		st, err := query(write(body[:len(body)-n]))
+	for n := 1; n < len(answer.Body); n += 1 + len(answer.Body)/50 {
+		st, err := query(saying(answer.Body[:len(answer.Body)-n]))
 		s.unknown(fmt.Sprintf("an answer cut short by %d bytes", n), st, err)
 	}
-	for i := range body {
-		altered := slices.Clone(body)
+	for i := range answer.Body {
+		altered := slices.Clone(answer.Body)
 		altered[i] ^= 1
-		st, err := query(write(altered))
+		st, err := query(saying(altered))
 		if s.scrubbed(err) == nil && settles(st) && st != whole {
 			s.Errorf("an answer altered in byte %d settles as %+v", i, st)
 		}
 	}
 }
 
+// network checks that a call which never left is told from one that the wallet may
+// have received.
 func (s *suite) network() {
 	o := s.order()
 

@@ -88,7 +88,9 @@ func (s *suite) capabilities() {
 		call func() (wallet.State, error)
 	}{
 		{wallet.CanRefund, func() (wallet.State, error) {
-			return s.c.Refund(context.Background(), wallet.Refund{ID: "20260102100001123456789013", Order: o, Amount: o.Amount, At: s.account.Now()})
+			return s.c.Refund(context.Background(), wallet.Refund{
+				ID: "20260102100001123456789013", Order: o, Amount: o.Amount, At: s.clock,
+			})
 		}},
 		{wallet.CanClose, func() (wallet.State, error) { return s.c.Close(context.Background(), o) }},
 	} {

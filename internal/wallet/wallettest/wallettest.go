@@ -1,13 +1,19 @@
-// Package wallettest is the conformance suite that every connector runs: what
-// it declares agrees with what it does, and nothing that a wallet, a network or
-// a forger can send makes an order paid or failed that is not.
+// Package wallettest is the conformance suite that every connector runs. It shows
+// that what a connector declares agrees with what it does, that its buyers get to
+// the wallet, and that nothing which a wallet, a network or a forger can send makes
+// an order paid or failed that is not.
 //
-// The suite knows no wire format. The connector's test brings the wallet's
-// bytes in a Harness; the suite decides what is sent when, damages it, and
-// judges what the connector makes of it.
+// The suite knows no wire format. The connector's test brings the wallet's bytes in
+// a Harness; the suite decides what is sent when, damages it, and judges what the
+// connector makes of it.
+//
+// Read this file first. Each other file holds one group of the suite's tests:
+// declared.go what Info says, flows.go the way to the wallet, answers.go what the
+// wallet answers, callbacks.go what it posts. lantern is a wallet of the tests' own.
 package wallettest
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,8 +27,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// Situation is how things stand with an order at the wallet, or what is wrong
-// with a message about it.
+// Situation is the state of an order at the wallet, or what is wrong with a
+// message about it.
 type Situation string
 
 // The situations.
@@ -32,11 +38,11 @@ const (
 	Closed   Situation = "closed"
 	Missing  Situation = "missing"         // the wallet knows no such order
 	NewState Situation = "invented status" // signed, with a status that is in no document
-	NewCode  Situation = "unlisted code"   // an error of a code that is in no document
+	NewCode  Situation = "unlisted code"   // an error with a code that is in no document
 	Trouble  Situation = "wallet trouble"  // the code by which the wallet says that it is out of order
 
 	PaidLongAgo Situation = "paid long ago"       // as Paid; the wallet vouches for no notice by its id any more
-	GivenBack   Situation = "paid and given back" // the same, and all of it went back since
+	GivenBack   Situation = "paid and given back" // as PaidLongAgo; all of it has gone back since
 
 	// Paid, but:
 	BadSignature Situation = "bad signature"
@@ -45,7 +51,7 @@ const (
 	NoTradeNo    Situation = "no trade number"   // signed
 )
 
-// TradeNo is the wallet's number of the trade wherever the suite speaks of one.
+// TradeNo is the wallet's number of the trade in every message of the suite.
 const TradeNo = "2026010222001300000000000001"
 
 // Harness is what a connector's test brings.
@@ -55,16 +61,16 @@ type Harness struct {
 	// Account is a complete account whose wallet is the server at address.
 	Account func(address string) pay.WalletAccount
 
-	// Answer is what the wallet says to r, a request of the connector, when o is
-	// in situation s: the answer's body. nil means that s cannot be in an answer.
-	Answer func(s Situation, o wallet.Order, r *http.Request) []byte
+	// Answer is what the wallet answers to r, a request of the connector, if o is in
+	// situation s. Without a Body, s cannot be in an answer.
+	Answer func(s Situation, o wallet.Order, r *http.Request) wallet.Reply
 
 	// Callback is what the wallet posts about o in situation s. Without a Body, s
 	// cannot be in a callback. The suite fills in Method and Path if they are empty.
 	Callback func(s Situation, o wallet.Order) wallet.Callback
 
-	// Traps are texts that a merchant could choose for the buyer to read, made
-	// to be taken for parts of the wire's messages.
+	// Traps are texts that a merchant could choose for the buyer to read, made to be
+	// taken for parts of the wire's messages.
 	Traps []string
 
 	// Forgeries are truly signed messages that are no callbacks: requests, answers
@@ -73,8 +79,24 @@ type Harness struct {
 	Forgeries func(c wallet.Checkout, o wallet.Order) []wallet.Callback
 }
 
-// Posting makes Forgeries of a wallet whose callbacks are all in the body.
-func Posting(bodies func(wallet.Checkout, wallet.Order) [][]byte) func(wallet.Checkout, wallet.Order) []wallet.Callback {
+// Answering makes Answer of a wallet whose answers are all in the body.
+func Answering(
+	body func(Situation, wallet.Order, *http.Request) []byte,
+) func(Situation, wallet.Order, *http.Request) wallet.Reply {
+	return func(s Situation, o wallet.Order, r *http.Request) wallet.Reply {
+		return wallet.Reply{Body: body(s, o, r)}
+	}
+}
+
+// Posting makes Callback of a wallet whose callbacks are all in the body.
+func Posting(body func(Situation, wallet.Order) []byte) func(Situation, wallet.Order) wallet.Callback {
+	return func(s Situation, o wallet.Order) wallet.Callback { return wallet.Callback{Body: body(s, o)} }
+}
+
+// Forging makes Forgeries of a wallet whose callbacks are all in the body.
+func Forging(
+	bodies func(wallet.Checkout, wallet.Order) [][]byte,
+) func(wallet.Checkout, wallet.Order) []wallet.Callback {
 	return func(c wallet.Checkout, o wallet.Order) (all []wallet.Callback) {
 		for _, body := range bodies(c, o) {
 			all = append(all, wallet.Callback{Body: body})
@@ -90,17 +112,17 @@ func Run(t *testing.T, h Harness) {
 		run  func(*suite)
 	}{
 		{"what it declares is complete", (*suite).info},
-		{"accounts that lack a setting or have a strange one are refused", (*suite).settings},
+		{"accounts with wrong settings are refused", (*suite).settings},
 		{"what it cannot do is unsupported", (*suite).capabilities},
 		{"buyers get to the wallet", (*suite).flows},
-		{"a wallet that does not answer leads nowhere", (*suite).unanswered},
+		{"unclear answers to Pay lead nowhere", (*suite).unclear},
 		{"answers mean what the wallet says", (*suite).answers},
 		{"damaged answers settle nothing", (*suite).damagedAnswers},
-		{"what did not leave and what may have are told apart", (*suite).network},
-		{"notices mean what the wallet says", (*suite).notices},
-		{"altered notices are refused", (*suite).alteredNotices},
-		{"messages that are no notices are refused", (*suite).forgeries},
-		{"notices are confirmed only by the wallet", (*suite).confirm},
+		{"unsent and unanswered are told apart", (*suite).network},
+		{"callbacks mean what the wallet says", (*suite).callbacks},
+		{"altered callbacks are refused", (*suite).alteredCallbacks},
+		{"messages that are no callbacks are refused", (*suite).forgeries},
+		{"only the wallet confirms a notice", (*suite).confirm},
 	} {
 		t.Run(sub.name, func(t *testing.T) { sub.run(newSuite(t, h)) })
 	}
@@ -146,7 +168,7 @@ func newSuite(t *testing.T, h Harness) *suite {
 	return s
 }
 
-// wallet sets what the wallet answers from now on.
+// wallet sets how the wallet answers from now on; nil stands for status 500.
 func (s *suite) wallet(handle http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +177,13 @@ func (s *suite) wallet(handle http.HandlerFunc) {
 
 // says makes the wallet answer as it does when o is in the situation.
 func (s *suite) says(sit Situation, o wallet.Order) {
-	s.wallet(func(w http.ResponseWriter, r *http.Request) { w.Write(s.Answer(sit, o, r)) })
+	s.wallet(func(w http.ResponseWriter, r *http.Request) { write(w, s.Answer(sit, o, r)) })
+}
+
+// write writes a wallet's answer.
+func write(w http.ResponseWriter, a wallet.Reply) {
+	maps.Copy(w.Header(), a.Header)
+	w.Write(a.Body)
 }
 
 func (s *suite) order() wallet.Order {
@@ -169,10 +197,14 @@ func (s *suite) order() wallet.Order {
 		ExpiresAt:   s.clock.Add(2 * time.Hour),
 		CallbackURL: "https://pay.example/callback/100001/main",
 		ReturnURL:   "https://pay.example/pay/token/return",
-		SubMerchant: wallet.SubMerchant{
-			ID: "100001", Name: "Tea shop", MCC: "5499",
-		},
+		SubMerchant: wallet.SubMerchant{ID: "100001", Name: "Tea shop", MCC: "5499"},
 	}
+}
+
+// other returns o under the number of another order.
+func other(o wallet.Order) wallet.Order {
+	o.Number = "20260102100001999999999999"
+	return o
 }
 
 // scrub fails if text shows a secret of the account.
@@ -188,7 +220,7 @@ func (s *suite) scrub(text string) {
 	}
 }
 
-// scrubbed is scrub for errors; it gives err back.
+// scrubbed is scrub for errors. It returns err.
 func (s *suite) scrubbed(err error) error {
 	s.Helper()
 	if err != nil {
