@@ -2,6 +2,7 @@ package pay
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -118,8 +119,16 @@ const (
 // repeats them.
 func (e Event) Says(other Event) bool { return e.facts() == other.facts() }
 
-// facts returns the event without the fields that Says ignores.
+// facts returns the event with the fields that Says compares, as they are stored.
 func (e Event) facts() Event {
-	e.MerchantID, e.PaymentID, e.ID, e.Seq, e.At, e.By = "", "", "", 0, time.Time{}, Actor{}
-	return e
+	return Event{
+		Kind: e.Kind, Amount: e.Amount, TradeNo: Storable(e.TradeNo), RefundID: Storable(e.RefundID),
+		Number: Storable(e.Number), Reason: e.Reason, Code: Storable(e.Code), Note: Storable(e.Note),
+	}
+}
+
+// Storable returns a text from outside as it is stored. A database takes neither
+// invalid UTF-8 nor NUL.
+func Storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -39,6 +39,10 @@ func TestEventSaysTheSame(t *testing.T) {
 			t.Errorf("with another %s it says the same: %t", name, got)
 		}
 	}
+	raw := pay.Event{Kind: pay.EventUnlisted, Code: "A\x00\xff\xfe"}
+	if stored := (pay.Event{Kind: pay.EventUnlisted, Code: "A\uFFFD\uFFFD"}); !raw.Says(stored) || !stored.Says(raw) {
+		t.Error("what is stored of a code does not say the same as the code")
+	}
 	if e.Says(pay.Event{Kind: e.Kind, Amount: pay.Amount{Minor: 1230, Currency: "USD"}, TradeNo: "T"}) {
 		t.Error("another currency says the same")
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sampanpay/sampan/internal/pay"
 )
 
 // ms is a time as the schema has it: milliseconds since 1970, 0 for none.
@@ -31,11 +33,7 @@ func bit(b bool) int64 {
 	return 0
 }
 
-// clean makes text that came from outside acceptable to PostgreSQL, which
-// takes neither invalid UTF-8 nor NUL.
-func clean(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
+func clean(s string) string { return pay.Storable(s) }
 
 func join[S ~string](list []S) string {
 	words := make([]string, len(list))

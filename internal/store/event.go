@@ -34,34 +34,12 @@ func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
 	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
-// CountEvents is Tx.CountEvents outside a transaction.
-func (db *DB) CountEvents(ctx context.Context, merchantID, paymentID string, kind pay.EventKind) (int, error) {
-	n, err := db.read.CountEvents(ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind)})
-	return int(n), wrap("count events of payment "+paymentID, err)
-}
-
 // CountEvents returns how many events of a kind a payment has.
-func (tx *Tx) CountEvents(merchantID, paymentID string, kind pay.EventKind) (int, error) {
-	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind)})
-	return int(n), wrap("count events of payment "+paymentID, err)
-}
-
-// HasEvent reports whether e's payment has an event that says the same.
-func (db *DB) HasEvent(ctx context.Context, e pay.Event) (bool, error) {
-	return hasEvent(ctx, db.read, e)
-}
-
-// HasEvent is DB.HasEvent within a transaction.
-func (tx *Tx) HasEvent(e pay.Event) (bool, error) { return hasEvent(tx.ctx, tx.q, e) }
-
-func hasEvent(ctx context.Context, q *queries.Queries, e pay.Event) (bool, error) {
-	row := fromEvent(e)
-	n, err := q.CountEventsSaying(ctx, queries.CountEventsSayingParams{
-		MerchantID: row.MerchantID, PaymentID: row.PaymentID, Kind: row.Kind,
-		Amount: row.Amount, Currency: row.Currency, TradeNo: row.TradeNo, RefundID: row.RefundID,
-		Number: row.Number, Reason: row.Reason, Code: row.Code, Note: row.Note,
+func (db *DB) CountEvents(ctx context.Context, merchantID, paymentID string, kind pay.EventKind) (int, error) {
+	n, err := db.read.CountEvents(ctx, queries.CountEventsParams{
+		MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind),
 	})
-	return n > 0, wrap("look for an event of payment "+e.PaymentID, err)
+	return int(n), wrap("count events of payment "+paymentID, err)
 }
 
 // fromEvent returns the event's row but for its Seq, which the database counts.

@@ -72,12 +72,6 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 		if err := tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: "e", At: t0, Kind: "note"}); err != nil {
 			return err
 		}
-		if n, err := tx.CountEvents(p.MerchantID, p.ID, "note"); err != nil || n != 1 {
-			t.Errorf("%d notes, %v", n, err)
-		}
-		if has, err := tx.HasEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, Kind: pay.EventNote, Note: "x"}); err != nil || has {
-			t.Errorf("an event that nobody wrote: %v, %v", has, err)
-		}
 		if _, err := tx.Movement(p.MerchantID, "wallet:main", "T", ""); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a line that nobody wrote: %v", err)
 		}
@@ -86,6 +80,9 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n, err := db.CountEvents(t.Context(), p.MerchantID, p.ID, pay.EventNote); err != nil || n != 1 {
+		t.Errorf("%d notes, %v", n, err)
+	}
 	if err := db.FinishAttempt(t.Context(), store.Delivery{MerchantID: p.MerchantID, ID: "none"}, store.DeliveryAttempt{StartedAt: t0}); !errors.Is(err, store.ErrLeaseLost) {
 		t.Fatal(err)
 	}
@@ -93,11 +90,10 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		shell := open(t, "sqlite", path)
 		for name, key := range map[string]string{
-			"AddEvent":          "event_seq (merchant_id=? AND payment_id=?)",
-			"CountEvents":       "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
-			"CountEventsSaying": "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
-			"Movement":          "sqlite_autoindex_movement_2 (merchant_id=? AND debit=? AND trade_no=? AND refund_id=?)",
-			"AddAttempt":        "sqlite_autoindex_delivery_attempt_1 (merchant_id=? AND delivery_id=?)",
+			"AddEvent":    "event_seq (merchant_id=? AND payment_id=?)",
+			"CountEvents": "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
+			"Movement":    "sqlite_autoindex_movement_2 (merchant_id=? AND debit=? AND trade_no=? AND refund_id=?)",
+			"AddAttempt":  "sqlite_autoindex_delivery_attempt_1 (merchant_id=? AND delivery_id=?)",
 		} {
 			plan := explained(t, shell, "EXPLAIN QUERY PLAN "+texts[name], make([]any, 15)...)
 			if !strings.Contains(plan, key) || strings.Contains(plan, "SCAN e") || strings.Contains(plan, "B-TREE") {
@@ -118,11 +114,10 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 			}
 		}
 		for name, args := range map[string][]any{
-			"AddEvent":          {"m", "p", "x", 1, "note", "", "", 0, "", "", "", "", "", "", ""}, // the 51st
-			"CountEvents":       {"m", "p", "note"},
-			"CountEventsSaying": {"m", "p", "note", 0, "", "", "", "", "", "", "x"},
-			"Movement":          {"m", "merchant", "T", "7"},
-			"AddAttempt":        {"m", "p", 1, 1, 1, "", "", 0},
+			"AddEvent":    {"m", "p", "x", 1, "note", "", "", 0, "", "", "", "", "", "", ""}, // the 51st
+			"CountEvents": {"m", "p", "note"},
+			"Movement":    {"m", "merchant", "T", "7"},
+			"AddAttempt":  {"m", "p", 1, 1, 1, "", "", 0},
 		} {
 			plan := explained(t, shell, "EXPLAIN (ANALYZE, TIMING off) "+texts[name], args...)
 			for _, rows := range regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`).FindAllStringSubmatch(plan, -1) {

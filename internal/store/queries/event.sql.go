@@ -89,45 +89,6 @@ func (q *Queries) CountEventsOn(ctx context.Context, arg CountEventsOnParams) er
 	return err
 }
 
-const countEventsSaying = `-- name: CountEventsSaying :one
-SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind = $3
-    AND amount = $4 AND currency = $5 AND trade_no = $6 AND refund_id = $7 AND number = $8
-    AND reason = $9 AND code = $10 AND note = $11
-`
-
-type CountEventsSayingParams struct {
-	MerchantID string `db:"merchant_id"`
-	PaymentID  string `db:"payment_id"`
-	Kind       string `db:"kind"`
-	Amount     int64  `db:"amount"`
-	Currency   string `db:"currency"`
-	TradeNo    string `db:"trade_no"`
-	RefundID   string `db:"refund_id"`
-	Number     string `db:"number"`
-	Reason     string `db:"reason"`
-	Code       string `db:"code"`
-	Note       string `db:"note"`
-}
-
-func (q *Queries) CountEventsSaying(ctx context.Context, arg CountEventsSayingParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countEventsSaying,
-		arg.MerchantID,
-		arg.PaymentID,
-		arg.Kind,
-		arg.Amount,
-		arg.Currency,
-		arg.TradeNo,
-		arg.RefundID,
-		arg.Number,
-		arg.Reason,
-		arg.Code,
-		arg.Note,
-	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const events = `-- name: Events :many
 SELECT merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number, reason, code, note FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id
 `

@@ -18,11 +18,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 -- name: CountEvents :one
 SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @payment_id AND kind = @kind;
 
--- name: CountEventsSaying :one
-SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @payment_id AND kind = @kind
-    AND amount = @amount AND currency = @currency AND trade_no = @trade_no AND refund_id = @refund_id AND number = @number
-    AND reason = @reason AND code = @code AND note = @note;
-
 -- name: Events :many
 SELECT * FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id;
 
