@@ -22,9 +22,9 @@ func md5Hex(s string) string {
 }
 
 // callback posts what a wallet would and checks the answer.
-func (o *office) callback(t *testing.T, to, body string, status int, answer string) {
+func (h *harness) callback(t *testing.T, to, body string, status int, answer string) {
 	t.Helper()
-	response, err := http.Post(o.url+"/callback/"+to, "application/x-www-form-urlencoded; text/html; charset=UTF-8", strings.NewReader(body))
+	response, err := http.Post(h.url+"/callback/"+to, "application/x-www-form-urlencoded; text/html; charset=UTF-8", strings.NewReader(body))
 	must(t, err)
 	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
@@ -38,24 +38,24 @@ func (o *office) callback(t *testing.T, to, body string, status int, answer stri
 }
 
 func TestACallbackIsAnsweredOnceItIsDurable(t *testing.T) {
-	o := newOffice(t)
-	id := o.pay(t).get("syssn")
+	h := newHarness(t)
+	id := h.pay(t).get("syssn")
 	for range 2 { // a replay is harmless, and answered alike
-		o.callback(t, "100001/main", "SIGNED "+id+" T1", 200, "success")
-		p, err := o.Store.Payment(t.Context(), "100001", id)
+		h.callback(t, "100001/main", "SIGNED "+id+" T1", 200, "success")
+		p, err := h.Store.Payment(t.Context(), "100001", id)
 		if err != nil || p.Status != pay.Paid || p.TradeNo != "T1" {
 			t.Fatalf("got %+v, %v", p, err)
 		}
 	}
-	lines, err := o.Store.Movements(t.Context(), "100001", id)
+	lines, err := h.Store.Movements(t.Context(), "100001", id)
 	if err != nil || len(lines) != 1 {
 		t.Errorf("%d lines in the money record, %v", len(lines), err)
 	}
 }
 
 func TestARefusedCallbackIsLoggedWithItsReason(t *testing.T) {
-	o := newOffice(t)
-	id := o.pay(t).get("syssn")
+	h := newHarness(t)
+	id := h.pay(t).get("syssn")
 	for _, test := range []struct {
 		name, to, body string
 		status         int
@@ -72,21 +72,21 @@ func TestARefusedCallbackIsLoggedWithItsReason(t *testing.T) {
 		{"oversized", "100001/main", "SIGNED " + id + " T1" + strings.Repeat(" ", maxBody), 413, "64 KiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := len(o.log.lines(t, "callback refused"))
-			o.callback(t, test.to, test.body, test.status, "fail")
-			lines := o.log.lines(t, "callback refused")
+			before := len(h.log.lines(t, "callback refused"))
+			h.callback(t, test.to, test.body, test.status, "fail")
+			lines := h.log.lines(t, "callback refused")
 			if len(lines) != before+1 {
 				t.Fatalf("%d lines in the log", len(lines)-before)
 			}
 			if line := lines[before]; line["level"] != "WARN" || !strings.Contains(fmt.Sprint(line["reason"]), test.reason) {
 				t.Errorf("logged %v", line)
 			}
-			if p, err := o.Store.Payment(t.Context(), "100001", id); err != nil || p.Status != pay.Pending {
+			if p, err := h.Store.Payment(t.Context(), "100001", id); err != nil || p.Status != pay.Pending {
 				t.Errorf("the payment is %s, %v", p.Status, err)
 			}
 		})
 	}
-	response, err := http.Get(o.url + "/callback/100001/main")
+	response, err := http.Get(h.url + "/callback/100001/main")
 	must(t, err)
 	response.Body.Close()
 	if response.StatusCode != 405 || response.Header.Get("Allow") != "POST" {
@@ -97,8 +97,8 @@ func TestARefusedCallbackIsLoggedWithItsReason(t *testing.T) {
 // A wallet may sign the path, and want a signed answer, to what is taken and to
 // what is not.
 func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
-	o := newOffice(t)
-	id := o.payInApp(t).get("syssn")
+	h := newHarness(t)
+	id := h.payInApp(t).get("syssn")
 	for name, test := range map[string]struct {
 		path, body string
 		reply      wallet.Reply
@@ -126,10 +126,10 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.window.mu.Lock()
-			o.window.reply, o.window.posted = test.reply, wallet.Callback{}
-			o.window.mu.Unlock()
-			r, err := http.NewRequest("POST", o.url+test.path, strings.NewReader(test.body))
+			h.window.mu.Lock()
+			h.window.reply, h.window.posted = test.reply, wallet.Callback{}
+			h.window.mu.Unlock()
+			r, err := http.NewRequest("POST", h.url+test.path, strings.NewReader(test.body))
 			must(t, err)
 			r.Header.Set("Request-Time", "now")
 			response, err := http.DefaultClient.Do(r)
@@ -144,21 +144,21 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 			if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("answer (-want +got):\n%s", diff)
 			}
-			posted := o.window.posted
+			posted := h.window.posted
 			if posted.Method != "POST" || posted.Path != test.path || posted.Header.Get("Request-Time") != "now" || string(posted.Body) != test.body {
 				t.Errorf("the connector was given %+v", posted)
 			}
 		})
 	}
 	// What never reaches the wallet's connector is refused in our own words.
-	o.callback(t, "100001/window", strings.Repeat("x", maxBody+1), 413, "fail")
-	o.callback(t, "100001/other", "SIGNED", 404, "fail")
+	h.callback(t, "100001/window", strings.Repeat("x", maxBody+1), 413, "fail")
+	h.callback(t, "100001/other", "SIGNED", 404, "fail")
 }
 
 func TestACallbackThatBreaksUsIsSentAgain(t *testing.T) {
-	o := newOffice(t)
-	o.callback(t, "100001/main", "PANIC", 503, "fail")
-	if lines := o.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(fmt.Sprint(lines[0]["error"]), "paper jam") {
+	h := newHarness(t)
+	h.callback(t, "100001/main", "PANIC", 503, "fail")
+	if lines := h.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(fmt.Sprint(lines[0]["error"]), "paper jam") {
 		t.Errorf("logged %v", lines)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // broken. Merchants' programs are written to this order, and openid is refused
 // before it is known which wallet account takes the order.
 func TestPaymentChecksKeepTheirOrder(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	rules := []struct{ field, broken, mended, respcd, says string }{
 		{"txamt", "0", "1200", "1104", "txamt: must be a whole number"},
 		{"txcurrcd", "GBP", "HKD", "1104", "txcurrcd: must be one of"},
@@ -34,21 +34,21 @@ func TestPaymentChecksKeepTheirOrder(t *testing.T) {
 		request[rules[i].field] = rules[i].broken
 	}
 	for _, rule := range rules {
-		wantCode(t, o.send(t, "/trade/v1/payment", "plain", request), 200, rule.respcd, rule.says)
+		wantCode(t, h.send(t, "/trade/v1/payment", "plain", request), 200, rule.respcd, rule.says)
 		request[rule.field] = rule.mended
 	}
-	if n := o.stored(t); n != 0 || len(o.window.orders()) != 0 {
-		t.Errorf("refused, yet %d orders are stored and the wallet was asked %d times", n, len(o.window.orders()))
+	if n := h.stored(t); n != 0 || len(h.window.orders()) != 0 {
+		t.Errorf("refused, yet %d orders are stored and the wallet was asked %d times", n, len(h.window.orders()))
 	}
-	wantCode(t, o.send(t, "/trade/v1/payment", "plain", request), 200, "0000", "")
+	wantCode(t, h.send(t, "/trade/v1/payment", "plain", request), 200, "0000", "")
 }
 
 // A stored order is found by its number before anything else of a repeat is
 // judged against the merchant's accounts.
 func TestARepeatIsFoundBeforeAccountsAreChosen(t *testing.T) {
-	o := newOffice(t)
-	wantCode(t, o.pay(t), 200, "0000", "")
-	wantCode(t, o.pay(t, "txcurrcd", "USD"), 200, "2011", "")
-	wantCode(t, o.pay(t, "pay_type", "800107", "txcurrcd", "CNY"), 200, "1104", "openid: is required")
-	wantCode(t, o.pay(t, "out_trade_no", "A-2", "txcurrcd", "USD"), 200, "1250", "txcurrcd: USD")
+	h := newHarness(t)
+	wantCode(t, h.pay(t), 200, "0000", "")
+	wantCode(t, h.pay(t, "txcurrcd", "USD"), 200, "2011", "")
+	wantCode(t, h.pay(t, "pay_type", "800107", "txcurrcd", "CNY"), 200, "1104", "openid: is required")
+	wantCode(t, h.pay(t, "out_trade_no", "A-2", "txcurrcd", "USD"), 200, "1250", "txcurrcd: USD")
 }

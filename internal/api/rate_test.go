@@ -73,8 +73,8 @@ func TestRatesAreKeptWithFewTakes(t *testing.T) {
 }
 
 func TestTwoReplicasShareALimitThroughTheDatabase(t *testing.T) {
-	o := newOffice(t)
-	replicas := []*rates{{take: o.Store.TakeRate, now: o.clock}, {take: o.Store.TakeRate, now: o.clock}}
+	h := newHarness(t)
+	replicas := []*rates{{take: h.Store.TakeRate, now: h.clock}, {take: h.Store.TakeRate, now: h.clock}}
 	c := pay.Credential{AppCode: "plain", PerSecond: 100, PerMinute: 250}
 	for second, want := range []int{100, 100, 50, 0} {
 		served := 0
@@ -86,7 +86,7 @@ func TestTwoReplicasShareALimitThroughTheDatabase(t *testing.T) {
 		if served != want {
 			t.Errorf("second %d served %d, want %d", second, served, want)
 		}
-		o.pass(time.Second)
+		h.pass(time.Second)
 	}
 }
 

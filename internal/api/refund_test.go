@@ -12,30 +12,30 @@ import (
 )
 
 // paid is an order that the wallet says is paid.
-func (o *office) paid(t *testing.T, number string) (syssn string) {
+func (h *harness) paid(t *testing.T, number string) (syssn string) {
 	t.Helper()
-	syssn = o.pay(t, "out_trade_no", number).get("syssn")
-	o.pass(time.Second)
-	o.callback(t, "100001/main", "SIGNED "+syssn+" T-"+number, 200, "success")
+	syssn = h.pay(t, "out_trade_no", number).get("syssn")
+	h.pass(time.Second)
+	h.callback(t, "100001/main", "SIGNED "+syssn+" T-"+number, 200, "success")
 	return syssn
 }
 
-func (o *office) refund(t *testing.T, syssn, number, amount string, changes ...string) reply {
+func (h *harness) refund(t *testing.T, syssn, number, amount string, changes ...string) reply {
 	t.Helper()
-	o.pass(time.Second)
+	h.pass(time.Second)
 	p := map[string]string{"syssn": syssn, "out_trade_no": number, "txamt": amount, "txdtm": "2026-01-03 00:00:00"}
 	for i := 0; i < len(changes); i += 2 {
 		if p[changes[i]] = changes[i+1]; changes[i+1] == "" {
 			delete(p, changes[i])
 		}
 	}
-	return o.send(t, "/trade/v1/refund", "plain", p)
+	return h.send(t, "/trade/v1/refund", "plain", p)
 }
 
 func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
-	o := newOffice(t)
-	order := o.paid(t, "A-1") // 12.00
-	first := o.refund(t, order, "R-1", "700", "udid", "till")
+	h := newHarness(t)
+	order := h.paid(t, "A-1") // 12.00
+	first := h.refund(t, order, "R-1", "700", "udid", "till")
 	wantCode(t, first, 200, "0000", "")
 	if first.get("orig_syssn") != order || first.get("txamt") != "700" || first.get("txcurrcd") != "HKD" || first.get("out_trade_no") != "R-1" ||
 		first.get("chnlsn") != "T-A-1" || first.get("udid") != "till" || len(first.get("syssn")) != 26 || first.get("syssn") == order {
@@ -46,19 +46,19 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		t.Errorf("keys %v", first.keys(t))
 	}
 
-	again := o.refund(t, order, "R-1", "700", "udid", "till")
+	again := h.refund(t, order, "R-1", "700", "udid", "till")
 	if again.raw != first.raw {
 		t.Errorf("the same again: %s", again.raw)
 	}
-	wantCode(t, o.refund(t, order, "R-1", "600", "udid", "till"), 200, "2011", "out_trade_no: ")
-	wantCode(t, o.refund(t, order, "A-1", "100"), 200, "2011", "out_trade_no: ")
-	wantCode(t, o.pay(t, "out_trade_no", "R-1"), 200, "2011", "out_trade_no: ")
-	wantCode(t, o.refund(t, order, "R-2", "501"), 200, "1272", "txamt: ")
-	wantCode(t, o.refund(t, order, "R-3", "2"), 200, "1269", "POOR")
-	wantCode(t, o.refund(t, order, "R-3", "2"), 200, "1269", "POOR")
-	wantCode(t, o.refund(t, order, "R-4", "1"), 200, "1145", "query")
-	wantCode(t, o.refund(t, order, "R-5", "500"), 200, "1272", "4.99")
-	wantCode(t, o.refund(t, order, "R-6", "499"), 200, "0000", "")
+	wantCode(t, h.refund(t, order, "R-1", "600", "udid", "till"), 200, "2011", "out_trade_no: ")
+	wantCode(t, h.refund(t, order, "A-1", "100"), 200, "2011", "out_trade_no: ")
+	wantCode(t, h.pay(t, "out_trade_no", "R-1"), 200, "2011", "out_trade_no: ")
+	wantCode(t, h.refund(t, order, "R-2", "501"), 200, "1272", "txamt: ")
+	wantCode(t, h.refund(t, order, "R-3", "2"), 200, "1269", "POOR")
+	wantCode(t, h.refund(t, order, "R-3", "2"), 200, "1269", "POOR")
+	wantCode(t, h.refund(t, order, "R-4", "1"), 200, "1145", "query")
+	wantCode(t, h.refund(t, order, "R-5", "500"), 200, "1272", "4.99")
+	wantCode(t, h.refund(t, order, "R-6", "499"), 200, "0000", "")
 
 	query := func(params ...string) []any {
 		t.Helper()
@@ -66,7 +66,7 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		for i := 0; i < len(params); i += 2 {
 			p[params[i]] = params[i+1]
 		}
-		r := o.send(t, "/trade/v1/query", "plain", p)
+		r := h.send(t, "/trade/v1/query", "plain", p)
 		wantCode(t, r, 200, "0000", "")
 		return r.fields["data"].([]any)
 	}
@@ -92,9 +92,9 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		t.Errorf("by syssn: %v", lines)
 	}
 
-	whole := o.paid(t, "A-2")
-	wantCode(t, o.refund(t, whole, "R-7", "1200"), 200, "0000", "")
-	wantCode(t, o.refund(t, whole, "R-8", "1"), 200, "1125", "")
+	whole := h.paid(t, "A-2")
+	wantCode(t, h.refund(t, whole, "R-7", "1200"), 200, "0000", "")
+	wantCode(t, h.refund(t, whole, "R-8", "1"), 200, "1125", "")
 	if lines := query("syssn", whole); field(lines[0], "cancel") != "3" || field(lines[0], "respcd") != "0000" {
 		t.Errorf("refunded in full: %v", lines)
 	}
@@ -103,17 +103,17 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 // Who asks for what is in process must find it on the first page, however many
 // orders have come since.
 func TestAPageOfOneCodeIsFullOfIt(t *testing.T) {
-	o := newOffice(t)
-	order := o.paid(t, "A-1")
-	pending := o.refund(t, order, "R-1", "1")
+	h := newHarness(t)
+	order := h.paid(t, "A-1")
+	pending := h.refund(t, order, "R-1", "1")
 	wantCode(t, pending, 200, "1145", "")
-	wantCode(t, o.refund(t, order, "R-2", "2"), 200, "1269", "")
+	wantCode(t, h.refund(t, order, "R-2", "2"), 200, "1269", "")
 	for i := range 3 {
-		o.pass(time.Second)
-		o.pay(t, "out_trade_no", fmt.Sprint("B-", i))
+		h.pass(time.Second)
+		h.pay(t, "out_trade_no", fmt.Sprint("B-", i))
 	}
 	for code, want := range map[string]string{"1145": "R-1", "1269": "R-2", "1143": "B-2", "1155": ""} {
-		r := o.send(t, "/trade/v1/query", "plain", map[string]string{"respcd": code, "page_size": "1"})
+		r := h.send(t, "/trade/v1/query", "plain", map[string]string{"respcd": code, "page_size": "1"})
 		lines := r.fields["data"].([]any)
 		if want == "" {
 			if len(lines) != 0 {
@@ -128,8 +128,8 @@ func TestAPageOfOneCodeIsFullOfIt(t *testing.T) {
 }
 
 func TestImpossibleRefundsAreRefused(t *testing.T) {
-	o := newOffice(t)
-	order, open := o.paid(t, "A-1"), o.pay(t, "out_trade_no", "A-2").get("syssn")
+	h := newHarness(t)
+	order, open := h.paid(t, "A-1"), h.pay(t, "out_trade_no", "A-2").get("syssn")
 	for name, test := range map[string]struct {
 		syssn, number, amount string
 		changes               []string
@@ -148,29 +148,29 @@ func TestImpossibleRefundsAreRefused(t *testing.T) {
 		"an unknown order":  {"20260102100001000000000000", "R", "1", nil, "1136", ""},
 		"a store":           {order, "R", "1", []string{"mchid", "M1"}, "1241", ""},
 	} {
-		wantCode(t, o.refund(t, test.syssn, test.number, test.amount, test.changes...), 200, test.code, test.message)
+		wantCode(t, h.refund(t, test.syssn, test.number, test.amount, test.changes...), 200, test.code, test.message)
 		if t.Failed() {
 			t.Fatal(name)
 		}
 	}
-	foreign := o.send(t, "/trade/v1/refund", "tight", map[string]string{"syssn": order, "out_trade_no": "R", "txamt": "1", "txdtm": "2026-01-03 00:00:00"})
+	foreign := h.send(t, "/trade/v1/refund", "tight", map[string]string{"syssn": order, "out_trade_no": "R", "txamt": "1", "txdtm": "2026-01-03 00:00:00"})
 	wantCode(t, foreign, 200, "1136", "")
-	if refunds, err := o.Store.RefundsOf(t.Context(), "100001", order); err != nil || len(refunds) != 0 {
+	if refunds, err := h.Store.RefundsOf(t.Context(), "100001", order); err != nil || len(refunds) != 0 {
 		t.Errorf("stored %v, %v", refunds, err)
 	}
 }
 
 func TestAnOrderIsCalledOffOnceAndNotWhenItIsPaid(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	end := func(path string, params ...string) reply {
 		t.Helper()
 		p := map[string]string{"txamt": "1200", "txdtm": "2026-01-03 00:00:00"}
 		for i := 0; i < len(params); i += 2 {
 			p[params[i]] = params[i+1]
 		}
-		return o.send(t, path, "plain", p)
+		return h.send(t, path, "plain", p)
 	}
-	order := o.pay(t, "out_trade_no", "A-1").get("syssn")
+	order := h.pay(t, "out_trade_no", "A-1").get("syssn")
 	wantCode(t, end("/trade/v1/close", "syssn", order, "txamt", "1100"), 200, "1266", "txamt: ")
 	wantCode(t, end("/trade/v1/close"), 200, "1104", "syssn: ")
 	wantCode(t, end("/trade/v1/close", "syssn", order, "txamt", ""), 200, "1104", "txamt: ")
@@ -184,12 +184,12 @@ func TestAnOrderIsCalledOffOnceAndNotWhenItIsPaid(t *testing.T) {
 	if wantCode(t, again, 200, "0000", ""); again.get("syssn") != first.get("syssn") {
 		t.Errorf("again: %s", again.raw)
 	}
-	wantCode(t, o.pay(t, "out_trade_no", "A-1"), 200, "1264", "")
-	wantCode(t, end("/trade/v1/close", "syssn", o.paid(t, "A-2")), 200, "1260", "")
+	wantCode(t, h.pay(t, "out_trade_no", "A-1"), 200, "1264", "")
+	wantCode(t, end("/trade/v1/close", "syssn", h.paid(t, "A-2")), 200, "1260", "")
 
-	late := o.pay(t, "out_trade_no", "A-3").get("syssn")
-	o.pass(2 * time.Hour)
-	r := o.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": order})
+	late := h.pay(t, "out_trade_no", "A-3").get("syssn")
+	h.pass(2 * time.Hour)
+	r := h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": order})
 	if line := r.fields["data"].([]any)[0].(map[string]any); line["respcd"] != "1142" || line["cancel"] != "2" {
 		t.Errorf("closed: %v", line)
 	}
@@ -197,17 +197,17 @@ func TestAnOrderIsCalledOffOnceAndNotWhenItIsPaid(t *testing.T) {
 }
 
 func TestANoteIsKeptWithThePayment(t *testing.T) {
-	o := newOffice(t)
-	order := o.paid(t, "A-1")
+	h := newHarness(t)
+	order := h.paid(t, "A-1")
 	note := func(appCode string, params map[string]string) reply {
-		return o.send(t, "/trade/v1/add_note", appCode, params)
+		return h.send(t, "/trade/v1/add_note", appCode, params)
 	}
 	r := note("plain", map[string]string{"code": "plain", "syssn": order, "note": "paid in 店"})
 	wantCode(t, r, 200, "0000", "")
 	if r.raw != `{"respcd":"0000","resperr":"success","respmsg":"","data":{"syssn":"`+order+`"}}`+"\n" {
 		t.Errorf("got %s", r.raw)
 	}
-	events, err := o.Store.Events(t.Context(), "100001", order)
+	events, err := h.Store.Events(t.Context(), "100001", order)
 	if last := events[len(events)-1]; err != nil || last.Kind != pay.EventNote || last.Note != "paid in 店" || last.By.Role != pay.RoleMerchant {
 		t.Errorf("got %v, %v", events, err)
 	}

@@ -25,14 +25,14 @@ import (
 // The bytes that Python's requests sends for the sample of "QFPay, Alipay
 // WAP/H5, sample request".
 func TestTheDocumentsPythonSampleGetsAPayLink(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	sign := signature(map[string]string{
 		"txamt": "10", "txcurrcd": "HKD", "pay_type": "801107", "out_trade_no": "01234567890123", "txdtm": "2026-01-02 03:04:05",
 		"goods_name": "test1", "return_url": "https://merchant.example/success", "notify_url": "https://merchant.example/notify",
 	}, false)
 	body := "txamt=10&txcurrcd=HKD&pay_type=801107&out_trade_no=01234567890123&txdtm=2026-01-02+03%3A04%3A05&goods_name=test1" +
 		"&return_url=https%3A%2F%2Fmerchant.example%2Fsuccess&notify_url=https%3A%2F%2Fmerchant.example%2Fnotify"
-	conn, err := net.Dial("tcp", strings.TrimPrefix(o.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
 	must(t, err)
 	defer conn.Close()
 	fmt.Fprintf(conn, "POST /trade/v1/payment HTTP/1.1\r\nHost: test-openapi-hk.qfapi.com\r\nUser-Agent: python-requests/2.31.0\r\n"+
@@ -53,19 +53,19 @@ func TestTheDocumentsPythonSampleGetsAPayLink(t *testing.T) {
 	if ct := response.Header.Get("Content-Type"); ct != "application/json; charset=utf-8" {
 		t.Errorf("content type is %q", ct)
 	}
-	if o.stored(t) != 1 {
+	if h.stored(t) != 1 {
 		t.Error("the order is not stored")
 	}
 }
 
 func TestPaymentIsTakenInEveryWayThatClientsSendIt(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	for i, test := range []struct {
 		name string
 		make func(params map[string]string) *http.Request
 	}{
 		{"GET", func(p map[string]string) *http.Request {
-			r := o.request(t, "/trade/v1/payment?"+encode(p), "", "plain", signature(p, false))
+			r := h.request(t, "/trade/v1/payment?"+encode(p), "", "plain", signature(p, false))
 			r.Method, r.Body = "GET", nil
 			return r
 		}},
@@ -74,47 +74,47 @@ func TestPaymentIsTakenInEveryWayThatClientsSendIt(t *testing.T) {
 			for name, value := range p {
 				parts = append(parts, name+"="+value)
 			}
-			return o.request(t, "/trade/v1/payment", strings.Join(parts, "&"), "plain", signature(p, false))
+			return h.request(t, "/trade/v1/payment", strings.Join(parts, "&"), "plain", signature(p, false))
 		}},
 		{"signature in small letters", func(p map[string]string) *http.Request {
-			return o.request(t, "/trade/v1/payment", encode(p), "plain", strings.ToLower(signature(p, false)))
+			return h.request(t, "/trade/v1/payment", encode(p), "plain", strings.ToLower(signature(p, false)))
 		}},
 		{"SHA256", func(p map[string]string) *http.Request {
-			r := o.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, true))
+			r := h.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, true))
 			r.Header.Set("X-QF-SIGNTYPE", "sha256")
 			return r
 		}},
 		{"empty values, signed", func(p map[string]string) *http.Request {
 			p["udid"], p["extra"] = "", ""
-			return o.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, false))
+			return h.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, false))
 		}},
 		{"empty values, left out of the signature", func(p map[string]string) *http.Request {
 			sign := signature(p, false)
 			p["udid"], p["extra"] = "", ""
-			return o.request(t, "/trade/v1/payment", encode(p), "plain", sign)
+			return h.request(t, "/trade/v1/payment", encode(p), "plain", sign)
 		}},
 		{"a charset", func(p map[string]string) *http.Request {
-			r := o.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, false))
+			r := h.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, false))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 			return r
 		}},
 		{"Chinese, plus and quotes", func(p map[string]string) *http.Request {
 			p["goods_name"] = `烏龍 + "tea" = <good>`
-			return o.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, false))
+			return h.request(t, "/trade/v1/payment", encode(p), "plain", signature(p, false))
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := o.do(t, test.make(order("out_trade_no", fmt.Sprint("way-", i))))
+			got := h.do(t, test.make(order("out_trade_no", fmt.Sprint("way-", i))))
 			wantCode(t, got, 200, "0000", "")
 		})
 	}
 }
 
 func TestBadValuesAreRefusedAndNothingIsStored(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	for _, test := range badPayments {
 		t.Run(test.name, func(t *testing.T) {
-			got := o.pay(t, test.field, test.value)
+			got := h.pay(t, test.field, test.value)
 			wantCode(t, got, 200, "1104", test.rule)
 			if !strings.HasPrefix(got.get("respmsg"), test.field+": ") {
 				t.Errorf("%q does not name %s", got.get("respmsg"), test.field)
@@ -124,13 +124,13 @@ func TestBadValuesAreRefusedAndNothingIsStored(t *testing.T) {
 			}
 		})
 	}
-	if n := o.stored(t); n != 0 {
+	if n := h.stored(t); n != 0 {
 		t.Errorf("%d payments are stored", n)
 	}
 }
 
 func TestUnreadableRequestsAreRefused(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	good := encode(order())
 	for _, test := range []struct {
 		name, path, body string
@@ -153,18 +153,18 @@ func TestUnreadableRequestsAreRefused(t *testing.T) {
 		{"a path below", "/trade/v1/payment/", good, nil, 404, "no such path"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := o.request(t, test.path, test.body, "plain", signature(order(), false))
+			r := h.request(t, test.path, test.body, "plain", signature(order(), false))
 			if test.change != nil {
 				test.change(r)
 			}
-			got := o.do(t, r)
+			got := h.do(t, r)
 			wantCode(t, got, test.status, "1103", test.message)
 			if (test.status == 405) != (got.header.Get("Allow") == "GET, POST") {
 				t.Errorf("Allow is %q", got.header.Get("Allow"))
 			}
 		})
 	}
-	if n := o.stored(t); n != 0 {
+	if n := h.stored(t); n != 0 {
 		t.Errorf("%d payments are stored", n)
 	}
 }
@@ -172,18 +172,18 @@ func TestUnreadableRequestsAreRefused(t *testing.T) {
 // The body of a notification and the string of a request are signed alike: hash(text + key). A name that holds what
 // a JSON object begins with would let a notification's signature open a call.
 func TestANotificationsSignatureOpensNoCall(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	body := `{"status": "1", "out_trade_no": "N1", "goods_name": "a=b", "txamt": "100"}`
 	name, value, _ := strings.Cut(body, "=")
 	for _, at := range []string{"query", "payment", "refund", "close", "reversal", "add_note"} {
 		for _, method := range []string{"POST", "GET"} {
 			for _, sent := range []string{url.QueryEscape(name) + "=" + url.QueryEscape(value), body} {
-				r := o.request(t, "/trade/v1/"+at, sent, "plain", md5Hex(body+clientKey))
+				r := h.request(t, "/trade/v1/"+at, sent, "plain", md5Hex(body+clientKey))
 				if method == "GET" {
-					r = o.request(t, "/trade/v1/"+at+"?"+strings.ReplaceAll(sent, " ", "%20"), "", "plain", md5Hex(body+clientKey))
+					r = h.request(t, "/trade/v1/"+at+"?"+strings.ReplaceAll(sent, " ", "%20"), "", "plain", md5Hex(body+clientKey))
 					r.Method, r.Body = "GET", nil
 				}
-				got := o.do(t, r)
+				got := h.do(t, r)
 				wantCode(t, got, 200, "1103", "must be 1 to 64 letters")
 				if strings.Contains(got.raw, "data") {
 					t.Errorf("%s /%s tells of orders: %s", method, at, got.raw)
@@ -194,7 +194,7 @@ func TestANotificationsSignatureOpensNoCall(t *testing.T) {
 }
 
 func TestUnsignedRequestsAreRefused(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	good := signature(order(), false)
 	for _, test := range []struct{ name, appCode, sign, signType, message string }{
 		{"no app code", "", good, "", "X-QF-APPCODE: this header is required"},
@@ -210,27 +210,27 @@ func TestUnsignedRequestsAreRefused(t *testing.T) {
 		{"app code without end", strings.Repeat("p", 5000), good, "", "X-QF-SIGN: does not fit"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := o.request(t, "/trade/v1/payment", encode(order()), test.appCode, test.sign)
+			r := h.request(t, "/trade/v1/payment", encode(order()), test.appCode, test.sign)
 			r.Header.Set("X-QF-SIGNTYPE", test.signType)
-			got := o.do(t, r)
+			got := h.do(t, r)
 			wantCode(t, got, 200, "1108", test.message)
 			if strings.Contains(got.raw, clientKey) {
 				t.Error("the key is in the answer")
 			}
 		})
 	}
-	if n := o.stored(t); n != 0 {
+	if n := h.stored(t); n != 0 {
 		t.Errorf("%d payments are stored", n)
 	}
 }
 
 func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	wrong := strings.Repeat("0", 32)
 	body := encode(order())
-	known := o.do(t, o.request(t, "/trade/v1/payment", body, "plain", wrong))
+	known := h.do(t, h.request(t, "/trade/v1/payment", body, "plain", wrong))
 	for _, appCode := range []string{"nobody", "revoked", "pl\xffin"} {
-		if got := o.do(t, o.request(t, "/trade/v1/payment", body, appCode, wrong)); got.raw != known.raw || got.status != known.status {
+		if got := h.do(t, h.request(t, "/trade/v1/payment", body, appCode, wrong)); got.raw != known.raw || got.status != known.status {
 			t.Errorf("%q: %s\nknown: %s", appCode, got.raw, known.raw)
 		}
 	}
@@ -240,7 +240,7 @@ func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
 	for i, name := range parts {
 		parts[i] = name + "=" + p[name]
 	}
-	if a, err := o.authenticate(t.Context(), http.Header{
+	if a, err := h.authenticate(t.Context(), http.Header{
 		"X-Qf-Appcode": {"nobody"}, "X-Qf-Sign": {md5Hex(strings.Join(parts, "&") + gateway.NobodysKey)},
 	}, p); pay.CodeOf(err) != pay.BadSignature {
 		t.Errorf("got %v, %v", a, err)
@@ -248,65 +248,65 @@ func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
 }
 
 func TestChecksComeInTheDocumentedOrder(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	bad := order("txamt", "0", "txcurrcd", "THB")
-	wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", encode(bad)+"&x=%zz", "plain", "bad")), 200, "1103", "x")
-	wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", encode(bad), "plain", "bad")), 200, "1108", "")
-	wantCode(t, o.send(t, "/trade/v1/payment", "plain", bad), 200, "1104", "txamt")
-	wantCode(t, o.pay(t, "txcurrcd", "THB"), 200, "1250", "txcurrcd")
+	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", encode(bad)+"&x=%zz", "plain", "bad")), 200, "1103", "x")
+	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", encode(bad), "plain", "bad")), 200, "1108", "")
+	wantCode(t, h.send(t, "/trade/v1/payment", "plain", bad), 200, "1104", "txamt")
+	wantCode(t, h.pay(t, "txcurrcd", "THB"), 200, "1250", "txcurrcd")
 	// The limit comes before the values, and what is not signed does not count.
 	for range 5 {
-		wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", encode(bad), "tight", "bad")), 200, "1108", "")
+		wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", encode(bad), "tight", "bad")), 200, "1108", "")
 	}
 	for range 2 {
-		wantCode(t, o.send(t, "/trade/v1/payment", "tight", bad), 200, "1104", "txamt")
+		wantCode(t, h.send(t, "/trade/v1/payment", "tight", bad), 200, "1104", "txamt")
 	}
-	got := o.send(t, "/trade/v1/payment", "tight", bad)
+	got := h.send(t, "/trade/v1/payment", "tight", bad)
 	wantCode(t, got, 429, "1297", "limit")
 	if got.header.Get("Retry-After") != "1" {
 		t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
 	}
-	o.pass(time.Second)
-	wantCode(t, o.send(t, "/trade/v1/payment", "tight", bad), 200, "1104", "txamt")
+	h.pass(time.Second)
+	wantCode(t, h.send(t, "/trade/v1/payment", "tight", bad), 200, "1104", "txamt")
 }
 
 func TestWrongSignaturesAreLimited(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	for range failuresAtOnce {
-		wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", "", "plain", "bad")), 200, "1108", "")
+		wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", "", "plain", "bad")), 200, "1108", "")
 	}
-	got := o.do(t, o.request(t, "/trade/v1/payment", "", "plain", "bad"))
+	got := h.do(t, h.request(t, "/trade/v1/payment", "", "plain", "bad"))
 	wantCode(t, got, 429, "1297", "wrong signature")
 	if got.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	wantCode(t, o.pay(t), 200, "0000", "")
+	wantCode(t, h.pay(t), 200, "0000", "")
 }
 
 func TestARepeatGetsTheSameOrder(t *testing.T) {
-	o := newOffice(t)
-	first := o.pay(t)
-	again := o.pay(t, "txdtm", "2026-01-02 04:00:00")
+	h := newHarness(t)
+	first := h.pay(t)
+	again := h.pay(t, "txdtm", "2026-01-02 04:00:00")
 	wantCode(t, again, 200, "0000", "")
 	if again.raw != first.raw {
 		t.Errorf("first: %s\nagain: %s", first.raw, again.raw)
 	}
-	other := o.pay(t, "txamt", "1201")
+	other := h.pay(t, "txamt", "1201")
 	wantCode(t, other, 200, "2011", "out_trade_no: ")
 	if other.get("out_trade_no") != "A-1" || other.get("syssn") != "" {
 		t.Errorf("got %s", other.raw)
 	}
-	if n := o.stored(t); n != 1 {
+	if n := h.stored(t); n != 1 {
 		t.Errorf("%d payments are stored", n)
 	}
 }
 
 func TestManyAtOnceMakeOneOrder(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	var wait sync.WaitGroup
 	seen := make([]string, 16)
 	for i := range seen {
-		wait.Go(func() { seen[i] = o.pay(t).get("syssn") })
+		wait.Go(func() { seen[i] = h.pay(t).get("syssn") })
 	}
 	wait.Wait()
 	if seen = slices.Compact(seen); len(seen) != 1 || seen[0] == "" {
@@ -315,11 +315,11 @@ func TestManyAtOnceMakeOneOrder(t *testing.T) {
 }
 
 func TestARepeatOfAPaidOrderSaysSoAndShowsIt(t *testing.T) {
-	o := newOffice(t)
-	first := o.pay(t)
-	o.pass(time.Minute)
-	o.callback(t, "100001/main", "SIGNED "+first.get("syssn")+" T1", 200, "success")
-	again := o.pay(t)
+	h := newHarness(t)
+	first := h.pay(t)
+	h.pass(time.Minute)
+	h.callback(t, "100001/main", "SIGNED "+first.get("syssn")+" T1", 200, "success")
+	again := h.pay(t)
 	wantCode(t, again, 200, "1260", "paid")
 	for name, want := range map[string]string{
 		"syssn": first.get("syssn"), "out_trade_no": "A-1", "txamt": "1200", "sysdtm": "2026-01-02 11:04:05", "paydtm": "2026-01-02 11:05:05", "chnlsn": "T1", "cardcd": "138****0001",
@@ -331,7 +331,7 @@ func TestARepeatOfAPaidOrderSaysSoAndShowsIt(t *testing.T) {
 }
 
 func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	for _, test := range []struct{ name, appCode, store, code string }{
 		{"needed and named", "chain", "M1", "0000"},
 		{"needed and missing", "chain", "", "1242"},
@@ -342,7 +342,7 @@ func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := order("mchid", test.store)
-			got := o.send(t, "/trade/v1/payment", test.appCode, p)
+			got := h.send(t, "/trade/v1/payment", test.appCode, p)
 			wantCode(t, got, 200, test.code, "")
 			if test.code != "0000" && !strings.HasPrefix(got.get("respmsg"), "mchid: ") {
 				t.Errorf("%q does not name mchid", got.get("respmsg"))
@@ -350,52 +350,52 @@ func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
 			if test.code == "1243" {
 				test.code = "0000" // what there is of its can be asked for
 			}
-			wantCode(t, o.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}), 200, test.code, "")
+			wantCode(t, h.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}), 200, test.code, "")
 		})
 	}
 }
 
 func TestWhatIsNotEnabledIsForbidden(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	for _, changes := range [][]string{
 		{"txcurrcd", "THB"},                                  // no account settles in it
 		{"pay_type", "801512", "txcurrcd", "JPY"},            // not the account of this pay type
 		{"pay_type", "800107", "openid", "2088000000000001"}, // not in this currency
 	} {
-		wantCode(t, o.pay(t, changes...), 200, "1250", "")
+		wantCode(t, h.pay(t, changes...), 200, "1250", "")
 	}
-	wantCode(t, o.pay(t, "pay_type", "801512", "out_trade_no", "HK"), 200, "0000", "")
-	wantCode(t, o.pay(t, "txcurrcd", "JPY", "out_trade_no", "JP"), 200, "0000", "")
-	if n := o.stored(t); n != 2 {
+	wantCode(t, h.pay(t, "pay_type", "801512", "out_trade_no", "HK"), 200, "0000", "")
+	wantCode(t, h.pay(t, "txcurrcd", "JPY", "out_trade_no", "JP"), 200, "0000", "")
+	if n := h.stored(t); n != 2 {
 		t.Errorf("%d payments are stored", n)
 	}
 }
 
 func TestAPanicIsOursAndTellsNothing(t *testing.T) {
-	o := newOffice(t)
-	h := o.trade(purpose{}, func(context.Context, call, *web.Entry) answer { panic("the secret " + clientKey) })
-	server := httptest.NewServer(h)
+	h := newHarness(t)
+	handler := h.trade(purpose{}, func(context.Context, call, *web.Entry) answer { panic("the secret " + clientKey) })
+	server := httptest.NewServer(handler)
 	defer server.Close()
-	r := o.request(t, "/", encode(order()), "plain", signature(order(), false))
+	r := h.request(t, "/", encode(order()), "plain", signature(order(), false))
 	r.URL.Host = strings.TrimPrefix(server.URL, "http://")
-	got := o.do(t, r)
+	got := h.do(t, r)
 	wantCode(t, got, 503, "1252", got.header.Get("X-Request-Id"))
 	if strings.Contains(got.raw, "secret") {
 		t.Errorf("got %s", got.raw)
 	}
-	if lines := o.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(fmt.Sprint(lines[0]["error"]), "trade_test.go") {
+	if lines := h.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(fmt.Sprint(lines[0]["error"]), "trade_test.go") {
 		t.Errorf("the stack is not in the log: %v", lines)
 	}
 }
 
 func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
-	o := newOffice(t)
-	paid := o.pay(t)
-	o.pay(t, "txamt", "0")
-	o.do(t, o.request(t, "/trade/v1/payment", encode(order()), "nobody\xff"+strings.Repeat("x", 4000), "bad"))
-	lines := o.log.lines(t, "request")
+	h := newHarness(t)
+	paid := h.pay(t)
+	h.pay(t, "txamt", "0")
+	h.do(t, h.request(t, "/trade/v1/payment", encode(order()), "nobody\xff"+strings.Repeat("x", 4000), "bad"))
+	lines := h.log.lines(t, "request")
 	if len(lines) != 3 {
-		t.Fatalf("%d lines:\n%s", len(lines), o.log)
+		t.Fatalf("%d lines:\n%s", len(lines), h.log)
 	}
 	for i, want := range []map[string]any{
 		{"method": "POST", "path": "/trade/v1/payment", "app_code": "plain", "respcd": "0000", "syssn": paid.get("syssn"), "status": 200.0, "request": paid.header.Get("X-Request-Id")},
@@ -411,7 +411,7 @@ func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
 			t.Errorf("line %d does not tell how long it took", i)
 		}
 	}
-	if log := o.log.String(); strings.Contains(log, clientKey) || strings.Contains(log, signature(order(), false)) || strings.Contains(log, "Oolong") || len(log) > 5000 {
+	if log := h.log.String(); strings.Contains(log, clientKey) || strings.Contains(log, signature(order(), false)) || strings.Contains(log, "Oolong") || len(log) > 5000 {
 		t.Errorf("the log holds a secret, what was sent, or %d bytes", len(log))
 	}
 	if paid.header.Get("X-Content-Type-Options") != "nosniff" || paid.header.Get("Cache-Control") != "no-store" {
@@ -420,17 +420,17 @@ func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
 }
 
 func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
-	o := newOffice(t)
-	first := o.pay(t, "udid", "till", "goods_name", "<Tea> & 茶")
-	o.pass(time.Minute)
-	second := o.pay(t, "out_trade_no", "B,2", "pay_type", "801512")
-	o.callback(t, "100001/main", "SIGNED "+first.get("syssn")+" T1", 200, "success")
+	h := newHarness(t)
+	first := h.pay(t, "udid", "till", "goods_name", "<Tea> & 茶")
+	h.pass(time.Minute)
+	second := h.pay(t, "out_trade_no", "B,2", "pay_type", "801512")
+	h.callback(t, "100001/main", "SIGNED "+first.get("syssn")+" T1", 200, "success")
 	query := func(appCode string, params ...string) (syssn []string, r reply) {
 		p := map[string]string{}
 		for i := 0; i < len(params); i += 2 {
 			p[params[i]] = params[i+1]
 		}
-		r = o.send(t, "/trade/v1/query", appCode, p)
+		r = h.send(t, "/trade/v1/query", appCode, p)
 		wantCode(t, r, 200, "0000", "")
 		data, ok := r.fields["data"].([]any)
 		if !ok {
@@ -468,7 +468,7 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 		{"what never was", "tight", []string{"syssn", "20260102100001000000000000"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o.pass(time.Second) // the app code "tight" is allowed two a second
+			h.pass(time.Second) // the app code "tight" is allowed two a second
 			if got, r := query(test.appCode, test.params...); !slices.Equal(got, test.want) {
 				t.Errorf("got %s\nwant %v", r.raw, test.want)
 			}
@@ -482,8 +482,8 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 		`"cash_fee":"0","cash_fee_type":"","cash_refund_fee":"0","cash_refund_fee_type":"","exchange_rate":"","cardcd":"138****0001"}]}` + "\n"; r.raw != want {
 		t.Errorf("got  %s\nwant %s", r.raw, want)
 	}
-	wantCode(t, o.send(t, "/trade/v1/query", "plain", map[string]string{"page": "0"}), 200, "1104", "page: ")
-	o.pass(time.Second)
+	wantCode(t, h.send(t, "/trade/v1/query", "plain", map[string]string{"page": "0"}), 200, "1104", "page: ")
+	h.pass(time.Second)
 	_, theirs := query("tight", "syssn", one)
 	_, nobodys := query("tight", "syssn", "20260102100001000000000000")
 	if theirs.raw != nobodys.raw {

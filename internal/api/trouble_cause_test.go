@@ -15,26 +15,26 @@ import (
 )
 
 // calls are one of each call that stores something, and a query.
-func (o *office) calls(t *testing.T) map[string]func() reply {
+func (h *harness) calls(t *testing.T) map[string]func() reply {
 	t.Helper()
-	paid, open := o.paid(t, "C-paid"), o.pay(t, "out_trade_no", "C-open").get("syssn")
-	wantCode(t, o.pay(t, "out_trade_no", "C-again"), 200, "0000", "")
-	o.pass(3 * time.Second) // nothing that was read is still believed
+	paid, open := h.paid(t, "C-paid"), h.pay(t, "out_trade_no", "C-open").get("syssn")
+	wantCode(t, h.pay(t, "out_trade_no", "C-again"), 200, "0000", "")
+	h.pass(3 * time.Second) // nothing that was read is still believed
 	return map[string]func() reply{
-		"payment":          func() reply { return o.pay(t, "out_trade_no", "C-new") },
-		"payment, again":   func() reply { return o.pay(t, "out_trade_no", "C-again") },
-		"payment, in app":  func() reply { return o.payInApp(t, "out_trade_no", "C-app") },
-		"refund":           func() reply { return o.refund(t, paid, "C-refund", "700") },
-		"close":            func() reply { return o.closing(t, open) },
-		"note":             func() reply { return o.note(t, paid) },
-		"query by number":  func() reply { return o.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": paid}) },
-		"query by nothing": func() reply { return o.send(t, "/trade/v1/query", "plain", nil) },
+		"payment":          func() reply { return h.pay(t, "out_trade_no", "C-new") },
+		"payment, again":   func() reply { return h.pay(t, "out_trade_no", "C-again") },
+		"payment, in app":  func() reply { return h.payInApp(t, "out_trade_no", "C-app") },
+		"refund":           func() reply { return h.refund(t, paid, "C-refund", "700") },
+		"close":            func() reply { return h.closing(t, open) },
+		"note":             func() reply { return h.note(t, paid) },
+		"query by number":  func() reply { return h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": paid}) },
+		"query by nothing": func() reply { return h.send(t, "/trade/v1/query", "plain", nil) },
 	}
 }
 
-func (o *office) note(t *testing.T, syssn string) reply {
+func (h *harness) note(t *testing.T, syssn string) reply {
 	t.Helper()
-	return o.send(t, "/trade/v1/add_note", "plain", map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
+	return h.send(t, "/trade/v1/add_note", "plain", map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
 }
 
 // wantTrouble checks an answer that says that the trouble is ours.
@@ -58,9 +58,9 @@ func sqlExec(t *testing.T, dsn, text string) {
 func TestAnUnansweredCommitIsNotAFailure(t *testing.T) {
 	for set, want := range map[int]int{0: 503, 200: 200} {
 		dsn := storetest.PostgresDSN(t)
-		o := newOfficeOn(t, dsn)
-		o.TroubleStatus = set
-		calls := o.calls(t)
+		h := newHarnessOn(t, dsn)
+		h.TroubleStatus = set
+		calls := h.calls(t)
 		sqlExec(t, dsn, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
 			'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'`)
 		for _, table := range []string{"payment", "refund", "event"} {
@@ -77,8 +77,8 @@ func TestAnUnansweredCommitIsNotAFailure(t *testing.T) {
 // Each cause of an answer that is not 0000, and whose it is: ours is 503, a wallet's or the request's own is not.
 func TestEachCauseHasItsStatus(t *testing.T) {
 	database := &outage{}
-	o := newOffice(t, func(c *store.Config) { c.Before = database.before })
-	calls := o.calls(t)
+	h := newHarness(t, func(c *store.Config) { c.Before = database.before })
+	calls := h.calls(t)
 	wallets := map[string]struct {
 		err    error
 		respcd string
@@ -89,18 +89,18 @@ func TestEachCauseHasItsStatus(t *testing.T) {
 		"refuses the order":   {&wallet.Rejection{Code: "NO", Kind: wallet.RejectedOrder}, "1205"},
 	}
 	for what, w := range wallets {
-		o.window.answers(w.err)
-		got := o.payInApp(t, "out_trade_no", what)
+		h.window.answers(w.err)
+		got := h.payInApp(t, "out_trade_no", what)
 		if wantCode(t, got, 200, w.respcd, ""); got.header.Get("Retry-After") != "" {
 			t.Errorf("a wallet that %s: Retry-After is %q", what, got.header.Get("Retry-After"))
 		}
 	}
-	o.window.answers(errors.New("an order that no wallet takes"))
-	wantCode(t, o.payInApp(t, "out_trade_no", "odd"), 503, "1252", "")
-	o.window.answers(nil)
+	h.window.answers(errors.New("an order that no wallet takes"))
+	wantCode(t, h.payInApp(t, "out_trade_no", "odd"), 503, "1252", "")
+	h.window.answers(nil)
 
 	for name, call := range calls {
-		o.pass(3 * time.Second)
+		h.pass(3 * time.Second)
 		database.begin(1, errors.New("odd"))
 		got := call()
 		if database.end(); got.get("respcd") != "1252" {
@@ -108,34 +108,34 @@ func TestEachCauseHasItsStatus(t *testing.T) {
 		}
 		wantTrouble(t, got, 503, "1252")
 	}
-	wantCode(t, o.pay(t, "txamt", "0"), 200, "1104", "")
-	wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", "a", "plain", "x")), 200, "1103", "")
-	wantCode(t, o.do(t, o.request(t, "/trade/v1/payment", "a=1", "plain", "00")), 200, "1108", "")
+	wantCode(t, h.pay(t, "txamt", "0"), 200, "1104", "")
+	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", "a", "plain", "x")), 200, "1103", "")
+	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", "a=1", "plain", "00")), 200, "1108", "")
 	for range 3 {
-		if got := o.send(t, "/trade/v1/query", "tight", nil); got.get("respcd") != "0000" {
+		if got := h.send(t, "/trade/v1/query", "tight", nil); got.get("respcd") != "0000" {
 			wantCode(t, got, 429, "1297", "")
 		}
 	}
-	o.TroubleStatus = 200 // which is about trouble of ours alone
+	h.TroubleStatus = 200 // which is about trouble of ours alone
 	for range 3 {
-		if got := o.send(t, "/trade/v1/query", "tight", nil); got.get("respcd") != "0000" {
+		if got := h.send(t, "/trade/v1/query", "tight", nil); got.get("respcd") != "0000" {
 			wantCode(t, got, 429, "1297", "")
 		}
 	}
 	database.begin(1, store.ErrUnavailable)
-	o.callback(t, "100001/main", "SIGNED 20260102100001000000000000 T1", 503, "fail")
+	h.callback(t, "100001/main", "SIGNED 20260102100001000000000000 T1", 503, "fail")
 	database.end()
 }
 
 // A wallet that was asked before may have taken the order, whatever it says of the account now.
 func TestARefusedAccountLeavesTheOutcomeUnknown(t *testing.T) {
-	o := newOffice(t)
-	o.window.answers(wallet.ErrUnknown)
-	wantCode(t, o.payInApp(t), 200, "1298", "")
-	o.window.answers(&wallet.Rejection{Code: "NO", Kind: wallet.RejectedAccount})
-	o.pass(time.Minute)
-	wantCode(t, o.payInApp(t), 200, "1298", "query")
-	o.window.answers(nil)
-	o.pass(time.Minute)
-	wantCode(t, o.payInApp(t), 200, "0000", "")
+	h := newHarness(t)
+	h.window.answers(wallet.ErrUnknown)
+	wantCode(t, h.payInApp(t), 200, "1298", "")
+	h.window.answers(&wallet.Rejection{Code: "NO", Kind: wallet.RejectedAccount})
+	h.pass(time.Minute)
+	wantCode(t, h.payInApp(t), 200, "1298", "query")
+	h.window.answers(nil)
+	h.pass(time.Minute)
+	wantCode(t, h.payInApp(t), 200, "0000", "")
 }

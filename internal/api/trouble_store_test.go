@@ -35,19 +35,19 @@ func limitFiles(t *testing.T, path string) (lift func()) {
 
 func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 	sqlite := func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "api.db") }
-	closed := func(t *testing.T, o *office, _ string) func() { must(t, o.Store.Close()); return nil }
+	closed := func(t *testing.T, h *harness, _ string) func() { must(t, h.Store.Close()); return nil }
 	server := os.Getenv(storetest.Server)
 	name := func(dsn string) string { u, _ := url.Parse(dsn); return strings.TrimPrefix(u.Path, "/") }
 	for cause, c := range map[string]struct {
 		dsn   func(t *testing.T) string
-		begin func(t *testing.T, o *office, dsn string) (end func())
+		begin func(t *testing.T, h *harness, dsn string) (end func())
 	}{
 		"SQLite closed":     {sqlite, closed},
 		"PostgreSQL closed": {dsnOfPostgres, closed},
-		"SQLite without room": {sqlite, func(t *testing.T, _ *office, dsn string) func() {
+		"SQLite without room": {sqlite, func(t *testing.T, _ *harness, dsn string) func() {
 			return limitFiles(t, strings.TrimPrefix(dsn, "sqlite:")+"-wal")
 		}},
-		"PostgreSQL that only reads": {dsnOfPostgres, func(t *testing.T, _ *office, dsn string) func() {
+		"PostgreSQL that only reads": {dsnOfPostgres, func(t *testing.T, _ *harness, dsn string) func() {
 			sqlExec(t, server, "ALTER DATABASE "+name(dsn)+" SET default_transaction_read_only = on")
 			sqlExec(t, server, endSessions(name(dsn)))
 			return func() {
@@ -55,7 +55,7 @@ func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 				sqlExec(t, server, endSessions(name(dsn)))
 			}
 		}},
-		"PostgreSQL gone": {dsnOfPostgres, func(t *testing.T, _ *office, dsn string) func() {
+		"PostgreSQL gone": {dsnOfPostgres, func(t *testing.T, _ *harness, dsn string) func() {
 			sqlExec(t, server, "ALTER DATABASE "+name(dsn)+" WITH ALLOW_CONNECTIONS false")
 			sqlExec(t, server, endSessions(name(dsn)))
 			return func() { sqlExec(t, server, "ALTER DATABASE "+name(dsn)+" WITH ALLOW_CONNECTIONS true") }
@@ -67,14 +67,14 @@ func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(cause, "/trouble status ", set), func(t *testing.T) {
 				dsn := c.dsn(t)
-				o := newOfficeOn(t, dsn)
-				o.TroubleStatus = set
-				calls := o.calls(t)
-				before := o.kept(t)
-				end := c.begin(t, o, dsn)
+				h := newHarnessOn(t, dsn)
+				h.TroubleStatus = set
+				calls := h.calls(t)
+				before := h.kept(t)
+				end := c.begin(t, h, dsn)
 				for name, call := range calls {
 					t.Run(name, func(t *testing.T) {
-						o.pass(3 * time.Second)
+						h.pass(3 * time.Second)
 						wantTrouble(t, call(), want, "1297")
 					})
 				}
@@ -82,11 +82,11 @@ func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 					return
 				}
 				end()
-				if after := o.kept(t); !slices.Equal(after, before) {
+				if after := h.kept(t); !slices.Equal(after, before) {
 					t.Errorf("stored %q, was %q", after, before)
 				}
 				for name, call := range calls {
-					o.pass(3 * time.Second)
+					h.pass(3 * time.Second)
 					if got := call(); got.get("respcd") != "0000" {
 						t.Errorf("%s afterwards: %d %s", name, got.status, got.raw)
 					}
@@ -99,19 +99,19 @@ func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 // A gateway that has stopped for good is out of service, whatever status the configuration wants for trouble that ends.
 func TestAStoppedGatewayIsOutOfService(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "api.db")
-	o := newOfficeOn(t, "sqlite:"+path, func(c *store.Config) { c.LookEvery = time.Millisecond })
-	o.TroubleStatus = 200
-	calls := o.calls(t)
+	h := newHarnessOn(t, "sqlite:"+path, func(c *store.Config) { c.LookEvery = time.Millisecond })
+	h.TroubleStatus = 200
+	calls := h.calls(t)
 	must(t, os.Rename(path, path+".moved"))
 	for range time.Tick(10 * time.Millisecond) {
-		if o.Store.Stopped() != nil {
+		if h.Store.Stopped() != nil {
 			break
 		}
 	}
 	for _, call := range calls {
 		wantTrouble(t, call(), 503, "1297")
 	}
-	o.callback(t, "100001/main", "SIGNED 20260102100001000000000000 T1", 503, "fail")
+	h.callback(t, "100001/main", "SIGNED 20260102100001000000000000 T1", 503, "fail")
 }
 
 func dsnOfPostgres(t *testing.T) string { return storetest.PostgresDSN(t) }

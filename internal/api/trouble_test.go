@@ -52,20 +52,20 @@ func (f *outage) end() bool {
 	return hit
 }
 
-// kept is what the office has stored of a merchant's orders, in words.
-func (o *office) kept(t *testing.T) (words []string) {
+// kept is what the harness has stored of a merchant's orders, in words.
+func (h *harness) kept(t *testing.T) (words []string) {
 	t.Helper()
 	scope := pay.Scope{MerchantID: "100001", AppCode: "plain"}
-	payments, err := o.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 10_000})
+	payments, err := h.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 10_000})
 	must(t, err)
 	for _, p := range payments {
 		words = append(words, fmt.Sprint(p.ID, p.OrderNo, p.Status, p.CloseID, p.Checkout))
-		refunds, err := o.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
+		refunds, err := h.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
 		must(t, err)
 		for _, r := range refunds {
 			words = append(words, fmt.Sprint(r.ID, r.OrderNo, r.Status))
 		}
-		events, err := o.Store.Events(t.Context(), p.MerchantID, p.ID)
+		events, err := h.Store.Events(t.Context(), p.MerchantID, p.ID)
 		must(t, err)
 		for _, e := range events {
 			words = append(words, fmt.Sprint(p.ID, e.Kind, e.Number, e.RefundID, e.Note))
@@ -85,82 +85,82 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 		"unavailable": fmt.Errorf("no connection: %w", store.ErrUnavailable), "not understood": errors.New("odd"),
 	} {
 		for name, c := range map[string]struct {
-			prepare func(t *testing.T, o *office, number string) string
-			call    func(t *testing.T, o *office, number, syssn string) reply
+			prepare func(t *testing.T, h *harness, number string) string
+			call    func(t *testing.T, h *harness, number, syssn string) reply
 		}{
-			"a new order": {nil, func(t *testing.T, o *office, number, _ string) reply { return o.pay(t, "out_trade_no", number) }},
+			"a new order": {nil, func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) }},
 			"the same order again": {
-				func(t *testing.T, o *office, number string) string {
-					return o.pay(t, "out_trade_no", number).get("syssn")
+				func(t *testing.T, h *harness, number string) string {
+					return h.pay(t, "out_trade_no", number).get("syssn")
 				},
-				func(t *testing.T, o *office, number, _ string) reply { return o.pay(t, "out_trade_no", number) },
+				func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) },
 			},
 			"the same order again, whose pay type was switched off": {
-				func(t *testing.T, o *office, number string) string {
-					must(t, o.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", false))
-					defer func() { must(t, o.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", true)) }()
-					return o.pay(t, "out_trade_no", number).get("syssn")
+				func(t *testing.T, h *harness, number string) string {
+					must(t, h.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", false))
+					defer func() { must(t, h.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", true)) }()
+					return h.pay(t, "out_trade_no", number).get("syssn")
 				},
-				func(t *testing.T, o *office, number, _ string) reply { return o.pay(t, "out_trade_no", number) },
+				func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) },
 			},
-			"a new order in the app": {nil, func(t *testing.T, o *office, number, _ string) reply {
-				return o.payInApp(t, "out_trade_no", number)
+			"a new order in the app": {nil, func(t *testing.T, h *harness, number, _ string) reply {
+				return h.payInApp(t, "out_trade_no", number)
 			}},
 			"the same order in the app again, whose wallet was silent": {
-				func(t *testing.T, o *office, number string) string {
-					o.window.answers(wallet.ErrUnknown)
-					defer o.window.answers(nil)
-					defer o.pass(time.Minute)
-					return o.payInApp(t, "out_trade_no", number).get("syssn")
+				func(t *testing.T, h *harness, number string) string {
+					h.window.answers(wallet.ErrUnknown)
+					defer h.window.answers(nil)
+					defer h.pass(time.Minute)
+					return h.payInApp(t, "out_trade_no", number).get("syssn")
 				},
-				func(t *testing.T, o *office, number, _ string) reply { return o.payInApp(t, "out_trade_no", number) },
+				func(t *testing.T, h *harness, number, _ string) reply { return h.payInApp(t, "out_trade_no", number) },
 			},
-			"a new refund": {paidFor, func(t *testing.T, o *office, number, syssn string) reply {
-				return o.refund(t, syssn, "R-"+number, "700")
+			"a new refund": {paidFor, func(t *testing.T, h *harness, number, syssn string) reply {
+				return h.refund(t, syssn, "R-"+number, "700")
 			}},
 			"the same refund again": {
-				func(t *testing.T, o *office, number string) string {
-					syssn := o.paid(t, number)
-					wantCode(t, o.refund(t, syssn, "R-"+number, "1200"), 200, "0000", "")
+				func(t *testing.T, h *harness, number string) string {
+					syssn := h.paid(t, number)
+					wantCode(t, h.refund(t, syssn, "R-"+number, "1200"), 200, "0000", "")
 					return syssn
 				},
-				func(t *testing.T, o *office, number, syssn string) reply {
-					return o.refund(t, syssn, "R-"+number, "1200")
+				func(t *testing.T, h *harness, number, syssn string) reply {
+					return h.refund(t, syssn, "R-"+number, "1200")
 				},
 			},
 			"a closing": {
-				func(t *testing.T, o *office, number string) string {
-					return o.pay(t, "out_trade_no", number).get("syssn")
+				func(t *testing.T, h *harness, number string) string {
+					return h.pay(t, "out_trade_no", number).get("syssn")
 				},
-				func(t *testing.T, o *office, number, syssn string) reply { return o.closing(t, syssn) },
+				func(t *testing.T, h *harness, number, syssn string) reply { return h.closing(t, syssn) },
 			},
 			"the same closing again": {
-				func(t *testing.T, o *office, number string) string {
-					syssn := o.pay(t, "out_trade_no", number).get("syssn")
-					o.closing(t, syssn)
+				func(t *testing.T, h *harness, number string) string {
+					syssn := h.pay(t, "out_trade_no", number).get("syssn")
+					h.closing(t, syssn)
 					return syssn
 				},
-				func(t *testing.T, o *office, number, syssn string) reply { return o.closing(t, syssn) },
+				func(t *testing.T, h *harness, number, syssn string) reply { return h.closing(t, syssn) },
 			},
-			"a note": {paidFor, func(t *testing.T, o *office, number, syssn string) reply {
-				return o.send(t, "/trade/v1/add_note", "plain", map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
+			"a note": {paidFor, func(t *testing.T, h *harness, number, syssn string) reply {
+				return h.send(t, "/trade/v1/add_note", "plain", map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
 			}},
-			"a query": {paidFor, func(t *testing.T, o *office, number, syssn string) reply {
-				return o.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": syssn})
+			"a query": {paidFor, func(t *testing.T, h *harness, number, syssn string) reply {
+				return h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": syssn})
 			}},
 		} {
 			t.Run(cause+"/"+name, func(t *testing.T) {
 				database := &outage{}
-				o := newOffice(t, func(c *store.Config) { c.Before = database.before })
+				h := newHarness(t, func(c *store.Config) { c.Before = database.before })
 				for n := 1; ; n++ {
 					number, syssn := fmt.Sprint("N-", n), ""
 					if c.prepare != nil {
-						syssn = c.prepare(t, o, number)
+						syssn = c.prepare(t, h, number)
 					}
-					o.pass(3 * time.Second) // nothing that was read is still believed
-					before := o.kept(t)
+					h.pass(3 * time.Second) // nothing that was read is still believed
+					before := h.kept(t)
 					database.begin(n, err)
-					got := c.call(t, o, number, syssn)
+					got := c.call(t, h, number, syssn)
 					hit := database.end()
 					respcd := got.get("respcd")
 					switch {
@@ -172,12 +172,12 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 					case respcd == "1252" && cause == "unavailable", name == "a query" && respcd == "1298":
 						t.Errorf("at statement %d: more is known than %s", n, got.raw)
 					case respcd == "1297":
-						if added := slices.DeleteFunc(o.kept(t), func(s string) bool { return slices.Contains(before, s) }); len(added) > 0 {
+						if added := slices.DeleteFunc(h.kept(t), func(s string) bool { return slices.Contains(before, s) }); len(added) > 0 {
 							t.Errorf("at statement %d: got %s, yet stored %q", n, got.raw, added)
 						}
 					}
-					o.pass(time.Minute) // so that a wallet is asked again
-					again := c.call(t, o, number, syssn)
+					h.pass(time.Minute) // so that a wallet is asked again
+					again := c.call(t, h, number, syssn)
 					if code := again.get("respcd"); code != "0000" && code != "1145" {
 						t.Errorf("at statement %d: the same again after %s: got %s", n, respcd, again.raw)
 					}
@@ -189,7 +189,7 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 					}
 				}
 				seen := map[string]int{}
-				for _, line := range o.kept(t) {
+				for _, line := range h.kept(t) {
 					for _, what := range []string{"refund_asked", "close_asked", "registered"} {
 						if id, _, is := strings.Cut(line, what); is {
 							if seen[id+what]++; seen[id+what] > 1 {
@@ -203,9 +203,9 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 	}
 }
 
-func paidFor(t *testing.T, o *office, number string) string { return o.paid(t, number) }
+func paidFor(t *testing.T, h *harness, number string) string { return h.paid(t, number) }
 
-func (o *office) closing(t *testing.T, syssn string) reply {
+func (h *harness) closing(t *testing.T, syssn string) reply {
 	t.Helper()
-	return o.send(t, "/trade/v1/close", "plain", map[string]string{"syssn": syssn, "txamt": "1200", "txdtm": "2026-01-03 00:00:00"})
+	return h.send(t, "/trade/v1/close", "plain", map[string]string{"syssn": syssn, "txamt": "1200", "txdtm": "2026-01-03 00:00:00"})
 }

@@ -73,14 +73,14 @@ func (w *windowWallet) orders() []wallet.Order {
 }
 
 // payInApp places an order of 12.00 CNY to be paid inside the Alipay app.
-func (o *office) payInApp(t *testing.T, changes ...string) reply {
+func (h *harness) payInApp(t *testing.T, changes ...string) reply {
 	t.Helper()
-	return o.pay(t, append([]string{"pay_type", "800107", "txcurrcd", "CNY", "openid", "2088102122524333"}, changes...)...)
+	return h.pay(t, append([]string{"pay_type", "800107", "txcurrcd", "CNY", "openid", "2088102122524333"}, changes...)...)
 }
 
 func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
-	o := newOffice(t)
-	got := o.payInApp(t, "limit_pay", "no_credit", "expired_time", "7")
+	h := newHarness(t)
+	got := h.payInApp(t, "limit_pay", "no_credit", "expired_time", "7")
 	wantCode(t, got, 200, "0000", "")
 	if _, ok := got.fields["pay_url"]; ok {
 		t.Errorf("pay_url is there too: %s", got.raw)
@@ -88,19 +88,19 @@ func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
 	if !regexp.MustCompile(`"respcd":"0000","pay_params":\{"tradeNO":"2026010222001446881000041395","url":"https://pay\.example/pay/[A-Za-z0-9_-]{36}"\},"chnlsn":""\}\n$`).MatchString(got.raw) {
 		t.Errorf("got %s", got.raw)
 	}
-	asked := o.window.orders()
+	asked := h.window.orders()
 	if len(asked) != 1 || asked[0].Number != got.get("syssn") || asked[0].OpenID != "2088102122524333" || !asked[0].NoCredit ||
 		asked[0].Amount != (pay.Amount{Minor: 1200, Currency: "CNY"}) || asked[0].ExpiresAt.Sub(asked[0].CreatedAt) != 7*time.Minute {
 		t.Errorf("the wallet was asked for %+v", asked)
 	}
-	if again := o.payInApp(t, "limit_pay", "no_credit", "expired_time", "7", "txdtm", "2026-01-02 03:04:06"); again.get("syssn") != got.get("syssn") || len(o.window.orders()) != 1 {
-		t.Errorf("the repeat gave %s, the wallet was asked %d times", again.raw, len(o.window.orders()))
+	if again := h.payInApp(t, "limit_pay", "no_credit", "expired_time", "7", "txdtm", "2026-01-02 03:04:06"); again.get("syssn") != got.get("syssn") || len(h.window.orders()) != 1 {
+		t.Errorf("the repeat gave %s, the wallet was asked %d times", again.raw, len(h.window.orders()))
 	}
-	wantCode(t, o.payInApp(t, "openid", "2088102122524334"), 200, "2011", "")
+	wantCode(t, h.payInApp(t, "openid", "2088102122524334"), 200, "2011", "")
 }
 
 func TestAnOrderInTheAppNeedsItsBuyerAndRenminbi(t *testing.T) {
-	o := newOffice(t)
+	h := newHarness(t)
 	for _, test := range []struct{ field, value, respcd, rule string }{
 		{"openid", "", "1104", "openid: is required"},
 		{"openid", "208810212252433", "1104", "openid: must be 2088"},
@@ -108,10 +108,10 @@ func TestAnOrderInTheAppNeedsItsBuyerAndRenminbi(t *testing.T) {
 		{"txcurrcd", "HKD", "1250", "txcurrcd: HKD"},
 		{"limit_pay", "no_cash", "1104", "limit_pay"},
 	} {
-		wantCode(t, o.payInApp(t, test.field, test.value), 200, test.respcd, test.rule)
+		wantCode(t, h.payInApp(t, test.field, test.value), 200, test.respcd, test.rule)
 	}
-	if n := o.stored(t); n != 0 || len(o.window.orders()) != 0 {
-		t.Errorf("%d orders are stored, the wallet was asked %d times", n, len(o.window.orders()))
+	if n := h.stored(t); n != 0 || len(h.window.orders()) != 0 {
+		t.Errorf("%d orders are stored, the wallet was asked %d times", n, len(h.window.orders()))
 	}
 }
 
@@ -126,25 +126,25 @@ func TestAnOrderIsRepeatedUntilTheWalletAnswers(t *testing.T) {
 		"order refused": {&wallet.Rejection{Code: "ACQ.BUYER_NOT_EXIST", Kind: wallet.RejectedOrder}, "1205"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOffice(t)
-			o.window.answers(test.err)
-			first := o.payInApp(t)
+			h := newHarness(t)
+			h.window.answers(test.err)
+			first := h.payInApp(t)
 			wantCode(t, first, 200, test.respcd, "")
 			if params, _ := first.fields["pay_params"].(map[string]any); params["tradeNO"] != "" || params["url"] != "" {
 				t.Errorf("an order that cannot be paid has %v", params)
 			}
-			o.window.answers(nil)
-			o.pass(time.Minute) // past the time in which the first call could still be answered
-			again := o.payInApp(t)
+			h.window.answers(nil)
+			h.pass(time.Minute) // past the time in which the first call could still be answered
+			again := h.payInApp(t)
 			if again.get("syssn") != first.get("syssn") {
 				t.Errorf("syssn %s, then %s", first.get("syssn"), again.get("syssn"))
 			}
 			if test.respcd == "1297" || test.respcd == "1298" {
 				wantCode(t, again, 200, "0000", "")
-				if asked := o.window.orders(); len(asked) != 1 || asked[0].Number != first.get("syssn") {
+				if asked := h.window.orders(); len(asked) != 1 || asked[0].Number != first.get("syssn") {
 					t.Errorf("the wallet was asked for %+v", asked)
 				}
-			} else if len(o.window.orders()) != 0 {
+			} else if len(h.window.orders()) != 0 {
 				t.Error("a refused order was asked for again")
 			}
 		})

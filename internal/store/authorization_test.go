@@ -22,7 +22,7 @@ func authorization(id, nonce string) pay.Authorization {
 	}
 }
 
-func TestALinkOpensOnceAndItsAuthorizationServesOnce(t *testing.T) {
+func TestALinkAndItsAuthorizationServeOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		var opened, used atomic.Int64
 		var all sync.WaitGroup

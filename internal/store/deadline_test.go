@@ -182,7 +182,7 @@ func connected(t *testing.T, p *path) *store.DB {
 // Every method of DB that waits for the database ends with its deadline when the
 // server has stopped, whatever the caller's context says; a method that is added
 // is tried too.
-func TestEveryCallEndsWithItsDeadlineWhenTheServerHasStopped(t *testing.T) {
+func TestEveryCallToAStoppedServerEndsInTime(t *testing.T) {
 	p := newPath(t, storetest.PostgresDSN(t))
 	db := connected(t, p)
 	ctx := context.Background()
@@ -328,7 +328,7 @@ func openGated(t *testing.T) (*store.DB, *gate) {
 	return db, g
 }
 
-func TestACommitThatIsNotAnsweredInTimeIsInDoubtAndNotRepeated(t *testing.T) {
+func TestAnUnansweredCommitIsInDoubtAndNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, g := openGated(t)
 		g.holds("COMMIT")
@@ -352,7 +352,7 @@ func TestACommitThatIsNotAnsweredInTimeIsInDoubtAndNotRepeated(t *testing.T) {
 	})
 }
 
-func TestWhatTheWriterDoesNotBeginInTimeIsNeverBegun(t *testing.T) {
+func TestALateWriteIsNeverBegun(t *testing.T) {
 	for _, statement := range []string{"BEGIN IMMEDIATE", "INSERT INTO payment"} {
 		synctest.Test(t, func(t *testing.T) {
 			db, g := openGated(t)
@@ -389,7 +389,7 @@ func TestWhatTheWriterDoesNotBeginInTimeIsNeverBegun(t *testing.T) {
 
 // The statements of a transaction whose caller's time is over fail, and what it
 // has done is undone, alone and among others.
-func TestATransactionStopsAtItsNextStatementWhenItsTimeIsOver(t *testing.T) {
+func TestATransactionStopsWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, g := openGated(t)
 		add := func(n string, pause func()) error {

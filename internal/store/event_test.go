@@ -22,7 +22,7 @@ import (
 )
 
 // Clocks are set back, and ids begin with the time: the numbers go on all the same.
-func TestEventsAreNumberedWithoutAGapWhateverTheClockSays(t *testing.T) {
+func TestEventsAreNumberedWithoutAGap(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := create(t, db, payment(1))
 		for n := range 5 {

@@ -26,7 +26,7 @@ func openReadOnly(t *testing.T, dsn string) *store.DB {
 	return db
 }
 
-func TestADatabaseThatIsOpenedToLookCannotBeChanged(t *testing.T) {
+func TestADatabaseOpenedToReadCannotBeChanged(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		writer := storetest.Open(t, dsn)
 		m, c := storetest.Merchant(t, writer)

@@ -67,7 +67,7 @@ func TestAnOrphanIsOneRowByAccountTradeAndRefund(t *testing.T) {
 	})
 }
 
-func TestAnOrphanMovesOnceAndItsMessageIsDroppedLater(t *testing.T) {
+func TestAnOrphanMovesOnceAndDropsItsMessageLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		o := orphan(1)
 		long := strings.Repeat("x", 20<<10)
@@ -129,7 +129,7 @@ func TestAnAccountHasABoundedNumberOfOpenOrphans(t *testing.T) {
 	})
 }
 
-func TestAnOrderIsNotStoredBesideAnOrphanThatItWasNotComparedWith(t *testing.T) {
+func TestAnOrderIsComparedWithEveryOrphan(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		o := orphan(1)
 		if _, err := addOrphan(t, db, o, "", 10); err != nil {

@@ -123,7 +123,7 @@ func nameOf(dsn string) string {
 	return name
 }
 
-func TestAServerThatCanOnlyReadIsNotAvailableForChangesAndIsLeft(t *testing.T) {
+func TestAReadOnlyServerIsLeft(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	db := storetest.Open(t, dsn, func(c *store.Config) { c.Connections = 1 })
 	// As a pooler does that leads elsewhere from now on: the connection lives, and
@@ -242,7 +242,7 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 	}
 }
 
-func TestAServerThatGivesNoMoreConnectionsIsNotAvailable(t *testing.T) {
+func TestAServerWithoutConnectionsIsUnavailable(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	role := "limited_" + strings.TrimPrefix(nameOf(dsn), "sampan_test_")
 	sqlExec(t, dsn, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret' CONNECTION LIMIT 1; GRANT ALL ON ALL TABLES IN SCHEMA public TO "+role)

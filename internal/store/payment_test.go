@@ -193,7 +193,7 @@ func TestATakenIDAsksForAnother(t *testing.T) {
 	})
 }
 
-func TestAConnectionLostInCommitLeavesTheOutcomeUnknown(t *testing.T) {
+func TestAConnectionLostInCommitIsInDoubt(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	db := storetest.Open(t, dsn)
 	create(t, db, payment(1))

@@ -106,7 +106,7 @@ max_client_conn = 200
 	}
 }
 
-func TestAPoolerInTransactionModeIsNamedWithItsCure(t *testing.T) {
+func TestAPoolerInTransactionModeIsExplained(t *testing.T) {
 	dsn := pooler(t, storetest.PostgresDSN(t), "transaction")
 	config := store.Config{DSN: dsn, MasterKey: storetest.MasterKey}
 	_, migrate := store.Migrate(t.Context(), config)
@@ -126,7 +126,7 @@ func TestAPoolerInSessionModeNeedsNoCure(t *testing.T) {
 
 // The tests of this package that use PostgreSQL are run once more, through a
 // pooler, by a process of their own.
-func TestTheStoresTestsPassThroughAPoolerInTransactionMode(t *testing.T) {
+func TestTheStoreWorksThroughAPooler(t *testing.T) {
 	if os.Getenv(storetest.Pooler) != "" {
 		t.Skip("this is that process")
 	}

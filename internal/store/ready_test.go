@@ -82,7 +82,7 @@ func TestReadinessWaitsTwoSecondsForAWrite(t *testing.T) {
 	})
 }
 
-func TestReadinessFailsAtOnceWhenAChangeIsRefusedAndNoLongerThanThat(t *testing.T) {
+func TestReadinessFollowsARefusedChangeAtOnce(t *testing.T) {
 	t.Run("a server that can only be read", func(t *testing.T) {
 		dsn := storetest.PostgresDSN(t)
 		db := storetest.Open(t, dsn, func(c *store.Config) { c.Connections = 1 })

@@ -145,7 +145,7 @@ func contentsOf(t testing.TB, path string) string {
 	return string(text)
 }
 
-func TestABackupOfADatabaseThatNobodyHasOpenLeavesNoTrace(t *testing.T) {
+func TestABackupOfAClosedDatabaseLeavesNoTrace(t *testing.T) {
 	path := closedWith(t, 10)
 	before := names(t, filepath.Dir(path))
 	if _, err := Backup(t.Context(), "sqlite:"+path, testKey, filepath.Join(t.TempDir(), "b.db")); err != nil {
@@ -325,7 +325,7 @@ func TestAReplacedDatabaseIsKept(t *testing.T) {
 
 // The process is killed in the middle of backups and restores. What is there
 // under its name is whole, the old or the new.
-func TestAKilledBackupOrRestoreLeavesTheOldOrTheNew(t *testing.T) {
+func TestAKilledBackupLeavesTheOldOrTheNewFile(t *testing.T) {
 	if work := os.Getenv("STORE_TEST_COPY"); work != "" {
 		copyUntilKilled(work)
 	}
@@ -336,7 +336,7 @@ func TestAKilledBackupOrRestoreLeavesTheOldOrTheNew(t *testing.T) {
 	copyFile(t, filepath.Join(dir, "a"), filepath.Join(dir, "s.db"))
 	old, renewed := 0, 0
 	for range 12 {
-		child := exec.Command(os.Args[0], "-test.run=^TestAKilledBackupOrRestoreLeavesTheOldOrTheNew$")
+		child := exec.Command(os.Args[0], "-test.run=^TestAKilledBackupLeavesTheOldOrTheNewFile$")
 		child.Env = append(os.Environ(), "STORE_TEST_COPY="+dir)
 		child.Stderr = os.Stderr
 		out, err := child.StdoutPipe()

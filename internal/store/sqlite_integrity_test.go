@@ -85,7 +85,7 @@ func openAt(path string) (*DB, error) {
 
 // A backup was copied over a database whose log was still there. The log holds
 // pages of the other state of the file: the two are one database no more.
-func TestABackupThatIsCopiedOverAnOldLogIsFoundAtTheStart(t *testing.T) {
+func TestABackupCopiedOverAnOldLogIsFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	db, err := openAt(path)
 	if err != nil {

@@ -166,7 +166,7 @@ func equal[V any](t *testing.T, want V) func(V, error) {
 
 func second[V any](_ V, err error) error { return err }
 
-func TestWhatIsReadOnEveryRequestMayBeTwoSecondsOld(t *testing.T) {
+func TestCachedReadsAreAtMostTwoSecondsOld(t *testing.T) {
 	now := t0
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		ours := storetest.Open(t, dsn, storetest.Now(func() time.Time { return now }))
@@ -202,7 +202,7 @@ func TestWhatIsReadOnEveryRequestMayBeTwoSecondsOld(t *testing.T) {
 	})
 }
 
-func TestWhatIsTakenOutOfUseIsNoticedWithinTwoSeconds(t *testing.T) {
+func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		now := t0
 		server := storetest.Open(t, dsn, storetest.Now(func() time.Time { return now }))

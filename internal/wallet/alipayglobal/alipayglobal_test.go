@@ -332,7 +332,7 @@ func TestNotices(t *testing.T) {
 
 // Whoever has the MD5 key can sign a false notice under the id of a true one,
 // which notify_verify then stands by.
-func TestWithASharedKeyATrueNoticesIDConfirmsNothing(t *testing.T) {
+func TestASharedKeysNoticeIDConfirmsNothing(t *testing.T) {
 	w := newWire(mapi.MD5)
 	o := testOrder()
 	for name, x := range map[string]struct {
@@ -365,7 +365,7 @@ func TestWithASharedKeyATrueNoticesIDConfirmsNothing(t *testing.T) {
 
 // By the order's number the wallet tells of one trade only, while a buyer may
 // have paid twice.
-func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
+func TestASecondPaymentIsConfirmedByItsOwnNumber(t *testing.T) {
 	w := newWire(mapi.MD5)
 	o := testOrder()
 	for name, x := range map[string]struct {
@@ -404,7 +404,7 @@ func TestASecondPaymentsNoticeIsConfirmedByItsOwnNumber(t *testing.T) {
 
 // That one trade of an order is closed says nothing of the order where another
 // is paid, whatever key signs.
-func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
+func TestAClosedTradesNoticeIsConfirmedByTheOrder(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder()
 		refuted := func(_ wallet.State, err error) bool { return rejected(err) }
@@ -448,7 +448,7 @@ func TestANoticeOfAClosedTradeIsConfirmedByTheOrderAlone(t *testing.T) {
 	}
 }
 
-func TestNoticeIsConfirmedByQueryOnceNotifyVerifyNoLongerKnowsIt(t *testing.T) {
+func TestAnOldNoticeIsConfirmedByQuery(t *testing.T) {
 	w := newWire(mapi.RSA2)
 	o := testOrder()
 	for name, x := range map[string]struct {

@@ -33,7 +33,7 @@ func (w wire) confirmed(t *testing.T, m mapi.Message, o wallet.Order, answer str
 
 // The number that the query names has no currency: it refutes a notice of another
 // amount than the order's only where it is the order's itself.
-func TestTheQuerysNumberRefutesOnlyANoticeOfAnotherAmount(t *testing.T) {
+func TestTheQueryRefutesOnlyAnotherAmount(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder() // 12.34 USD
 		for name, x := range map[string]struct {
@@ -62,7 +62,7 @@ func TestTheQuerysNumberRefutesOnlyANoticeOfAnotherAmount(t *testing.T) {
 	}
 }
 
-func TestARefundsNoticeIsConfirmedByWhatTheWalletSaysOfTheRefund(t *testing.T) {
+func TestARefundsNoticeIsConfirmedByItsQuery(t *testing.T) {
 	w, o := newWire(mapi.MD5), testOrder()
 	const id = "20260102100001000000000007"
 	answer := func(result string, set map[string]string) string {
@@ -104,7 +104,7 @@ func unlistedError(err error) bool {
 
 // A trade is closed too once all of its money went back: such a notice is genuine,
 // and says that.
-func TestANoticeOfATradeThatIsClosedSinceItWasGivenBackIsNoForgery(t *testing.T) {
+func TestARefundedTradesNoticeIsNoForgery(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder()
 		m := payment(o)

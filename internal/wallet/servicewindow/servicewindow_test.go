@@ -204,7 +204,7 @@ func TestClosedIsOnlyWhatTheWalletClosed(t *testing.T) {
 	}
 }
 
-func TestBuyerIsIdentifiedByTheCodeOfOurApplication(t *testing.T) {
+func TestABuyerIsIdentifiedByOurApplicationsCode(t *testing.T) {
 	w := newWire(t)
 	back := url.Values{"app_id": {ourApp}, "auth_code": {"4b203fe6c11548bcabd8da5bb087a83b"}, "scope": {"auth_base"}, "source": {"alipay_wallet"}}
 	for _, x := range []struct {

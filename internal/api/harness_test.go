@@ -27,12 +27,13 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// office is an API over a real store and gateway, served over HTTP, with these
+// harness is an API over a real store and gateway, served over HTTP, with these
 // merchants:
 //
-//	100001  app code "plain" without stores, both wallets and, within its app, Alipay; "tight" is limited to 2 requests in a second
-//	100002  app code "chain" with the stores M1 and, switched off, M2
-type office struct {
+//	100001  app code "plain" without stores, with both wallets and Alipay inside its app;
+//	        app code "tight" with a limit of 2 requests in a second
+//	100002  app code "chain" with the stores M1 and M2, which is disabled
+type harness struct {
 	*API
 	url    string
 	log    *logbook
@@ -44,30 +45,30 @@ type office struct {
 
 const clientKey = "abcd1234"
 
-func newOffice(t *testing.T, options ...storetest.Option) *office {
+func newHarness(t *testing.T, options ...storetest.Option) *harness {
 	t.Helper()
-	return newOfficeOn(t, "sqlite:"+filepath.Join(t.TempDir(), "api.db"), options...)
+	return newHarnessOn(t, "sqlite:"+filepath.Join(t.TempDir(), "api.db"), options...)
 }
 
-func newOfficeOn(t *testing.T, dsn string, options ...storetest.Option) *office {
+func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harness {
 	t.Helper()
-	o := &office{log: &logbook{}, window: &windowWallet{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	log := slog.New(slog.NewJSONHandler(o.log, nil))
-	db := storetest.Open(t, dsn, append(options, storetest.Now(o.clock), func(c *store.Config) { c.Log, c.NoSync = log, true })...)
+	h := &harness{log: &logbook{}, window: &windowWallet{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	log := slog.New(slog.NewJSONHandler(h.log, nil))
+	db := storetest.Open(t, dsn, append(options, storetest.Now(h.clock), func(c *store.Config) { c.Log, c.NoSync = log, true })...)
 	for _, id := range []string{"100001", "100002"} {
-		must(t, db.CreateMerchant(t.Context(), pay.Merchant{ID: id, Name: "Tea " + id, CreatedAt: o.now}))
+		must(t, db.CreateMerchant(t.Context(), pay.Merchant{ID: id, Name: "Tea " + id, CreatedAt: h.now}))
 		must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{
 			MerchantID: id, ID: "main", Wallet: "paper", PayTypes: []pay.PayType{pay.AlipayCrossBorder},
-			Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: o.now, UpdatedAt: o.now,
+			Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: h.now, UpdatedAt: h.now,
 		}))
 		must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{
 			MerchantID: id, ID: "hk", Wallet: "paper", PayTypes: []pay.PayType{pay.AlipayHK},
-			Currencies: []pay.Currency{"HKD"}, CreatedAt: o.now, UpdatedAt: o.now,
+			Currencies: []pay.Currency{"HKD"}, CreatedAt: h.now, UpdatedAt: h.now,
 		}))
 	}
 	must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{
 		MerchantID: "100001", ID: "window", Wallet: "window", PayTypes: []pay.PayType{pay.AlipayServiceWindow},
-		Currencies: []pay.Currency{"CNY"}, CreatedAt: o.now, UpdatedAt: o.now,
+		Currencies: []pay.Currency{"CNY"}, CreatedAt: h.now, UpdatedAt: h.now,
 	}))
 	for _, c := range []pay.Credential{
 		{MerchantID: "100001", AppCode: "plain", PerSecond: 1000, PerMinute: 10000, NotifyURL: "https://shop.example/default"},
@@ -75,48 +76,48 @@ func newOfficeOn(t *testing.T, dsn string, options ...storetest.Option) *office 
 		{MerchantID: "100001", AppCode: "revoked", PerSecond: 1000, PerMinute: 10000, Disabled: true},
 		{MerchantID: "100002", AppCode: "chain", PerSecond: 1000, PerMinute: 10000, HasStores: true},
 	} {
-		c.ClientKey, c.CreatedAt = clientKey, o.now
+		c.ClientKey, c.CreatedAt = clientKey, h.now
 		must(t, db.CreateCredential(t.Context(), c))
 	}
-	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M1", Name: "North", CreatedAt: o.now}))
-	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South", Disabling: pay.Disabling{Disabled: true}, CreatedAt: o.now}))
+	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M1", Name: "North", CreatedAt: h.now}))
+	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South", Disabling: pay.Disabling{Disabled: true}, CreatedAt: h.now}))
 
 	g, err := gateway.New(gateway.Config{
-		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": o.window.driver()}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
-		HTTP: http.DefaultClient, Zone: time.UTC, Now: o.clock, Log: log, Notification: func(pay.Payment) []byte { return []byte("{}") },
+		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": h.window.driver()}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
+		HTTP: http.DefaultClient, Zone: time.UTC, Now: h.clock, Log: log, Notification: func(pay.Payment) []byte { return []byte("{}") },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return []byte("{}") },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Wait)
-	o.API = New(Config{Gateway: g, Store: db, Now: o.clock, Log: log})
-	server := httptest.NewServer(o.Handler())
+	h.API = New(Config{Gateway: g, Store: db, Now: h.clock, Log: log})
+	server := httptest.NewServer(h.Handler())
 	t.Cleanup(server.Close)
-	o.url = server.URL
-	return o
+	h.url = server.URL
+	return h
 }
 
-func (o *office) clock() time.Time {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.now
+func (h *harness) clock() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
 }
 
-func (o *office) pass(d time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.now = o.now.Add(d)
+func (h *harness) pass(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = h.now.Add(d)
 }
 
 // stored counts the payments that there are.
-func (o *office) stored(t *testing.T) int {
+func (h *harness) stored(t *testing.T) int {
 	t.Helper()
 	n := 0
 	for _, scope := range []pay.Scope{
 		{MerchantID: "100001", AppCode: "plain"}, {MerchantID: "100001", AppCode: "tight"}, {MerchantID: "100002", AppCode: "chain"}, {MerchantID: "100002", AppCode: "chain", StoreID: "M1"},
 	} {
-		found, err := o.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 1000})
+		found, err := h.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 1000})
 		must(t, err)
 		n += len(found)
 	}
@@ -219,7 +220,7 @@ func keysOf(t *testing.T, raw string) (keys []string) {
 }
 
 // do sends a request and reads the trade API's answer to it.
-func (o *office) do(t *testing.T, r *http.Request) reply {
+func (h *harness) do(t *testing.T, r *http.Request) reply {
 	t.Helper()
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -236,9 +237,9 @@ func (o *office) do(t *testing.T, r *http.Request) reply {
 }
 
 // request is a POST of body to a call, with the headers of a signed one.
-func (o *office) request(t *testing.T, path, body, appCode, sign string) *http.Request {
+func (h *harness) request(t *testing.T, path, body, appCode, sign string) *http.Request {
 	t.Helper()
-	r, err := http.NewRequest("POST", o.url+path, strings.NewReader(body))
+	r, err := http.NewRequest("POST", h.url+path, strings.NewReader(body))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("X-QF-APPCODE", appCode)
@@ -247,9 +248,9 @@ func (o *office) request(t *testing.T, path, body, appCode, sign string) *http.R
 }
 
 // send makes a properly signed call.
-func (o *office) send(t *testing.T, path, appCode string, params map[string]string) reply {
+func (h *harness) send(t *testing.T, path, appCode string, params map[string]string) reply {
 	t.Helper()
-	return o.do(t, o.request(t, path, encode(params), appCode, signature(params, false)))
+	return h.do(t, h.request(t, path, encode(params), appCode, signature(params, false)))
 }
 
 func encode(params map[string]string) string {
@@ -260,9 +261,9 @@ func encode(params map[string]string) string {
 	return values.Encode()
 }
 
-func (o *office) pay(t *testing.T, changes ...string) reply {
+func (h *harness) pay(t *testing.T, changes ...string) reply {
 	t.Helper()
-	return o.send(t, "/trade/v1/payment", "plain", order(changes...))
+	return h.send(t, "/trade/v1/payment", "plain", order(changes...))
 }
 
 func wantCode(t *testing.T, r reply, status int, respcd, respmsg string) {
