@@ -32,7 +32,7 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry)
 	if reply != nil {
 		ans.status, ans.wallet = cmp.Or(reply.Status, ans.status), *reply
 	}
-	if errors.Is(err, gateway.ErrHeardBefore) {
+	if errors.Is(err, gateway.ErrForeignLogged) {
 		return ans
 	}
 	a.Log.WarnContext(r.Context(), "callback refused", "request", entry.ID, "status", ans.status,

@@ -241,7 +241,7 @@ func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
 		parts[i] = name + "=" + p[name]
 	}
 	if a, err := h.authenticate(t.Context(), http.Header{
-		"X-Qf-Appcode": {"nobody"}, "X-Qf-Sign": {md5Hex(strings.Join(parts, "&") + gateway.NobodysKey)},
+		"X-Qf-Appcode": {"nobody"}, "X-Qf-Sign": {md5Hex(strings.Join(parts, "&") + gateway.DummyKey)},
 	}, p); pay.CodeOf(err) != pay.BadSignature {
 		t.Errorf("got %v, %v", a, err)
 	}

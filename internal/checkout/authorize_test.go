@@ -223,7 +223,7 @@ func TestLinksThatAreRefused(t *testing.T) {
 		{"a revoked app code", func(h *harness) string { return h.link("app_code", "REVOKED") }, 403, "This link doesn’t work", "sig: does not fit"},
 		{"an unknown app code signed with nobody's key", func(h *harness) string {
 			p, _ := linkParams(strings.TrimPrefix(h.link("app_code", "NOBODY"), "/authorize/alipay?"))
-			return "/authorize/alipay?" + sign.SignedQuery(p, gateway.NobodysKey, sign.Authorize)
+			return "/authorize/alipay?" + sign.SignedQuery(p, gateway.DummyKey, sign.Authorize)
 		}, 403, "This link doesn’t work", "sig: does not fit"},
 		{"signed as a return", func(h *harness) string {
 			p, _ := linkParams(strings.TrimPrefix(good(h), "/authorize/alipay?"))

@@ -63,7 +63,7 @@ func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, er
 		return Ticket{}, &pay.Error{Code: pay.BadParameter, Field: "expires", Message: "is more than 15 minutes ahead"}
 	}
 	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
-	if err = first(err, s.takesOrders()); err != nil {
+	if err = firstError(err, s.checkOrders()); err != nil {
 		return Ticket{}, err
 	}
 	if err := checkReturn(r.ReturnURL, r.Credential.ReturnHosts); err != nil {
@@ -154,7 +154,7 @@ func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Va
 }
 
 // authorizer is an account's connector, if its wallet tells who buyers are.
-func (g *Gateway) authorizer(account pay.WalletAccount) (opened, wallet.Authorizer, error) {
+func (g *Gateway) authorizer(account pay.WalletAccount) (limitedConnector, wallet.Authorizer, error) {
 	conn, err := g.connector(account)
 	if err != nil {
 		return conn, nil, &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
@@ -187,8 +187,8 @@ func (g *Gateway) authorizationProof(id string) string {
 	return tokenEncoding.EncodeToString(h.Sum(nil)[:macBytes])
 }
 
-// appended are the parameters that a return adds to the merchant's address.
-var appended = []string{"openid", "state", "expires", "sig"}
+// returnParameters are the parameters that a return adds to the merchant's address.
+var returnParameters = []string{"openid", "state", "expires", "sig"}
 
 // checkReturn judges an address that a buyer is to be sent back to: a plain web
 // address, whose host is one of the listed. A host is compared as it is written,
@@ -208,7 +208,7 @@ func checkReturn(address string, hosts []string) error {
 	if err != nil {
 		return refuse(pay.BadParameter, "its query cannot be read")
 	}
-	for _, name := range appended {
+	for _, name := range returnParameters {
 		if query.Has(name) {
 			return refuse(pay.BadParameter, "must not hold "+name+", which is appended to it")
 		}

@@ -45,9 +45,9 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, c 
 	c.Path = g.basePath + c.Path
 	n, err := conn.Callback(c)
 	if err != nil {
-		err = refused("not a genuine callback", err)
+		err = badCallback("not a genuine callback", err)
 	} else {
-		err = g.takeNotice(ctx, account, conn, n, c.Body)
+		err = g.settleNotice(ctx, account, conn, n, c.Body)
 	}
 	if err == nil {
 		return &n.Reply, nil
@@ -59,15 +59,15 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, c 
 	return nil, err
 }
 
-// takeNotice makes what a genuine notice says true here, once the wallet stands by
+// settleNotice makes what a genuine notice says true here, once the wallet stands by
 // it, unless it is known.
-func (g *Gateway) takeNotice(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
-	m, err := g.about(ctx, a, n)
+func (g *Gateway) settleNotice(ctx context.Context, a pay.WalletAccount, conn limitedConnector, n wallet.Notice, body []byte) error {
+	m, err := g.readNotice(ctx, a, n)
 	if errors.Is(err, store.ErrNotFound) {
-		if err := g.takeOrphan(ctx, a, conn, n, body); !errors.Is(err, errOrderIsThere) {
+		if err := g.recordOrphan(ctx, a, conn, n, body); !errors.Is(err, errOrderStored) {
 			return err
 		}
-		m, err = g.about(ctx, a, n)
+		m, err = g.readNotice(ctx, a, n)
 	}
 	if err != nil {
 		return err
@@ -79,26 +79,26 @@ func (g *Gateway) takeNotice(ctx context.Context, a pay.WalletAccount, conn open
 	if err != nil || known {
 		return err
 	}
-	return g.settleMessage(ctx, m)
+	return g.settleConfirmed(ctx, m)
 }
 
-// posted is a genuine notice and what is recorded of what it is about.
-type posted struct {
+// recordedNotice is a genuine notice and what is recorded of what it is about.
+type recordedNotice struct {
 	wallet.Notice
 	pay.Recorded
 }
 
-func (m posted) word() pay.Word { return wordOf(m.State, m.RefundID) }
+func (m recordedNotice) word() pay.Word { return wordOf(m.State, m.RefundID) }
 
-// about finds what a notice is about: store.ErrNotFound if no payment has its
+// readNotice finds what a notice is about: store.ErrNotFound if no payment has its
 // number. It refuses what cannot be true, without a question to the wallet.
-func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m posted, err error) {
-	m = posted{Notice: n}
+func (g *Gateway) readNotice(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m recordedNotice, err error) {
+	m = recordedNotice{Notice: n}
 	w := m.word()
 	m.Recorded, err = g.Store.Recorded(ctx, a.MerchantID, n.Number, pay.HeldBy(a.ID), w.TradeNo, w.RefundID)
 	if errors.Is(err, store.ErrNotFound) { // it may be the number before a restore
 		var p pay.Payment
-		if p, err = g.paymentOf(ctx, a.MerchantID, n.Number); err == nil {
+		if p, err = g.paymentByNumber(ctx, a.MerchantID, n.Number); err == nil {
 			m.Recorded, err = g.recorded(ctx, p, w)
 		}
 	}
@@ -107,11 +107,11 @@ func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notic
 	case err != nil:
 		return m, err
 	case p.AccountID != a.ID:
-		return m, refused("the order belongs to another wallet account", nil)
+		return m, badCallback("the order belongs to another wallet account", nil)
 	case m.Refund.ID != "" && m.Refund.PaymentID != p.ID:
-		return m, refused("the refund is another order's: "+n.RefundID, nil)
+		return m, badCallback("the refund is another order's: "+n.RefundID, nil)
 	case w.Outcome == pay.WordPaid && m.Movement.ID != "" && m.Movement.PaymentID != p.ID:
-		return m, refused("the trade number belongs to another payment", errForeignTrade)
+		return m, badCallback("the trade number belongs to another payment", errForeignTrade)
 	}
 	return m, nil
 }
@@ -120,7 +120,7 @@ func (g *Gateway) about(ctx context.Context, a pay.WalletAccount, n wallet.Notic
 // changes nothing then, whether it is true or not, so the wallet need not be
 // asked about it. Another amount, trade or state than the recorded one is never
 // known.
-func (g *Gateway) isKnown(m posted) bool {
+func (g *Gateway) isKnown(m recordedNotice) bool {
 	w, v := m.word(), pay.Judge(m.Recorded, m.word(), pay.ByWallet, g.Now())
 	switch {
 	case w.Outcome == pay.WordClosed && w.RefundID == "": // so says the wallet of money that it has given back
@@ -137,7 +137,7 @@ func (g *Gateway) isKnown(m posted) bool {
 // wallet may not be asked now, or does not answer, the next look at the order
 // finds the truth instead. The message has become known if another one settled
 // the same meanwhile.
-func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted, known bool, err error) {
+func (g *Gateway) confirm(ctx context.Context, conn limitedConnector, m recordedNotice) (_ recordedNotice, known bool, err error) {
 	if m.Confirm == nil {
 		return m, false, nil
 	}
@@ -146,12 +146,12 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	case err != nil:
 		return m, false, err
 	case !mine:
-		return g.tooSoon(ctx, m)
+		return g.confirmTooSoon(ctx, m)
 	}
 	end := g.Now().Add(confirmGap)
-	_, leave, free := conn.enterMessage()
+	_, leave, free := conn.enterCallback()
 	if !free {
-		return m, false, g.putOff(ctx, m, end, messagesFull("the order is looked at by itself"))
+		return m, false, g.postpone(ctx, m, end, tooManyCallbacks("the order is looked at by itself"))
 	}
 	defer leave()
 	order, err := g.orderOf(ctx, p)
@@ -165,9 +165,9 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	var no *wallet.Rejection
 	switch {
 	case errors.As(err, &no):
-		return m, false, refused("the wallet does not stand by the notification", err)
+		return m, false, badCallback("the wallet does not stand by the notification", err)
 	case err != nil:
-		return m, false, g.putOff(context.WithoutCancel(ctx), m, end, walletError(err))
+		return m, false, g.postpone(context.WithoutCancel(ctx), m, end, walletError(err))
 	}
 	named := m.State.TradeNo
 	m.State = confirmed
@@ -177,21 +177,21 @@ func (g *Gateway) confirm(ctx context.Context, conn opened, m posted) (_ posted,
 	return m, false, err
 }
 
-// settleMessage makes what a message says true here. A status that the wallet's
+// settleConfirmed makes what a message says true here. A status that the wallet's
 // documents do not list settles nothing: the payment is flagged, and the wallet
 // is asked again soon.
-func (g *Gateway) settleMessage(ctx context.Context, m posted) error {
+func (g *Gateway) settleConfirmed(ctx context.Context, m recordedNotice) error {
 	w := m.word()
 	_, err := g.settleRecorded(ctx, m.Recorded, w, pay.ByWallet)
 	switch {
 	case errors.Is(err, errForeignTrade):
-		return refused("the trade number belongs to another payment", err)
+		return badCallback("the trade number belongs to another payment", err)
 	case err == nil && w.Outcome == pay.WordUnknown:
-		return g.putOff(ctx, m, g.Now().Add(confirmGap), nil)
+		return g.postpone(ctx, m, g.Now().Add(confirmGap), nil)
 	}
 	return err
 }
 
-func refused(why string, err error) error {
+func badCallback(why string, err error) error {
 	return &pay.Error{Code: pay.BadSignature, Message: why, Err: err}
 }

@@ -408,14 +408,14 @@ func TestASecondTradesMessageThatCameTooSoonIsConfirmedInTheEnd(t *testing.T) {
 }
 
 func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
-	var a aside
-	of := func(i int) posted {
-		return posted{Notice: wallet.Notice{ID: fmt.Sprint(i)}, Recorded: pay.Recorded{Payment: pay.Payment{ID: fmt.Sprint(i / 3)}}}
+	var a postponedNotices
+	of := func(i int) recordedNotice {
+		return recordedNotice{Notice: wallet.Notice{ID: fmt.Sprint(i)}, Recorded: pay.Recorded{Payment: pay.Payment{ID: fmt.Sprint(i / 3)}}}
 	}
-	for i := range 3 * 2 * asideAtMost {
+	for i := range 3 * 2 * maxPostponed {
 		a.keep(of(i))
 	}
-	if len(a.kept) != asideAtMost {
+	if len(a.kept) != maxPostponed {
 		t.Errorf("%d are kept", len(a.kept))
 	}
 	if n, ok := a.take(of(0).Payment); !ok || n.ID != "0" && n.ID != "1" && n.ID != "2" {
@@ -424,7 +424,7 @@ func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 	if _, ok := a.take(of(0).Payment); ok {
 		t.Error("taken twice")
 	}
-	if _, ok := a.take(of(3 * asideAtMost).Payment); ok {
+	if _, ok := a.take(of(3 * maxPostponed).Payment); ok {
 		t.Error("one more than there is room for was kept")
 	}
 }
@@ -443,11 +443,11 @@ func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
 			if err != nil {
 				b.t.Fatal(err)
 			}
-			for conn.lanes.messages.tryEnter() {
+			for conn.limits.callbacks.tryAcquire() {
 			}
 			return func() {
-				for range messagesAtOnce {
-					conn.lanes.messages.leave()
+				for range maxCallbacks {
+					conn.limits.callbacks.release()
 				}
 			}
 		}, pay.InProgress},
@@ -496,7 +496,7 @@ func TestALookUnderWayIsFollowedByTheOneThatAMessageWants(t *testing.T) {
 		if err != nil || len(claims) != 1 {
 			t.Fatal(claims, err)
 		}
-		b.recoverOne(t.Context(), claims[0])
+		b.recoverPayment(t.Context(), claims[0])
 		if got := b.stored(p.ID); !got.DueAt.Equal(began.Add(confirmGap).Truncate(time.Millisecond)) {
 			t.Errorf("due at %s, began at %s", got.DueAt, began)
 		}

@@ -13,24 +13,24 @@ import (
 // keep one account's calls from taking the connections that all share. Messages
 // have places of their own: neither they nor everything else takes the other's.
 const (
-	callsAtOnce    = 8 // for orders, refunds, queries and looks
-	messagesAtOnce = 8 // to confirm what was posted to the callback address
+	maxCalls     = 8 // for orders, refunds, queries and looks
+	maxCallbacks = 8 // to confirm what was posted to the callback address
 )
 
-// lanes are the places for the calls of one account.
-type lanes struct {
-	calls, messages lane
+// accountLimits are the places for the calls of one account.
+type accountLimits struct {
+	calls, callbacks semaphore
 }
 
-func newLanes() *lanes {
-	return &lanes{make(lane, callsAtOnce), make(lane, messagesAtOnce)}
+func newAccountLimits() *accountLimits {
+	return &accountLimits{make(semaphore, maxCalls), make(semaphore, maxCallbacks)}
 }
 
-// lane is places for calls: one is taken by sending and freed by receiving.
-type lane chan struct{}
+// semaphore is places for calls: one is taken by sending and freed by receiving.
+type semaphore chan struct{}
 
-// enter waits for a place until ctx ends: then the error is wallet.ErrNotSent.
-func (l lane) enter(ctx context.Context) error {
+// acquire waits for a place until ctx ends: then the error is wallet.ErrNotSent.
+func (l semaphore) acquire(ctx context.Context) error {
 	select {
 	case l <- struct{}{}:
 		return nil
@@ -39,8 +39,8 @@ func (l lane) enter(ctx context.Context) error {
 	}
 }
 
-// tryEnter takes a place if one is free.
-func (l lane) tryEnter() bool {
+// tryAcquire takes a place if one is free.
+func (l semaphore) tryAcquire() bool {
 	select {
 	case l <- struct{}{}:
 		return true
@@ -49,45 +49,45 @@ func (l lane) tryEnter() bool {
 	}
 }
 
-func (l lane) leave() { <-l }
+func (l semaphore) release() { <-l }
 
 // enter takes a place that the calls of the returned connector share, so that
 // they wait for none: no two of them may be made at the same time. leave must be
 // called after the last, once or more. With an error, no place came free before ctx ended.
-func (c opened) enter(ctx context.Context) (in opened, leave func(), err error) {
-	if err := c.lanes.calls.enter(ctx); err != nil {
+func (c limitedConnector) enter(ctx context.Context) (in limitedConnector, leave func(), err error) {
+	if err := c.limits.calls.acquire(ctx); err != nil {
 		return c, nil, err
 	}
 	in = c
-	in.inside = true
-	return in, sync.OnceFunc(c.lanes.calls.leave), nil
+	in.entered = true
+	return in, sync.OnceFunc(c.limits.calls.release), nil
 }
 
-// enterMessage is enter for what was posted to the callback address. It does not
+// enterCallback is enter for what was posted to the callback address. It does not
 // wait: whoever posted it comes again.
-func (c opened) enterMessage() (in opened, leave func(), free bool) {
-	if !c.lanes.messages.tryEnter() {
+func (c limitedConnector) enterCallback() (in limitedConnector, leave func(), free bool) {
+	if !c.limits.callbacks.tryAcquire() {
 		return c, nil, false
 	}
 	in = c
-	in.inside = true
-	return in, sync.OnceFunc(c.lanes.messages.leave), true
+	in.entered = true
+	return in, sync.OnceFunc(c.limits.callbacks.release), true
 }
 
 // call makes one call within the account's bound.
-func call[T any](ctx context.Context, c opened, make func(wallet.Connector) (T, error)) (answer T, err error) {
-	if !c.inside {
-		if err := c.lanes.calls.enter(ctx); err != nil {
+func call[T any](ctx context.Context, c limitedConnector, make func(wallet.Connector) (T, error)) (answer T, err error) {
+	if !c.entered {
+		if err := c.limits.calls.acquire(ctx); err != nil {
 			return answer, err
 		}
-		defer c.lanes.calls.leave()
+		defer c.limits.calls.release()
 	}
 	return make(c.Connector)
 }
 
 // Pay implements wallet.Connector. A wallet.Link needs no call and no place. An
 // answer by which no buyer gets to the wallet is wallet.ErrUnknown.
-func (c opened) Pay(ctx context.Context, o wallet.Order) (checkout wallet.Checkout, err error) {
+func (c limitedConnector) Pay(ctx context.Context, o wallet.Order) (checkout wallet.Checkout, err error) {
 	if c.info.Flow == wallet.Link {
 		checkout, err = c.Connector.Pay(ctx, o)
 	} else {
@@ -103,26 +103,26 @@ func (c opened) Pay(ctx context.Context, o wallet.Order) (checkout wallet.Checko
 }
 
 // Query implements wallet.Connector.
-func (c opened) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
+func (c limitedConnector) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	return call(ctx, c, func(to wallet.Connector) (wallet.State, error) { return to.Query(ctx, o) })
 }
 
 // Refund implements wallet.Connector.
-func (c opened) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
+func (c limitedConnector) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	return call(ctx, c, func(to wallet.Connector) (wallet.State, error) { return to.Refund(ctx, r) })
 }
 
 // QueryRefund implements wallet.Connector.
-func (c opened) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
+func (c limitedConnector) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	return call(ctx, c, func(to wallet.Connector) (wallet.State, error) { return to.QueryRefund(ctx, r) })
 }
 
 // Close implements wallet.Connector.
-func (c opened) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
+func (c limitedConnector) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
 	return call(ctx, c, func(to wallet.Connector) (wallet.State, error) { return to.Close(ctx, o) })
 }
 
 // identify is wallet.Authorizer's Identify within the account's bound.
-func (c opened) identify(ctx context.Context, a wallet.Authorizer, query url.Values) (string, error) {
+func (c limitedConnector) identify(ctx context.Context, a wallet.Authorizer, query url.Values) (string, error) {
 	return call(ctx, c, func(wallet.Connector) (string, error) { return a.Identify(ctx, query) })
 }

@@ -86,10 +86,10 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 			posting.Go(func() { _, _ = b.ask(t.Context(), p, pay.ByMerchant("APP")) })
 		}
 		synctest.Wait()
-		if c.now != 16 || c.messages != messagesAtOnce {
+		if c.now != 16 || c.messages != maxCallbacks {
 			t.Errorf("%d in flight, %d of them for messages", c.now, c.messages)
 		}
-		if len(answered) != 40-messagesAtOnce {
+		if len(answered) != 40-maxCallbacks {
 			t.Errorf("%d messages were answered at once", len(answered))
 		}
 		for range len(answered) {
@@ -103,7 +103,7 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 				late++
 			}
 		}
-		if late != 40-messagesAtOnce {
+		if late != 40-maxCallbacks {
 			t.Errorf("%d orders are looked at when the gap is over", late)
 		}
 		time.Sleep(askWithin) // whoever waits for a place gives up
@@ -132,7 +132,7 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 				t.Errorf("%d found after %s, %v", len(found), time.Since(began), err)
 			}
 		}
-		if n := c.inFlight(); n > callsAtOnce {
+		if n := c.inFlight(); n > maxCalls {
 			t.Errorf("%d in flight", n)
 		}
 		other := b.request("NET")
@@ -149,15 +149,15 @@ func TestLooksWaitForTheirPlaces(t *testing.T) {
 	crowded(t, func(t *testing.T, b *bench, c *crowd) {
 		for i := range 20 {
 			p := b.ordered(fmt.Sprint("A", i), true)
-			b.background.Go(func() { _, _ = b.look(t.Context(), p, pay.ByRecover) })
+			b.background.Go(func() { _, _ = b.inquire(t.Context(), p, pay.ByRecover) })
 		}
 		synctest.Wait()
-		if c.now != callsAtOnce {
+		if c.now != maxCalls {
 			t.Errorf("%d in flight", c.now)
 		}
 		c.free()
 		b.Wait()
-		if c.all != 20 || c.most != callsAtOnce {
+		if c.all != 20 || c.most != maxCalls {
 			t.Errorf("%d looks, %d at once", c.all, c.most)
 		}
 	})
@@ -174,7 +174,7 @@ func TestARefundWaitsForItsPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		var leave []func()
-		for range callsAtOnce {
+		for range maxCalls {
 			_, l, err := conn.enter(t.Context())
 			if err != nil {
 				t.Fatal(err)

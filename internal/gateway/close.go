@@ -44,7 +44,7 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	if _, err := g.standingOf(ctx, r.Credential, r.StoreID); err != nil {
 		return Closing{}, err
 	}
-	p, err := g.named(ctx, r)
+	p, err := g.orderToClose(ctx, r)
 	if err != nil {
 		return Closing{}, err
 	}
@@ -64,7 +64,7 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 		by := pay.ByMerchant(p.AppCode)
 		follow := func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.ask(ctx, p, by) } // under Query's limits
 		if isNew {
-			follow = func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.look(ctx, p, by) }
+			follow = func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.inquire(ctx, p, by) }
 		}
 		now, err := follow(ctx, p)
 		if err != nil {
@@ -77,14 +77,14 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	if p.Status.Open() || p.Status == pay.Closed || p.CloseID != "" && p.Late && p.GoesBack() {
 		return c, nil
 	}
-	return c, g.ended(p)
+	return c, g.endedError(p)
 }
 
-// named finds the order that is to be closed.
-func (g *Gateway) named(ctx context.Context, r CloseRequest) (pay.Payment, error) {
+// orderToClose finds the order that is to be closed.
+func (g *Gateway) orderToClose(ctx context.Context, r CloseRequest) (pay.Payment, error) {
 	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
 	if r.PaymentID != "" {
-		p, err := g.own(ctx, scope, r.PaymentID)
+		p, err := g.paymentInScope(ctx, scope, r.PaymentID)
 		if err == nil && r.OrderNo != "" && r.OrderNo != p.OrderNo {
 			return p, &pay.Error{Code: pay.BadParameter, Field: "order_no", Message: "is another order's than the syssn"}
 		}
@@ -112,7 +112,7 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 		}
 		p.CloseID = g.numberUnder(p, "closing", p.OrderNo, p.Fingerprint, 0)
 		p.CloseAskedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
-		if g.unseen(p, conn.info) {
+		if g.unknownToWallet(p, conn.info) {
 			return pay.End(pay.Recorded{Payment: p}, pay.ReasonNeverOpened, "", by, now), nil
 		}
 		return pay.Act(r, p, pay.Event{Kind: pay.EventCloseAsked, Number: p.CloseID}, by, now), nil
@@ -120,9 +120,9 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 	return v.Payment, v.Changes(), err
 }
 
-// shut makes an open payment unpayable at its wallet, where the wallet can do
+// closeAtWallet makes an open payment unpayable at its wallet, where the wallet can do
 // that, and gives it up here once that is certain.
-func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
+func (g *Gateway) closeAtWallet(ctx context.Context, conn limitedConnector, order wallet.Order, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
 	if conn.info.Supports(wallet.CanClose) {
 		asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 		defer cancel()
@@ -135,7 +135,7 @@ func (g *Gateway) shut(ctx context.Context, conn opened, order wallet.Order, p p
 		}
 		switch {
 		case err != nil:
-			return p, walletError(g.noticed(ctx, p, "", state, err, by))
+			return p, walletError(g.flagUnlisted(ctx, p, "", state, err, by))
 		case state.Outcome != wallet.Closed && state.Outcome != wallet.NotFound:
 			return p, walletError(wallet.ErrUnknown)
 		}

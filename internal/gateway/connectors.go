@@ -18,42 +18,42 @@ import (
 // request would cost more than the request.
 type connectors struct {
 	mu   sync.Mutex
-	open map[[2]string]opened // by merchant and account
+	open map[[2]string]limitedConnector // by merchant and account
 }
 
-// opened is an account's connector. Its calls are made within the bound on
+// limitedConnector is an account's connector. Its calls are made within the bound on
 // those in flight.
-type opened struct {
+type limitedConnector struct {
 	wallet.Connector
-	info   wallet.Info
-	at     time.Time // the account's UpdatedAt
-	lanes  *lanes    // the account's, however often its settings change
-	inside bool      // a place is taken already
+	info      wallet.Info
+	updatedAt time.Time      // the account's UpdatedAt
+	limits    *accountLimits // the account's, however often its settings change
+	entered   bool           // a place is taken already
 }
 
 // connector returns the connector of an account.
-func (g *Gateway) connector(a pay.WalletAccount) (opened, error) {
+func (g *Gateway) connector(a pay.WalletAccount) (limitedConnector, error) {
 	key := [2]string{a.MerchantID, a.ID}
 	g.connectors.mu.Lock()
 	defer g.connectors.mu.Unlock()
 	before, ok := g.connectors.open[key]
-	if ok && before.at.Equal(a.UpdatedAt) {
+	if ok && before.updatedAt.Equal(a.UpdatedAt) {
 		return before, nil
 	}
 	driver, ok := g.Wallets[a.Wallet]
 	if !ok {
-		return opened{}, fmt.Errorf("gateway: account %s/%s: no wallet is called %q", a.MerchantID, a.ID, a.Wallet)
+		return limitedConnector{}, fmt.Errorf("gateway: account %s/%s: no wallet is called %q", a.MerchantID, a.ID, a.Wallet)
 	}
 	conn, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: g.HTTP, Now: g.Now})
 	if err != nil {
-		return opened{}, fmt.Errorf("gateway: account %s/%s: %w", a.MerchantID, a.ID, err)
+		return limitedConnector{}, fmt.Errorf("gateway: account %s/%s: %w", a.MerchantID, a.ID, err)
 	}
-	c := opened{Connector: conn, info: driver.Info, at: a.UpdatedAt, lanes: before.lanes}
-	if c.lanes == nil {
-		c.lanes = newLanes()
+	c := limitedConnector{Connector: conn, info: driver.Info, updatedAt: a.UpdatedAt, limits: before.limits}
+	if c.limits == nil {
+		c.limits = newAccountLimits()
 	}
 	if g.connectors.open == nil {
-		g.connectors.open = map[[2]string]opened{}
+		g.connectors.open = map[[2]string]limitedConnector{}
 	}
 	g.connectors.open[key] = c
 	return c, nil
@@ -75,10 +75,10 @@ func (g *Gateway) accountOf(ctx context.Context, merchantID, accountID string) (
 }
 
 // connectorOf returns the connector that a payment goes through.
-func (g *Gateway) connectorOf(ctx context.Context, p pay.Payment) (opened, error) {
+func (g *Gateway) connectorOf(ctx context.Context, p pay.Payment) (limitedConnector, error) {
 	a, err := g.accountOfPayment(ctx, p)
 	if err != nil {
-		return opened{}, err
+		return limitedConnector{}, err
 	}
 	return g.connector(a)
 }

@@ -72,15 +72,15 @@ var (
 type Gateway struct {
 	Config
 	connectors connectors
-	aside      aside // messages that were put off
-	orphans    seenOrphans
-	foreign    foreigners
-	occasions  occasions
+	postponed  postponedNotices // messages that were put off
+	orphans    orphanCache
+	foreign    foreignCounter
+	throttle   throttle
 	openings   openings       // calls for the addresses of wallets' pages
 	rows       atomic.Uint32  // ids drawn for rows
 	basePath   string         // BaseURL's, without a slash at its end
 	numberKey  []byte         // makes the digits of our numbers
-	looks      *work.Runner   // of Run
+	runner     *work.Runner   // of Run
 	background sync.WaitGroup // questions to wallets that outlive who asked
 }
 
@@ -145,7 +145,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{Config: c, basePath: strings.TrimRight(base.EscapedPath(), "/"), numberKey: numberKey}
-	g.looks, err = g.newRunner()
+	g.runner, err = g.newRunner()
 	return g, err
 }
 

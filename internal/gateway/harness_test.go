@@ -366,7 +366,7 @@ func (b *bench) history(id string) string {
 func (b *bench) recoverDue() {
 	b.t.Helper()
 	for range 20 {
-		all, err := b.looks.ClaimDue(b.t.Context())
+		all, err := b.runner.ClaimDue(b.t.Context())
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -245,7 +245,7 @@ func (s *site) act(r *replica, st step) {
 	case query:
 		s.query(r, st)
 	case looking:
-		all, _ := r.looks.ClaimDue(r.ctx) // a crash ends it in the middle
+		all, _ := r.runner.ClaimDue(r.ctx) // a crash ends it in the middle
 		for _, d := range all {
 			d.Do(context.WithoutCancel(r.ctx))
 		}

@@ -46,10 +46,10 @@ func latePolicies(given map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, e
 	return all, nil
 }
 
-// giveBack adds to the change that makes a payment paid, late, a refund of all of
+// addLateRefund adds to the change that makes a payment paid, late, a refund of all of
 // it, for Recover to send. The refund has no order number but its own id, since no
 // merchant gave it one; try counts the ids that were taken.
-func (g *Gateway) giveBack(c *store.Change, try int) {
+func (g *Gateway) addLateRefund(c *store.Change, try int) {
 	p, now := &c.Payment, g.Now()
 	id := g.numberUnder(*p, "late money", p.OrderNo, p.Fingerprint, try)
 	c.Refund = &pay.Refund{

@@ -27,7 +27,7 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
-	p, err := g.own(ctx, scope, id)
+	p, err := g.paymentInScope(ctx, scope, id)
 	if err != nil {
 		return err
 	}

@@ -18,27 +18,27 @@ const (
 	orphanGap   = time.Second // between two questions to the wallet, over all replicas
 )
 
-// ErrHeardBefore means: a genuine notification is another deployment's, and so was one
+// ErrForeignLogged means: a genuine notification is another deployment's, and so was one
 // within the last hour, of which there is a line in the log.
-var ErrHeardBefore = errors.New("gateway: not the first within the hour")
+var ErrForeignLogged = errors.New("gateway: not the first within the hour")
 
-// takeOrphan takes a genuine notice about a number that no payment has. Money
+// recordOrphan takes a genuine notice about a number that no payment has. Money
 // that it speaks of is an orphan: once the wallet, asked under this account, has
 // confirmed it, it is kept as a row, and only then may the wallet be answered.
 // With an error nothing was kept.
-func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn opened, n wallet.Notice, body []byte) error {
+func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn limitedConnector, n wallet.Notice, body []byte) error {
 	if !pay.IsNumber(a.MerchantID, n.Number) {
-		return g.foreign.heard(a, n.Number, g.Now())
+		return g.foreign.count(a, n.Number, g.Now())
 	}
 	switch {
 	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
 	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
-		return g.wentBack(ctx, a, n.State.TradeNo) // there is nothing to keep
+		return g.hastenOrphan(ctx, a, n.State.TradeNo) // there is nothing to keep
 	default:
 		return &pay.Error{Code: pay.Forbidden, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.Number}
 	}
 	if n.State.TradeNo == "" {
-		return refused("money moved, but under no trade number: "+n.Number, nil)
+		return badCallback("money moved, but under no trade number: "+n.Number, nil)
 	}
 	o := pay.Orphan{
 		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.Number, TradeNo: n.State.TradeNo, RefundID: n.RefundID,
@@ -47,15 +47,15 @@ func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn open
 	switch known, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); {
 	case err == nil && known.Number == o.Number && (known.Amount == o.Amount || o.Amount.Currency == ""):
 		if n.State.GivenBack {
-			return g.wentBack(ctx, a, o.TradeNo)
+			return g.hastenOrphan(ctx, a, o.TradeNo)
 		}
 		return nil // a repeat
 	case err == nil:
-		return refused(fmt.Sprintf("trade %s was %s for %s before, now %s for %s", o.TradeNo, known.Amount, known.Number, o.Amount, o.Number), nil)
+		return badCallback(fmt.Sprintf("trade %s was %s for %s before, now %s for %s", o.TradeNo, known.Amount, known.Number, o.Amount, o.Number), nil)
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
-	if err := g.orphanTurn(ctx, a); err != nil {
+	if err := g.admitOrphan(ctx, a); err != nil {
 		return err
 	}
 	confirmed, err := g.confirmOrphan(ctx, conn, n)
@@ -66,14 +66,14 @@ func (g *Gateway) takeOrphan(ctx context.Context, a pay.WalletAccount, conn open
 		o.Amount = confirmed.Amount
 	}
 	if o.Amount.Minor <= 0 && !o.IsRefund() {
-		return refused("money came in, but nobody says how much: "+o.Number, nil)
+		return badCallback("money came in, but nobody says how much: "+o.Number, nil)
 	}
-	return g.keepOrphan(ctx, o, confirmed.GivenBack, body)
+	return g.storeOrphan(ctx, o, confirmed.GivenBack, body)
 }
 
-// orphanTurn takes the account's turn to ask its wallet about an orphan, if there
+// admitOrphan takes the account's turn to ask its wallet about an orphan, if there
 // is room for one more.
-func (g *Gateway) orphanTurn(ctx context.Context, a pay.WalletAccount) error {
+func (g *Gateway) admitOrphan(ctx context.Context, a pay.WalletAccount) error {
 	open, err := g.Store.CountOpenOrphans(ctx, a.MerchantID, a.ID, orphansOpen)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (g *Gateway) orphanTurn(ctx context.Context, a pay.WalletAccount) error {
 		return g.orphansFull(ctx, a)
 	}
 	name := "orphans " + a.MerchantID + "/" + a.ID
-	if !g.occasions.free(name, g.Now()) { // spares the database what is certain
+	if !g.throttle.ready(name, g.Now()) { // spares the database what is certain
 		return tooManyOrphans()
 	}
 	switch mine, err := g.takeOrphanTurn(ctx, a.MerchantID, a.ID); {
@@ -103,7 +103,7 @@ func (g *Gateway) takeOrphanTurn(ctx context.Context, merchantID, accountID stri
 		return err
 	})
 	if err == nil && mine {
-		g.occasions.taken(name, g.Now())
+		g.throttle.mark(name, g.Now())
 	}
 	return mine && err == nil, err
 }
@@ -115,7 +115,7 @@ func tooManyOrphans() error {
 // orphansFull refuses an orphan that the account has no room for, and says so
 // once a minute.
 func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
-	if g.occasions.due("full of orphans "+a.MerchantID+"/"+a.ID, g.Now(), time.Minute) {
+	if g.throttle.allow("full of orphans "+a.MerchantID+"/"+a.ID, g.Now(), time.Minute) {
 		g.Log.ErrorContext(ctx, "orphans are refused: needs a look", "reason", "orphans_full",
 			"merchant", a.MerchantID, "account", a.ID, "open", orphansOpen)
 	}
@@ -125,11 +125,11 @@ func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
 // confirmOrphan asks the wallet whether it stands by a notice about a number that
 // is unknown here, and gives what it says. What is known of the order is only
 // what the notice says. The signature alone is never enough.
-func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notice) (s wallet.State, err error) {
+func (g *Gateway) confirmOrphan(ctx context.Context, conn limitedConnector, n wallet.Notice) (s wallet.State, err error) {
 	order := wallet.Order{Number: n.Number, Amount: n.State.Amount}
-	conn, leave, free := conn.enterMessage()
+	conn, leave, free := conn.enterCallback()
 	if !free {
-		return s, messagesFull("the wallet must come again")
+		return s, tooManyCallbacks("the wallet must come again")
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
@@ -145,21 +145,21 @@ func (g *Gateway) confirmOrphan(ctx context.Context, conn opened, n wallet.Notic
 	var no *wallet.Rejection
 	switch {
 	case errors.As(err, &no) && no.Kind != wallet.RejectedAccount:
-		return s, refused("the order is unknown here, and the wallet does not stand by the notification", err)
+		return s, badCallback("the order is unknown here, and the wallet does not stand by the notification", err)
 	case err != nil:
 		return s, walletError(err)
 	case s.Outcome != n.State.Outcome,
 		s.TradeNo != n.State.TradeNo && (s.TradeNo != "" || n.RefundID == ""),
 		s.Amount.Currency != "" && n.State.Amount.Currency != "" && s.Amount != n.State.Amount:
-		return s, refused(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: %s, %s, trade %q", s.Outcome, s.Amount, s.TradeNo), nil)
+		return s, badCallback(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: %s, %s, trade %q", s.Outcome, s.Amount, s.TradeNo), nil)
 	}
 	return s, nil
 }
 
-// keepOrphan stores a confirmed orphan, unless its order has been stored
+// storeOrphan stores a confirmed orphan, unless its order has been stored
 // meanwhile, and looks for the order that it may be the money of. What was given
 // back in full before we heard of it is returned at once.
-func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, body []byte) error {
+func (g *Gateway) storeOrphan(ctx context.Context, o pay.Orphan, givenBack bool, body []byte) error {
 	// Whoever asked may hang up; what the wallet has confirmed must still be kept.
 	ctx = context.WithoutCancel(ctx)
 	o.NoticedAt, o.State = g.Now(), pay.OrphanOpen
@@ -171,7 +171,7 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 		}
 		switch _, err := tx.Payment(o.MerchantID, o.Number); {
 		case err == nil:
-			return errOrderIsThere
+			return errOrderStored
 		case !errors.Is(err, store.ErrNotFound):
 			return err
 		}
@@ -192,24 +192,24 @@ func (g *Gateway) keepOrphan(ctx context.Context, o pay.Orphan, givenBack bool, 
 	}
 	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
 		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())
-	open, err := g.adopt(ctx, o, pay.ByWallet)
+	open, err := g.matchOrphan(ctx, o, pay.ByWallet)
 	if err == nil && open && o.IsRefund() {
-		err = g.wentBack(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID}, o.TradeNo)
+		err = g.hastenOrphan(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID}, o.TradeNo)
 	}
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan cannot be matched yet", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
-		g.looks.Wake()
+		g.runner.Wake()
 	}
 	return nil
 }
 
-// errOrderIsThere: the order of a notice that was about an unknown one has been
+// errOrderStored: the order of a notice that was about an unknown one has been
 // stored since.
-var errOrderIsThere = errors.New("gateway: the order is there now")
+var errOrderStored = errors.New("gateway: the order is there now")
 
-// wentBack has the money of a trade that came in as an orphan looked at in the
+// hastenOrphan has the money of a trade that came in as an orphan looked at in the
 // account's next turn: by what a notice says, it may be that all of it went back.
-func (g *Gateway) wentBack(ctx context.Context, a pay.WalletAccount, tradeNo string) error {
+func (g *Gateway) hastenOrphan(ctx context.Context, a pay.WalletAccount, tradeNo string) error {
 	soon := g.Now().Add(orphanGap)
 	o, err := g.Store.Orphan(ctx, a.MerchantID, a.ID, tradeNo, "")
 	switch {
@@ -221,64 +221,64 @@ func (g *Gateway) wentBack(ctx context.Context, a pay.WalletAccount, tradeNo str
 	if err := g.Store.RescheduleOrphan(ctx, o, soon); err != nil {
 		return err
 	}
-	g.looks.Wake()
+	g.runner.Wake()
 	return nil
 }
 
-// occasions remembers when things last happened, by name, so that they do not
+// throttle remembers when things last happened, by name, so that they do not
 // happen too often.
-type occasions struct {
+type throttle struct {
 	mu   sync.Mutex
 	last map[string]time.Time
 }
 
-// due reports whether the last time is a gap ago, and if so it is now.
-func (o *occasions) due(name string, now time.Time, gap time.Duration) bool {
+// allow reports whether the last time is a gap ago, and if so it is now.
+func (o *throttle) allow(name string, now time.Time, gap time.Duration) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.passed(name, now, gap) {
+	if !o.elapsed(name, now, gap) {
 		return false
 	}
 	o.set(name, now)
 	return true
 }
 
-// passed reports whether the last time is a gap ago. A clock that was set back
+// elapsed reports whether the last time is a gap ago. A clock that was set back
 // does not prolong the gap.
-func (o *occasions) passed(name string, now time.Time, gap time.Duration) bool {
+func (o *throttle) elapsed(name string, now time.Time, gap time.Duration) bool {
 	last, ok := o.last[name]
 	return !ok || now.Sub(last) >= gap || now.Before(last)
 }
 
-func (o *occasions) set(name string, now time.Time) {
+func (o *throttle) set(name string, now time.Time) {
 	if o.last == nil {
 		o.last = map[string]time.Time{}
 	}
 	o.last[name] = now
 }
 
-// free reports whether no turn was taken within orphanGap by this process.
-func (o *occasions) free(name string, now time.Time) bool {
+// ready reports whether no turn was taken within orphanGap by this process.
+func (o *throttle) ready(name string, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.passed(name, now, orphanGap)
+	return o.elapsed(name, now, orphanGap)
 }
 
-func (o *occasions) taken(name string, now time.Time) {
+func (o *throttle) mark(name string, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.set(name, now)
 }
 
-// foreigners counts genuine notifications for other deployments, by account.
-type foreigners struct {
+// foreignCounter counts genuine notifications for other deployments, by account.
+type foreignCounter struct {
 	mu     sync.Mutex
 	counts map[[2]string]int // since the last line about it
-	lines  occasions
+	logged throttle
 }
 
-// heard counts one, and gives the error of it: one an hour is for the log.
-func (f *foreigners) heard(a pay.WalletAccount, number string, now time.Time) error {
+// count counts one, and gives the error of it: one an hour is for the log.
+func (f *foreignCounter) count(a pay.WalletAccount, number string, now time.Time) error {
 	key := [2]string{a.MerchantID, a.ID}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -288,8 +288,8 @@ func (f *foreigners) heard(a pay.WalletAccount, number string, now time.Time) er
 	f.counts[key]++
 	e := &pay.Error{Code: pay.Forbidden, Message: fmt.Sprintf("the order is unknown here: %.64q is not of this deployment's form; "+
 		"%d such notifications for the account since the last line about them", number, f.counts[key])}
-	if !f.lines.due(a.MerchantID+"/"+a.ID, now, time.Hour) {
-		e.Err = ErrHeardBefore
+	if !f.logged.allow(a.MerchantID+"/"+a.ID, now, time.Hour) {
+		e.Err = ErrForeignLogged
 		return e
 	}
 	f.counts[key] = 0

@@ -287,16 +287,16 @@ func TestANumberThatIsNotOfOurFormIsAnotherDeployments(t *testing.T) {
 	} {
 		_, err := b.notice(number, paidBy("T1"))
 		wantCode(t, err, pay.Forbidden)
-		if errors.Is(err, ErrHeardBefore) != (i > 0) {
+		if errors.Is(err, ErrForeignLogged) != (i > 0) {
 			t.Errorf("%q: %v", number, err)
 		}
 	}
 	b.pass(59 * time.Minute)
-	if _, err := b.notice("1", paidBy("T1")); !errors.Is(err, ErrHeardBefore) {
+	if _, err := b.notice("1", paidBy("T1")); !errors.Is(err, ErrForeignLogged) {
 		t.Errorf("within the hour: %v", err)
 	}
 	b.pass(time.Minute)
-	if _, err := b.notice("1", paidBy("T1")); errors.Is(err, ErrHeardBefore) || !strings.Contains(err.Error(), "11 such") {
+	if _, err := b.notice("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) || !strings.Contains(err.Error(), "11 such") {
 		t.Errorf("after an hour: %v", err)
 	}
 	if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 || b.wallet.count() != 0 {
@@ -506,7 +506,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.occasions.taken("orphans 123456/main", r.now) // however recently a question was asked
+	r.throttle.mark("orphans 123456/main", r.now) // however recently a question was asked
 	tell := func(number string) error {
 		_, err := r.notice(number, paidBy("T"+number))
 		r.pass(time.Second)

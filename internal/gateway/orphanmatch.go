@@ -16,26 +16,26 @@ import (
 // with, whatever their day.
 const newestCompared = 20_000
 
-// adopt looks for the payment whose money an open orphan is, and settles it
+// matchOrphan looks for the payment whose money an open orphan is, and settles it
 // there. It leaves the orphan open if there is none.
-func (g *Gateway) adopt(ctx context.Context, o pay.Orphan, by pay.Actor) (open bool, err error) {
-	p, err := g.ownerOf(ctx, o)
+func (g *Gateway) matchOrphan(ctx context.Context, o pay.Orphan, by pay.Actor) (open bool, err error) {
+	p, err := g.paymentOfOrphan(ctx, o)
 	if errors.Is(err, store.ErrNotFound) {
-		return true, g.Store.RescheduleOrphan(ctx, o, g.nextOrphanLook(o))
+		return true, g.Store.RescheduleOrphan(ctx, o, g.nextOrphanInquiry(o))
 	}
 	if err != nil {
 		return true, err
 	}
-	_, err = g.match(ctx, o, p, by)
+	_, err = g.settleOrphan(ctx, o, p, by)
 	return err != nil, err
 }
 
-// ownerOf finds the payment that an orphan is of, or ErrNotFound: the one that
+// paymentOfOrphan finds the payment that an orphan is of, or ErrNotFound: the one that
 // has its number; the one that the trade's other orphans are of; an order of the
 // number's day whose number differs in the slot only; or an order that was
 // asked for again on another day.
-func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error) {
-	p, err := g.paymentOf(ctx, o.MerchantID, o.Number)
+func (g *Gateway) paymentOfOrphan(ctx context.Context, o pay.Orphan) (pay.Payment, error) {
+	p, err := g.paymentByNumber(ctx, o.MerchantID, o.Number)
 	if !errors.Is(err, store.ErrNotFound) {
 		if err == nil && p.AccountID != o.AccountID {
 			return pay.Payment{}, store.ErrNotFound
@@ -59,16 +59,16 @@ func (g *Gateway) ownerOf(ctx context.Context, o pay.Orphan) (pay.Payment, error
 		found = append(found, others...)
 	}
 	for _, p := range found {
-		if g.isOf(p, o) {
+		if g.numberFits(p, o) {
 			return p, nil
 		}
 	}
 	return pay.Payment{}, store.ErrNotFound
 }
 
-// paymentOf finds the payment that the wallet knows by a number: its own, or the
+// paymentByNumber finds the payment that the wallet knows by a number: its own, or the
 // one under which it was paid before a restore.
-func (g *Gateway) paymentOf(ctx context.Context, merchantID, number string) (pay.Payment, error) {
+func (g *Gateway) paymentByNumber(ctx context.Context, merchantID, number string) (pay.Payment, error) {
 	p, err := g.Store.Payment(ctx, merchantID, number)
 	if !errors.Is(err, store.ErrNotFound) || !pay.IsNumber(merchantID, number) {
 		return p, err
@@ -85,10 +85,10 @@ func (g *Gateway) paymentOf(ctx context.Context, merchantID, number string) (pay
 	return pay.Payment{}, store.ErrNotFound
 }
 
-// isOf reports whether an orphan's number is one that the order would have had
+// numberFits reports whether an orphan's number is one that the order would have had
 // on its day: the nine digits say so. As there are only a thousand million of
 // them, what came in must also be the order's amount.
-func (g *Gateway) isOf(p pay.Payment, o pay.Orphan) bool {
+func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 	if p.MerchantID != o.MerchantID || p.AccountID != o.AccountID || !o.IsRefund() && p.Amount != o.Amount {
 		return false
 	}
@@ -100,10 +100,10 @@ func (g *Gateway) isOf(p pay.Payment, o pay.Orphan) bool {
 	return false
 }
 
-// match settles an open orphan as a payment's, by the ordinary settle: as the
+// settleOrphan settles an open orphan as a payment's, by the ordinary settle: as the
 // order's own money if it is not paid, else as surplus. What went back was never
 // ours to count: it flags the payment.
-func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
+func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	var r pay.Recorded
 	var v pay.Verdict
 	var c store.Change
@@ -123,7 +123,7 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, by pay
 		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, note); err != nil {
 			return err
 		}
-		v, c, err = g.write(r, g.ofOrphan(r, o, by), tx.Apply)
+		v, c, err = g.applyWith(r, g.judgeOrphan(r, o, by), tx.Apply)
 		return err
 	})
 	switch {
@@ -132,20 +132,20 @@ func (g *Gateway) match(ctx context.Context, o pay.Orphan, p pay.Payment, by pay
 	case err != nil:
 		return p, err
 	}
-	g.applied(ctx, r, v, c)
+	g.afterCommit(ctx, r, v, c)
 	settled := v.Payment
 	if !o.IsRefund() && settled.TradeNo == o.TradeNo && settled.ID != o.Number {
-		g.background.Go(func() { g.closeUnder(context.WithoutCancel(ctx), settled, settled.ID) })
+		g.background.Go(func() { g.closeNumber(context.WithoutCancel(ctx), settled, settled.ID) })
 	}
 	g.Log.InfoContext(ctx, "orphan matched",
 		"orphan", o.Number, "trade_no", o.TradeNo, "refund", o.RefundID, "syssn", p.ID, "by", by.Role)
 	return settled, nil
 }
 
-// ofOrphan is the verdict on an orphan that turns out to be a payment's. What went
+// judgeOrphan is the verdict on an orphan that turns out to be a payment's. What went
 // back under the number of one of the payment's own refunds is found out by that
 // refund's own inquiries.
-func (g *Gateway) ofOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdict {
+func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdict {
 	w := pay.Word{
 		Outcome: pay.WordPaid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At, RefundID: o.RefundID,
 	}
@@ -175,10 +175,10 @@ func (g *Gateway) ofOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdi
 	return v
 }
 
-// closeUnder has the wallet close, if it can, what is not paid of an order that was
+// closeNumber has the wallet close, if it can, what is not paid of an order that was
 // paid under another number: nobody should pay it again. If it is not closed, the
 // money is surplus.
-func (g *Gateway) closeUnder(ctx context.Context, p pay.Payment, number string) {
+func (g *Gateway) closeNumber(ctx context.Context, p pay.Payment, number string) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil || !conn.info.Supports(wallet.CanClose) {
 		return
@@ -234,11 +234,11 @@ func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Ti
 	return err
 }
 
-// seenOrphans is what this replica last read of accounts' open orphans, so that
+// orphanCache is what this replica last read of accounts' open orphans, so that
 // creations read nothing. It may be old: the database refuses to store an order
 // beside an orphan that is not in here, and one that is in here is looked up
 // again before an order takes its number.
-type seenOrphans struct {
+type orphanCache struct {
 	reading  sync.Mutex // many creations find at once that there is a new one: one of them reads
 	mu       sync.Mutex
 	accounts map[[2]string]accountOrphans
@@ -249,17 +249,17 @@ type accountOrphans struct {
 	dates map[string]map[string][]pay.Orphan
 }
 
-func (s *seenOrphans) of(p pay.Payment) accountOrphans {
+func (s *orphanCache) get(p pay.Payment) accountOrphans {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accounts[[2]string{p.MerchantID, p.AccountID}]
 }
 
-// read reads them again, unless somebody has since was.
-func (s *seenOrphans) read(ctx context.Context, db *store.DB, p pay.Payment, was accountOrphans) (accountOrphans, error) {
+// refresh reads them again, unless somebody has since was.
+func (s *orphanCache) refresh(ctx context.Context, db *store.DB, p pay.Payment, was accountOrphans) (accountOrphans, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	if now := s.of(p); now.upTo > was.upTo {
+	if now := s.get(p); now.upTo > was.upTo {
 		return now, nil
 	}
 	open, err := db.OpenOrphans(ctx, p.MerchantID, p.AccountID)
@@ -288,12 +288,12 @@ func (s *seenOrphans) read(ctx context.Context, db *store.DB, p pay.Payment, was
 	return a, nil
 }
 
-// orphanOf finds an open orphan that a new order is the order of.
-func (g *Gateway) orphanOf(ctx context.Context, p pay.Payment, seen accountOrphans) (o pay.Orphan, found bool, err error) {
+// findOrphan finds an open orphan that a new order is the order of.
+func (g *Gateway) findOrphan(ctx context.Context, p pay.Payment, seen accountOrphans) (o pay.Orphan, found bool, err error) {
 	for date, orphans := range seen.dates {
 		for try := range numberTries {
 			for _, o := range orphans[g.orderDigits(p.Scope, p.OrderNo, p.Fingerprint, date, try)] {
-				if !g.isOf(p, o) {
+				if !g.numberFits(p, o) {
 					continue
 				}
 				now, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
@@ -309,34 +309,34 @@ func (g *Gateway) orphanOf(ctx context.Context, p pay.Payment, seen accountOrpha
 	return o, false, nil
 }
 
-// takeOver settles an orphan whose number a new order has taken, and all others
+// settleOrphansOf settles an orphan whose number a new order has taken, and all others
 // of that number. Where that fails
 // Recover does it. Of an orphan that went back the wallet knows the rest: until
 // it has said so the order must not be paid, nor registered there again.
-func (g *Gateway) takeOver(ctx context.Context, p pay.Payment, o pay.Orphan) (pay.Payment, error) {
+func (g *Gateway) settleOrphansOf(ctx context.Context, p pay.Payment, o pay.Orphan) (pay.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	by := pay.ByMerchant(p.AppCode)
-	settled, err := g.match(ctx, o, p, by)
+	settled, err := g.settleOrphan(ctx, o, p, by)
 	others, failed := g.Store.OrphansOfNumber(ctx, p.MerchantID, p.ID) // of another trade, or what went back
 	err = errors.Join(err, failed)
 	for _, other := range others {
 		if err == nil && other.State == pay.OrphanOpen && other.AccountID == p.AccountID {
-			settled, err = g.match(ctx, other, p, by)
+			settled, err = g.settleOrphan(ctx, other, p, by)
 		}
 	}
 	if err == nil && settled.Status.Open() {
-		settled, err = g.look(ctx, settled, by)
+		settled, err = g.inquire(ctx, settled, by)
 	}
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan is not settled yet", "syssn", p.ID, "trade_no", o.TradeNo, "error", err)
-		g.looks.Wake()
+		g.runner.Wake()
 		return p, &pay.Error{Code: pay.Unconfirmed, Message: "the order is stored, and the wallet has been paid for it before: query", Err: err}
 	}
 	return settled, nil
 }
 
-// nextOrphanLook is when an open orphan that has no order is looked at again.
-func (g *Gateway) nextOrphanLook(o pay.Orphan) time.Time {
+// nextOrphanInquiry is when an open orphan that has no order is looked at again.
+func (g *Gateway) nextOrphanInquiry(o pay.Orphan) time.Time {
 	now := g.Now()
 	if first := o.NoticedAt.Add(time.Hour); now.Before(first) {
 		return first

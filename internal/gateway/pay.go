@@ -43,8 +43,8 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
-	r.Barred = first(s.takesOrders(), r.Barred)
-	p, isNew, err := g.take(ctx, r)
+	r.Barred = firstError(s.checkOrders(), r.Barred)
+	p, isNew, err := g.findOrCreate(ctx, r)
 	if err != nil {
 		return Order{}, err
 	}
@@ -56,40 +56,40 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
 	}
 	order := Order{Payment: p, InApp: g.flowOf(ctx, p) == wallet.InApp}
-	if err := g.ended(p); err != nil { // a new one too: an orphan has paid it
+	if err := g.endedError(p); err != nil { // a new one too: an orphan has paid it
 		return order, err
 	}
-	order.Payment, order.PayURL, err = g.lead(ctx, p, s)
-	return order, stored("order", err)
+	order.Payment, order.PayURL, err = g.payURLFor(ctx, p, s)
+	return order, alreadyStored("order", err)
 }
 
-// lead returns where the buyer of a stored order is to be sent. Where no orders are
+// payURLFor returns where the buyer of a stored order is to be sent. Where no orders are
 // taken, this is a repeat: the wallet is not asked for it any more, and its own
 // address is not handed out while the links are shut.
-func (g *Gateway) lead(ctx context.Context, p pay.Payment, s standing) (_ pay.Payment, payURL string, err error) {
+func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ pay.Payment, payURL string, err error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return p, "", err
 	}
 	switch flow := conn.info.Flow; {
 	case flow == wallet.InApp && p.Checkout == "":
-		if err := s.takesOrders(); err != nil {
+		if err := s.checkOrders(); err != nil {
 			return p, "", &pay.Error{Code: pay.OutcomeUnknown, Err: err,
 				Message: "the order is stored, and the wallet is not asked for it any more: ask with a query"}
 		}
 		if p, err = g.register(ctx, conn, p); err != nil {
 			return p, "", err
 		}
-	case flow == wallet.Link && g.DirectPayURL && s.linksOpen() == nil:
-		payURL, err = g.direct(ctx, conn, p)
+	case flow == wallet.Link && g.DirectPayURL && s.checkLinks() == nil:
+		payURL, err = g.directURL(ctx, conn, p)
 		return p, payURL, err
 	}
 	return p, g.PayLink(p), nil
 }
 
-// take stores an order, or finds the one that has its number: an order that was
+// findOrCreate stores an order, or finds the one that has its number: an order that was
 // taken stays what it is, whatever the merchant's settings have become since.
-func (g *Gateway) take(ctx context.Context, r PayRequest) (p pay.Payment, isNew bool, err error) {
+func (g *Gateway) findOrCreate(ctx context.Context, r PayRequest) (p pay.Payment, isNew bool, err error) {
 	account, info, err := g.placeable(ctx, r)
 	if err != nil {
 		scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
@@ -146,11 +146,11 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 // create stores the payment under a number that nobody has: its own, or that of
 // an open orphan which turns out to be its money. That one is settled at once.
 func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool, error) {
-	seen, fresh := g.orphans.of(p), p
+	seen, fresh := g.orphans.get(p), p
 	for try := 0; try < numberTries; {
 		p = fresh
 		p.ID = g.paymentNumber(p.Scope, p.OrderNo, p.Fingerprint, p.CreatedAt, try)
-		o, orphaned, err := g.orphanOf(ctx, p, seen)
+		o, orphaned, err := g.findOrphan(ctx, p, seen)
 		if err != nil {
 			return pay.Payment{}, false, err
 		}
@@ -160,7 +160,7 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 		stored, isNew, err := g.Store.CreatePaymentKnowing(ctx, p, seen.upTo)
 		switch {
 		case errors.Is(err, store.ErrOrphansUnseen):
-			if seen, err = g.orphans.read(ctx, g.Store, p, seen); err != nil {
+			if seen, err = g.orphans.refresh(ctx, g.Store, p, seen); err != nil {
 				return pay.Payment{}, false, err
 			}
 			continue
@@ -174,15 +174,15 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 			return pay.Payment{}, false, maybeStored("order", err)
 		}
 		if isNew && orphaned {
-			stored, err = g.takeOver(ctx, stored, o)
+			stored, err = g.settleOrphansOf(ctx, stored, o)
 		}
 		return stored, isNew, err
 	}
 	return pay.Payment{}, false, errors.New("gateway: every number of this order is taken")
 }
 
-// ended says why a repeated order cannot be paid any more; nil if it can.
-func (g *Gateway) ended(p pay.Payment) error {
+// endedError says why a repeated order cannot be paid any more; nil if it can.
+func (g *Gateway) endedError(p pay.Payment) error {
 	switch {
 	case p.Status == pay.Paid:
 		return &pay.Error{Code: pay.AlreadyPaid, Message: "the order is paid"}
@@ -202,7 +202,7 @@ func (g *Gateway) ended(p pay.Payment) error {
 // buyer can pay. Of several requests for one order, one asks and the others
 // wait for it briefly. A crash leaves the order Created without a reference:
 // the next request, or Recover, asks again under the same id.
-func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, error) {
+func (g *Gateway) register(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, error) {
 	// The merchant may hang up; what the wallet was asked must still be kept.
 	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.WalletTimeout)
 	defer cancel()
@@ -227,7 +227,7 @@ func (g *Gateway) register(ctx context.Context, conn opened, p pay.Payment) (pay
 	leave()
 	var no *wallet.Rejection
 	again := !p.AskedAt.IsZero()
-	if err != nil && (!errors.As(err, &no) || again && ofAccount(err)) {
+	if err != nil && (!errors.As(err, &no) || again && refusesAccount(err)) {
 		g.Log.WarnContext(ctx, "wallet did not take the order", "syssn", p.ID, "error", err)
 		if no != nil {
 			return p, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
@@ -256,7 +256,7 @@ func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checko
 		}
 		p.Status, p.Failure, p.ClosedAt, p.DueAt = pay.Failed, no.Code, now, time.Time{}
 		if again {
-			p.DueAt = now.Add(lateLooks[0])
+			p.DueAt = now.Add(lateInquiries[0])
 		}
 		return pay.Act(r, p, pay.Event{Kind: pay.EventFailed, Code: no.Code}, pay.ByWallet, now), nil
 	})
@@ -267,7 +267,7 @@ func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checko
 	if no != nil && p.Status == pay.Failed {
 		return p, walletError(no)
 	}
-	return p, g.ended(p)
+	return p, g.endedError(p)
 }
 
 // newAddress reports whether a wallet's answer changes where an open order's buyer
@@ -289,14 +289,14 @@ func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Pay
 			return p, err
 		}
 		if current.Checkout != "" || !current.Status.Open() {
-			return current, g.ended(current)
+			return current, g.endedError(current)
 		}
 	}
 	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being placed; ask again in a moment"}
 }
 
-// direct returns the wallet's own address, to be given instead of our link.
-func (g *Gateway) direct(ctx context.Context, conn opened, p pay.Payment) (string, error) {
+// directURL returns the wallet's own address, to be given instead of our link.
+func (g *Gateway) directURL(ctx context.Context, conn limitedConnector, p pay.Payment) (string, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return "", err

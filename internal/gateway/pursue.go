@@ -15,10 +15,10 @@ import (
 // pursue takes a claimed refund one step on, and sets the time of the next if
 // its outcome is not known then.
 func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor) pay.Refund {
-	r, next, err := g.step(ctx, c, by)
+	r, next, err := g.advanceRefund(ctx, c, by)
 	if err != nil {
 		level, what := slog.LevelWarn, "refund's outcome is not known"
-		if errors.Is(err, errLateMoneyStays) {
+		if errors.Is(err, errLateRefundBlocked) {
 			level, what = slog.LevelError, "late money cannot be given back yet: needs a look"
 		}
 		g.Log.Log(ctx, level, what, "refund", c.ID, "syssn", c.PaymentID,
@@ -39,15 +39,15 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor)
 	case err != nil:
 		g.Log.ErrorContext(ctx, "refund cannot be rescheduled", "refund", c.ID, "error", err)
 	}
-	g.looks.Wake()
+	g.runner.Wake()
 	return r
 }
 
-// step asks the wallet what has become of a refund that was, or may have been,
+// advanceRefund asks the wallet what has become of a refund that was, or may have been,
 // sent, and sends it if the wallet has not taken it: under the same number, so
 // that it is never paid out twice. Where it has to wait for its turn, next says
 // until when.
-func (g *Gateway) step(ctx context.Context, c store.RefundClaim, by pay.Actor) (r pay.Refund, next time.Time, err error) {
+func (g *Gateway) advanceRefund(ctx context.Context, c store.RefundClaim, by pay.Actor) (r pay.Refund, next time.Time, err error) {
 	p, err := g.Store.Payment(ctx, c.MerchantID, c.PaymentID)
 	if err != nil {
 		return c.Refund, next, err
@@ -75,40 +75,40 @@ func (g *Gateway) step(ctx context.Context, c store.RefundClaim, by pay.Actor) (
 		case err == nil && state.Outcome != wallet.NotFound:
 			r, err = g.settleRefund(ctx, p, c.Refund, state, by)
 			return r, next, err
-		case err != nil && !ofAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
-			return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, by))
+		case err != nil && !refusesAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
+			return c.Refund, next, walletError(g.flagUnlisted(ctx, p, c.ID, state, err, by))
 		}
 	}
-	if next, err = g.release(ctx, c, conn); err != nil || !next.IsZero() {
+	if next, err = g.markSent(ctx, c, conn); err != nil || !next.IsZero() {
 		return c.Refund, next, err
 	}
 	state, err := g.send(asked, conn, back)
 	switch {
-	case err != nil && c.Automatic() && ofAccount(err):
-		return c.Refund, next, fmt.Errorf("%w: %w", errLateMoneyStays, err)
+	case err != nil && c.Automatic() && refusesAccount(err):
+		return c.Refund, next, fmt.Errorf("%w: %w", errLateRefundBlocked, err)
 	case err != nil:
-		return c.Refund, next, walletError(g.noticed(ctx, p, c.ID, state, err, by))
+		return c.Refund, next, walletError(g.flagUnlisted(ctx, p, c.ID, state, err, by))
 	case wordOf(state, c.ID).Postpones(c.Refund):
-		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateMoneyStays, state.Code)
+		return c.Refund, next, fmt.Errorf("%w: the wallet says %s", errLateRefundBlocked, state.Code)
 	}
 	r, err = g.settleRefund(ctx, p, c.Refund, state, by)
 	return r, next, err
 }
 
-// errLateMoneyStays: late money cannot be given back for now. Nobody asked for
+// errLateRefundBlocked: late money cannot be given back for now. Nobody asked for
 // it, so nobody would ask again.
-var errLateMoneyStays = errors.New("gateway: late money cannot be given back yet")
+var errLateRefundBlocked = errors.New("gateway: late money cannot be given back yet")
 
-// ofAccount reports whether err is the wallet's refusal of the account, which
+// refusesAccount reports whether err is the wallet's refusal of the account, which
 // says nothing of what was asked.
-func ofAccount(err error) bool {
+func refusesAccount(err error) bool {
 	var no *wallet.Rejection
 	return errors.As(err, &no) && no.Kind == wallet.RejectedAccount
 }
 
-// release marks a refund as sent, in its turn where its wallet wants time
+// markSent marks a refund as sent, in its turn where its wallet wants time
 // between refunds: else it says when to try again.
-func (g *Gateway) release(ctx context.Context, c store.RefundClaim, conn opened) (again time.Time, err error) {
+func (g *Gateway) markSent(ctx context.Context, c store.RefundClaim, conn limitedConnector) (again time.Time, err error) {
 	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
 		if paced, ok := conn.Connector.(wallet.Paced); ok {
 			if key, gap := paced.RefundGap(); gap > 0 {
@@ -126,7 +126,7 @@ func (g *Gateway) release(ctx context.Context, c store.RefundClaim, conn opened)
 
 // send asks the wallet to give money back. A refusal is the refund's failure,
 // unless the wallet may have taken it before: then it must also not know of it.
-func (g *Gateway) send(ctx context.Context, conn opened, r wallet.Refund) (wallet.State, error) {
+func (g *Gateway) send(ctx context.Context, conn limitedConnector, r wallet.Refund) (wallet.State, error) {
 	state, err := conn.Refund(ctx, r)
 	var no *wallet.Rejection
 	if !errors.As(err, &no) {
@@ -136,7 +136,7 @@ func (g *Gateway) send(ctx context.Context, conn opened, r wallet.Refund) (walle
 	switch {
 	case !r.Retry:
 		return failed, nil
-	case ofAccount(err): // says nothing of the refund
+	case refusesAccount(err): // says nothing of the refund
 		return wallet.State{}, err
 	case !conn.info.Supports(wallet.CanRefundQuery):
 		return failed, nil

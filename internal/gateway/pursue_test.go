@@ -133,7 +133,7 @@ func TestAfterACrashAtAnyStepARefundIsGivenBackOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, b *bench) {
 				p := b.paid("A1")
-				claim, err := b.takeRefund(t.Context(), p, b.refundRequest(p, "R1", 500))
+				claim, err := b.findOrCreateRefund(t.Context(), p, b.refundRequest(p, "R1", 500))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -147,7 +147,7 @@ func TestAfterACrashAtAnyStepARefundIsGivenBackOnce(t *testing.T) {
 				var replicas sync.WaitGroup
 				for _, g := range []*Gateway{b.Gateway, b.over(b.Store)} {
 					replicas.Go(func() {
-						all, err := g.looks.ClaimDue(t.Context())
+						all, err := g.runner.ClaimDue(t.Context())
 						if err != nil {
 							t.Error(err)
 						}
@@ -183,7 +183,7 @@ func (b *bench) mustRelease(c store.RefundClaim) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if next, err := b.release(b.t.Context(), c, conn); err != nil || !next.IsZero() {
+	if next, err := b.markSent(b.t.Context(), c, conn); err != nil || !next.IsZero() {
 		b.t.Fatalf("%v, %v", next, err)
 	}
 }

@@ -57,7 +57,7 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment, by pay.Act
 	defer stop()
 	var mu sync.Mutex
 	answers := append([]pay.Payment(nil), payments...)
-	slots := make(lane, askAtOnce)
+	slots := make(semaphore, askAtOnce)
 	done := make(chan struct{})
 	var asking sync.WaitGroup
 	for i, p := range payments {
@@ -67,10 +67,10 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment, by pay.Act
 		asking.Add(1)
 		g.background.Go(func() {
 			defer asking.Done()
-			if slots.enter(waiting) != nil {
+			if slots.acquire(waiting) != nil {
 				return
 			}
-			defer slots.leave()
+			defer slots.release()
 			if now, err := g.ask(waiting, p, by); err != nil {
 				g.Log.WarnContext(ctx, "wallet could not be asked", "syssn", p.ID, "error", err)
 			} else {
@@ -99,7 +99,7 @@ func (g *Gateway) ask(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Pay
 	if err != nil {
 		return p, err
 	}
-	if g.unseen(p, conn.info) && g.Now().Before(p.ExpiresAt) {
+	if g.unknownToWallet(p, conn.info) && g.Now().Before(p.ExpiresAt) {
 		return p, nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, askWithin)
@@ -114,5 +114,5 @@ func (g *Gateway) ask(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Pay
 	if err != nil || !mine {
 		return p, err
 	}
-	return g.lookBy(ctx, conn, p, by)
+	return g.inquireWith(ctx, conn, p, by)
 }

@@ -12,21 +12,21 @@ import (
 	"github.com/sampanpay/sampan/internal/work"
 )
 
-// lateLooks are the times after a payment was given up at which its wallet is
+// lateInquiries are the times after a payment was given up at which its wallet is
 // asked once more, if the buyer had opened the link: a wallet that cannot close
 // an order may still take money for it. The wallet's own maximum follows them.
-var lateLooks = []time.Duration{time.Hour, 12*time.Hour + 15*time.Minute, 25 * time.Hour}
+var lateInquiries = []time.Duration{time.Hour, 12*time.Hour + 15*time.Minute, 25 * time.Hour}
 
 // lateMargin is added to the wallet's maximum for the last of all looks.
 const lateMargin = time.Hour
 
-// messagesRepeat is how long a wallet repeats a message that is not acknowledged.
-const messagesRepeat = 25 * time.Hour
+// callbacksRepeat is how long a wallet repeats a message that is not acknowledged.
+const callbacksRepeat = 25 * time.Hour
 
 // The limits of the looks at wallets in this process. A wallet that does not
 // answer holds each look for WalletTimeout. It must not delay the looks at other
 // wallets.
-var lookLimits = work.Limits{
+var inquiryLimits = work.Limits{
 	Total: 64, PerClaim: 8, PerKey: 8,
 	SlowAfter: 2 * time.Second, PerSlowKey: 8, Slow: 64,
 	Tenant: func(account string) string {
@@ -45,11 +45,11 @@ var lookLimits = work.Limits{
 //   - orphans, whose money may have gone back.
 //
 // Run returns when every look that it has begun has ended.
-func (g *Gateway) Run(ctx context.Context) error { return g.looks.Run(ctx) }
+func (g *Gateway) Run(ctx context.Context) error { return g.runner.Run(ctx) }
 
 func (g *Gateway) newRunner() (*work.Runner, error) {
 	return work.New(work.Config{
-		Name: "recover", Limits: lookLimits, Log: g.Log, Poll: g.Poll, Final: store.ErrStopped,
+		Name: "recover", Limits: inquiryLimits, Log: g.Log, Poll: g.Poll, Final: store.ErrStopped,
 		Now: func() time.Time { return g.Now() },
 		Queues: []work.Queue{
 			{Next: g.Store.NextRefunds, Claim: g.claimRefunds}, // they are few, and somebody waits for the money
@@ -67,24 +67,24 @@ func (g *Gateway) newRunner() (*work.Runner, error) {
 
 func (g *Gateway) claimRefunds(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
 	claims, err := g.Store.ClaimRefunds(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
-	return looks(g, claims, store.RefundClaim.Account, func(ctx context.Context, c store.RefundClaim) {
+	return inquiryItems(g, claims, store.RefundClaim.Account, func(ctx context.Context, c store.RefundClaim) {
 		g.pursue(ctx, c, pay.ByRecover)
 	}), err
 }
 
 func (g *Gateway) claimPayments(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
 	claims, err := g.Store.ClaimPayments(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
-	return looks(g, claims, store.PaymentClaim.Account, g.recoverOne), err
+	return inquiryItems(g, claims, store.PaymentClaim.Account, g.recoverPayment), err
 }
 
 func (g *Gateway) claimOrphans(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
 	orphans, err := g.Store.ClaimOrphans(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
 	account := func(o pay.Orphan) string { return store.AccountKey(o.MerchantID, o.AccountID) }
-	return looks(g, orphans, account, g.lookAtOrphan), err
+	return inquiryItems(g, orphans, account, g.inquireOrphan), err
 }
 
-// looks makes items of claimed rows. All of a look counts as the wallet's time.
-func looks[C any](g *Gateway, claims []C, account func(C) string, look func(context.Context, C)) []work.Item {
+// inquiryItems makes items of claimed rows. All of a look counts as the wallet's time.
+func inquiryItems[C any](g *Gateway, claims []C, account func(C) string, look func(context.Context, C)) []work.Item {
 	items := make([]work.Item, len(claims))
 	for i, c := range claims {
 		items[i] = work.Item{Key: account(c), Do: func(ctx context.Context) time.Duration {
@@ -96,17 +96,17 @@ func looks[C any](g *Gateway, claims []C, account func(C) string, look func(cont
 	return items
 }
 
-// recoverOne looks at one payment and sets the time of its next look.
-func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
-	p, err := g.look(ctx, c.Payment, pay.ByRecover)
+// recoverPayment looks at one payment and sets the time of its next look.
+func (g *Gateway) recoverPayment(ctx context.Context, c store.PaymentClaim) {
+	p, err := g.inquire(ctx, c.Payment, pay.ByRecover)
 	if err != nil {
 		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Inquiries, "error", err)
 		p = c.Payment
 	}
-	g.takeAside(ctx, c.Payment)
+	g.settlePostponed(ctx, c.Payment)
 	p.Inquiries = c.Inquiries + 1
-	due := g.nextLook(ctx, p)
-	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(messagesRepeat)) {
+	due := g.nextInquiry(ctx, p)
+	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(callbacksRepeat)) {
 		due = g.Now().Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)]) // a message about it was put off
 	}
 	switch err := g.Store.ReschedulePayment(ctx, c, due); {
@@ -116,22 +116,22 @@ func (g *Gateway) recoverOne(ctx context.Context, c store.PaymentClaim) {
 	}
 }
 
-// look asks the wallet about a payment and settles what it says. A payment past
+// inquire asks the wallet about a payment and settles what it says. A payment past
 // its life expires, and one that the merchant has called off is closed, but only
 // when the wallet has definitely not been paid, and cannot be any more if it can
 // see to that: where it does not answer the payment stays as it is.
-func (g *Gateway) look(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Payment, error) {
+func (g *Gateway) inquire(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return p, err
 	}
-	return g.lookBy(ctx, conn, p, by)
+	return g.inquireWith(ctx, conn, p, by)
 }
 
-// lookBy is look, by the payment's own connector. An order that the wallet
+// inquireWith is look, by the payment's own connector. An order that the wallet
 // cannot know of is asked about only if a message spoke of it all the same.
-func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, by pay.Actor) (pay.Payment, error) {
-	if g.unseen(p, conn.info) && p.ConfirmedAt.IsZero() {
+func (g *Gateway) inquireWith(ctx context.Context, conn limitedConnector, p pay.Payment, by pay.Actor) (pay.Payment, error) {
+	if g.unknownToWallet(p, conn.info) && p.ConfirmedAt.IsZero() {
 		if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
 			return g.giveUp(ctx, p, by, pay.ReasonNeverOpened, "")
 		}
@@ -145,7 +145,7 @@ func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, by pay
 	defer cancel()
 	state, err := conn.Query(asked, order)
 	if err != nil {
-		return p, walletError(g.noticed(ctx, p, "", state, err, by))
+		return p, walletError(g.flagUnlisted(ctx, p, "", state, err, by))
 	}
 	v, err := g.settle(ctx, p, wordOf(state, ""), by)
 	if errors.Is(err, errForeignTrade) {
@@ -167,16 +167,16 @@ func (g *Gateway) lookBy(ctx context.Context, conn opened, p pay.Payment, by pay
 	}
 	switch state.Outcome {
 	case wallet.Waiting, wallet.NotFound:
-		return g.shut(ctx, conn, order, settled, by, end, string(state.Outcome))
+		return g.closeAtWallet(ctx, conn, order, settled, by, end, string(state.Outcome))
 	case wallet.Paid: // not as was ordered: what came is recorded, and the order cannot wait for it
 		return g.giveUp(ctx, settled, by, pay.ReasonOtherPayment, "")
 	}
 	return settled, nil
 }
 
-// unseen reports whether the wallet cannot know of the order: that takes an
+// unknownToWallet reports whether the wallet cannot know of the order: that takes an
 // opening of the pay link, and there was none.
-func (g *Gateway) unseen(p pay.Payment, info wallet.Info) bool {
+func (g *Gateway) unknownToWallet(p pay.Payment, info wallet.Info) bool {
 	return info.Flow != wallet.InApp && p.OpenedAt.IsZero()
 }
 
@@ -192,8 +192,8 @@ func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, by pay.Actor, why p
 	return v.Payment, err
 }
 
-// nextLook is when a payment is to be looked at again; zero for never.
-func (g *Gateway) nextLook(ctx context.Context, p pay.Payment) time.Time {
+// nextInquiry is when a payment is to be looked at again; zero for never.
+func (g *Gateway) nextInquiry(ctx context.Context, p pay.Payment) time.Time {
 	now := g.Now()
 	switch {
 	case p.Status == pay.Paid:
@@ -210,7 +210,7 @@ func (g *Gateway) nextLook(ctx context.Context, p pay.Payment) time.Time {
 	case p.OpenedAt.IsZero():
 		return time.Time{}
 	}
-	for _, after := range lateLooks {
+	for _, after := range lateInquiries {
 		if at := p.ClosedAt.Add(after); at.After(now) {
 			return at
 		}

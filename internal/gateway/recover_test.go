@@ -416,7 +416,7 @@ func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
 		away.Store(true)
 		turns.Store(0)
 		for range 600 {
-			b.looks.Wake()
+			b.runner.Wake()
 			time.Sleep(100 * time.Millisecond)
 		}
 		if n := turns.Load(); n < 30 || n > 50 {

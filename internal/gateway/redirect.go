@@ -28,7 +28,7 @@ const (
 // and OutcomeUnknown if no address could be had now. The order can be opened again
 // after each of them. The way is zero without an error if the order is not open
 // any more.
-func (g *Gateway) redirect(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, Way, error) {
+func (g *Gateway) redirect(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
 	if g.addressLasts(p) {
 		return p, Way{URL: p.Checkout}, nil
 	}
@@ -60,7 +60,7 @@ func (g *Gateway) addressLasts(p pay.Payment) bool {
 
 // requestAddress asks the wallet for an address and stores it. The opening is
 // recorded first: whatever becomes of the call, Recover queries the order.
-func (g *Gateway) requestAddress(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, Way, error) {
+func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
 	first := p.OpenedAt.IsZero()
 	if first {
 		var err error
@@ -79,7 +79,7 @@ func (g *Gateway) requestAddress(ctx context.Context, conn opened, p pay.Payment
 	switch {
 	case err != nil:
 		return p, Way{}, err
-	case g.ended(p) != nil:
+	case g.endedError(p) != nil:
 		return p, Way{}, nil
 	case g.addressLasts(p):
 		return p, Way{URL: p.Checkout}, nil
@@ -94,7 +94,7 @@ func (g *Gateway) requestAddress(ctx context.Context, conn opened, p pay.Payment
 	}
 	p, err = g.registered(ctx, p, checkout, nil, pay.ByBuyer, !first)
 	switch {
-	case g.ended(p) != nil: // it ended meanwhile: the buyer must not be sent to pay it
+	case g.endedError(p) != nil: // it ended meanwhile: the buyer must not be sent to pay it
 		return p, Way{}, nil
 	case err != nil:
 		return p, Way{}, err
@@ -106,19 +106,19 @@ func (g *Gateway) requestAddress(ctx context.Context, conn opened, p pay.Payment
 // refuses at the first call fails. After an earlier call a refusal may mean that
 // the order is paid, so the wallet is queried, and an order that had an address
 // stays open.
-func (g *Gateway) noAddress(ctx context.Context, conn opened, p pay.Payment, err error, first bool) (pay.Payment, Way, error) {
+func (g *Gateway) noAddress(ctx context.Context, conn limitedConnector, p pay.Payment, err error, first bool) (pay.Payment, Way, error) {
 	g.Log.WarnContext(ctx, "wallet gave no address for the order", "syssn", p.ID, "error", err)
 	var no *wallet.Rejection
-	if !errors.As(err, &no) || ofAccount(err) {
+	if !errors.As(err, &no) || refusesAccount(err) {
 		return p, Way{}, walletError(err)
 	}
 	if !first {
-		now, unknown := g.lookBy(ctx, conn, p, pay.ByBuyer)
+		now, unknown := g.inquireWith(ctx, conn, p, pay.ByBuyer)
 		switch {
 		case unknown != nil:
 			g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", p.ID, "error", unknown)
 			return p, Way{}, walletError(no)
-		case g.ended(now) != nil:
+		case g.endedError(now) != nil:
 			return now, Way{}, nil
 		case now.Status == pay.Pending:
 			return now, Way{}, walletError(no)

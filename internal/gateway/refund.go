@@ -39,16 +39,16 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 	if err != nil {
 		return pay.Refund{}, pay.Payment{}, err
 	}
-	r.Barred = first(s.givesBack(), r.Barred)
+	r.Barred = firstError(s.checkRefunds(), r.Barred)
 	if r.Minor <= 0 {
 		return pay.Refund{}, pay.Payment{}, &pay.Error{Code: pay.BadParameter, Field: "amount", Message: "must be above zero"}
 	}
 	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
-	p, err := g.own(ctx, scope, r.PaymentID)
+	p, err := g.paymentInScope(ctx, scope, r.PaymentID)
 	if err != nil {
 		return pay.Refund{}, p, err
 	}
-	claim, err := g.takeRefund(ctx, p, r)
+	claim, err := g.findOrCreateRefund(ctx, p, r)
 	if err != nil {
 		return pay.Refund{}, p, err
 	}
@@ -57,33 +57,33 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 		// The merchant may hang up; what the wallet was asked must still be kept.
 		refund = g.pursue(context.WithoutCancel(ctx), claim, pay.ByMerchant(scope.AppCode))
 	}
-	if now, err := g.own(ctx, scope, refund.PaymentID); err == nil { // else what was read before is as good
+	if now, err := g.paymentInScope(ctx, scope, refund.PaymentID); err == nil { // else what was read before is as good
 		p = now
 	}
-	return refund, p, refusal(refund)
+	return refund, p, refundError(refund)
 }
 
-// own finds a payment of the scope's, by its number or by the one that it had
+// paymentInScope finds a payment of the scope's, by its number or by the one that it had
 // before a restore: any other is NotFound.
-func (g *Gateway) own(ctx context.Context, s pay.Scope, id string) (pay.Payment, error) {
-	p, err := g.paymentOf(ctx, s.MerchantID, id)
+func (g *Gateway) paymentInScope(ctx context.Context, s pay.Scope, id string) (pay.Payment, error) {
+	p, err := g.paymentByNumber(ctx, s.MerchantID, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && p.Scope != s {
 		return pay.Payment{}, &pay.Error{Code: pay.NotFound, Message: "no such payment"}
 	}
 	return p, err
 }
 
-// refusal is how a failed refund is told; nil for others.
-func refusal(r pay.Refund) error {
+// refundError is how a failed refund is told; nil for others.
+func refundError(r pay.Refund) error {
 	if r.Status != pay.RefundFailed {
 		return nil
 	}
 	return &pay.Error{Code: r.Cause, Message: "the wallet refused the refund: " + r.Failure}
 }
 
-// takeRefund stores a refund and reserves its amount, or finds the one that has
+// findOrCreateRefund stores a refund and reserves its amount, or finds the one that has
 // its number, which comes without a lease.
-func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest) (claim store.RefundClaim, err error) {
+func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r RefundRequest) (claim store.RefundClaim, err error) {
 	window, err := g.refundWindow(ctx, p)
 	if err != nil {
 		return claim, err
@@ -97,7 +97,7 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 			if err := tx.LockNumbers(p.MerchantID); err != nil {
 				return err
 			}
-			known, err := numberOf(tx, p.Scope, refund)
+			known, err := refundOfNumber(tx, p.Scope, refund)
 			if claim = (store.RefundClaim{Refund: known}); err != nil || known.ID != "" {
 				return err
 			}
@@ -123,9 +123,9 @@ func (g *Gateway) takeRefund(ctx context.Context, p pay.Payment, r RefundRequest
 	return claim, maybeStored("refund", err)
 }
 
-// numberOf finds the refund that has r's number, if one has. NumberUsed if it is
+// refundOfNumber finds the refund that has r's number, if one has. NumberUsed if it is
 // another one, or a payment.
-func numberOf(tx *store.Tx, s pay.Scope, r pay.Refund) (pay.Refund, error) {
+func refundOfNumber(tx *store.Tx, s pay.Scope, r pay.Refund) (pay.Refund, error) {
 	used := func(by string) error {
 		return &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the number stands for a " + by}
 	}
@@ -188,7 +188,7 @@ func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until tim
 		{Kind: pay.EventRefundAsked, By: by, At: g.Now(), Amount: r.Amount, RefundID: r.ID},
 	}}
 	c.Payment.Reserved += r.Amount.Minor
-	if err := g.identify(&c); err != nil {
+	if err := g.assignIDs(&c); err != nil {
 		return store.RefundClaim{}, err
 	}
 	if err := tx.Apply(c); err != nil {

@@ -79,15 +79,15 @@ func (g *Gateway) act(ctx context.Context, p pay.Payment, verdict func(pay.Recor
 // store.ErrOutcomeUnknown: errForeignTrade, and store.ErrChanged if the payment is
 // not what r says any more.
 func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (pay.Verdict, error) {
-	v, c, err := g.write(r, v, func(c store.Change) error { return g.Store.Apply(ctx, c) })
+	v, c, err := g.applyWith(r, v, func(c store.Change) error { return g.Store.Apply(ctx, c) })
 	if err == nil {
-		g.applied(ctx, r, v, c)
+		g.afterCommit(ctx, r, v, c)
 	}
 	return v, err
 }
 
-// write is apply by a function, without what follows the commit: see applied.
-func (g *Gateway) write(r pay.Recorded, v pay.Verdict, apply func(store.Change) error) (_ pay.Verdict, c store.Change, err error) {
+// applyWith is apply by a function, without what follows the commit: see applied.
+func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, apply func(store.Change) error) (_ pay.Verdict, c store.Change, err error) {
 	before := pay.Verdict{Payment: r.Payment, Refund: r.Refund}
 	switch {
 	case v.Kind == pay.VerdictForeignTrade:
@@ -124,20 +124,20 @@ func (g *Gateway) changeOf(r pay.Recorded, v pay.Verdict, try int) (store.Change
 	}
 	switch {
 	case v.Kind == pay.VerdictEnded && !r.Payment.OpenedAt.IsZero():
-		c.Payment.DueAt = v.Payment.ClosedAt.Add(lateLooks[0])
+		c.Payment.DueAt = v.Payment.ClosedAt.Add(lateInquiries[0])
 	case v.Kind == pay.VerdictPaidLate && g.Late[r.Payment.Status] == LateRefund:
-		g.giveBack(&c, try)
+		g.addLateRefund(&c, try)
 	case v.Notify && c.Refund != nil:
 		c.Delivery = g.deliveryOf(c.Payment, store.Delivery{
 			Kind: "refund", RefundID: c.Refund.ID, Body: g.RefundNotification(*c.Refund, c.Payment)})
 	case v.Notify:
 		c.Delivery = g.deliveryOf(c.Payment, store.Delivery{Kind: "payment", Body: g.Notification(c.Payment)})
 	}
-	return c, g.identify(&c)
+	return c, g.assignIDs(&c)
 }
 
-// identify gives the rows of a change their ids.
-func (g *Gateway) identify(c *store.Change) (err error) {
+// assignIDs gives the rows of a change their ids.
+func (g *Gateway) assignIDs(c *store.Change) (err error) {
 	next := func(id *string, at time.Time) {
 		if err == nil {
 			*id, err = g.newRowID(at)
@@ -155,9 +155,9 @@ func (g *Gateway) identify(c *store.Change) (err error) {
 	return err
 }
 
-// applied wakes who has something to do after the commit of a change, and logs what
+// afterCommit wakes who has something to do after the commit of a change, and logs what
 // has happened.
-func (g *Gateway) applied(ctx context.Context, r pay.Recorded, v pay.Verdict, c store.Change) {
+func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict, c store.Change) {
 	if len(c.Events) == 0 {
 		return
 	}
@@ -165,7 +165,7 @@ func (g *Gateway) applied(ctx context.Context, r pay.Recorded, v pay.Verdict, c 
 		g.Wake()
 	}
 	if v.Kind == pay.VerdictPaidLate {
-		g.looks.Wake() // it may have to be given back
+		g.runner.Wake() // it may have to be given back
 	}
 	by := c.Events[0].By.Role
 	for _, e := range c.Events {
@@ -195,11 +195,11 @@ func (g *Gateway) flag(ctx context.Context, p pay.Payment, e pay.Event, by pay.A
 	return err
 }
 
-// noticed returns err. If the wallet, asked about a payment or its refund, has
+// flagUnlisted returns err. If the wallet, asked about a payment or its refund, has
 // answered with a status that its documents do not list, noticed also flags the
 // payment, since nothing else would come of it; a payment that the trade has paid
 // meanwhile needs no flag.
-func (g *Gateway) noticed(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, by pay.Actor) error {
+func (g *Gateway) flagUnlisted(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, by pay.Actor) error {
 	if !errors.Is(err, wallet.ErrUnlisted) {
 		return err
 	}

@@ -83,7 +83,7 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 			b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
 				return wallet.State{Outcome: wallet.Paid, TradeNo: "THKD"}, nil
 			}
-			if _, err := b.look(t.Context(), p, pay.ByRecover); err != nil {
+			if _, err := b.inquire(t.Context(), p, pay.ByRecover); err != nil {
 				t.Fatal(err)
 			}
 			if got := b.stored(p.ID); got.Status != pay.Pending || !got.Flagged {

@@ -9,9 +9,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// NobodysKey signs for app codes that do not exist, so that they are refused after the same work as a wrong
+// DummyKey signs for app codes that do not exist, so that they are refused after the same work as a wrong
 // signature.
-const NobodysKey = "0123456789ABCDEF0123456789ABCDEF"
+const DummyKey = "0123456789ABCDEF0123456789ABCDEF"
 
 // Signer finds whose an app code is if signed takes its client key: known is false for a wrong signature as for an
 // app code that is unknown or revoked. Errors are trouble of our own.
@@ -22,19 +22,19 @@ const NobodysKey = "0123456789ABCDEF0123456789ABCDEF"
 func (g *Gateway) Signer(
 	ctx context.Context, appCode string, signed func(clientKey string) bool,
 ) (c pay.Credential, known bool, err error) {
-	if c = g.Store.KeptCredential(appCode); vouches(c, signed) {
+	if c = g.Store.KeptCredential(appCode); accepts(c, signed) {
 		return c, true, nil
 	}
 	c, err = g.Store.FreshCredential(ctx, appCode)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return c, false, fmt.Errorf("find app code: %w", err)
 	}
-	return c, vouches(c, signed), nil
+	return c, accepts(c, signed), nil
 }
 
-// vouches reports whether a credential is in use and signed takes its key.
-func vouches(c pay.Credential, signed func(clientKey string) bool) bool {
-	known, key := c.AppCode != "" && !c.Disabled, NobodysKey
+// accepts reports whether a credential is in use and signed takes its key.
+func accepts(c pay.Credential, signed func(clientKey string) bool) bool {
+	known, key := c.AppCode != "" && !c.Disabled, DummyKey
 	if known {
 		key = c.ClientKey.Reveal()
 	}

@@ -40,22 +40,22 @@ func (g *Gateway) standingOf(ctx context.Context, c pay.Credential, storeID stri
 	return s, err
 }
 
-// takesOrders is StoreDisabled if new orders are refused.
-func (s standing) takesOrders() error {
-	return s.refusal(s.merchant.Disabled, s.store.Disabled, "takes no new orders")
+// checkOrders is StoreDisabled if new orders are refused.
+func (s standing) checkOrders() error {
+	return s.disabledError(s.merchant.Disabled, s.store.Disabled, "takes no new orders")
 }
 
-// givesBack is StoreDisabled if new refunds are refused.
-func (s standing) givesBack() error {
-	return s.refusal(s.merchant.RefundsStopped(), s.store.RefundsStopped(), "gives nothing back until the operator allows it")
+// checkRefunds is StoreDisabled if new refunds are refused.
+func (s standing) checkRefunds() error {
+	return s.disabledError(s.merchant.RefundsStopped(), s.store.RefundsStopped(), "gives nothing back until the operator allows it")
 }
 
-// linksOpen is StoreDisabled if buyers cannot pay what they have ordered.
-func (s standing) linksOpen() error {
-	return s.refusal(s.merchant.LinksShut(), s.store.LinksShut(), "is not paid by its open links")
+// checkLinks is StoreDisabled if buyers cannot pay what they have ordered.
+func (s standing) checkLinks() error {
+	return s.disabledError(s.merchant.LinksShut(), s.store.LinksShut(), "is not paid by its open links")
 }
 
-func (s standing) refusal(byMerchant, byStore bool, what string) error {
+func (s standing) disabledError(byMerchant, byStore bool, what string) error {
 	switch {
 	case byMerchant:
 		what = "the merchant is disabled, and " + what
@@ -78,8 +78,8 @@ func (g *Gateway) standingOfPayment(ctx context.Context, p pay.Payment) (s stand
 	return s, err
 }
 
-// first is the first error that there is.
-func first(errs ...error) error {
+// firstError is the first error that there is.
+func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err

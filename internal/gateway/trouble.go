@@ -21,9 +21,9 @@ func maybeStored(what string, err error) error {
 		Message: "the " + what + " may be stored: send the same request again, or query"}
 }
 
-// stored is an error that comes behind the first durable step: trouble with the store is pay.Unconfirmed then,
+// alreadyStored is an error that comes behind the first durable step: trouble with the store is pay.Unconfirmed then,
 // whatever became of the later step. What a wallet or a rule says stays as it is.
-func stored(what string, err error) error {
+func alreadyStored(what string, err error) error {
 	if pay.CodeOf(err) != pay.Internal {
 		return err
 	}

@@ -18,7 +18,7 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 	if !ok {
 		return pay.Payment{}, notFound
 	}
-	p, err := g.paymentOf(ctx, merchantID, id)
+	p, err := g.paymentByNumber(ctx, merchantID, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return pay.Payment{}, notFound
 	}
@@ -64,7 +64,7 @@ func (g *Gateway) Visit(ctx context.Context, token string) (pay.Payment, Way, er
 }
 
 // link returns the way to the wallet's page where we make its address ourselves.
-func (g *Gateway) link(ctx context.Context, conn opened, p pay.Payment) (pay.Payment, Way, error) {
+func (g *Gateway) link(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return p, Way{}, err
@@ -84,7 +84,7 @@ func (g *Gateway) link(ctx context.Context, conn opened, p pay.Payment) (pay.Pay
 // Payable is StoreDisabled if the link of an open payment is shut, since its merchant or store is disabled.
 func (g *Gateway) Payable(ctx context.Context, p pay.Payment) error {
 	s, err := g.standingOfPayment(ctx, p)
-	return first(err, s.linksOpen())
+	return firstError(err, s.checkLinks())
 }
 
 // markOpened records the first opening. From then on the wallet may know of the
@@ -103,7 +103,7 @@ func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (_ pay.Payment,
 		return p, false, err
 	}
 	g.Log.InfoContext(ctx, "pay link opened", "syssn", p.ID)
-	g.looks.WakeAt(now.Add(g.InquiryGaps[0]))
+	g.runner.WakeAt(now.Add(g.InquiryGaps[0]))
 	return p, true, nil
 }
 

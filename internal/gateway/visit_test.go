@@ -41,7 +41,7 @@ func TestABuyerIsNotSentToPayAnOrderThatWasGivenUpAMomentAgo(t *testing.T) {
 	// another replica gives the order up.
 	b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
 		b.pass(30 * time.Minute)
-		if _, err := b.over(b.Store).look(t.Context(), p, pay.ByRecover); err != nil {
+		if _, err := b.over(b.Store).inquire(t.Context(), p, pay.ByRecover); err != nil {
 			t.Error(err)
 		}
 		return wallet.Checkout{URL: "https://wallet.example/"}, nil

@@ -11,10 +11,10 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// tooSoon is for a message within the gap after another about the same order:
+// confirmTooSoon is for a message within the gap after another about the same order:
 // it is known by now, or the look at the end of the gap must find it out.
-func (g *Gateway) tooSoon(ctx context.Context, m posted) (posted, bool, error) {
-	now, err := g.about(ctx, pay.WalletAccount{MerchantID: m.Payment.MerchantID, ID: m.Payment.AccountID}, m.Notice)
+func (g *Gateway) confirmTooSoon(ctx context.Context, m recordedNotice) (recordedNotice, bool, error) {
+	now, err := g.readNotice(ctx, pay.WalletAccount{MerchantID: m.Payment.MerchantID, ID: m.Payment.AccountID}, m.Notice)
 	if err != nil {
 		return m, false, err
 	}
@@ -25,40 +25,40 @@ func (g *Gateway) tooSoon(ctx context.Context, m posted) (posted, bool, error) {
 	if latest := g.Now().Add(confirmGap); end.After(latest) {
 		end = latest // another replica's clock is ahead
 	}
-	return now, false, g.putOff(ctx, now, end, &pay.Error{Code: pay.InProgress,
+	return now, false, g.postpone(ctx, now, end, &pay.Error{Code: pay.InProgress,
 		Message: "the wallet was just asked about the order because of another message; the order is looked at by itself"})
 }
 
-// messagesFull refuses a message for which no place is free.
-func messagesFull(instead string) error {
+// tooManyCallbacks refuses a message for which no place is free.
+func tooManyCallbacks(instead string) error {
 	return &pay.Error{Code: pay.InProgress, Message: "as many messages of the account are being confirmed as may be at once; " + instead}
 }
 
-// putOff has what a message is about looked at when the given time comes, and
+// postpone has what a message is about looked at when the given time comes, and
 // gives err back. The look asks about the order, or about the refund that is
 // pending. Of its other trades and of refunds that were made elsewhere only the
 // message itself tells, so it is kept for the look as well, in this process.
-func (g *Gateway) putOff(ctx context.Context, m posted, until time.Time, err error) error {
+func (g *Gateway) postpone(ctx context.Context, m recordedNotice, until time.Time, err error) error {
 	hasten, id := g.Store.HastenPayment, m.Payment.ID
 	if m.Refund.Status == pay.RefundPending {
 		hasten, id = g.Store.HastenRefund, m.Refund.ID
 	} else {
-		g.aside.keep(m)
+		g.postponed.keep(m)
 	}
 	switch sooner, failed := hasten(ctx, m.Payment.MerchantID, id, until, g.Now()); {
 	case failed != nil:
 		return errors.Join(err, failed)
 	case sooner:
-		g.looks.Wake()
+		g.runner.Wake()
 	}
 	return err
 }
 
-// takeAside takes the message about a payment that was put off, if there is one.
+// settlePostponed takes the message about a payment that was put off, if there is one.
 // A wallet repeats what it was not acknowledged for, so nothing is lost if this
 // does not work.
-func (g *Gateway) takeAside(ctx context.Context, p pay.Payment) {
-	n, ok := g.aside.take(p)
+func (g *Gateway) settlePostponed(ctx context.Context, p pay.Payment) {
+	n, ok := g.postponed.take(p)
 	if !ok {
 		return
 	}
@@ -70,35 +70,35 @@ func (g *Gateway) takeAside(ctx context.Context, p pay.Payment) {
 	if err != nil {
 		return
 	}
-	if err := g.takeNotice(ctx, account, conn, n, nil); err != nil {
+	if err := g.settleNotice(ctx, account, conn, n, nil); err != nil {
 		g.Log.WarnContext(ctx, "message that was put off is not taken", "syssn", p.ID, "notice", n.ID, "error", err)
 	}
 }
 
-// asideAtMost is how many messages are kept that were put off: one of an order.
-const asideAtMost = 256
+// maxPostponed is how many messages are kept that were put off: one of an order.
+const maxPostponed = 256
 
-// aside keeps messages that were put off, by merchant and payment. Of several
+// postponedNotices keeps messages that were put off, by merchant and payment. Of several
 // about one order each has the same chance, whoever posts how many.
-type aside struct {
+type postponedNotices struct {
 	mu   sync.Mutex
-	kept map[[2]string]asideOf
+	kept map[[2]string]postponedNotice
 }
 
-type asideOf struct {
+type postponedNotice struct {
 	notice wallet.Notice
 	seen   int
 }
 
-func (a *aside) keep(m posted) {
+func (a *postponedNotices) keep(m recordedNotice) {
 	key := [2]string{m.Payment.MerchantID, m.Payment.ID}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.kept == nil {
-		a.kept = map[[2]string]asideOf{}
+		a.kept = map[[2]string]postponedNotice{}
 	}
 	one, there := a.kept[key]
-	if !there && len(a.kept) >= asideAtMost {
+	if !there && len(a.kept) >= maxPostponed {
 		return
 	}
 	if one.seen++; rand.IntN(one.seen) == 0 {
@@ -107,7 +107,7 @@ func (a *aside) keep(m posted) {
 	a.kept[key] = one
 }
 
-func (a *aside) take(p pay.Payment) (wallet.Notice, bool) {
+func (a *postponedNotices) take(p pay.Payment) (wallet.Notice, bool) {
 	key := [2]string{p.MerchantID, p.ID}
 	a.mu.Lock()
 	defer a.mu.Unlock()

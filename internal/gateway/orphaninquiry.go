@@ -18,19 +18,19 @@ const (
 
 const allGivenBack = "the wallet says that all of it was given back"
 
-// lookAtOrphan looks for an orphan's order once more, and if there is none asks
+// inquireOrphan looks for an orphan's order once more, and if there is none asks
 // the wallet whether all of the money went back. It does so in the account's
 // turn: thousands may be due at once, and neither the wallet nor the database is
 // to notice.
-func (g *Gateway) lookAtOrphan(ctx context.Context, o pay.Orphan) {
-	err := g.lookInTurn(ctx, o)
+func (g *Gateway) inquireOrphan(ctx context.Context, o pay.Orphan) {
+	err := g.inquireOrphanInTurn(ctx, o)
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan's outcome is not known", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 	}
-	g.looks.Wake()
+	g.runner.Wake()
 }
 
-func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {
+func (g *Gateway) inquireOrphanInTurn(ctx context.Context, o pay.Orphan) error {
 	mine, err := g.takeOrphanTurn(ctx, o.MerchantID, o.AccountID)
 	if err != nil {
 		return err
@@ -39,15 +39,15 @@ func (g *Gateway) lookInTurn(ctx context.Context, o pay.Orphan) error {
 		gaps := 2 + o.Seq%1000
 		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(time.Duration(gaps)*orphanGap))
 	}
-	if open, err := g.adopt(ctx, o, pay.ByRecover); err != nil || !open {
+	if open, err := g.matchOrphan(ctx, o, pay.ByRecover); err != nil || !open {
 		return err
 	}
-	return g.askAfterOrphan(ctx, o)
+	return g.queryOrphan(ctx, o)
 }
 
-// askAfterOrphan asks the wallet about an open orphan's number. Where the trade
+// queryOrphan asks the wallet about an open orphan's number. Where the trade
 // was given back in full, all its orphans are returned.
-func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
+func (g *Gateway) queryOrphan(ctx context.Context, o pay.Orphan) error {
 	a, err := g.accountOf(ctx, o.MerchantID, o.AccountID)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (g *Gateway) askAfterOrphan(ctx context.Context, o pay.Orphan) error {
 // once in orphanTidyGap.
 func (g *Gateway) tidyOrphans(ctx context.Context) {
 	now := g.Now()
-	if !g.occasions.due("tidy orphans", now, orphanTidyGap) {
+	if !g.throttle.allow("tidy orphans", now, orphanTidyGap) {
 		return
 	}
 	if n, err := g.Store.DropOrphanMessages(ctx, now.Add(-orphanMessageKept)); err != nil && ctx.Err() == nil {
