@@ -8,26 +8,27 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// Dossier is all that is stored of one payment, as it stood at one moment.
+// Dossier is everything that is stored of one payment, as of one moment.
 type Dossier struct {
 	MerchantID string
 	PaymentID  string
-	Payment    *pay.Payment // nil if there is none: the other rows name one that is not there
+	Payment    *pay.Payment // nil if it does not exist and only the other rows name it
 	Refunds    []pay.Refund
 	Movements  []pay.Movement
 	Events     []pay.Event // in the order in which they were written
 	Deliveries []Delivery
 
-	// Acknowledged has the ids of those Done deliveries that a merchant has acknowledged.
+	// Acknowledged holds the ids of the Done deliveries that a merchant has
+	// acknowledged.
 	Acknowledged map[string]bool
 }
 
-// dossiersAtOnce is how many payments are read in one transaction: few enough
-// that it is short, and that they take little room.
+// dossiersAtOnce is how many payments are read in one transaction: few, so that it
+// is short and takes little memory.
 const dossiersAtOnce = 200
 
-// MerchantIDs goes through the ids of all merchants that any row names, in the
-// database's order, beginning with "" whether or not a row names that.
+// MerchantIDs iterates over the ids of all merchants that any row names, in the
+// database's order. The first is always "".
 func (db *DB) MerchantIDs(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for id := ""; yield(id, nil); {
@@ -43,10 +44,10 @@ func (db *DB) MerchantIDs(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// Dossiers goes through a merchant's payments, and through what names a payment
-// that is not there, in the database's order. Each dossier is true of a single
-// moment, while others write: those of a page are read in one transaction that
-// sees nothing but what was committed when it began. It ends with the first error.
+// Dossiers iterates over a merchant's payments in the database's order, and over
+// rows that name a payment that does not exist. Each dossier is as of one moment,
+// even while others write: a page is read in one transaction that sees only what
+// was committed when it began. The iteration ends at the first error.
 func (db *DB) Dossiers(ctx context.Context, merchantID string) iter.Seq2[Dossier, error] {
 	return func(yield func(Dossier, error) bool) {
 		// Rows that name no payment at all come before the first page.
@@ -69,7 +70,9 @@ func (db *DB) Dossiers(ctx context.Context, merchantID string) iter.Seq2[Dossier
 			}
 			after := page[len(page)-1].PaymentID
 			page, err = db.dossiers(ctx, merchantID, func(q *queries.Queries) ([]string, error) {
-				return q.PageOfPayments(ctx, queries.PageOfPaymentsParams{MerchantID: merchantID, After: after, Most: dossiersAtOnce})
+				return q.PageOfPayments(ctx, queries.PageOfPaymentsParams{
+					MerchantID: merchantID, After: after, Most: dossiersAtOnce,
+				})
 			})
 		}
 	}
@@ -79,8 +82,9 @@ func (d Dossier) empty() bool {
 	return d.Payment == nil && len(d.Refunds)+len(d.Movements)+len(d.Events)+len(d.Deliveries) == 0
 }
 
-// dossiers reads one page, of the payments that choose names, in order.
-func (db *DB) dossiers(ctx context.Context, merchantID string, choose func(*queries.Queries) ([]string, error)) (page []Dossier, err error) {
+// dossiers reads one page: the payments that choose returns, in order.
+func (db *DB) dossiers(ctx context.Context, merchantID string,
+	choose func(*queries.Queries) ([]string, error)) (page []Dossier, err error) {
 	tx, err := db.engine.pool().BeginTx(ctx, db.snapshot())
 	if err != nil {
 		return nil, err
@@ -96,8 +100,8 @@ func (db *DB) dossiers(ctx context.Context, merchantID string, choose func(*quer
 		index[id] = i
 		page = append(page, Dossier{MerchantID: merchantID, PaymentID: id, Acknowledged: map[string]bool{}})
 	}
-	// Only the ids of the page lie in its range, since they were read in the
-	// same transaction and in the same order.
+	// Only the page's ids lie in its range, since they were read in the same
+	// transaction and in the same order.
 	of := func(id string) *Dossier { return &page[index[id]] }
 	span := queries.PaymentsFromToParams{MerchantID: merchantID, Low: ids[0], High: ids[len(ids)-1]}
 
@@ -161,10 +165,12 @@ type RepeatedTrade struct {
 	TradeNo   string
 }
 
-// RepeatedTrades lists, by trade, the payments that a trade number brought money
-// in for which has also done so elsewhere with the same merchant: through
-// another wallet account, since AddMovement sees to those of one. It reads the
-// whole record: only ctx bounds it.
+// RepeatedTrades lists, by trade, the payments whose trade number has also brought
+// money in elsewhere for the same merchant. That can only be through another wallet
+// account, since the money record allows a trade once per account. It reads the
+// whole record; only ctx bounds it.
 func (db *DB) RepeatedTrades(ctx context.Context, merchantID string) ([]RepeatedTrade, error) {
-	return list(func(r queries.RepeatedTradesRow) RepeatedTrade { return RepeatedTrade(r) })(queries.New(db.engine.reader()).RepeatedTrades(ctx, merchantID))
+	q := queries.New(db.engine.reader()) // without the deadline
+	return list(func(r queries.RepeatedTradesRow) RepeatedTrade { return RepeatedTrade(r) })(
+		q.RepeatedTrades(ctx, merchantID))
 }

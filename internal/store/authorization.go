@@ -8,8 +8,8 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// OpenAuthorization adds an authorisation; ErrExists if its app code's nonce
-// was used before.
+// OpenAuthorization adds an authorisation, or returns ErrExists if its app code has
+// used the nonce before.
 func (db *DB) OpenAuthorization(ctx context.Context, a pay.Authorization) error {
 	return db.create(ctx, "open authorisation", func(tx *Tx) (int64, error) {
 		return tx.q.OpenAuthorization(tx.ctx, queries.OpenAuthorizationParams{
@@ -19,12 +19,14 @@ func (db *DB) OpenAuthorization(ctx context.Context, a pay.Authorization) error 
 	})
 }
 
-// UseAuthorization returns an authorisation once; ErrNotFound if there is none,
-// if it was used, or if its time is up.
+// UseAuthorization returns an authorisation once. It returns ErrNotFound if it does
+// not exist, was used, or has expired.
 func (db *DB) UseAuthorization(ctx context.Context, merchantID, id string, now time.Time) (pay.Authorization, error) {
 	var row queries.UseAuthorizationRow
 	err := db.one(ctx, func(tx *Tx) (err error) {
-		row, err = tx.q.UseAuthorization(tx.ctx, queries.UseAuthorizationParams{MerchantID: merchantID, ID: id, Now: ms(now)})
+		row, err = tx.q.UseAuthorization(tx.ctx, queries.UseAuthorizationParams{
+			MerchantID: merchantID, ID: id, Now: ms(now),
+		})
 		return err
 	})
 	return pay.Authorization{
@@ -33,7 +35,8 @@ func (db *DB) UseAuthorization(ctx context.Context, merchantID, id string, now t
 	}, wrap("use authorisation", notFound(err))
 }
 
-// DropAuthorizations forgets those whose time was up before.
+// DropAuthorizations deletes the authorisations whose time was up before the given
+// time.
 func (db *DB) DropAuthorizations(ctx context.Context, before time.Time) error {
 	return wrap("drop authorisations", db.one(ctx, func(tx *Tx) error {
 		return tx.q.DropAuthorizations(tx.ctx, ms(before))

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// CacheFor is how old what is read on every request may be: merchants, stores,
+// CacheFor is how old data may be that every request reads: merchants, stores,
 // credentials and wallet accounts.
 const CacheFor = 2 * time.Second
 
-// cache keeps what was read for CacheFor. Its values are shared: whoever gets
-// one must not change it.
+// cache keeps what was read for CacheFor. Its values are shared and must not be
+// changed.
 type cache[K comparable, V any] struct {
 	now    func() time.Time
-	usable func() error // is an error if the database must not be used
+	usable func() error // returns an error if the database must not be used
 
 	mu      sync.Mutex
 	entries map[K]cached[V]
@@ -25,8 +25,8 @@ type cached[V any] struct {
 	at    time.Time
 }
 
-// get returns what is kept for k, or loads it. What load is in doubt about
-// (keep is false) is not kept, nor is what was read before a drop.
+// get returns the kept value of k, or loads it. A value is not kept if load returns
+// keep false, or if a drop came after the reading began.
 func (c *cache[K, V]) get(k K, load func() (v V, keep bool, err error)) (V, error) {
 	if v, kept := c.kept(k); kept {
 		return v, nil
@@ -34,7 +34,7 @@ func (c *cache[K, V]) get(k K, load func() (v V, keep bool, err error)) (V, erro
 	return c.fresh(k, load)
 }
 
-// kept returns what is kept for k, if it is young enough.
+// kept returns the kept value of k, if it is young enough.
 func (c *cache[K, V]) kept(k K) (v V, kept bool) {
 	if c.usable() != nil {
 		return v, false
@@ -48,7 +48,7 @@ func (c *cache[K, V]) kept(k K) (v V, kept bool) {
 	return v, false
 }
 
-// fresh loads k, whatever is kept for it.
+// fresh loads k even if a value is kept.
 func (c *cache[K, V]) fresh(k K, load func() (v V, keep bool, err error)) (V, error) {
 	if err := c.usable(); err != nil {
 		var none V
@@ -73,7 +73,7 @@ func (c *cache[K, V]) fresh(k K, load func() (v V, keep bool, err error)) (V, er
 	return v, nil
 }
 
-// drop forgets k after a write.
+// drop removes k after a write.
 func (c *cache[K, V]) drop(k K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

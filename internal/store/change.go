@@ -10,34 +10,34 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// Errors of Apply, for errors.Is. ErrIDClash is one too, of a new Refund whose id
-// or order number is taken.
+// The errors of Apply, for errors.Is. ErrIDClash is one too: the id or order number
+// of a new Refund is taken.
 var (
-	// ErrChanged: the payment or the refund is not what it was when it was read.
-	// Read it and judge again.
+	// ErrChanged: the payment or the refund has changed since it was read. Read it
+	// and judge again.
 	ErrChanged = errors.New("store: changed since it was read")
-	// ErrTradeTaken: the money record has a line of the movement's debited account,
-	// trade number and refund already.
+	// ErrTradeTaken: the money record already has a line of the movement's debited
+	// account, trade number and refund.
 	ErrTradeTaken = errors.New("store: the movement is in the money record already")
 )
 
-// Change is all that follows from one occasion at a payment. It is applied as a
-// whole or not at all.
+// Change is everything that follows from one occasion at a payment. It is applied
+// as a whole or not at all.
 type Change struct {
-	// Was is the payment as it was read, and Payment as it becomes. The change is
-	// made if status, number of events and first opening are still those of Was.
+	// Was is the payment as it was read, Payment as it becomes. The change is made
+	// only if status, number of events and first opening are still those of Was.
 	//
 	// These fields of Payment are written: Status, Checkout, CheckoutEndsAt,
 	// WalletID, WalletNumber, TradeNo, BuyerID, Failure, Late, Flagged, Reserved,
-	// Refunded, PaidAt, ClosedAt, CloseID and CloseAskedAt. Its number of events
-	// follows from Events. DueAt is written only if it differs from Was.DueAt: then
-	// whoever has claimed the payment loses the lease.
+	// Refunded, PaidAt, ClosedAt, CloseID and CloseAskedAt. The number of events
+	// follows from Events. DueAt is written only if it differs from Was.DueAt; then
+	// a worker that has claimed the payment loses its lease.
 	Was, Payment pay.Payment
 
-	// Refund is a refund of the payment as it becomes, nil if none changes. It is a
-	// new one if WasRefund is nil: free, and due at its DueAt. Of a refund that was
-	// there Status, Failure, Cause, DoneAt and DueAt are written, if its status is
-	// still WasRefund's, and whoever has claimed it loses the lease.
+	// Refund is a refund of the payment as it becomes; nil if none changes. If
+	// WasRefund is nil, the refund is new, unclaimed and due at its DueAt.
+	// Otherwise Status, Failure, Cause, DoneAt and DueAt are written if its status
+	// is still WasRefund's, and a worker that has claimed it loses its lease.
 	Refund, WasRefund *pay.Refund
 
 	Movement *pay.Movement // a new line of the money record, nil if none
@@ -45,10 +45,10 @@ type Change struct {
 	Delivery *Delivery     // a new notification, as Tx.AddDelivery takes it; nil if none
 }
 
-// Apply makes a change durable, or returns ErrChanged, ErrTradeTaken, ErrIDClash
-// or another error and changes nothing. With ErrOutcomeUnknown the change may or
-// may not have been made: who reads and judges again finds out. Changes that come
-// at the same time are committed together, and one that fails fails alone.
+// Apply makes a change durable. If it returns ErrChanged, ErrTradeTaken, ErrIDClash
+// or another error, nothing has changed. After ErrOutcomeUnknown the change may or
+// may not have been made: reading and judging again finds out. Concurrent changes
+// are committed together, and one that fails fails alone.
 func (db *DB) Apply(ctx context.Context, c Change) error {
 	rows, err := c.rows(db.config.Now)
 	if err != nil {
@@ -61,7 +61,8 @@ func (db *DB) Apply(ctx context.Context, c Change) error {
 	return nil
 }
 
-// Apply is DB.Apply within a transaction, which must be given up after an error.
+// Apply is DB.Apply within a transaction. After an error the transaction must be
+// abandoned.
 func (tx *Tx) Apply(c Change) error {
 	rows, err := c.rows(tx.now)
 	if err != nil {
@@ -70,7 +71,7 @@ func (tx *Tx) Apply(c Change) error {
 	return wrap("change payment "+c.Was.ID, tx.dialect.applyIn(tx.ctx, tx.db, rows))
 }
 
-// changeRows is a change as the database takes it.
+// changeRows is a change as rows and parameters.
 type changeRows struct {
 	payment   queries.ApplyPaymentParams
 	newRefund *queries.Refund

@@ -10,9 +10,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// Claim says which due rows a worker takes. The keys share the work out: a key
-// is a wallet account (see AccountKey) for payments, refunds and orphans, and a
-// receiver for deliveries.
+// Claim selects the due rows that a worker takes. Work is shared out by key: a
+// wallet account (see AccountKey) for payments, refunds and orphans, a receiver for
+// deliveries.
 type Claim struct {
 	Now   time.Time
 	Lease time.Duration  // until its end, no other claim gets the rows
@@ -24,8 +24,8 @@ func AccountKey(merchantID, accountID string) string { return merchantID + "/" +
 
 const accountKey = "merchant_id || '/' || account_id" // AccountKey, in SQL
 
-// queue is a table whose rows are claimed when they are due, oldest first. It
-// needs an index on the key and the time, of the rows whose time is not 0.
+// queue is a table whose rows are claimed when they are due, oldest first. It needs
+// an index on the key and the time, over the rows whose time is not 0.
 type queue[R any] struct {
 	name string
 	table[R]
@@ -42,7 +42,8 @@ func newQueue[R any](q queue[R]) queue[R] {
 	q.next = strings.NewReplacer("$queue", q.name, "$key", q.key, "$at", q.at).Replace(`WITH RECURSIVE k (key) AS (
 	SELECT * FROM (SELECT $key FROM $queue WHERE $at > 0 ORDER BY $key LIMIT 1) AS first
 	UNION ALL
-	SELECT (SELECT $key FROM $queue WHERE $at > 0 AND $key > k.key ORDER BY $key LIMIT 1) FROM k WHERE k.key IS NOT NULL)
+	SELECT (SELECT $key FROM $queue WHERE $at > 0 AND $key > k.key ORDER BY $key LIMIT 1)
+	FROM k WHERE k.key IS NOT NULL)
 SELECT k.key, (SELECT MIN($at) FROM $queue WHERE $key = k.key AND $at > 0) FROM k WHERE k.key IS NOT NULL`)
 	return q
 }
@@ -66,10 +67,9 @@ var (
 	})
 )
 
-// nextByKey returns, for each key that has rows to claim now or later, when the
-// first of them can be claimed: when it is due, or when the lease on it ends. It
-// steps from key to key in the index: its cost grows with the keys, not with the
-// rows.
+// nextByKey returns, for each key with rows to claim now or later, when the first
+// of them can be claimed: when it is due, or when its lease ends. It steps from key
+// to key in the index, so its cost grows with the keys, not with the rows.
 func nextByKey[R any](ctx context.Context, db *DB, q queue[R]) (map[string]time.Time, error) {
 	type next struct {
 		key string
@@ -87,8 +87,8 @@ func nextByKey[R any](ctx context.Context, db *DB, q queue[R]) (map[string]time.
 	return all, nil
 }
 
-// claim takes the rows of c that are due and that nobody has, each key's oldest
-// first. It returns them oldest first. With no keys it takes none.
+// claim claims the due rows of c that nobody has, each key's oldest first, and
+// returns them oldest first. Without keys it claims none.
 func claim[R any](ctx context.Context, db *DB, q queue[R], c Claim) ([]R, error) {
 	if len(c.Keys) == 0 {
 		return nil, nil
@@ -122,7 +122,7 @@ func claim[R any](ctx context.Context, db *DB, q queue[R], c Claim) ([]R, error)
 	return all, nil
 }
 
-// claimed is what a dialect's claim is made of.
+// claimed is what a dialect builds its claim statement from.
 type claimed struct {
 	table     string
 	id        []string

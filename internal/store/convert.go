@@ -10,7 +10,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// ms is a time as the schema has it: milliseconds since 1970, 0 for none.
+// ms is a time as the schema stores it: milliseconds since 1970, 0 for none.
 func ms(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -33,6 +33,7 @@ func bit(b bool) int64 {
 	return 0
 }
 
+// clean makes outside text acceptable to PostgreSQL: see pay.Storable.
 func clean(s string) string { return pay.Storable(s) }
 
 func join[S ~string](list []S) string {
@@ -54,8 +55,8 @@ func split[S ~string](s string) []S {
 	return list
 }
 
-// notFound turns a missing row into ErrNotFound. Text that PostgreSQL cannot
-// hold cannot be found either.
+// notFound turns a missing row into ErrNotFound. Text that PostgreSQL cannot store
+// cannot be found either.
 func notFound(err error) error {
 	if errors.Is(err, sql.ErrNoRows) || isBadText(err) {
 		return ErrNotFound
@@ -63,17 +64,18 @@ func notFound(err error) error {
 	return wrap("read", err)
 }
 
-// wrap says what failed, and marks what is an outage. What the caller may ask
-// for by name stays as it is. It is not for the error of a statement that is its
-// own transaction, as long as unknown has not judged that.
+// wrap adds what failed, and marks outages with ErrUnavailable. Errors that callers
+// test for pass unchanged. The error of a statement that is its own transaction
+// must go through unknown first.
 func wrap(what string, err error) error {
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrOrphansFull) {
+	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) ||
+		errors.Is(err, ErrOrphansFull) {
 		return err
 	}
 	return fmt.Errorf("store: %s: %w", what, unavailable(err))
 }
 
-// list makes a function that converts the rows of a query.
+// list returns a function that converts the rows of a query.
 func list[R, V any](convert func(R) V) func([]R, error) ([]V, error) {
 	return listTry(func(r R) (V, error) { return convert(r), nil })
 }

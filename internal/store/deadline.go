@@ -9,19 +9,19 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// DefaultDeadline is what Config's Deadline is if it is zero.
+// DefaultDeadline is Config.Deadline if that is zero.
 const DefaultDeadline = 15 * time.Second
 
-// bounded gives each statement for reading its deadline, which covers the wait
-// for a connection, the statement and the reading of its rows. A server that has
-// stopped answers neither yes nor no, and the loops' contexts never end.
+// bounded gives each reading statement a deadline for the wait for a connection,
+// the statement and the reading of its rows. A stopped server never answers, and
+// the contexts of loops never end.
 type bounded struct {
 	queries.DBTX
 	deadline time.Duration
 }
 
-// within is ctx with the deadline. Its timer is not stopped when the rows are
-// closed, which cannot be seen from here: it ends with ctx, or by itself.
+// within returns ctx with the deadline. It cannot see when the rows are closed, so
+// the timer is not stopped: it ends with ctx, or by itself.
 func (b bounded) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, b.deadline)
 }
@@ -51,34 +51,34 @@ func (db *DB) reader() queries.DBTX { return bounded{db.engine.reader(), db.conf
 // pool is the engine's, with the deadline.
 func (db *DB) pool() queries.DBTX { return bounded{db.engine.pool(), db.config.Deadline} }
 
-// hold is who has a change that waits to be made with others: its caller, who can
-// still give it up, or the writer.
+// hold is who has a change that waits to be committed with others: its caller, who
+// can still withdraw it, or the writer.
 type hold struct{ atomic.Int32 }
 
 const (
 	waiting int32 = iota // for the writer
-	running              // the caller's function is
-	ran                  // and the commit is to come
-	leaving              // its caller wants to go, and its function is running
-	gone                 // its caller has gone: it must not be run, or not again
+	running              // its function runs
+	ran                  // its function has returned, and the commit is still to come
+	leaving              // its function runs, and its caller wants to go
+	gone                 // its caller has gone: it must not run, or not again
 )
 
-// begin is the writer's: the change is about to be run, for the first time or
-// again. It reports false if its caller has gone.
+// begin is called by the writer when it is about to run the change, for the first
+// time or again. It reports false if the caller has gone.
 func (h *hold) begin() bool {
 	return h.CompareAndSwap(waiting, running) || h.CompareAndSwap(ran, running)
 }
 
-// end is the writer's: the function has returned. It reports false if the caller
-// wants to go.
+// end is called by the writer when the function has returned. It reports false if
+// the caller wants to go.
 func (h *hold) end() bool { return h.CompareAndSwap(running, ran) }
 
-// giveUp is the caller's, and reports whether the change is never begun.
+// giveUp is called by the caller. It reports whether the change will never begin.
 func (h *hold) giveUp() bool { return h.CompareAndSwap(waiting, gone) }
 
-// leave is the caller's, when it can wait no longer. It returns what the change
-// was: waiting, and now it is never begun; ran, and now it is not run again; or
-// running, and then its end is to be waited for.
+// leave is called by the caller when it can wait no longer. It returns the state
+// before: waiting (now it never begins), ran (now it never runs again), or running
+// (then its end must be waited for).
 func (h *hold) leave() (was int32) {
 	for {
 		switch was = h.Load(); {

@@ -10,14 +10,14 @@ import (
 // DeliveryState is the state of a delivery.
 type DeliveryState string
 
-// The states of a delivery. One that is leased is Due with a lease.
+// The states of a delivery. A claimed one is Due and has a lease.
 const (
 	DeliveryDue  DeliveryState = "due"
 	DeliveryDone DeliveryState = "done" // acknowledged
 	DeliveryDead DeliveryState = "dead" // every attempt failed; can be sent again by hand
 )
 
-// Delivery is a notification for a merchant: a row that is the work item.
+// Delivery is a notification to a merchant. The row is the work item.
 type Delivery struct {
 	MerchantID string
 	ID         string
@@ -26,18 +26,18 @@ type Delivery struct {
 	AppCode    string // whose key signs it, at sending
 	Kind       string // payment or refund
 	URL        string
-	Receiver   string // scheme://host:port of URL, lower case: who is slow or fast
-	Body       []byte // frozen
+	Receiver   string // scheme://host:port of URL, lower case
+	Body       []byte // never changes
 	State      DeliveryState
 	Attempts   int       // finished ones of the current plan
 	CreatedAt  time.Time // of the commit
 	DueAt      time.Time // next attempt
 	DoneAt     time.Time // acknowledged or given up
 	Manual     bool      // the next attempt was asked for by hand, with Resend
-	Lease      string    // of the claim in hand, else ""
+	Lease      string    // of the current claim, else ""
 }
 
-// DeliveryAttempt is one try at a delivery.
+// DeliveryAttempt is one attempt to send a delivery.
 type DeliveryAttempt struct {
 	DeliveryID string
 	Number     int // 1, 2, … over the delivery's whole life; FinishAttempt counts
@@ -61,10 +61,10 @@ func (db *DB) NextDeliveries(ctx context.Context) (map[string]time.Time, error) 
 	return nextByKey(ctx, db, deliveryQueue)
 }
 
-// FinishAttempt writes the attempt, with the delivery's next number, and the
-// delivery's new State, Attempts, DueAt and DoneAt, and ends the lease. If the
-// lease is no longer ours the attempt is written all the same and ErrLeaseLost
-// is returned. Calls that come at the same time are committed together.
+// FinishAttempt records an attempt under the delivery's next number, writes the
+// delivery's State, Attempts, DueAt and DoneAt, and ends the lease. If another
+// worker has the lease, it records the attempt only and returns ErrLeaseLost.
+// Concurrent calls are committed together.
 func (db *DB) FinishAttempt(ctx context.Context, d Delivery, a DeliveryAttempt) error {
 	f := finish{
 		MerchantID: d.MerchantID, ID: d.ID, Lease: d.Lease,
@@ -85,7 +85,7 @@ func (db *DB) FinishAttempt(ctx context.Context, d Delivery, a DeliveryAttempt) 
 	return wrap("finish attempt of delivery "+d.ID, err)
 }
 
-// finish is an attempt and what becomes of its delivery.
+// finish is a finished attempt and the delivery as it becomes.
 type finish struct {
 	MerchantID  string `db:"merchant_id"`
 	ID          string `db:"id"`
@@ -106,7 +106,7 @@ type finish struct {
 
 var finishTable = tableOf[finish]()
 
-// DeliveryFilter chooses deliveries. Zero fields do not restrict.
+// DeliveryFilter selects deliveries. Zero fields select everything.
 type DeliveryFilter struct {
 	MerchantID string
 	ID         string
@@ -149,8 +149,8 @@ func (db *DB) Attempts(ctx context.Context, merchantID, deliveryID string) ([]De
 }
 
 // Resend makes a delivery that is done or dead due now, with a new plan of
-// attempts; the old attempts stay. ErrNotFound if there is none; ErrExists if
-// it is due already.
+// attempts. Its old attempts stay. It returns ErrNotFound if there is no such
+// delivery, and ErrExists if it is due already.
 func (db *DB) Resend(ctx context.Context, merchantID, id string, now time.Time) error {
 	resent, err := db.changed(ctx, "resend delivery "+id, func(tx *Tx) (int64, error) {
 		return tx.q.Resend(tx.ctx, queries.ResendParams{MerchantID: merchantID, ID: id, Now: ms(now)})
@@ -164,7 +164,7 @@ func (db *DB) Resend(ctx context.Context, merchantID, id string, now time.Time) 
 	return ErrExists
 }
 
-// fromDelivery is a new delivery. Its time is now if it has none.
+// fromDelivery returns the row of a new delivery. A zero CreatedAt becomes now.
 func fromDelivery(d Delivery, now func() time.Time) queries.AddDeliveryParams {
 	if d.CreatedAt.IsZero() {
 		d.CreatedAt = now()

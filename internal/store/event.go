@@ -7,8 +7,8 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// AddEvent writes an event with the payment's next Seq, and counts it in the
-// payment's Events. The payment must be locked: two events at once would want the
+// AddEvent adds an event under the payment's next Seq, and counts it in the
+// payment's Events. The payment must be locked: two concurrent events would get the
 // same Seq.
 func (tx *Tx) AddEvent(e pay.Event) error {
 	row := fromEvent(e)
@@ -42,13 +42,14 @@ func (db *DB) CountEvents(ctx context.Context, merchantID, paymentID string, kin
 	return int(n), wrap("count events of payment "+paymentID, err)
 }
 
-// fromEvent returns the event's row but for its Seq, which the database counts.
+// fromEvent returns the event's row without its Seq.
 func fromEvent(e pay.Event) queries.Event {
 	return queries.Event{
 		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID, At: ms(e.At),
 		Kind: string(e.Kind), Actor: string(e.By.Role), ActorName: clean(e.By.Name),
-		Amount: e.Amount.Minor, Currency: string(e.Amount.Currency), TradeNo: clean(e.TradeNo), RefundID: clean(e.RefundID),
-		Number: clean(e.Number), Reason: string(e.Reason), Code: clean(e.Code), Note: clean(e.Note),
+		Amount: e.Amount.Minor, Currency: string(e.Amount.Currency), TradeNo: clean(e.TradeNo),
+		RefundID: clean(e.RefundID),
+		Number:   clean(e.Number), Reason: string(e.Reason), Code: clean(e.Code), Note: clean(e.Note),
 	}
 }
 
@@ -56,7 +57,8 @@ func toEvent(e queries.Event) pay.Event {
 	return pay.Event{
 		MerchantID: e.MerchantID, PaymentID: e.PaymentID, ID: e.ID, Seq: int(e.Seq), At: at(e.At),
 		Kind: pay.EventKind(e.Kind), By: pay.Actor{Role: pay.Role(e.Actor), Name: e.ActorName},
-		Amount: pay.Amount{Minor: e.Amount, Currency: pay.Currency(e.Currency)}, TradeNo: e.TradeNo, RefundID: e.RefundID,
-		Number: e.Number, Reason: pay.Reason(e.Reason), Code: e.Code, Note: e.Note,
+		Amount: pay.Amount{Minor: e.Amount, Currency: pay.Currency(e.Currency)}, TradeNo: e.TradeNo,
+		RefundID: e.RefundID,
+		Number:   e.Number, Reason: pay.Reason(e.Reason), Code: e.Code, Note: e.Note,
 	}
 }

@@ -9,19 +9,19 @@ import (
 // atMost is how many changes are committed together.
 const atMost = 256
 
-// group hands what is waiting, up to atMost at a time, to run, which must
-// answer each. While run is busy the next ones queue up, so the groups grow
-// with the load, and one caller alone waits for nobody.
+// group hands waiting items to run, up to atMost at a time. run must answer each of
+// them. While run is busy, new items queue up, so groups grow with the load, and a
+// single caller waits for nobody.
 type group[T any] struct {
-	in      chan T // unbuffered: what was not taken was not begun
+	in      chan T // unbuffered: an item that was not taken has not begun
 	quit    chan struct{}
 	done    chan struct{}
 	running sync.WaitGroup
 }
 
-// newGroup makes a group whose runs follow one another. With overtake above zero
-// one that takes longer than that is no longer waited for by the next: its
-// connection may have stopped.
+// newGroup returns a group whose runs follow one another. If overtake is above
+// zero, the next run no longer waits for one that takes longer than that: its
+// connection may hang.
 func newGroup[T any](overtake time.Duration, run func([]T)) *group[T] {
 	g := &group[T]{in: make(chan T), quit: make(chan struct{}), done: make(chan struct{})}
 	go g.loop(overtake, run)
@@ -51,12 +51,12 @@ func (g *group[T]) loop(overtake time.Duration, run func([]T)) {
 			clear(batch)
 			batch = batch[:0]
 		} else {
-			batch = make([]T, 0, atMost) // the other one is still in use
+			batch = make([]T, 0, atMost) // run still uses the other one
 		}
 	}
 }
 
-// waits runs a batch, and reports whether that has ended.
+// waits runs a batch and reports whether the run has ended.
 func (g *group[T]) waits(overtake time.Duration, run func([]T), batch []T) bool {
 	if overtake == 0 {
 		run(batch)
@@ -77,7 +77,8 @@ func (g *group[T]) waits(overtake time.Duration, run func([]T), batch []T) bool 
 	}
 }
 
-// hand gives t to the group. With an error t was not and will not be begun.
+// hand gives t to the group. If it returns an error, t has not begun and never
+// will.
 func (g *group[T]) hand(ctx context.Context, t T) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -92,7 +93,7 @@ func (g *group[T]) hand(ctx context.Context, t T) error {
 	}
 }
 
-// close waits for the groups in hand and takes no more.
+// close waits for the runs under way and takes no more items.
 func (g *group[T]) close() {
 	close(g.quit)
 	<-g.done

@@ -7,7 +7,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// TryWrite makes a change that leaves nothing behind and returns once it is
+// TryWrite makes a change that leaves nothing behind. It returns once the change is
 // durable, as an order's would be.
 func (db *DB) TryWrite(ctx context.Context) error {
 	name := "try-" + db.config.Token()
@@ -19,25 +19,25 @@ func (db *DB) TryWrite(ctx context.Context) error {
 	}))
 }
 
-// Clock returns the time by the database's server; for SQLite that is this
-// machine's.
+// Clock returns the database server's time. For SQLite that is this machine's.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
 	var now int64
 	err := db.pool().QueryRowContext(ctx, db.clock()).Scan(&now)
 	return at(now), wrap("read the clock", err)
 }
 
-// Backlog is what waits for workers, or for people.
+// Backlog is what waits for workers or for people.
 type Backlog struct {
-	Payments   int       // whose look at the wallet is due
-	PaymentDue time.Time // since when, the oldest; zero if there is none
-	Deliveries int       // that are due and nobody has
-	DeliverDue time.Time // since when, the oldest; zero if there is none
-	Dead       int       // deliveries that were given up
-	Flagged    int       // payments with money beyond the order
+	Payments   int       // whose next inquiry is due
+	PaymentDue time.Time // since when, of the oldest; zero if none
+	Deliveries int       // due and not claimed
+	DeliverDue time.Time // since when, of the oldest; zero if none
+	Dead       int       // deliveries whose every attempt has failed
+	Flagged    int       // payments that a person must look at
 }
 
-// Backlog counts. It reads whole tables: it is for people who ask.
+// Backlog counts the work that waits. It reads whole tables: it is for people, not
+// for requests.
 func (db *DB) Backlog(ctx context.Context, now time.Time) (Backlog, error) {
 	payments, err := db.read.PaymentBacklog(ctx, ms(now))
 	if err != nil {

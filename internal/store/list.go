@@ -8,9 +8,9 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// Filter chooses payments and refunds. Zero fields do not restrict; Scope does
-// always, all three fields exactly. A filter by status that names none of a
-// refund's leaves all refunds out, and the reverse.
+// Filter selects payments and refunds. Zero fields select everything, but all three
+// fields of Scope always apply. A filter with statuses of payments only selects no
+// refunds, and the reverse.
 type Filter struct {
 	pay.Scope
 	IDs, OrderNos  []string // a transaction matches if it is in either
@@ -23,10 +23,10 @@ type Filter struct {
 	Limit, Offset  int
 }
 
-// Closing tells payments that a merchant wants closed from others.
+// Closing tells payments that a merchant has asked to close from others.
 type Closing string
 
-// The values of a filter's Closing; "" does not restrict.
+// The values of a filter's Closing; "" selects both.
 const (
 	ToBeClosed    Closing = "yes"
 	NotToBeClosed Closing = "no"
@@ -53,7 +53,8 @@ func (db *DB) Transactions(ctx context.Context, f Filter) ([]Transaction, error)
 	byStatus := len(f.Statuses)+len(f.RefundStatuses) > 0
 	var arms []string
 	var w where
-	// Each kind is cut to what the page can hold of it, so that indexes serve.
+	// Each kind is limited to what the page can hold of it, so that the indexes are
+	// used.
 	arm := func(name, columns, order string) {
 		most := 0
 		if f.Limit > 0 {
@@ -76,9 +77,11 @@ func (db *DB) Transactions(ctx context.Context, f Filter) ([]Transaction, error)
 	if !byStatus || len(f.RefundStatuses) > 0 {
 		restrict(&w, f, "r.", "p.pay_type", f.RefundStatuses)
 		if len(f.RefundCauses) > 0 {
-			w.and("(r.status <> ? OR "+in("r.cause", f.RefundCauses)+")", append([]any{string(pay.RefundFailed)}, anys(f.RefundCauses)...)...)
+			w.and("(r.status <> ? OR "+in("r.cause", f.RefundCauses)+")",
+				append([]any{string(pay.RefundFailed)}, anys(f.RefundCauses)...)...)
 		}
-		arm("refunds", "r.id, r.payment_id, r.created_at FROM refund r JOIN payment p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id",
+		arm("refunds", "r.id, r.payment_id, r.created_at FROM refund r "+
+			"JOIN payment p ON p.merchant_id = r.merchant_id AND p.id = r.payment_id",
 			"r.created_at DESC, r.id DESC")
 	}
 	text := "SELECT id, payment_id FROM (" + strings.Join(arms, " UNION ALL ") + ") AS transactions" +
@@ -107,9 +110,10 @@ func (db *DB) Transactions(ctx context.Context, f Filter) ([]Transaction, error)
 	return all, nil
 }
 
-// restrict adds the filter's conditions on a table whose columns have a prefix.
+// restrict adds the filter's conditions for a table whose columns have a prefix.
 func restrict[S ~string](w *where, f Filter, prefix, payType string, statuses []S) {
-	w.and(prefix+"merchant_id = ? AND "+prefix+"app_code = ? AND "+prefix+"store_id = ?", f.MerchantID, f.AppCode, f.StoreID)
+	w.and(prefix+"merchant_id = ? AND "+prefix+"app_code = ? AND "+prefix+"store_id = ?", f.MerchantID, f.AppCode,
+		f.StoreID)
 	id, orderNo := prefix+"id", prefix+"order_no"
 	switch {
 	case len(f.IDs) > 0 && len(f.OrderNos) > 0:

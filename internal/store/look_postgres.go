@@ -16,21 +16,21 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// lookConns is how many connections a command that looks takes.
+// lookConns is how many connections a reading command opens at most.
 const lookConns = 4
 
 // lookDeadline is longer than a server's: an audit adds up whole tables.
 const lookDeadline = 10 * time.Minute
 
-// lookPostgres reads whichever server answers, a hot standby too; where the
-// address names several hosts, it prefers the primary, which knows most.
+// lookPostgres reads from whichever server answers, a hot standby included. Where
+// the address names several hosts it prefers the primary, which knows most.
 func lookPostgres(ctx context.Context, c Config) (*look, error) {
 	c.Connections = lookConns
 	guard, primary := true, true
 	for {
 		several := false
 		db, err := postgresPool(c, false, func(config *pgx.ConnConfig) {
-			if guard { // a second one: every text that look's engine runs only reads
+			if guard { // a second guard: every statement of this engine only reads
 				config.RuntimeParams["default_transaction_read_only"] = "on"
 			}
 			several = severalHosts(config)
@@ -50,7 +50,8 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 		}
 		if err == nil {
 			return &look{
-				engine: &postgresEngine{db: db, deadline: c.Deadline}, dialect: goose.DialectPostgres, place: placeOf(c.DSN),
+				engine: &postgresEngine{db: db, deadline: c.Deadline}, dialect: goose.DialectPostgres,
+				place: placeOf(c.DSN),
 				still: func() error { return nil }, end: db.Close,
 			}, nil
 		}
@@ -59,7 +60,7 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 		case errors.Is(err, ErrPooler):
 			return nil, fmt.Errorf("store: open %s: %w", placeOf(c.DSN), err)
 		case guard && isUnknownParameter(err):
-			guard = false // PgBouncer knows but a few
+			guard = false // PgBouncer knows only a few
 		case several && primary && ctx.Err() == nil:
 			primary = false // none answers
 		default:
@@ -68,13 +69,13 @@ func lookPostgres(ctx context.Context, c Config) (*look, error) {
 	}
 }
 
-// isUnknownParameter reports whether a proxy, one of several hosts perhaps,
-// refuses a parameter that a connection starts with.
+// isUnknownParameter reports whether a proxy, perhaps one of several hosts, refuses
+// a parameter at the connection's start.
 func isUnknownParameter(err error) bool {
 	return strings.Contains(err.Error(), "unsupported startup parameter")
 }
 
-// wanted is what a server must be by the address.
+// wanted returns what kind of server the address asks for.
 func wanted(dsn string) string {
 	const name = "target_session_attrs"
 	if u, err := url.Parse(dsn); err == nil && u.Query().Has(name) {
@@ -92,7 +93,7 @@ func severalHosts(c *pgx.ConnConfig) bool {
 	return false
 }
 
-// placeOf names server and database, and no password.
+// placeOf returns server and database, without the password.
 func placeOf(dsn string) string {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// lookSQLite reads a file without a trace. A file with a log (-wal) is shared
-// with its server, by SQLite's own locks for readers. A file without one has no
-// server, and is read as a file that does not change, since SQLite would leave
-// a log behind; still says whether it has changed all the same.
+// lookSQLite reads a file without a trace. A file with a log (-wal) is shared with
+// its server through SQLite's own locks for readers. A file without a log has no
+// server. It is read as one that does not change, since SQLite would leave a log
+// behind; still then tells whether it has changed after all.
 func lookSQLite(path string, c Config) (*look, error) {
 	path, err := existing(path)
 	if err != nil {
@@ -54,9 +54,9 @@ func lookSQLite(path string, c Config) (*look, error) {
 	}}, nil
 }
 
-// readAlone reports whether all that belongs to a database is in its file, so
-// that it can be read without regard to others. A log that cannot be read where
-// it is is an error.
+// readAlone reports whether everything that belongs to a database is in its file,
+// so that no other process matters. A log that exists but cannot be read in place
+// is an error.
 func readAlone(path string) (bool, error) {
 	log, err := sizeOf(path + "-wal")
 	if err != nil {
@@ -69,15 +69,16 @@ func readAlone(path string) (bool, error) {
 	case shared:
 		return false, nil
 	case log > 0:
-		return false, fmt.Errorf("store: %s cannot be read where it is: changes that belong to it are in its log, %s-wal, "+
+		return false, fmt.Errorf("store: %s cannot be read where it is: "+
+			"changes that belong to it are in its log, %s-wal, "+
 			"and this user cannot write beside it. Copy both files to a directory of your own while no server runs, "+
 			"and look there", path, path)
 	}
 	return true, nil
 }
 
-// hasHotJournal reports whether a rollback journal undoes a change that was cut
-// off. SQLite has no locks on it.
+// hasHotJournal reports whether a rollback journal undoes an interrupted change.
+// SQLite has no locks on it.
 func hasHotJournal(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -95,7 +96,7 @@ func hasHotJournal(path string) (bool, error) {
 	return n > 0 && first[0] != 0, nil
 }
 
-// sizeOf is -1 for a file that is not there.
+// sizeOf returns -1 for a file that does not exist.
 func sizeOf(path string) (int64, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -110,11 +111,11 @@ func sizeOf(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// errSpoiled: what a look has read may be of several states of the database.
+// errSpoiled: what was read may mix several states of the database.
 var errSpoiled = errors.New("was opened by a server while it was read, so what was read may be wrong: run it again")
 
-// existing is the true path of a database file, which SQLite keeps its log
-// beside. What SQLite would only call a file that cannot be opened is named.
+// existing returns the real path of a database file, beside which SQLite keeps its
+// log. It names the cause where SQLite would only say that it cannot open the file.
 func existing(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -150,8 +151,8 @@ const (
 	accessRead  = 4
 )
 
-// canShare reports whether a reader can have a log's index (-shm), which it
-// notes in how far it reads.
+// canShare reports whether a reader may use the log's index (-shm), in which it
+// notes how far it reads.
 func canShare(path string) bool {
 	err := syscall.Access(path+"-shm", accessRead|accessWrite)
 	if errors.Is(err, os.ErrNotExist) {
@@ -160,9 +161,9 @@ func canShare(path string) bool {
 	return err == nil
 }
 
-// stamp tells a database file's states apart. It does not open the file: that
-// would end this process's locks on it. A server that opens it makes a log,
-// and a change that is not in a log changes the file.
+// stamp tells the states of a database file apart. It does not open the file:
+// closing it would end this process's locks on it. A server that opens the file
+// creates a log, and a change that is not in a log changes the file.
 func stamp(path string) (s [2]fileState, err error) {
 	for i, name := range []string{path, path + "-wal"} {
 		info, err := os.Stat(name)

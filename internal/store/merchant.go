@@ -11,7 +11,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// CreateMerchant adds a merchant; ErrExists if its id is taken.
+// CreateMerchant adds a merchant, or returns ErrExists if its id is taken.
 func (db *DB) CreateMerchant(ctx context.Context, m pay.Merchant) error {
 	defer db.merchants.drop(m.ID)
 	return db.create(ctx, "create merchant "+m.ID, func(tx *Tx) (int64, error) {
@@ -22,7 +22,7 @@ func (db *DB) CreateMerchant(ctx context.Context, m pay.Merchant) error {
 	})
 }
 
-// Merchant returns one merchant or ErrNotFound. It may be up to CacheFor old.
+// Merchant returns a merchant, or ErrNotFound. It may be up to CacheFor old.
 func (db *DB) Merchant(ctx context.Context, id string) (pay.Merchant, error) {
 	return db.merchants.get(id, func() (pay.Merchant, bool, error) {
 		m, err := db.read.Merchant(ctx, id)
@@ -30,7 +30,7 @@ func (db *DB) Merchant(ctx context.Context, id string) (pay.Merchant, error) {
 	})
 }
 
-// Merchants lists all, by id.
+// Merchants lists all merchants, by id.
 func (db *DB) Merchants(ctx context.Context) ([]pay.Merchant, error) {
 	return list(toMerchant)(db.read.Merchants(ctx))
 }
@@ -38,11 +38,13 @@ func (db *DB) Merchants(ctx context.Context) ([]pay.Merchant, error) {
 func toMerchant(m queries.Merchant) pay.Merchant {
 	return pay.Merchant{
 		ID: m.ID, Name: m.Name, MCC: m.MCC, CreatedAt: at(m.CreatedAt),
-		Disabling: pay.Disabling{Disabled: m.Disabled != 0, KeepLinks: m.KeepLinks != 0, StopRefunds: m.StopRefunds != 0},
+		Disabling: pay.Disabling{Disabled: m.Disabled != 0, KeepLinks: m.KeepLinks != 0,
+			StopRefunds: m.StopRefunds != 0},
 	}
 }
 
-// CreateStore adds a store; ErrExists if the app code has one of that id.
+// CreateStore adds a store, or returns ErrExists if the app code has one with that
+// id.
 func (db *DB) CreateStore(ctx context.Context, s pay.Store) error {
 	defer db.stores.drop(storeKey{s.MerchantID, s.AppCode, s.ID})
 	return db.create(ctx, "create store "+s.ID, func(tx *Tx) (int64, error) {
@@ -56,7 +58,7 @@ func (db *DB) CreateStore(ctx context.Context, s pay.Store) error {
 
 type storeKey struct{ merchantID, appCode, id string }
 
-// Store returns one store or ErrNotFound. It may be up to CacheFor old.
+// Store returns a store, or ErrNotFound. It may be up to CacheFor old.
 func (db *DB) Store(ctx context.Context, merchantID, appCode, id string) (pay.Store, error) {
 	return db.stores.get(storeKey{merchantID, appCode, id}, func() (pay.Store, bool, error) {
 		s, err := db.read.Store(ctx, queries.StoreParams{MerchantID: merchantID, AppCode: appCode, ID: id})
@@ -72,11 +74,13 @@ func (db *DB) Stores(ctx context.Context, merchantID string) ([]pay.Store, error
 func toStore(s queries.Store) pay.Store {
 	return pay.Store{
 		MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID, Name: s.Name, MCC: s.MCC, CreatedAt: at(s.CreatedAt),
-		Disabling: pay.Disabling{Disabled: s.Disabled != 0, KeepLinks: s.KeepLinks != 0, StopRefunds: s.StopRefunds != 0},
+		Disabling: pay.Disabling{Disabled: s.Disabled != 0, KeepLinks: s.KeepLinks != 0,
+			StopRefunds: s.StopRefunds != 0},
 	}
 }
 
-// CreateCredential adds a credential; ErrExists if its app code is taken by anyone.
+// CreateCredential adds a credential, or returns ErrExists if anyone has its app
+// code.
 func (db *DB) CreateCredential(ctx context.Context, c pay.Credential) error {
 	defer db.credentials.drop(c.AppCode)
 	key := db.seal.seal("credential", c.AppCode, c.ClientKey.Reveal())
@@ -91,9 +95,9 @@ func (db *DB) CreateCredential(ctx context.Context, c pay.Credential) error {
 	})
 }
 
-// Credential returns the credential of an app code or ErrNotFound, with its
-// key unsealed. It may be up to CacheFor old; unknown codes are not cached.
-// Its slices are shared and must not be changed.
+// Credential returns the credential of an app code with its key unsealed, or
+// ErrNotFound. It may be up to CacheFor old; unknown codes are not cached. Its
+// slices are shared and must not be changed.
 func (db *DB) Credential(ctx context.Context, appCode string) (pay.Credential, error) {
 	if c := db.KeptCredential(appCode); c.AppCode != "" {
 		return c, nil
@@ -101,15 +105,15 @@ func (db *DB) Credential(ctx context.Context, appCode string) (pay.Credential, e
 	return db.FreshCredential(ctx, appCode)
 }
 
-// KeptCredential is what Credential gives without a look at the database: the
-// zero value if nothing is kept.
+// KeptCredential is Credential without asking the database: the zero value if
+// nothing is cached.
 func (db *DB) KeptCredential(appCode string) pay.Credential {
 	c, _ := db.credentials.kept(appCode)
 	return c
 }
 
-// FreshCredential is Credential as the database has it now. An unknown app code
-// costs as much as a known one: a decoy is read and unsealed in its place.
+// FreshCredential is Credential without the cache. An unknown app code costs as
+// much as a known one: a decoy is read and unsealed in its place.
 func (db *DB) FreshCredential(ctx context.Context, appCode string) (pay.Credential, error) {
 	return db.credentials.fresh(appCode, func() (pay.Credential, bool, error) {
 		c, err := db.read.CredentialOrDecoy(ctx, queries.CredentialOrDecoyParams{AppCode: appCode, Decoy: db.decoy})
@@ -124,7 +128,7 @@ func (db *DB) FreshCredential(ctx context.Context, appCode string) (pay.Credenti
 	})
 }
 
-// sealDecoy makes a client key that belongs to no app code.
+// sealDecoy returns a sealed client key that belongs to no app code.
 func (s sealer) sealDecoy() string { return s.seal("credential", "", strings.Repeat("0", 32)) }
 
 // Credentials lists a merchant's credentials, by app code, keys unsealed.
@@ -146,8 +150,8 @@ func (db *DB) toCredential(c queries.Credential) (pay.Credential, error) {
 	}, nil
 }
 
-// PutWalletAccount adds or replaces an account. The time of its creation stays,
-// and so does whether it is disabled.
+// PutWalletAccount adds or replaces an account. An account that is replaced keeps
+// its CreatedAt and whether it is disabled.
 func (db *DB) PutWalletAccount(ctx context.Context, a pay.WalletAccount) error {
 	defer db.accounts.drop(a.MerchantID)
 	settings, err := json.Marshal(a.Settings)
@@ -179,7 +183,7 @@ func (db *DB) PutWalletAccount(ctx context.Context, a pay.WalletAccount) error {
 func (db *DB) WalletAccounts(ctx context.Context, merchantID string) ([]pay.WalletAccount, error) {
 	return db.accounts.get(merchantID, func() ([]pay.WalletAccount, bool, error) {
 		accounts, err := listTry(db.toWalletAccount)(db.read.WalletAccounts(ctx, merchantID))
-		return accounts, len(accounts) > 0, err // anyone can ask for merchants that do not exist
+		return accounts, len(accounts) > 0, err // not cached: anyone can ask for merchants that do not exist
 	})
 }
 
@@ -202,9 +206,9 @@ func (db *DB) toWalletAccount(a queries.WalletAccount) (pay.WalletAccount, error
 	return account, nil
 }
 
-// SetMerchantDisabled takes a merchant out of use, or back in. Like the changes
-// below it is ErrNotFound if there is none, and other processes notice it within
-// CacheFor.
+// SetMerchantDisabled disables a merchant, or enables it again. Like the changes
+// below it returns ErrNotFound if the row does not exist, and other processes
+// notice it within CacheFor.
 func (db *DB) SetMerchantDisabled(ctx context.Context, id string, d pay.Disabling) error {
 	defer db.merchants.drop(id)
 	return db.set(ctx, "merchant "+id, func(tx *Tx) (int64, error) {
@@ -214,7 +218,7 @@ func (db *DB) SetMerchantDisabled(ctx context.Context, id string, d pay.Disablin
 	})
 }
 
-// SetStoreDisabled takes a store out of use, or back in.
+// SetStoreDisabled disables a store, or enables it again.
 func (db *DB) SetStoreDisabled(ctx context.Context, merchantID, appCode, id string, d pay.Disabling) error {
 	defer db.stores.drop(storeKey{merchantID, appCode, id})
 	return db.set(ctx, "store "+id, func(tx *Tx) (int64, error) {
@@ -225,11 +229,13 @@ func (db *DB) SetStoreDisabled(ctx context.Context, merchantID, appCode, id stri
 	})
 }
 
-// SetCredentialDisabled revokes an app code, or takes it back into use.
+// SetCredentialDisabled revokes an app code, or enables it again.
 func (db *DB) SetCredentialDisabled(ctx context.Context, appCode string, disabled bool) error {
 	defer db.credentials.drop(appCode)
 	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
-		return tx.q.SetCredentialDisabled(tx.ctx, queries.SetCredentialDisabledParams{AppCode: appCode, Disabled: bit(disabled)})
+		return tx.q.SetCredentialDisabled(tx.ctx, queries.SetCredentialDisabledParams{
+			AppCode: appCode, Disabled: bit(disabled),
+		})
 	})
 }
 
@@ -246,11 +252,14 @@ func (db *DB) SetClientKey(ctx context.Context, appCode string, key pay.Secret) 
 func (db *DB) SetReturnHosts(ctx context.Context, appCode string, hosts []string) error {
 	defer db.credentials.drop(appCode)
 	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
-		return tx.q.SetReturnHosts(tx.ctx, queries.SetReturnHostsParams{AppCode: appCode, ReturnHosts: strings.Join(hosts, ",")})
+		return tx.q.SetReturnHosts(tx.ctx, queries.SetReturnHostsParams{
+			AppCode: appCode, ReturnHosts: strings.Join(hosts, ","),
+		})
 	})
 }
 
-// SetMaxAge bounds the time between an app code's requests and our clock; 0 for any.
+// SetMaxAge limits the time between an app code's requests and our clock; 0 for no
+// limit.
 func (db *DB) SetMaxAge(ctx context.Context, appCode string, age time.Duration) error {
 	defer db.credentials.drop(appCode)
 	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
@@ -258,7 +267,7 @@ func (db *DB) SetMaxAge(ctx context.Context, appCode string, age time.Duration) 
 	})
 }
 
-// SetSHA256Only says whether MD5 signs no requests of an app code.
+// SetSHA256Only sets whether an app code's requests must be signed with SHA-256.
 func (db *DB) SetSHA256Only(ctx context.Context, appCode string, only bool) error {
 	defer db.credentials.drop(appCode)
 	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
@@ -266,16 +275,18 @@ func (db *DB) SetSHA256Only(ctx context.Context, appCode string, only bool) erro
 	})
 }
 
-// SetWalletAccountDisabled keeps new orders from an account, or lets them come
-// again. Those that it has are followed all the same.
+// SetWalletAccountDisabled closes an account to new orders, or opens it again. The
+// orders that it has are still followed.
 func (db *DB) SetWalletAccountDisabled(ctx context.Context, merchantID, id string, disabled bool) error {
 	defer db.accounts.drop(merchantID)
 	return db.set(ctx, "wallet account "+id, func(tx *Tx) (int64, error) {
-		return tx.q.SetWalletAccountDisabled(tx.ctx, queries.SetWalletAccountDisabledParams{MerchantID: merchantID, ID: id, Disabled: bit(disabled)})
+		return tx.q.SetWalletAccountDisabled(tx.ctx, queries.SetWalletAccountDisabledParams{
+			MerchantID: merchantID, ID: id, Disabled: bit(disabled),
+		})
 	})
 }
 
-// set runs an update of one row; ErrNotFound if there is none.
+// set runs an update of one row. It returns ErrNotFound if the row does not exist.
 func (db *DB) set(ctx context.Context, what string, update func(*Tx) (int64, error)) error {
 	changed, err := db.changed(ctx, what, update)
 	if err == nil && !changed {
@@ -284,7 +295,8 @@ func (db *DB) set(ctx context.Context, what string, update func(*Tx) (int64, err
 	return err
 }
 
-// create runs an insert that does nothing if the row is there; ErrExists then.
+// create runs an insert that does nothing if the row exists. It returns ErrExists
+// then.
 func (db *DB) create(ctx context.Context, what string, insert func(*Tx) (int64, error)) error {
 	created, err := db.changed(ctx, what, insert)
 	if err == nil && !created {

@@ -18,16 +18,17 @@ import (
 )
 
 // Migrate brings a database's schema up to date, under a lock, and returns the
-// schema as it was. It makes SQLite's file if there is none. A schema that this
-// program does not know yet is a *SchemaError, and another master key than the
-// database's is an error too: nothing is changed then.
+// schema as it was. It creates a SQLite file that does not exist. A schema newer
+// than this program's is a *SchemaError, and a master key other than the database's
+// is an error; then nothing is changed.
 func Migrate(ctx context.Context, c Config) (Schema, error) {
 	c = c.complete()
 	seal, err := newSealer(c.MasterKey)
 	if err != nil {
 		return Schema{}, err
 	}
-	// Looking first spares the lock, and so a wait, where there is nothing to do.
+	// Reading first avoids the lock, and the wait for it, where there is nothing to
+	// do.
 	see := func() (Schema, error) {
 		return withLook(ctx, c, func(l *look) (Schema, error) {
 			s, err := l.schema(ctx)
@@ -38,7 +39,7 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 				return s, errors.Join(err, s.newer())
 			}
 			if _, err = seal.proved(ctx, queries.New(l.reader())); err == nil && l.dialect == goose.DialectSQLite3 {
-				err = checker{ctx, l.pool(), l.place}.check(Ends) // in a moment, whatever the size
+				err = checker{ctx, l.pool(), l.place}.check(Ends) // fast, whatever the size
 			}
 			return s, err
 		})
@@ -67,26 +68,29 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 	if err != nil {
 		return was, err
 	}
-	db, err := Open(ctx, c) // which leaves proof of the master key
+	db, err := Open(ctx, c) // which stores proof of the master key
 	if err != nil {
 		return was, err
 	}
 	return was, db.Close()
 }
 
-// vacant returns an error if a file that has had no step holds tables: they are
+// vacant returns an error if a file without any migration holds tables: they are
 // another program's. A PostgreSQL database may be shared with one.
 func vacant(ctx context.Context, db *sql.DB, path string) error {
 	var table string
 	err := db.QueryRowContext(ctx, `SELECT name FROM sqlite_master
-		WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> 'goose_db_version' LIMIT 1`).Scan(&table)
+		WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> 'goose_db_version'
+		LIMIT 1`).Scan(&table)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
 		return fmt.Errorf("store: read the tables of %s: %w", path, err)
 	}
-	return fmt.Errorf("store: %s has a table %q and no schema of Sampan's: it is another program's; is the address right?", path, table)
+	return fmt.Errorf("store: %s has a table %q and no schema of Sampan's: it is another program's; "+
+		"is the address right?",
+		path, table)
 }
 
 func migrateSQLite(ctx context.Context, c Config, path string) (err error) {
@@ -98,9 +102,9 @@ func migrateSQLite(ctx context.Context, c Config, path string) (err error) {
 		return fmt.Errorf("store: lock %s: %w", path, err)
 	}
 	defer unlock()
-	// Made here so that nobody else can read it; SQLite gives its other files
-	// the same mode. A file that is there must not be opened and closed: that
-	// would end this process's own locks on it.
+	// The file is created here so that only its owner can read it; SQLite gives its
+	// other files the same mode. An existing file must not be opened and closed:
+	// that would end this process's own locks on it.
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		if err := errors.Join(os.WriteFile(path, nil, 0o600), giveTo(path, path)); err != nil {
 			return fmt.Errorf("store: %w", err)
@@ -131,15 +135,16 @@ func openForSteps(path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// halfError is the error of a look at a file that holds half of a change, as a
-// process that was killed while it made the file leaves it.
+// halfError is the error of reading a file that holds half of a change, as a
+// process leaves it that was killed while it created the file.
 type halfError struct{ path string }
 
 func (e *halfError) Error() string {
-	return fmt.Sprintf("store: %s holds half of a change, which %s-journal undoes: sampan migrate has SQLite do so", e.path, e.path)
+	return fmt.Sprintf("store: %s holds half of a change, which %s-journal undoes: sampan migrate has SQLite do so",
+		e.path, e.path)
 }
 
-// undo has SQLite undo the half change.
+// undo makes SQLite undo the half change.
 func (e *halfError) undo(ctx context.Context) error {
 	unlock, err := lockFile(ctx, e.path)
 	if err != nil {
@@ -150,7 +155,7 @@ func (e *halfError) undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var tables int // reading any is what does it
+	var tables int // any read does it
 	err = db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables)
 	return errors.Join(wrap("undo half of a change", err), db.Close())
 }
@@ -164,14 +169,17 @@ func migratePostgres(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return errors.Join(raise(ctx, c, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker)), db.Close())
+	return errors.Join(raise(ctx, c, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker)),
+		db.Close())
 }
 
-// raise runs the steps that a database has not had. On SQLite the caller holds
-// a lock; on PostgreSQL the options have one.
-func raise(ctx context.Context, c Config, db *sql.DB, d goose.Dialect, place string, options ...goose.ProviderOption) error {
+// raise runs the migrations that a database lacks. On SQLite the caller holds a
+// lock; on PostgreSQL the options include one.
+func raise(ctx context.Context, c Config, db *sql.DB, d goose.Dialect, place string,
+	options ...goose.ProviderOption) error {
 	house := migrations.House(d == goose.DialectPostgres, c.Migrating)
-	options = append(options, goose.WithDisableGlobalRegistry(true), goose.WithExcludeVersions([]int64{migrations.HouseVersion}),
+	options = append(options, goose.WithDisableGlobalRegistry(true),
+		goose.WithExcludeVersions([]int64{migrations.HouseVersion}),
 		goose.WithGoMigrations(goose.NewGoMigration(migrations.HouseVersion, &goose.GoFunc{RunTx: house}, nil)))
 	provider, err := goose.NewProvider(d, db, steps(d), options...)
 	if err != nil {

@@ -10,16 +10,20 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// maxOrphanMessage bounds what is kept of a wallet's message.
+// maxOrphanMessage is how many bytes of a wallet's message are stored.
 const maxOrphanMessage = 16 << 10
 
-// AddOrphan stores an open orphan with the wallet's message, sealed, of which it
-// keeps the first 16 KiB, and reports whether it is new: the same account, trade
-// and refund is the same orphan. ErrOrphansFull if the account has so many open
-// ones already. The transaction must have LockNumbers, so that an order whose
-// creation has not looked at this orphan is one that this transaction can see.
+// AddOrphan stores an open orphan with the first 16 KiB of the wallet's message,
+// sealed, and reports whether it is new: the same account, trade and refund is the
+// same orphan. It returns ErrOrphansFull if the account already has that many open
+// orphans.
+//
+// The transaction must have called LockNumbers. Then every order whose creation has
+// not seen this orphan is visible to the transaction.
 func (tx *Tx) AddOrphan(o pay.Orphan, message []byte, most int) (isNew bool, err error) {
-	open, err := tx.q.CountOpenOrphans(tx.ctx, queries.CountOpenOrphansParams{MerchantID: o.MerchantID, AccountID: o.AccountID, Most: int64(most)})
+	open, err := tx.q.CountOpenOrphans(tx.ctx, queries.CountOpenOrphansParams{
+		MerchantID: o.MerchantID, AccountID: o.AccountID, Most: int64(most),
+	})
 	if err != nil {
 		return false, wrap("count the open orphans of "+o.MerchantID, err)
 	}
@@ -28,7 +32,8 @@ func (tx *Tx) AddOrphan(o pay.Orphan, message []byte, most int) (isNew bool, err
 	}
 	row := fromOrphan(o)
 	n, err := tx.q.AddOrphan(tx.ctx, queries.AddOrphanParams{
-		MerchantID: row.MerchantID, AccountID: row.AccountID, TradeNo: row.TradeNo, RefundID: row.RefundID, Number: row.Number,
+		MerchantID: row.MerchantID, AccountID: row.AccountID, TradeNo: row.TradeNo, RefundID: row.RefundID,
+		Number: row.Number,
 		Amount: row.Amount, Currency: row.Currency, BuyerID: row.BuyerID, WalletAt: row.WalletAt,
 		NoticedAt: row.NoticedAt, DueAt: row.DueAt,
 		Message: tx.seal.seal("orphan", orphanRow(row), string(message[:min(len(message), maxOrphanMessage)])),
@@ -38,12 +43,14 @@ func (tx *Tx) AddOrphan(o pay.Orphan, message []byte, most int) (isNew bool, err
 
 // CountOpenOrphans counts an account's open orphans, up to most.
 func (db *DB) CountOpenOrphans(ctx context.Context, merchantID, accountID string, most int) (int, error) {
-	n, err := db.read.CountOpenOrphans(ctx, queries.CountOpenOrphansParams{MerchantID: merchantID, AccountID: accountID, Most: int64(most)})
+	n, err := db.read.CountOpenOrphans(ctx, queries.CountOpenOrphansParams{
+		MerchantID: merchantID, AccountID: accountID, Most: int64(most),
+	})
 	return int(n), wrap("count the open orphans of "+merchantID, err)
 }
 
-// Orphan returns one orphan or ErrNotFound: of a payment with refundID "", else
-// of a refund.
+// Orphan returns an orphan, or ErrNotFound. With refundID "" it is a payment's,
+// otherwise a refund's.
 func (db *DB) Orphan(ctx context.Context, merchantID, accountID, tradeNo, refundID string) (pay.Orphan, error) {
 	row, err := db.read.Orphan(ctx, queries.OrphanParams{
 		MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo), RefundID: clean(refundID)})
@@ -59,21 +66,27 @@ func (tx *Tx) Orphan(merchantID, accountID, tradeNo, refundID string) (pay.Orpha
 
 // OrphansOfNumber lists a merchant's orphans under a number, oldest first.
 func (db *DB) OrphansOfNumber(ctx context.Context, merchantID, number string) ([]pay.Orphan, error) {
-	return list(toOrphan)(db.read.OrphansOfNumber(ctx, queries.OrphansOfNumberParams{MerchantID: merchantID, Number: number}))
+	return list(toOrphan)(db.read.OrphansOfNumber(ctx, queries.OrphansOfNumberParams{
+		MerchantID: merchantID, Number: number,
+	}))
 }
 
-// OrphansOfTrade lists the orphans of a trade, oldest first: what came in, and
-// what went back of it.
+// OrphansOfTrade lists the orphans of a trade, oldest first: the money that came
+// in, and what went back of it.
 func (tx *Tx) OrphansOfTrade(merchantID, accountID, tradeNo string) ([]pay.Orphan, error) {
-	return list(toOrphan)(tx.q.OrphansOfTrade(tx.ctx, queries.OrphansOfTradeParams{MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo)}))
+	return list(toOrphan)(tx.q.OrphansOfTrade(tx.ctx, queries.OrphansOfTradeParams{
+		MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo),
+	}))
 }
 
 // OpenOrphans lists an account's open orphans, oldest first.
 func (db *DB) OpenOrphans(ctx context.Context, merchantID, accountID string) ([]pay.Orphan, error) {
-	return list(toOrphan)(db.read.OpenOrphans(ctx, queries.OpenOrphansParams{MerchantID: merchantID, AccountID: accountID}))
+	return list(toOrphan)(db.read.OpenOrphans(ctx, queries.OpenOrphansParams{
+		MerchantID: merchantID, AccountID: accountID,
+	}))
 }
 
-// OrphanFilter chooses orphans. Zero fields do not restrict.
+// OrphanFilter selects orphans. Zero fields select everything.
 type OrphanFilter struct {
 	MerchantID string
 	State      pay.OrphanState
@@ -89,22 +102,26 @@ func (db *DB) Orphans(ctx context.Context, f OrphanFilter) ([]pay.Orphan, error)
 	if f.State != "" {
 		w.and("state = ?", string(f.State))
 	}
-	rows, err := db.pool().QueryContext(ctx, "SELECT "+orphanTable.list("")+" FROM orphan"+w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
+	rows, err := db.pool().QueryContext(ctx,
+		"SELECT "+orphanTable.list("")+" FROM orphan"+w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
 	return list(toOrphan)(collect(rows, err, orphanTable.fields))
 }
 
-// OrphanMessage opens the wallet's message of an orphan: "" if it was dropped.
+// OrphanMessage returns the wallet's message of an orphan, unsealed; "" if it was
+// dropped.
 func (db *DB) OrphanMessage(ctx context.Context, o pay.Orphan) (string, error) {
-	row, err := db.read.Orphan(ctx, queries.OrphanParams{MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID})
+	row, err := db.read.Orphan(ctx, queries.OrphanParams{
+		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID,
+	})
 	if err = notFound(err); err != nil || row.Message == "" {
 		return "", err
 	}
 	return db.seal.open("orphan", orphanRow(row), row.Message)
 }
 
-// MoveOrphan writes o's State, PaymentID, SettledAt, SettledBy and Note if it is
-// stored as open, and reports whether it did. It is due no more. Whether the move
-// is legal is not judged here.
+// MoveOrphan writes o's State, PaymentID, SettledAt, SettledBy and Note if the
+// stored orphan is open, and reports whether it did. It does not check that the
+// move is legal. The orphan is no longer due.
 func (tx *Tx) MoveOrphan(o pay.Orphan) (bool, error) {
 	n, err := tx.q.MoveOrphan(tx.ctx, queries.MoveOrphanParams{
 		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID,
@@ -114,7 +131,7 @@ func (tx *Tx) MoveOrphan(o pay.Orphan) (bool, error) {
 	return n > 0, wrap("move orphan "+o.Number, err)
 }
 
-// ClaimOrphans claims open orphans that are due, by the order of their Seq. An
+// ClaimOrphans claims open orphans that are due, in the order of their Seq. An
 // orphan has no lease: a claim sets its DueAt to the lease's end.
 func (db *DB) ClaimOrphans(ctx context.Context, c Claim) ([]pay.Orphan, error) {
 	return list(toOrphan)(claim(ctx, db, orphanQueue, c))
@@ -126,7 +143,7 @@ func (db *DB) NextOrphans(ctx context.Context) (map[string]time.Time, error) {
 	return nextByKey(ctx, db, orphanQueue)
 }
 
-// RescheduleOrphan sets the time of an open orphan's next look; zero for none.
+// RescheduleOrphan sets the time of an open orphan's next inquiry; zero for none.
 func (db *DB) RescheduleOrphan(ctx context.Context, o pay.Orphan, due time.Time) error {
 	_, err := db.changed(ctx, "reschedule orphan "+o.Number, func(tx *Tx) (int64, error) {
 		return tx.q.RescheduleOrphan(tx.ctx, queries.RescheduleOrphanParams{
@@ -135,8 +152,8 @@ func (db *DB) RescheduleOrphan(ctx context.Context, o pay.Orphan, due time.Time)
 	return err
 }
 
-// DropOrphanMessages drops the messages of orphans that were settled before the
-// given time, and reports how many.
+// DropOrphanMessages deletes the messages of orphans that were settled before the
+// given time, and returns how many.
 func (db *DB) DropOrphanMessages(ctx context.Context, before time.Time) (dropped int, err error) {
 	_, err = db.changed(ctx, "drop messages of orphans", func(tx *Tx) (int64, error) {
 		n, err := tx.q.DropOrphanMessages(tx.ctx, ms(before))
@@ -146,10 +163,10 @@ func (db *DB) DropOrphanMessages(ctx context.Context, before time.Time) (dropped
 	return dropped, err
 }
 
-// OrphanSum is what an account's open orphans come to in one currency.
+// OrphanSum is the sum of an account's open orphans in one currency and direction.
 type OrphanSum struct {
 	MerchantID, AccountID string
-	Back                  bool // what went back: else what came in
+	Back                  bool // money that went back; otherwise money that came in
 	Orphans               int
 	Amount                pay.Amount
 }
@@ -164,8 +181,8 @@ func (db *DB) OpenOrphanSums(ctx context.Context) ([]OrphanSum, error) {
 	})(db.read.OpenOrphanSums(ctx))
 }
 
-// PaymentsOfAnySlot returns those of a merchant's payments whose ids are begin,
-// any three digits and end.
+// PaymentsOfAnySlot returns a merchant's payments whose ids are begin, any three
+// digits and end.
 func (db *DB) PaymentsOfAnySlot(ctx context.Context, merchantID, begin, end string) ([]pay.Payment, error) {
 	ids := make([]string, 1000) // by the primary key: a day may have a million orders
 	for i := range ids {
@@ -174,28 +191,30 @@ func (db *DB) PaymentsOfAnySlot(ctx context.Context, merchantID, begin, end stri
 	var w where
 	w.and("merchant_id = ?", merchantID)
 	w.and(in("id", ids), anys(ids)...)
-	rows, err := db.pool().QueryContext(ctx, "SELECT "+paymentTable.list("")+" FROM payment"+w.page("id", 0, 0), w.args...)
+	rows, err := db.pool().QueryContext(ctx, "SELECT "+paymentTable.list("")+" FROM payment"+w.page("id", 0, 0),
+		w.args...)
 	return list(toPayment)(collect(rows, err, paymentTable.fields))
 }
 
-// NewestPayments lists those of a merchant's newest payments, of which it looks
-// at so many, whose ids are above the given one and which have this account and
-// amount, newest first.
-func (db *DB) NewestPayments(ctx context.Context, merchantID, aboveID, accountID string, a pay.Amount, most int) ([]pay.Payment, error) {
+// NewestPayments looks at so many (most) of a merchant's newest payments whose ids
+// are above aboveID. It returns those with this account and amount, newest first.
+func (db *DB) NewestPayments(ctx context.Context, merchantID, aboveID, accountID string, a pay.Amount,
+	most int) ([]pay.Payment, error) {
 	return list(toPayment)(db.read.NewestPayments(ctx, queries.NewestPaymentsParams{
 		MerchantID: merchantID, Above: aboveID, Most: int64(most),
 		AccountID: accountID, Amount: a.Minor, Currency: string(a.Currency),
 	}))
 }
 
-// orphanRow names an orphan's row to the sealer.
+// orphanRow names an orphan's row for the sealer.
 func orphanRow(o queries.Orphan) string {
 	return o.MerchantID + "/" + o.AccountID + "/" + strconv.Quote(o.TradeNo) + "/" + strconv.Quote(o.RefundID)
 }
 
 func fromOrphan(o pay.Orphan) queries.Orphan {
 	return queries.Orphan{
-		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: clean(o.TradeNo), RefundID: clean(o.RefundID), Number: o.Number,
+		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: clean(o.TradeNo), RefundID: clean(o.RefundID),
+		Number: o.Number,
 		Amount: o.Amount.Minor, Currency: string(o.Amount.Currency), BuyerID: clean(o.BuyerID),
 		WalletAt: ms(o.At), NoticedAt: ms(o.NoticedAt), DueAt: ms(o.DueAt),
 	}
@@ -203,7 +222,8 @@ func fromOrphan(o pay.Orphan) queries.Orphan {
 
 func toOrphan(r queries.Orphan) pay.Orphan {
 	return pay.Orphan{
-		MerchantID: r.MerchantID, AccountID: r.AccountID, TradeNo: r.TradeNo, RefundID: r.RefundID, Number: r.Number, Seq: r.Seq,
+		MerchantID: r.MerchantID, AccountID: r.AccountID, TradeNo: r.TradeNo, RefundID: r.RefundID,
+		Number: r.Number, Seq: r.Seq,
 		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, BuyerID: r.BuyerID,
 		At: at(r.WalletAt), NoticedAt: at(r.NoticedAt), DueAt: at(r.DueAt),
 		State: pay.OrphanState(r.State), PaymentID: r.PaymentID, SettledAt: at(r.SettledAt),

@@ -9,20 +9,24 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// CreatePayment stores a new payment durably and returns it, with isNew. If its
-// order number is taken within its scope, nothing is stored and the payment
-// that has the number is returned, with isNew false. A number that a refund has
-// is a pay.Error of code NumberUsed; ErrIDClash asks for another id;
-// ErrOrphansUnseen says that the account has open orphans, one of which the order
-// may be the order of. Creations that come at the same time are committed
-// together. Times are kept in whole milliseconds, here as everywhere.
+// CreatePayment stores a new payment durably and returns it, with isNew true. If
+// its order number is taken within its scope, nothing is stored, and it returns the
+// payment that has the number, with isNew false.
+//
+// The error is a pay.Error of code NumberUsed if a refund has the number,
+// ErrIDClash if another id is needed, and ErrOrphansUnseen if the account has open
+// orphans, one of which may be about this order.
+//
+// Concurrent creations are committed together. Times are stored in whole
+// milliseconds, as everywhere in this package.
 func (db *DB) CreatePayment(ctx context.Context, p pay.Payment) (stored pay.Payment, isNew bool, err error) {
 	return db.CreatePaymentKnowing(ctx, p, 0)
 }
 
-// CreatePaymentKnowing is CreatePayment by a caller that has compared the payment
-// with all open orphans of its account whose Seq is at most orphansSeen.
-func (db *DB) CreatePaymentKnowing(ctx context.Context, p pay.Payment, orphansSeen int64) (stored pay.Payment, isNew bool, err error) {
+// CreatePaymentKnowing is CreatePayment for a caller that has compared the payment
+// with every open orphan of its account whose Seq is at most orphansSeen.
+func (db *DB) CreatePaymentKnowing(
+	ctx context.Context, p pay.Payment, orphansSeen int64) (stored pay.Payment, isNew bool, err error) {
 	row := fromPayment(p)
 	created, err := db.insertPayment(ctx, creation{row, orphansSeen})
 	if err != nil {
@@ -38,11 +42,14 @@ func (db *DB) CreatePaymentKnowing(ctx context.Context, p pay.Payment, orphansSe
 	}
 	switch _, err := db.RefundByOrderNo(ctx, p.Scope, p.OrderNo); {
 	case err == nil:
-		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the order number is a refund's"}
+		return pay.Payment{}, false, &pay.Error{Code: pay.NumberUsed, Field: "order_no",
+			Message: "the order number is a refund's"}
 	case !errors.Is(err, ErrNotFound):
 		return pay.Payment{}, false, err
 	}
-	unseen, err := db.read.OrphansUnseen(ctx, queries.OrphansUnseenParams{MerchantID: p.MerchantID, AccountID: p.AccountID, Seen: orphansSeen})
+	unseen, err := db.read.OrphansUnseen(ctx, queries.OrphansUnseenParams{
+		MerchantID: p.MerchantID, AccountID: p.AccountID, Seen: orphansSeen,
+	})
 	switch {
 	case err != nil:
 		return pay.Payment{}, false, wrap("look for orphans", err)
@@ -52,13 +59,13 @@ func (db *DB) CreatePaymentKnowing(ctx context.Context, p pay.Payment, orphansSe
 	return pay.Payment{}, false, ErrIDClash
 }
 
-// Payment returns one payment or ErrNotFound.
+// Payment returns a payment, or ErrNotFound.
 func (db *DB) Payment(ctx context.Context, merchantID, id string) (pay.Payment, error) {
 	row, err := db.read.Payment(ctx, queries.PaymentParams{MerchantID: merchantID, ID: id})
 	return toPayment(row), notFound(err)
 }
 
-// PaymentByOrderNo returns one payment or ErrNotFound.
+// PaymentByOrderNo returns a payment, or ErrNotFound.
 func (db *DB) PaymentByOrderNo(ctx context.Context, s pay.Scope, orderNo string) (pay.Payment, error) {
 	row, err := db.read.PaymentByOrderNo(ctx, queries.PaymentByOrderNoParams{
 		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
@@ -66,45 +73,55 @@ func (db *DB) PaymentByOrderNo(ctx context.Context, s pay.Scope, orderNo string)
 	return toPayment(row), notFound(err)
 }
 
-// MarkOpened records the first opening of a pay link and when the wallet is to
-// be asked, if the payment is open and was never opened; else it does nothing
-// and reports false. Whoever has claimed the payment loses the lease, since the
-// DueAt is a new one.
+// MarkOpened records the first opening of a pay link and when the next inquiry is
+// due, if the payment is open and was never opened. Otherwise it reports false. A
+// worker that has claimed the payment loses its lease, since DueAt is new.
 func (db *DB) MarkOpened(ctx context.Context, merchantID, id string, at, due time.Time) (bool, error) {
 	return db.changed(ctx, "mark opened payment "+id, func(tx *Tx) (int64, error) {
-		return tx.q.MarkOpened(tx.ctx, queries.MarkOpenedParams{MerchantID: merchantID, ID: id, At: ms(at), Due: ms(due)})
+		return tx.q.MarkOpened(tx.ctx, queries.MarkOpenedParams{
+			MerchantID: merchantID, ID: id, At: ms(at), Due: ms(due),
+		})
 	})
 }
 
-// MarkAsked sets AskedAt to at if it is older than at minus gap, and reports
-// whether it did: of several callers at once one wins. One that is later by
-// more than clocks may differ is of one that was ahead, and does not count.
+// MarkAsked sets AskedAt to at if the stored one is older than at minus gap, and
+// reports whether it did: of several concurrent callers one wins. A stored AskedAt
+// that lies in the future by more than clocks may differ came from a wrong clock
+// and does not count.
 func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
 	return db.changed(ctx, "mark asked payment "+id, func(tx *Tx) (int64, error) {
-		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)), NewerThan: ms(at.Add(gap + clocksDiffer))})
+		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{
+			MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)),
+			NewerThan: ms(at.Add(gap + clocksDiffer)),
+		})
 	})
 }
 
-// MarkConfirmed is MarkAsked for ConfirmedAt: the two gaps do not touch each other.
+// MarkConfirmed is MarkAsked for ConfirmedAt. The two gaps are independent.
 func (db *DB) MarkConfirmed(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
 	return db.changed(ctx, "mark confirmed payment "+id, func(tx *Tx) (int64, error) {
-		return tx.q.MarkConfirmed(tx.ctx, queries.MarkConfirmedParams{MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)), NewerThan: ms(at.Add(gap + clocksDiffer))})
+		return tx.q.MarkConfirmed(tx.ctx, queries.MarkConfirmedParams{
+			MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)),
+			NewerThan: ms(at.Add(gap + clocksDiffer)),
+		})
 	})
 }
 
-// HastenPayment makes a payment, in whatever state, due at the given time, if it is not
-// due before, and reports whether it did. A lease stays what it is: who has it
-// finds the time when it reschedules the payment.
+// HastenPayment makes a payment in any state due at the given time, unless it is
+// due earlier, and reports whether it did. A lease is unaffected: the worker that
+// holds it meets the new time when it reschedules the payment.
 func (db *DB) HastenPayment(ctx context.Context, merchantID, id string, due, now time.Time) (bool, error) {
 	return db.changed(ctx, "hasten payment "+id, func(tx *Tx) (int64, error) {
-		return tx.q.HastenPayment(tx.ctx, queries.HastenPaymentParams{MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now)})
+		return tx.q.HastenPayment(tx.ctx, queries.HastenPaymentParams{
+			MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now),
+		})
 	})
 }
 
 // clocksDiffer is how much the replicas' clocks may differ.
 const clocksDiffer = 30 * time.Second
 
-// PaymentClaim is a payment that is due and is ours until the lease ends.
+// PaymentClaim is a due payment that the caller has until the lease ends.
 type PaymentClaim struct {
 	pay.Payment
 	Lease string
@@ -126,9 +143,9 @@ func (db *DB) NextPayments(ctx context.Context) (map[string]time.Time, error) {
 	return nextByKey(ctx, db, paymentQueue)
 }
 
-// ReschedulePayment ends a claim: the next look is at due (zero: none), or
-// earlier where it was hastened meanwhile, and Inquiries counts one more.
-// ErrLeaseLost if the lease is no longer ours.
+// ReschedulePayment ends a claim and counts one more of Inquiries. The next inquiry
+// is at due (zero: none), or earlier if the payment was hastened meanwhile. It
+// returns ErrLeaseLost if another worker has the lease.
 func (db *DB) ReschedulePayment(ctx context.Context, c PaymentClaim, due time.Time) error {
 	ours, err := db.changed(ctx, "reschedule payment "+c.ID, func(tx *Tx) (int64, error) {
 		return tx.q.ReschedulePayment(tx.ctx, queries.ReschedulePaymentParams{
@@ -143,7 +160,9 @@ func (db *DB) ReschedulePayment(ctx context.Context, c PaymentClaim, due time.Ti
 
 // Movements lists a payment's lines of the money record, oldest first.
 func (db *DB) Movements(ctx context.Context, merchantID, paymentID string) ([]pay.Movement, error) {
-	return list(toMovement)(db.read.Movements(ctx, queries.MovementsParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toMovement)(db.read.Movements(ctx, queries.MovementsParams{
+		MerchantID: merchantID, PaymentID: paymentID,
+	}))
 }
 
 // Movement returns the line of the money record with the debited account, trade
@@ -152,7 +171,8 @@ func (db *DB) Movement(ctx context.Context, merchantID, debit, tradeNo, refundID
 	return movement(ctx, db.read, merchantID, debit, tradeNo, refundID)
 }
 
-func movement(ctx context.Context, q *queries.Queries, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
+func movement(
+	ctx context.Context, q *queries.Queries, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
 	row, err := q.Movement(ctx, queries.MovementParams{
 		MerchantID: merchantID, Debit: debit, TradeNo: clean(tradeNo), RefundID: refundID,
 	})

@@ -14,14 +14,14 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// DefaultConnections is what Config's Connections is if it is zero.
+// DefaultConnections is Config.Connections if that is zero.
 const DefaultConnections = 24
 
 // overtakeAfter is how long a group holds up the next one.
 const overtakeAfter = time.Second
 
-// postgresEngine commits creations and finished attempts in groups; everything
-// else is a transaction of its caller's.
+// postgresEngine commits creations, changes and finished attempts in groups.
+// Everything else runs in its caller's own transaction.
 type postgresEngine struct {
 	postgresDialect
 	db        *sql.DB
@@ -65,19 +65,24 @@ func (e *postgresEngine) close() error {
 }
 
 func (e *postgresEngine) run(ctx context.Context, w work) error {
-	// The caller's end may undo what was done. It must not cut off COMMIT, whose
-	// outcome would then be unknown.
+	// The end of the caller's context may undo what was done. It must not interrupt
+	// COMMIT, whose outcome would then be unknown.
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.deadline)
 	defer cancel()
 	bound, cancel := context.WithTimeout(ctx, e.deadline)
 	defer cancel()
+	return unavailable(repeated(func() error { return e.try(bound, whole, w) }))
+}
+
+// repeated repeats a transaction that the server has undone for others' sake: a
+// serialization failure or a deadlock.
+func repeated(transaction func() error) error {
 	const tries = 5
 	for try := 1; ; try++ {
-		err := e.try(bound, whole, w)
+		err := transaction()
 		var e *pgconn.PgError
-		again := errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
-		if !again || try == tries {
-			return unavailable(err)
+		if !errors.As(err, &e) || e.Code != "40001" && e.Code != "40P01" || try == tries {
+			return err
 		}
 	}
 }
@@ -110,8 +115,8 @@ func (e *postgresEngine) runOne(ctx context.Context, w work) error {
 	return e.alone(bound, func(conn *sql.Conn) error { return w(whole, conn) })
 }
 
-// alone runs a statement that is its own transaction. Nothing is in doubt
-// before there is a connection, for which ctx waits.
+// alone runs a statement that is its own transaction. ctx bounds the wait for a
+// connection; until there is one, nothing is in doubt.
 func (e *postgresEngine) alone(ctx context.Context, statement func(*sql.Conn) error) error {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
@@ -121,10 +126,10 @@ func (e *postgresEngine) alone(ctx context.Context, statement func(*sql.Conn) er
 	return unavailable(unknown(statement(conn)))
 }
 
-// unknown marks the error of a statement that is its own transaction, or of
-// COMMIT, if the change may have been made all the same: anything but a plain
-// no from the server, or a statement that was never sent. A server that is shut
-// down can say so after the commit.
+// unknown marks the error of a COMMIT, or of a statement that is its own
+// transaction, if the change may have been made. That is every error except the
+// server's refusal and one of a statement that was never sent. A server that is
+// shutting down may report that after the commit.
 func unknown(err error) error {
 	var server *pgconn.PgError
 	var unsent pgx.ErrPreprocessingBatch // a batch is prepared as a whole before any of it is run
@@ -141,14 +146,15 @@ func unknown(err error) error {
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 }
 
-// refusedByServer reports whether the server said no to a statement, and is
-// there to be asked again.
+// refusedByServer reports whether the server refused a statement and can be asked
+// again.
 func refusedByServer(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && !errors.Is(err, ErrOutcomeUnknown)
 }
 
-// isBadText reports whether PostgreSQL refused text that is not UTF-8 or has a NUL.
+// isBadText reports whether PostgreSQL refused text because it is not UTF-8 or has
+// a NUL.
 func isBadText(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code == "22021"

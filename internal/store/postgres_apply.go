@@ -25,7 +25,7 @@ const (
 	outcomeApplied = "applied"
 	outcomeChanged = "changed"
 	outcomeTaken   = "taken"
-	outcomeBusy    = "busy" // somebody else has the payment locked, or has just changed it
+	outcomeBusy    = "busy" // another transaction has the payment locked, or has just changed it
 )
 
 func (e *postgresEngine) apply(ctx context.Context, c *changeRows) error {
@@ -37,14 +37,16 @@ func (e *postgresEngine) apply(ctx context.Context, c *changeRows) error {
 	if a.outcome != outcomeBusy {
 		return errorOf(a.outcome)
 	}
-	// A group waits for nobody's lock: this change does, alone.
+	// A group does not wait for locks. This change does, alone.
 	ctx, cancel := context.WithTimeout(ctx, e.deadline-time.Since(start))
 	defer cancel()
-	return e.runOne(ctx, func(ctx context.Context, db queries.DBTX) error { return e.applyIn(ctx, db, c) })
+	return repeated(func() error {
+		return e.runOne(ctx, func(ctx context.Context, db queries.DBTX) error { return e.applyIn(ctx, db, c) })
+	})
 }
 
-// applyChanges makes those changes of a batch whose payments nobody else has
-// locked, and leaves each one's outcome in it.
+// applyChanges makes the changes of a batch whose payments nobody else has locked,
+// and sets each one's outcome.
 func applyChanges(ctx context.Context, conn *sql.Conn, batch []*applying) error {
 	changes := make([]*changeRows, len(batch))
 	for n, a := range batch {
@@ -75,8 +77,8 @@ func errorOf(outcome string) error {
 	return ErrChanged
 }
 
-// refusedChange names what a unique key has refused: somebody else was quicker
-// than the statement's own look.
+// refusedChange names the violation of a unique key: another transaction committed
+// after the statement had looked.
 func refusedChange(err error) error {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) || e.Code != "23505" {
@@ -138,13 +140,13 @@ var (
 	addDeliveryTable  = tableOf[queries.AddDeliveryParams]()
 )
 
-// applyGroupText passes over payments that somebody else has locked, so that one
-// of them holds up nobody but its own change. applyOneText waits.
+// applyGroupText skips payments that another transaction has locked, so that a
+// locked payment delays its own change only. applyOneText waits.
 var applyGroupText, applyOneText = applyText("SKIP LOCKED"), applyText("")
 
-// applyText makes changes in one statement, numbered by n. What it sees is of one
-// moment: whatever is changed between that and the lock makes a change not fit.
-// The rows are locked in the order of their keys.
+// applyText returns the statement that makes numbered changes. It locks the
+// payments in the order of their keys, and locks none that has changed since the
+// statement's snapshot.
 func applyText(waiting string) string {
 	var set []string
 	for _, column := range applyPaymentTable.columns {
@@ -155,7 +157,8 @@ func applyText(waiting string) string {
 	}
 	insert := func(into string, columns []string, from, more, values string) string {
 		list := strings.Join(columns, ", ")
-		return "INSERT INTO " + into + " (" + list + more + ") SELECT " + list + values + " FROM " + from + " JOIN moved USING (n)"
+		return "INSERT INTO " + into + " (" + list + more + ") SELECT " + list + values + " FROM " + from +
+			" JOIN moved USING (n)"
 	}
 	return `WITH c AS MATERIALIZED (SELECT * FROM ` + applyPaymentTable.recordset("c", 1) + `),
 	m AS MATERIALIZED (SELECT * FROM ` + movementTable.recordset("m", 2) + `),
@@ -189,7 +192,8 @@ func applyText(waiting string) string {
 	booked AS (` + insert("movement", movementTable.columns, "m", "", "") + `),
 	happened AS (` + insert("event", eventTable.columns, eventTable.recordset("e", 5), "", "") + `),
 	notified AS (` + insert("delivery", addDeliveryTable.columns, addDeliveryTable.recordset("d", 6),
-		", state, attempts, manual, due_at, done_at, lease, claimable_at", ", 'due', 0, 0, created_at, 0, '', created_at") + `)
+		", state, attempts, manual, due_at, done_at, lease, claimable_at",
+		", 'due', 0, 0, created_at, 0, '', created_at") + `)
 	SELECT c.n, CASE WHEN c.n IN (SELECT n FROM moved) THEN '` + outcomeApplied + `'
 		WHEN c.n IN (SELECT n FROM stale) THEN '` + outcomeChanged + `'
 		WHEN c.n IN (SELECT n FROM taken) THEN '` + outcomeTaken + `' ELSE '` + outcomeBusy + `' END

@@ -24,8 +24,8 @@ func (e *postgresEngine) insertPayment(ctx context.Context, c creation) (bool, e
 	return submit(ctx, e.deadline, e.creations, i, &i.answer)
 }
 
-// insertPayments stores those whose ids and order numbers are free, and whose
-// accounts have no orphan that their callers have not seen.
+// insertPayments stores the payments whose ids and order numbers are free, and
+// whose accounts have no orphan that their callers have not seen.
 func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) error {
 	waiting := make(map[insertionKey]*insertion, len(batch))
 	rows := creationTable.rows()
@@ -50,9 +50,9 @@ func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) err
 	return nil
 }
 
-// sendPayments sends two statements at once, which are one transaction. The
-// second must not see the database as it was before the first had its locks: a
-// refund that has just taken one of the numbers would be missed.
+// sendPayments sends two statements at once, which are one transaction. The second
+// needs a snapshot from after the first has its locks: otherwise it would miss a
+// refund that has just taken one of the numbers.
 func sendPayments(ctx context.Context, conn *pgx.Conn, merchants []string, payments string) ([]insertionKey, error) {
 	var both pgx.Batch
 	both.Queue(shareNumbersText, merchants)
@@ -72,12 +72,13 @@ func sendPayments(ctx context.Context, conn *pgx.Conn, merchants []string, payme
 	return stored, err
 }
 
-// insertionKey tells the members of a batch apart, clashing ids included.
+// insertionKey tells the members of a batch apart, even those whose ids clash.
 type insertionKey struct{ merchantID, id, appCode, storeID, orderNo string }
 
-// shareNumbersText lets others create payments of the same merchants, and neither
-// refunds nor orphans: see lockNumbers.
-const shareNumbersText = "SELECT pg_advisory_xact_lock_shared(" + numbers + ", hashtext(m)) FROM unnest($1::text[]) AS m"
+// shareNumbersText holds off refunds and orphans of the merchants, but not other
+// payments: see lockNumbers.
+const shareNumbersText = "SELECT pg_advisory_xact_lock_shared(" + numbers +
+	", hashtext(m)) FROM unnest($1::text[]) AS m"
 
 var insertManyText = insertPaymentText("p", "FROM "+creationTable.recordset("p", 1)) +
 	" RETURNING merchant_id, id, app_code, store_id, order_no"

@@ -12,15 +12,16 @@ import (
 
 type postgresDialect struct{}
 
-func (postgresDialect) lockPayment(ctx context.Context, q *queries.Queries, p queries.PaymentParams) (queries.Payment, error) {
+func (postgresDialect) lockPayment(ctx context.Context, q *queries.Queries,
+	p queries.PaymentParams) (queries.Payment, error) {
 	return q.PaymentLocking(ctx, queries.PaymentLockingParams(p))
 }
 
 // numbers is the class of the advisory locks on merchants' order numbers.
 const numbers = "7041960"
 
-// lockNumbers waits for the creations of payments that are under way, and lets
-// none begin. See insertPayments.
+// lockNumbers waits for the creations of payments under way, and holds off new
+// ones. See insertPayments.
 func (postgresDialect) lockNumbers(ctx context.Context, db queries.DBTX, merchantID string) error {
 	_, err := db.ExecContext(ctx, "SELECT pg_advisory_xact_lock("+numbers+", hashtext($1))", merchantID)
 	return err

@@ -16,7 +16,8 @@ func (e *postgresEngine) finishAttempt(ctx context.Context, f finish) (bool, err
 	return submit(ctx, e.deadline, e.finishes, w, &w.answer)
 }
 
-// finishAttempts stores all the attempts, and ends the leases that are ours.
+// finishAttempts stores every attempt, and ends the leases that their callers still
+// have.
 func finishAttempts(ctx context.Context, conn *sql.Conn, batch []*finishing) error {
 	rows := finishTable.rows()
 	for n, f := range batch {

@@ -30,8 +30,8 @@ func (a *answer) give(err error) {
 	close(a.done)
 }
 
-// submit hands m to a group and waits for its answer a until the deadline. A
-// member that has not begun when the deadline or ctx ends is never begun.
+// submit hands m to a group and waits for its answer a until the deadline. A member
+// that has not begun when the deadline or ctx ends never begins.
 func submit[T member](ctx context.Context, deadline time.Duration, g *group[T], m T, a *answer) (bool, error) {
 	bound, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -60,8 +60,8 @@ func submit[T member](ctx context.Context, deadline time.Duration, g *group[T], 
 }
 
 // commitGroup commits a batch as one transaction. If the server refuses it, each
-// member is tried alone, so that a bad one fails by itself. All of that has one
-// deadline: the members of the next group wait no longer.
+// member is tried alone, so that only the bad ones fail. One deadline covers all of
+// that, so that the next group does not wait longer.
 func commitGroup[T member](e *postgresEngine, batch []T, commit func(context.Context, *sql.Conn, []T) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.deadline)
 	defer cancel()
@@ -81,7 +81,7 @@ func commitGroup[T member](e *postgresEngine, batch []T, commit func(context.Con
 		return commit(ctx, conn, begun)
 	})
 	if len(begun) == 0 {
-		begun = batch // none was: there is no connection, or nobody waits for an answer
+		begun = batch // there was no connection, or nobody waits for an answer
 	}
 	alone := err != nil && len(begun) > 1 && refusedByServer(err)
 	for _, m := range begun {

@@ -19,20 +19,21 @@ import (
 )
 
 const (
-	// connectWithin is how long one host may take to give a connection, and a
-	// connection that was idle to say that it is there. A host that has stopped
-	// accepts connections for ever: its kernel does.
+	// connectWithin is how long a host may take to accept a connection, and an idle
+	// connection to prove that it is alive. A stopped host accepts connections for
+	// ever: its kernel does.
 	connectWithin = 2 * time.Second
-	// connectionLife is the longest. A server that is no longer the one that the
-	// address leads to is left by then, whatever else fails to notice it.
+	// connectionLife is the longest life of a connection. By then we leave a server
+	// that the address no longer leads to, even if nothing else notices.
 	connectionLife = 15 * time.Minute
-	// askAfter is how long a connection may have been idle and is used unasked.
+	// askAfter is how long a connection may be idle before it is checked at its
+	// next use.
 	askAfter = time.Second
 )
 
 // postgresPool opens connections to PostgreSQL. With write they lead to a server
-// that can be written to, unless the address says which it wants. What adapt
-// does to the configuration comes first.
+// that takes changes, unless the address itself says which server it wants. adapt
+// changes the configuration first.
 func postgresPool(c Config, write bool, adapt ...func(*pgx.ConnConfig)) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
@@ -52,18 +53,22 @@ func postgresPool(c Config, write bool, adapt ...func(*pgx.ConnConfig)) (*sql.DB
 		wanted = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	var all servers
-	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error { return all.admit(ctx, conn, wanted) }
+	config.ValidateConnect = func(ctx context.Context,
+		conn *pgconn.PgConn) error {
+		return all.admit(ctx, conn, wanted)
+	}
 	config.DialFunc = dialer().DialContext
 	look := config.LookupFunc
 	config.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
-		ctx, cancel := context.WithTimeout(ctx, connectWithin) // the names of the other hosts are to have their turn
+		ctx, cancel := context.WithTimeout(ctx, connectWithin) // the names of the other hosts must get their turn
 		defer cancel()
 		return look(ctx, host)
 	}
 	config.Tracer = watch{}
 	db := sql.OpenDB(connector{
 		Connector: stdlib.GetConnector(*config, stdlib.OptionResetSession(reuse),
-			stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false })), // reuse does, in its own time
+			// reuse does that
+			stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false })),
 		deadline: c.Deadline,
 	})
 	db.SetMaxOpenConns(c.Connections)
@@ -79,9 +84,8 @@ func says(dsn, name, variable string) bool {
 	return err == nil && u.Query().Has(name) || os.Getenv(variable) != ""
 }
 
-// dialer notices a peer that is no longer there: the other end of a connection
-// whose packets nobody acknowledges. It does not notice a process that has
-// stopped, which the deadline is for.
+// dialer notices a dead peer: one that no longer acknowledges packets. It does not
+// notice a stopped process; the deadline does.
 func dialer() *net.Dialer {
 	return &net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
@@ -95,8 +99,8 @@ func dialer() *net.Dialer {
 	}
 }
 
-// connector bounds the making of a connection, also of one that the pool makes
-// for whoever comes next.
+// connector limits how long connecting takes, including connections that the pool
+// opens in advance.
 type connector struct {
 	driver.Connector
 	deadline time.Duration
@@ -109,15 +113,15 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return c.Connector.Connect(ctx)
 }
 
-// servers are those that connections lead to, by address. When one of them is
-// found unfit, all connections to it are: they are not used again.
+// servers are the servers that connections lead to, by address. When one connection
+// finds its server unfit, every connection to that server is dropped.
 type servers struct {
 	mu sync.Mutex
 	of map[string]*serverState
 }
 
 // serverState counts how often a server was found unfit.
-type serverState struct{ faults atomic.Uint64 }
+type serverState struct{ failures atomic.Uint64 }
 
 func (s *servers) at(address string) *serverState {
 	s.mu.Lock()
@@ -131,29 +135,29 @@ func (s *servers) at(address string) *serverState {
 	return s.of[address]
 }
 
-// pooled is what is known of a connection.
+// pooled is what we know of a connection.
 type pooled struct {
-	server *serverState
-	faults uint64 // the server's when the connection was made
-	used   time.Time
+	server   *serverState
+	failures uint64 // of the server when the connection was opened
+	used     time.Time
 }
 
 const pooledKey = "sampan"
 
-// pooledOf returns nil for a connection that is still being made.
+// pooledOf returns nil for a connection that is still being opened.
 func pooledOf(conn *pgconn.PgConn) *pooled {
 	p, _ := conn.CustomData()[pooledKey].(*pooled)
 	return p
 }
 
-// unfit has all connections to the server dropped that were made before the
-// fault was found. The same fault found on the others is not another one.
-func (p *pooled) unfit() { p.server.faults.CompareAndSwap(p.faults, p.faults+1) }
+// unfit drops all connections to the server that were opened before it was found
+// unfit. If several of them find that out, it counts once.
+func (p *pooled) unfit() { p.server.failures.CompareAndSwap(p.failures, p.failures+1) }
 
-// admit takes a new connection into use if it leads to a server as wanted.
+// admit accepts a new connection if it leads to a server as wanted.
 func (s *servers) admit(ctx context.Context, conn *pgconn.PgConn, wanted pgconn.ValidateConnectFunc) error {
 	p := &pooled{server: s.at(conn.Conn().RemoteAddr().String()), used: time.Now()}
-	p.faults = p.server.faults.Load()
+	p.failures = p.server.failures.Load()
 	if wanted != nil {
 		if err := wanted(ctx, conn); err != nil {
 			p.unfit()
@@ -164,10 +168,10 @@ func (s *servers) admit(ctx context.Context, conn *pgconn.PgConn, wanted pgconn.
 	return nil
 }
 
-// reuse lets a connection out of the pool, or says that it is to be dropped.
+// reuse lets a connection out of the pool, or has it dropped.
 func reuse(ctx context.Context, conn *pgx.Conn) error {
 	p := pooledOf(conn.PgConn())
-	if p.server.faults.Load() != p.faults {
+	if p.server.failures.Load() != p.failures {
 		return driver.ErrBadConn
 	}
 	now := time.Now()
@@ -211,9 +215,8 @@ func (watch) TraceBatchEnd(_ context.Context, conn *pgx.Conn, end pgx.TraceBatch
 	judge(conn.PgConn(), end.Err)
 }
 
-// judge finds a server unfit that cannot be written to, that has ended the
-// connection or that did not answer in time. A caller that went away is none of
-// its faults.
+// judge finds a server unfit if it is read-only, has ended the connection, or did
+// not answer in time. It does not count callers that went away.
 func judge(conn *pgconn.PgConn, err error) {
 	p := pooledOf(conn)
 	if err == nil || p == nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// ErrPooler means: the address leads to a pooler that gives each transaction another
-// connection to the server, where prepared statements do not stay.
+// ErrPooler: the address leads to a pooler that gives each transaction another
+// connection to the server, so prepared statements are lost.
 var ErrPooler = errors.New("store: the address leads to a pooler in transaction mode, such as PgBouncer: " +
 	"add default_query_exec_mode=exec to it, and raise the schema with sampan migrate at the server's own address")
 
-// explained adds ErrPooler to the error of a prepared statement that was there
-// already, or was not there any more.
+// explained adds ErrPooler to the error of a prepared statement that unexpectedly
+// exists already, or no longer exists.
 func explained(err error) error {
 	if misprepared(err) && !errors.Is(err, ErrPooler) {
 		return fmt.Errorf("%w: %w", ErrPooler, err)
@@ -30,8 +30,9 @@ func misprepared(err error) bool {
 	return errors.As(err, &e) && (e.Code == "42P05" || e.Code == "26000") // exists already, does not exist
 }
 
-// checkPooler returns ErrPooler if statements that one connection prepares are
-// seen by another one. Without it, that would show only once there are several.
+// checkPooler returns ErrPooler if one connection sees the statements that another
+// one has prepared. Otherwise this would show only once there are several
+// connections.
 func checkPooler(ctx context.Context, db *sql.DB) error {
 	first, err := db.Conn(ctx)
 	if err != nil {
@@ -64,9 +65,9 @@ func checkPooler(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// isDirect reports whether prepared statements can do no harm: there is nobody
-// between us and the server, whose process is the one that it told us at the
-// connection's start, or the address wants none.
+// isDirect reports whether prepared statements are safe: either the connection
+// leads straight to the server, whose process is the one that it named at the
+// connection's start, or the address asks for no prepared statements.
 func isDirect(ctx context.Context, conn *sql.Conn) (direct bool, err error) {
 	err = raw(conn, func(c *pgx.Conn) error {
 		switch c.Config().DefaultQueryExecMode {

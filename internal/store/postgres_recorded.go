@@ -42,7 +42,7 @@ func (e *postgresEngine) tryRecorded(ctx context.Context, k recordedKey) (r reco
 	return r, err
 }
 
-// one reads the row of a query, if there is one.
+// one reads the row of a query into into, if there is a row.
 func one[R any](t table[R], into *R) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		row, err := pgx.CollectOneRow(rows, scan(t))

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// recordset returns a statement's source of rows, named alias: the argument of
+// recordset returns a statement's source of rows, named alias: the argument with
 // that number, which jsonRows makes. Each row has a number n beside its columns.
-// Of the ways to hand over many rows, JSON is the cheapest for the server: arrays,
-// one for each column, cost it three times as much for a single row.
+// JSON is the cheapest way for the server to take many rows: arrays, one for each
+// column, cost it three times as much for a single row.
 //
-// The LIMIT is for the planner. It takes json_to_recordset for 100 rows, for
-// which it would rather read the whole table that they are joined with. With a
-// limit that it cannot know it expects a tenth, and looks each row up.
+// The LIMIT is for the planner. It estimates json_to_recordset at 100 rows, and
+// would rather read the whole table that they are joined with. For a limit that it
+// cannot know, it estimates a tenth, and looks each row up.
 func (t table[R]) recordset(alias string, argument int) string {
 	typed := []string{"n bigint"}
 	for i, f := range t.fields(new(R)) {
@@ -34,7 +34,7 @@ func (t table[R]) recordset(alias string, argument int) string {
 		argument, strings.Join(typed, ", "), math.MaxInt32, alias)
 }
 
-// jsonRows is an argument for a recordset.
+// jsonRows is the argument of a recordset.
 type jsonRows[R any] struct {
 	table table[R]
 	text  []byte
@@ -45,7 +45,7 @@ func (t table[R]) rows() *jsonRows[R] { return &jsonRows[R]{t, []byte{'['}} }
 // String returns the argument.
 func (r *jsonRows[R]) String() string { return string(r.text) + "]" }
 
-// add adds a row and its number. Text must be UTF-8.
+// add adds a row and its number. Text must be valid UTF-8.
 func (r *jsonRows[R]) add(n int, row *R) {
 	if len(r.text) > 1 {
 		r.text = append(r.text, ',')
@@ -66,7 +66,7 @@ func (r *jsonRows[R]) add(n int, row *R) {
 	r.text = append(r.text, '}')
 }
 
-// errBadText: PostgreSQL can hold neither what is not UTF-8 nor NUL.
+// errBadText: PostgreSQL stores neither invalid UTF-8 nor NUL.
 var errBadText = errors.New("store: text is not UTF-8 or has a NUL")
 
 func checkText(fields []any) error {

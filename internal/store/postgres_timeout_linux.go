@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// setUserTimeout bounds how long what was sent may stay unacknowledged.
+// setUserTimeout limits how long sent data may stay unacknowledged.
 func setUserTimeout(fd int, d time.Duration) error {
 	const userTimeout = 18 // TCP_USER_TIMEOUT, which package syscall does not have
 	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, userTimeout, int(d.Milliseconds()))

@@ -4,5 +4,5 @@ package store
 
 import "time"
 
-// setUserTimeout does nothing here: keep-alive alone has to notice.
+// setUserTimeout does nothing on this system: keep-alive alone notices dead peers.
 func setUserTimeout(int, time.Duration) error { return nil }

@@ -13,15 +13,14 @@ type RateTake struct {
 	Key                  string // app code
 	Now                  time.Time
 	Want                 int       // requests to reserve, at least 1
-	GiveBack             int       // of an earlier reservation that was not used up
-	GiveBackAt           time.Time // when that one was made
+	GiveBack             int       // unused requests of an earlier reservation
+	GiveBackAt           time.Time // when that reservation was made
 	PerSecond, PerMinute int
 }
 
-// TakeRate reserves up to Want requests of the second that holds Now, so that
-// at most PerSecond are reserved in that second and PerMinute in the sixty
-// seconds that end with it, over all replicas. With nothing granted it says
-// after how long it is worth trying again.
+// TakeRate reserves up to Want requests in the second of Now. Over all replicas at
+// most PerSecond are reserved in that second, and at most PerMinute in the sixty
+// seconds that end with it. If nothing is granted, retry is how long to wait.
 func (db *DB) TakeRate(ctx context.Context, t RateTake) (granted int, retry time.Duration, err error) {
 	err = db.Tx(ctx, func(tx *Tx) error {
 		granted, retry, err = tx.takeRate(t)
@@ -45,7 +44,9 @@ func (tx *Tx) takeRate(t RateTake) (granted int, retry time.Duration, err error)
 		}
 	}
 	first := second - pay.RateSeconds + 1
-	slots, err := list(toRateSlot)(tx.q.RateSlots(tx.ctx, queries.RateSlotsParams{AppCode: t.Key, First: first, Last: second}))
+	slots, err := list(toRateSlot)(tx.q.RateSlots(tx.ctx, queries.RateSlotsParams{
+		AppCode: t.Key, First: first, Last: second,
+	}))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -56,16 +57,19 @@ func (tx *Tx) takeRate(t RateTake) (granted int, retry time.Duration, err error)
 	if err := tx.q.DropRateSlots(tx.ctx, queries.DropRateSlotsParams{AppCode: t.Key, Before: first - 1}); err != nil {
 		return 0, 0, err
 	}
-	return granted, 0, tx.q.AddRate(tx.ctx, queries.AddRateParams{AppCode: t.Key, Second: second, Taken: int64(granted)})
+	return granted, 0, tx.q.AddRate(tx.ctx, queries.AddRateParams{
+		AppCode: t.Key, Second: second, Taken: int64(granted),
+	})
 }
 
 func toRateSlot(r queries.RateSlotsRow) pay.RateSlot {
 	return pay.RateSlot{Second: r.Second, Taken: int(r.Taken)}
 }
 
-// TakeTurn takes a turn of the named pace if one is free. Otherwise it returns
-// when to return: see pay.Pace.
-func (tx *Tx) TakeTurn(name string, now time.Time, gap time.Duration, waited bool) (mine bool, again time.Time, err error) {
+// TakeTurn takes a turn of the named pace if one is free. Otherwise it returns when
+// to retry. See pay.Pace.
+func (tx *Tx) TakeTurn(
+	name string, now time.Time, gap time.Duration, waited bool) (mine bool, again time.Time, err error) {
 	row, err := tx.q.LockPace(tx.ctx, name)
 	if err != nil {
 		return false, time.Time{}, wrap("take a turn", err)

@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	tryEvery  = 5 * time.Second // at most, whoever asks how often
+	tryEvery  = 5 * time.Second // at most, however many callers ask
 	tryWithin = 2 * time.Second
 )
 
-// readiness is what is known of whether the database takes changes.
+// readiness is whether the database takes changes, as far as is known.
 type readiness struct {
 	mu     sync.Mutex
-	err    error         // of the last change that tells
-	began  time.Time     // the last try
-	trying chan struct{} // closed when the try ends that is being made; nil if none is
+	err    error         // of the last change that shows it
+	began  time.Time     // when the last try began
+	trying chan struct{} // closed when the current try ends; nil if there is no current one
 	tries  sync.WaitGroup
-	closed bool // no try is begun any more
+	closed bool // no try begins any more
 }
 
-// Ready reports whether the database takes a change and keeps it. It tries one
-// every few seconds at most, for all who ask, and returns within two. A change
-// that was refused because there is no room, or because the server can only be
-// read, makes it fail at once, and the next one that is kept ends that.
+// Ready returns nil if the database takes a change and keeps it. For all callers
+// together it tries one every few seconds at most, and it returns within two. When
+// a change is refused because the disk is full or the server is read-only, Ready
+// fails at once, until the next change succeeds.
 func (db *DB) Ready(ctx context.Context) error {
 	if err := db.usable(); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (db *DB) tryToWrite() {
 	r.trying = nil
 }
 
-// close waits for the try that is being made.
+// close waits for the current try.
 func (r *readiness) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -82,8 +82,8 @@ func (r *readiness) close() {
 	r.tries.Wait()
 }
 
-// noted returns err, of a change, and takes note of it if others would fail in
-// the same way.
+// noted returns err, which is of a change, and remembers it if other changes would
+// fail the same way.
 func (db *DB) noted(err error) error {
 	if err != nil && refusesChanges(err) {
 		db.readiness.mu.Lock()
@@ -93,14 +93,14 @@ func (db *DB) noted(err error) error {
 	return err
 }
 
-// wrote takes note of a change that has been kept.
+// wrote remembers that a change succeeded.
 func (db *DB) wrote() {
 	db.readiness.mu.Lock()
 	defer db.readiness.mu.Unlock()
 	db.readiness.err = nil
 }
 
-// refusesChanges reports whether err means that the database can be read only, for now.
+// refusesChanges reports whether err means that the database is read-only for now.
 func refusesChanges(err error) bool {
 	var server *pgconn.PgError
 	var file *sqlite.Error
@@ -111,10 +111,11 @@ func refusesChanges(err error) bool {
 		return server.Code == readOnly || server.Code == diskFull
 	case errors.As(err, &file):
 		kind := file.Code() & 0xff
-		return kind == sqlite3.SQLITE_FULL || kind == sqlite3.SQLITE_READONLY || file.Code() == sqlite3.SQLITE_IOERR_WRITE
+		return kind == sqlite3.SQLITE_FULL || kind == sqlite3.SQLITE_READONLY ||
+			file.Code() == sqlite3.SQLITE_IOERR_WRITE
 	}
 	return false
 }
 
-// diskFull is the SQLSTATE of a server without room.
+// diskFull is the SQLSTATE of a full disk.
 const diskFull = "53100"

@@ -9,12 +9,12 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// Refund returns one refund or ErrNotFound.
+// Refund returns a refund, or ErrNotFound.
 func (db *DB) Refund(ctx context.Context, merchantID, id string) (pay.Refund, error) {
 	return refund(db.read.Refund(ctx, queries.RefundParams{MerchantID: merchantID, ID: id}))
 }
 
-// RefundByOrderNo returns one refund or ErrNotFound.
+// RefundByOrderNo returns a refund, or ErrNotFound.
 func (db *DB) RefundByOrderNo(ctx context.Context, s pay.Scope, orderNo string) (pay.Refund, error) {
 	return refund(db.read.RefundByOrderNo(ctx, queries.RefundByOrderNoParams{
 		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
@@ -26,13 +26,13 @@ func (db *DB) RefundsOf(ctx context.Context, merchantID, paymentID string) ([]pa
 	return list(toRefund)(db.read.RefundsOf(ctx, queries.RefundsOfParams{MerchantID: merchantID, PaymentID: paymentID}))
 }
 
-// Refund returns one refund or ErrNotFound. Whoever changes refunds locks their
-// payment first.
+// Refund returns a refund, or ErrNotFound. A transaction that changes refunds locks
+// their payment first.
 func (tx *Tx) Refund(merchantID, id string) (pay.Refund, error) {
 	return refund(tx.q.Refund(tx.ctx, queries.RefundParams{MerchantID: merchantID, ID: id}))
 }
 
-// RefundByOrderNo returns one refund or ErrNotFound.
+// RefundByOrderNo returns a refund, or ErrNotFound.
 func (tx *Tx) RefundByOrderNo(s pay.Scope, orderNo string) (pay.Refund, error) {
 	return refund(tx.q.RefundByOrderNo(tx.ctx, queries.RefundByOrderNoParams{
 		MerchantID: s.MerchantID, AppCode: s.AppCode, StoreID: s.StoreID, OrderNo: orderNo,
@@ -51,15 +51,16 @@ func (tx *Tx) HasPayment(s pay.Scope, orderNo string) (bool, error) {
 	return err == nil, err
 }
 
-// LockNumbers keeps a merchant's order numbers as they are until the
-// transaction ends: no payment takes one meanwhile. It comes before everything
-// that the transaction reads.
+// LockNumbers keeps a merchant's order numbers unchanged until the transaction
+// ends: no payment takes one meanwhile. It must come before everything that the
+// transaction reads.
 func (tx *Tx) LockNumbers(merchantID string) error {
 	return wrap("lock the order numbers of "+merchantID, tx.dialect.lockNumbers(tx.ctx, tx.db, merchantID))
 }
 
-// AddRefund stores a new refund, claimed until the given time, or free and due
-// at its DueAt if that is zero. ErrIDClash: the id or the order number is taken.
+// AddRefund stores a new refund. It is claimed until the given time; if that is
+// zero, it is unclaimed and due at its DueAt. It returns ErrIDClash if the id or
+// the order number is taken.
 func (tx *Tx) AddRefund(r pay.Refund, until time.Time) (RefundClaim, error) {
 	row := fromRefund(r)
 	if !until.IsZero() {
@@ -72,30 +73,34 @@ func (tx *Tx) AddRefund(r pay.Refund, until time.Time) (RefundClaim, error) {
 	return RefundClaim{toRefund(row), row.Lease}, wrap("add refund "+r.ID, err)
 }
 
-// ReserveRefund sets minor units of a paid payment aside for a refund, and
-// reports whether so much was left.
+// ReserveRefund sets minor units of a paid payment aside for a refund, and reports
+// whether that much was left.
 func (tx *Tx) ReserveRefund(merchantID, paymentID string, minor int64) (bool, error) {
-	n, err := tx.q.ReserveRefund(tx.ctx, queries.ReserveRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
+	n, err := tx.q.ReserveRefund(tx.ctx, queries.ReserveRefundParams{
+		MerchantID: merchantID, ID: paymentID, Minor: minor,
+	})
 	return n > 0, wrap("reserve a refund of payment "+paymentID, err)
 }
 
-// ReleaseRefund undoes ReserveRefund, and reports whether so much was reserved
+// ReleaseRefund undoes ReserveRefund, and reports whether that much was reserved
 // and not given back.
 func (tx *Tx) ReleaseRefund(merchantID, paymentID string, minor int64) (bool, error) {
-	n, err := tx.q.ReleaseRefund(tx.ctx, queries.ReleaseRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
+	n, err := tx.q.ReleaseRefund(tx.ctx, queries.ReleaseRefundParams{
+		MerchantID: merchantID, ID: paymentID, Minor: minor,
+	})
 	return n > 0, wrap("release a refund of payment "+paymentID, err)
 }
 
-// CountRefund counts reserved minor units as given back, and reports whether so
+// CountRefund counts reserved minor units as given back, and reports whether that
 // much was reserved.
 func (tx *Tx) CountRefund(merchantID, paymentID string, minor int64) (bool, error) {
 	n, err := tx.q.CountRefund(tx.ctx, queries.CountRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
 	return n > 0, wrap("count a refund of payment "+paymentID, err)
 }
 
-// MoveRefund writes r's Status, Failure, Cause and DoneAt if the stored status
-// is still from, and reports whether it did. It does not judge whether the move
-// is legal. The refund is due no more, and whoever has claimed it loses the lease.
+// MoveRefund writes r's Status, Failure, Cause and DoneAt if the stored status is
+// still from, and reports whether it did. It does not check that the move is legal.
+// The refund is no longer due, and a worker that has claimed it loses its lease.
 func (tx *Tx) MoveRefund(r pay.Refund, from pay.RefundStatus) (bool, error) {
 	n, err := tx.q.MoveRefund(tx.ctx, queries.MoveRefundParams{
 		MerchantID: r.MerchantID, ID: r.ID, Was: string(from), Status: string(r.Status),
@@ -104,17 +109,19 @@ func (tx *Tx) MoveRefund(r pay.Refund, from pay.RefundStatus) (bool, error) {
 	return n > 0, wrap("move refund "+r.ID, err)
 }
 
-// MarkRefundSent counts one more sending of a refund, before it is sent.
-// ErrLeaseLost if it is no longer ours to send.
+// MarkRefundSent counts one more sending of a refund, before it is sent. It returns
+// ErrLeaseLost if another worker has the lease.
 func (tx *Tx) MarkRefundSent(c RefundClaim) error {
-	n, err := tx.q.MarkRefundSent(tx.ctx, queries.MarkRefundSentParams{MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease})
+	n, err := tx.q.MarkRefundSent(tx.ctx, queries.MarkRefundSentParams{
+		MerchantID: c.MerchantID, ID: c.ID, Lease: c.Lease,
+	})
 	if err == nil && n == 0 {
 		return ErrLeaseLost
 	}
 	return wrap("mark refund "+c.ID+" as sent", err)
 }
 
-// RefundClaim is a refund that is due and is ours until the lease ends.
+// RefundClaim is a due refund that the caller has until the lease ends.
 type RefundClaim struct {
 	pay.Refund
 	Lease string
@@ -149,11 +156,13 @@ func (db *DB) RescheduleRefund(ctx context.Context, c RefundClaim, due time.Time
 	return err
 }
 
-// HastenRefund makes a pending refund due at the given time, as HastenPayment
-// makes a payment.
+// HastenRefund makes a pending refund due at the given time, as HastenPayment does
+// for a payment.
 func (db *DB) HastenRefund(ctx context.Context, merchantID, id string, due, now time.Time) (bool, error) {
 	return db.changed(ctx, "hasten refund "+id, func(tx *Tx) (int64, error) {
-		return tx.q.HastenRefund(tx.ctx, queries.HastenRefundParams{MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now)})
+		return tx.q.HastenRefund(tx.ctx, queries.HastenRefundParams{
+			MerchantID: merchantID, ID: id, Due: ms(due), Now: ms(now),
+		})
 	})
 }
 
@@ -165,7 +174,8 @@ func fromRefund(r pay.Refund) queries.Refund {
 		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
 		Amount: r.Amount.Minor, Currency: string(r.Amount.Currency), ClientTime: r.ClientTime, DeviceID: r.DeviceID,
 		Status: string(r.Status), Failure: r.Failure, Cause: string(r.Cause), Sends: int64(r.Sends),
-		CreatedAt: ms(r.CreatedAt), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt), Inquiries: int64(r.Inquiries), ClaimableAt: ms(r.DueAt),
+		CreatedAt: ms(r.CreatedAt), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt), Inquiries: int64(r.Inquiries),
+		ClaimableAt: ms(r.DueAt),
 	}
 }
 
@@ -173,8 +183,9 @@ func toRefund(r queries.Refund) pay.Refund {
 	return pay.Refund{
 		Scope: pay.Scope{MerchantID: r.MerchantID, AppCode: r.AppCode, StoreID: r.StoreID},
 		ID:    r.ID, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
-		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, ClientTime: r.ClientTime, DeviceID: r.DeviceID,
-		Status: pay.RefundStatus(r.Status), Failure: r.Failure, Cause: pay.Code(r.Cause), Sends: int(r.Sends),
+		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, ClientTime: r.ClientTime,
+		DeviceID: r.DeviceID,
+		Status:   pay.RefundStatus(r.Status), Failure: r.Failure, Cause: pay.Code(r.Cause), Sends: int(r.Sends),
 		CreatedAt: at(r.CreatedAt), DoneAt: at(r.DoneAt), DueAt: at(r.DueAt), Inquiries: int(r.Inquiries),
 	}
 }

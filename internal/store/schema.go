@@ -14,17 +14,17 @@ import (
 	"github.com/sampanpay/sampan/internal/store/migrations"
 )
 
-// Schema says which of the schema's steps a database has had.
+// Schema is which migrations a database has had.
 type Schema struct {
 	Place   string   // SQLite's file, or server and database
-	Missing bool     // there is no such file
-	Have    int64    // the newest step that the database has had; 0 for none
-	Want    int64    // the newest step that this program knows
-	Pending []string // the steps that this program knows and the database has not had
+	Missing bool     // the file does not exist
+	Have    int64    // the newest migration that the database has had; 0 for none
+	Want    int64    // the newest migration that this program has
+	Pending []string // the migrations that the database lacks
 }
 
-// ReadSchema looks which schema a database has. It creates and changes nothing,
-// and needs no master key.
+// ReadSchema returns a database's schema. It creates and changes nothing, and needs
+// no master key.
 func ReadSchema(ctx context.Context, dsn string) (Schema, error) {
 	s, err := withLook(ctx, Config{DSN: dsn}.complete(), func(l *look) (Schema, error) { return l.schema(ctx) })
 	if different := (*SchemaError)(nil); errors.As(err, &different) {
@@ -33,8 +33,7 @@ func ReadSchema(ctx context.Context, dsn string) (Schema, error) {
 	return s, err
 }
 
-// Check returns a *SchemaError if the schema is not the one that this program
-// knows.
+// Check returns a *SchemaError unless the schema is this program's.
 func (s Schema) Check() error {
 	if s.Have == s.Want && len(s.Pending) == 0 {
 		return nil
@@ -42,7 +41,7 @@ func (s Schema) Check() error {
 	return &SchemaError{s}
 }
 
-// newer is Check for those who can raise an older schema.
+// newer is Check for callers that can migrate an older schema.
 func (s Schema) newer() error {
 	if s.Have > s.Want {
 		return s.Check()
@@ -50,7 +49,7 @@ func (s Schema) newer() error {
 	return nil
 }
 
-// need is Check of a database that is to be changed.
+// need is Check for a database that is about to be changed.
 func need(ctx context.Context, db *sql.DB, d goose.Dialect, place string) error {
 	s, err := schemaOf(ctx, db, d, place)
 	if err != nil {
@@ -59,26 +58,30 @@ func need(ctx context.Context, db *sql.DB, d goose.Dialect, place string) error 
 	return s.Check()
 }
 
-// SchemaError is the error of opening a database whose schema is not the one
-// that this program knows.
+// SchemaError is the error of opening a database whose schema is not this
+// program's.
 type SchemaError struct{ Schema }
 
-// Error names the schema found, the schema known, and what to do.
+// Error names the schema found, the schema expected, and what to do.
 func (e *SchemaError) Error() string {
 	switch {
 	case e.Missing:
-		return fmt.Sprintf("store: there is no database %s: is the address right? sampan migrate creates it, with schema %d", e.Place, e.Want)
+		return fmt.Sprintf("store: there is no database %s: is the address right? "+
+			"sampan migrate creates it, with schema %d", e.Place, e.Want)
 	case e.Have == 0:
-		return fmt.Sprintf("store: %s has no schema yet: is the address right? sampan migrate makes schema %d, which this program knows",
+		return fmt.Sprintf("store: %s has no schema yet: is the address right? "+
+			"sampan migrate makes schema %d, which this program knows",
 			e.Place, e.Want)
 	case e.Have > e.Want:
-		return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d: use the newer program", e.Place, e.Have, e.Want)
+		return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d: use the newer program",
+			e.Place, e.Have, e.Want)
 	}
-	return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d (steps to do: %d): use the program of that schema, "+
+	return fmt.Sprintf("store: %s has schema %d, and this program knows schema %d (steps to do: %d): "+
+		"use the program of that schema, "+
 		"or back the database up and run sampan migrate", e.Place, e.Have, e.Want, len(e.Pending))
 }
 
-// schemaOf reads which steps a database has had.
+// schemaOf reads which migrations a database has had.
 func schemaOf(ctx context.Context, db *sql.DB, d goose.Dialect, place string) (Schema, error) {
 	s, err := schemaKnown(d)
 	if err != nil {
@@ -99,7 +102,7 @@ func schemaOf(ctx context.Context, db *sql.DB, d goose.Dialect, place string) (S
 	return s, nil
 }
 
-// schemaKnown is the schema of a database that has had no step yet.
+// schemaKnown returns the schema of a database without any migration.
 func schemaKnown(d goose.Dialect) (s Schema, err error) {
 	if s.Pending, err = fs.Glob(steps(d), "*.sql"); err != nil {
 		return s, fmt.Errorf("store: %w", err)
@@ -115,7 +118,7 @@ func schemaKnown(d goose.Dialect) (s Schema, err error) {
 	return s, nil
 }
 
-// stepsOf are the numbers in goose's table, which a new database does not have.
+// stepsOf returns the numbers in goose's table. A new database has no such table.
 func stepsOf(ctx context.Context, db *sql.DB, d goose.Dialect) (had []int64, err error) {
 	if there, err := hasTable(ctx, db, d, "goose_db_version"); err != nil || !there {
 		return nil, err
@@ -141,7 +144,7 @@ func hasTable(ctx context.Context, db *sql.DB, d goose.Dialect, name string) (bo
 	return n > 0, err
 }
 
-// steps are those of a database's kind.
+// steps returns the migrations for a kind of database.
 func steps(d goose.Dialect) fs.FS {
 	if d == goose.DialectSQLite3 {
 		return migrations.SQLite

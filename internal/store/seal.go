@@ -16,8 +16,8 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// sealer encrypts secrets with AES-256-GCM. What is sealed is bound to the row
-// that it is for, and names its key, so that keys can be changed one row at a time.
+// sealer encrypts secrets with AES-256-GCM. A sealed value is bound to its row and
+// names its key, so keys can be changed one row at a time.
 type sealer struct {
 	keyID string
 	aead  cipher.AEAD
@@ -48,8 +48,8 @@ func newSealer(master pay.Secret) (sealer, error) {
 	return sealer{keyID: hex.EncodeToString(id), aead: aead}, nil
 }
 
-// DeriveKey makes a key of 32 bytes from the master key, for one purpose and no
-// other. However the master key is spelt, it is the same.
+// DeriveKey derives a key of 32 bytes from the master key, for one purpose. Every
+// spelling of the master key gives the same.
 func (db *DB) DeriveKey(purpose string) ([]byte, error) {
 	raw, err := masterKey(db.config.MasterKey.Reveal())
 	if err != nil {
@@ -81,7 +81,7 @@ func (s sealer) seal(table, row, plain string) string {
 	return s.keyID + "." + base64.RawStdEncoding.EncodeToString(box)
 }
 
-// open decrypts what seal made for the same row of the same table.
+// open decrypts what seal returned for the same row of the same table.
 func (s sealer) open(table, row, sealed string) (string, error) {
 	keyID, text, _ := strings.Cut(sealed, ".")
 	if keyID != s.keyID {
@@ -100,14 +100,16 @@ func (s sealer) open(table, row, sealed string) (string, error) {
 
 func (s sealer) bound(table, row string) []byte { return []byte(s.keyID + "/" + table + "/" + row) }
 
-// masterKeySetting is the row that holds a known value, sealed.
+// masterKeySetting names the row that holds a known value, sealed.
 const masterKeySetting = "master_key"
 
-// proofOfMasterKey is the value, before it is sealed.
+// proofOfMasterKey is that value before it is sealed.
 const proofOfMasterKey = "sampan"
 
-// proved reports whether the database has proof of the master key that it was
-// made with. Proof of another one is an error.
+var errWrongMasterKey = errors.New("store: the master key is not the one that this database was made with")
+
+// proved reports whether the database holds proof of the master key. Proof of
+// another key is an error.
 func (s sealer) proved(ctx context.Context, q *queries.Queries) (bool, error) {
 	value, err := q.Setting(ctx, masterKeySetting)
 	switch {
@@ -117,13 +119,13 @@ func (s sealer) proved(ctx context.Context, q *queries.Queries) (bool, error) {
 		return false, wrap("check the master key", err)
 	}
 	if plain, err := s.open("setting", masterKeySetting, value); err != nil || plain != proofOfMasterKey {
-		return false, errors.Join(errors.New("store: the master key is not the one that this database was made with"), err)
+		return false, errors.Join(errWrongMasterKey, err)
 	}
 	return true, nil
 }
 
-// proveMasterKey leaves proof of the master key in a database that has none,
-// unless somebody else has done so meanwhile.
+// proveMasterKey stores proof of the master key in a database that has none, unless
+// another process has done so meanwhile.
 func (db *DB) proveMasterKey(ctx context.Context) error {
 	sealed := db.seal.seal("setting", masterKeySetting, proofOfMasterKey)
 	err := db.Tx(ctx, func(tx *Tx) error {

@@ -17,11 +17,11 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// sqliteReaders is how many queries run at once.
+// sqliteReaders is how many queries run concurrently.
 const sqliteReaders = 8
 
-// sqliteEngine is one file with one writer, which commits in groups, and a pool
-// of readers.
+// sqliteEngine is one file with one writer, which commits in groups, and a pool of
+// readers.
 type sqliteEngine struct {
 	sqliteDialect
 	writers, readers *sql.DB // writers has a single connection
@@ -30,14 +30,14 @@ type sqliteEngine struct {
 	read             *prepared
 	jobs             *group[*job]
 	stop             *stopper
-	watch            sync.WaitGroup // that the files stay at their path
+	watch            sync.WaitGroup // for the files that are watched
 	unwatch          context.CancelFunc
 	deadline         time.Duration // of Config
 	use              *use
 }
 
 func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
-	// Looked at first, so that a file that is not ours stays as it is.
+	// Checked first, so that another program's file is left untouched.
 	was, err := withLook(ctx, c, func(l *look) (Schema, error) { return l.schema(ctx) })
 	if err == nil {
 		err = was.Check()
@@ -58,7 +58,7 @@ func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 	}
 	address := func(pragmas ...string) string {
 		q := url.Values{
-			"mode":    {"rw"}, // a file that is gone by now is not made
+			"mode":    {"rw"}, // never creates a file
 			"_txlock": {"immediate"},
 			"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)", sync}, pragmas...),
 		}
@@ -74,7 +74,7 @@ func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	// SQLite's own checkpoints hide their errors: see checkpoint. The cache has
-	// room for the indexes' leaves, which random ids touch all over.
+	// room for the leaves of the indexes, which random ids touch all over.
 	writer := address("journal_mode(WAL)", "wal_autocheckpoint(0)", "cache_size(-6000)")
 	if e.writers, err = openGuarded(writer, e.stop); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
@@ -89,7 +89,7 @@ func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 	e.readers.SetMaxOpenConns(sqliteReaders)
 	e.readers.SetMaxIdleConns(sqliteReaders)
 	e.write, e.read = newPrepared(e.conn, c.Before), newPrepared(e.readers, c.Before)
-	var version int64 // of no use, but SQLite makes its log with the first read
+	var version int64 // not used: SQLite creates its log at the first read
 	err = e.conn.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version)
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
@@ -105,7 +105,7 @@ func openSQLite(ctx context.Context, c Config) (_ *sqliteEngine, err error) {
 	return e, nil
 }
 
-// lockFile waits until this process alone opens the database.
+// lockFile waits until no other process is opening the database.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := openBeside(path, ".lock")
 	if err != nil {
@@ -130,7 +130,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 func (e *sqliteEngine) reader() queries.DBTX { return e.read }
 func (e *sqliteEngine) pool() *sql.DB        { return e.readers }
 
-// close may be called on an engine that was opened in part.
+// close also closes an engine that was only partly opened.
 func (e *sqliteEngine) close() error {
 	if e.jobs != nil {
 		e.jobs.close()
@@ -202,8 +202,8 @@ func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error
 	return n > 0, err
 }
 
-// refused reports whether err is a statement's own failure, which leaves the
-// transaction as it was: a constraint. Other errors may have ended it.
+// refused reports whether err is a statement's own failure, a constraint, which
+// leaves the transaction usable. Other errors may have ended the transaction.
 func refused(err error) bool {
 	var e *sqlite.Error
 	return !errors.As(err, &e) || e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT

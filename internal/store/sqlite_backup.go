@@ -23,15 +23,14 @@ type Snapshot struct {
 	Bytes    int64
 	Schema   int64
 	Payments int64
-	Newest   time.Time // of its rows; zero if there is none
-	Kept     string    // Restore: where the file is now that it has replaced, if any
+	Newest   time.Time // of its rows; zero if it has none
+	Kept     string    // by Restore: where the replaced file is now, if any
 }
 
-// Backup writes a copy of the SQLite database of a DSN into a new file, while
-// servers use the database. The copy is as the database was at one moment, it
-// is whole, it opens with the master key, and it is on the disk when Backup
-// returns. A file that is there already is not touched; with an error none is
-// left.
+// Backup copies the SQLite database of a DSN into a new file while servers use it.
+// The copy is the database as of one moment. It is checked to be whole and to open
+// with the master key, and it is on the disk when Backup returns. An existing file
+// is not touched. After an error nothing is left.
 func Backup(ctx context.Context, dsn string, key pay.Secret, to string) (Snapshot, error) {
 	s, err := backup(ctx, dsn, key, to)
 	if err != nil {
@@ -83,8 +82,8 @@ func backup(ctx context.Context, dsn string, key pay.Secret, to string) (_ Snaps
 	return s, syncDir(filepath.Dir(to))
 }
 
-// sqlitePath is the file of a DSN: the true one, which SQLite keeps its log
-// beside, if it is there.
+// sqlitePath returns the file of a DSN, with symbolic links resolved if it exists:
+// SQLite keeps its log beside the real file.
 func sqlitePath(dsn string) (string, error) {
 	path, ok := strings.CutPrefix(dsn, "sqlite:")
 	if !ok {
@@ -100,7 +99,7 @@ func sqlitePath(dsn string) (string, error) {
 	return path, nil
 }
 
-// absent is an error if one of the files is there.
+// absent returns an error if one of the files exists.
 func absent(paths ...string) error {
 	for _, path := range paths {
 		if _, err := os.Lstat(path); err == nil {
@@ -112,8 +111,8 @@ func absent(paths ...string) error {
 	return nil
 }
 
-// checkLeft looks at a database that nobody has open and that nobody has closed
-// properly either: a copy of one that is damaged might look whole.
+// checkLeft checks a database that nobody has open and that was not closed
+// properly: a copy of a damaged one might look whole.
 func checkLeft(ctx context.Context, path string) error {
 	unlock, err := lockFile(ctx, path)
 	if err != nil {
@@ -133,8 +132,8 @@ func checkLeft(ctx context.Context, path string) error {
 	return err
 }
 
-// newTemp makes an empty file of a new name beside path, which nobody else can
-// read.
+// newTemp creates an empty file under a new name beside path. Only its owner can
+// read it.
 func newTemp(path string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.partial") // 0600
 	if err != nil {
@@ -143,8 +142,8 @@ func newTemp(path string) (string, error) {
 	return f.Name(), f.Close()
 }
 
-// vacuumInto copies the database as it is at one moment, in one step: SQLite's
-// own interface for backups starts again whenever another process commits.
+// vacuumInto copies the database as of one moment, in one step. SQLite's own backup
+// interface starts again whenever another process commits.
 func vacuumInto(ctx context.Context, from, to string) (err error) {
 	db, err := readFile(from)
 	if err != nil {
@@ -152,12 +151,13 @@ func vacuumInto(ctx context.Context, from, to string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var pages, size int64
-	if err := db.QueryRowContext(ctx, "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size").Scan(&pages, &size); err != nil {
+	if err := db.QueryRowContext(ctx, sizeText).Scan(&pages, &size); err != nil {
 		return err
 	}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(to), &disk); err == nil {
-		if free := int64(disk.Bavail) * int64(disk.Bsize); free < pages*size { //nolint:unconvert,gosec // other systems' types differ; no disk has 2^63 bytes
+		//nolint:unconvert,gosec // other systems' types differ; no disk has 2^63 bytes
+		if free := int64(disk.Bavail) * int64(disk.Bsize); free < pages*size {
 			return fmt.Errorf("%d MiB are needed in %s, and %d are free", pages*size>>20+1, filepath.Dir(to), free>>20)
 		}
 	}
@@ -165,8 +165,8 @@ func vacuumInto(ctx context.Context, from, to string) (err error) {
 	return err
 }
 
-// inspect checks a copy that nobody else uses: that it is one whole database, of
-// a schema that this program can use, made with the master key.
+// inspect checks a copy that nobody else uses: that it is one whole database, that
+// this program can use its schema, and that it was made with the master key.
 func inspect(ctx context.Context, path string, key pay.Secret) (_ Snapshot, err error) {
 	seal, err := newSealer(key)
 	if err != nil {
@@ -193,7 +193,8 @@ func inspect(ctx context.Context, path string, key pay.Secret) (_ Snapshot, err 
 	case schema.Have == 0:
 		return Snapshot{}, errors.New("it is not a database of Sampan's: it has no schema")
 	case schema.Have > schema.Want:
-		return Snapshot{}, fmt.Errorf("it has schema %d, and this program knows schema %d: use the newer program", schema.Have, schema.Want)
+		return Snapshot{}, fmt.Errorf("it has schema %d, and this program knows schema %d: use the newer program",
+			schema.Have, schema.Want)
 	}
 	if proved, err := seal.proved(ctx, queries.New(db)); err != nil {
 		return Snapshot{}, err
@@ -206,22 +207,22 @@ func inspect(ctx context.Context, path string, key pay.Secret) (_ Snapshot, err 
 	return s, err
 }
 
-// publish gives a file its name, if the name is free. Both names are there for a
-// moment, and never neither.
+// publish gives a file its final name if that is free. For a moment both names
+// exist; at no moment neither does.
 func publish(temp, path string) error {
 	if err := os.Link(temp, path); err == nil {
 		return os.Remove(temp)
 	} else if errors.Is(err, os.ErrExist) {
 		return err
 	}
-	// A file system without links.
+	// The file system has no hard links.
 	if err := absent(path); err != nil {
 		return err
 	}
 	return os.Rename(temp, path)
 }
 
-// copyInto copies a file into one that is there, until ctx ends.
+// copyInto copies a file into an existing one, until ctx ends.
 func copyInto(ctx context.Context, from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
@@ -242,7 +243,7 @@ func copyInto(ctx context.Context, from, to string) (err error) {
 	return errors.Join(err, ctx.Err())
 }
 
-// syncFile has what was written to a file reach the disk.
+// syncFile writes a file's content through to the disk.
 func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -251,7 +252,7 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// syncDir has the names in a directory reach the disk.
+// syncDir writes the names in a directory through to the disk.
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -260,7 +261,7 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// removeAll removes those of the files that are there.
+// removeAll removes those of the files that exist.
 func removeAll(paths ...string) error {
 	var errs []error
 	for _, path := range paths {

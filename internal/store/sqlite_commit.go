@@ -11,20 +11,20 @@ import (
 type job struct {
 	ctx    context.Context
 	work   work
-	single bool // one statement, which undoes itself if it fails
+	single bool // its one statement undoes itself if it fails
 
 	hold     hold
 	err      error
 	panicked any
-	left     chan struct{} // closed when the function has ended whose caller is leaving
+	left     chan struct{} // closed when the function of a leaving caller has returned
 	done     chan struct{}
 }
 
-// do hands a change to the writer and waits for the outcome. A caller whose
-// context or deadline ends before its turn leaves no trace. In its turn it waits
-// to its deadline: a commit that is not answered by then is ErrOutcomeUnknown,
-// and not tried again. Its function is always waited for, since it writes what
-// the caller reads; its next statement fails then.
+// do hands a change to the writer and waits for the outcome. If the caller's
+// context or the deadline ends before the job's turn, the job never runs. Once it
+// runs, the caller waits until the deadline: a commit that is not answered by then
+// is ErrOutcomeUnknown and is not tried again. The job's function is always waited
+// for, since it writes what the caller reads; its next statement fails then.
 func (e *sqliteEngine) do(ctx context.Context, single bool, w work) error {
 	bound, cancel := context.WithTimeout(ctx, e.deadline)
 	defer cancel()
@@ -57,12 +57,13 @@ func (e *sqliteEngine) do(ctx context.Context, single bool, w work) error {
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, whole.Err())
 }
 
-// tooLate is why a change was given up before anything of it could be written.
+// tooLate is the error of a change that was abandoned before anything could be
+// written.
 func tooLate(err error) error {
 	return fmt.Errorf("%w: its turn did not come: %w", ErrUnavailable, err)
 }
 
-// outcome is what the caller is told.
+// outcome is what the caller gets.
 func (j *job) outcome() error {
 	if j.panicked != nil {
 		panic(j.panicked)
@@ -70,13 +71,13 @@ func (j *job) outcome() error {
 	return unavailable(j.err)
 }
 
-// commit runs the jobs in one transaction. Each that fails undoes only itself;
-// if the whole fails, each is run again in a transaction of its own.
+// commit runs the jobs in one transaction. A job that fails undoes only itself. If
+// the transaction fails, each job runs again in one of its own.
 func (e *sqliteEngine) commit(batch []*job) {
-	err := e.together(batch)
+	err := e.commitTogether(batch)
 	if errors.Is(err, errReplay) && len(batch) > 1 {
 		for _, j := range batch {
-			err := e.together([]*job{j})
+			err := e.commitTogether([]*job{j})
 			j.answer(err)
 		}
 		return
@@ -86,8 +87,8 @@ func (e *sqliteEngine) commit(batch []*job) {
 	}
 }
 
-// answer tells the caller, if it is there: err is of the transaction, j.err its
-// own.
+// answer ends the caller's wait, if it still waits. err is the transaction's error,
+// j.err the job's own.
 func (j *job) answer(err error) {
 	if j.hold.Load() == gone {
 		return
@@ -98,17 +99,17 @@ func (j *job) answer(err error) {
 	close(j.done)
 }
 
-// errReplay: the transaction is gone, and with it what all of its jobs did.
+// errReplay: the transaction is undone, and with it everything that its jobs did.
 var errReplay = errors.New("store: transaction failed")
 
-// together runs the jobs in one transaction, leaving their own errors in them.
-func (e *sqliteEngine) together(batch []*job) error {
+// commitTogether runs the jobs in one transaction. Their own errors stay in them.
+func (e *sqliteEngine) commitTogether(batch []*job) error {
 	if err := e.exec("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	alone := len(batch) == 1
 	for _, j := range batch {
-		err := e.turn(j, alone)
+		err := e.runJob(j, alone)
 		if err != nil {
 			_ = e.exec("ROLLBACK") // SQLite may have done so itself
 			return fmt.Errorf("%w: %w", errReplay, err)
@@ -125,7 +126,7 @@ func (e *sqliteEngine) together(batch []*job) error {
 	}
 	_ = e.exec("ROLLBACK") // COMMIT may have left it open
 	if errors.Is(err, ErrStopped) {
-		return fmt.Errorf("store: commit: %w", err) // whose outcome is that of each job
+		return fmt.Errorf("store: commit: %w", err) // the outcome of every job
 	}
 	if alone && !undone(err) {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
@@ -133,8 +134,8 @@ func (e *sqliteEngine) together(batch []*job) error {
 	return fmt.Errorf("%w: %w", errReplay, err)
 }
 
-// turn runs one job. Its error is of the transaction as a whole.
-func (e *sqliteEngine) turn(j *job, alone bool) error {
+// runJob runs one job. It returns errors of the transaction as a whole only.
+func (e *sqliteEngine) runJob(j *job, alone bool) error {
 	if j.hold.Load() == gone {
 		return nil
 	}
@@ -150,7 +151,7 @@ func (e *sqliteEngine) turn(j *job, alone bool) error {
 	if j.hold.begin() {
 		e.call(j)
 		if !j.hold.end() {
-			j.part(point || alone)
+			j.letGo(point || alone)
 		}
 	}
 	switch {
@@ -167,9 +168,9 @@ func (e *sqliteEngine) turn(j *job, alone bool) error {
 	return nil
 }
 
-// part lets a caller go who has waited for the function only. What the function
-// did is undone, where that can be done without the others.
-func (j *job) part(undo bool) {
+// letGo lets a caller go that waits for the function only. What the function did is
+// undone if that is possible without undoing the other jobs.
+func (j *job) letGo(undo bool) {
 	switch {
 	case j.err != nil:
 	case undo:
@@ -181,25 +182,25 @@ func (j *job) part(undo bool) {
 	close(j.left)
 }
 
-// call runs the job's function; a panic is its caller's.
+// call runs the job's function. A panic is passed to its caller.
 func (e *sqliteEngine) call(j *job) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.panicked, j.err = p, fmt.Errorf("store: panic: %v", p)
 		}
 	}()
-	// Without the caller's context: SQLite would answer its end by undoing
-	// everybody's work.
+	// The caller's context is left out: when it ends, SQLite would undo every job's
+	// work.
 	j.err = j.work(context.WithoutCancel(j.ctx), attended{e.write, &j.hold})
 }
 
-// attended runs the statements of a change as long as its caller waits for it.
+// attended runs a change's statements as long as its caller waits.
 type attended struct {
 	*prepared
 	hold *hold
 }
 
-// errLeft: the caller had no more time.
+// errLeft: the caller's deadline has passed.
 var errLeft = tooLate(context.DeadlineExceeded)
 
 func (a attended) left() bool { return a.hold.Load() == leaving }
@@ -234,15 +235,14 @@ func (e *sqliteEngine) exec(text string) error {
 }
 
 // checkpointAfter is how many pages the log has before it is written into the
-// database file. SQLite's own 1000, 4 MiB, would be more often than is good:
-// each checkpoint is two more syncs, and writes pages that the next creations
-// change again.
+// database file. SQLite's own 1000, 4 MiB, is too often: each checkpoint costs two
+// more syncs and writes pages that the next creations change again.
 const checkpointAfter = 4000
 
-// checkpoint writes the log into the database file once it is long enough. If
-// readers are in the way the rest waits for the next one, and so it does if the
-// disk is full. SQLite would do the same by itself, but say nothing of a sync
-// that failed, and sync again: the second time with success.
+// checkpoint writes the log into the database file once it is long enough. Pages
+// that readers still need, or that find the disk full, wait for the next
+// checkpoint. SQLite would do this by itself, but it would not report a sync that
+// failed, and would sync again, the second time with success.
 func (e *sqliteEngine) checkpoint() {
 	var busy, pages, done int
 	const length, write = "PRAGMA wal_checkpoint(NOOP)", "PRAGMA wal_checkpoint(PASSIVE)"

@@ -15,12 +15,15 @@ type sqliteDialect struct{}
 
 func (sqliteDialect) lockNumbers(context.Context, queries.DBTX, string) error { return nil }
 
-func (sqliteDialect) lockPayment(ctx context.Context, q *queries.Queries, p queries.PaymentParams) (queries.Payment, error) {
+func (sqliteDialect) lockPayment(ctx context.Context, q *queries.Queries,
+	p queries.PaymentParams) (queries.Payment, error) {
 	return q.Payment(ctx, p)
 }
 
 func (sqliteDialect) claim(c claimed, keys map[string]int) (string, []claimKeys) {
-	text := strings.NewReplacer("$table", c.table, "$key", c.key, "$at", c.at, "$set", c.set, "$returning", c.returning).Replace(`
+	parts := strings.NewReplacer(
+		"$table", c.table, "$key", c.key, "$at", c.at, "$set", c.set, "$returning", c.returning)
+	text := parts.Replace(`
 	UPDATE $table SET $set WHERE rowid IN (
 		SELECT rowid FROM $table WHERE $key = $3 AND $at > 0 AND $at <= $2 ORDER BY $at LIMIT $4)
 	RETURNING $returning`)

@@ -8,8 +8,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// openGuarded opens a pool of SQLite connections that are used no more once s
-// is stopped, and each of whose errors s sees, whichever call it comes from.
+// openGuarded opens a pool of SQLite connections. s sees every error of theirs,
+// from whichever call, and they refuse every call once s is stopped.
 func openGuarded(address string, s *stopper) (*sql.DB, error) {
 	c, err := sqlite.NewConnector(address)
 	if err != nil {
@@ -34,7 +34,7 @@ func (c guardedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	})
 }
 
-// guarded makes a call, unless the database is stopped.
+// guarded makes a call unless the database is stopped.
 func guarded[T any](s *stopper, commit bool, call func() (T, error)) (T, error) {
 	if err := s.err(); err != nil {
 		var none T
@@ -44,7 +44,7 @@ func guarded[T any](s *stopper, commit bool, call func() (T, error)) (T, error) 
 	return v, s.see(err, commit)
 }
 
-// sqliteConn is what the driver's connections are to database/sql.
+// sqliteConn is the interface of the driver's connections that database/sql uses.
 type sqliteConn interface {
 	driver.Conn
 	driver.ConnPrepareContext
@@ -91,8 +91,8 @@ func (c *guardedConn) BeginTx(ctx context.Context, options driver.TxOptions) (dr
 	})
 }
 
-// Close leaves the connection of a stopped database open: SQLite would write
-// the log into the file, and remove it. The end of the process closes it.
+// Close leaves the connection of a stopped database open: SQLite would write the
+// log into the file and remove the log. The end of the process closes it.
 func (c *guardedConn) Close() error {
 	if c.stop.err() != nil {
 		return nil
@@ -100,7 +100,7 @@ func (c *guardedConn) Close() error {
 	return c.sqliteConn.Close()
 }
 
-// sqliteStmt is what the driver's statements are to database/sql.
+// sqliteStmt is the interface of the driver's statements that database/sql uses.
 type sqliteStmt interface {
 	driver.Stmt
 	driver.StmtExecContext

@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// ErrDamaged means: a SQLite file is not one whole database.
+// ErrDamaged: a SQLite file is not one whole database.
 var ErrDamaged = errors.New("store: the database is damaged")
 
 // Thoroughness is how much of a SQLite file is checked.
 type Thoroughness int
 
-// What is checked. Each includes those before it.
+// The degrees of thoroughness. Each includes those before it.
 const (
-	// Ends: header, schema, size, and the first and last rows of each table and
-	// index; in a moment, whatever the size.
+	// Ends checks the header, the schema, the size, and the first and last rows of
+	// each table and index. It takes a moment, whatever the size.
 	Ends Thoroughness = iota
-	// Pages: the structure of every page, and each row's constraints.
+	// Pages checks the structure of every page, and each row's constraints.
 	Pages
-	// Everything: that each index has each row too.
+	// Everything also checks that each index has each row.
 	Everything
 )
 
@@ -32,7 +32,8 @@ const (
 // after an unclean end.
 const quickUpTo = 256 << 20
 
-// atStart is how thoroughly a file of this size is checked before it is served.
+// atStart returns how thoroughly a file of this size is checked before it is
+// served.
 func atStart(size int64) Thoroughness {
 	if size <= quickUpTo {
 		return Pages
@@ -40,8 +41,8 @@ func atStart(size int64) Thoroughness {
 	return Ends
 }
 
-// CheckSQLite looks whether the file of a DSN, with its log, is one whole
-// database. It changes nothing. The error wraps ErrDamaged if it is not.
+// CheckSQLite checks that the file of a DSN, with its log, is one whole database.
+// It changes nothing. If the file is not whole, the error wraps ErrDamaged.
 func CheckSQLite(ctx context.Context, dsn string, how Thoroughness) error {
 	path, err := sqlitePath(dsn)
 	if err != nil {
@@ -62,7 +63,7 @@ func checkFile(ctx context.Context, path string, how Thoroughness) error {
 	return errors.Join(damaged(c.check(how)), db.Close())
 }
 
-// damaged marks what SQLite says of a file that is not whole.
+// damaged marks SQLite's errors about a file that is not whole.
 func damaged(err error) error {
 	if err == nil || errors.Is(err, ErrDamaged) || !stops(err) {
 		return err
@@ -70,17 +71,18 @@ func damaged(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// damagedAt is damaged for those who cannot go on, and says what to do.
+// damagedAt is damaged for callers that cannot go on. It adds what to do.
 func damagedAt(path string, err error) error {
 	if err = damaged(err); !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return fmt.Errorf("%s: %w: see \"A damaged database\" in docs/operating.md; sampan restore puts a backup in its place", path, err)
+	return fmt.Errorf("%s: %w: see \"A damaged database\" in docs/operating.md; "+
+		"sampan restore puts a backup in its place", path, err)
 }
 
-// readFile opens a SQLite file that is there for reading, and leaves no trace: a
-// connection that cannot write does not empty the log when it is closed, and
-// without a log SQLite would make an empty one.
+// readFile opens an existing SQLite file for reading, without a trace: a connection
+// that cannot write does not empty the log when it is closed, and without a log
+// SQLite would create an empty one.
 func readFile(path string) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -107,12 +109,13 @@ func (c checker) check(how Thoroughness) error {
 	if err := c.size(); err != nil {
 		return err
 	}
-	tables, err := c.texts("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+	tables, err := c.texts("SELECT name FROM sqlite_schema " +
+		"WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
 	if err != nil {
 		return err
 	}
 	if len(tables) == 0 {
-		return nil // made, and nothing was written yet
+		return nil // created, and nothing was written yet
 	}
 	for _, table := range tables {
 		if err := c.ends(table); err != nil {
@@ -125,7 +128,7 @@ func (c checker) check(how Thoroughness) error {
 	pragma := "PRAGMA quick_check(5)"
 	if how == Everything {
 		pragma = "PRAGMA integrity_check(5)"
-		// Each row is looked up in each index.
+		// The check looks each row up in each index.
 		if _, err := c.db.ExecContext(c.ctx, "PRAGMA cache_size = -65536"); err != nil {
 			return err
 		}
@@ -137,15 +140,18 @@ func (c checker) check(how Thoroughness) error {
 	return err
 }
 
-// size compares the file's with the number of its pages, some of which may be
+// sizeText reads the number of pages and the size of each.
+const sizeText = "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size"
+
+// size compares the file's size with the number of its pages, some of which may be
 // in the log only.
 func (c checker) size() error {
 	var pages, size int64
-	err := c.db.QueryRowContext(c.ctx, "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size").Scan(&pages, &size)
+	err := c.db.QueryRowContext(c.ctx, sizeText).Scan(&pages, &size)
 	if err != nil {
 		return err
 	}
-	// The log first: what leaves it goes into the file.
+	// The log is measured first, since pages move from it into the file.
 	const logHeader, frameHeader = 32, 24
 	frames := int64(0)
 	if log, err := os.Stat(c.path + "-wal"); err == nil && log.Size() > logHeader {
@@ -156,7 +162,8 @@ func (c checker) size() error {
 		return err
 	}
 	if missing := pages - file.Size()/size; missing > frames {
-		return fmt.Errorf("%w: it is to have %d pages of %d bytes, and %d are missing", ErrDamaged, pages, size, missing)
+		return fmt.Errorf("%w: it is to have %d pages of %d bytes, and %d are missing", ErrDamaged, pages, size,
+			missing)
 	}
 	return nil
 }
@@ -164,8 +171,8 @@ func (c checker) size() error {
 // endRows is how many rows are read at each end of a table.
 const endRows = 100
 
-// ends reads the first and the last rows of a table, in the order in which they
-// were written, finds each in each index, and the ends of each index in it.
+// ends reads the first and the last rows of a table in the order of writing, finds
+// each of them in each index, and finds the ends of each index in the table.
 func (c checker) ends(table string) error {
 	t := quoted(table)
 	for _, order := range []string{"ASC", "DESC"} {
@@ -198,7 +205,8 @@ func (c checker) index(table, index string, columns []string) error {
 	}
 	for _, order := range []string{"ASC", "DESC"} {
 		for what, text := range map[string]string{
-			"rows that the index does not have": fmt.Sprintf(`SELECT count(*) FROM (SELECT rowid AS r, * FROM %[1]s ORDER BY rowid %[2]s LIMIT %[3]d) a
+			"rows that the index does not have": fmt.Sprintf(`SELECT count(*) FROM
+				(SELECT rowid AS r, * FROM %[1]s ORDER BY rowid %[2]s LIMIT %[3]d) a
 				LEFT JOIN %[1]s b INDEXED BY %[4]s ON %[5]s AND b.rowid = a.r
 				WHERE b.rowid IS NULL AND %[6]s`,
 				table, order, endRows, index, strings.Join(same, " AND "), strings.Join(there, " AND ")),

@@ -9,9 +9,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// prepared runs each text as a statement that is prepared once and kept. It is
-// for texts that are constants, of which there is a fixed number. Parsing is
-// what SQLite spends most of a short statement's time on.
+// prepared prepares each statement once and keeps it. It is for constant texts, of
+// which there is a fixed number. SQLite spends most of a short statement's time on
+// parsing.
 type prepared struct {
 	db         queries.DBTX
 	before     func(text string) error // of Config; may be nil
@@ -23,7 +23,7 @@ func newPrepared(db queries.DBTX, before func(string) error) *prepared {
 	return &prepared{db: db, before: before, statements: map[string]*sql.Stmt{}}
 }
 
-// PrepareContext returns the kept statement, which the caller must not close.
+// PrepareContext returns the kept statement. The caller must not close it.
 func (p *prepared) PrepareContext(ctx context.Context, text string) (*sql.Stmt, error) {
 	if p.before != nil {
 		if err := p.before(text); err != nil {
@@ -78,13 +78,13 @@ func (p *prepared) QueryRowContext(ctx context.Context, text string, args ...any
 	return s.QueryRowContext(ctx, args...)
 }
 
-// failed makes the Row of a statement that must not be run, and of the reason.
+// failed returns a Row with the error reason, without running the statement.
 func (p *prepared) failed(ctx context.Context, reason error, text string, args ...any) *sql.Row {
 	return p.db.QueryRowContext(ended{ctx, reason}, text, args...)
 }
 
-// ended is a context that has ended for a reason of ours: only package sql can
-// make a Row, and only of a context's error without running the statement.
+// ended is a context that has ended for the given reason. Only package sql can make
+// a Row, and only a context's error makes one without running the statement.
 type ended struct {
 	context.Context
 	reason error

@@ -11,20 +11,22 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// Restoring says what Restore does.
+// Restoring configures Restore.
 type Restoring struct {
 	DSN       string
 	MasterKey pay.Secret
 	From      string // a file that Backup wrote, or another whole copy
-	Replace   bool   // a database that is there is kept under another name
+	Replace   bool   // an existing database is kept under another name
 	Now       time.Time
 }
 
-// Restore puts a copy of a backup where the database of a DSN is, which nobody
-// may have open. At each moment there is either the old file or the whole new
-// one. A backup that is not whole, is of a newer schema or of another master
-// key, a log that was left beside either file, and a database that is there,
-// unless it is to be replaced, are errors, and change nothing.
+// Restore puts a copy of a backup in the place of a DSN's database, which nobody
+// may have open. At every moment either the old file or the whole new one is in
+// place.
+//
+// It returns an error and changes nothing if the backup is not whole, has a newer
+// schema or another master key; if either file still has a log beside it; and if
+// there is a database, unless Replace is set.
 func Restore(ctx context.Context, r Restoring) (Snapshot, error) {
 	s, err := restore(ctx, r)
 	if err != nil {
@@ -45,7 +47,8 @@ func restore(ctx context.Context, r Restoring) (_ Snapshot, err error) {
 	if there, err := os.Stat(path); err == nil && os.SameFile(there, from) {
 		return Snapshot{}, fmt.Errorf("%s is the database itself", r.From)
 	}
-	if err := noLog(r.From, "the backup is not one whole file without it; open it once where it was made, or take another backup"); err != nil {
+	if err := noLog(r.From, "the backup is not one whole file without it; "+
+		"open it once where it was made, or take another backup"); err != nil {
 		return Snapshot{}, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -64,8 +67,9 @@ func restore(ctx context.Context, r Restoring) (_ Snapshot, err error) {
 	if !alone {
 		return Snapshot{}, errServed(path)
 	}
-	if err := noLog(path, fmt.Sprintf("changes that belong to the old database may be in it. Start sampan serve once and stop it; "+
-		"or, if that does not work, keep all of the old database elsewhere: mv %[1]s %[1]s-wal %[1]s-shm DIRECTORY", path)); err != nil {
+	if err := noLog(path, fmt.Sprintf("changes that belong to the old database may be in it. "+
+		"Start sampan serve once and stop it; or, if that does not work, keep all of the old database elsewhere: "+
+		"mv %[1]s %[1]s-wal %[1]s-shm DIRECTORY", path)); err != nil {
 		return Snapshot{}, err
 	}
 	if !r.Replace {
@@ -85,7 +89,7 @@ func restore(ctx context.Context, r Restoring) (_ Snapshot, err error) {
 	if err := copyInto(ctx, r.From, temp); err != nil {
 		return Snapshot{}, err
 	}
-	s, err := inspect(ctx, temp, r.MasterKey) // what is put in place, not what it is a copy of
+	s, err := inspect(ctx, temp, r.MasterKey) // checks the copy, not the backup
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("%s cannot be used: %w", r.From, err)
 	}
@@ -114,7 +118,7 @@ func place(temp, path string, r Restoring) (kept string, err error) {
 	return kept, os.Rename(temp, path)
 }
 
-// noLog is an error if SQLite has left files beside a database.
+// noLog returns an error if SQLite has left files beside a database.
 func noLog(path, advice string) error {
 	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 		if err := absent(path + suffix); err != nil {

@@ -17,34 +17,35 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrStopped means: the SQLite file cannot be trusted, and this process uses it no
-// more. errors.Is(err, ErrUnavailable) holds too, except for a change whose
-// COMMIT found it out: its outcome is unknown. Only a restart ends it.
+// ErrStopped: the SQLite file cannot be trusted, and this process no longer uses
+// it. Only a restart ends that. errors.Is(err, ErrUnavailable) holds too, except
+// for a change whose COMMIT was the call that failed: its outcome is unknown.
 var ErrStopped = errors.New("store: the database is stopped until sampan is restarted")
 
 // stopError is ErrStopped with the reason.
 type stopError struct {
 	reason string
-	cause  error // of the call that found the reason; nil for those that were not made after it
+	cause  error // of the call that found the reason; nil for later calls, which are not made
 	commit bool  // the call was a COMMIT
 }
 
 func (e *stopError) Error() string { return ErrStopped.Error() + ": " + e.reason }
 func (e *stopError) Unwrap() error { return e.cause }
 
-// Is makes it ErrStopped, and what a caller is to think of its change.
+// Is matches ErrStopped, and the error that tells the caller what became of its
+// change.
 func (e *stopError) Is(target error) bool {
 	return target == ErrStopped || target == ErrUnavailable && !e.commit || target == ErrOutcomeUnknown && e.commit
 }
 
-// stopper ends the use of a database, once and for all calls.
+// stopper ends the use of a database for all calls, once and for all.
 type stopper struct {
 	log    *slog.Logger
 	once   sync.Once
 	reason atomic.Pointer[stopError]
 }
 
-// err is nil until the database is stopped.
+// err returns nil until the database is stopped.
 func (s *stopper) err() error {
 	if e := s.reason.Load(); e != nil {
 		return e
@@ -52,8 +53,8 @@ func (s *stopper) err() error {
 	return nil
 }
 
-// Stopped returns ErrStopped with the reason if the database is used no more,
-// and asks nobody.
+// Stopped returns ErrStopped with the reason if the database is stopped. It does
+// not ask the database.
 func (db *DB) Stopped() error { return db.usable() }
 
 // stop logs the reason and refuses every later call. The first reason stays.
@@ -71,20 +72,20 @@ func (s *stopper) see(err error, commit bool) error {
 	}
 	reason := err.Error()
 	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code() > 0xff { // whose words are "disk I/O error"
+	if errors.As(err, &e) && e.Code() > 0xff { // its message is only "disk I/O error"
 		reason += " " + sqlite.ErrorCodeString[e.Code()]
 	}
 	s.stop(strings.TrimSpace(reason))
 	return &stopError{reason: s.reason.Load().reason, cause: err, commit: commit}
 }
 
-// stops reports whether err means that the file, or what was read of it, cannot
-// be trusted: it is damaged, a read failed, or a sync failed, after which
-// nobody knows what the disk holds and the next sync reports success.
+// stops reports whether err means that the file, or what was read of it, cannot be
+// trusted: the file is damaged, a read failed, or a sync failed. After a failed
+// sync nobody knows what the disk holds, and the next sync reports success.
 //
-// A failed write is no such error: SQLite knows what it has not written, and a
-// full disk, a quota or a limit end by themselves. So do errors of locks, of
-// memory and of the index of the log (-shm), which is made afresh.
+// A failed write is not such an error: SQLite knows what it has not written, and a
+// full disk, a quota or a limit may pass. The same holds for errors of locks, of
+// memory and of the log's index (-shm), which is rebuilt.
 func stops(err error) bool {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -104,16 +105,16 @@ func stops(err error) bool {
 	return false
 }
 
-// lookEvery is how often the files at the database's path are compared with
-// those that are open.
+// lookEvery is how often the files at the database's path are compared with the
+// open ones.
 const lookEvery = 5 * time.Second
 
-// openFiles are the files of an open database: what is written to one that
-// stands no more at its path is lost with the process.
+// openFiles are the files of an open database. What is written to a file that is no
+// longer at its path is lost with the process.
 type openFiles map[string]fs.FileInfo
 
-// statFiles notes the database's files. The connection that has them open must
-// have read from it.
+// statFiles records the database's files. The connection that has them open must
+// have read from the database.
 func statFiles(path string) (openFiles, error) {
 	real, err := filepath.EvalSymlinks(path) // SQLite puts its other files beside that one
 	if err != nil {
@@ -130,8 +131,8 @@ func statFiles(path string) (openFiles, error) {
 	return files, nil
 }
 
-// moved says which file at its path is not the open one, "" if none is. A path
-// that cannot be looked at says nothing.
+// moved returns which path no longer leads to the open file, and why; "" if every
+// path does. A path that cannot be read counts as unchanged.
 func (f openFiles) moved() string {
 	for name, open := range f {
 		switch now, err := os.Stat(name); {

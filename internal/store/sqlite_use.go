@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// use is a process's use of a SQLite file, which the system ends with the
-// process. It is a lock on a file beside the database, shared among those who
-// have the database open to change it. While it is held the file says so; what
-// it says outlives a process that did not end by itself.
+// use is a process's use of a SQLite file. The system ends it with the process. It
+// is a lock on a file beside the database, shared by all processes that have the
+// database open for changes. The file's content says that the database is in use,
+// and still says so after a process that was killed.
 type use struct{ f *os.File }
 
 const inUse = "in use\n"
 
-// takeUse begins a use. The caller holds the lock on openings. alone reports
-// that nobody else has the database open, and unclean that in this case the
-// last who had did not close it.
+// takeUse begins a use. The caller holds the lock that lockFile takes. alone
+// reports that no other process has the database open; unclean, that the last one
+// which had it did not close it.
 func takeUse(path string) (u *use, alone, unclean bool, err error) {
 	f, err := openBeside(path, ".open")
 	if err != nil {
@@ -45,9 +45,9 @@ func takeUse(path string) (u *use, alone, unclean bool, err error) {
 	return &use{f}, false, false, nil
 }
 
-// useChecked begins a use of a file that is whole, as far as can be seen in the
-// time: if the last use did not end properly, it looks. A file that is not whole
-// is not touched.
+// useChecked begins a use of a whole file. If the last use did not end properly, it
+// checks the file, as thoroughly as the start may take. It does not touch a damaged
+// file.
 func useChecked(ctx context.Context, path string) (_ *use, err error) {
 	u, alone, unclean, err := takeUse(path)
 	if err != nil {
@@ -64,15 +64,16 @@ func useChecked(ctx context.Context, path string) (_ *use, err error) {
 			return nil, err
 		}
 		if err := checkFile(ctx, path, atStart(info.Size())); err != nil {
-			return nil, fmt.Errorf("it was not closed properly the last time, and is not whole: %w", damagedAt(path, err))
+			return nil, fmt.Errorf("it was not closed properly the last time, and is not whole: %w",
+				damagedAt(path, err))
 		}
 	}
 	return u, u.share(ctx)
 }
 
-// share lets others use the database too.
+// share lets other processes use the database too.
 func (u *use) share(ctx context.Context) error {
-	// Somebody may hold it alone for a moment, who is just ending his use.
+	// A process that is just ending its use may hold the lock alone for a moment.
 	for {
 		err := flock(u.f, syscall.LOCK_SH)
 		if err == nil {
@@ -91,8 +92,8 @@ func (u *use) share(ctx context.Context) error {
 	return err
 }
 
-// end ends a use. What the database was closed properly for, if nobody else has
-// it open, is no longer said to be in use.
+// end ends a use. If the database was closed properly and no other process has it
+// open, the file no longer says that it is in use.
 func (u *use) end(properly bool) error {
 	var err error
 	if properly && flock(u.f, syscall.LOCK_EX) == nil {
@@ -101,7 +102,7 @@ func (u *use) end(properly bool) error {
 	return errors.Join(err, u.f.Close())
 }
 
-// openBeside opens or makes a file beside a database.
+// openBeside opens or creates a file beside a database.
 func openBeside(path, suffix string) (*os.File, error) {
 	f, err := os.OpenFile(path+suffix, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -113,9 +114,9 @@ func openBeside(path, suffix string) (*os.File, error) {
 	return f, nil
 }
 
-// giveTo gives a file that root has made to the owner of the database, or of the
-// directory that it will be in, as SQLite does with its own: the server of
-// another user must be able to open it.
+// giveTo gives a file that root has created to the owner of the database, or of the
+// directory that the database will be in, as SQLite does with its own files:
+// another user's server must be able to open it.
 func giveTo(name, path string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -134,7 +135,7 @@ func giveTo(name, path string) error {
 	return os.Chown(name, int(owner.Uid), int(owner.Gid))
 }
 
-// flock takes or changes a lock, and does not wait.
+// flock takes or changes a lock without waiting.
 func flock(f *os.File, how int) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
@@ -144,7 +145,7 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// errServed is the error of those who must have the database to themselves.
+// errServed is the error of a command that needs the database for itself.
 func errServed(path string) error {
 	return fmt.Errorf("store: %s is in use: stop sampan serve, and what else has it open", path)
 }

@@ -1,6 +1,3 @@
-// Package store keeps what Sampan knows in SQL: one schema and one text per
-// query for SQLite and PostgreSQL. It decides nothing: the rules are in pay
-// and gateway.
 package store
 
 import (
@@ -18,7 +15,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// Config is what Open needs.
+// Config configures Open.
 type Config struct {
 	// DSN is "sqlite:PATH" or a "postgres://…" address.
 	DSN string
@@ -28,30 +25,31 @@ type Config struct {
 	Now func() time.Time
 	// Token makes the tokens of leases; crypto/rand.Text if nil.
 	Token func() string
-	// Log takes what goes wrong behind the callers' backs; slog.Default() if nil.
+	// Log takes errors that no caller gets; slog.Default() if nil.
 	Log *slog.Logger
-	// LookEvery is how often SQLite's files are looked at, whether they are those
-	// that are open; 5 s if zero.
+	// LookEvery is how often SQLite checks that its open files are still the ones
+	// at their path; 5 s if zero.
 	LookEvery time.Duration
-	// Deadline bounds each call: the wait for a connection or for the writer, the
-	// statements and the reading of their rows together; DefaultDeadline if zero.
-	// Opening, and the iterators for an audit, are bounded by their contexts alone.
+	// Deadline bounds each call: waiting for a connection or for the writer,
+	// running the statements and reading their rows together; DefaultDeadline if
+	// zero. Opening and the iterators for an audit are bounded by their contexts
+	// alone.
 	Deadline time.Duration
-	// Connections is how many this process has to PostgreSQL at most;
+	// Connections is how many connections to PostgreSQL this process opens at most;
 	// DefaultConnections if zero.
 	Connections int
-	// NoSync trades durability for speed, for soak tests only.
+	// NoSync trades durability for speed. It is for soak tests only.
 	NoSync bool
-	// Migrating is called while Migrate converts the rows of a step that takes
-	// long, with how many are done; nil if nobody wants to know.
+	// Migrating, if not nil, is called while Migrate converts the rows of a step
+	// that takes long, with the number of rows done so far.
 	Migrating func(done, all int64)
-	// Before is called before each statement of SQLite, and with an error the
-	// statement is not run: for tests that crash, or let others in, between any
-	// two statements. It may be called at the same time.
+	// Before, if not nil, is called before each statement on SQLite. If it returns
+	// an error, the statement does not run. It lets tests crash, or let other
+	// callers in, between any two statements. It may be called concurrently.
 	Before func(statement string) error
 }
 
-// complete fills in the defaults.
+// complete sets the defaults.
 func (c Config) complete() Config {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -67,37 +65,37 @@ func (c Config) complete() Config {
 	return c
 }
 
-// Errors of this package, for errors.Is.
+// The errors of this package, for errors.Is.
 var (
 	ErrNotFound = errors.New("store: not found")
 	ErrExists   = errors.New("store: exists already")
 	// ErrOrphansUnseen: the payment's account has open orphans that the caller has
 	// not compared the payment with.
 	ErrOrphansUnseen = errors.New("store: there are orphans to look at first")
-	// ErrIDClash: the payment's id is taken; try another.
+	// ErrIDClash: the id is taken; try another.
 	ErrIDClash = errors.New("store: id is taken")
-	// ErrOrphansFull: an account has as many open orphans as it may.
+	// ErrOrphansFull: the account has as many open orphans as it may have.
 	ErrOrphansFull = errors.New("store: too many open orphans")
-	// ErrLeaseLost: somebody else has the row now; what was done may be done again.
+	// ErrLeaseLost: another worker has the row now, so the work may be done twice.
 	ErrLeaseLost = errors.New("store: lease lost")
-	// ErrUnavailable: nothing of the change was or will be written, because the
-	// database could not be reached or cannot write now. The caller can come again.
+	// ErrUnavailable: nothing was written and nothing will be, because the database
+	// could not be reached or takes no changes now. The caller may retry.
 	ErrUnavailable = errors.New("store: database is not available")
-	// ErrOutcomeUnknown: COMMIT, or a statement that is its own transaction, was
-	// sent and not answered; the change may or may not be there.
+	// ErrOutcomeUnknown: a COMMIT, or a statement that is its own transaction, was
+	// sent and not answered. The change may or may not have been made.
 	ErrOutcomeUnknown = errors.New("store: outcome of the commit is unknown")
-	// ErrClosed: the database was closed before the change was begun. It is
-	// ErrUnavailable too.
+	// ErrClosed: the database was closed before the change began. It wraps
+	// ErrUnavailable.
 	ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 )
 
-// DB is the database. Its methods may be called at the same time.
+// DB is an open database. Its methods may be called concurrently.
 type DB struct {
 	config Config
 	engine
 	read  *queries.Queries // sees what is committed
 	seal  sealer
-	decoy string       // read and unsealed where an app code is unknown
+	decoy string       // read and unsealed for an unknown app code
 	shut  func() error // closes the engine, once
 
 	readiness readiness
@@ -108,26 +106,25 @@ type DB struct {
 	accounts    cache[string, []pay.WalletAccount]
 }
 
-// Open opens a database for changes. It makes none and raises no schema: another
-// one than this program's is a *SchemaError, and a master key that is not the one
-// that the database was made with is an error. See Migrate.
+// Open opens a database for changes. It neither creates a database nor migrates
+// one: a schema other than this program's is a *SchemaError. A master key other
+// than the database's is an error. See Migrate.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	db, proved, err := open(ctx, c, openEngine)
 	if err == nil && !proved {
 		err = db.proveMasterKey(ctx)
 	}
-	return whole(db, err)
+	return orClose(db, err)
 }
 
-// OpenReadOnly opens a database to look only. It creates, changes and locks
-// nothing, and so works on a file system that is read-only, with a role that may
-// only read, and on a hot standby. What is an error of Open is one of
-// OpenReadOnly; a change that is asked for fails with ErrReadOnly.
+// OpenReadOnly opens a database for reading. It creates, changes and locks nothing,
+// so it works on a read-only file system, with a role that may only read, and on a
+// hot standby. Its errors are Open's; a change fails with ErrReadOnly.
 func OpenReadOnly(ctx context.Context, c Config) (*DB, error) {
 	c.Deadline = cmp.Or(c.Deadline, lookDeadline)
 	for try := 1; ; try++ {
 		db, _, err := open(ctx, c, openReadOnly)
-		if db, err = whole(db, err); !errors.Is(err, errSpoiled) || try == looks {
+		if db, err = orClose(db, err); !errors.Is(err, errSpoiled) || try == looks {
 			return db, err
 		}
 	}
@@ -148,9 +145,11 @@ func openReadOnly(ctx context.Context, c Config) (engine, error) {
 	return l, nil
 }
 
-// open reports also whether the database has proof of the master key, which is
-// the right one then.
-func open(ctx context.Context, c Config, begin func(context.Context, Config) (engine, error)) (db *DB, proved bool, err error) {
+// open also reports whether the database holds proof of the master key. If it does,
+// the key is the right one.
+func open(
+	ctx context.Context, c Config, begin func(context.Context, Config) (engine, error),
+) (db *DB, proved bool, err error) {
 	c = c.complete()
 	seal, err := newSealer(c.MasterKey)
 	if err != nil {
@@ -162,30 +161,32 @@ func open(ctx context.Context, c Config, begin func(context.Context, Config) (en
 	}
 	db = &DB{config: c, engine: e, seal: seal, decoy: seal.sealDecoy(), shut: sync.OnceValue(e.close)}
 	db.read = queries.New(db.reader())
-	db.merchants.now, db.stores.now, db.credentials.now, db.accounts.now = c.Now, c.Now, c.Now, c.Now
-	db.merchants.usable, db.stores.usable, db.credentials.usable, db.accounts.usable = e.usable, e.usable, e.usable, e.usable
+	db.merchants.now, db.merchants.usable = c.Now, e.usable
+	db.stores.now, db.stores.usable = c.Now, e.usable
+	db.credentials.now, db.credentials.usable = c.Now, e.usable
+	db.accounts.now, db.accounts.usable = c.Now, e.usable
 	proved, err = seal.proved(ctx, db.read)
 	return db, proved, err
 }
 
-// whole is a database that was opened without an error, or none.
-func whole(db *DB, err error) (*DB, error) {
+// orClose returns db, or closes it if err is not nil.
+func orClose(db *DB, err error) (*DB, error) {
 	if err != nil && db != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, err
 }
 
-// Close waits for what is being written and closes the database. Changes that
-// are asked for later fail with ErrClosed. Closing again does nothing more.
+// Close waits for the changes under way and closes the database. Later changes fail
+// with ErrClosed. Closing again does nothing.
 func (db *DB) Close() error {
 	defer db.readiness.close()
 	return db.shut()
 }
 
-// Unchanged is an error if a server opened the database since OpenReadOnly had
-// found none, so that what was read may be of several states, or wrong. Close
-// says so too.
+// Unchanged returns an error if a server has opened the database since OpenReadOnly
+// found none: then what was read may mix several states, or be wrong. Close returns
+// the same error.
 func (db *DB) Unchanged() error {
 	if l, ok := db.engine.(*look); ok {
 		return l.still()

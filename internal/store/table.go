@@ -9,9 +9,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// table is the columns of a row type R, in the order of its fields: those that
-// have a db tag, as all of sqlc's models have, embedded structs' included. From
-// it follow the lists of columns in statements that are made in Go.
+// table is the columns of a row type R, in the order of its fields. A field is a
+// column if it has a db tag, as in all of sqlc's models; embedded structs count.
+// Statements composed in Go take their lists of columns from here.
 type table[R any] struct {
 	columns []string
 	index   [][]int // of each column's field
@@ -32,8 +32,8 @@ func (t table[R]) list(prefix string) string {
 	return prefix + strings.Join(t.columns, ", "+prefix)
 }
 
-// fields returns pointers to the row's fields, in the order of the columns: to
-// scan into, or to pass as arguments.
+// fields returns pointers to the row's fields in the order of the columns, to scan
+// into or to pass as arguments.
 func (t table[R]) fields(row *R) []any {
 	v := reflect.ValueOf(row).Elem()
 	fields := make([]any, len(t.index))
@@ -43,8 +43,8 @@ func (t table[R]) fields(row *R) []any {
 	return fields
 }
 
-// named returns what a statement calls a column: "p.id" where the rows come from
-// a source p, and "$2" where they are its arguments.
+// named returns a statement's name for a column: "p.id" where the rows come from a
+// source p, "$2" where they are the statement's arguments.
 func (t table[R]) named(source string) func(column string) string {
 	return func(column string) string {
 		if source != "" {
@@ -54,7 +54,7 @@ func (t table[R]) named(source string) func(column string) string {
 	}
 }
 
-// The tables whose rows are read or written by statements that are made in Go.
+// The tables whose rows are read or written by statements composed in Go.
 var (
 	paymentTable  = tableOf[queries.Payment]()
 	refundTable   = tableOf[queries.Refund]()

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Unwritable says why the database cannot be written to, as far as looking can
-// find out; "" if nothing speaks against it.
+// Unwritable returns why the database cannot be written to, as far as that shows
+// without writing; "" if nothing does.
 func (db *DB) Unwritable(ctx context.Context) (why string, err error) {
 	if path, ok := strings.CutPrefix(db.config.DSN, "sqlite:"); ok {
 		for _, name := range []string{path, filepath.Dir(path)} {
@@ -27,14 +27,14 @@ func (db *DB) Unwritable(ctx context.Context) (why string, err error) {
 	return why, wrap("ask whether the server can be written to", err)
 }
 
-// unwritablePostgres asks on a connection of its own: a look's is always
-// read-only.
+// unwritablePostgres uses a connection of its own, since those of a read-only
+// database are always read-only.
 func unwritablePostgres(ctx context.Context, dsn string) (why string, err error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return "", err // which masks the password
 	}
-	// Of several hosts, one that can be written to; else whichever answers.
+	// Of several hosts it takes a writable one, otherwise whichever answers.
 	config.ConnectTimeout, config.ValidateConnect = connectWithin, pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil && ctx.Err() == nil {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// where collects the conditions of a list query and their arguments.
+// where collects the conditions and arguments of a list query.
 type where struct {
 	text strings.Builder
 	args []any
 }
 
-// and adds a condition whose arguments are written as question marks.
+// and adds a condition, with a question mark for each argument.
 func (w *where) and(condition string, args ...any) {
 	if w.text.Len() == 0 {
 		w.text.WriteString(" WHERE ")
@@ -23,7 +23,7 @@ func (w *where) and(condition string, args ...any) {
 	w.write(condition, args...)
 }
 
-// page ends the query: limit 0 is none.
+// page ends the query. A limit of 0 means no limit.
 func (w *where) page(order string, limit, offset int) string {
 	most := int64(math.MaxInt64)
 	if limit > 0 {
@@ -43,8 +43,8 @@ func (w *where) write(text string, args ...any) {
 	}
 }
 
-// in is the condition that a column has one of the values of a list, which
-// must not be empty.
+// in is the condition that a column has one of the values of a list. The list must
+// not be empty.
 func in[S ~string](column string, list []S) string {
 	return column + " IN (?" + strings.Repeat(", ?", len(list)-1) + ")"
 }

@@ -10,8 +10,11 @@ import (
 )
 
 const acknowledgedFromTo = `-- name: AcknowledgedFromTo :many
-SELECT d.id FROM delivery d WHERE d.merchant_id = $1 AND d.payment_id >= $2 AND d.payment_id <= $3 AND d.state = 'done'
-AND EXISTS (SELECT 1 FROM delivery_attempt a WHERE a.merchant_id = d.merchant_id AND a.delivery_id = d.id AND a.error = '')
+SELECT d.id FROM delivery d
+WHERE d.merchant_id = $1 AND d.payment_id >= $2 AND d.payment_id <= $3 AND d.state = 'done'
+AND EXISTS (
+    SELECT 1 FROM delivery_attempt a
+    WHERE a.merchant_id = d.merchant_id AND a.delivery_id = d.id AND a.error = '')
 `
 
 type AcknowledgedFromToParams struct {
@@ -44,7 +47,8 @@ func (q *Queries) AcknowledgedFromTo(ctx context.Context, arg AcknowledgedFromTo
 }
 
 const deliveriesFromTo = `-- name: DeliveriesFromTo :many
-SELECT merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts, manual, created_at, due_at, done_at, lease, claimable_at FROM delivery WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY created_at, id
+SELECT merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts, manual, created_at, due_at, done_at, lease, claimable_at FROM delivery WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3
+    ORDER BY created_at, id
 `
 
 type DeliveriesFromToParams struct {
@@ -175,7 +179,8 @@ func (q *Queries) Extent(ctx context.Context) (ExtentRow, error) {
 }
 
 const movementsFromTo = `-- name: MovementsFromTo :many
-SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY at, id
+SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3
+    ORDER BY at, id
 `
 
 type MovementsFromToParams struct {
@@ -241,15 +246,20 @@ func (q *Queries) NextMerchant(ctx context.Context, id string) (string, error) {
 
 const pageOfPayments = `-- name: PageOfPayments :many
 SELECT CAST(found.id AS TEXT) AS id FROM (
-    SELECT a.id FROM (SELECT p.id FROM payment p WHERE p.merchant_id = $1 AND p.id > $2
+    SELECT a.id FROM (
+        SELECT p.id FROM payment p WHERE p.merchant_id = $1 AND p.id > $2
         ORDER BY p.id LIMIT CAST($3 AS BIGINT)) AS a
-    UNION SELECT b.id FROM (SELECT DISTINCT r.payment_id AS id FROM refund r WHERE r.merchant_id = $1 AND r.payment_id > $2
+    UNION SELECT b.id FROM (
+        SELECT DISTINCT r.payment_id AS id FROM refund r WHERE r.merchant_id = $1 AND r.payment_id > $2
         ORDER BY r.payment_id LIMIT CAST($3 AS BIGINT)) AS b
-    UNION SELECT c.id FROM (SELECT DISTINCT l.payment_id AS id FROM movement l WHERE l.merchant_id = $1 AND l.payment_id > $2
+    UNION SELECT c.id FROM (
+        SELECT DISTINCT l.payment_id AS id FROM movement l WHERE l.merchant_id = $1 AND l.payment_id > $2
         ORDER BY l.payment_id LIMIT CAST($3 AS BIGINT)) AS c
-    UNION SELECT d.id FROM (SELECT DISTINCT e.payment_id AS id FROM event e WHERE e.merchant_id = $1 AND e.payment_id > $2
+    UNION SELECT d.id FROM (
+        SELECT DISTINCT e.payment_id AS id FROM event e WHERE e.merchant_id = $1 AND e.payment_id > $2
         ORDER BY e.payment_id LIMIT CAST($3 AS BIGINT)) AS d
-    UNION SELECT f.id FROM (SELECT DISTINCT n.payment_id AS id FROM delivery n WHERE n.merchant_id = $1 AND n.payment_id > $2
+    UNION SELECT f.id FROM (
+        SELECT DISTINCT n.payment_id AS id FROM delivery n WHERE n.merchant_id = $1 AND n.payment_id > $2
         ORDER BY n.payment_id LIMIT CAST($3 AS BIGINT)) AS f) AS found
 ORDER BY found.id LIMIT CAST($3 AS BIGINT)
 `
@@ -361,7 +371,8 @@ func (q *Queries) PaymentsFromTo(ctx context.Context, arg PaymentsFromToParams) 
 }
 
 const refundsFromTo = `-- name: RefundsFromTo :many
-SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3 ORDER BY created_at, id
+SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND payment_id >= $2 AND payment_id <= $3
+    ORDER BY created_at, id
 `
 
 type RefundsFromToParams struct {
@@ -417,8 +428,10 @@ func (q *Queries) RefundsFromTo(ctx context.Context, arg RefundsFromToParams) ([
 }
 
 const repeatedTrades = `-- name: RepeatedTrades :many
-SELECT m.payment_id, m.trade_no FROM movement m WHERE m.merchant_id = $1 AND m.kind <> 'refund' AND m.trade_no IN (
-    SELECT l.trade_no FROM movement l WHERE l.merchant_id = $1 AND l.kind <> 'refund' GROUP BY l.trade_no HAVING COUNT(*) > 1)
+SELECT m.payment_id, m.trade_no FROM movement m
+WHERE m.merchant_id = $1 AND m.kind <> 'refund' AND m.trade_no IN (
+    SELECT l.trade_no FROM movement l WHERE l.merchant_id = $1 AND l.kind <> 'refund'
+    GROUP BY l.trade_no HAVING COUNT(*) > 1)
 ORDER BY m.trade_no, m.payment_id
 `
 

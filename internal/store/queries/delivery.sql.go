@@ -12,7 +12,8 @@ import (
 const addAttempt = `-- name: AddAttempt :exec
 INSERT INTO delivery_attempt (merchant_id, delivery_id, number, started_at, took, status, answer, error, manual)
 VALUES ($1, $2, COALESCE((
-    SELECT a.number FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2 ORDER BY a.number DESC LIMIT 1), 0) + 1,
+    SELECT a.number FROM delivery_attempt a WHERE a.merchant_id = $1 AND a.delivery_id = $2
+    ORDER BY a.number DESC LIMIT 1), 0) + 1,
     $3, $4, $5, $6, $7, $8)
 `
 
@@ -43,8 +44,8 @@ func (q *Queries) AddAttempt(ctx context.Context, arg AddAttemptParams) error {
 
 const addDelivery = `-- name: AddDelivery :exec
 
-INSERT INTO delivery (merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts, manual,
-    created_at, due_at, done_at, lease, claimable_at)
+INSERT INTO delivery (merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts,
+    manual, created_at, due_at, done_at, lease, claimable_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', 0, 0,
     $10, $10, 0, '', $10)
 `
@@ -200,7 +201,8 @@ func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) 
 }
 
 const resend = `-- name: Resend :execrows
-UPDATE delivery SET state = 'due', attempts = 0, manual = 1, due_at = $1, done_at = 0, claimable_at = $1, lease = ''
+UPDATE delivery SET state = 'due', attempts = 0, manual = 1, due_at = $1, done_at = 0,
+    claimable_at = $1, lease = ''
 WHERE merchant_id = $2 AND id = $3 AND state <> 'due'
 `
 

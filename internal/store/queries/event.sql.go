@@ -11,11 +11,11 @@ import (
 
 const addEvent = `-- name: AddEvent :exec
 
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
-    reason, code, note)
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
+    refund_id, number, reason, code, note)
 VALUES ($1, $2, $3, COALESCE((
-    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14, $15)
+    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1,
+    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 `
 
 type AddEventParams struct {
@@ -191,8 +191,8 @@ func (q *Queries) EventsOfKinds(ctx context.Context, arg EventsOfKindsParams) ([
 }
 
 const putEvent = `-- name: PutEvent :exec
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
-    reason, code, note)
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
+    refund_id, number, reason, code, note)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 `
 

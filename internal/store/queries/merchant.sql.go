@@ -10,8 +10,8 @@ import (
 )
 
 const createCredential = `-- name: CreateCredential :execrows
-INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute, has_stores, disabled, created_at,
-    max_age, sha256_only)
+INSERT INTO credential (app_code, merchant_id, client_key, notify_url, return_hosts, per_second, per_minute,
+    has_stores, disabled, created_at, max_age, sha256_only)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (app_code) DO NOTHING
 `
@@ -54,7 +54,8 @@ func (q *Queries) CreateCredential(ctx context.Context, arg CreateCredentialPara
 
 const createMerchant = `-- name: CreateMerchant :execrows
 
-INSERT INTO merchant (id, name, mcc, disabled, created_at, keep_links, stop_refunds) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO merchant (id, name, mcc, disabled, created_at, keep_links, stop_refunds)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -125,8 +126,9 @@ const credentialOrDecoy = `-- name: CredentialOrDecoy :one
 SELECT COALESCE(c.app_code, '') AS app_code, COALESCE(c.merchant_id, '') AS merchant_id,
     COALESCE(c.client_key, $1) AS client_key, COALESCE(c.notify_url, '') AS notify_url,
     COALESCE(c.return_hosts, '') AS return_hosts, COALESCE(c.per_second, 0) AS per_second,
-    COALESCE(c.per_minute, 0) AS per_minute, COALESCE(c.has_stores, 0) AS has_stores, COALESCE(c.disabled, 0) AS disabled,
-    COALESCE(c.created_at, 0) AS created_at, COALESCE(c.max_age, 0) AS max_age, COALESCE(c.sha256_only, 0) AS sha256_only
+    COALESCE(c.per_minute, 0) AS per_minute, COALESCE(c.has_stores, 0) AS has_stores,
+    COALESCE(c.disabled, 0) AS disabled, COALESCE(c.created_at, 0) AS created_at,
+    COALESCE(c.max_age, 0) AS max_age, COALESCE(c.sha256_only, 0) AS sha256_only
 FROM (SELECT 1 AS one) AS always LEFT JOIN credential AS c ON c.app_code = $2
 `
 
@@ -251,7 +253,8 @@ func (q *Queries) Merchants(ctx context.Context) ([]Merchant, error) {
 }
 
 const putWalletAccount = `-- name: PutWalletAccount :exec
-INSERT INTO wallet_account (merchant_id, id, wallet, pay_types, currencies, settings, secrets, disabled, created_at, updated_at)
+INSERT INTO wallet_account (merchant_id, id, wallet, pay_types, currencies, settings, secrets, disabled,
+    created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (merchant_id, id) DO UPDATE SET
     wallet = excluded.wallet, pay_types = excluded.pay_types, currencies = excluded.currencies,

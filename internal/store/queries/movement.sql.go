@@ -13,7 +13,8 @@ const addMovement = `-- name: AddMovement :execrows
 
 INSERT INTO movement (merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
-WHERE NOT EXISTS (SELECT 1 FROM movement m WHERE m.merchant_id = $1 AND m.debit = $6 AND m.trade_no = $10 AND m.refund_id = $4)
+WHERE NOT EXISTS (
+    SELECT 1 FROM movement m WHERE m.merchant_id = $1 AND m.debit = $6 AND m.trade_no = $10 AND m.refund_id = $4)
 ON CONFLICT (merchant_id, debit, trade_no, refund_id) DO NOTHING
 `
 
@@ -53,7 +54,8 @@ func (q *Queries) AddMovement(ctx context.Context, arg AddMovementParams) (int64
 }
 
 const movement = `-- name: Movement :one
-SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement WHERE merchant_id = $1 AND debit = $2 AND trade_no = $3 AND refund_id = $4
+SELECT merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at FROM movement
+WHERE merchant_id = $1 AND debit = $2 AND trade_no = $3 AND refund_id = $4
 `
 
 type MovementParams struct {

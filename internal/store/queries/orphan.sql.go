@@ -11,8 +11,8 @@ import (
 
 const addOrphan = `-- name: AddOrphan :execrows
 
-INSERT INTO orphan (merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id, wallet_at, noticed_at, due_at,
-    state, payment_id, settled_at, settled_by, note, message)
+INSERT INTO orphan (merchant_id, account_id, trade_no, refund_id, number, seq, amount, currency, buyer_id,
+    wallet_at, noticed_at, due_at, state, payment_id, settled_at, settled_by, note, message)
 SELECT $1, $2, $3, $4, $5, COALESCE(MAX(o.seq), 0) + 1, $6, $7, $8, $9, $10, $11, 'open', '', 0, '', '', $12
 FROM orphan o WHERE o.merchant_id = $1 AND o.account_id = $2
 ON CONFLICT (merchant_id, account_id, trade_no, refund_id) DO NOTHING
@@ -87,8 +87,10 @@ func (q *Queries) DropOrphanMessages(ctx context.Context, before int64) (int64, 
 }
 
 const moveOrphan = `-- name: MoveOrphan :execrows
-UPDATE orphan SET state = $1, payment_id = $2, settled_at = $3, settled_by = $4, settled_by_name = $5, note = $6, due_at = 0
-WHERE merchant_id = $7 AND account_id = $8 AND trade_no = $9 AND refund_id = $10 AND state = 'open'
+UPDATE orphan SET state = $1, payment_id = $2, settled_at = $3, settled_by = $4,
+    settled_by_name = $5, note = $6, due_at = 0
+WHERE merchant_id = $7 AND account_id = $8 AND trade_no = $9 AND refund_id = $10
+AND state = 'open'
 `
 
 type MoveOrphanParams struct {
@@ -126,7 +128,8 @@ func (q *Queries) MoveOrphan(ctx context.Context, arg MoveOrphanParams) (int64, 
 const openOrphanSums = `-- name: OpenOrphanSums :many
 SELECT merchant_id, account_id, CASE WHEN refund_id = '' THEN 0 ELSE 1 END AS back, currency,
     CAST(COUNT(*) AS BIGINT) AS orphans, CAST(SUM(amount) AS BIGINT) AS minor
-FROM orphan WHERE state = 'open' GROUP BY merchant_id, account_id, CASE WHEN refund_id = '' THEN 0 ELSE 1 END, currency
+FROM orphan WHERE state = 'open'
+GROUP BY merchant_id, account_id, CASE WHEN refund_id = '' THEN 0 ELSE 1 END, currency
 ORDER BY merchant_id, account_id, back, currency
 `
 
@@ -371,7 +374,8 @@ func (q *Queries) OrphansOfTrade(ctx context.Context, arg OrphansOfTradeParams) 
 
 const orphansUnseen = `-- name: OrphansUnseen :one
 SELECT COUNT(*) FROM (
-    SELECT 1 FROM orphan o WHERE o.merchant_id = $1 AND o.account_id = $2 AND o.state = 'open' AND o.seq > $3
+    SELECT 1 FROM orphan o WHERE o.merchant_id = $1 AND o.account_id = $2 AND o.state = 'open'
+    AND o.seq > $3
     LIMIT 1) AS found
 `
 
@@ -390,7 +394,8 @@ func (q *Queries) OrphansUnseen(ctx context.Context, arg OrphansUnseenParams) (i
 
 const rescheduleOrphan = `-- name: RescheduleOrphan :execrows
 UPDATE orphan SET due_at = $1
-WHERE merchant_id = $2 AND account_id = $3 AND trade_no = $4 AND refund_id = $5 AND state = 'open'
+WHERE merchant_id = $2 AND account_id = $3 AND trade_no = $4 AND refund_id = $5
+AND state = 'open'
 `
 
 type RescheduleOrphanParams struct {

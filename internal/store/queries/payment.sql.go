@@ -264,7 +264,8 @@ func (q *Queries) MarkOpened(ctx context.Context, arg MarkOpenedParams) (int64, 
 
 const movePayment = `-- name: MovePayment :execrows
 UPDATE payment SET
-    status = $1, checkout = $2, checkout_ends_at = $3, wallet_id = $4, trade_no = $5, buyer_id = $6, failure = $7,
+    status = $1, checkout = $2, checkout_ends_at = $3, wallet_id = $4,
+    trade_no = $5, buyer_id = $6, failure = $7,
     late = $8, flagged = $9, paid_at = $10, closed_at = $11,
     due_at = $12, claimable_at = $12, lease = ''
 WHERE merchant_id = $13 AND id = $14 AND status = $15

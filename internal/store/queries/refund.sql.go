@@ -11,8 +11,8 @@ import (
 
 const addRefund = `-- name: AddRefund :execrows
 INSERT INTO refund (
-    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
-    failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends)
+    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time,
+    device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT DO NOTHING
 `
@@ -155,7 +155,8 @@ func (q *Queries) MarkRefundSent(ctx context.Context, arg MarkRefundSentParams) 
 }
 
 const moveRefund = `-- name: MoveRefund :execrows
-UPDATE refund SET status = $1, failure = $2, cause = $3, done_at = $4, due_at = 0, claimable_at = 0, lease = ''
+UPDATE refund SET status = $1, failure = $2, cause = $3, done_at = $4, due_at = 0,
+    claimable_at = 0, lease = ''
 WHERE merchant_id = $5 AND id = $6 AND status = $7
 `
 

@@ -1,7 +1,8 @@
 /* Opened authorisation links. */
 
 -- name: OpenAuthorization :execrows
-INSERT INTO buyer_authorization (merchant_id, id, app_code, nonce, account_id, return_url, state, created_at, expires_at, used_at)
+INSERT INTO buyer_authorization (merchant_id, id, app_code, nonce, account_id, return_url, state, created_at,
+    expires_at, used_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
 ON CONFLICT (merchant_id, app_code, nonce) DO NOTHING;
 

@@ -1,18 +1,18 @@
 /* What happened to payments: rows are only added. */
 
 -- name: AddEvent :exec
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
-    reason, code, note)
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
+    refund_id, number, reason, code, note)
 VALUES ($1, $2, $3, COALESCE((
-    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $14, $15);
+    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1,
+    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: CountEventsOn :exec
 UPDATE payment SET events = events + 1 WHERE merchant_id = $1 AND id = $2;
 
 -- name: PutEvent :exec
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number,
-    reason, code, note)
+INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
+    refund_id, number, reason, code, note)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: CountEvents :one

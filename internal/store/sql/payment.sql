@@ -49,7 +49,8 @@ WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> ''
 
 -- name: MovePayment :execrows
 UPDATE payment SET
-    status = @status, checkout = @checkout, checkout_ends_at = @checkout_ends_at, wallet_id = @wallet_id, trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
+    status = @status, checkout = @checkout, checkout_ends_at = @checkout_ends_at, wallet_id = @wallet_id,
+    trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
     late = @late, flagged = @flagged, paid_at = @paid_at, closed_at = @closed_at,
     due_at = @due, claimable_at = @due, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;

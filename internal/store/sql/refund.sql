@@ -7,8 +7,8 @@ AND (due_at > @due OR lease <> '' AND due_at <= @now);
 
 -- name: AddRefund :execrows
 INSERT INTO refund (
-    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id,
-    failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends)
+    merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time,
+    device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT DO NOTHING;
 
@@ -22,7 +22,8 @@ SELECT * FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 
 SELECT * FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id;
 
 -- name: MoveRefund :execrows
-UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at, due_at = 0, claimable_at = 0, lease = ''
+UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at, due_at = 0,
+    claimable_at = 0, lease = ''
 WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
 
 -- name: ApplyRefund :execrows

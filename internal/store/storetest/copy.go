@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Copy copies a database that nobody has open, as a backup of it would be
-// restored, and returns the copy's address.
+// Copy copies a database that nobody has open, as if a backup of it were restored,
+// and returns the copy's address.
 func Copy(t testing.TB, dsn string) string {
 	t.Helper()
 	path, ok := strings.CutPrefix(dsn, "sqlite:")

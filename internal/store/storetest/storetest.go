@@ -40,15 +40,15 @@ func SQLite(t testing.TB, options ...Option) *store.DB {
 }
 
 // Postgres opens an empty database of its own on the server that
-// SAMPAN_TEST_POSTGRES names, which must let us create databases. Without one
-// the test is skipped, but under CI it fails.
+// SAMPAN_TEST_POSTGRES names. The server must allow us to create databases. If the
+// variable is not set, the test is skipped; in continuous integration it fails.
 func Postgres(t testing.TB, options ...Option) *store.DB {
 	t.Helper()
 	return Open(t, PostgresDSN(t), options...)
 }
 
-// Open opens the database at dsn until the test ends. Other options than the
-// test's own replicas are rarely wanted: see SQLite and Postgres.
+// Open opens the database at dsn until the test ends. It is for several replicas on
+// one database: see SQLite and Postgres.
 func Open(t testing.TB, dsn string, options ...Option) *store.DB {
 	t.Helper()
 	if os.Getenv(Pooler) != "" && strings.HasPrefix(dsn, "sqlite:") {
@@ -70,8 +70,7 @@ func Open(t testing.TB, dsn string, options ...Option) *store.DB {
 	return db
 }
 
-// Create opens a database for changes as serve does: with its schema brought up
-// to date first.
+// Create migrates and opens a database, as serve does.
 func Create(ctx context.Context, c store.Config) (*store.DB, error) {
 	if _, err := store.Migrate(ctx, c); err != nil {
 		return nil, err
@@ -106,7 +105,8 @@ func Merchant(t testing.TB, db *store.DB) (pay.Merchant, pay.Credential) {
 	a := pay.WalletAccount{
 		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal",
 		PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"},
-		Settings: map[string]string{"partner": "2088101122136241"}, Secrets: map[string]pay.Secret{"md5_key": "760bdzec6y9goq7ctyx96ezkz78287de"},
+		Settings:  map[string]string{"partner": "2088101122136241"},
+		Secrets:   map[string]pay.Secret{"md5_key": "760bdzec6y9goq7ctyx96ezkz78287de"},
 		CreatedAt: created, UpdatedAt: created,
 	}
 	for _, err := range []error{
@@ -125,11 +125,11 @@ func Merchant(t testing.TB, db *store.DB) (pay.Merchant, pay.Credential) {
 const Server = "SAMPAN_TEST_POSTGRES"
 
 // Pooler names the variable with host and port of a PgBouncer in transaction mode
-// in front of that server, through which tests are to go.
+// in front of that server. If it is set, tests go through it.
 const Pooler = "SAMPAN_TEST_POOLER"
 
-// PostgresDSN makes a database with our schema and nothing in it, and returns
-// its address. It is dropped when the test ends.
+// PostgresDSN creates an empty database with our schema and returns its address.
+// The database is dropped when the test ends.
 func PostgresDSN(t testing.TB) string {
 	t.Helper()
 	server := server(t)
@@ -169,7 +169,7 @@ func server(t testing.TB) string {
 	return server
 }
 
-// makeDatabase copies a template, which only one can do at a time.
+// makeDatabase copies a template. Only one process can do so at a time.
 func makeDatabase(t testing.TB, server, template string) string {
 	t.Helper()
 	name := "sampan_test_" + strings.ToLower(rand.Text())
@@ -193,9 +193,8 @@ func makeDatabase(t testing.TB, server, template string) string {
 	return database(server, name)
 }
 
-// makeTemplate makes a database with our schema, once for each version of it,
-// from which others are quickly copied. Test programs that run at the same time
-// share it.
+// makeTemplate creates a database with our schema, once for each version of the
+// schema. Others are quickly copied from it. Concurrent test programs share it.
 func makeTemplate(ctx context.Context, server string) (name string, err error) {
 	schema := crc32.NewIEEE()
 	steps, err := fs.Glob(migrations.Postgres, "*.sql")
@@ -217,7 +216,8 @@ func makeTemplate(ctx context.Context, server string) (name string, err error) {
 	}
 	defer unlock()
 	var n int
-	if err := admin.QueryRowContext(ctx, "SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&n); err != nil || n > 0 {
+	if err := admin.QueryRowContext(ctx, "SELECT count(*) FROM pg_database WHERE datname = $1",
+		name).Scan(&n); err != nil || n > 0 {
 		return name, err
 	}
 	half := name + "_half" // until it is whole
@@ -237,8 +237,8 @@ func makeTemplate(ctx context.Context, server string) (name string, err error) {
 	return name, err
 }
 
-// lock gives a connection to the server on which nobody else of us makes
-// databases until unlock, which ends the connection and the lock with it.
+// lock returns a connection to the server. Until unlock, no other test program
+// creates databases. unlock closes the connection, which ends the lock.
 func lock(ctx context.Context, server string) (admin *sql.Conn, unlock func(), err error) {
 	pool, err := sql.Open("pgx", server)
 	if err != nil {
@@ -268,8 +268,8 @@ func database(server, name string) string {
 	return u.String()
 }
 
-// Soonest is the earliest of the times that db.NextPayments and its like return,
-// zero if there is none.
+// Soonest returns the earliest of the times that db.NextPayments and its like
+// return; zero if they return none.
 func Soonest(next map[string]time.Time, err error) (soonest time.Time, _ error) {
 	for _, at := range next {
 		if soonest.IsZero() || at.Before(soonest) {
@@ -279,8 +279,8 @@ func Soonest(next map[string]time.Time, err error) (soonest time.Time, _ error) 
 	return soonest, err
 }
 
-// Keys returns the keys of what db.NextPayments and its like return, for a claim
-// of at most most rows of each.
+// Keys returns the keys of what db.NextPayments and its like return, for a claim of
+// at most so many (most) rows of each.
 func Keys(t testing.TB, most int) func(map[string]time.Time, error) map[string]int {
 	t.Helper()
 	return func(next map[string]time.Time, err error) map[string]int {
