@@ -9,15 +9,16 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// The bounds on calls in flight to one wallet account, in this process. They
-// keep one account's calls from taking the connections that all share. Messages
-// have places of their own: neither they nor everything else takes the other's.
+// The limits of calls to one wallet account that run at the same time, in this
+// process. They keep one account from taking the connections that all share.
+// Confirmations of callbacks have a limit of their own, so that neither they nor the
+// other calls can block each other.
 const (
-	maxCalls     = 8 // for orders, refunds, queries and looks
-	maxCallbacks = 8 // to confirm what was posted to the callback address
+	maxCalls     = 8 // orders, refunds, queries and inquiries
+	maxCallbacks = 8 // confirmations of callbacks
 )
 
-// accountLimits are the places for the calls of one account.
+// accountLimits limits the calls of one account.
 type accountLimits struct {
 	calls, callbacks semaphore
 }
@@ -26,10 +27,10 @@ func newAccountLimits() *accountLimits {
 	return &accountLimits{make(semaphore, maxCalls), make(semaphore, maxCallbacks)}
 }
 
-// semaphore is places for calls: one is taken by sending and freed by receiving.
+// semaphore has a place for each call: sending takes one, and receiving frees one.
 type semaphore chan struct{}
 
-// acquire waits for a place until ctx ends: then the error is wallet.ErrNotSent.
+// acquire waits for a place. The error is wallet.ErrNotSent if ctx ends before that.
 func (l semaphore) acquire(ctx context.Context) error {
 	select {
 	case l <- struct{}{}:
@@ -51,9 +52,10 @@ func (l semaphore) tryAcquire() bool {
 
 func (l semaphore) release() { <-l }
 
-// enter takes a place that the calls of the returned connector share, so that
-// they wait for none: no two of them may be made at the same time. leave must be
-// called after the last, once or more. With an error, no place came free before ctx ended.
+// enter takes a place for the calls of the returned connector. They share it, so they
+// do not wait, and no two of them may run at the same time. leave frees the place. It
+// must be called after the last call, and may be called more than once. The error is
+// wallet.ErrNotSent if ctx ends before a place is free.
 func (c limitedConnector) enter(ctx context.Context) (in limitedConnector, leave func(), err error) {
 	if err := c.limits.calls.acquire(ctx); err != nil {
 		return c, nil, err
@@ -63,8 +65,8 @@ func (c limitedConnector) enter(ctx context.Context) (in limitedConnector, leave
 	return in, sync.OnceFunc(c.limits.calls.release), nil
 }
 
-// enterCallback is enter for what was posted to the callback address. It does not
-// wait: whoever posted it comes again.
+// enterCallback is enter for the confirmation of a callback. It does not wait: the
+// wallet repeats a callback that is not acknowledged.
 func (c limitedConnector) enterCallback() (in limitedConnector, leave func(), free bool) {
 	if !c.limits.callbacks.tryAcquire() {
 		return c, nil, false
@@ -74,7 +76,7 @@ func (c limitedConnector) enterCallback() (in limitedConnector, leave func(), fr
 	return in, sync.OnceFunc(c.limits.callbacks.release), true
 }
 
-// call makes one call within the account's bound.
+// call makes one call within the account's limit.
 func call[T any](ctx context.Context, c limitedConnector, make func(wallet.Connector) (T, error)) (answer T, err error) {
 	if !c.entered {
 		if err := c.limits.calls.acquire(ctx); err != nil {
@@ -85,8 +87,8 @@ func call[T any](ctx context.Context, c limitedConnector, make func(wallet.Conne
 	return make(c.Connector)
 }
 
-// Pay implements wallet.Connector. A wallet.Link needs no call and no place. An
-// answer by which no buyer gets to the wallet is wallet.ErrUnknown.
+// Pay implements wallet.Connector. With wallet.Link it makes no call and takes no
+// place. The error is wallet.ErrUnknown if the answer does not fit the wallet's flow.
 func (c limitedConnector) Pay(ctx context.Context, o wallet.Order) (checkout wallet.Checkout, err error) {
 	if c.info.Flow == wallet.Link {
 		checkout, err = c.Connector.Pay(ctx, o)
@@ -97,7 +99,7 @@ func (c limitedConnector) Pay(ctx context.Context, o wallet.Order) (checkout wal
 		return wallet.Checkout{}, err
 	}
 	if err := checkout.Check(c.info.Flow); err != nil {
-		return wallet.Checkout{}, fmt.Errorf("%w: the wallet's answer leads no buyer there: %w", wallet.ErrUnknown, err)
+		return wallet.Checkout{}, fmt.Errorf("%w: no buyer can pay by the wallet's answer: %w", wallet.ErrUnknown, err)
 	}
 	return checkout, nil
 }
@@ -122,7 +124,7 @@ func (c limitedConnector) Close(ctx context.Context, o wallet.Order) (wallet.Sta
 	return call(ctx, c, func(to wallet.Connector) (wallet.State, error) { return to.Close(ctx, o) })
 }
 
-// identify is wallet.Authorizer's Identify within the account's bound.
+// identify calls wallet.Authorizer's Identify within the account's limit.
 func (c limitedConnector) identify(ctx context.Context, a wallet.Authorizer, query url.Values) (string, error) {
 	return call(ctx, c, func(wallet.Connector) (string, error) { return a.Identify(ctx, query) })
 }

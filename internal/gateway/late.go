@@ -8,47 +8,46 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// LatePolicy says what becomes of money that arrives for an order that was given
-// up.
+// LatePolicy says what happens to money that arrives for an order that has ended.
 type LatePolicy string
 
-// The policies. The payment is paid, and marked late, under either.
+// The policies. With both, the payment becomes paid and is marked late.
 const (
-	LateKeep   LatePolicy = "keep"   // the merchant is told, as of any other
-	LateRefund LatePolicy = "refund" // it is given back, and the merchant is told of the refund only
+	LateKeep   LatePolicy = "keep"   // the merchant gets the usual notification
+	LateRefund LatePolicy = "refund" // it is refunded, and the merchant gets a notification of the refund only
 )
 
-// DefaultLate is what happens to late money by the state that the order was in:
-// who called an order off does not want it paid any more, while the others
-// would have been welcome a moment before.
+// DefaultLate is the policy by the state that the order was in. A merchant that has
+// closed an order does not want it paid any more. The money of other orders would
+// have been welcome a moment before.
 var DefaultLate = map[pay.Status]LatePolicy{pay.Expired: LateKeep, pay.Failed: LateKeep, pay.Closed: LateRefund}
 
-// CheckLate reports what is wrong with policies as Config.Late takes them.
+// CheckLate returns an error if Config.Late cannot have the value policies.
 func CheckLate(policies map[pay.Status]LatePolicy) error {
 	for status, policy := range policies {
 		if _, ok := DefaultLate[status]; !ok {
-			return fmt.Errorf("%q is none of expired, failed and closed, the states in which money can come late", status)
+			return fmt.Errorf("%q must be expired, failed or closed, the states in which money can come late", status)
 		}
 		if policy != LateKeep && policy != LateRefund {
-			return fmt.Errorf("%s: %q is neither %q nor %q", status, policy, LateKeep, LateRefund)
+			return fmt.Errorf("%s: %q must be %q or %q", status, policy, LateKeep, LateRefund)
 		}
 	}
 	return nil
 }
 
-// latePolicies fills in the defaults of Config.Late.
-func latePolicies(given map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, error) {
-	if err := CheckLate(given); err != nil {
+// latePolicies adds the defaults to Config.Late.
+func latePolicies(configured map[pay.Status]LatePolicy) (map[pay.Status]LatePolicy, error) {
+	if err := CheckLate(configured); err != nil {
 		return nil, fmt.Errorf("gateway: late money: %w", err)
 	}
 	all := maps.Clone(DefaultLate)
-	maps.Copy(all, given)
+	maps.Copy(all, configured)
 	return all, nil
 }
 
-// addLateRefund adds to the change that makes a payment paid, late, a refund of all of
-// it, for Recover to send. The refund has no order number but its own id, since no
-// merchant gave it one; try counts the ids that were taken.
+// addLateRefund adds a refund of the whole payment to the change that makes it paid
+// late. Recover sends it. The refund's order number is its id, since no merchant gave
+// it one. try counts the ids that were taken.
 func (g *Gateway) addLateRefund(c *store.Change, try int) {
 	p, now := &c.Payment, g.Now()
 	id := g.numberUnder(*p, "late money", p.OrderNo, p.Fingerprint, try)
@@ -57,5 +56,7 @@ func (g *Gateway) addLateRefund(c *store.Change, try int) {
 		Status: pay.RefundPending, CreatedAt: now, DueAt: now,
 	}
 	p.Reserved = p.Amount.Minor
-	c.Events = append(c.Events, pay.Event{Kind: pay.EventRefundAsked, By: pay.ByPolicy, At: now, Amount: p.Amount, RefundID: id})
+	c.Events = append(c.Events, pay.Event{
+		Kind: pay.EventRefundAsked, By: pay.ByPolicy, At: now, Amount: p.Amount, RefundID: id,
+	})
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // A pay link's token is 27 bytes in base64url: the payment's 26 digits as an
-// 11-byte number, and a 128-bit MAC over it. The digits carry the merchant.
+// 11-byte number, and a 128-bit MAC over it. The digits include the merchant.
 const (
 	idBytes     = 11
 	macBytes    = 16
@@ -31,14 +31,14 @@ func (g *Gateway) Token(paymentID string) string {
 	return tokenEncoding.EncodeToString(append(id, g.tokenMAC(id)...))
 }
 
-// parseToken returns the merchant and the payment that a token names. Only what
-// Token writes is accepted, byte for byte.
+// parseToken returns the merchant and the payment of a token. It accepts only what
+// Token returns, byte for byte.
 func (g *Gateway) parseToken(token string) (merchantID, paymentID string, ok bool) {
 	if len(token) != tokenLength {
 		return "", "", false
 	}
 	raw, err := tokenEncoding.DecodeString(token)
-	if err != nil || len(raw) != idBytes+macBytes { // even a strict decoder leaves line breaks out
+	if err != nil || len(raw) != idBytes+macBytes { // even a strict decoder skips line breaks
 		return "", "", false
 	}
 	id, mac := raw[:idBytes], raw[idBytes:]
@@ -59,11 +59,11 @@ func (g *Gateway) tokenMAC(id []byte) []byte {
 	return h.Sum(nil)[:macBytes]
 }
 
-// PayLink is the address that a merchant gives its buyer.
+// PayLink returns the address that a merchant gives to its buyer.
 func (g *Gateway) PayLink(p pay.Payment) string { return g.BaseURL + "/pay/" + g.Token(p.ID) }
 
-// The addresses given to wallets are ours and hold no character that means
-// something in a signed string: see the connector of Alipay's global gateway.
+// The addresses that wallets get are ours. They contain no character that has a
+// meaning in a signed string: see the connector of Alipay's global gateway.
 
 func (g *Gateway) returnURL(p pay.Payment) string { return g.BaseURL + "/return/" + g.Token(p.ID) }
 

@@ -9,16 +9,18 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// MaxNotes is how many notes an order keeps.
+// MaxNotes is how many notes an order can have.
 const MaxNotes = 100
 
-// Note keeps a merchant's words among what happened to a payment, whose number
-// or one of whose refunds' numbers id is. Any other number is NotFound. App
-// codes that have stores cannot: Forbidden. One note more than MaxNotes is
-// BadParameter. Unconfirmed if the note may be stored.
+// Note stores a merchant's note as an event. id is the payment's syssn or that of one
+// of its refunds.
+//
+// Errors are *pay.Error: NotFound for any other id, Forbidden for an app code that
+// has stores, BadParameter if the order has MaxNotes notes, and Unconfirmed if the
+// note may be stored.
 func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) error {
 	if c.HasStores {
-		return &pay.Error{Code: pay.Forbidden, Message: "an app code that has stores keeps no notes"}
+		return &pay.Error{Code: pay.Forbidden, Message: "an app code that has stores cannot add notes"}
 	}
 	scope := pay.Scope{MerchantID: c.MerchantID, AppCode: c.AppCode}
 	switch r, err := g.Store.Refund(ctx, c.MerchantID, id); {
@@ -37,9 +39,10 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 			return pay.Verdict{}, err
 		case n >= MaxNotes:
 			return pay.Verdict{}, &pay.Error{Code: pay.BadParameter, Field: "note",
-				Message: fmt.Sprintf("the order has %d notes, and keeps no more", MaxNotes)}
+				Message: fmt.Sprintf("the order has %d notes, and can have no more", MaxNotes)}
 		}
-		return pay.Act(r, r.Payment, pay.Event{Kind: pay.EventNote, Note: text}, pay.ByMerchant(c.AppCode), g.Now()), nil
+		note := pay.Event{Kind: pay.EventNote, Note: text}
+		return pay.Act(r, r.Payment, note, pay.ByMerchant(c.AppCode), g.Now()), nil
 	})
 	return maybeStored("note", err)
 }

@@ -5,9 +5,10 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// deliveryOf completes a notification about p, but for its id; nil without an
-// address. An address that cannot be read must not keep money from being
-// recorded: it is logged, and the merchant gets no notification.
+// deliveryOf completes the delivery of a notification about p. Its id stays unset. It
+// returns nil if the payment has no address for notifications. An address that cannot
+// be parsed must not keep money from being recorded: it is logged, and the merchant
+// gets no notification.
 func (g *Gateway) deliveryOf(p pay.Payment, d store.Delivery) *store.Delivery {
 	receiver, ok := pay.ReceiverOf(p.NotifyURL)
 	if !ok {

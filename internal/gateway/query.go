@@ -9,24 +9,24 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// The limits on asking wallets because somebody asked us. (Trade API, query.)
+// The limits of inquiries that a request causes. (Trade API, query.)
 const (
-	askGap    = 3 * time.Second         // between two questions about one order
-	askWithin = 1800 * time.Millisecond // a merchant is answered within two seconds
-	askAtOnce = 10                      // questions of one request in flight
+	askGap    = 3 * time.Second         // between two inquiries of one order
+	askWithin = 1800 * time.Millisecond // so that a merchant is answered within two seconds
+	askAtOnce = 10                      // inquiries of one request that run at the same time
 )
 
-// QueryRequest chooses what a merchant wants to know of.
+// QueryRequest selects the payments and refunds of Query.
 type QueryRequest struct {
 	Credential pay.Credential
 	StoreID    string
 	Filter     store.Filter // its Scope is set by Query
 }
 
-// Query lists a merchant's own payments and refunds, newest first. The wallet is
-// asked about open payments first, at most once in three seconds each, and the
-// answer comes within two seconds whatever the wallets do: what is not known by
-// then is given as it stands. Refunds are as Recover last found them.
+// Query lists a merchant's own payments and refunds, newest first. It asks the wallet
+// about each open payment first, unless that was asked within the last three seconds.
+// It returns within two seconds even if a wallet does not answer: then the payment is
+// listed as it is stored. Refunds are listed as they are stored.
 func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transaction, error) {
 	if _, err := g.standingOf(ctx, r.Credential, r.StoreID); err != nil {
 		return nil, err
@@ -46,12 +46,12 @@ func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transactio
 	return found, nil
 }
 
-// askAll asks the wallets about those of the payments whose outcome is still to
-// come, and gives all of them back as they are known at the end.
+// askAll asks the wallets about the open ones of the payments. It returns all
+// payments as they are known when the answers are there, or when askWithin ends.
 func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment, by pay.Actor) []pay.Payment {
 	deadline := time.NewTimer(askWithin)
 	defer deadline.Stop()
-	// Questions outlive the caller: an answer that is on its way is still worth storing.
+	// An inquiry that is sent goes on after askAll returns, so that its answer is stored.
 	ctx = context.WithoutCancel(ctx)
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -90,10 +90,10 @@ func (g *Gateway) askAll(ctx context.Context, payments []pay.Payment, by pay.Act
 	return append([]pay.Payment(nil), answers...)
 }
 
-// ask looks at a payment unless there is nothing to learn yet or that was done
-// within askGap. It waits for its turn among the account's calls until ctx ends,
-// for askWithin at most, and then gives the payment back as it is; a question
-// that was begun goes on.
+// ask inquires about a payment, unless the wallet cannot know of it yet or was asked
+// within askGap. It waits for a place among the account's calls until ctx ends, at
+// most for askWithin, and returns the payment as it is if it gets none. Once begun,
+// the inquiry goes on after ctx has ended.
 func (g *Gateway) ask(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {

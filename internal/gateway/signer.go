@@ -9,16 +9,17 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// DummyKey signs for app codes that do not exist, so that they are refused after the same work as a wrong
-// signature.
+// DummyKey is the client key of app codes that do not exist, so that refusing them
+// takes the same work as refusing a wrong signature.
 const DummyKey = "0123456789ABCDEF0123456789ABCDEF"
 
-// Signer finds whose an app code is if signed takes its client key: known is false for a wrong signature as for an
-// app code that is unknown or revoked. Errors are trouble of our own.
+// Signer returns the credential of an app code if signed accepts its client key.
+// known is false for a wrong signature and for an app code that is unknown or
+// revoked. An error is a failure of the store.
 //
-// Whatever is refused has cost the same: two looks at the signature, one of them under the key that the app code
-// had lately, and one read of the database. So nobody learns from the time whether an app code exists, and a new
-// key counts at once in every process.
+// Every refusal takes the same work: two checks of the signature, the first with the
+// cached key of the app code, and one read of the database. So the time does not show
+// whether an app code exists, and a new key works at once in every process.
 func (g *Gateway) Signer(
 	ctx context.Context, appCode string, signed func(clientKey string) bool,
 ) (c pay.Credential, known bool, err error) {
@@ -32,7 +33,7 @@ func (g *Gateway) Signer(
 	return c, accepts(c, signed), nil
 }
 
-// accepts reports whether a credential is in use and signed takes its key.
+// accepts reports whether a credential is in use and signed accepts its key.
 func accepts(c pay.Credential, signed func(clientKey string) bool) bool {
 	known, key := c.AppCode != "" && !c.Disabled, DummyKey
 	if known {

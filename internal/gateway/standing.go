@@ -9,15 +9,18 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// standing is what a merchant, and where the order has one its store, may do.
+// standing is a merchant, and the order's store if it has one. It says what they may
+// do.
 type standing struct {
 	merchant pay.Merchant
 	store    pay.Store // the zero value for an order without a store
 }
 
-// standingOf finds the standing of the merchant that has signed. StoreUnknown or StoreNotSetUp if credential and
-// store id do not go together. (Trade API, mchid: must be sent if the app code has stores, must not be if
-// it has none.) Where one of them is disabled the caller decides: queries, closings and notes go on.
+// standingOf returns the standing of the merchant that has signed. The error is
+// StoreUnknown or StoreNotSetUp if the credential and the store id do not belong
+// together. (Trade API, mchid: must be sent if the app code has stores, and must not
+// be sent if it has none.) A disabled merchant or store is no error here, since
+// queries, closings and notes stay possible.
 func (g *Gateway) standingOf(ctx context.Context, c pay.Credential, storeID string) (s standing, err error) {
 	refuse := func(code pay.Code, why string) (standing, error) {
 		return standing{}, &pay.Error{Code: code, Field: "store_id", Message: why}
@@ -40,19 +43,20 @@ func (g *Gateway) standingOf(ctx context.Context, c pay.Credential, storeID stri
 	return s, err
 }
 
-// checkOrders is StoreDisabled if new orders are refused.
+// checkOrders returns StoreDisabled if new orders are refused.
 func (s standing) checkOrders() error {
 	return s.disabledError(s.merchant.Disabled, s.store.Disabled, "takes no new orders")
 }
 
-// checkRefunds is StoreDisabled if new refunds are refused.
+// checkRefunds returns StoreDisabled if new refunds are refused.
 func (s standing) checkRefunds() error {
-	return s.disabledError(s.merchant.RefundsStopped(), s.store.RefundsStopped(), "gives nothing back until the operator allows it")
+	return s.disabledError(s.merchant.RefundsStopped(), s.store.RefundsStopped(),
+		"gives no refunds until the operator allows it")
 }
 
-// checkLinks is StoreDisabled if buyers cannot pay what they have ordered.
+// checkLinks returns StoreDisabled if buyers cannot pay open orders.
 func (s standing) checkLinks() error {
-	return s.disabledError(s.merchant.LinksShut(), s.store.LinksShut(), "is not paid by its open links")
+	return s.disabledError(s.merchant.LinksShut(), s.store.LinksShut(), "takes no payments by its open links")
 }
 
 func (s standing) disabledError(byMerchant, byStore bool, what string) error {
@@ -67,7 +71,7 @@ func (s standing) disabledError(byMerchant, byStore bool, what string) error {
 	return &pay.Error{Code: pay.StoreDisabled, Field: "store_id", Message: what}
 }
 
-// standingOfPayment is the standing of whom a payment is for.
+// standingOfPayment returns the standing of a payment's merchant and store.
 func (g *Gateway) standingOfPayment(ctx context.Context, p pay.Payment) (s standing, err error) {
 	if s.merchant, err = g.Store.Merchant(ctx, p.MerchantID); err != nil || p.StoreID == "" {
 		return s, err
@@ -78,7 +82,7 @@ func (g *Gateway) standingOfPayment(ctx context.Context, p pay.Payment) (s stand
 	return s, err
 }
 
-// firstError is the first error that there is.
+// firstError returns the first error that is not nil.
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
