@@ -93,7 +93,7 @@ var badPayments = []struct{ name, field, value, rule string }{
 	{"currency in small letters", "txcurrcd", "hkd", "one of"},
 	{"currency too long", "txcurrcd", "HKDX", "at most 3"},
 	{"pay type missing", "pay_type", "", "required"},
-	{"pay type unknown", "pay_type", "800101", "801107, 801512, 800107"},
+	{"pay type unknown", "pay_type", "800101", joined(pay.PayTypes)},
 	{"number missing", "out_trade_no", "", "required"},
 	{"number too long", "out_trade_no", strings.Repeat("茶", 129), "at most 128"},
 	{"number with a line feed", "out_trade_no", "A\n1", "control characters"},

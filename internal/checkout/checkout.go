@@ -1,8 +1,14 @@
-// Package checkout is what the buyer's browser sees of Sampan: the pay link,
-// the guidance for browsers inside chat apps, the page that pays inside the
-// Alipay app, the one that a buyer comes back to from the wallet, and the
-// authorisation link. It shows what the gateway knows and decides nothing: no
-// request here changes a payment, but for the time of its first opening.
+// Package checkout is what the buyer's browser sees of Sampan: the pay link, the
+// guidance for browsers inside chat apps, the page that pays inside the Alipay app,
+// the result page to which a buyer comes back from the wallet, and the authorisation
+// link.
+//
+// It shows what the gateway knows and decides nothing. Opening a pay link is the only
+// request here that changes a payment: the gateway records the first opening, and
+// asks some wallets for the address of their page.
+//
+// Read checkout.go (the routes and the pay link) first, then result.go, authorize.go
+// and page.go (what every page is made of). browser.go tells chat apps from browsers.
 package checkout
 
 import (
@@ -19,13 +25,14 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// Payments is what the pages need to know; a gateway.Gateway has it. An error
-// of the code pay.NotFound means a token that was never given out.
+// Payments is what the pages need of a gateway.Gateway. An error with the code
+// pay.NotFound means that the token was never given out.
 type Payments interface {
 	Lookup(ctx context.Context, token string) (pay.Payment, error)
 	Visit(ctx context.Context, token string) (pay.Payment, gateway.Way, error)
 	Returned(ctx context.Context, token string) (pay.Payment, error)
-	// Payable is pay.StoreDisabled for an open payment whose link is shut. Visit asks it by itself.
+	// Payable returns pay.StoreDisabled for an open payment whose link is closed.
+	// Visit checks it too.
 	Payable(ctx context.Context, p pay.Payment) error
 }
 
@@ -83,9 +90,10 @@ func (c *Checkout) observed(serve web.Handler) http.Handler {
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
-// payLink sends a browser that can open the wallet on to it. Where the wallet
-// would not open it shows the way out, and where there is nothing to pay (any
-// more) it says so. Programs that only look at the link leave no trace.
+// payLink sends a browser that can open the wallet on to the wallet. If the wallet
+// would not open from this browser, it shows how to leave the app; if there is
+// nothing to pay (any more), it says so. Programs that only preview the link leave no
+// trace.
 func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	token := r.PathValue("token")
 	from := browserOf(r.UserAgent())
@@ -136,9 +144,9 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 	v.show(w, http.StatusServiceUnavailable, "trouble")
 }
 
-// ending is the page for a payment that cannot be paid, "" for one that can.
-// One that is being called off, or is past its life but was not given up yet, is
-// as good as that.
+// ending returns the page for a payment that cannot be paid, "" for one that can. A
+// payment that is being closed, or is past its life but not expired yet, cannot be
+// paid.
 func (c *Checkout) ending(p pay.Payment) string {
 	switch {
 	case !p.Status.Open():
@@ -151,7 +159,7 @@ func (c *Checkout) ending(p pay.Payment) string {
 	return ""
 }
 
-// fail shows that a payment cannot be shown.
+// fail shows why the link does not lead to the wallet.
 func (c *Checkout) fail(
 	w http.ResponseWriter, r *http.Request, v *view, p pay.Payment, err error, entry *web.Entry,
 ) {
@@ -164,10 +172,12 @@ func (c *Checkout) fail(
 		v.show(w, http.StatusOK, "shut")
 		return
 	case pay.WalletRejected:
+		entry.Add("code", string(pay.WalletRejected))
 		v.order(p)
 		v.show(w, http.StatusOK, "declined")
 		return
 	case pay.WalletTrouble, pay.WalletBusy, pay.OutcomeUnknown: // the gateway has logged it
+		entry.Add("code", string(pay.CodeOf(err)))
 		v.order(p)
 		v.show(w, http.StatusServiceUnavailable, "silent")
 		return
@@ -185,8 +195,8 @@ func enter(r *http.Request, entry *web.Entry, err error) {
 	entry.Fail(err)
 }
 
-// status answers the script of a page that follows a payment. The wallet is
-// asked too if the script has reason to: once its cashier has failed.
+// status answers the script of a page that follows a payment. The script has the
+// wallet asked too when its cashier has failed.
 func (c *Checkout) status(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	type answer struct {
 		Status    string `json:"status"` // waiting, paid, returned, failed, closed, expired; or missing, trouble
@@ -208,7 +218,7 @@ func (c *Checkout) status(w http.ResponseWriter, r *http.Request, entry *web.Ent
 		enter(r, entry, err)
 		code, a.Status = http.StatusServiceUnavailable, "trouble"
 	default:
-		entry.Level = slog.LevelDebug // every page that waits asks each few seconds
+		entry.Level = slog.LevelDebug // every page that waits asks every few seconds
 		a = answer{Status: known(p), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency), ReturnURL: returnURL(p)}
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -216,8 +226,8 @@ func (c *Checkout) status(w http.ResponseWriter, r *http.Request, entry *web.Ent
 	_ = json.NewEncoder(w).Encode(a) // the browser may be gone
 }
 
-// known is how a payment stands in the buyer's terms: to a buyer, all that is
-// open waits, and what is paid may be on its way back.
+// known returns the state of a payment in the buyer's terms: every open payment is
+// waiting, and a paid one may be on its way back.
 func known(p pay.Payment) string {
 	switch {
 	case p.Status.Open():
@@ -228,9 +238,9 @@ func known(p pay.Payment) string {
 	return string(p.Status)
 }
 
-// returnURL is where the merchant wants the buyer in the end, "" if nowhere. It
-// was checked when the order was taken; a page must not lead anywhere but to a
-// web address even if that check had a hole.
+// returnURL returns where the merchant wants the buyer in the end, "" if nowhere. It
+// was checked when the order was taken. A page must lead to nothing but a web address
+// even if that check had a hole.
 func returnURL(p pay.Payment) string {
 	u, err := url.Parse(p.ReturnURL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
