@@ -17,10 +17,10 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// audited is a bench with payments of every kind, and its database as somebody
+// audited is a harness with payments of every kind, and its database as somebody
 // with an SQL shell has it before them.
 type audited struct {
-	*bench
+	*harness
 	dsn   string
 	shell *sql.DB
 	ids   map[string]string // of the payments, by order number
@@ -30,7 +30,7 @@ type audited struct {
 func onEachAudited(t *testing.T, test func(t *testing.T, a *audited)) {
 	t.Helper()
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		a := &audited{bench: newBenchOver(t, dsn), dsn: dsn, ids: map[string]string{}}
+		a := &audited{harness: newHarnessOn(t, dsn), dsn: dsn, ids: map[string]string{}}
 		driver, address := "pgx", dsn
 		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 			driver, address = "sqlite", path+"?_pragma=busy_timeout(10000)"

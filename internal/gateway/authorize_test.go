@@ -39,40 +39,40 @@ func (w *telling) Identify(_ context.Context, query url.Values) (string, error) 
 	return w.buyer, nil
 }
 
-// newAuthorizing is a bench whose merchant has an account that tells buyers, and
+// newAuthorizing is a harness whose merchant has an account that tells buyers, and
 // an app code that may return to shop.example.
-func newAuthorizing(t *testing.T) (*bench, *telling, AuthorizeRequest) {
+func newAuthorizing(t *testing.T) (*harness, *telling, AuthorizeRequest) {
 	t.Helper()
-	b := newBench(t)
-	return b, b.tells(), b.link()
+	h := newHarness(t)
+	return h, h.tells(), h.link()
 }
 
-func (b *bench) tells() *telling {
-	b.t.Helper()
+func (h *harness) tells() *telling {
+	h.t.Helper()
 	w := &telling{buyer: "2088102122524333"}
-	b.Wallets["window"] = wallet.Driver{
+	h.Wallets["window"] = wallet.Driver{
 		Info: wallet.Info{Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}}},
 		Open: func(wallet.Account) (wallet.Connector, error) { return w, nil },
 	}
-	if err := b.Store.PutWalletAccount(b.t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
-		PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: b.clock(), UpdatedAt: b.clock()}); err != nil {
-		b.t.Fatal(err)
+	if err := h.Store.PutWalletAccount(h.t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
+		PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: h.clock(), UpdatedAt: h.clock()}); err != nil {
+		h.t.Fatal(err)
 	}
 	return w
 }
 
-func (b *bench) link() AuthorizeRequest {
-	c := b.credential
+func (h *harness) link() AuthorizeRequest {
+	c := h.credential
 	c.ReturnHosts = []string{"shop.example", "shop.example:8443", "127.0.0.1:7703"}
-	return AuthorizeRequest{Credential: c, ReturnURL: "https://shop.example/back?order=7", State: "session 1", Nonce: "n1", ExpiresAt: b.clock().Add(10 * time.Minute)}
+	return AuthorizeRequest{Credential: c, ReturnURL: "https://shop.example/back?order=7", State: "session 1", Nonce: "n1", ExpiresAt: h.clock().Add(10 * time.Minute)}
 }
 
 var fromWallet = url.Values{"auth_code": {"CODE"}, "app_id": {"2021"}}
 
 func TestABuyerIsIdentifiedOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		w := b.tells()
-		ticket, err := b.Authorize(t.Context(), b.link())
+	onEach(t, func(t *testing.T, h *harness) {
+		w := h.tells()
+		ticket, err := h.Authorize(t.Context(), h.link())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 5 { // on another replica
 			all.Go(func() {
-				got, err := b.over(b.Store).Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+				got, err := h.over(h.Store).Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
 				if pay.CodeOf(err) == pay.AlreadyExpired {
 					return
 				}
@@ -101,16 +101,16 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 			t.Errorf("served %d times", once.Load())
 		}
 
-		request := b.link()
+		request := h.link()
 		request.Nonce = "n2"
-		if ticket, err = b.Authorize(t.Context(), request); err != nil {
+		if ticket, err = h.Authorize(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}
-		got, err := b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+		got, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
 		if err != nil || got.OpenID != "2088102122524333" || got.ReturnURL != "https://shop.example/back?order=7" || got.State != "session 1" || got.Credential.ClientKey != "KEY" {
 			t.Errorf("got %+v, %v", got, err)
 		}
-		_, err = b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+		_, err = h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
 		wantCode(t, err, pay.AlreadyExpired)
 		if w.count() != 1 {
 			t.Errorf("the wallet was asked %d times", w.count())
@@ -119,64 +119,64 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 }
 
 func TestALinkOpensOnce(t *testing.T) {
-	b, _, link := newAuthorizing(t)
-	if _, err := b.Authorize(t.Context(), link); err != nil {
+	h, _, link := newAuthorizing(t)
+	if _, err := h.Authorize(t.Context(), link); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		_, err := b.Authorize(t.Context(), link)
+		_, err := h.Authorize(t.Context(), link)
 		wantCode(t, err, pay.NumberUsed)
 	}
-	b.pass(10*time.Minute - time.Second) // still within its life
-	_, err := b.Authorize(t.Context(), link)
+	h.pass(10*time.Minute - time.Second) // still within its life
+	_, err := h.Authorize(t.Context(), link)
 	wantCode(t, err, pay.NumberUsed)
-	b.pass(time.Second)
-	_, err = b.Authorize(t.Context(), link)
+	h.pass(time.Second)
+	_, err = h.Authorize(t.Context(), link)
 	wantCode(t, err, pay.AlreadyExpired)
 	// Others opening theirs an hour and a half later have it forgotten.
-	b.pass(90 * time.Minute)
-	link.Nonce, link.ExpiresAt = "n2", b.clock().Add(time.Minute)
-	if _, err := b.Authorize(t.Context(), link); err != nil {
+	h.pass(90 * time.Minute)
+	link.Nonce, link.ExpiresAt = "n2", h.clock().Add(time.Minute)
+	if _, err := h.Authorize(t.Context(), link); err != nil {
 		t.Fatal(err)
 	}
 	link.Nonce = "n1"
-	if _, err := b.Authorize(t.Context(), link); err != nil {
+	if _, err := h.Authorize(t.Context(), link); err != nil {
 		t.Errorf("what is long over is still kept: %v", err)
 	}
 }
 
 func TestLinksThatMayNotBeFollowed(t *testing.T) {
-	b, _, _ := newAuthorizing(t)
+	h, _, _ := newAuthorizing(t)
 	for name, c := range map[string]struct {
 		change func(*AuthorizeRequest)
 		want   pay.Code
 	}{
-		"at its end":                     {func(r *AuthorizeRequest) { r.ExpiresAt = b.clock() }, pay.AlreadyExpired},
-		"too long a life":                {func(r *AuthorizeRequest) { r.ExpiresAt = b.clock().Add(15*time.Minute + time.Second) }, pay.BadParameter},
+		"at its end":                     {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock() }, pay.AlreadyExpired},
+		"too long a life":                {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15*time.Minute + time.Second) }, pay.BadParameter},
 		"centuries":                      {func(r *AuthorizeRequest) { r.ExpiresAt = time.Unix(1<<40, 0) }, pay.BadParameter},
 		"a store where there are none":   {func(r *AuthorizeRequest) { r.StoreID = "M1" }, pay.StoreUnknown},
 		"no store where there are some":  {func(r *AuthorizeRequest) { r.Credential.HasStores = true }, pay.StoreNotSetUp},
 		"no hosts":                       {func(r *AuthorizeRequest) { r.Credential.ReturnHosts = nil }, pay.Forbidden},
-		"nothing wrong: the longest":     {func(r *AuthorizeRequest) { r.ExpiresAt = b.clock().Add(15 * time.Minute) }, ""},
+		"nothing wrong: the longest":     {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15 * time.Minute) }, ""},
 		"nothing wrong: another app's n": {func(r *AuthorizeRequest) { r.Credential.AppCode = "OTHER" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			link := b.link()
+			link := h.link()
 			link.Nonce = name
 			c.change(&link)
-			_, err := b.Authorize(t.Context(), link)
+			_, err := h.Authorize(t.Context(), link)
 			wantCode(t, err, c.want)
 		})
 	}
 	t.Run("no account tells buyers", func(t *testing.T) {
-		b := newBench(t)
-		_, err := b.Authorize(t.Context(), b.link())
+		h := newHarness(t)
+		_, err := h.Authorize(t.Context(), h.link())
 		wantCode(t, err, pay.Forbidden)
-		w := b.tells()
-		b.Wallets["window"] = wallet.Driver{Info: b.Wallets["window"].Info, Open: func(wallet.Account) (wallet.Connector, error) { return &w.scripted, nil }}
-		_, err = b.over(b.Store).Authorize(t.Context(), b.link())
+		w := h.tells()
+		h.Wallets["window"] = wallet.Driver{Info: h.Wallets["window"].Info, Open: func(wallet.Account) (wallet.Connector, error) { return &w.scripted, nil }}
+		_, err = h.over(h.Store).Authorize(t.Context(), h.link())
 		wantCode(t, err, pay.Forbidden)
-		_, err = b.Authorize(t.Context(), b.link())
+		_, err = h.Authorize(t.Context(), h.link())
 		wantCode(t, err, pay.Forbidden)
 	})
 }
@@ -277,13 +277,13 @@ func TestHostsForTheListAreReadStrictly(t *testing.T) {
 }
 
 func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
-	b, w, link := newAuthorizing(t)
-	mine, err := b.Authorize(t.Context(), link)
+	h, w, link := newAuthorizing(t)
+	mine, err := h.Authorize(t.Context(), link)
 	if err != nil {
 		t.Fatal(err)
 	}
 	link.Nonce = "n2"
-	other, err := b.Authorize(t.Context(), link)
+	other, err := h.Authorize(t.Context(), link)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
 		"a changed id": {mine.ID[:37] + "x", mine.Proof}, "no id": {"", mine.Proof}, "a proof cut short": {mine.ID, mine.Proof[:10]},
 		"nothing": {"", ""}, "a long id": {strings.Repeat("1", 5000), mine.Proof},
 	} {
-		_, err := b.Authorized(t.Context(), pair[0], pair[1], fromWallet)
+		_, err := h.Authorized(t.Context(), pair[0], pair[1], fromWallet)
 		if pay.CodeOf(err) != pay.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -303,44 +303,44 @@ func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
 	if w.count() != 0 {
 		t.Error("the wallet was asked for a stranger")
 	}
-	if _, err := b.Authorized(t.Context(), mine.ID, mine.Proof, fromWallet); err != nil {
+	if _, err := h.Authorized(t.Context(), mine.ID, mine.Proof, fromWallet); err != nil {
 		t.Errorf("a stranger used it up: %v", err)
 	}
 }
 
-func TestWhereTheWalletDoesNotTellNobodyIsIdentified(t *testing.T) {
+func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil func(*bench, *telling)
+		spoil func(*harness, *telling)
 		want  pay.Code
 	}{
-		"a code used before":           {func(_ *bench, w *telling) { w.used.Store(true) }, pay.WalletRejected},
-		"the account refused":          {func(_ *bench, w *telling) { w.err = &wallet.Rejection{Kind: wallet.RejectedAccount} }, pay.WalletTrouble},
-		"silence":                      {func(_ *bench, w *telling) { w.err = wallet.ErrUnknown }, pay.OutcomeUnknown},
-		"not reached":                  {func(_ *bench, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
-		"anything else":                {func(_ *bench, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
-		"an id that no order can have": {func(_ *bench, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
-		"no id":                        {func(_ *bench, w *telling) { w.buyer = "" }, pay.Internal},
-		"the app code revoked": {func(b *bench, _ *telling) {
-			if err := b.Store.SetCredentialDisabled(b.t.Context(), "APP", true); err != nil {
-				b.t.Fatal(err)
+		"a code used before":           {func(_ *harness, w *telling) { w.used.Store(true) }, pay.WalletRejected},
+		"the account refused":          {func(_ *harness, w *telling) { w.err = &wallet.Rejection{Kind: wallet.RejectedAccount} }, pay.WalletTrouble},
+		"silence":                      {func(_ *harness, w *telling) { w.err = wallet.ErrUnknown }, pay.OutcomeUnknown},
+		"not reached":                  {func(_ *harness, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
+		"anything else":                {func(_ *harness, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
+		"an id that no order can have": {func(_ *harness, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
+		"no id":                        {func(_ *harness, w *telling) { w.buyer = "" }, pay.Internal},
+		"the app code revoked": {func(h *harness, _ *telling) {
+			if err := h.Store.SetCredentialDisabled(h.t.Context(), "APP", true); err != nil {
+				h.t.Fatal(err)
 			}
 		}, pay.BadSignature},
-		"after its time":                 {func(b *bench, _ *telling) { b.pass(AuthorizeWithin) }, pay.AlreadyExpired},
-		"nothing wrong: the last moment": {func(b *bench, _ *telling) { b.pass(AuthorizeWithin - time.Second) }, ""},
+		"after its time":                 {func(h *harness, _ *telling) { h.pass(AuthorizeWithin) }, pay.AlreadyExpired},
+		"nothing wrong: the last moment": {func(h *harness, _ *telling) { h.pass(AuthorizeWithin - time.Second) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, w, link := newAuthorizing(t)
-			ticket, err := b.Authorize(t.Context(), link)
+			h, w, link := newAuthorizing(t)
+			ticket, err := h.Authorize(t.Context(), link)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.spoil(b, w)
-			got, err := b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+			c.spoil(h, w)
+			got, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
 			wantCode(t, err, c.want)
 			if err != nil && got.OpenID != "" {
 				t.Errorf("told %+v", got)
 			}
-			if _, err := b.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet); pay.CodeOf(err) != pay.AlreadyExpired {
+			if _, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet); pay.CodeOf(err) != pay.AlreadyExpired {
 				t.Errorf("it served twice: %v", err)
 			}
 		})

@@ -17,31 +17,31 @@ import (
 )
 
 // post posts a notice to the callback of account "main".
-func (b *bench) post(m message) ([]byte, error) {
-	b.t.Helper()
+func (h *harness) post(m message) ([]byte, error) {
+	h.t.Helper()
 	body, err := json.Marshal(m)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	return bodyOf(b.Callback(b.t.Context(), "123456", "main", Callback{Body: body}))
+	return bodyOf(h.Callback(h.t.Context(), "123456", "main", Callback{Body: body}))
 }
 
 // stands has the wallet asked about every notice, and stand by each.
-func (b *bench) stands(err error) {
-	b.wallet.mu.Lock()
-	defer b.wallet.mu.Unlock()
-	b.wallet.confirm = confirmed(err)
+func (h *harness) stands(err error) {
+	h.wallet.mu.Lock()
+	defer h.wallet.mu.Unlock()
+	h.wallet.confirm = confirmed(err)
 }
 
 // recorded is all that is stored of a payment.
-func (b *bench) recorded(id string) string {
-	b.t.Helper()
-	movements, deliveries := b.books(id)
-	refunds, err := b.Store.RefundsOf(b.t.Context(), "123456", id)
+func (h *harness) recorded(id string) string {
+	h.t.Helper()
+	movements, deliveries := h.books(id)
+	refunds, err := h.Store.RefundsOf(h.t.Context(), "123456", id)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	return fmt.Sprintf("%+v %+v %+v %+v %s", b.stored(id), movements, deliveries, refunds, b.history(id))
+	return fmt.Sprintf("%+v %+v %+v %+v %s", h.stored(id), movements, deliveries, refunds, h.history(id))
 }
 
 // A message that says nothing new costs no question to the wallet and no change,
@@ -51,134 +51,134 @@ func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 	other.Amount.Minor = 1
 	back := paidBy("T1")
 	back.GivenBack = true
-	refunded := func(b *bench, minor int64) (pay.Payment, pay.Refund) {
-		p := b.paid("A1")
-		r, _, err := b.Refund(b.t.Context(), b.refundRequest(p, "R1", minor))
+	refunded := func(h *harness, minor int64) (pay.Payment, pay.Refund) {
+		p := h.paid("A1")
+		r, _, err := h.Refund(h.t.Context(), h.refundRequest(p, "R1", minor))
 		if err != nil {
-			b.t.Fatal(err)
+			h.t.Fatal(err)
 		}
-		return b.stored(p.ID), r
+		return h.stored(p.ID), r
 	}
-	for name, c := range map[string]func(b *bench) message{
-		"the order's own payment": func(b *bench) message {
-			p := b.paid("A1")
+	for name, c := range map[string]func(h *harness) message{
+		"the order's own payment": func(h *harness) message {
+			p := h.paid("A1")
 			return message{OrderID: p.ID, State: paidBy(p.TradeNo)}
 		},
-		"the same without an amount": func(b *bench) message {
-			p := b.paid("A1")
+		"the same without an amount": func(h *harness) message {
+			p := h.paid("A1")
 			return message{OrderID: p.ID, State: wallet.State{Outcome: wallet.Paid, TradeNo: p.TradeNo}}
 		},
-		"the payment of an order that is refunded in part": func(b *bench) message {
-			p, _ := refunded(b, 500)
+		"the payment of an order that is refunded in part": func(h *harness) message {
+			p, _ := refunded(h, 500)
 			return message{OrderID: p.ID, State: paidBy(p.TradeNo)}
 		},
-		"the payment of an order that is refunded in full": func(b *bench) message {
-			p, _ := refunded(b, 1230)
+		"the payment of an order that is refunded in full": func(h *harness) message {
+			p, _ := refunded(h, 1230)
 			return message{OrderID: p.ID, State: paidBy(p.TradeNo)}
 		},
-		"that it is given back, where we have given it back": func(b *bench) message {
-			p, _ := refunded(b, 1230)
+		"that it is given back, where we have given it back": func(h *harness) message {
+			p, _ := refunded(h, 1230)
 			s := paidBy(p.TradeNo)
 			s.GivenBack = true
 			return message{OrderID: p.ID, State: s}
 		},
-		"a second trade": func(b *bench) message {
-			p := b.paid("A1")
+		"a second trade": func(h *harness) message {
+			p := h.paid("A1")
 			return message{OrderID: p.ID, State: paidBy("T2")}
 		},
-		"another amount": func(b *bench) message {
-			return message{OrderID: b.ordered("A1", true).ID, State: other}
+		"another amount": func(h *harness) message {
+			return message{OrderID: h.ordered("A1", true).ID, State: other}
 		},
-		"another amount of a trade that is recorded": func(b *bench) message {
-			p := b.paid("A1")
+		"another amount of a trade that is recorded": func(h *harness) message {
+			p := h.paid("A1")
 			s := other
 			s.TradeNo = p.TradeNo
 			return message{OrderID: p.ID, State: s}
 		},
-		"a payment that was given back at the wallet": func(b *bench) message {
-			return message{OrderID: b.ordered("A1", true).ID, State: back}
+		"a payment that was given back at the wallet": func(h *harness) message {
+			return message{OrderID: h.ordered("A1", true).ID, State: back}
 		},
-		"the same, told as a payment afterwards": func(b *bench) message {
-			p := b.ordered("A1", true)
-			if _, err := b.post(message{OrderID: p.ID, State: back}); err != nil {
-				b.t.Fatal(err)
+		"the same, told as a payment afterwards": func(h *harness) message {
+			p := h.ordered("A1", true)
+			if _, err := h.post(message{OrderID: p.ID, State: back}); err != nil {
+				h.t.Fatal(err)
 			}
 			return message{OrderID: p.ID, State: paidBy("T1")}
 		},
-		"late money that goes back": func(b *bench) message {
-			p := b.ordered("A1", true)
-			if _, err := b.Close(b.t.Context(), b.closeRequest(p)); err != nil {
-				b.t.Fatal(err)
+		"late money that goes back": func(h *harness) message {
+			p := h.ordered("A1", true)
+			if _, err := h.Close(h.t.Context(), h.closeRequest(p)); err != nil {
+				h.t.Fatal(err)
 			}
 			return message{OrderID: p.ID, State: paidBy("T1")}
 		},
-		"a closed trade": func(b *bench) message {
-			return message{OrderID: b.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}}
+		"a closed trade": func(h *harness) message {
+			return message{OrderID: h.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}}
 		},
-		"a closed trade of a paid order": func(b *bench) message {
-			return message{OrderID: b.paid("A1").ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T9"}}
+		"a closed trade of a paid order": func(h *harness) message {
+			return message{OrderID: h.paid("A1").ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T9"}}
 		},
-		"that the buyer has not paid yet": func(b *bench) message {
-			return message{OrderID: b.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Waiting, TradeNo: "T1"}}
+		"that the buyer has not paid yet": func(h *harness) message {
+			return message{OrderID: h.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Waiting, TradeNo: "T1"}}
 		},
-		"a refund that is done": func(b *bench) message {
-			p, r := refunded(b, 500)
+		"a refund that is done": func(h *harness) message {
+			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount, TradeNo: p.TradeNo}}
 		},
-		"a refund that was not known to be done": func(b *bench) message {
-			b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
-			p, r := refunded(b, 500)
+		"a refund that was not known to be done": func(h *harness) message {
+			h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded}}
 		},
-		"a refund that has failed": func(b *bench) message {
-			b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
-			p, r := refunded(b, 500)
+		"a refund that has failed": func(h *harness) message {
+			h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Failed, Code: "NO"}}
 		},
-		"that a refund has failed which is done": func(b *bench) message {
-			p, r := refunded(b, 500)
+		"that a refund has failed which is done": func(h *harness) message {
+			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Failed, Code: "NO"}}
 		},
-		"another amount of a refund": func(b *bench) message {
-			p, r := refunded(b, 500)
+		"another amount of a refund": func(h *harness) message {
+			p, r := refunded(h, 500)
 			r.Amount.Minor = 7
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}}
 		},
-		"a refund that was made at the wallet": func(b *bench) message {
-			return message{OrderID: b.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Succeeded}}
+		"a refund that was made at the wallet": func(h *harness) message {
+			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Succeeded}}
 		},
-		"the failure of one": func(b *bench) message {
-			return message{OrderID: b.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Failed}}
+		"the failure of one": func(h *harness) message {
+			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Failed}}
 		},
-		"a status that no document lists": func(b *bench) message {
-			return message{OrderID: b.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Unknown, TradeNo: "T1", Code: "TRADE_SUCCESS"}}
+		"a status that no document lists": func(h *harness) message {
+			return message{OrderID: h.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Unknown, TradeNo: "T1", Code: "TRADE_SUCCESS"}}
 		},
-		"such a status of a refund": func(b *bench) message {
-			p, r := refunded(b, 500)
+		"such a status of a refund": func(h *harness) message {
+			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Unknown, Code: "REFUND_MAYBE"}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
-				m := c(b)
-				b.pass(confirmGap)
-				b.stands(nil)
-				if _, err := b.post(m); err != nil {
+			onEach(t, func(t *testing.T, h *harness) {
+				m := c(h)
+				h.pass(confirmGap)
+				h.stands(nil)
+				if _, err := h.post(m); err != nil {
 					t.Fatalf("the first time: %v", err)
 				}
-				b.pass(confirmGap)
-				b.stands(&wallet.Rejection{Code: "the wallet knows of it no more"})
-				b.wallet.forget()
-				before := b.recorded(m.OrderID)
+				h.pass(confirmGap)
+				h.stands(&wallet.Rejection{Code: "the wallet knows of it no more"})
+				h.wallet.forget()
+				before := h.recorded(m.OrderID)
 				for range 100 {
-					if reply, err := b.post(m); err != nil || string(reply) != "success" {
+					if reply, err := h.post(m); err != nil || string(reply) != "success" {
 						t.Fatalf("a repeat is answered %q, %v", reply, err)
 					}
 				}
-				if b.wallet.count() != 0 {
-					t.Errorf("the wallet was asked: %v", b.wallet.asked)
+				if h.wallet.count() != 0 {
+					t.Errorf("the wallet was asked: %v", h.wallet.asked)
 				}
-				if after := b.recorded(m.OrderID); after != before {
+				if after := h.recorded(m.OrderID); after != before {
 					t.Errorf("it was\n%s\nand is\n%s", before, after)
 				}
 			})
@@ -189,13 +189,13 @@ func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 // What is not recorded is asked about, and changes nothing if the wallet does
 // not stand by it.
 func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.paid("A1")
-		r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.paid("A1")
+		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
 		less, yen := paidBy(p.TradeNo), paidBy(p.TradeNo)
 		less.Amount.Minor--
 		yen.Amount.Currency = "JPY"
@@ -209,17 +209,17 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: p.Amount}},
 			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount, TradeNo: "T9"}},
 			{OrderID: p.ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Succeeded}},
-			{OrderID: b.ordered("A2", true).ID, State: wallet.State{Outcome: wallet.Closed}},
+			{OrderID: h.ordered("A2", true).ID, State: wallet.State{Outcome: wallet.Closed}},
 		} {
-			b.pass(confirmGap)
-			b.wallet.forget()
-			before := b.stored(m.OrderID)
-			_, err := b.post(m)
+			h.pass(confirmGap)
+			h.wallet.forget()
+			before := h.stored(m.OrderID)
+			_, err := h.post(m)
 			wantCode(t, err, pay.BadSignature)
-			if fmt.Sprint(b.wallet.asked) != "[confirm "+m.OrderID+"]" {
-				t.Errorf("%+v: asked %v", m, b.wallet.asked)
+			if fmt.Sprint(h.wallet.asked) != "[confirm "+m.OrderID+"]" {
+				t.Errorf("%+v: asked %v", m, h.wallet.asked)
 			}
-			after := b.stored(m.OrderID)
+			after := h.stored(m.OrderID)
 			if after.ConfirmedAt = before.ConfirmedAt; after != before {
 				t.Errorf("%+v made\n%+v of\n%+v", m, after, before)
 			}
@@ -228,31 +228,31 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 }
 
 // A message about a trade that has paid another order cannot be true.
-func TestATradeOfAnotherOrderIsRefusedWithoutAQuestion(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		paid, p := b.paid("A1"), b.ordered("A2", true)
-		b.stands(nil)
-		b.wallet.forget()
+func TestAnotherOrdersTradeIsRefusedUnasked(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		paid, p := h.paid("A1"), h.ordered("A2", true)
+		h.stands(nil)
+		h.wallet.forget()
 		for range 5 {
-			_, err := b.post(message{OrderID: p.ID, State: paidBy(paid.TradeNo)})
+			_, err := h.post(message{OrderID: p.ID, State: paidBy(paid.TradeNo)})
 			wantCode(t, err, pay.BadSignature)
 		}
-		if b.wallet.count() != 0 || b.stored(p.ID).Status != pay.Pending {
-			t.Errorf("asked %v, stored %+v", b.wallet.asked, b.stored(p.ID))
+		if h.wallet.count() != 0 || h.stored(p.ID).Status != pay.Pending {
+			t.Errorf("asked %v, stored %+v", h.wallet.asked, h.stored(p.ID))
 		}
 	})
 }
 
 // Whoever can make messages about an order has the wallet asked once in the gap,
 // by whichever replica, and delays no true one by more than that.
-func TestFalseMessagesAreConfirmedOnceInAGapAndDelayNoTrueOne(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		replica := b.over(b.Store)
-		b.pass(time.Millisecond) // the clock stands from now on
-		start := b.clock()
-		b.wallet.forget()
-		b.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) {
+func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		replica := h.over(h.Store)
+		h.pass(time.Millisecond) // the clock stands from now on
+		start := h.clock()
+		h.wallet.forget()
+		h.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) {
 			if n.State.TradeNo == "T1" {
 				return n.State, nil
 			}
@@ -262,7 +262,7 @@ func TestFalseMessagesAreConfirmedOnceInAGapAndDelayNoTrueOne(t *testing.T) {
 		codes := make([]pay.Code, 20)
 		for i := range codes {
 			wg.Go(func() {
-				g := b.Gateway
+				g := h.Gateway
 				if i%2 == 1 {
 					g = replica
 				}
@@ -276,27 +276,27 @@ func TestFalseMessagesAreConfirmedOnceInAGapAndDelayNoTrueOne(t *testing.T) {
 		for _, code := range codes {
 			count[code]++
 		}
-		if b.wallet.count() != 1 || count[pay.BadSignature] != 1 || count[pay.InProgress] != 19 {
-			t.Errorf("asked %v, answered %v", b.wallet.asked, count)
+		if h.wallet.count() != 1 || count[pay.BadSignature] != 1 || count[pay.InProgress] != 19 {
+			t.Errorf("asked %v, answered %v", h.wallet.asked, count)
 		}
 
-		b.pass(time.Second)
-		_, err := b.notice(p.ID, paidBy("T1"))
+		h.pass(time.Second)
+		_, err := h.notice(p.ID, paidBy("T1"))
 		wantCode(t, err, pay.InProgress)
-		if got := b.stored(p.ID); got.Status != pay.Pending || !got.DueAt.Equal(start.Add(confirmGap).Truncate(time.Millisecond)) {
+		if got := h.stored(p.ID); got.Status != pay.Pending || !got.DueAt.Equal(start.Add(confirmGap).Truncate(time.Millisecond)) {
 			t.Errorf("due at %s, the gap began at %s", got.DueAt, start)
 		}
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
-		b.recoverDue()
-		if got := b.stored(p.ID); got.Status != pay.Pending {
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.recoverDue()
+		if got := h.stored(p.ID); got.Status != pay.Pending {
 			t.Errorf("looked at before the gap was over: %+v", got)
 		}
-		b.pass(confirmGap - time.Second)
-		b.recoverDue()
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" {
+		h.pass(confirmGap - time.Second)
+		h.recoverDue()
+		if got := h.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" {
 			t.Errorf("stored %+v", got)
 		}
-		if reply, err := b.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
+		if reply, err := h.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
 			t.Errorf("its repeat is answered %q, %v", reply, err)
 		}
 	})
@@ -305,37 +305,37 @@ func TestFalseMessagesAreConfirmedOnceInAGapAndDelayNoTrueOne(t *testing.T) {
 // However false messages come, the look that the first one brought forward takes
 // place.
 func TestFalseMessagesWithoutEndDoNotPutTheLookOff(t *testing.T) {
-	recovering(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		b.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+	recovering(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		for i := range 14 { // within the first of the ordinary looks
 			if i < 8 {
-				_, _ = b.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
+				_, _ = h.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
 			}
 			time.Sleep(500 * time.Millisecond)
 		}
 		synctest.Wait()
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" {
+		if got := h.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" {
 			t.Errorf("stored %+v", got)
 		}
 	})
 }
 
 // What is due before the gap ends stays due then.
-func TestAMessageThatIsPutOffDelaysNoLookThatIsDueBefore(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		due := b.stored(p.ID).DueAt
-		b.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		b.pass(due.Sub(b.clock()) - time.Second)
+func TestADeferredMessageDelaysNoInquiry(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		due := h.stored(p.ID).DueAt
+		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		h.pass(due.Sub(h.clock()) - time.Second)
 		for i, want := range []pay.Code{pay.BadSignature, pay.InProgress, pay.InProgress} {
-			_, err := b.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
+			_, err := h.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
 			wantCode(t, err, want)
-			if got := b.stored(p.ID).DueAt; !got.Equal(due) {
+			if got := h.stored(p.ID).DueAt; !got.Equal(due) {
 				t.Errorf("due at %s, was %s", got, due)
 			}
-			b.pass(time.Millisecond)
+			h.pass(time.Millisecond)
 		}
 	})
 }
@@ -343,37 +343,37 @@ func TestAMessageThatIsPutOffDelaysNoLookThatIsDueBefore(t *testing.T) {
 // A message that comes too soon is made up for in every state of the order.
 func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 	for name, c := range map[string]struct {
-		order func(b *bench) pay.Payment
+		order func(h *harness) pay.Payment
 		true_ wallet.State
 		want  func(p pay.Payment) bool
 	}{
-		"of an order that is open": {func(b *bench) pay.Payment { return b.ordered("A1", true) }, paidBy("T1"),
+		"of an order that is open": {func(h *harness) pay.Payment { return h.ordered("A1", true) }, paidBy("T1"),
 			func(p pay.Payment) bool { return p.Status == pay.Paid && !p.Late }},
-		"of one whose opening is not recorded": {func(b *bench) pay.Payment { return b.ordered("A1", false) }, paidBy("T1"),
+		"of one whose opening is not recorded": {func(h *harness) pay.Payment { return h.ordered("A1", false) }, paidBy("T1"),
 			func(p pay.Payment) bool { return p.Status == pay.Paid }},
-		"of one that is called off": {func(b *bench) pay.Payment {
-			p := b.ordered("A1", true)
-			if _, err := b.Close(b.t.Context(), b.closeRequest(p)); err != nil {
-				b.t.Fatal(err)
+		"of one that is called off": {func(h *harness) pay.Payment {
+			p := h.ordered("A1", true)
+			if _, err := h.Close(h.t.Context(), h.closeRequest(p)); err != nil {
+				h.t.Fatal(err)
 			}
 			return p
 		}, paidBy("T1"), func(p pay.Payment) bool { return p.Status == pay.Paid && p.Late }},
-		"of one that is paid by another trade": {func(b *bench) pay.Payment { return b.paid("A1") }, paidBy("T2"),
+		"of one that is paid by another trade": {func(h *harness) pay.Payment { return h.paid("A1") }, paidBy("T2"),
 			func(p pay.Payment) bool { return p.Flagged && p.DueAt.IsZero() }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
-				p := c.order(b)
-				b.pass(time.Millisecond)
-				b.stands(&wallet.Rejection{Code: "NOT_OURS"})
-				_, err := b.notice(p.ID, paidBy("FALSE"))
+			onEach(t, func(t *testing.T, h *harness) {
+				p := c.order(h)
+				h.pass(time.Millisecond)
+				h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+				_, err := h.notice(p.ID, paidBy("FALSE"))
 				wantCode(t, err, pay.BadSignature)
-				_, err = b.notice(p.ID, c.true_)
+				_, err = h.notice(p.ID, c.true_)
 				wantCode(t, err, pay.InProgress)
-				b.says(wallet.State{Outcome: wallet.Paid, TradeNo: c.true_.TradeNo}, nil)
-				b.pass(confirmGap)
-				b.recoverDue()
-				if got := b.stored(p.ID); !c.want(got) {
+				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: c.true_.TradeNo}, nil)
+				h.pass(confirmGap)
+				h.recoverDue()
+				if got := h.stored(p.ID); !c.want(got) {
 					t.Errorf("stored %+v", got)
 				}
 			})
@@ -383,26 +383,26 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 
 // By the order's number a wallet tells of one of its trades: of another only the
 // message tells.
-func TestASecondTradesMessageThatCameTooSoonIsConfirmedInTheEnd(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		b.pass(time.Millisecond)
-		b.stands(nil)
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
-		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		h.pass(time.Millisecond)
+		h.stands(nil)
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		b.pass(2 * time.Second)
-		_, err := b.notice(p.ID, paidBy("T2"))
+		h.pass(2 * time.Second)
+		_, err := h.notice(p.ID, paidBy("T2"))
 		wantCode(t, err, pay.InProgress)
-		b.pass(time.Second)
-		b.recoverDue()
-		movements, _ := b.books(p.ID)
-		if got := b.stored(p.ID); got.TradeNo != "T1" || !got.Flagged || !got.DueAt.IsZero() || len(movements) != 2 || movements[1].TradeNo != "T2" {
+		h.pass(time.Second)
+		h.recoverDue()
+		movements, _ := h.books(p.ID)
+		if got := h.stored(p.ID); got.TradeNo != "T1" || !got.Flagged || !got.DueAt.IsZero() || len(movements) != 2 || movements[1].TradeNo != "T2" {
 			t.Errorf("stored %+v, %+v", got, movements)
 		}
-		if b.wallet.count() != 4 { // to make the address, for each message, and for the look
-			t.Errorf("asked %v", b.wallet.asked)
+		if h.wallet.count() != 4 { // to make the address, for each message, and for the look
+			t.Errorf("asked %v", h.wallet.asked)
 		}
 	})
 }
@@ -430,18 +430,18 @@ func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 }
 
 // So is one that the wallet did not answer about, or for which there was no place.
-func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
+func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 	for name, c := range map[string]struct {
-		prepare func(b *bench) (after func())
+		prepare func(h *harness) (after func())
 		want    pay.Code
 	}{
-		"the wallet is silent": {func(b *bench) func() { b.stands(wallet.ErrUnknown); return func() {} }, pay.OutcomeUnknown},
-		"it is not reached":    {func(b *bench) func() { b.stands(wallet.ErrNotSent); return func() {} }, pay.WalletBusy},
-		"no place is free": {func(b *bench) func() {
-			b.stands(nil)
-			conn, err := b.connectorOf(b.t.Context(), pay.Payment{Scope: pay.Scope{MerchantID: "123456"}, AccountID: "main"})
+		"the wallet is silent": {func(h *harness) func() { h.stands(wallet.ErrUnknown); return func() {} }, pay.OutcomeUnknown},
+		"it is not reached":    {func(h *harness) func() { h.stands(wallet.ErrNotSent); return func() {} }, pay.WalletBusy},
+		"no place is free": {func(h *harness) func() {
+			h.stands(nil)
+			conn, err := h.connectorOf(h.t.Context(), pay.Payment{Scope: pay.Scope{MerchantID: "123456"}, AccountID: "main"})
 			if err != nil {
-				b.t.Fatal(err)
+				h.t.Fatal(err)
 			}
 			for conn.limits.callbacks.tryAcquire() {
 			}
@@ -453,21 +453,21 @@ func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
 		}, pay.InProgress},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
-				p := b.paid("A1") // of which nothing else would ask
-				after := c.prepare(b)
+			onEach(t, func(t *testing.T, h *harness) {
+				p := h.paid("A1") // of which nothing else would ask
+				after := c.prepare(h)
 				defer after()
-				b.says(wallet.State{}, wallet.ErrUnknown)
-				_, err := b.notice(p.ID, paidBy("T2"))
+				h.says(wallet.State{}, wallet.ErrUnknown)
+				_, err := h.notice(p.ID, paidBy("T2"))
 				wantCode(t, err, c.want)
-				b.pass(confirmGap)
-				b.Gateway = b.over(b.Store) // which has not kept the message
-				b.recoverDue()              // in vain
-				b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T2"}, nil)
-				b.pass(15 * time.Minute)
-				b.recoverDue()
-				movements, _ := b.books(p.ID)
-				if got := b.stored(p.ID); !got.Flagged || len(movements) != 2 || !got.DueAt.IsZero() {
+				h.pass(confirmGap)
+				h.Gateway = h.over(h.Store) // which has not kept the message
+				h.recoverDue()              // in vain
+				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T2"}, nil)
+				h.pass(15 * time.Minute)
+				h.recoverDue()
+				movements, _ := h.books(p.ID)
+				if got := h.stored(p.ID); !got.Flagged || len(movements) != 2 || !got.DueAt.IsZero() {
 					t.Errorf("stored %+v, %v", got, movements)
 				}
 			})
@@ -477,31 +477,31 @@ func TestAMessageThatCouldNotBeConfirmedIsMadeUpForByALook(t *testing.T) {
 
 // A look that is under way when a message comes too soon may have asked before
 // the money came: the next one keeps the time that the message wants.
-func TestALookUnderWayIsFollowedByTheOneThatAMessageWants(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		b.pass(15 * time.Second)
-		b.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		_, err := b.notice(p.ID, paidBy("FALSE"))
+func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		h.pass(15 * time.Second)
+		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		_, err := h.notice(p.ID, paidBy("FALSE"))
 		wantCode(t, err, pay.BadSignature)
-		began := b.clock()
-		b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
-			_, err := b.notice(p.ID, paidBy("T1"))
+		began := h.clock()
+		h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+			_, err := h.notice(p.ID, paidBy("T1"))
 			wantCode(t, err, pay.InProgress)
 			return wallet.State{Outcome: wallet.Waiting}, nil
 		}
-		claims, err := b.Store.ClaimPayments(t.Context(), store.Claim{
-			Now: b.clock(), Lease: time.Minute, Keys: storetest.Keys(t, 1)(b.Store.NextPayments(t.Context())),
+		claims, err := h.Store.ClaimPayments(t.Context(), store.Claim{
+			Now: h.clock(), Lease: time.Minute, Keys: storetest.Keys(t, 1)(h.Store.NextPayments(t.Context())),
 		})
 		if err != nil || len(claims) != 1 {
 			t.Fatal(claims, err)
 		}
-		b.recoverPayment(t.Context(), claims[0])
-		if got := b.stored(p.ID); !got.DueAt.Equal(began.Add(confirmGap).Truncate(time.Millisecond)) {
+		h.recoverPayment(t.Context(), claims[0])
+		if got := h.stored(p.ID); !got.DueAt.Equal(began.Add(confirmGap).Truncate(time.Millisecond)) {
 			t.Errorf("due at %s, began at %s", got.DueAt, began)
 		}
-		next, err := storetest.Soonest(b.Store.NextPayments(t.Context()))
-		if err != nil || !next.Equal(b.stored(p.ID).DueAt) {
+		next, err := storetest.Soonest(h.Store.NextPayments(t.Context()))
+		if err != nil || !next.Equal(h.stored(p.ID).DueAt) {
 			t.Errorf("claimable at %s, %v", next, err)
 		}
 	})
@@ -509,25 +509,25 @@ func TestALookUnderWayIsFollowedByTheOneThatAMessageWants(t *testing.T) {
 
 // A pending refund's notice that came too soon has the refund looked at.
 func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.paid("A1")
-		b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
-		r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.paid("A1")
+		h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || r.Status != pay.RefundPending {
 			t.Fatal(r, err)
 		}
-		b.pass(time.Second)
-		b.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		_, err = b.notice(p.ID, paidBy("FALSE"))
+		h.pass(time.Second)
+		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		_, err = h.notice(p.ID, paidBy("FALSE"))
 		wantCode(t, err, pay.BadSignature)
-		_, err = b.post(message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded}})
+		_, err = h.post(message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded}})
 		wantCode(t, err, pay.InProgress)
-		b.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) {
+		h.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
 		}
-		b.pass(confirmGap)
-		b.recoverDue()
-		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded {
+		h.pass(confirmGap)
+		h.recoverDue()
+		if got := h.storedRefund(r.ID); got.Status != pay.RefundSucceeded {
 			t.Errorf("stored %+v", got)
 		}
 	})
@@ -535,26 +535,26 @@ func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 
 // Merchants' queries and messages have gaps of their own.
 func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	b.pass(time.Second)
-	b.says(wallet.State{Outcome: wallet.Waiting}, nil)
-	b.wallet.forget()
+	h := newHarness(t)
+	p := h.ordered("A1", true)
+	h.pass(time.Second)
+	h.says(wallet.State{Outcome: wallet.Waiting}, nil)
+	h.wallet.forget()
 	ask := func() {
-		if _, err := b.Query(t.Context(), QueryRequest{Credential: b.credential, Filter: store.Filter{IDs: []string{p.ID}}}); err != nil {
+		if _, err := h.Query(t.Context(), QueryRequest{Credential: h.credential, Filter: store.Filter{IDs: []string{p.ID}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ask()
-	b.stands(&wallet.Rejection{Code: "NOT_OURS"})
-	_, err := b.notice(p.ID, paidBy("FALSE"))
+	h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+	_, err := h.notice(p.ID, paidBy("FALSE"))
 	wantCode(t, err, pay.BadSignature)
-	b.pass(askGap + time.Millisecond)
-	b.stands(nil)
-	if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+	h.pass(askGap + time.Millisecond)
+	h.stands(nil)
+	if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(b.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s", p.ID) {
+	if got := strings.Join(h.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s", p.ID) {
 		t.Errorf("asked %s", got)
 	}
 }
@@ -568,12 +568,12 @@ func TestCallbackPathIsTheWallets(t *testing.T) {
 		"https://pay.example/p%C3/": "/p%C3/callback/123456/main?a=b",
 		"https://pay.example/a/b":   "/a/b/callback/123456/main?a=b",
 	} {
-		b := newBench(t)
-		c := b.Config
+		h := newHarness(t)
+		c := h.Config
 		c.BaseURL = base
 		got := ""
 		c.Wallets = map[string]wallet.Driver{"offline": {Open: func(wallet.Account) (wallet.Connector, error) {
-			return reader{b.wallet, func(posted wallet.Callback) { got = posted.Path }}, nil
+			return reader{h.wallet, func(posted wallet.Callback) { got = posted.Path }}, nil
 		}}}
 		g, err := New(c)
 		if err != nil {

@@ -53,37 +53,37 @@ func (c *crowd) inFlight() int {
 
 func (c *crowd) free() { close(c.held) }
 
-// crowded is a bench, in a bubble, whose wallet holds every call.
-func crowded(t *testing.T, test func(t *testing.T, b *bench, c *crowd)) {
+// crowded is a harness, in a bubble, whose wallet holds every call.
+func crowded(t *testing.T, test func(t *testing.T, h *harness, c *crowd)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b, c := newBench(t), &crowd{held: make(chan struct{})}
-		b.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
+		h, c := newHarness(t), &crowd{held: make(chan struct{})}
+		h.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Waiting}, c.hold(ctx, false)
 		}
-		b.wallet.confirm = func(ctx context.Context, n wallet.Notice) (wallet.State, error) { return n.State, c.hold(ctx, true) }
-		test(t, b, c)
-		b.Wait()
+		h.wallet.confirm = func(ctx context.Context, n wallet.Notice) (wallet.State, error) { return n.State, c.hold(ctx, true) }
+		test(t, h, c)
+		h.Wait()
 	})
 }
 
 // One account's messages and questions do not take more than its share of the
 // connections that all share, nor each other's.
 func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
-	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		var orders []pay.Payment
 		for i := range 40 {
-			orders = append(orders, b.ordered(fmt.Sprint("A", i), true))
+			orders = append(orders, h.ordered(fmt.Sprint("A", i), true))
 		}
 		time.Sleep(time.Second)
 		answered := make(chan pay.Code, 80)
 		var posting sync.WaitGroup
 		for _, p := range orders {
 			posting.Go(func() {
-				_, err := b.notice(p.ID, paidBy("T-"+p.ID))
+				_, err := h.notice(p.ID, paidBy("T-"+p.ID))
 				answered <- pay.CodeOf(err)
 			})
-			posting.Go(func() { _, _ = b.ask(t.Context(), p, pay.ByMerchant("APP")) })
+			posting.Go(func() { _, _ = h.ask(t.Context(), p, pay.ByMerchant("APP")) })
 		}
 		synctest.Wait()
 		if c.now != 16 || c.messages != maxCallbacks {
@@ -99,7 +99,7 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 		}
 		late := 0
 		for _, p := range orders {
-			if p := b.stored(p.ID); p.DueAt.Equal(time.Now().Add(confirmGap).Truncate(time.Millisecond)) {
+			if p := h.stored(p.ID); p.DueAt.Equal(time.Now().Add(confirmGap).Truncate(time.Millisecond)) {
 				late++
 			}
 		}
@@ -119,15 +119,15 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 // A query is answered in time with what is known, however long the account's
 // places are taken; another account's are its own.
 func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
-	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		var orders []pay.Payment
 		for i := range 30 {
-			orders = append(orders, b.ordered(fmt.Sprint("A", i), true))
+			orders = append(orders, h.ordered(fmt.Sprint("A", i), true))
 		}
 		time.Sleep(time.Minute)
 		for range 3 { // the same orders: most of them are not asked about
 			began := time.Now()
-			found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential, Filter: store.Filter{Limit: 30}})
+			found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential, Filter: store.Filter{Limit: 30}})
 			if err != nil || len(found) != len(orders) || time.Since(began) != askWithin {
 				t.Errorf("%d found after %s, %v", len(found), time.Since(began), err)
 			}
@@ -135,9 +135,9 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 		if n := c.inFlight(); n > maxCalls {
 			t.Errorf("%d in flight", n)
 		}
-		other := b.request("NET")
+		other := h.request("NET")
 		other.PayType = pay.AlipayHK
-		if o, err := b.Pay(t.Context(), other); err != nil || o.Status != pay.Pending {
+		if o, err := h.Pay(t.Context(), other); err != nil || o.Status != pay.Pending {
 			t.Errorf("at another account: %+v, %v", o, err)
 		}
 		c.free()
@@ -146,17 +146,17 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 
 // Looks wait for their places too.
 func TestLooksWaitForTheirPlaces(t *testing.T) {
-	crowded(t, func(t *testing.T, b *bench, c *crowd) {
+	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		for i := range 20 {
-			p := b.ordered(fmt.Sprint("A", i), true)
-			b.background.Go(func() { _, _ = b.inquire(t.Context(), p, pay.ByRecover) })
+			p := h.ordered(fmt.Sprint("A", i), true)
+			h.background.Go(func() { _, _ = h.inquire(t.Context(), p, pay.ByRecover) })
 		}
 		synctest.Wait()
 		if c.now != maxCalls {
 			t.Errorf("%d in flight", c.now)
 		}
 		c.free()
-		b.Wait()
+		h.Wait()
 		if c.all != 20 || c.most != maxCalls {
 			t.Errorf("%d looks, %d at once", c.all, c.most)
 		}
@@ -166,10 +166,10 @@ func TestLooksWaitForTheirPlaces(t *testing.T) {
 // What a merchant wishes waits for its place as long as a call may take, and has
 // not been sent if none came free: a refund is not counted as sent then.
 func TestARefundWaitsForItsPlace(t *testing.T) {
-	crowded(t, func(t *testing.T, b *bench, c *crowd) {
-		b.wallet.confirm = nil
-		p := b.paid("A1")
-		conn, err := b.connectorOf(t.Context(), p)
+	crowded(t, func(t *testing.T, h *harness, c *crowd) {
+		h.wallet.confirm = nil
+		p := h.paid("A1")
+		conn, err := h.connectorOf(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,15 +183,15 @@ func TestARefundWaitsForItsPlace(t *testing.T) {
 		}
 		time.AfterFunc(5*time.Second, leave[0])
 		began := time.Now()
-		if r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500)); err != nil || r.Status != pay.RefundSucceeded || time.Since(began) != 5*time.Second {
+		if r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500)); err != nil || r.Status != pay.RefundSucceeded || time.Since(began) != 5*time.Second {
 			t.Errorf("%+v after %s, %v", r, time.Since(began), err)
 		}
 		if _, _, err := conn.enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R2", 500))
-		if err != nil || r.Status != pay.RefundPending || b.storedRefund(r.ID).Sends != 0 || b.wallet.givenBack() != 500 {
-			t.Errorf("%+v, %v, given back %d", r, err, b.wallet.givenBack())
+		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R2", 500))
+		if err != nil || r.Status != pay.RefundPending || h.storedRefund(r.ID).Sends != 0 || h.wallet.givenBack() != 500 {
+			t.Errorf("%+v, %v, given back %d", r, err, h.wallet.givenBack())
 		}
 		c.free()
 	})

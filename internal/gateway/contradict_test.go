@@ -12,7 +12,7 @@ import (
 
 // The wallet is asked about a paid trade that is said to be closed, and what it says
 // against the books is shown to people, once.
-func TestAPaidTradeThatIsSaidToBeClosedIsShownToPeople(t *testing.T) {
+func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T-A1", Code: "TRADE_CLOSED"}
 	gone := paidBy("T-A1")
 	gone.GivenBack = true
@@ -22,49 +22,49 @@ func TestAPaidTradeThatIsSaidToBeClosedIsShownToPeople(t *testing.T) {
 		"and was given back, by its answer": func(context.Context, wallet.Notice) (wallet.State, error) { return gone, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
-				p := b.paid("A1")
-				log := b.listen()
-				b.wallet.confirm = confirm
-				b.wallet.forget()
+			onEach(t, func(t *testing.T, h *harness) {
+				p := h.paid("A1")
+				log := h.listen()
+				h.wallet.confirm = confirm
+				h.wallet.forget()
 				for range 3 {
-					b.pass(time.Minute)
-					if _, err := b.notice(p.ID, closed); err != nil {
+					h.pass(time.Minute)
+					if _, err := h.notice(p.ID, closed); err != nil {
 						t.Error(err)
 					}
 				}
-				got := b.stored(p.ID)
+				got := h.stored(p.ID)
 				n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`)
 				if !got.Flagged || n != 1 || got.Status != pay.Paid {
-					t.Errorf("stored %+v, %d errors, history %s", got, n, b.history(p.ID))
+					t.Errorf("stored %+v, %d errors, history %s", got, n, h.history(p.ID))
 				}
-				if n := b.wallet.count(); confirm != nil && n != 1 {
-					t.Errorf("asked %v", b.wallet.asked)
+				if n := h.wallet.count(); confirm != nil && n != 1 {
+					t.Errorf("asked %v", h.wallet.asked)
 				}
-				b.inOrder()
+				h.inOrder()
 			})
 		})
 	}
 }
 
 // It says nothing new of what was given back by us, nor of the trades of another try.
-func TestAClosedTradeThatContradictsNothingIsAcknowledgedWithoutAsking(t *testing.T) {
-	b := newBench(t)
-	p, other := b.paid("A1"), b.paid("A2")
-	if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230)); err != nil {
+func TestAnUncontradictedClosedTradeIsAcknowledged(t *testing.T) {
+	h := newHarness(t)
+	p, other := h.paid("A1"), h.paid("A2")
+	if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230)); err != nil {
 		t.Fatal(err)
 	}
-	b.stands(wallet.ErrUnknown)
-	b.wallet.forget()
+	h.stands(wallet.ErrUnknown)
+	h.wallet.forget()
 	for id, trade := range map[string]string{p.ID: "T-A1", other.ID: "T-another"} {
-		if _, err := b.notice(id, wallet.State{Outcome: wallet.Closed, TradeNo: trade}); err != nil {
+		if _, err := h.notice(id, wallet.State{Outcome: wallet.Closed, TradeNo: trade}); err != nil {
 			t.Error(err)
 		}
-		if b.stored(id).Flagged {
+		if h.stored(id).Flagged {
 			t.Errorf("%s is flagged", id)
 		}
 	}
-	if b.wallet.count() != 0 {
-		t.Errorf("asked %v", b.wallet.asked)
+	if h.wallet.count() != 0 {
+		t.Errorf("asked %v", h.wallet.asked)
 	}
 }

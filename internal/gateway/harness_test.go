@@ -159,8 +159,8 @@ type message struct {
 	State             wallet.State
 }
 
-// bench is a gateway over a real store and a scripted wallet.
-type bench struct {
+// harness is a gateway over a real store and a scripted wallet.
+type harness struct {
 	*Gateway
 	t          *testing.T
 	wallet     *scripted
@@ -172,26 +172,25 @@ type bench struct {
 
 const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-// newBench opens a store in a temporary directory and a merchant with two
-// accounts: "main" of a wallet that needs no network to begin with, for 801107
-// in HKD and JPY, and "net" of one that does and can close orders, for 801512 in
-// HKD. (Its contract
-// names JPY as well, which that wallet cannot take.)
-func newBench(t *testing.T) *bench {
+// newHarness opens a store in a temporary directory and a merchant with two accounts: "main" for
+// 801107 in HKD and JPY, of a wallet that begins an order without a call; and "net" for 801512 in
+// HKD, of one that needs a call and can close orders. (Its contract names JPY too, which that wallet
+// does not take.)
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	return newBenchOver(t, "sqlite:"+t.TempDir()+"/sampan.db")
+	return newHarnessOn(t, "sqlite:"+t.TempDir()+"/sampan.db")
 }
 
-// onEach runs test on a bench over each database.
-func onEach(t *testing.T, test func(t *testing.T, b *bench)) {
+// onEach runs test on a harness over each database.
+func onEach(t *testing.T, test func(t *testing.T, h *harness)) {
 	t.Helper()
-	storetest.EachDSN(t, func(t *testing.T, dsn string) { test(t, newBenchOver(t, dsn)) })
+	storetest.EachDSN(t, func(t *testing.T, dsn string) { test(t, newHarnessOn(t, dsn)) })
 }
 
-func newBenchOver(t *testing.T, dsn string, options ...storetest.Option) *bench {
+func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harness {
 	t.Helper()
-	b := &bench{t: t, wallet: &scripted{}}
-	c := store.Config{DSN: dsn, MasterKey: masterKey, Now: b.clock, NoSync: true, Log: slog.New(slog.DiscardHandler)}
+	h := &harness{t: t, wallet: &scripted{}}
+	c := store.Config{DSN: dsn, MasterKey: masterKey, Now: h.clock, NoSync: true, Log: slog.New(slog.DiscardHandler)}
 	for _, o := range options {
 		o(&c)
 	}
@@ -199,18 +198,18 @@ func newBenchOver(t *testing.T, dsn string, options ...storetest.Option) *bench 
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Gateway = b.over(db)
+	h.Gateway = h.over(db)
 	t.Cleanup(func() {
-		b.Wait()
+		h.Wait()
 		db.Close()
 	})
-	b.seed(db)
-	return b
+	h.seed(db)
+	return h
 }
 
 // over makes one more gateway over the same store: another replica.
-func (b *bench) over(db *store.DB) *Gateway {
-	b.t.Helper()
+func (h *harness) over(db *store.DB) *Gateway {
+	h.t.Helper()
 	driver := func(flow wallet.Flow, can ...wallet.Capability) wallet.Driver {
 		return wallet.Driver{
 			Info: wallet.Info{
@@ -219,7 +218,7 @@ func (b *bench) over(db *store.DB) *Gateway {
 					pay.AlipayCrossBorder: {"HKD", "JPY"}, pay.AlipayHK: {"HKD"},
 				},
 			},
-			Open: func(wallet.Account) (wallet.Connector, error) { return b.wallet, nil },
+			Open: func(wallet.Account) (wallet.Connector, error) { return h.wallet, nil },
 		}
 	}
 	zone := time.FixedZone("", 8*60*60)
@@ -229,131 +228,131 @@ func (b *bench) over(db *store.DB) *Gateway {
 			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
-		Zone: zone, Now: b.clock, Log: slog.New(slog.DiscardHandler),
+		Zone: zone, Now: h.clock, Log: slog.New(slog.DiscardHandler),
 		Poll:               time.Hour, // the opening of a link is noticed without polling
 		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, zone) },
 		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, zone) },
 		Wake: func() {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.wakes++
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.wakes++
 		},
 	})
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return g
 }
 
-func (b *bench) seed(db *store.DB) {
-	b.t.Helper()
-	ctx := b.t.Context()
-	now := b.clock()
-	b.credential = pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100, PerMinute: 400, CreatedAt: now}
+func (h *harness) seed(db *store.DB) {
+	h.t.Helper()
+	ctx := h.t.Context()
+	now := h.clock()
+	h.credential = pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100, PerMinute: 400, CreatedAt: now}
 	for _, err := range []error{
 		db.CreateMerchant(ctx, pay.Merchant{ID: "123456", Name: "Tea House", CreatedAt: now}),
-		db.CreateCredential(ctx, b.credential),
+		db.CreateCredential(ctx, h.credential),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "main", Wallet: "offline",
 			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "net", Wallet: "online",
 			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
 	} {
 		if err != nil {
-			b.t.Fatal(err)
+			h.t.Fatal(err)
 		}
 	}
 }
 
-func (b *bench) clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.now.IsZero() {
+func (h *harness) clock() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now.IsZero() {
 		return time.Now()
 	}
-	return b.now
+	return h.now
 }
 
 // pass sets the clock forward.
-func (b *bench) pass(d time.Duration) {
-	now := b.clock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.now = now.Add(d)
+func (h *harness) pass(d time.Duration) {
+	now := h.clock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = now.Add(d)
 }
 
-func (b *bench) request(orderNo string) PayRequest {
+func (h *harness) request(orderNo string) PayRequest {
 	return PayRequest{
-		Credential: b.credential, OrderNo: orderNo, Fingerprint: "f-" + orderNo, PayType: pay.AlipayCrossBorder,
+		Credential: h.credential, OrderNo: orderNo, Fingerprint: "f-" + orderNo, PayType: pay.AlipayCrossBorder,
 		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Oolong", NotifyURL: "https://Shop.example/notify", Life: 30 * time.Minute,
 	}
 }
 
 // ordered is a payment of 12.30 HKD, opened if open is true.
-func (b *bench) ordered(orderNo string, open bool) pay.Payment {
-	b.t.Helper()
-	o, err := b.Pay(b.t.Context(), b.request(orderNo))
+func (h *harness) ordered(orderNo string, open bool) pay.Payment {
+	h.t.Helper()
+	o, err := h.Pay(h.t.Context(), h.request(orderNo))
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	if open {
-		if _, way, err := b.Visit(b.t.Context(), b.Token(o.ID)); err != nil || way.URL == "" {
-			b.t.Fatalf("visit: %+v, %v", way, err)
+		if _, way, err := h.Visit(h.t.Context(), h.Token(o.ID)); err != nil || way.URL == "" {
+			h.t.Fatalf("visit: %+v, %v", way, err)
 		}
 	}
-	return b.stored(o.ID)
+	return h.stored(o.ID)
 }
 
-func (b *bench) stored(id string) pay.Payment {
-	b.t.Helper()
-	p, err := b.Store.Payment(b.t.Context(), "123456", id)
+func (h *harness) stored(id string) pay.Payment {
+	h.t.Helper()
+	p, err := h.Store.Payment(h.t.Context(), "123456", id)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return p
 }
 
 // books returns a payment's movements and deliveries.
-func (b *bench) books(id string) ([]pay.Movement, []store.Delivery) {
-	b.t.Helper()
-	movements, err := b.Store.Movements(b.t.Context(), "123456", id)
+func (h *harness) books(id string) ([]pay.Movement, []store.Delivery) {
+	h.t.Helper()
+	movements, err := h.Store.Movements(h.t.Context(), "123456", id)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	deliveries, err := b.Store.Deliveries(b.t.Context(), store.DeliveryFilter{MerchantID: "123456", PaymentID: id})
+	deliveries, err := h.Store.Deliveries(h.t.Context(), store.DeliveryFilter{MerchantID: "123456", PaymentID: id})
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return movements, deliveries
 }
 
 // paid is a payment of 12.30 HKD that the wallet has told of.
-func (b *bench) paid(orderNo string) pay.Payment {
-	b.t.Helper()
-	p := b.ordered(orderNo, true)
-	if _, err := b.notice(p.ID, paidBy("T-"+orderNo)); err != nil {
-		b.t.Fatal(err)
+func (h *harness) paid(orderNo string) pay.Payment {
+	h.t.Helper()
+	p := h.ordered(orderNo, true)
+	if _, err := h.notice(p.ID, paidBy("T-"+orderNo)); err != nil {
+		h.t.Fatal(err)
 	}
-	return b.stored(p.ID)
+	return h.stored(p.ID)
 }
 
-func (b *bench) refundRequest(p pay.Payment, orderNo string, minor int64) RefundRequest {
-	return RefundRequest{Credential: b.credential, PaymentID: p.ID, OrderNo: orderNo, Fingerprint: fmt.Sprint("f-", p.ID, minor), Minor: minor}
+func (h *harness) refundRequest(p pay.Payment, orderNo string, minor int64) RefundRequest {
+	return RefundRequest{Credential: h.credential, PaymentID: p.ID, OrderNo: orderNo, Fingerprint: fmt.Sprint("f-", p.ID, minor), Minor: minor}
 }
 
-func (b *bench) storedRefund(id string) pay.Refund {
-	b.t.Helper()
-	r, err := b.Store.Refund(b.t.Context(), "123456", id)
+func (h *harness) storedRefund(id string) pay.Refund {
+	h.t.Helper()
+	r, err := h.Store.Refund(h.t.Context(), "123456", id)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	return r
 }
 
-func (b *bench) history(id string) string {
-	b.t.Helper()
-	events, err := b.Store.Events(b.t.Context(), "123456", id)
+func (h *harness) history(id string) string {
+	h.t.Helper()
+	events, err := h.Store.Events(h.t.Context(), "123456", id)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	var kinds []string
 	for _, e := range events {
@@ -363,31 +362,31 @@ func (b *bench) history(id string) string {
 }
 
 // recoverDue does what Run would with all that is due now.
-func (b *bench) recoverDue() {
-	b.t.Helper()
+func (h *harness) recoverDue() {
+	h.t.Helper()
 	for range 20 {
-		all, err := b.runner.ClaimDue(b.t.Context())
+		all, err := h.runner.ClaimDue(h.t.Context())
 		if err != nil {
-			b.t.Fatal(err)
+			h.t.Fatal(err)
 		}
 		if len(all) == 0 {
 			return
 		}
 		for _, d := range all {
-			d.Do(b.t.Context())
+			d.Do(h.t.Context())
 		}
 	}
-	b.t.Error("something is due for ever")
+	h.t.Error("something is due for ever")
 }
 
 // notice posts a success for a payment to the callback of account "main".
-func (b *bench) notice(id string, s wallet.State) ([]byte, error) {
-	b.t.Helper()
+func (h *harness) notice(id string, s wallet.State) ([]byte, error) {
+	h.t.Helper()
 	body, err := json.Marshal(message{OrderID: id, State: s})
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	return bodyOf(b.Callback(b.t.Context(), "123456", "main", Callback{Body: body}))
+	return bodyOf(h.Callback(h.t.Context(), "123456", "main", Callback{Body: body}))
 }
 
 func bodyOf(r *Reply, err error) ([]byte, error) {

@@ -12,15 +12,15 @@ import (
 )
 
 func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
-	ends := map[pay.Status]func(b *bench, p pay.Payment){
-		pay.Expired: func(b *bench, p pay.Payment) {
-			if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
-				b.t.Fatal(err)
+	ends := map[pay.Status]func(h *harness, p pay.Payment){
+		pay.Expired: func(h *harness, p pay.Payment) {
+			if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+				h.t.Fatal(err)
 			}
 		},
-		pay.Closed: func(b *bench, p pay.Payment) {
-			if _, err := b.Close(b.t.Context(), b.closeRequest(p)); err != nil {
-				b.t.Fatal(err)
+		pay.Closed: func(h *harness, p pay.Payment) {
+			if _, err := h.Close(h.t.Context(), h.closeRequest(p)); err != nil {
+				h.t.Fatal(err)
 			}
 		},
 	}
@@ -36,43 +36,43 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 		{"closed, to be kept", pay.Closed, map[pay.Status]LatePolicy{pay.Closed: LateKeep}, LateKeep},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
+			onEach(t, func(t *testing.T, h *harness) {
 				var err error
-				if b.Late, err = latePolicies(c.late); err != nil {
+				if h.Late, err = latePolicies(c.late); err != nil {
 					t.Fatal(err)
 				}
-				p := b.ordered("A1", true)
-				ends[c.status](b, p)
+				p := h.ordered("A1", true)
+				ends[c.status](h, p)
 				for range 3 {
-					if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+					if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if after := b.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Reserved != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] || after.GoesBack() != (c.want == LateRefund) {
+				if after := h.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Reserved != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] || after.GoesBack() != (c.want == LateRefund) {
 					t.Errorf("stored %+v", after)
 				}
-				b.pass(time.Second)
-				b.recoverDue()
-				refunds, err := b.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
+				h.pass(time.Second)
+				h.recoverDue()
+				refunds, err := h.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
-				movements, deliveries := b.books(p.ID)
+				movements, deliveries := h.books(p.ID)
 				if c.want == LateKeep {
-					if len(refunds) != 0 || len(movements) != 1 || len(deliveries) != 1 || deliveries[0].Kind != "payment" || b.wallet.givenBack() != 0 {
+					if len(refunds) != 0 || len(movements) != 1 || len(deliveries) != 1 || deliveries[0].Kind != "payment" || h.wallet.givenBack() != 0 {
 						t.Errorf("%d refunds, movements %+v, deliveries %+v", len(refunds), movements, deliveries)
 					}
 					return
 				}
 				if len(refunds) != 1 || refunds[0].Status != pay.RefundSucceeded || refunds[0].OrderNo != refunds[0].ID || !refunds[0].Automatic() ||
-					b.wallet.givenBack() != 1230 || b.stored(p.ID).Refunded != 1230 {
-					t.Errorf("refunds %+v of %+v, given back %d", refunds, b.stored(p.ID), b.wallet.givenBack())
+					h.wallet.givenBack() != 1230 || h.stored(p.ID).Refunded != 1230 {
+					t.Errorf("refunds %+v of %+v, given back %d", refunds, h.stored(p.ID), h.wallet.givenBack())
 				}
 				if len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
 					t.Errorf("movements %+v, deliveries %+v", movements, deliveries)
 				}
 				if c.status == pay.Closed {
-					if again, err := b.Close(t.Context(), b.closeRequest(p)); err != nil || again.ID != b.stored(p.ID).CloseID {
+					if again, err := h.Close(t.Context(), h.closeRequest(p)); err != nil || again.ID != h.stored(p.ID).CloseID {
 						t.Errorf("closing again: %+v, %v", again, err)
 					}
 				}
@@ -82,40 +82,40 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 }
 
 func TestRunGivesLateMoneyBackAtOnce(t *testing.T) {
-	recovering(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+	recovering(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		if _, err := h.Close(t.Context(), h.closeRequest(p)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if got := b.stored(p.ID); got.Refunded != 1230 {
+		if got := h.stored(p.ID); got.Refunded != 1230 {
 			t.Errorf("stored %+v", got)
 		}
 	})
 }
 
-func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+func TestLateMoneyThatCannotGoBackIsFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		if _, err := h.Close(t.Context(), h.closeRequest(p)); err != nil {
 			t.Fatal(err)
 		}
-		b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
+		h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
 			return wallet.State{}, &wallet.Rejection{Code: "FROZEN", Kind: wallet.RejectedOrder}
 		}
-		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		b.recoverDue()
-		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Flagged || got.Reserved != 0 || !strings.Contains(b.history(p.ID), "refund_failed") {
-			t.Errorf("stored %+v, history %s", got, b.history(p.ID))
+		h.recoverDue()
+		if got := h.stored(p.ID); got.Status != pay.Paid || !got.Flagged || got.Reserved != 0 || !strings.Contains(h.history(p.ID), "refund_failed") {
+			t.Errorf("stored %+v, history %s", got, h.history(p.ID))
 		}
-		b.wallet.refund = nil
-		if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230)); err != nil {
+		h.wallet.refund = nil
+		if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230)); err != nil {
 			t.Errorf("the merchant cannot refund it: %v", err)
 		}
 	})
@@ -123,7 +123,7 @@ func TestLateMoneyThatTheWalletWillNotGiveBackIsFlagged(t *testing.T) {
 
 // Nobody asked for the refund of late money, so nobody would ask again: what an
 // operator can put right is tried until it works, under the same number.
-func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
+func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 	type answer = func(context.Context, wallet.Refund) (wallet.State, error)
 	failed := func(_ context.Context, r wallet.Refund) (wallet.State, error) {
 		return wallet.State{Outcome: wallet.Failed, Code: "NOT_NOW", Kind: wallet.RejectedFunds}, nil
@@ -137,27 +137,27 @@ func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
 		"the funds, and the query says that it failed": {wallet.RejectedFunds, failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
+			onEach(t, func(t *testing.T, h *harness) {
 				kind := c.kind
-				b.wallet.queryRefund = c.query
-				p := b.ordered("A1", true)
-				if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+				h.wallet.queryRefund = c.query
+				p := h.ordered("A1", true)
+				if _, err := h.Close(t.Context(), h.closeRequest(p)); err != nil {
 					t.Fatal(err)
 				}
 				asked := map[string]int{}
-				b.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
+				h.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
 					asked[r.ID]++
 					return wallet.State{}, &wallet.Rejection{Code: "NOT_NOW", Kind: kind}
 				}
-				if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+				if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 					t.Fatal(err)
 				}
 				for range 10 {
-					b.recoverDue()
-					b.pass(time.Hour)
+					h.recoverDue()
+					h.pass(time.Hour)
 				}
-				if got := b.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Reserved != 1230 || strings.Contains(b.history(p.ID), "refund_failed") {
-					t.Errorf("stored %+v, history %s", got, b.history(p.ID))
+				if got := h.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Reserved != 1230 || strings.Contains(h.history(p.ID), "refund_failed") {
+					t.Errorf("stored %+v, history %s", got, h.history(p.ID))
 				}
 				for id, times := range asked {
 					if len(asked) != 1 || times != 10 {
@@ -165,15 +165,15 @@ func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
 					}
 				}
 				for id := range asked { // a notice of the failure settles nothing either
-					if _, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
+					if _, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
 						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID, id))}); err != nil {
 						t.Error(err)
 					}
 				}
-				b.wallet.refund = nil
-				b.recoverDue()
-				movements, deliveries := b.books(p.ID)
-				if got := b.stored(p.ID); got.Refunded != 1230 || len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
+				h.wallet.refund = nil
+				h.recoverDue()
+				movements, deliveries := h.books(p.ID)
+				if got := h.stored(p.ID); got.Refunded != 1230 || len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
 					t.Errorf("stored %+v, movements %v, deliveries %v", got, movements, deliveries)
 				}
 			})
@@ -182,18 +182,18 @@ func TestLateMoneyGoesBackOnceTheMerchantsFundsAllowIt(t *testing.T) {
 }
 
 func TestSurplusMoneyIsNeverGivenBackByItself(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	if _, err := b.Close(t.Context(), b.closeRequest(p)); err != nil {
+	h := newHarness(t)
+	p := h.ordered("A1", true)
+	if _, err := h.Close(t.Context(), h.closeRequest(p)); err != nil {
 		t.Fatal(err)
 	}
 	wrong := paidBy("T1")
 	wrong.Amount.Minor = 1
-	if _, err := b.notice(p.ID, wrong); err != nil {
+	if _, err := h.notice(p.ID, wrong); err != nil {
 		t.Fatal(err)
 	}
-	b.recoverDue()
-	if got := b.stored(p.ID); got.Status != pay.Closed || !got.Flagged || got.Reserved != 0 || b.wallet.givenBack() != 0 {
+	h.recoverDue()
+	if got := h.stored(p.ID); got.Status != pay.Closed || !got.Flagged || got.Reserved != 0 || h.wallet.givenBack() != 0 {
 		t.Errorf("stored %+v", got)
 	}
 }

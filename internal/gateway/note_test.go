@@ -13,17 +13,17 @@ import (
 // An order keeps a hundred notes, also of merchants who send many at once, and
 // what else happens to it is still written.
 func TestAnOrderKeepsSoManyNotesAndNoMore(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p, other := b.paid("A-1"), b.paid("A-2")
+	onEach(t, func(t *testing.T, h *harness) {
+		p, other := h.paid("A-1"), h.paid("A-2")
 		for n := range MaxNotes - 2 {
-			if err := b.Note(t.Context(), b.credential, p.ID, fmt.Sprint("note ", n)); err != nil {
+			if err := h.Note(t.Context(), h.credential, p.ID, fmt.Sprint("note ", n)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var wg sync.WaitGroup
 		errs := make([]error, 6)
 		for n := range errs {
-			wg.Go(func() { errs[n] = b.Note(t.Context(), b.credential, p.ID, fmt.Sprint("at once ", n)) })
+			wg.Go(func() { errs[n] = h.Note(t.Context(), h.credential, p.ID, fmt.Sprint("at once ", n)) })
 		}
 		wg.Wait()
 		kept := 0
@@ -39,10 +39,10 @@ func TestAnOrderKeepsSoManyNotesAndNoMore(t *testing.T) {
 		if kept != 2 {
 			t.Errorf("%d of 6 were kept where there was room for 2", kept)
 		}
-		if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R-1", 1)); err != nil {
+		if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R-1", 1)); err != nil {
 			t.Error(err)
 		}
-		events, err := b.Store.Events(t.Context(), p.MerchantID, p.ID)
+		events, err := h.Store.Events(t.Context(), p.MerchantID, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestAnOrderKeepsSoManyNotesAndNoMore(t *testing.T) {
 		if notes != MaxNotes || len(events) != 1+MaxNotes+2 {
 			t.Errorf("%d notes among %d events", notes, len(events))
 		}
-		if err := b.Note(t.Context(), b.credential, other.ID, "another order's"); err != nil {
+		if err := h.Note(t.Context(), h.credential, other.ID, "another order's"); err != nil {
 			t.Error(err)
 		}
 	})

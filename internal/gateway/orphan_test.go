@@ -20,10 +20,10 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// restored is a bench whose database is a backup of before the order that
+// restored is a harness whose database is a backup of before the order that
 // another one, with the same wallet, has taken and sent a buyer to.
 type restored struct {
-	*bench
+	*harness
 	number string // under which the wallet knows the order
 	logged *bytes.Buffer
 }
@@ -34,10 +34,10 @@ func afterRestore(t *testing.T, test func(t *testing.T, r restored)) {
 	t.Helper()
 	noon := time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC)
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		lost := newBench(t)
+		lost := newHarness(t)
 		lost.now = noon
 		number := lost.ordered("A1", true).ID
-		r := restored{bench: newBenchOver(t, dsn), number: number, logged: &bytes.Buffer{}}
+		r := restored{harness: newHarnessOn(t, dsn), number: number, logged: &bytes.Buffer{}}
 		r.now = noon.Add(2 * time.Hour)
 		r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
 		r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) {
@@ -81,14 +81,14 @@ func (r restored) only() pay.Orphan {
 }
 
 // inOrder audits the books.
-func (b *bench) inOrder() {
-	b.t.Helper()
+func (h *harness) inOrder() {
+	h.t.Helper()
 	_, err := audit.Audit{
-		Store: b.Store, Zone: b.Zone,
-		Found: func(d audit.Difference) { b.t.Errorf("audit: %+v", d) },
-	}.Run(b.t.Context())
+		Store: h.Store, Zone: h.Zone,
+		Found: func(d audit.Difference) { h.t.Errorf("audit: %+v", d) },
+	}.Run(h.t.Context())
 	if err != nil {
-		b.t.Error(err)
+		h.t.Error(err)
 	}
 }
 
@@ -105,7 +105,7 @@ func (r restored) paidOnce(p pay.Payment, moves string) {
 	}
 }
 
-func TestANoticeOfALostOrderIsAnOrphanUntilTheOrderIsAskedForAgain(t *testing.T) {
+func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		for range 3 {
 			if err := r.told(); err != nil {
@@ -146,7 +146,7 @@ func TestANoticeOfALostOrderIsAnOrphanUntilTheOrderIsAskedForAgain(t *testing.T)
 	})
 }
 
-func TestAnotherOrderOfTheAccountDoesNotTakeAnOrphan(t *testing.T) {
+func TestAnotherOrderDoesNotTakeAnOrphan(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		if err := r.told(); err != nil {
 			t.Fatal(err)
@@ -165,7 +165,7 @@ func TestAnotherOrderOfTheAccountDoesNotTakeAnOrphan(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
+func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 	for name, later := range map[string]time.Duration{"on the same day": 0, "on the next day": 20 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
@@ -215,7 +215,7 @@ func TestAnOrderThatWasAskedForAgainGetsTheLostOrdersMoney(t *testing.T) {
 	}
 }
 
-func TestALostOrdersMoneyIsSurplusOfAnOrderThatIsPaid(t *testing.T) {
+func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		p := r.paid("A1")
 		if err := r.told(); err != nil {
@@ -264,51 +264,51 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 		"no by a notice's own question": {confirm: confirmed(&wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}), want: pay.BadSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
-			b.wallet.query, b.wallet.confirm = c.query, c.confirm
-			_, err := b.notice("20260102123456500000000001", paidBy("T1"))
+			h := newHarness(t)
+			h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+			h.wallet.query, h.wallet.confirm = c.query, c.confirm
+			_, err := h.notice("20260102123456500000000001", paidBy("T1"))
 			wantCode(t, err, c.want)
-			if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
+			if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
 				t.Errorf("kept %+v, %v", all, err)
 			}
 		})
 	}
 }
 
-func TestANumberThatIsNotOfOurFormIsAnotherDeployments(t *testing.T) {
-	b := newBench(t)
-	b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
-	b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T1"), nil }
+func TestANumberOfAnotherFormIsNotOurs(t *testing.T) {
+	h := newHarness(t)
+	h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+	h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T1"), nil }
 	for i, number := range []string{
 		"", "1", "20260102999999500000000001", "2026010212345650000000000", "202601021234565000000000011",
 		"20261302123456500000000001", "2026010212345650000000000x", "20260230123456500000000001", "SHOP-20260102123456",
 		"２026010212345650000000",
 	} {
-		_, err := b.notice(number, paidBy("T1"))
+		_, err := h.notice(number, paidBy("T1"))
 		wantCode(t, err, pay.Forbidden)
 		if errors.Is(err, ErrForeignLogged) != (i > 0) {
 			t.Errorf("%q: %v", number, err)
 		}
 	}
-	b.pass(59 * time.Minute)
-	if _, err := b.notice("1", paidBy("T1")); !errors.Is(err, ErrForeignLogged) {
+	h.pass(59 * time.Minute)
+	if _, err := h.notice("1", paidBy("T1")); !errors.Is(err, ErrForeignLogged) {
 		t.Errorf("within the hour: %v", err)
 	}
-	b.pass(time.Minute)
-	if _, err := b.notice("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) || !strings.Contains(err.Error(), "11 such") {
+	h.pass(time.Minute)
+	if _, err := h.notice("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) || !strings.Contains(err.Error(), "11 such") {
 		t.Errorf("after an hour: %v", err)
 	}
-	if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 || b.wallet.count() != 0 {
-		t.Errorf("kept %+v, %v, asked %v", all, err, b.wallet.asked)
+	if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 || h.wallet.count() != 0 {
+		t.Errorf("kept %+v, %v, asked %v", all, err, h.wallet.asked)
 	}
 }
 
 // A flood of made-up numbers costs one question a second, over all replicas.
 func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
-		replicas := []*Gateway{b.Gateway, b.over(b.Store), b.over(b.Store)}
+	onEach(t, func(t *testing.T, h *harness) {
+		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+		replicas := []*Gateway{h.Gateway, h.over(h.Store), h.over(h.Store)}
 		for second := range 3 {
 			var all sync.WaitGroup
 			for i := range 30 {
@@ -320,18 +320,18 @@ func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if n := b.wallet.count(); n != second+1 {
+			if n := h.wallet.count(); n != second+1 {
 				t.Errorf("asked %d times within %d seconds", n, second+1)
 			}
-			b.pass(time.Second)
+			h.pass(time.Second)
 		}
-		if all, err := b.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
+		if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
 			t.Errorf("kept %+v, %v", all, err)
 		}
 	})
 }
 
-func TestMoneyThatWentBackUnderALostNumberIsAnOrphanToo(t *testing.T) {
+func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		r.wallet.queryRefund = func(_ context.Context, back wallet.Refund) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 30, Currency: "HKD"}}, nil
@@ -422,12 +422,12 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 // However many orphans are due, each account's wallet is asked once a second, and
 // no look comes again at once.
 func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
-		err := b.Store.Tx(t.Context(), func(tx *store.Tx) error {
+	onEach(t, func(t *testing.T, h *harness) {
+		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+		err := h.Store.Tx(t.Context(), func(tx *store.Tx) error {
 			for i := range 40 {
 				o := pay.Orphan{MerchantID: "123456", AccountID: "main", Number: fmt.Sprintf("20260101123456%012d", i), TradeNo: fmt.Sprint("T", i),
-					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, NoticedAt: b.now.Add(-time.Hour), DueAt: b.now}
+					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, NoticedAt: h.now.Add(-time.Hour), DueAt: h.now}
 				if _, err := tx.AddOrphan(o, nil, 100); err != nil {
 					return err
 				}
@@ -437,21 +437,21 @@ func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.recoverDue() // ends, since none is due at once again
-		if n := b.wallet.count(); n != 1 {
+		h.recoverDue() // ends, since none is due at once again
+		if n := h.wallet.count(); n != 1 {
 			t.Errorf("asked %d times at one moment", n)
 		}
 		for range 100 {
-			b.pass(time.Second)
-			b.recoverDue()
+			h.pass(time.Second)
+			h.recoverDue()
 		}
-		if n := b.wallet.count(); n != 40 {
+		if n := h.wallet.count(); n != 40 {
 			t.Errorf("asked %d times about 40 orphans", n)
 		}
 	})
 }
 
-func TestMoneyThatWasGivenBackBeforeWeHeardOfItIsReturnedAtOnce(t *testing.T) {
+func TestMoneyThatWentBackUnknownIsReturned(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		r.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
 			s := paidBy("T1")
@@ -491,7 +491,7 @@ func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
 
 func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	path := t.TempDir() + "/sampan.db"
-	r := restored{bench: newBenchOver(t, "sqlite:"+path), logged: &bytes.Buffer{}}
+	r := restored{harness: newHarnessOn(t, "sqlite:"+path), logged: &bytes.Buffer{}}
 	r.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 	r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
 	r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) { return paidBy("T" + o.Number), nil }
@@ -564,15 +564,15 @@ func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 	}
 }
 
-func TestARefundThatTheDatabaseHasLostGetsItsNumberAgain(t *testing.T) {
-	lost, again := newBench(t), newBench(t)
+func TestALostRefundGetsItsNumberAgain(t *testing.T) {
+	lost, again := newHarness(t), newHarness(t)
 	var numbers []string
-	for i, b := range []*bench{lost, again} {
-		b.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
-		p := b.paid("A1")
-		b.pass(time.Duration(i) * 26 * time.Hour)
+	for i, h := range []*harness{lost, again} {
+		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
+		p := h.paid("A1")
+		h.pass(time.Duration(i) * 26 * time.Hour)
 		for _, minor := range []int64{30, 40} {
-			r, _, err := b.Refund(t.Context(), b.refundRequest(p, fmt.Sprint("R", minor), minor))
+			r, _, err := h.Refund(t.Context(), h.refundRequest(p, fmt.Sprint("R", minor), minor))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -585,10 +585,10 @@ func TestARefundThatTheDatabaseHasLostGetsItsNumberAgain(t *testing.T) {
 }
 
 func TestNumbersSortByTimeAndSayWhatTheyAreOf(t *testing.T) {
-	b := newBench(t)
+	h := newHarness(t)
 	scope := pay.Scope{MerchantID: "123456", AppCode: "APP"}
-	day := time.Date(2026, 1, 2, 0, 0, 0, 0, b.Zone)
-	number := func(at time.Duration) string { return b.paymentNumber(scope, "A", "F", day.Add(at), 0) }
+	day := time.Date(2026, 1, 2, 0, 0, 0, 0, h.Zone)
+	number := func(at time.Duration) string { return h.paymentNumber(scope, "A", "F", day.Add(at), 0) }
 	first := number(0)
 	for _, c := range []struct {
 		at   time.Duration
@@ -600,9 +600,9 @@ func TestNumbersSortByTimeAndSayWhatTheyAreOf(t *testing.T) {
 	}
 	seen := map[string]bool{first: true}
 	for _, other := range []string{
-		b.paymentNumber(scope, "A", "F", day, 1), b.paymentNumber(scope, "A", "G", day, 0), b.paymentNumber(scope, "AF", "", day, 0),
-		b.paymentNumber(pay.Scope{MerchantID: "123456", AppCode: "APP", StoreID: "S"}, "A", "F", day, 0),
-		b.paymentNumber(scope, "A", "F", day.Add(24*time.Hour), 0),
+		h.paymentNumber(scope, "A", "F", day, 1), h.paymentNumber(scope, "A", "G", day, 0), h.paymentNumber(scope, "AF", "", day, 0),
+		h.paymentNumber(pay.Scope{MerchantID: "123456", AppCode: "APP", StoreID: "S"}, "A", "F", day, 0),
+		h.paymentNumber(scope, "A", "F", day.Add(24*time.Hour), 0),
 	} {
 		if digits := other[17:]; seen[digits] {
 			t.Errorf("%s has digits that another has", other)

@@ -13,14 +13,14 @@ import (
 
 // The wallet gives money back once for each number: so the lost refund of a lost
 // order gets its number again, although the order has another one now.
-func TestALostRefundOfAnOrderThatHasAnotherNumberNowIsGivenBackOnce(t *testing.T) {
+func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		life    time.Duration
 		renamed bool // the merchant names the number that the order has now
 	}{"which is open": {}, "which has expired": {life: 2 * time.Hour}, "which the merchant names": {renamed: true}} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
-				lost := newBench(t) // what was there before the restore: order, payment and refund
+				lost := newHarness(t) // what was there before the restore: order, payment and refund
 				lost.now = r.now.Add(-2 * time.Hour)
 				before := lost.ordered("A1", true)
 				if _, err := lost.notice(before.ID, paidBy("T1")); err != nil || before.ID != r.number {

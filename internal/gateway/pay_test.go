@@ -12,68 +12,68 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-func TestAnOrderIsStoredAndGetsALinkWithoutAskingTheWallet(t *testing.T) {
-	b := newBench(t)
-	o, err := b.Pay(t.Context(), b.request("A1"))
+func TestAnOrderGetsALinkWithoutAskingTheWallet(t *testing.T) {
+	h := newHarness(t)
+	o, err := h.Pay(t.Context(), h.request("A1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`^20[0-9]{6}123456[0-9]{12}$`).MatchString(o.ID) {
 		t.Errorf("id %q is not date, merchant and twelve digits", o.ID)
 	}
-	if want := "https://pay.example/pay/" + b.Token(o.ID); o.PayURL != want {
+	if want := "https://pay.example/pay/" + h.Token(o.ID); o.PayURL != want {
 		t.Errorf("pay URL %q, want %q", o.PayURL, want)
 	}
-	if p := b.stored(o.ID); p.Status != pay.Pending || p.Amount.Minor != 1230 || p.AccountID != "main" || !p.OpenedAt.IsZero() {
+	if p := h.stored(o.ID); p.Status != pay.Pending || p.Amount.Minor != 1230 || p.AccountID != "main" || !p.OpenedAt.IsZero() {
 		t.Errorf("stored %+v", p)
 	}
-	if b.wallet.count() != 0 {
-		t.Errorf("the wallet was asked: %v", b.wallet.asked)
+	if h.wallet.count() != 0 {
+		t.Errorf("the wallet was asked: %v", h.wallet.asked)
 	}
 }
 
-func TestARepeatGivesTheSameOrderAndAnotherOrderUnderTheNumberIsRefused(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		first, err := b.Pay(t.Context(), b.request("A1"))
+func TestARepeatGivesTheSameOrder(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		first, err := h.Pay(t.Context(), h.request("A1"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := b.Pay(t.Context(), b.request("A1"))
+		again, err := h.Pay(t.Context(), h.request("A1"))
 		if err != nil || again.ID != first.ID || again.PayURL != first.PayURL {
 			t.Errorf("repeat gave %s %s (%v), want %s %s", again.ID, again.PayURL, err, first.ID, first.PayURL)
 		}
-		other := b.request("A1")
+		other := h.request("A1")
 		other.Fingerprint, other.Amount.Minor = "else", 1
-		_, err = b.Pay(t.Context(), other)
+		_, err = h.Pay(t.Context(), other)
 		wantCode(t, err, pay.NumberUsed)
-		if _, err := b.notice(first.ID, paidBy("T1")); err != nil {
+		if _, err := h.notice(first.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		paid, err := b.Pay(t.Context(), b.request("A1"))
+		paid, err := h.Pay(t.Context(), h.request("A1"))
 		wantCode(t, err, pay.AlreadyPaid)
 		if paid.ID != first.ID || paid.PayURL != "" {
 			t.Errorf("a paid order came back as %s with link %q", paid.ID, paid.PayURL)
 		}
-		_, err = b.Pay(t.Context(), other)
+		_, err = h.Pay(t.Context(), other)
 		wantCode(t, err, pay.NumberUsed)
 	})
 }
 
 func TestARepeatPastTheLifeIsExpired(t *testing.T) {
-	b := newBench(t)
-	b.ordered("A1", true)
-	b.pass(30 * time.Minute)
-	_, err := b.Pay(t.Context(), b.request("A1"))
+	h := newHarness(t)
+	h.ordered("A1", true)
+	h.pass(30 * time.Minute)
+	_, err := h.Pay(t.Context(), h.request("A1"))
 	wantCode(t, err, pay.AlreadyExpired)
 }
 
 func TestManyRepeatsAtOnceMakeOneOrder(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
+	onEach(t, func(t *testing.T, h *harness) {
 		var wg sync.WaitGroup
 		ids := make([]string, 20)
 		for i := range ids {
 			wg.Go(func() {
-				o, err := b.Pay(t.Context(), b.request("A1"))
+				o, err := h.Pay(t.Context(), h.request("A1"))
 				if err != nil {
 					t.Error(err)
 				}
@@ -90,15 +90,15 @@ func TestManyRepeatsAtOnceMakeOneOrder(t *testing.T) {
 }
 
 func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
-	b := newBench(t)
-	withStores := b.credential
+	h := newHarness(t)
+	withStores := h.credential
 	withStores.AppCode, withStores.HasStores = "AGENT", true
-	if err := b.Store.CreateCredential(t.Context(), withStores); err != nil {
+	if err := h.Store.CreateCredential(t.Context(), withStores); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []pay.Store{{ID: "open"}, {ID: "shut", Disabling: pay.Disabling{Disabled: true}}} {
 		s.MerchantID, s.AppCode, s.Name = "123456", "AGENT", "Shop"
-		if err := b.Store.CreateStore(t.Context(), s); err != nil {
+		if err := h.Store.CreateStore(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,9 +117,9 @@ func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
 		"nothing wrong: a store that is open":    {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := b.request("A1")
+			r := h.request("A1")
 			c.change(&r)
-			_, err := b.Pay(t.Context(), r)
+			_, err := h.Pay(t.Context(), r)
 			wantCode(t, err, c.want)
 			var e *pay.Error
 			if errors.As(err, &e) && e.Field != c.field {
@@ -130,54 +130,54 @@ func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
 }
 
 func TestAWalletThatMustBeAskedFirst(t *testing.T) {
-	online := func(b *bench, no string) PayRequest {
-		r := b.request(no)
+	online := func(h *harness, no string) PayRequest {
+		r := h.request(no)
 		r.PayType = pay.AlipayHK
 		return r
 	}
 	t.Run("its reference is kept and it is asked once", func(t *testing.T) {
-		b := newBench(t)
-		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
+		h := newHarness(t)
+		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if o, err := b.Pay(t.Context(), online(b, "A1")); err != nil || o.Checkout != "R1" || o.Status != pay.Pending {
+				if o, err := h.Pay(t.Context(), online(h, "A1")); err != nil || o.Checkout != "R1" || o.Status != pay.Pending {
 					t.Errorf("got %+v, %v", o.Payment, err)
 				}
 			})
 		}
 		wg.Wait()
-		if b.wallet.count() != 1 {
-			t.Errorf("the wallet was asked %d times", b.wallet.count())
+		if h.wallet.count() != 1 {
+			t.Errorf("the wallet was asked %d times", h.wallet.count())
 		}
 	})
 	t.Run("a refusal fails the order for good", func(t *testing.T) {
-		b := newBench(t)
-		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+		h := newHarness(t)
+		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
 			return wallet.Checkout{}, &wallet.Rejection{Code: "NO_SUCH_BUYER"}
 		}
 		for range 2 {
-			o, err := b.Pay(t.Context(), online(b, "A1"))
+			o, err := h.Pay(t.Context(), online(h, "A1"))
 			wantCode(t, err, pay.WalletRejected)
 			if o.Status != pay.Failed || o.Failure != "NO_SUCH_BUYER" {
 				t.Errorf("got %+v", o.Payment)
 			}
 		}
-		if b.wallet.count() != 1 {
-			t.Errorf("the wallet was asked %d times", b.wallet.count())
+		if h.wallet.count() != 1 {
+			t.Errorf("the wallet was asked %d times", h.wallet.count())
 		}
 	})
 	t.Run("silence leaves the order as it is, and the same order can be sent again", func(t *testing.T) {
-		b := newBench(t)
-		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
-		o, err := b.Pay(t.Context(), online(b, "A1"))
+		h := newHarness(t)
+		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+		o, err := h.Pay(t.Context(), online(h, "A1"))
 		wantCode(t, err, pay.OutcomeUnknown)
-		if p := b.stored(o.ID); p.Status != pay.Created {
+		if p := h.stored(o.ID); p.Status != pay.Created {
 			t.Errorf("status %s after silence", p.Status)
 		}
-		b.pass(time.Minute)
-		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
-		again, err := b.Pay(t.Context(), online(b, "A1"))
+		h.pass(time.Minute)
+		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
+		again, err := h.Pay(t.Context(), online(h, "A1"))
 		if err != nil || again.ID != o.ID || again.Checkout != "R1" {
 			t.Errorf("got %+v, %v", again.Payment, err)
 		}
@@ -186,52 +186,52 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 
 // The first request may have reached the wallet: its refusal of the second fails
 // the order, but money may come all the same.
-func TestAnOrderThatTheWalletRefusesAtItsSecondAskingIsLookedAtAgain(t *testing.T) {
+func TestAnOrderRefusedTheSecondTimeIsQueriedAgain(t *testing.T) {
 	for kind, want := range map[wallet.RejectionKind]pay.Status{wallet.RejectedOrder: pay.Failed, wallet.RejectedAccount: pay.Created} {
 		t.Run(string(kind), func(t *testing.T) {
-			b := newBench(t)
-			r := b.request("A1")
+			h := newHarness(t)
+			r := h.request("A1")
 			r.PayType = pay.AlipayHK
-			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
-			o, err := b.Pay(t.Context(), r)
+			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+			o, err := h.Pay(t.Context(), r)
 			wantCode(t, err, pay.OutcomeUnknown)
-			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
 				return wallet.Checkout{}, &wallet.Rejection{Code: "NO", Kind: kind}
 			}
-			b.pass(time.Minute)
-			if _, err = b.Pay(t.Context(), r); err == nil {
+			h.pass(time.Minute)
+			if _, err = h.Pay(t.Context(), r); err == nil {
 				t.Error("taken")
 			}
-			if p := b.stored(o.ID); p.Status != want {
+			if p := h.stored(o.ID); p.Status != want {
 				t.Fatalf("stored %+v", p)
 			}
-			b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its notification is lost
-			b.pass(2 * time.Hour)
-			b.recoverDue()
-			if p := b.stored(o.ID); p.Status != pay.Paid || p.Late != (want == pay.Failed) {
+			h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its notification is lost
+			h.pass(2 * time.Hour)
+			h.recoverDue()
+			if p := h.stored(o.ID); p.Status != pay.Paid || p.Late != (want == pay.Failed) {
 				t.Errorf("stored %+v", p)
 			}
 		})
 	}
 }
 
-func TestDirectPayURLIsTheWalletsOwnAndCountsAsOpened(t *testing.T) {
-	b := newBench(t)
-	b.DirectPayURL = true
-	o, err := b.Pay(t.Context(), b.request("A1"))
+func TestADirectPayURLCountsAsOpened(t *testing.T) {
+	h := newHarness(t)
+	h.DirectPayURL = true
+	o, err := h.Pay(t.Context(), h.request("A1"))
 	if err != nil || o.PayURL != "https://wallet.example/cashier/"+o.ID {
 		t.Fatalf("got %q, %v", o.PayURL, err)
 	}
-	if b.stored(o.ID).OpenedAt.IsZero() {
+	if h.stored(o.ID).OpenedAt.IsZero() {
 		t.Error("the wallet may know of it, yet it does not count as opened")
 	}
 }
 
 func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", false)
-	token := b.Token(p.ID)
-	if got, err := b.Lookup(t.Context(), token); err != nil || got.ID != p.ID {
+	h := newHarness(t)
+	p := h.ordered("A1", false)
+	token := h.Token(p.ID)
+	if got, err := h.Lookup(t.Context(), token); err != nil || got.ID != p.ID {
 		t.Fatalf("got %s, %v", got.ID, err)
 	}
 	bad := []string{"", token[1:], token + "A", token + "=", strings.ToLower(token) + "x", "../" + token, token[:35] + "\n"}
@@ -243,10 +243,10 @@ func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
 		bad = append(bad, token[:i]+string(c)+token[i+1:])
 	}
 	for _, tok := range bad {
-		_, err := b.Lookup(t.Context(), tok)
+		_, err := h.Lookup(t.Context(), tok)
 		wantCode(t, err, pay.NotFound)
 	}
-	other := b.over(b.Store)
+	other := h.over(h.Store)
 	other.LinkKey = []byte("another deployment's key 0123456")
 	_, err := other.Lookup(t.Context(), token)
 	wantCode(t, err, pay.NotFound)

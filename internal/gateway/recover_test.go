@@ -16,14 +16,14 @@ import (
 )
 
 // recovering runs Recover in a bubble of its own time.
-func recovering(t *testing.T, test func(t *testing.T, b *bench)) {
+func recovering(t *testing.T, test func(t *testing.T, h *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		h := newHarness(t)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.Run(ctx) }()
-		test(t, b)
+		go func() { done <- h.Run(ctx) }()
+		test(t, h)
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -31,74 +31,74 @@ func recovering(t *testing.T, test func(t *testing.T, b *bench)) {
 	})
 }
 
-func (b *bench) says(s wallet.State, err error) {
-	b.wallet.mu.Lock()
-	defer b.wallet.mu.Unlock()
-	b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return s, err }
+func (h *harness) says(s wallet.State, err error) {
+	h.wallet.mu.Lock()
+	defer h.wallet.mu.Unlock()
+	h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return s, err }
 }
 
 func TestALostNotificationIsMadeUpFor(t *testing.T) {
-	recovering(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
+	recovering(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
 		time.Sleep(5 * time.Second)
-		if n := b.wallet.count(); n != 1 { // the address was made, nothing was asked
+		if n := h.wallet.count(); n != 1 { // the address was made, nothing was asked
 			t.Errorf("the wallet was asked %d times before the first look was due", n-1)
 		}
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		time.Sleep(14 * time.Second)
-		movements, deliveries := b.books(p.ID)
-		if got := b.stored(p.ID); got.Status != pay.Paid || got.Late || len(movements) != 1 || len(deliveries) != 1 {
+		movements, deliveries := h.books(p.ID)
+		if got := h.stored(p.ID); got.Status != pay.Paid || got.Late || len(movements) != 1 || len(deliveries) != 1 {
 			t.Errorf("stored %+v", got)
 		}
-		before := b.wallet.count()
+		before := h.wallet.count()
 		time.Sleep(48 * time.Hour)
-		if n := b.wallet.count() - before; n != 0 {
+		if n := h.wallet.count() - before; n != 0 {
 			t.Errorf("a paid order was asked about %d times more", n)
 		}
 	})
 }
 
 // Money of another amount is recorded, and does not keep its order open for ever.
-func TestAnOrderThatWasPaidInAnotherAmountEndsAsAnyOther(t *testing.T) {
+func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 	wrong := wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}}
 	for name, c := range map[string]struct {
-		end  func(b *bench, p pay.Payment)
+		end  func(h *harness, p pay.Payment)
 		want pay.Status
 	}{
-		"its life is over": {func(b *bench, p pay.Payment) { b.pass(2 * time.Hour); b.recoverDue() }, pay.Expired},
-		"it is called off": {func(b *bench, p pay.Payment) {
-			c, err := b.Close(b.t.Context(), b.closeRequest(p))
+		"its life is over": {func(h *harness, p pay.Payment) { h.pass(2 * time.Hour); h.recoverDue() }, pay.Expired},
+		"it is called off": {func(h *harness, p pay.Payment) {
+			c, err := h.Close(h.t.Context(), h.closeRequest(p))
 			if err != nil || c.Payment.Status != pay.Closed {
-				b.t.Errorf("closing %+v, %v", c, err)
+				h.t.Errorf("closing %+v, %v", c, err)
 			}
 		}, pay.Closed},
-		"it is given back at the wallet, and its life is over": {func(b *bench, p pay.Payment) {
-			b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
-			b.pass(2 * time.Hour)
-			b.recoverDue()
+		"it is given back at the wallet, and its life is over": {func(h *harness, p pay.Payment) {
+			h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
+			h.pass(2 * time.Hour)
+			h.recoverDue()
 		}, pay.Expired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bench) {
-				p := b.ordered("A1", true)
-				if _, err := b.notice(p.ID, wrong); err != nil {
+			onEach(t, func(t *testing.T, h *harness) {
+				p := h.ordered("A1", true)
+				if _, err := h.notice(p.ID, wrong); err != nil {
 					t.Fatal(err)
 				}
-				b.says(wrong, nil)
-				b.pass(time.Minute)
-				b.recoverDue()
-				if got := b.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
+				h.says(wrong, nil)
+				h.pass(time.Minute)
+				h.recoverDue()
+				if got := h.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
 					t.Fatalf("within its life it is %+v", got)
 				}
-				c.end(b, p)
-				movements, deliveries := b.books(p.ID)
-				if got := b.stored(p.ID); got.Status != c.want || !got.Flagged || len(movements) != 1 || len(deliveries) != 0 {
+				c.end(h, p)
+				movements, deliveries := h.books(p.ID)
+				if got := h.stored(p.ID); got.Status != c.want || !got.Flagged || len(movements) != 1 || len(deliveries) != 0 {
 					t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 				}
-				if _, err := b.notice(p.ID, paidBy("T2")); err != nil { // its own, late
+				if _, err := h.notice(p.ID, paidBy("T2")); err != nil { // its own, late
 					t.Fatal(err)
 				}
-				if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || got.TradeNo != "T2" {
+				if got := h.stored(p.ID); got.Status != pay.Paid || !got.Late || got.TradeNo != "T2" {
 					t.Errorf("stored %+v", got)
 				}
 			})
@@ -107,85 +107,85 @@ func TestAnOrderThatWasPaidInAnotherAmountEndsAsAnyOther(t *testing.T) {
 }
 
 // A trade that has paid another order pays no second one, and keeps none open.
-func TestAnOrderOfWhichTheWalletNamesAnothersTradeEndsAndIsFlagged(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		paid, p := b.paid("A1"), b.ordered("A2", true)
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo}, nil)
+func TestAnOrderWithAnothersTradeEndsFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		paid, p := h.paid("A1"), h.ordered("A2", true)
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo}, nil)
 		for range 3 {
-			b.pass(30 * time.Minute)
-			b.recoverDue()
+			h.pass(30 * time.Minute)
+			h.recoverDue()
 		}
-		movements, _ := b.books(p.ID)
-		if got := b.stored(p.ID); got.Status != pay.Expired || !got.Flagged || len(movements) != 0 || strings.Count(b.history(p.ID), "foreign_trade") != 1 {
-			t.Errorf("stored %+v, %v, history %s", got, movements, b.history(p.ID))
+		movements, _ := h.books(p.ID)
+		if got := h.stored(p.ID); got.Status != pay.Expired || !got.Flagged || len(movements) != 0 || strings.Count(h.history(p.ID), "foreign_trade") != 1 {
+			t.Errorf("stored %+v, %v, history %s", got, movements, h.history(p.ID))
 		}
 	})
 }
 
 // What was paid, and given back at the wallet itself before we knew of it, is no
 // payment: nobody may deliver for it.
-func TestAPaymentThatWasGivenBackBeforeWeKnewOfItIsFlaggedAndToldToNobody(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
+func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
 		for range 3 {
-			b.pass(11 * time.Minute)
-			b.recoverDue()
+			h.pass(11 * time.Minute)
+			h.recoverDue()
 		}
-		movements, deliveries := b.books(p.ID)
-		got := b.stored(p.ID)
-		if got.Status == pay.Paid || !got.Flagged || len(movements)+len(deliveries) != 0 || strings.Count(b.history(p.ID), "given_back") != 1 {
-			t.Errorf("stored %+v, %v, %v, history %s", got, movements, deliveries, b.history(p.ID))
+		movements, deliveries := h.books(p.ID)
+		got := h.stored(p.ID)
+		if got.Status == pay.Paid || !got.Flagged || len(movements)+len(deliveries) != 0 || strings.Count(h.history(p.ID), "given_back") != 1 {
+			t.Errorf("stored %+v, %v, %v, history %s", got, movements, deliveries, h.history(p.ID))
 		}
 		// The wallet's notice of the payment comes only now.
 		for range 2 {
-			if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+			if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		movements, deliveries = b.books(p.ID)
-		if got := b.stored(p.ID); got.Status == pay.Paid || len(movements)+len(deliveries) != 0 {
+		movements, deliveries = h.books(p.ID)
+		if got := h.stored(p.ID); got.Status == pay.Paid || len(movements)+len(deliveries) != 0 {
 			t.Errorf("after its notice it is %+v, %v, %v", got, movements, deliveries)
 		}
 		// One that is paid here, and that we have not given back.
-		paid := b.paid("A2")
+		paid := h.paid("A2")
 		again := wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo, GivenBack: true}
 		for range 2 {
-			if _, err := b.notice(paid.ID, again); err != nil {
+			if _, err := h.notice(paid.ID, again); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := b.stored(paid.ID); got.Status != pay.Paid || !got.Flagged || strings.Count(b.history(paid.ID), "given_back") != 1 {
-			t.Errorf("stored %+v, history %s", got, b.history(paid.ID))
+		if got := h.stored(paid.ID); got.Status != pay.Paid || !got.Flagged || strings.Count(h.history(paid.ID), "given_back") != 1 {
+			t.Errorf("stored %+v, history %s", got, h.history(paid.ID))
 		}
 		// And one that we have.
-		ours := b.paid("A3")
-		if _, _, err := b.Refund(t.Context(), b.refundRequest(ours, "R1", 1230)); err != nil {
+		ours := h.paid("A3")
+		if _, _, err := h.Refund(t.Context(), h.refundRequest(ours, "R1", 1230)); err != nil {
 			t.Fatal(err)
 		}
 		again.TradeNo = ours.TradeNo
-		if _, err := b.notice(ours.ID, again); err != nil {
+		if _, err := h.notice(ours.ID, again); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.stored(ours.ID); got.Flagged || got.Refunded != 1230 {
+		if got := h.stored(ours.ID); got.Flagged || got.Refunded != 1230 {
 			t.Errorf("stored %+v", got)
 		}
 	})
 }
 
-func TestAnOrderThatNobodyOpenedExpiresWithoutAskingTheWallet(t *testing.T) {
-	recovering(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", false)
+func TestAnUnopenedOrderExpiresUnasked(t *testing.T) {
+	recovering(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", false)
 		time.Sleep(30*time.Minute - time.Second)
-		if got := b.stored(p.ID); got.Status != pay.Pending {
+		if got := h.stored(p.ID); got.Status != pay.Pending {
 			t.Errorf("%s within its life", got.Status)
 		}
-		time.Sleep(b.Poll + time.Minute)
-		if got := b.stored(p.ID); got.Status != pay.Expired || !got.DueAt.IsZero() {
+		time.Sleep(h.Poll + time.Minute)
+		if got := h.stored(p.ID); got.Status != pay.Expired || !got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
-		if b.wallet.count() != 0 {
-			t.Errorf("the wallet was asked: %v", b.wallet.asked)
+		if h.wallet.count() != 0 {
+			t.Errorf("the wallet was asked: %v", h.wallet.asked)
 		}
 	})
 }
@@ -204,15 +204,15 @@ func TestAnOpenedOrderExpiresOnlyOnTheWalletsWord(t *testing.T) {
 		"it refuses our account":     {wallet.State{}, &wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}, pay.Pending},
 	} {
 		t.Run(name, func(t *testing.T) {
-			recovering(t, func(t *testing.T, b *bench) {
-				p := b.ordered("A1", true)
-				b.says(c.state, c.err)
+			recovering(t, func(t *testing.T, h *harness) {
+				p := h.ordered("A1", true)
+				h.says(c.state, c.err)
 				time.Sleep(30*time.Minute + 30*time.Second)
-				if got := b.stored(p.ID); got.Status != pay.Pending {
+				if got := h.stored(p.ID); got.Status != pay.Pending {
 					t.Errorf("%s before the margin was over", got.Status)
 				}
 				time.Sleep(time.Hour)
-				if got := b.stored(p.ID); got.Status != c.want {
+				if got := h.stored(p.ID); got.Status != c.want {
 					t.Errorf("status %s, want %s", got.Status, c.want)
 				}
 			})
@@ -226,17 +226,17 @@ func TestLateMoneyWithALostNotificationIsFound(t *testing.T) {
 		"within a day": 24 * time.Hour, "at the wallet's very last moment": 15 * 24 * time.Hour,
 	} {
 		t.Run(name, func(t *testing.T) {
-			recovering(t, func(t *testing.T, b *bench) {
-				p := b.ordered("A1", true)
+			recovering(t, func(t *testing.T, h *harness) {
+				p := h.ordered("A1", true)
 				time.Sleep(32 * time.Minute)
-				if got := b.stored(p.ID); got.Status != pay.Expired {
+				if got := h.stored(p.ID); got.Status != pay.Expired {
 					t.Fatalf("status %s", got.Status)
 				}
 				time.Sleep(paidAfter)
-				b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 				time.Sleep(13 * time.Hour)
-				_, deliveries := b.books(p.ID)
-				if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || len(deliveries) != 1 {
+				_, deliveries := h.books(p.ID)
+				if got := h.stored(p.ID); got.Status != pay.Paid || !got.Late || len(deliveries) != 1 {
 					t.Errorf("stored %+v", got)
 				}
 			})
@@ -245,13 +245,13 @@ func TestLateMoneyWithALostNotificationIsFound(t *testing.T) {
 }
 
 func TestLooksGetRarerAndEnd(t *testing.T) {
-	recovering(t, func(t *testing.T, b *bench) {
-		b.ordered("A1", true)
-		b.wallet.forget()
+	recovering(t, func(t *testing.T, h *harness) {
+		h.ordered("A1", true)
+		h.wallet.forget()
 		time.Sleep(30 * time.Minute)
-		within := b.wallet.count()
+		within := h.wallet.count()
 		time.Sleep(40 * 24 * time.Hour)
-		after := b.wallet.count() - within
+		after := h.wallet.count() - within
 		// 15 s, 45 s, 1:45, 3:45, 8:45, 18:45, 28:45; then the end, 1 h, 12 h 15 min, 25 h and the maximum.
 		if within != 7 || after != 5 {
 			t.Errorf("%d looks within the life and %d after it, want 7 and 5", within, after)
@@ -259,14 +259,14 @@ func TestLooksGetRarerAndEnd(t *testing.T) {
 	})
 }
 
-func TestAMerchantsQueryAsksTheWalletAtMostOnceInThreeSeconds(t *testing.T) {
+func TestQueriesAskTheWalletOnceInThreeSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		p := b.ordered("A1", true)
-		unopened := b.ordered("A2", false)
-		b.wallet.forget()
+		h := newHarness(t)
+		p := h.ordered("A1", true)
+		unopened := h.ordered("A2", false)
+		h.wallet.forget()
 		query := func() []store.Transaction {
-			found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential})
+			found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -275,118 +275,118 @@ func TestAMerchantsQueryAsksTheWalletAtMostOnceInThreeSeconds(t *testing.T) {
 		for range 3 {
 			query()
 		}
-		if b.wallet.count() != 1 || b.wallet.asked[0] != "query "+p.ID {
-			t.Errorf("asked %v; %s was never opened", b.wallet.asked, unopened.ID)
+		if h.wallet.count() != 1 || h.wallet.asked[0] != "query "+p.ID {
+			t.Errorf("asked %v; %s was never opened", h.wallet.asked, unopened.ID)
 		}
 		time.Sleep(4 * time.Second)
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		for _, found := range query() {
 			if want := map[string]pay.Status{p.ID: pay.Paid, unopened.ID: pay.Pending}[found.ID]; found.Status != want {
 				t.Errorf("%s is %s, want %s", found.OrderNo, found.Status, want)
 			}
 		}
-		b.Wait()
+		h.Wait()
 	})
 }
 
-func TestAQueryIsAnsweredWithinTwoSecondsWhateverTheWalletDoes(t *testing.T) {
+func TestAQueryIsAnsweredWithinTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		h := newHarness(t)
 		for _, no := range []string{"A1", "A2", "A3"} {
-			b.ordered(no, true)
+			h.ordered(no, true)
 		}
-		b.wallet.query = func(ctx context.Context, _ wallet.Order) (wallet.State, error) {
+		h.wallet.query = func(ctx context.Context, _ wallet.Order) (wallet.State, error) {
 			<-ctx.Done()
 			return wallet.State{}, wallet.ErrUnknown
 		}
 		start := time.Now()
-		found, err := b.Query(t.Context(), QueryRequest{Credential: b.credential})
+		found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential})
 		if err != nil || len(found) != 3 {
 			t.Fatalf("%d payments, %v", len(found), err)
 		}
 		if took := time.Since(start); took >= 2*time.Second {
 			t.Errorf("took %s", took)
 		}
-		b.Wait()
+		h.Wait()
 	})
 }
 
 func TestAMerchantSeesOnlyItsOwn(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", false)
-	other := b.credential
+	h := newHarness(t)
+	p := h.ordered("A1", false)
+	other := h.credential
 	other.AppCode = "OTHER"
-	if err := b.Store.CreateCredential(t.Context(), other); err != nil {
+	if err := h.Store.CreateCredential(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	r := QueryRequest{Credential: other}
 	r.Filter.IDs = []string{p.ID}
-	found, err := b.Query(t.Context(), r)
+	found, err := h.Query(t.Context(), r)
 	if err != nil || len(found) != 0 {
 		t.Errorf("another app code sees %d payments, %v", len(found), err)
 	}
 }
 
-func TestTheBrowsersReturnAsksTheWalletButDecidesNothing(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	back, err := b.Returned(t.Context(), b.Token(p.ID))
+func TestTheBrowsersReturnDecidesNothing(t *testing.T) {
+	h := newHarness(t)
+	p := h.ordered("A1", true)
+	back, err := h.Returned(t.Context(), h.Token(p.ID))
 	if err != nil || back.Status != pay.Pending {
 		t.Errorf("%s, %v", back.Status, err)
 	}
-	b.pass(4 * time.Second)
-	b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
-	if back, err = b.Returned(t.Context(), b.Token(p.ID)); err != nil || back.Status != pay.Paid {
+	h.pass(4 * time.Second)
+	h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+	if back, err = h.Returned(t.Context(), h.Token(p.ID)); err != nil || back.Status != pay.Paid {
 		t.Errorf("%s, %v", back.Status, err)
 	}
 }
 
 func TestALinkPastItsLifeLeadsNowhere(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", false)
-	b.pass(31 * time.Minute)
-	got, way, err := b.Visit(t.Context(), b.Token(p.ID))
+	h := newHarness(t)
+	p := h.ordered("A1", false)
+	h.pass(31 * time.Minute)
+	got, way, err := h.Visit(t.Context(), h.Token(p.ID))
 	if err != nil || way.URL != "" || got.Status != pay.Expired {
 		t.Errorf("%s, %q, %v", got.Status, way, err)
 	}
 }
 
 func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	first := b.stored(p.ID).OpenedAt
-	b.pass(time.Minute)
-	if _, way, err := b.Visit(t.Context(), b.Token(p.ID)); err != nil || way.URL == "" {
+	h := newHarness(t)
+	p := h.ordered("A1", true)
+	first := h.stored(p.ID).OpenedAt
+	h.pass(time.Minute)
+	if _, way, err := h.Visit(t.Context(), h.Token(p.ID)); err != nil || way.URL == "" {
 		t.Fatalf("%q, %v", way, err)
 	}
-	if again := b.stored(p.ID).OpenedAt; !again.Equal(first) {
+	if again := h.stored(p.ID).OpenedAt; !again.Equal(first) {
 		t.Errorf("opened at %s, then at %s", first, again)
 	}
 }
 
-func TestAWalletThatHangsDoesNotKeepTheOthersWaiting(t *testing.T) {
-	recovering(t, func(t *testing.T, b *bench) {
+func TestAHangingWalletDoesNotDelayTheOthers(t *testing.T) {
+	recovering(t, func(t *testing.T, h *harness) {
 		other := pay.WalletAccount{MerchantID: "123456", ID: "zz-other", Wallet: "offline",
-			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"}, UpdatedAt: b.clock()}
+			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"}, UpdatedAt: h.clock()}
 		for i := range 200 {
-			b.ordered(fmt.Sprint("hangs-", i), true)
+			h.ordered(fmt.Sprint("hangs-", i), true)
 		}
 		// From here on the account "main" is out of use for new orders.
-		if err := errors.Join(b.Store.SetWalletAccountDisabled(t.Context(), "123456", "main", true), b.Store.PutWalletAccount(t.Context(), other)); err != nil {
+		if err := errors.Join(h.Store.SetWalletAccountDisabled(t.Context(), "123456", "main", true), h.Store.PutWalletAccount(t.Context(), other)); err != nil {
 			t.Fatal(err)
 		}
-		quick := b.ordered("quick", true)
-		b.wallet.mu.Lock()
-		b.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
+		quick := h.ordered("quick", true)
+		h.wallet.mu.Lock()
+		h.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
 			if o.Number == quick.ID {
 				return wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil
 			}
 			<-ctx.Done()
 			return wallet.State{}, wallet.ErrUnknown
 		}
-		b.wallet.mu.Unlock()
+		h.wallet.mu.Unlock()
 		time.Sleep(17 * time.Second)
-		if got := b.stored(quick.ID); got.Status != pay.Paid {
+		if got := h.stored(quick.ID); got.Status != pay.Paid {
 			t.Errorf("%s two seconds after its look was due", got.Status)
 		}
 	})
@@ -397,7 +397,7 @@ func TestAWalletThatHangsDoesNotKeepTheOthersWaiting(t *testing.T) {
 func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
 	var away atomic.Bool
 	synctest.Test(t, func(t *testing.T) {
-		b := newBenchOver(t, "sqlite:"+t.TempDir()+"/sampan.db", func(c *store.Config) {
+		h := newHarnessOn(t, "sqlite:"+t.TempDir()+"/sampan.db", func(c *store.Config) {
 			c.Before = func(string) error {
 				if away.Load() {
 					return errors.New("away")
@@ -406,17 +406,17 @@ func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
 			}
 		})
 		var turns atomic.Int32
-		b.Turned = func() { turns.Add(1) }
-		p := b.ordered("A1", true)
-		b.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.Turned = func() { turns.Add(1) }
+		p := h.ordered("A1", true)
+		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.Run(ctx) }()
+		go func() { done <- h.Run(ctx) }()
 		synctest.Wait()
 		away.Store(true)
 		turns.Store(0)
 		for range 600 {
-			b.runner.Wake()
+			h.runner.Wake()
 			time.Sleep(100 * time.Millisecond)
 		}
 		if n := turns.Load(); n < 30 || n > 50 {
@@ -425,7 +425,7 @@ func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
 		away.Store(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := b.stored(p.ID); got.Status != pay.Paid {
+		if got := h.stored(p.ID); got.Status != pay.Paid {
 			t.Errorf("two seconds after the database came back the order is %s", got.Status)
 		}
 		stop()

@@ -12,30 +12,30 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// pages is a bench whose wallet "online" answers with the address of its page,
+// pages is a harness whose wallet "online" answers with the address of its page,
 // a new one at each call, which lasts 14 minutes.
 type pages struct {
-	*bench
+	*harness
 	mu sync.Mutex
 	n  int
 }
 
 func onEachPages(t *testing.T, test func(t *testing.T, b *pages)) {
 	t.Helper()
-	onEach(t, func(t *testing.T, b *bench) { test(t, newPages(b)) })
+	onEach(t, func(t *testing.T, h *harness) { test(t, newPages(h)) })
 }
 
-func newPages(b *bench) *pages {
-	p := &pages{bench: b}
-	b.Gateway = p.over(b.Store)
-	b.wallet.pay = p.answer
-	b.now = time.Now().Truncate(time.Second)
+func newPages(h *harness) *pages {
+	p := &pages{harness: h}
+	h.Gateway = p.over(h.Store)
+	h.wallet.pay = p.answer
+	h.now = time.Now().Truncate(time.Second)
 	return p
 }
 
-// over is bench.over with that wallet.
+// over is harness.over with that wallet.
 func (b *pages) over(db *store.DB) *Gateway {
-	g := b.bench.over(db)
+	g := b.harness.over(db)
 	driver := g.Wallets["online"]
 	driver.Info.Flow = wallet.Redirect
 	g.Wallets["online"] = driver
@@ -126,7 +126,7 @@ func TestRedirectIsAskedWhenTheLinkIsOpened(t *testing.T) {
 }
 
 func TestRedirectNeedsNoAddressAfterTheEnd(t *testing.T) {
-	b := newPages(newBench(t))
+	b := newPages(newHarness(t))
 	p := b.order()
 	b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
 	b.pass(30 * time.Minute)
@@ -135,7 +135,7 @@ func TestRedirectNeedsNoAddressAfterTheEnd(t *testing.T) {
 		t.Errorf("asked %v", b.wallet.asked)
 	}
 
-	unopened := newPages(newBench(t))
+	unopened := newPages(newHarness(t))
 	p = unopened.order()
 	unopened.pass(31 * time.Minute)
 	unopened.opens(p, "", "")
@@ -163,7 +163,7 @@ func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 		"a program":            {answer: wallet.Checkout{URL: "javascript://wallet.example/%0aalert(1)"}, want: pay.OutcomeUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newPages(newBench(t))
+			b := newPages(newHarness(t))
 			p := b.order()
 			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return c.answer, c.err }
 			for range 5 {
@@ -185,7 +185,7 @@ func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 
 func TestRedirectRefused(t *testing.T) {
 	t.Run("at the first opening the order fails", func(t *testing.T) {
-		b := newPages(newBench(t))
+		b := newPages(newHarness(t))
 		p := b.order()
 		b.refuses(wallet.RejectedOrder)
 		if got := b.opens(p, "", ""); got.Status != pay.Failed || got.Failure != "NO" || !got.DueAt.IsZero() {
@@ -194,7 +194,7 @@ func TestRedirectRefused(t *testing.T) {
 		b.inOrder()
 	})
 	t.Run("after silence it fails too, and is queried later", func(t *testing.T) {
-		b := newPages(newBench(t))
+		b := newPages(newHarness(t))
 		p := b.order()
 		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
 		b.opens(p, "", pay.OutcomeUnknown)
@@ -206,7 +206,7 @@ func TestRedirectRefused(t *testing.T) {
 		b.inOrder()
 	})
 	t.Run("at a later opening it stays open", func(t *testing.T) {
-		b := newPages(newBench(t))
+		b := newPages(newHarness(t))
 		p := b.order()
 		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
 		b.pass(15 * time.Minute)
@@ -220,7 +220,7 @@ func TestRedirectRefused(t *testing.T) {
 		b.inOrder()
 	})
 	t.Run("because it is paid", func(t *testing.T) {
-		b := newPages(newBench(t))
+		b := newPages(newHarness(t))
 		p := b.order()
 		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
 		b.pass(15 * time.Minute)
@@ -232,7 +232,7 @@ func TestRedirectRefused(t *testing.T) {
 		b.inOrder()
 	})
 	t.Run("and its state is not known", func(t *testing.T) {
-		b := newPages(newBench(t))
+		b := newPages(newHarness(t))
 		p := b.order()
 		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
 		b.pass(15 * time.Minute)
@@ -270,7 +270,7 @@ func TestRedirectOpenedByManyAtOnce(t *testing.T) {
 }
 
 func TestRedirectEndsWhileTheWalletIsAsked(t *testing.T) {
-	b := newPages(newBench(t))
+	b := newPages(newHarness(t))
 	p := b.order()
 	b.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) {
 		if _, err := b.Close(t.Context(), CloseRequest{Credential: b.credential, PaymentID: p.ID, Minor: 1230}); err != nil {
@@ -288,7 +288,7 @@ func TestRedirectEndsWhileTheWalletIsAsked(t *testing.T) {
 }
 
 func TestRedirectHasNoDirectAddress(t *testing.T) {
-	b := newPages(newBench(t))
+	b := newPages(newHarness(t))
 	b.DirectPayURL = true
 	if p := b.order(); !p.OpenedAt.IsZero() || b.wallet.count() != 0 { // order() wants our link
 		t.Errorf("stored %+v, asked %v", p, b.wallet.asked)

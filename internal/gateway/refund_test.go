@@ -12,22 +12,22 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-func TestARefundIsGivenBackOnceAndTheMerchantIsTold(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.paid("A1")
-		b.wallet.forget()
-		r, after, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+func TestARefundIsMadeOnceAndNotified(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.paid("A1")
+		h.wallet.forget()
+		r, after, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || r.Status != pay.RefundSucceeded || len(r.ID) != 26 || r.DoneAt.IsZero() || after.Refunded != 500 {
 			t.Fatalf("refund %+v of %+v, %v", r, after, err)
 		}
-		again, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+		again, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || again.ID != r.ID || again.Status != r.Status {
 			t.Errorf("the same request got %+v, %v; first %+v", again, err, r)
 		}
-		if n := b.wallet.count(); n != 1 {
-			t.Errorf("the wallet was asked %v", b.wallet.asked)
+		if n := h.wallet.count(); n != 1 {
+			t.Errorf("the wallet was asked %v", h.wallet.asked)
 		}
-		movements, deliveries := b.books(p.ID)
+		movements, deliveries := h.books(p.ID)
 		want := pay.Movement{
 			MerchantID: p.MerchantID, ID: movements[len(movements)-1].ID, PaymentID: p.ID, RefundID: r.ID, Kind: pay.MovementRefund,
 			Debit: "merchant", Credit: "wallet:main", Amount: pay.Amount{Minor: 500, Currency: "HKD"}, TradeNo: "T-A1", At: movements[len(movements)-1].At,
@@ -35,10 +35,10 @@ func TestARefundIsGivenBackOnceAndTheMerchantIsTold(t *testing.T) {
 		if len(movements) != 2 || movements[1] != want {
 			t.Errorf("money record: %+v", movements)
 		}
-		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID || string(deliveries[0].Body) != string(b.RefundNotification(r, b.stored(p.ID))) {
+		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID || string(deliveries[0].Body) != string(h.RefundNotification(r, h.stored(p.ID))) {
 			t.Errorf("deliveries: %+v", deliveries)
 		}
-		if got := b.history(p.ID); got != "[paid by wallet refund_asked by merchant refunded by merchant]" {
+		if got := h.history(p.ID); got != "[paid by wallet refund_asked by merchant refunded by merchant]" {
 			t.Errorf("history %s", got)
 		}
 	})
@@ -46,78 +46,78 @@ func TestARefundIsGivenBackOnceAndTheMerchantIsTold(t *testing.T) {
 
 func TestARefusedRefundChangesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(b *bench, r *RefundRequest)
+		change func(h *harness, r *RefundRequest)
 		want   pay.Code
 	}{
-		"of a payment that never was": {func(_ *bench, r *RefundRequest) { r.PaymentID = "20260102123456000000000000" }, pay.NotFound},
-		"of another app code's": {func(b *bench, r *RefundRequest) {
-			other := b.credential
+		"of a payment that never was": {func(_ *harness, r *RefundRequest) { r.PaymentID = "20260102123456000000000000" }, pay.NotFound},
+		"of another app code's": {func(h *harness, r *RefundRequest) {
+			other := h.credential
 			other.AppCode = "OTHER"
-			if err := b.Store.CreateCredential(b.t.Context(), other); err != nil {
-				b.t.Fatal(err)
+			if err := h.Store.CreateCredential(h.t.Context(), other); err != nil {
+				h.t.Fatal(err)
 			}
 			r.Credential = other
 		}, pay.NotFound},
-		"of an order that is not paid":     {func(b *bench, r *RefundRequest) { r.PaymentID = b.ordered("A2", true).ID }, pay.NotPaid},
-		"of more than was paid":            {func(_ *bench, r *RefundRequest) { r.Minor = 1231 }, pay.RefundTooLarge},
-		"of nothing":                       {func(_ *bench, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
-		"of less than nothing":             {func(_ *bench, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
-		"after a year":                     {func(b *bench, _ *RefundRequest) { b.pass(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
-		"under a payment's number":         {func(_ *bench, r *RefundRequest) { r.OrderNo = "A1" }, pay.NumberUsed},
-		"under another refund's number":    {func(_ *bench, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
-		"with a store that does not exist": {func(_ *bench, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
-		"at a wallet that gives nothing back": {func(b *bench, _ *RefundRequest) {
-			b.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Flow: wallet.Link}, Open: b.Wallets["offline"].Open}
+		"of an order that is not paid":     {func(h *harness, r *RefundRequest) { r.PaymentID = h.ordered("A2", true).ID }, pay.NotPaid},
+		"of more than was paid":            {func(_ *harness, r *RefundRequest) { r.Minor = 1231 }, pay.RefundTooLarge},
+		"of nothing":                       {func(_ *harness, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
+		"of less than nothing":             {func(_ *harness, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
+		"after a year":                     {func(h *harness, _ *RefundRequest) { h.pass(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
+		"under a payment's number":         {func(_ *harness, r *RefundRequest) { r.OrderNo = "A1" }, pay.NumberUsed},
+		"under another refund's number":    {func(_ *harness, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
+		"with a store that does not exist": {func(_ *harness, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
+		"at a wallet that gives nothing back": {func(h *harness, _ *RefundRequest) {
+			h.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Flow: wallet.Link}, Open: h.Wallets["offline"].Open}
 		}, pay.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			p := b.paid("A1")
-			if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R0", 1)); err != nil {
+			h := newHarness(t)
+			p := h.paid("A1")
+			if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R0", 1)); err != nil {
 				t.Fatal(err)
 			}
-			b.wallet.forget()
-			r := b.refundRequest(p, "R1", 30)
-			c.change(b, &r)
-			got, _, err := b.Refund(t.Context(), r)
+			h.wallet.forget()
+			r := h.refundRequest(p, "R1", 30)
+			c.change(h, &r)
+			got, _, err := h.Refund(t.Context(), r)
 			wantCode(t, err, c.want)
-			if after := b.stored(p.ID); got.ID != "" || after.Reserved != 1 || after.Refunded != 1 || b.wallet.count() != 0 && c.want != pay.NotPaid {
-				t.Errorf("refund %+v, payment %+v, wallet asked %v", got, after, b.wallet.asked)
+			if after := h.stored(p.ID); got.ID != "" || after.Reserved != 1 || after.Refunded != 1 || h.wallet.count() != 0 && c.want != pay.NotPaid {
+				t.Errorf("refund %+v, payment %+v, wallet asked %v", got, after, h.wallet.asked)
 			}
 		})
 	}
 }
 
 func TestAnAccountsOwnWindowForRefundsWins(t *testing.T) {
-	b := newBench(t)
-	accounts, err := b.Store.WalletAccounts(t.Context(), "123456")
+	h := newHarness(t)
+	accounts, err := h.Store.WalletAccounts(t.Context(), "123456")
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := accounts[0]
 	a.Settings = map[string]string{"refund_days": "30"}
-	if err := b.Store.PutWalletAccount(t.Context(), a); err != nil {
+	if err := h.Store.PutWalletAccount(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	p := b.paid("A1")
-	b.pass(30*24*time.Hour - time.Hour)
-	if _, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1)); err != nil {
+	p := h.paid("A1")
+	h.pass(30*24*time.Hour - time.Hour)
+	if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1)); err != nil {
 		t.Error(err)
 	}
-	b.pass(2 * time.Hour)
-	_, _, err = b.Refund(t.Context(), b.refundRequest(p, "R2", 1))
+	h.pass(2 * time.Hour)
+	_, _, err = h.Refund(t.Context(), h.refundRequest(p, "R2", 1))
 	wantCode(t, err, pay.RefundTooLate)
 }
 
 func TestWhatIsRefundedInFullIsRefundedNoMore(t *testing.T) {
-	b := newBench(t)
-	p := b.paid("A1")
+	h := newHarness(t)
+	p := h.paid("A1")
 	for i, minor := range []int64{1000, 230} {
-		if _, _, err := b.Refund(t.Context(), b.refundRequest(p, fmt.Sprint("R", i), minor)); err != nil {
+		if _, _, err := h.Refund(t.Context(), h.refundRequest(p, fmt.Sprint("R", i), minor)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, after, err := b.Refund(t.Context(), b.refundRequest(p, "R3", 1))
+	_, after, err := h.Refund(t.Context(), h.refundRequest(p, "R3", 1))
 	wantCode(t, err, pay.AlreadyRefunded)
 	if after.Refunded != 1230 {
 		t.Errorf("payment %+v", after)
@@ -125,22 +125,22 @@ func TestWhatIsRefundedInFullIsRefundedNoMore(t *testing.T) {
 }
 
 func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.paid("A1")
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.paid("A1")
 		// The wallet pays them all back, whatever it answers.
-		b.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
-			if state := b.wallet.giveBack(r); r.ID[25]%2 == 0 {
+		h.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
+			if state := h.wallet.giveBack(r); r.ID[25]%2 == 0 {
 				return state, nil
 			}
 			return wallet.State{}, wallet.ErrUnknown
 		}
-		replicas := []*Gateway{b.Gateway, b.over(b.Store)}
+		replicas := []*Gateway{h.Gateway, h.over(h.Store)}
 		codes := map[pay.Code]int{}
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for i := range 24 {
 			wg.Go(func() {
-				_, _, err := replicas[i%2].Refund(t.Context(), b.refundRequest(p, fmt.Sprint("R", i), 300))
+				_, _, err := replicas[i%2].Refund(t.Context(), h.refundRequest(p, fmt.Sprint("R", i), 300))
 				mu.Lock()
 				defer mu.Unlock()
 				codes[pay.CodeOf(err)]++
@@ -150,25 +150,25 @@ func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
 		if codes[""] != 4 || codes[pay.RefundTooLarge] != 20 {
 			t.Errorf("answers: %v", codes)
 		}
-		b.pass(time.Minute)
-		b.recoverDue()
-		movements, deliveries := b.books(p.ID)
-		if after := b.stored(p.ID); after.Reserved != 1200 || after.Refunded != 1200 || b.wallet.givenBack() != 1200 || len(movements) != 5 || len(deliveries) != 5 {
-			t.Errorf("payment %+v, wallet gave back %d, %d movements, %d deliveries", after, b.wallet.givenBack(), len(movements), len(deliveries))
+		h.pass(time.Minute)
+		h.recoverDue()
+		movements, deliveries := h.books(p.ID)
+		if after := h.stored(p.ID); after.Reserved != 1200 || after.Refunded != 1200 || h.wallet.givenBack() != 1200 || len(movements) != 5 || len(deliveries) != 5 {
+			t.Errorf("payment %+v, wallet gave back %d, %d movements, %d deliveries", after, h.wallet.givenBack(), len(movements), len(deliveries))
 		}
 	})
 }
 
 func TestTheSameRefundAtOnceIsOneRefund(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.paid("A1")
-		replicas := []*Gateway{b.Gateway, b.over(b.Store)}
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.paid("A1")
+		replicas := []*Gateway{h.Gateway, h.over(h.Store)}
 		ids := map[string]bool{}
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for i := range 12 {
 			wg.Go(func() {
-				r, _, err := replicas[i%2].Refund(t.Context(), b.refundRequest(p, "R1", 400))
+				r, _, err := replicas[i%2].Refund(t.Context(), h.refundRequest(p, "R1", 400))
 				if err != nil {
 					t.Error(err)
 				}
@@ -178,22 +178,22 @@ func TestTheSameRefundAtOnceIsOneRefund(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if len(ids) != 1 || b.wallet.givenBack() != 400 || b.stored(p.ID).Refunded != 400 {
-			t.Errorf("ids %v, given back %d, payment %+v", ids, b.wallet.givenBack(), b.stored(p.ID))
+		if len(ids) != 1 || h.wallet.givenBack() != 400 || h.stored(p.ID).Refunded != 400 {
+			t.Errorf("ids %v, given back %d, payment %+v", ids, h.wallet.givenBack(), h.stored(p.ID))
 		}
 	})
 }
 
 func TestAPaymentAndARefundNeverShareANumber(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.paid("A1")
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.paid("A1")
 		const numbers = 60
 		refunded, paid := make([]error, numbers), make([]error, numbers)
 		var wg sync.WaitGroup
 		for i := range numbers {
 			number := fmt.Sprint("N", i)
-			wg.Go(func() { _, _, refunded[i] = b.Refund(t.Context(), b.refundRequest(p, number, 1)) })
-			wg.Go(func() { _, paid[i] = b.Pay(t.Context(), b.request(number)) })
+			wg.Go(func() { _, _, refunded[i] = h.Refund(t.Context(), h.refundRequest(p, number, 1)) })
+			wg.Go(func() { _, paid[i] = h.Pay(t.Context(), h.request(number)) })
 		}
 		wg.Wait()
 		refunds := 0
@@ -206,13 +206,13 @@ func TestAPaymentAndARefundNeverShareANumber(t *testing.T) {
 				refunds++
 			}
 		}
-		if after := b.stored(p.ID); after.Refunded != int64(refunds) {
+		if after := h.stored(p.ID); after.Refunded != int64(refunds) {
 			t.Errorf("%d refunds, payment %+v", refunds, after)
 		}
 	})
 }
 
-func TestAWalletsRefusalIsFinalAndSetsTheAmountFree(t *testing.T) {
+func TestAWalletsRefusalFreesTheAmount(t *testing.T) {
 	for kind, want := range map[wallet.RejectionKind]pay.Code{
 		wallet.RejectedOrder: pay.RefundDenied, wallet.RejectedFunds: pay.FundsShort, wallet.RejectedWindow: pay.RefundTooLate,
 		wallet.RejectedAmount: pay.RefundTooLarge, wallet.RejectedAccount: pay.WalletTrouble, "": pay.RefundDenied,
@@ -222,24 +222,24 @@ func TestAWalletsRefusalIsFinalAndSetsTheAmountFree(t *testing.T) {
 			"a failure":   func() (wallet.State, error) { return wallet.State{Outcome: wallet.Failed, Code: "NO", Kind: kind}, nil },
 		} {
 			t.Run(string(kind)+" by "+answer, func(t *testing.T) {
-				b := newBench(t)
-				p := b.paid("A1")
-				b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return refuse() }
-				r, after, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230))
+				h := newHarness(t)
+				p := h.paid("A1")
+				h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return refuse() }
+				r, after, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230))
 				wantCode(t, err, want)
 				if r.ID == "" || r.Status != pay.RefundFailed || r.Failure != "NO" || after.Reserved != 0 {
 					t.Errorf("refund %+v of %+v", r, after)
 				}
-				b.wallet.refund = nil
-				again, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 1230))
+				h.wallet.refund = nil
+				again, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230))
 				wantCode(t, err, want)
-				if again.ID != r.ID || b.wallet.givenBack() != 0 {
+				if again.ID != r.ID || h.wallet.givenBack() != 0 {
 					t.Errorf("the same request got %+v", again)
 				}
-				if _, after, err := b.Refund(t.Context(), b.refundRequest(p, "R2", 1230)); err != nil || after.Refunded != 1230 {
+				if _, after, err := h.Refund(t.Context(), h.refundRequest(p, "R2", 1230)); err != nil || after.Refunded != 1230 {
 					t.Errorf("under a new number: %v", err)
 				}
-				movements, deliveries := b.books(p.ID)
+				movements, deliveries := h.books(p.ID)
 				if len(movements) != 2 || len(deliveries) != 2 {
 					t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
 				}
@@ -249,16 +249,16 @@ func TestAWalletsRefusalIsFinalAndSetsTheAmountFree(t *testing.T) {
 }
 
 func TestANoticeSettlesARefundOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p, other := b.paid("A1"), b.paid("A2")
-		b.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
-		b.wallet.queryRefund = b.wallet.refund
-		r, _, err := b.Refund(t.Context(), b.refundRequest(p, "R1", 500))
+	onEach(t, func(t *testing.T, h *harness) {
+		p, other := h.paid("A1"), h.paid("A2")
+		h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+		h.wallet.queryRefund = h.wallet.refund
+		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || r.Status != pay.RefundPending {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		post := func(orderID, refundID string, s wallet.State) error {
-			_, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
+			_, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
 				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID, refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency))})
 			return err
 		}
@@ -269,7 +269,7 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 		if err := post(p.ID, r.ID, more); err != nil {
 			t.Error(err)
 		}
-		if got := b.storedRefund(r.ID); got.Status != pay.RefundPending {
+		if got := h.storedRefund(r.ID); got.Status != pay.RefundPending {
 			t.Errorf("settled by a notice that says nothing: %+v", got)
 		}
 		for range 3 {
@@ -277,53 +277,53 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		b.pass(time.Hour)
-		b.recoverDue()
-		movements, deliveries := b.books(p.ID)
-		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || b.stored(p.ID).Refunded != 500 || len(movements) != 2 || len(deliveries) != 2 {
+		h.pass(time.Hour)
+		h.recoverDue()
+		movements, deliveries := h.books(p.ID)
+		if got := h.storedRefund(r.ID); got.Status != pay.RefundSucceeded || h.stored(p.ID).Refunded != 500 || len(movements) != 2 || len(deliveries) != 2 {
 			t.Errorf("refund %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 		}
 		if err := post(p.ID, r.ID, wallet.State{Outcome: wallet.Failed}); err != nil {
 			t.Error(err)
 		}
 		// Two contradictions, the amount's and the failure's.
-		if got := b.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !b.stored(p.ID).Flagged || strings.Count(b.history(p.ID), "refund_contradicted") != 2 {
-			t.Errorf("a contradiction made it %+v, history %s", got, b.history(p.ID))
+		if got := h.storedRefund(r.ID); got.Status != pay.RefundSucceeded || !h.stored(p.ID).Flagged || strings.Count(h.history(p.ID), "refund_contradicted") != 2 {
+			t.Errorf("a contradiction made it %+v, history %s", got, h.history(p.ID))
 		}
 	})
 }
 
 // Money that goes back at the wallet itself, past us, is not ours to count, but
 // somebody must look.
-func TestARefundThatWasMadeAtTheWalletItselfIsFlagged(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		for _, p := range []pay.Payment{b.paid("A1"), b.ordered("A2", true)} {
+func TestARefundMadeAtTheWalletIsFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		for _, p := range []pay.Payment{h.paid("A1"), h.ordered("A2", true)} {
 			for range 2 {
-				_, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
+				_, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
 					`{"OrderID":%q,"RefundID":"PORTAL-7","State":{"Outcome":"succeeded"}}`, p.ID))})
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			got := b.stored(p.ID)
-			if got.Status != p.Status || !got.Flagged || got.Refunded != 0 || strings.Count(b.history(p.ID), "refund_foreign") != 1 {
-				t.Errorf("stored %+v, history %s", got, b.history(p.ID))
+			got := h.stored(p.ID)
+			if got.Status != p.Status || !got.Flagged || got.Refunded != 0 || strings.Count(h.history(p.ID), "refund_foreign") != 1 {
+				t.Errorf("stored %+v, history %s", got, h.history(p.ID))
 			}
-			movements, deliveries := b.books(p.ID)
+			movements, deliveries := h.books(p.ID)
 			if want := map[pay.Status]int{pay.Paid: 1}[p.Status]; len(movements) != want || len(deliveries) != want {
 				t.Errorf("movements %v, deliveries %v", movements, deliveries)
 			}
 		}
-		p := b.paid("A3")
+		p := h.paid("A3")
 		for _, body := range []string{
 			`{"OrderID":%q,"RefundID":"PORTAL-8","State":{"Outcome":"failed"}}`,
 			`{"OrderID":%q,"RefundID":"PORTAL-9","State":{"Outcome":"succeeded"}}`, `{"OrderID":%q,"RefundID":"PORTAL-10","State":{"Outcome":"succeeded"}}`,
 		} {
-			if _, err := b.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(body, p.ID))}); err != nil {
+			if _, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(body, p.ID))}); err != nil {
 				t.Error(err)
 			}
 		}
-		if history := b.history(p.ID); strings.Count(history, "refund_foreign") != 2 {
+		if history := h.history(p.ID); strings.Count(history, "refund_foreign") != 2 {
 			t.Errorf("history %s", history)
 		}
 	})

@@ -12,14 +12,14 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		replica := b.over(b.Store)
+func TestARepeatedNoticePaysTheOrderOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		replica := h.over(h.Store)
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Go(func() {
-				g := b.Gateway
+				g := h.Gateway
 				if i%2 == 1 {
 					g = replica
 				}
@@ -29,39 +29,39 @@ func TestANoticePaysTheOrderOnceHoweverOftenItComes(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if reply, err := b.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
+		if reply, err := h.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
 			t.Errorf("a repeat is answered %q, %v", reply, err)
 		}
-		got := b.stored(p.ID)
+		got := h.stored(p.ID)
 		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Flagged || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
-		movements, deliveries := b.books(p.ID)
+		movements, deliveries := h.books(p.ID)
 		if len(movements) != 1 || movements[0].Amount != p.Amount || movements[0].Debit != "wallet:main" || movements[0].Credit != "merchant" {
 			t.Errorf("money record: %+v", movements)
 		}
-		if len(deliveries) != 1 || string(deliveries[0].Body) != string(b.Notification(got)) || deliveries[0].Receiver != "https://shop.example:443" {
+		if len(deliveries) != 1 || string(deliveries[0].Body) != string(h.Notification(got)) || deliveries[0].Receiver != "https://shop.example:443" {
 			t.Errorf("deliveries: %+v", deliveries)
 		}
-		if b.wakes != 1 {
-			t.Errorf("delivery was woken %d times", b.wakes)
+		if h.wakes != 1 {
+			t.Errorf("delivery was woken %d times", h.wakes)
 		}
 	})
 }
 
-func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
+func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 	t.Run("a second trade for a paid order", func(t *testing.T) {
-		onEach(t, func(t *testing.T, b *bench) {
-			p := b.ordered("A1", true)
+		onEach(t, func(t *testing.T, h *harness) {
+			p := h.ordered("A1", true)
 			for _, trade := range []string{"T1", "T2", "T2", "T1"} {
-				if _, err := b.notice(p.ID, paidBy(trade)); err != nil {
+				if _, err := h.notice(p.ID, paidBy(trade)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if got := b.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Flagged {
+			if got := h.stored(p.ID); got.Status != pay.Paid || got.TradeNo != "T1" || !got.Flagged {
 				t.Errorf("stored %+v", got)
 			}
-			movements, deliveries := b.books(p.ID)
+			movements, deliveries := h.books(p.ID)
 			if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" || movements[1].Credit != "surplus" {
 				t.Errorf("money record: %+v", movements)
 			}
@@ -71,58 +71,58 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 		})
 	})
 	t.Run("another amount never pays the order, not even when the wallet is asked later", func(t *testing.T) {
-		onEach(t, func(t *testing.T, b *bench) {
-			p := b.ordered("A1", true)
+		onEach(t, func(t *testing.T, h *harness) {
+			p := h.ordered("A1", true)
 			for _, wrong := range []pay.Amount{{Minor: 1, Currency: "HKD"}, {Minor: 1230, Currency: "JPY"}} {
 				s := paidBy("T" + string(wrong.Currency))
 				s.Amount = wrong
-				if _, err := b.notice(p.ID, s); err != nil {
+				if _, err := h.notice(p.ID, s); err != nil {
 					t.Fatal(err)
 				}
 			}
-			b.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
+			h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
 				return wallet.State{Outcome: wallet.Paid, TradeNo: "THKD"}, nil
 			}
-			if _, err := b.inquire(t.Context(), p, pay.ByRecover); err != nil {
+			if _, err := h.inquire(t.Context(), p, pay.ByRecover); err != nil {
 				t.Fatal(err)
 			}
-			if got := b.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
+			if got := h.stored(p.ID); got.Status != pay.Pending || !got.Flagged {
 				t.Errorf("stored %+v", got)
 			}
-			movements, deliveries := b.books(p.ID)
+			movements, deliveries := h.books(p.ID)
 			if len(movements) != 2 || len(deliveries) != 0 {
 				t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
 			}
 		})
 	})
 	t.Run("one trade with two amounts", func(t *testing.T) {
-		onEach(t, func(t *testing.T, b *bench) {
-			p := b.ordered("A1", true)
+		onEach(t, func(t *testing.T, h *harness) {
+			p := h.ordered("A1", true)
 			s := paidBy("T1")
 			for range 2 {
-				if _, err := b.notice(p.ID, s); err != nil {
+				if _, err := h.notice(p.ID, s); err != nil {
 					t.Fatal(err)
 				}
 				s.Amount.Minor = 1
 			}
-			movements, _ := b.books(p.ID)
-			if got := b.stored(p.ID); got.Status != pay.Paid || !got.Flagged || len(movements) != 1 {
+			movements, _ := h.books(p.ID)
+			if got := h.stored(p.ID); got.Status != pay.Paid || !got.Flagged || len(movements) != 1 {
 				t.Errorf("stored %+v with %d movements", got, len(movements))
 			}
 		})
 	})
 	t.Run("a trade that paid another order is refused", func(t *testing.T) {
-		onEach(t, func(t *testing.T, b *bench) {
-			one, two := b.ordered("A1", true), b.ordered("A2", true)
-			if _, err := b.notice(one.ID, paidBy("T1")); err != nil {
+		onEach(t, func(t *testing.T, h *harness) {
+			one, two := h.ordered("A1", true), h.ordered("A2", true)
+			if _, err := h.notice(one.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
 			}
-			_, err := b.notice(two.ID, paidBy("T1"))
+			_, err := h.notice(two.ID, paidBy("T1"))
 			wantCode(t, err, pay.BadSignature)
-			_, err = b.notice(two.ID, wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
+			_, err = h.notice(two.ID, wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
 			wantCode(t, err, pay.BadSignature)
-			movements, deliveries := b.books(two.ID)
-			if got := b.stored(two.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
+			movements, deliveries := h.books(two.ID)
+			if got := h.stored(two.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
 				t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
 			}
 		})
@@ -130,129 +130,129 @@ func TestMoneyThatIsNotTheOrdersOwnIsRecordedAndFlagged(t *testing.T) {
 }
 
 func TestOutcomesThatAreNotFinalChangeNothing(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
+	h := newHarness(t)
+	p := h.ordered("A1", true)
 	for _, o := range []wallet.Outcome{wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "", "TRADE_WHATEVER"} {
-		if _, err := b.notice(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
+		if _, err := h.notice(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
 			t.Errorf("%s: %v", o, err)
 		}
 	}
-	if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Paid}); err == nil {
+	if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Paid}); err == nil {
 		t.Error("a success without a trade number was taken")
 	}
-	movements, deliveries := b.books(p.ID)
-	if got := b.stored(p.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
+	movements, deliveries := h.books(p.ID)
+	if got := h.stored(p.ID); got.Status != pay.Pending || len(movements)+len(deliveries) != 0 {
 		t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
 	}
 }
 
-func TestATradeThatTheWalletClosedExpiresAnOpenOrderAndLeavesAPaidOnePaid(t *testing.T) {
-	b := newBench(t)
+func TestAClosedTradeExpiresOnlyAnOpenOrder(t *testing.T) {
+	h := newHarness(t)
 	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}
-	open, paid := b.ordered("A1", true), b.ordered("A2", true)
-	if _, err := b.notice(open.ID, closed); err != nil {
+	open, paid := h.ordered("A1", true), h.ordered("A2", true)
+	if _, err := h.notice(open.ID, closed); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.stored(open.ID); got.Status != pay.Expired || got.ClosedAt.IsZero() {
+	if got := h.stored(open.ID); got.Status != pay.Expired || got.ClosedAt.IsZero() {
 		t.Errorf("open one: %+v", got)
 	}
 	for _, s := range []wallet.State{paidBy("T2"), closed} {
-		if _, err := b.notice(paid.ID, s); err != nil {
+		if _, err := h.notice(paid.ID, s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := b.stored(paid.ID); got.Status != pay.Paid || got.TradeNo != "T2" {
+	if got := h.stored(paid.ID); got.Status != pay.Paid || got.TradeNo != "T2" {
 		t.Errorf("paid one: %+v", got)
 	}
 }
 
-func TestLateMoneyPaysAnExpiredOrderAndTheMerchantIsTold(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
-		if _, err := b.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+func TestLateMoneyPaysAnExpiredOrder(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
+		if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		movements, deliveries := b.books(p.ID)
-		if got := b.stored(p.ID); got.Status != pay.Paid || !got.Late || len(movements) != 1 || len(deliveries) != 1 {
+		movements, deliveries := h.books(p.ID)
+		if got := h.stored(p.ID); got.Status != pay.Paid || !got.Late || len(movements) != 1 || len(deliveries) != 1 {
 			t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 		}
 	})
 }
 
-func TestWithoutAnAddressThatCanBeReadTheOrderIsPaidAllTheSame(t *testing.T) {
+func TestAnUnreadableNotifyURLDoesNotStopAPayment(t *testing.T) {
 	for _, address := range []string{"", "http://%zz", "nowhere"} {
-		b := newBench(t)
-		r := b.request("A1")
+		h := newHarness(t)
+		r := h.request("A1")
 		r.NotifyURL = address
-		o, err := b.Pay(t.Context(), r)
+		o, err := h.Pay(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.notice(o.ID, paidBy("T1")); err != nil {
+		if _, err := h.notice(o.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		if _, deliveries := b.books(o.ID); b.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || b.wakes != 0 {
-			t.Errorf("%q: %d deliveries, %d wakes", address, len(deliveries), b.wakes)
+		if _, deliveries := h.books(o.ID); h.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || h.wakes != 0 {
+			t.Errorf("%q: %d deliveries, %d wakes", address, len(deliveries), h.wakes)
 		}
 	}
 }
 
 func TestARefusedCallbackChangesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
-		post func(b *bench, p pay.Payment) error
+		post func(h *harness, p pay.Payment) error
 		want pay.Code
 	}{
-		"a forged message": {func(b *bench, p pay.Payment) error {
-			_, err := b.Callback(b.t.Context(), "123456", "main", Callback{Body: []byte("forged")})
+		"a forged message": {func(h *harness, p pay.Payment) error {
+			_, err := h.Callback(h.t.Context(), "123456", "main", Callback{Body: []byte("forged")})
 			return err
 		}, pay.BadSignature},
-		"an address that leads nowhere": {func(b *bench, p pay.Payment) error {
-			_, err := b.Callback(b.t.Context(), "123456", "none", Callback{})
+		"an address that leads nowhere": {func(h *harness, p pay.Payment) error {
+			_, err := h.Callback(h.t.Context(), "123456", "none", Callback{})
 			return err
 		}, pay.NotFound},
-		"a merchant that does not exist": {func(b *bench, p pay.Payment) error {
-			_, err := b.Callback(b.t.Context(), "654321", "main", Callback{})
+		"a merchant that does not exist": {func(h *harness, p pay.Payment) error {
+			_, err := h.Callback(h.t.Context(), "654321", "main", Callback{})
 			return err
 		}, pay.NotFound},
-		"an order of another account": {func(b *bench, p pay.Payment) error {
+		"an order of another account": {func(h *harness, p pay.Payment) error {
 			body := fmt.Sprintf(`{"OrderID":%q,"State":{"Outcome":"paid","TradeNo":"T1"}}`, p.ID)
-			_, err := b.Callback(b.t.Context(), "123456", "net", Callback{Body: []byte(body)})
+			_, err := h.Callback(h.t.Context(), "123456", "net", Callback{Body: []byte(body)})
 			return err
 		}, pay.BadSignature},
-		"an order that never was": {func(b *bench, p pay.Payment) error {
-			_, err := b.notice("20260102123456000000000000", paidBy("T1"))
+		"an order that never was": {func(h *harness, p pay.Payment) error {
+			_, err := h.notice("20260102123456000000000000", paidBy("T1"))
 			return err
 		}, pay.BadSignature},
-		"another order's refund": {func(b *bench, p pay.Payment) error {
-			other := b.paid("A2")
-			r, _, err := b.Refund(b.t.Context(), b.refundRequest(other, "R1", 1))
+		"another order's refund": {func(h *harness, p pay.Payment) error {
+			other := h.paid("A2")
+			r, _, err := h.Refund(h.t.Context(), h.refundRequest(other, "R1", 1))
 			if err != nil {
-				b.t.Fatal(err)
+				h.t.Fatal(err)
 			}
 			body := fmt.Sprintf(`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"succeeded"}}`, p.ID, r.ID)
-			_, err = b.Callback(b.t.Context(), "123456", "main", Callback{Body: []byte(body)})
+			_, err = h.Callback(h.t.Context(), "123456", "main", Callback{Body: []byte(body)})
 			return err
 		}, pay.BadSignature},
-		"one that the wallet does not stand by": {func(b *bench, p pay.Payment) error {
-			b.wallet.confirm = confirmed(&wallet.Rejection{Code: "false"})
-			_, err := b.notice(p.ID, paidBy("T1"))
+		"one that the wallet does not stand by": {func(h *harness, p pay.Payment) error {
+			h.wallet.confirm = confirmed(&wallet.Rejection{Code: "false"})
+			_, err := h.notice(p.ID, paidBy("T1"))
 			return err
 		}, pay.BadSignature},
-		"one that the wallet was silent about": {func(b *bench, p pay.Payment) error {
-			b.wallet.confirm = confirmed(wallet.ErrUnknown)
-			_, err := b.notice(p.ID, paidBy("T1"))
+		"one that the wallet was silent about": {func(h *harness, p pay.Payment) error {
+			h.wallet.confirm = confirmed(wallet.ErrUnknown)
+			_, err := h.notice(p.ID, paidBy("T1"))
 			return err
 		}, pay.OutcomeUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			p := b.ordered("A1", true)
-			wantCode(t, c.post(b, p), c.want)
-			movements, deliveries := b.books(p.ID)
-			if got := b.stored(p.ID); got.Status != pay.Pending || got.TradeNo != "" || len(movements)+len(deliveries) != 0 {
+			h := newHarness(t)
+			p := h.ordered("A1", true)
+			wantCode(t, c.post(h, p), c.want)
+			movements, deliveries := h.books(p.ID)
+			if got := h.stored(p.ID); got.Status != pay.Pending || got.TradeNo != "" || len(movements)+len(deliveries) != 0 {
 				t.Errorf("stored %+v, %v, %v", got, movements, deliveries)
 			}
 		})
@@ -260,27 +260,27 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 }
 
 func TestAConfirmedNoticeSettles(t *testing.T) {
-	b := newBench(t)
-	p := b.ordered("A1", true)
-	b.wallet.confirm = confirmed(nil)
-	if _, err := b.notice(p.ID, paidBy("T1")); err != nil {
+	h := newHarness(t)
+	p := h.ordered("A1", true)
+	h.wallet.confirm = confirmed(nil)
+	if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.stored(p.ID); got.Status != pay.Paid || !slices.Contains(b.wallet.asked, "confirm "+p.ID) {
-		t.Errorf("stored %+v, asked %v", got, b.wallet.asked)
+	if got := h.stored(p.ID); got.Status != pay.Paid || !slices.Contains(h.wallet.asked, "confirm "+p.ID) {
+		t.Errorf("stored %+v, asked %v", got, h.wallet.asked)
 	}
 }
 
 func TestThePaymentsHistoryIsKept(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
-		p := b.ordered("A1", true)
+	onEach(t, func(t *testing.T, h *harness) {
+		p := h.ordered("A1", true)
 		for _, s := range []wallet.State{{Outcome: wallet.Closed}, paidBy("T1"), paidBy("T2")} {
-			b.pass(time.Second)
-			if _, err := b.notice(p.ID, s); err != nil {
+			h.pass(time.Second)
+			if _, err := h.notice(p.ID, s); err != nil {
 				t.Fatal(err)
 			}
 		}
-		events, err := b.Store.Events(t.Context(), p.MerchantID, p.ID)
+		events, err := h.Store.Events(t.Context(), p.MerchantID, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,45 +8,45 @@ import (
 
 func TestWhoSignedIsToldByTheKeyOfNow(t *testing.T) {
 	dsn := "sqlite:" + t.TempDir() + "/sampan.db"
-	b := newBenchOver(t, dsn)
+	h := newHarnessOn(t, dsn)
 	ask := func(appCode, key string) (looks int, known bool) {
 		t.Helper()
-		_, known, err := b.Signer(t.Context(), appCode, func(k string) bool { looks++; return k == key })
+		_, known, err := h.Signer(t.Context(), appCode, func(k string) bool { looks++; return k == key })
 		if err != nil {
 			t.Fatal(err)
 		}
 		return looks, known
 	}
-	revoked := b.credential
+	revoked := h.credential
 	revoked.AppCode, revoked.Disabled = "REVOKED", true
-	if err := b.Store.CreateCredential(t.Context(), revoked); err != nil {
+	if err := h.Store.CreateCredential(t.Context(), revoked); err != nil {
 		t.Fatal(err)
 	}
-	key := b.credential.ClientKey.Reveal()
-	ask(b.credential.AppCode, key) // kept from now on
-	if looks, known := ask(b.credential.AppCode, key); looks != 1 || !known {
+	key := h.credential.ClientKey.Reveal()
+	ask(h.credential.AppCode, key) // kept from now on
+	if looks, known := ask(h.credential.AppCode, key); looks != 1 || !known {
 		t.Errorf("a right signature: %v after %d looks", known, looks)
 	}
 	// Whatever is refused has the same work behind it.
-	for appCode, key := range map[string]string{b.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": DummyKey, "": DummyKey} {
+	for appCode, key := range map[string]string{h.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": DummyKey, "": DummyKey} {
 		if looks, known := ask(appCode, key); looks != 2 || known {
 			t.Errorf("%q: %v after %d looks", appCode, known, looks)
 		}
 	}
 	// Another process has changed the key: the new one counts before what is kept is forgotten.
-	if err := storetest.Open(t, dsn).SetClientKey(t.Context(), b.credential.AppCode, "NEW"); err != nil {
+	if err := storetest.Open(t, dsn).SetClientKey(t.Context(), h.credential.AppCode, "NEW"); err != nil {
 		t.Fatal(err)
 	}
-	if _, known := ask(b.credential.AppCode, "NEW"); !known {
+	if _, known := ask(h.credential.AppCode, "NEW"); !known {
 		t.Error("the new key is not taken")
 	}
-	if _, known := ask(b.credential.AppCode, key); known {
+	if _, known := ask(h.credential.AppCode, key); known {
 		t.Error("the old key is taken")
 	}
-	if err := b.Store.Close(); err != nil {
+	if err := h.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, known, err := b.Signer(t.Context(), "NOBODY", func(string) bool { return true }); err == nil || known {
+	if _, known, err := h.Signer(t.Context(), "NOBODY", func(string) bool { return true }); err == nil || known {
 		t.Errorf("without a database: %v, %v", known, err)
 	}
 }
