@@ -261,8 +261,10 @@ func TestAnOutageIsLoggedOnceAndWaitedOut(t *testing.T) {
 			if tries := after - before; tries < 30 || tries > 50 {
 				t.Errorf("%d tries in a minute", tries)
 			}
-			q.fail(nil)
+			d.mu.Lock()
 			d.names = nil
+			d.mu.Unlock()
+			q.fail(nil)
 			time.Sleep(1600 * time.Millisecond)
 			synctest.Wait()
 			if d.String() != "waits" {
