@@ -20,7 +20,8 @@ import (
 
 // Authorizations is what the authorisation link needs; a gateway.Gateway has it.
 type Authorizations interface {
-	Signer(ctx context.Context, appCode string, signed func(clientKey string) bool) (c pay.Credential, known bool, err error)
+	Signer(ctx context.Context, appCode string, signed func(clientKey string) bool) (c pay.Credential, known bool,
+		err error)
 	Authorize(context.Context, gateway.AuthorizeRequest) (gateway.Ticket, error)
 	Authorized(ctx context.Context, id, proof string, query url.Values) (gateway.Identified, error)
 }
@@ -79,7 +80,8 @@ func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request, entry *web
 		target.RawQuery += "&"
 	}
 	target.RawQuery += sign.SignedQuery(sign.Params{
-		"openid": buyer.OpenID, "state": buyer.State, "expires": strconv.FormatInt(c.Now().Add(returnWithin).Unix(), 10),
+		"openid": buyer.OpenID, "state": buyer.State, "expires": strconv.FormatInt(c.Now().Add(returnWithin).Unix(),
+			10),
 	}, buyer.Credential.ClientKey.Reveal(), sign.Authorized)
 	http.Redirect(w, r, target.String(), http.StatusFound)
 }
@@ -147,7 +149,8 @@ func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
 	case err != nil:
 		return gateway.AuthorizeRequest{}, err
 	case !known:
-		return gateway.AuthorizeRequest{}, &pay.Error{Code: pay.BadSignature, Field: "sig", Message: "does not fit the app code and these parameters"}
+		return gateway.AuthorizeRequest{}, &pay.Error{Code: pay.BadSignature, Field: "sig",
+			Message: "does not fit the app code and these parameters"}
 	}
 	expires, _ := strconv.ParseInt(p["expires"], 10, 64) // digits, not too many
 	return gateway.AuthorizeRequest{
@@ -236,6 +239,7 @@ func (c *Checkout) refuse(w http.ResponseWriter, r *http.Request, v *view, err e
 		v.Why = why.Field + ": " + why.Message
 	}
 	appCode := r.FormValue("app_code")
-	c.Log.InfoContext(r.Context(), "buyer not identified", "request", entry.ID, "page", r.Pattern, "app_code", appCode[:min(len(appCode), 64)], "error", err)
+	c.Log.InfoContext(r.Context(), "buyer not identified", "request", entry.ID, "page", r.Pattern, "app_code",
+		appCode[:min(len(appCode), 64)], "error", err)
 	v.show(w, answer.status, answer.page)
 }

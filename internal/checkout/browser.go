@@ -81,7 +81,8 @@ var apps = []app{
 // previews name the programs that open links to show what is behind them.
 // "bot" alone is no sign of one: CUBOT makes telephones.
 var previews = []string{
-	"facebookexternalhit", "facebot", "meta-externalagent", "bot/", "bot-", "telegrambot", "slack-imgproxy", "skypeuripreview", "preview",
+	"facebookexternalhit", "facebot", "meta-externalagent", "bot/", "bot-", "telegrambot", "slack-imgproxy",
+	"skypeuripreview", "preview",
 	"kakaotalk-scrap", "spider", "crawler", "embedly", "iframely", "vkshare", "+http",
 }
 
@@ -99,7 +100,10 @@ func browserOf(userAgent string) browser {
 	const enough = 2 << 10 // of a header that may be a megabyte
 	ua := strings.ToLower(userAgent[:min(len(userAgent), enough)])
 	b := browser{system: systemOf(ua), alipay: hasWord(ua, "alipayclient"), preview: containsAny(ua, previews)}
-	i := slices.IndexFunc(apps, func(a app) bool { return slices.ContainsFunc(a.tokens, func(t string) bool { return hasWord(ua, t) }) })
+	i := slices.IndexFunc(apps, func(a app) bool {
+		return slices.ContainsFunc(a.tokens,
+			func(t string) bool { return hasWord(ua, t) })
+	})
 	if i < 0 || apps[i].capable {
 		return b
 	}

@@ -70,7 +70,8 @@ func (f *payments) Payable(context.Context, pay.Payment) error { return f.shut }
 // pending is a payment that can be paid.
 func pending() *payments {
 	return &payments{wallet: walletURL, Payment: pay.Payment{
-		ID: "20260504100001000000000001", PayType: pay.AlipayHK, Status: pay.Pending, Goods: "Iron Buddha oolong, 100 g",
+		ID: "20260504100001000000000001", PayType: pay.AlipayHK, Status: pay.Pending,
+		Goods:  "Iron Buddha oolong, 100 g",
 		Amount: pay.Amount{Minor: 123450, Currency: "HKD"}, ReturnURL: "https://shop.example/orders/7?a=1&b=2",
 		CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}}
@@ -89,7 +90,8 @@ func get(t *testing.T, f *payments, target string, headers ...string) *httptest.
 	return ask(t, f, io.Discard, http.MethodGet, target, headers...)
 }
 
-func ask(t *testing.T, f *payments, log io.Writer, method, target string, headers ...string) *httptest.ResponseRecorder {
+func ask(t *testing.T, f *payments, log io.Writer, method, target string,
+	headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	mux := http.NewServeMux()
 	New(Config{
@@ -153,7 +155,8 @@ func TestAnInAppBrowserIsShownTheWayOut(t *testing.T) {
 			shows(t, w, `id="link" aria-labelledby="or">https://pay.example.com/pay/tok<`)
 			shows(t, w, `href="?open=1"`)
 			shows(t, w, `<svg class="qr"`)
-			if android := strings.HasPrefix(tt.who, "android"); android != strings.Contains(w.Body.String(), `href="intent://pay.example.com/pay/tok#Intent;`) {
+			if android := strings.HasPrefix(tt.who, "android"); android != strings.Contains(w.Body.String(),
+				`href="intent://pay.example.com/pay/tok#Intent;`) {
 				t.Errorf("the intent link is on the page only on Android:\n%s", w.Body)
 			}
 			if diff := cmp.Diff([]string{"Lookup"}, f.calls); diff != "" {
@@ -227,7 +230,8 @@ func TestAPaymentPastItsLifeIsShownAsExpired(t *testing.T) {
 }
 
 func TestAnUnknownTokenIsNotFound(t *testing.T) {
-	for _, path := range []string{"/pay/nope", "/return/nope", "/return/nope?again=3", "/pay/nope/status", "/pay/%2e%2e%2f", "/pay/%00", "/pay/tok%20"} {
+	for _, path := range []string{"/pay/nope", "/return/nope", "/return/nope?again=3", "/pay/nope/status",
+		"/pay/%2e%2e%2f", "/pay/%00", "/pay/tok%20"} {
 		for _, who := range []string{"ios -", "ios wechat", "preview"} {
 			if w := get(t, pending(), path, "User-Agent", agent(t, who)); w.Code != http.StatusNotFound {
 				t.Errorf("%s by %s: got %d", path, who, w.Code)
@@ -247,7 +251,8 @@ func TestTroubleIsShownAndLoggedWithoutTheToken(t *testing.T) {
 			t.Errorf("%s: got %d", path, w.Code)
 		}
 		hides(t, w, "disk")
-		if !strings.Contains(log.String(), "disk is full") || !strings.Contains(log.String(), f.ID) || strings.Contains(log.String(), "tok ") || strings.Contains(log.String(), "/tok") {
+		if !strings.Contains(log.String(), "disk is full") || !strings.Contains(log.String(), f.ID) ||
+			strings.Contains(log.String(), "tok ") || strings.Contains(log.String(), "/tok") {
 			t.Errorf("%s: logged %s", path, log.String())
 		}
 	}
@@ -320,7 +325,8 @@ func TestAKnownOutcomeLeadsBackToTheShop(t *testing.T) {
 
 func TestOnlyWebAddressesAreLedTo(t *testing.T) {
 	for _, bad := range []string{
-		"javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "//evil.example/", "/local", "https:evil.example",
+		"javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "//evil.example/", "/local",
+		"https:evil.example",
 		"https://", "\x01https://a.example", " https://a.example", "vbscript:x", "intent://x#Intent;end", "",
 	} {
 		f := ended(pay.Paid)
@@ -339,14 +345,16 @@ func TestOnlyWebAddressesAreLedTo(t *testing.T) {
 
 func TestTheStatusIsPlainAndFresh(t *testing.T) {
 	for status, want := range map[pay.Status]string{
-		pay.Created: "waiting", pay.Pending: "waiting", pay.Paid: "paid", pay.Failed: "failed", pay.Closed: "closed", pay.Expired: "expired",
+		pay.Created: "waiting", pay.Pending: "waiting", pay.Paid: "paid", pay.Failed: "failed", pay.Closed: "closed",
+		pay.Expired: "expired",
 	} {
 		w := get(t, ended(status), "/pay/tok/status")
 		var got map[string]string
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(map[string]string{"status": want, "amount": "1234.50", "currency": "HKD", "return_url": "https://shop.example/orders/7?a=1&b=2"}, got); diff != "" {
+		if diff := cmp.Diff(map[string]string{"status": want, "amount": "1234.50", "currency": "HKD",
+			"return_url": "https://shop.example/orders/7?a=1&b=2"}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", status, diff)
 		}
 		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json" {
@@ -369,7 +377,8 @@ func TestMoneyThatGoesBackIsNoPaymentToTheBuyer(t *testing.T) {
 	done.Refunded = done.Amount.Minor
 	asked := ended(pay.Paid)
 	asked.Reserved, asked.Refunded = asked.Amount.Minor, asked.Amount.Minor // by the merchant
-	for name, f := range map[string]*payments{"on its way": goingBack(), "back": done, "given back by the merchant": asked} {
+	for name, f := range map[string]*payments{"on its way": goingBack(), "back": done,
+		"given back by the merchant": asked} {
 		for _, path := range []string{"/pay/tok", "/return/tok"} {
 			w := get(t, f, path)
 			shows(t, w, "Payment returned")
@@ -393,8 +402,10 @@ func TestPricesAreWrittenForBuyers(t *testing.T) {
 		currency pay.Currency
 		want     string
 	}{
-		{1230, "HKD", "HK$12.30"}, {1, "HKD", "HK$0.01"}, {100000, "CNY", "¥1,000.00"}, {1200, "JPY", "¥1,200"}, {999, "JPY", "¥999"},
-		{123456789, "USD", "US$1,234,567.89"}, {99999, "EUR", "€999.99"}, {500, "MYR", "RM\u00a05.00"}, {500, "AED", "5.00"},
+		{1230, "HKD", "HK$12.30"}, {1, "HKD", "HK$0.01"}, {100000, "CNY", "¥1,000.00"}, {1200, "JPY", "¥1,200"},
+		{999, "JPY", "¥999"},
+		{123456789, "USD", "US$1,234,567.89"}, {99999, "EUR", "€999.99"}, {500, "MYR", "RM\u00a05.00"},
+		{500, "AED", "5.00"},
 	} {
 		if got := price(pay.Amount{Minor: tt.minor, Currency: tt.currency}); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
@@ -403,7 +414,8 @@ func TestPricesAreWrittenForBuyers(t *testing.T) {
 }
 
 func TestAShutLinkSaysThatTheShopTakesNoOrders(t *testing.T) {
-	for tag, text := range map[string]string{"en": "The shop takes no orders now", "zh-Hant": "商戶暫停接受訂單", "zh-Hans": "商家暂停接受订单"} {
+	for tag, text := range map[string]string{"en": "The shop takes no orders now", "zh-Hant": "商戶暫停接受訂單",
+		"zh-Hans": "商家暂停接受订单"} {
 		for _, who := range []string{"ios -", "ios wechat", "android -", "desktop -"} {
 			f := pending()
 			f.wallet, f.shut = "", &pay.Error{Code: pay.StoreDisabled}

@@ -93,16 +93,19 @@ func TestTheResultPageFollowsThePaymentToTheShop(t *testing.T) {
 		t.Fatal(err)
 	}
 	messages := chromedp.Console(ctx)
-	if err := chromedp.Do(ctx, chromedp.Navigate(gateway.URL+"/return/tok?sign=x"), chromedp.WaitVisible(chromedp.CSS(".waiting h1"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(gateway.URL+"/return/tok?sign=x"),
+		chromedp.WaitVisible(chromedp.CSS(".waiting h1"))); err != nil {
 		t.Fatal(err)
 	}
 	f.become(pay.Paid)
-	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(".paid #leaving")), chromedp.WaitVisible(chromedp.CSS("#thanks"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(".paid #leaving")),
+		chromedp.WaitVisible(chromedp.CSS("#thanks"))); err != nil {
 		t.Fatal(err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if returned := len(slices.DeleteFunc(slices.Clone(f.calls), func(c string) bool { return c != "Returned" })); returned != 1 {
+	if returned := len(slices.DeleteFunc(slices.Clone(f.calls),
+		func(c string) bool { return c != "Returned" })); returned != 1 {
 		t.Errorf("the wallet was asked %d times, calls %q", returned, f.calls)
 	}
 	if err := chromedp.Cancel(ctx); err != nil {
@@ -120,13 +123,16 @@ func TestTheLinkCanBeCopied(t *testing.T) {
 	gateway := serve(pending())
 	defer gateway.Close()
 	ua := func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent(t, "ios wechat"), AcceptLanguage: "en"})
+		_, err := chromedp.Call(ctx, emulation.SetUserAgentOverride,
+			emulation.SetUserAgentOverrideParams{UserAgent: agent(t, "ios wechat"), AcceptLanguage: "en"})
 		return err
 	}
-	if err := chromedp.Do(ctx, chromedp.Func(ua), chromedp.Navigate(gateway.URL+"/pay/tok"), chromedp.Click(chromedp.CSS("#copy"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Func(ua), chromedp.Navigate(gateway.URL+"/pay/tok"),
+		chromedp.Click(chromedp.CSS("#copy"))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](`document.getElementById('copy').textContent === 'Copied'`)); err != nil {
+	if _, err := chromedp.Run(ctx,
+		chromedp.Poll[bool](`document.getElementById('copy').textContent === 'Copied'`)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -135,7 +141,8 @@ func TestTheLinkCanBeCopied(t *testing.T) {
 func serve(p Payments) *httptest.Server {
 	mux := http.NewServeMux()
 	New(Config{
-		Payments: p, Authorizations: nobody{}, BaseURL: "https://pay.example.com", Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
+		Payments: p, Authorizations: nobody{}, BaseURL: "https://pay.example.com",
+		Now: func() time.Time { return noon }, Log: slog.New(slog.DiscardHandler),
 	}).Register(mux)
 	return httptest.NewServer(mux)
 }
@@ -165,37 +172,57 @@ func TestScreenshots(t *testing.T) {
 		settle                    time.Duration // before the picture is taken
 	}{
 		{name: "guide-wechat-ios", agent: "ios wechat", accept: "en", path: "/pay/" + trueToken, payments: pending()},
-		{name: "guide-wechat-android-hant", agent: "android wechat", accept: "zh-HK,zh", path: "/pay/" + trueToken, payments: pending()},
-		{name: "guide-wechat-hans-dark", agent: "ios wechat", accept: "zh-CN", path: "/pay/" + trueToken, payments: pending(), dark: true},
-		{name: "guide-facebook-ios-hant-dark", agent: "ios facebook", accept: "zh-TW", path: "/pay/" + trueToken, payments: pending(), dark: true},
-		{name: "guide-unknown-android", agent: "android unknown", accept: "en", path: "/pay/" + trueToken, payments: pending()},
-		{name: "guide-no-script", agent: "ios line", accept: "en", path: "/pay/" + trueToken, payments: pending(), noScript: true},
+		{name: "guide-wechat-android-hant", agent: "android wechat", accept: "zh-HK,zh", path: "/pay/" + trueToken,
+			payments: pending()},
+		{name: "guide-wechat-hans-dark", agent: "ios wechat", accept: "zh-CN", path: "/pay/" + trueToken,
+			payments: pending(), dark: true},
+		{name: "guide-facebook-ios-hant-dark", agent: "ios facebook", accept: "zh-TW", path: "/pay/" + trueToken,
+			payments: pending(), dark: true},
+		{name: "guide-unknown-android", agent: "android unknown", accept: "en", path: "/pay/" + trueToken,
+			payments: pending()},
+		{name: "guide-no-script", agent: "ios line", accept: "en", path: "/pay/" + trueToken, payments: pending(),
+			noScript: true},
 		{name: "waiting", agent: "ios -", accept: "en", path: "/return/tok", payments: pending()},
 		{name: "waiting-slow-hans", agent: "ios -", accept: "zh-CN", path: "/return/tok?again=11", payments: pending()},
-		{name: "waiting-slow-dark", agent: "ios -", accept: "en", path: "/return/tok?again=11", payments: pending(), dark: true},
+		{name: "waiting-slow-dark", agent: "ios -", accept: "en", path: "/return/tok?again=11", payments: pending(),
+			dark: true},
 		{name: "paid", agent: "ios -", accept: "en", path: "/return/tok", payments: ended(pay.Paid)},
-		{name: "paid-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: ended(pay.Paid), dark: true},
-		{name: "paid-desk", agent: "desktop -", accept: "en", path: "/return/tok", payments: ended(pay.Paid), desk: true},
+		{name: "paid-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: ended(pay.Paid),
+			dark: true},
+		{name: "paid-desk", agent: "desktop -", accept: "en", path: "/return/tok", payments: ended(pay.Paid),
+			desk: true},
 		{name: "returned", agent: "ios -", accept: "en", path: "/return/tok", payments: goingBack()},
-		{name: "returned-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: goingBack(), dark: true},
+		{name: "returned-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: goingBack(),
+			dark: true},
 		{name: "expired", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Expired)},
 		{name: "closed-hans", agent: "ios -", accept: "zh-CN", path: "/pay/" + trueToken, payments: ended(pay.Closed)},
-		{name: "failed-dark", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Failed), dark: true},
+		{name: "failed-dark", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Failed),
+			dark: true},
 		{name: "missing-hant", agent: "ios -", accept: "zh-TW", path: "/pay/nope", payments: pending()},
 		{name: "trouble", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Pending)},
 		{name: "window-opening", accept: "en", path: "/pay/" + trueToken, payments: inWindow()},
-		{name: "window-cancelled-hans", accept: "zh-CN", path: "/pay/" + trueToken, payments: inWindow(), bridge: cancelling},
-		{name: "window-cancelled-dark", accept: "en", path: "/pay/" + trueToken, payments: inWindow(), bridge: cancelling, dark: true},
-		{name: "window-refused", accept: "en", path: "/pay/" + trueToken, payments: inWindow(), bridge: strings.ReplaceAll(cancelling, "6001", "4000")},
-		{name: "window-unopened-hant", accept: "zh-HK", path: "/pay/" + trueToken, payments: inWindow(), settle: 7 * time.Second},
+		{name: "window-cancelled-hans", accept: "zh-CN", path: "/pay/" + trueToken, payments: inWindow(),
+			bridge: cancelling},
+		{name: "window-cancelled-dark", accept: "en", path: "/pay/" + trueToken, payments: inWindow(),
+			bridge: cancelling, dark: true},
+		{name: "window-refused", accept: "en", path: "/pay/" + trueToken, payments: inWindow(),
+			bridge: strings.ReplaceAll(cancelling, "6001", "4000")},
+		{name: "window-unopened-hant", accept: "zh-HK", path: "/pay/" + trueToken, payments: inWindow(),
+			settle: 7 * time.Second},
 		{name: "outside-phone", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: inWindow()},
-		{name: "outside-phone-hans-dark", agent: "android -", accept: "zh-CN", path: "/pay/" + trueToken, payments: inWindow(), dark: true},
-		{name: "outside-desk-hant", agent: "desktop -", accept: "zh-TW", path: "/pay/" + trueToken, payments: inWindow(), desk: true},
-		{name: "outside-desk-dark", agent: "desktop -", accept: "en", path: "/pay/" + trueToken, payments: inWindow(), desk: true, dark: true},
+		{name: "outside-phone-hans-dark", agent: "android -", accept: "zh-CN", path: "/pay/" + trueToken,
+			payments: inWindow(), dark: true},
+		{name: "outside-desk-hant", agent: "desktop -", accept: "zh-TW", path: "/pay/" + trueToken,
+			payments: inWindow(), desk: true},
+		{name: "outside-desk-dark", agent: "desktop -", accept: "en", path: "/pay/" + trueToken, payments: inWindow(),
+			desk: true, dark: true},
 		{name: "authorize-link", accept: "en", path: "/authorize/alipay?app_code=A", payments: inWindow()},
-		{name: "authorize-stranger-hans-dark", accept: "zh-CN", path: "/authorized/alipay?state=x", payments: inWindow(), dark: true},
-		{name: "authorize-stranger-desk-hant", agent: "desktop -", accept: "zh-HK", path: "/authorized/alipay?state=x", payments: inWindow(), desk: true},
-		{name: "preview-desk-dark", agent: "preview", accept: "en", path: "/pay/" + trueToken, payments: pending(), desk: true, dark: true},
+		{name: "authorize-stranger-hans-dark", accept: "zh-CN", path: "/authorized/alipay?state=x",
+			payments: inWindow(), dark: true},
+		{name: "authorize-stranger-desk-hant", agent: "desktop -", accept: "zh-HK",
+			path: "/authorized/alipay?state=x", payments: inWindow(), desk: true},
+		{name: "preview-desk-dark", agent: "preview", accept: "en", path: "/pay/" + trueToken, payments: pending(),
+			desk: true, dark: true},
 	} {
 		server := serve(shot.payments)
 		var bridge page.ScriptIdentifier
@@ -207,30 +234,36 @@ func TestScreenshots(t *testing.T) {
 		if shot.dark {
 			scheme = "dark"
 		}
-		viewport := chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(2))
+		viewport := chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch,
+			chromedp.EmulatePortrait, chromedp.EmulateScale(2))
 		if shot.desk {
 			viewport = chromedp.EmulateViewport(1280, 800)
 		}
 		prepare := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-			if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: userAgent, AcceptLanguage: shot.accept}); err != nil {
+			if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride,
+				emulation.SetUserAgentOverrideParams{UserAgent: userAgent, AcceptLanguage: shot.accept}); err != nil {
 				return err
 			}
 			if shot.bridge != "" {
-				added, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: shot.bridge})
+				added, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument,
+					page.AddScriptToEvaluateOnNewDocumentParams{Source: shot.bridge})
 				if err != nil {
 					return err
 				}
 				bridge = added.Identifier
 			}
-			if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: shot.noScript}); err != nil {
+			if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled,
+				emulation.SetScriptExecutionDisabledParams{Value: shot.noScript}); err != nil {
 				return err
 			}
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-				{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-			}})
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia,
+				emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+					{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+				}})
 			return err
 		})
-		if err := chromedp.Do(ctx, prepare, viewport, chromedp.Navigate(server.URL+shot.path), chromedp.Sleep(shot.settle)); err != nil {
+		if err := chromedp.Do(ctx, prepare, viewport, chromedp.Navigate(server.URL+shot.path),
+			chromedp.Sleep(shot.settle)); err != nil {
 			t.Fatalf("%s: %v", shot.name, err)
 		}
 		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
@@ -242,7 +275,8 @@ func TestScreenshots(t *testing.T) {
 		}
 		if shot.bridge != "" {
 			if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-				_, err := chromedp.Call(ctx, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: bridge})
+				_, err := chromedp.Call(ctx, page.RemoveScriptToEvaluateOnNewDocument,
+					page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: bridge})
 				return err
 			})); err != nil {
 				t.Fatal(err)

@@ -39,11 +39,12 @@ func logged(t *testing.T, p Payments, target string) (line map[string]any, w *ht
 func TestEachRequestIsLoggedWithoutItsToken(t *testing.T) {
 	id := pending().ID
 	for target, want := range map[string]map[string]any{
-		"/pay/" + trueToken:             {"level": "INFO", "path": "/pay/{token}", "status": 302.0, "syssn": id},
-		"/return/" + trueToken:          {"level": "INFO", "path": "/return/{token}", "status": 200.0, "syssn": id},
-		"/pay/" + trueToken + "/status": {"level": "DEBUG", "path": "/pay/{token}/status", "status": 200.0, "syssn": id},
-		"/pay/nope?x=" + trueToken:      {"level": "INFO", "path": "/pay/{token}", "status": 404.0},
-		"/checkout/none.js":             {"level": "DEBUG", "path": "/checkout/{file}", "status": 404.0},
+		"/pay/" + trueToken:    {"level": "INFO", "path": "/pay/{token}", "status": 302.0, "syssn": id},
+		"/return/" + trueToken: {"level": "INFO", "path": "/return/{token}", "status": 200.0, "syssn": id},
+		"/pay/" + trueToken + "/status": {"level": "DEBUG", "path": "/pay/{token}/status", "status": 200.0,
+			"syssn": id},
+		"/pay/nope?x=" + trueToken: {"level": "INFO", "path": "/pay/{token}", "status": 404.0},
+		"/checkout/none.js":        {"level": "DEBUG", "path": "/checkout/{file}", "status": 404.0},
 	} {
 		line, _ := logged(t, pending(), target)
 		want["msg"], want["method"], want["took"] = "request", "GET", 0.0
@@ -58,7 +59,8 @@ func TestEachRequestIsLoggedWithoutItsToken(t *testing.T) {
 func TestAPanicIsShownAsTroubleAndLogged(t *testing.T) {
 	mux := http.NewServeMux()
 	var log bytes.Buffer
-	c := New(Config{Payments: nil, Now: func() time.Time { return noon }, Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	c := New(Config{Payments: nil, Now: func() time.Time { return noon },
+		Log: slog.New(slog.NewJSONHandler(&log, nil))})
 	c.Register(mux)
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/pay/"+trueToken, nil)) // no Payments: a nil pointer
@@ -67,7 +69,8 @@ func TestAPanicIsShownAsTroubleAndLogged(t *testing.T) {
 	}
 	shows(t, w, "Something went wrong")
 	hides(t, w, "panic")
-	if got := log.String(); !strings.Contains(got, `"level":"ERROR"`) || !strings.Contains(got, "checkout.go") || strings.Contains(got, trueToken) {
+	if got := log.String(); !strings.Contains(got, `"level":"ERROR"`) || !strings.Contains(got, "checkout.go") ||
+		strings.Contains(got, trueToken) {
 		t.Errorf("logged %s", got)
 	}
 }

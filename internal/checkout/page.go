@@ -22,7 +22,8 @@ var (
 	languages = web.LoadLanguages(files)
 )
 
-var pages = template.Must(template.New("page.html").Funcs(template.FuncMap{"asset": assetName}).ParseFS(files, "page.html"))
+var pages = template.Must(template.New("page.html").Funcs(template.FuncMap{"asset": assetName}).ParseFS(files,
+	"page.html"))
 
 // view is what page.html shows. Its addresses are relative, so that the pages
 // work under whatever prefix a proxy gives them.
@@ -128,7 +129,8 @@ func (v *view) Title() string { return v.Say(v.Kind + ".title") }
 // MenuStep tells where the app's menu is, with a picture of it in the text.
 func (v *view) MenuStep() template.HTML {
 	text := template.HTMLEscapeString(v.Say("guide.menu." + v.Menu.Corner))
-	picture := fmt.Sprintf(`<kbd role="img" aria-label="%s">%s</kbd>`, template.HTMLEscapeString(v.Say("guide.menu")), v.Menu.Glyph)
+	picture := fmt.Sprintf(`<kbd role="img" aria-label="%s">%s</kbd>`, template.HTMLEscapeString(v.Say("guide.menu")),
+		v.Menu.Glyph)
 	return template.HTML(strings.ReplaceAll(text, "{menu}", picture))
 }
 

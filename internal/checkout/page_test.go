@@ -30,7 +30,8 @@ func TestEveryAnswerIsPrivateAndUnframed(t *testing.T) {
 			t.Errorf("%s by %s: got %d, want %d", tt.target, tt.agent, w.Code, tt.code)
 		}
 		for name, want := range map[string]string{
-			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff",
+			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+			"X-Content-Type-Options":  "nosniff",
 			"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
 		} {
 			if got := w.Header().Get(name); got != want {
@@ -53,7 +54,8 @@ func TestOnlyGETAndHEADAreServed(t *testing.T) {
 
 // hostile are things that a merchant can put into an order.
 var hostile = []string{
-	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `</title><script>alert(1)</script>`,
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`,
+	`</title><script>alert(1)</script>`,
 	`{{.Say "x"}}`, `javascript:alert(1)`, "\u202egnp.exe", `&lt;b&gt;`,
 }
 
@@ -82,8 +84,10 @@ func TestWhatAMerchantWroteIsNeverMarkup(t *testing.T) {
 func TestWhatABuyerSentIsNeverMarkup(t *testing.T) {
 	for _, text := range hostile {
 		r := strings.NewReplacer(" ", "%20", `"`, "%22", "<", "%3C", ">", "%3E", "&", "%26")
-		for _, target := range []string{"/pay/tok?lang=" + r.Replace(text), "/return/tok?again=" + r.Replace(text) + "&lang=" + r.Replace(text), "/pay/x?x=" + r.Replace(text)} {
-			body := get(t, pending(), target, "User-Agent", agent(t, "ios wechat"), "Accept-Language", "en").Body.String()
+		for _, target := range []string{"/pay/tok?lang=" + r.Replace(text),
+			"/return/tok?again=" + r.Replace(text) + "&lang=" + r.Replace(text), "/pay/x?x=" + r.Replace(text)} {
+			body := get(t, pending(), target, "User-Agent", agent(t, "ios wechat"), "Accept-Language",
+				"en").Body.String()
 			if strings.Contains(body, "alert") || strings.Contains(body, "exe") {
 				t.Errorf("%s is echoed:\n%s", target, body)
 			}
@@ -102,7 +106,8 @@ func TestAReturnAddressKeepsItsBytes(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.ReturnURL != odd {
 		t.Errorf("got %q, %v", got.ReturnURL, err)
 	}
-	shows(t, get(t, f, "/return/tok"), `href="`+strings.ReplaceAll(odd, "'", "%27")+`"`) // the same address to a browser
+	// the same address to a browser
+	shows(t, get(t, f, "/return/tok"), `href="`+strings.ReplaceAll(odd, "'", "%27")+`"`)
 }
 
 func TestAssetsAreKeptForEverUnderTheirHash(t *testing.T) {
@@ -113,10 +118,12 @@ func TestAssetsAreKeptForEverUnderTheirHash(t *testing.T) {
 	}
 	for _, m := range found {
 		w := get(t, pending(), m[1])
-		if w.Code != http.StatusOK || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" || w.Header().Get("Content-Type") == "" {
+		if w.Code != http.StatusOK || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" ||
+			w.Header().Get("Content-Type") == "" {
 			t.Errorf("%s: got %d with %v", m[1], w.Code, w.Header())
 		}
-		source, err := os.ReadFile("assets/" + regexp.MustCompile(`-[0-9a-f]+\.`).ReplaceAllString(path.Base(m[1]), "."))
+		source, err := os.ReadFile("assets/" + regexp.MustCompile(`-[0-9a-f]+\.`).ReplaceAllString(path.Base(m[1]),
+			"."))
 		if err != nil || string(source) != w.Body.String() {
 			t.Errorf("%s is not the file: %v", m[1], err)
 		}
@@ -146,7 +153,8 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if regexp.MustCompile(`https?://`).MatchString(strings.ReplaceAll(string(content), "http://www.w3.org/2000/svg", "")) {
+		if regexp.MustCompile(`https?://`).MatchString(strings.ReplaceAll(string(content),
+			"http://www.w3.org/2000/svg", "")) {
 			t.Errorf("%s names another host", e.Name())
 		}
 	}
@@ -155,7 +163,8 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 func TestNoInlineCodeIsOnAPage(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)<script>|<style| style=| on[a-z]+=`)
 	for _, target := range []string{"/pay/tok", "/pay/nope", "/return/tok"} {
-		if m := inline.FindString(get(t, pending(), target, "User-Agent", agent(t, "android wechat")).Body.String()); m != "" {
+		if m := inline.FindString(get(t, pending(), target, "User-Agent",
+			agent(t, "android wechat")).Body.String()); m != "" {
 			t.Errorf("%s holds %q, which the policy refuses", target, m)
 		}
 	}
@@ -178,7 +187,8 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 			}
 		}
 		for key := range l.Messages {
-			if _, ok := languages[0].Messages[key]; !ok && !strings.HasPrefix(key, "app.") && !strings.HasPrefix(key, "wallet.") {
+			if _, ok := languages[0].Messages[key]; !ok && !strings.HasPrefix(key, "app.") &&
+				!strings.HasPrefix(key, "wallet.") {
 				t.Errorf("%s has %s, which English lacks", l.Tag, key)
 			}
 		}
@@ -200,7 +210,8 @@ func TestNoPageIsLeftWithAPlaceholder(t *testing.T) {
 	left := regexp.MustCompile(`\{(app|wallet|browser|menu)\}`)
 	for _, l := range languages {
 		for _, a := range agents(t) {
-			for _, f := range []*payments{pending(), ended(pay.Pending), ended(pay.Paid), ended(pay.Failed), ended(pay.Closed), ended(pay.Expired)} {
+			for _, f := range []*payments{pending(), ended(pay.Pending), ended(pay.Paid), ended(pay.Failed),
+				ended(pay.Closed), ended(pay.Expired)} {
 				for _, target := range []string{"/pay/tok", "/return/tok", "/pay/nope"} {
 					body := get(t, f, target+"?lang="+l.Tag, "User-Agent", a[1]).Body.String()
 					if m := left.FindString(body); m != "" {

@@ -21,7 +21,8 @@ import (
 // inWindow is a payment that is paid inside the Alipay app.
 func inWindow() *payments {
 	f := pending()
-	f.wallet, f.PayType, f.Checkout, f.Amount.Currency = "", pay.AlipayServiceWindow, "2026050422001446881000041395", "CNY"
+	f.wallet, f.PayType, f.Checkout, f.Amount.Currency = "", pay.AlipayServiceWindow, "2026050422001446881000041395",
+		"CNY"
 	return f
 }
 
@@ -52,7 +53,8 @@ func TestThePageInTheAppHoldsWhatTheCashierNeeds(t *testing.T) {
 		shows(t, w, `data-poll="../pay/tok/status"`)
 		shows(t, w, `data-next="../return/tok?again=1&lang=en"`)
 		shows(t, w, "Opening Alipay")
-		if policy := w.Header().Get("Content-Security-Policy"); !strings.HasSuffix(policy, "; frame-src alipaybridge: alipayjsbridge:") || !strings.Contains(policy, "script-src 'self';") {
+		if policy := w.Header().Get("Content-Security-Policy"); !strings.HasSuffix(policy,
+			"; frame-src alipaybridge: alipayjsbridge:") || !strings.Contains(policy, "script-src 'self';") {
 			t.Errorf("%s: policy %q", name, policy)
 		}
 	}
@@ -79,14 +81,16 @@ func TestOutsideOfTheAppThePageShowsTheWaysIn(t *testing.T) {
 			shows(t, w, "<details open>")
 		}
 	}
-	w := get(t, inWindow(), "/pay/tok", "User-Agent", agent(t, "ios wechat")) // from there the app cannot be opened either
+	// from there the app cannot be opened either
+	w := get(t, inWindow(), "/pay/tok", "User-Agent", agent(t, "ios wechat"))
 	shows(t, w, "Alipay doesn’t open inside WeChat")
 	hides(t, w, "alipays:")
 }
 
 func TestTheWindowOpensOnlyForWhatCanBePaid(t *testing.T) {
 	for name, f := range map[string]*payments{
-		"paid": ended(pay.Paid), "expired": ended(pay.Expired), "closed": ended(pay.Closed), "failed": ended(pay.Failed),
+		"paid": ended(pay.Paid), "expired": ended(pay.Expired), "closed": ended(pay.Closed),
+		"failed": ended(pay.Failed),
 	} {
 		f.Checkout = "2026050422001446881000041395"
 		w := get(t, f, "/pay/tok?open=1", "User-Agent", alipayApp(t))
@@ -96,7 +100,8 @@ func TestTheWindowOpensOnlyForWhatCanBePaid(t *testing.T) {
 	late := inWindow()
 	late.ExpiresAt = noon
 	hides(t, get(t, late, "/pay/tok", "User-Agent", alipayApp(t)), "data-trade")
-	for _, unregistered := range []func(*payments){func(f *payments) { f.Checkout = "" }, func(f *payments) { f.Status = pay.Created }} {
+	for _, unregistered := range []func(*payments){func(f *payments) { f.Checkout = "" },
+		func(f *payments) { f.Status = pay.Created }} {
 		f := inWindow()
 		unregistered(f)
 		if w := get(t, f, "/pay/tok", "User-Agent", alipayApp(t)); w.Code != http.StatusServiceUnavailable {
@@ -106,7 +111,8 @@ func TestTheWindowOpensOnlyForWhatCanBePaid(t *testing.T) {
 }
 
 func TestTheStatusAsksTheWalletOnlyIfToldTo(t *testing.T) {
-	for path, want := range map[string]string{"/pay/tok/status": "Lookup", "/pay/tok/status?ask=1": "Returned", "/pay/tok/status?ask=2": "Lookup"} {
+	for path, want := range map[string]string{"/pay/tok/status": "Lookup", "/pay/tok/status?ask=1": "Returned",
+		"/pay/tok/status?ask=2": "Lookup"} {
 		f := inWindow()
 		if w := get(t, f, path); w.Code != http.StatusOK || !cmp.Equal(f.calls, []string{want}) {
 			t.Errorf("%s: got %d, calls %q", path, w.Code, f.calls)
@@ -119,7 +125,8 @@ func TestTheStatusAsksTheWalletOnlyIfToldTo(t *testing.T) {
 func TestEveryAnswerOfTheCashierIsOnlyAHint(t *testing.T) {
 	ctx := chromium(t)
 	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: alipayApp(t), AcceptLanguage: "en"})
+		_, err := chromedp.Call(ctx, emulation.SetUserAgentOverride,
+			emulation.SetUserAgentOverrideParams{UserAgent: alipayApp(t), AcceptLanguage: "en"})
 		return err
 	})); err != nil {
 		t.Fatal(err)
@@ -133,22 +140,28 @@ func TestEveryAnswerOfTheCashierIsOnlyAHint(t *testing.T) {
 		click        bool       // the buyer tries again, and pays
 	}{
 		{name: "paid", bridge: answering("9000"), status: pay.Paid, then: "#thanks"},
-		{name: "paid, says the cashier, but not the wallet", bridge: answering("9000"), status: pay.Pending, then: waiting},
+		{name: "paid, says the cashier, but not the wallet", bridge: answering("9000"), status: pay.Pending,
+			then: waiting},
 		{name: "in process", bridge: answering("8000"), status: pay.Pending, then: waiting},
 		{name: "not known", bridge: answering("6004"), status: pay.Paid, then: paid},
 		{name: "the network failed, yet it is paid", bridge: answering("6002"), status: pay.Paid, then: paid},
 		{name: "left by the forgotten password", bridge: answering("99"), status: pay.Pending, then: waiting},
 		{name: "an answer that nobody knows", bridge: answering("12345"), status: pay.Pending, then: waiting},
-		{name: "no answer worth the name", bridge: "window.answers = [undefined];" + bridge, status: pay.Pending, then: waiting},
-		{name: "a number for an answer", bridge: "window.answers = [{resultCode: 6001}];" + bridge, status: pay.Pending, then: "#cancelled h1", quiet: true},
+		{name: "no answer worth the name", bridge: "window.answers = [undefined];" + bridge, status: pay.Pending,
+			then: waiting},
+		{name: "a number for an answer", bridge: "window.answers = [{resultCode: 6001}];" + bridge,
+			status: pay.Pending, then: "#cancelled h1", quiet: true},
 		{name: "cancelled", bridge: answering("6001"), status: pay.Pending, then: "#cancelled h1", quiet: true},
 		{name: "cancelled, yet it is paid", bridge: answering("6001"), status: pay.Paid, then: paid, quiet: true},
-		{name: "cancelled, then paid", bridge: answering("6001", "9000"), status: pay.Pending, then: "#cancelled h1", click: true},
+		{name: "cancelled, then paid", bridge: answering("6001", "9000"), status: pay.Pending, then: "#cancelled h1",
+			click: true},
 		{name: "refused", bridge: answering("4000"), status: pay.Pending, then: "#refused h1"},
 		{name: "refused because it is paid", bridge: answering("4000"), status: pay.Paid, then: paid},
 		{name: "no permission", bridge: answering("4"), status: pay.Pending, then: "#refused h1"},
-		{name: "the bridge comes late", bridge: "setTimeout(function () {" + answering("9000") + ready + "}, 700);", status: pay.Paid, then: paid},
-		{name: "it says twice that it is there", bridge: "setTimeout(function () {" + answering("9000") + ready + ready + "}, 300);", status: pay.Pending, then: waiting},
+		{name: "the bridge comes late", bridge: "setTimeout(function () {" + answering("9000") + ready + "}, 700);",
+			status: pay.Paid, then: paid},
+		{name: "it says twice that it is there", bridge: "setTimeout(function () {" + answering("9000") + ready +
+			ready + "}, 300);", status: pay.Pending, then: waiting},
 		{name: "the bridge never comes", then: "#unopened h1", quiet: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,7 +189,8 @@ func TestEveryAnswerOfTheCashierIsOnlyAHint(t *testing.T) {
 
 			var script page.ScriptIdentifier
 			inject := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-				added, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: tt.bridge})
+				added, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument,
+					page.AddScriptToEvaluateOnNewDocumentParams{Source: tt.bridge})
 				if err == nil {
 					script = added.Identifier
 				}
@@ -184,13 +198,15 @@ func TestEveryAnswerOfTheCashierIsOnlyAHint(t *testing.T) {
 			})
 			defer func() {
 				if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-					_, err := chromedp.Call(ctx, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: script})
+					_, err := chromedp.Call(ctx, page.RemoveScriptToEvaluateOnNewDocument,
+						page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: script})
 					return err
 				})); err != nil {
 					t.Error(err)
 				}
 			}()
-			if err := chromedp.Do(ctx, inject, chromedp.Navigate(gateway.URL+"/pay/tok"), chromedp.WaitVisible(chromedp.CSS(tt.then))); err != nil {
+			if err := chromedp.Do(ctx, inject, chromedp.Navigate(gateway.URL+"/pay/tok"),
+				chromedp.WaitVisible(chromedp.CSS(tt.then))); err != nil {
 				t.Fatal(err)
 			}
 			want := []string{"2026050422001446881000041395"}
@@ -199,7 +215,8 @@ func TestEveryAnswerOfTheCashierIsOnlyAHint(t *testing.T) {
 				status = pay.Paid
 				f.mu.Unlock()
 				want = append(want, want[0])
-				if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#pay")), chromedp.WaitVisible(chromedp.CSS(paid))); err != nil {
+				if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#pay")),
+					chromedp.WaitVisible(chromedp.CSS(paid))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -245,7 +262,8 @@ func TestThePageOutsideOfTheAppFollowsThePayment(t *testing.T) {
 	f.ReturnURL = ""
 	gateway := serve(f)
 	defer gateway.Close()
-	if err := chromedp.Do(ctx, chromedp.Navigate(gateway.URL+"/pay/tok"), chromedp.WaitVisible(chromedp.CSS(".outside .qr"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(gateway.URL+"/pay/tok"),
+		chromedp.WaitVisible(chromedp.CSS(".outside .qr"))); err != nil {
 		t.Fatal(err)
 	}
 	f.become(pay.Paid)
@@ -259,10 +277,12 @@ func TestThePolicyLetsTheBridgeThrough(t *testing.T) {
 	ctx := chromium(t)
 	gateway := serve(inWindow())
 	defer gateway.Close()
-	if err := chromedp.Do(ctx, chromedp.Navigate(gateway.URL+"/pay/tok?open=1"), chromedp.WaitVisible(chromedp.CSS("#opening h1"))); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(gateway.URL+"/pay/tok?open=1"),
+		chromedp.WaitVisible(chromedp.CSS("#opening h1"))); err != nil {
 		t.Fatal(err)
 	}
-	for frame, allowed := range map[string]bool{"alipaybridge://dispatch_message": true, "alipayjsbridge://callNativeFunc?x": true, "https://evil.example/": false} {
+	for frame, allowed := range map[string]bool{"alipaybridge://dispatch_message": true,
+		"alipayjsbridge://callNativeFunc?x": true, "https://evil.example/": false} {
 		blocked, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`new Promise(function (done) {
 			document.addEventListener('securitypolicyviolation', function () { done(true); }, {once: true});
 			var frame = document.createElement('iframe');
@@ -278,7 +298,8 @@ func TestThePolicyLetsTheBridgeThrough(t *testing.T) {
 
 func TestTheAlipayLinkHoldsOurWholeAddress(t *testing.T) {
 	u, err := url.Parse(alipayLink("https://pay.example.com/pay/tok?a=1&b=2"))
-	if err != nil || u.Query().Get("url") != "https://pay.example.com/pay/tok?a=1&b=2" || u.Query().Get("appId") != "20000067" {
+	if err != nil || u.Query().Get("url") != "https://pay.example.com/pay/tok?a=1&b=2" ||
+		u.Query().Get("appId") != "20000067" {
 		t.Errorf("%s, %v", u, err)
 	}
 }

@@ -17,23 +17,22 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// maxAnswer is how much of an answer is read and kept. A longer one is no
+// maxAnswer is how much of an answer is read and stored. A longer answer is not an
 // acknowledgement.
 const maxAnswer = 1 << 10
 
-// attempt makes one try at a delivery that is ours and writes down what came of
-// it. It returns how long the receiver took. If ctx ends on the way, or the
-// database does not let us try, nothing is written: the lease runs out and the
-// try is made again.
+// attempt sends a claimed delivery once, stores the outcome and returns how long
+// the receiver took. If ctx ends before the answer, or the database fails before
+// the sending, nothing is stored: the lease ends and the attempt is repeated.
 func (s *Sender) attempt(ctx context.Context, d store.Delivery) time.Duration {
 	log := s.Log.With("delivery", d.ID, "syssn", d.PaymentID, "receiver", d.Receiver)
 	a := store.DeliveryAttempt{DeliveryID: d.ID, StartedAt: s.Now(), Manual: d.Manual}
 	status, answer, err := s.post(ctx, d)
 	end := s.Now()
 	a.Took = end.Sub(a.StartedAt)
-	var ours *ownTrouble
-	if ctx.Err() != nil || errors.As(err, &ours) {
-		log.ErrorContext(ctx, "delivery was not tried to the end", "error", err)
+	var notSent *notSentError
+	if ctx.Err() != nil || errors.As(err, &notSent) {
+		log.ErrorContext(ctx, "delivery attempt was broken off; it will be repeated", "error", err)
 		return a.Took
 	}
 	a.Status, a.Answer = status, printable(answer)
@@ -45,7 +44,8 @@ func (s *Sender) attempt(ctx context.Context, d store.Delivery) time.Duration {
 	return a.Took
 }
 
-// plan moves a delivery on after an attempt that ended at end.
+// plan sets a delivery's state after an attempt that ended at end, and the time of
+// the next attempt.
 func (s *Sender) plan(d *store.Delivery, end time.Time, acknowledged bool) {
 	d.Attempts++
 	switch {
@@ -58,8 +58,8 @@ func (s *Sender) plan(d *store.Delivery, end time.Time, acknowledged bool) {
 	}
 }
 
-// record writes an attempt and what follows from it. It tries as long as the
-// lease may last, since what is not written is sent twice.
+// record stores an attempt and what follows from it. It repeats that while the
+// lease may last, since an attempt that is not stored is made twice.
 func (s *Sender) record(ctx context.Context, log *slog.Logger, d store.Delivery, a store.DeliveryAttempt) {
 	ctx, cancel := context.WithTimeout(ctx, s.Lease-s.Timeout)
 	defer cancel()
@@ -69,12 +69,14 @@ func (s *Sender) record(ctx context.Context, log *slog.Logger, d store.Delivery,
 			break
 		}
 		if errors.Is(err, store.ErrLeaseLost) {
-			log.WarnContext(ctx, "delivery was taken over by another process meanwhile; its receiver may hear it twice", "status", a.Status)
+			log.WarnContext(ctx, "delivery was taken over by another process; its receiver may get it twice",
+				"status", a.Status)
 			return
 		}
 		select {
 		case <-ctx.Done():
-			log.ErrorContext(ctx, "outcome of a delivery was not recorded; it will be sent again", "status", a.Status, "error", err)
+			log.ErrorContext(ctx, "outcome of a delivery was not stored; it will be sent again",
+				"status", a.Status, "error", err)
 			return
 		case <-time.After(wait):
 		}
@@ -90,28 +92,28 @@ func (s *Sender) record(ctx context.Context, log *slog.Logger, d store.Delivery,
 	}
 }
 
-// ownTrouble is why an attempt could not be made that is no fault of the
-// receiver's.
-type ownTrouble struct{ error }
+// notSentError is an error of our own: nothing was sent, so the attempt does not
+// count.
+type notSentError struct{ error }
 
 // post sends a delivery and returns the status and the beginning of the answer,
-// with an error if that is not an acknowledgement. The error holds neither key
-// nor address: merchants put tokens into their addresses.
+// with an error if the answer is not an acknowledgement. The error contains
+// neither key nor address: merchants put tokens into their addresses.
 func (s *Sender) post(ctx context.Context, d store.Delivery) (status int, answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	cred, err := s.Store.Credential(ctx, d.AppCode)
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, nil, errors.New("the app code that is to sign it is no more")
+		return 0, nil, errors.New("the app code whose key signs it no longer exists")
 	} else if err != nil {
-		return 0, nil, &ownTrouble{err}
+		return 0, nil, &notSentError{err}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, bytes.NewReader(d.Body))
 	if err != nil {
 		return 0, nil, errors.New("the address cannot be used")
 	}
-	// Not Set: it would write X-Qf-Sign, and some receivers look for the
-	// documented spelling.
+	// Header.Set would write X-Qf-Sign. Some receivers look for the documented
+	// spelling.
 	req.Header["X-QF-SIGN"] = []string{sign.Notification(d.Body, cred.ClientKey.Reveal())}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Sampan")
@@ -136,8 +138,8 @@ func (s *Sender) post(ctx context.Context, d store.Delivery) (status int, answer
 	return resp.StatusCode, answer, err
 }
 
-// reason is why there was no whole answer, without the address that net/http
-// puts in front.
+// reason returns why the answer is missing or incomplete, without the address
+// that net/http puts in front.
 func (s *Sender) reason(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("no whole answer within %s", s.Timeout)
@@ -149,9 +151,9 @@ func (s *Sender) reason(ctx context.Context, err error) error {
 	return err
 }
 
-// printable is what a stranger sent as text that every database takes: at most
-// maxAnswer bytes of it, no half character at the end, U+FFFD for each byte
-// that is not UTF-8 and for NUL, which PostgreSQL refuses.
+// printable turns a receiver's bytes into text that every database accepts: at
+// most maxAnswer bytes, without an incomplete character at the end, and with
+// U+FFFD for each byte that is not UTF-8 and for NUL, which PostgreSQL refuses.
 func printable(b []byte) string {
 	b = b[:min(len(b), maxAnswer)]
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {

@@ -63,10 +63,13 @@ func TestOnlySuccessWith200IsAnAcknowledgement(t *testing.T) {
 		{"with 302", say(302, "SUCCESS"), 302, "SUCCESS", "answered 302"},
 		{"with 404", say(404, "SUCCESS"), 404, "SUCCESS", "answered 404"},
 		{"with 500", say(500, "SUCCESS"), 500, "SUCCESS", "answered 500"},
-		{"two megabytes", say(200, strings.Repeat("SUCCESS ", 1<<18)), 200, strings.Repeat("SUCCESS ", 128), "more than 1024 bytes"},
-		{"two megabytes of white space", say(200, "SUCCESS"+strings.Repeat(" ", 2<<20)), 200, "SUCCESS" + strings.Repeat(" ", 1017), "more than 1024 bytes"},
+		{"two megabytes", say(200, strings.Repeat("SUCCESS ", 1<<18)), 200, strings.Repeat("SUCCESS ", 128),
+			"more than 1024 bytes"},
+		{"two megabytes of white space", say(200, "SUCCESS"+strings.Repeat(" ", 2<<20)), 200,
+			"SUCCESS" + strings.Repeat(" ", 1017), "more than 1024 bytes"},
 		{"what is no text", say(200, "\x00caf\xe9\xff"), 200, "\ufffdcaf\ufffd\ufffd", "other than SUCCESS"},
-		{"nothing in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "", "no whole answer within 400ms"},
+		{"nothing in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, "",
+			"no whole answer within 400ms"},
 		{"a drop now and then", func(w http.ResponseWriter, r *http.Request) {
 			for _, c := range "SUCCESS" {
 				fmt.Fprintf(w, "%c", c)
@@ -138,7 +141,7 @@ func TestOnlySuccessWith200IsAnAcknowledgement(t *testing.T) {
 	}
 }
 
-func TestTheRequestCarriesTheFrozenBytesAndTheirSignature(t *testing.T) {
+func TestRequestHasFrozenBytesAndSignature(t *testing.T) {
 	db := openStore(t)
 	body := []byte(`{"status": "1",  "goods_name": "\u5976"}`)
 	heard := make(chan string, 1)
@@ -166,7 +169,8 @@ func TestTheRequestCarriesTheFrozenBytesAndTheirSignature(t *testing.T) {
 		heard <- string(all)
 	}()
 	s, _ := sender(t, db, 5*time.Second)
-	status, _, err := s.post(t.Context(), store.Delivery{AppCode: appCode, URL: "http://" + l.Addr().String() + "/n?a=b", Body: body})
+	status, _, err := s.post(t.Context(), store.Delivery{AppCode: appCode,
+		URL: "http://" + l.Addr().String() + "/n?a=b", Body: body})
 	if status != 200 || err != nil {
 		t.Fatalf("got %d, %v", status, err)
 	}
@@ -196,16 +200,19 @@ func TestWhyNothingWasReachedTellsNoSecret(t *testing.T) {
 		"http://[::1%25lo]:80/n?secret=secret": "prohibited",
 	} {
 		status, _, err := s.post(t.Context(), store.Delivery{AppCode: appCode, URL: address, Body: []byte("{}")})
-		if status != 0 || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+		if status != 0 || err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got %d, %v", address, status, err)
 		}
 	}
-	if _, _, err := s.post(t.Context(), store.Delivery{AppCode: "nobody's", URL: "http://127.0.0.1:1/"}); err == nil || errors.As(err, new(*ownTrouble)) {
+	if _, _, err := s.post(t.Context(), store.Delivery{AppCode: "nobody's",
+		URL: "http://127.0.0.1:1/"}); err == nil || errors.As(err, new(*notSentError)) {
 		t.Errorf("an unknown app code must use up the plan: %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := s.post(ended, store.Delivery{AppCode: "another", URL: "http://127.0.0.1:1/"}); !errors.As(err, new(*ownTrouble)) {
+	if _, _, err := s.post(ended, store.Delivery{AppCode: "another", URL: "http://127.0.0.1:1/"}); !errors.As(err,
+		new(*notSentError)) {
 		t.Errorf("trouble of our own is taken for the receiver's: %v", err)
 	}
 }

@@ -9,23 +9,25 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// Body writes the notification of a paid payment, with times in zone. The bytes
-// are final: they are stored with the event and sent, and signed, as they are.
+// Body returns the notification of a paid payment, with times in zone. The bytes
+// are final: they are stored with the event, signed and sent unchanged.
 //
-// They are what Python's json.dumps makes of the same members in the same
-// order. A receiver may follow the vendor's sample, which parses the body and
-// hashes what json.dumps makes of that again, and must arrive at the bytes that
-// were signed (trade API, notifications).
+// They equal the output of Python's json.dumps for the same members in the same
+// order. A receiver may follow the vendor's sample: it parses the body, writes it
+// again with json.dumps and hashes that. The result must equal the bytes that were
+// signed (trade API, notifications).
 func Body(p pay.Payment, zone *time.Location) []byte {
-	return object(members(p, told{
-		kind: "payment", id: p.ID, orderNo: p.OrderNo, clientTime: p.ClientTime, amount: p.Amount, created: p.CreatedAt, done: p.PaidAt,
+	return object(members(p, subject{
+		kind: "payment", id: p.ID, orderNo: p.OrderNo, clientTime: p.ClientTime,
+		amount: p.Amount, created: p.CreatedAt, done: p.PaidAt,
 	}, zone))
 }
 
-// RefundBody is Body for a refund of p that has succeeded.
+// RefundBody returns the notification of a refund of p that has succeeded.
 func RefundBody(r pay.Refund, p pay.Payment, zone *time.Location) []byte {
-	return object(append(members(p, told{
-		kind: "refund", id: r.ID, orderNo: r.OrderNo, clientTime: r.ClientTime, amount: r.Amount, created: r.CreatedAt, done: r.DoneAt,
+	return object(append(members(p, subject{
+		kind: "refund", id: r.ID, orderNo: r.OrderNo, clientTime: r.ClientTime,
+		amount: r.Amount, created: r.CreatedAt, done: r.DoneAt,
 	}, zone),
 		[2]string{"orig_syssn", p.ID},
 		[2]string{"orig_out_trade_no", p.OrderNo},
@@ -34,41 +36,42 @@ func RefundBody(r pay.Refund, p pay.Payment, zone *time.Location) []byte {
 	))
 }
 
-// told is what the notifications of a payment and of its refunds differ in.
-type told struct {
+// subject is what differs between the notifications of a payment and of its
+// refunds.
+type subject struct {
 	kind, id, orderNo, clientTime string
 	amount                        pay.Amount
 	created, done                 time.Time
 }
 
-func members(p pay.Payment, t told, zone *time.Location) [][2]string {
+func members(p pay.Payment, about subject, zone *time.Location) [][2]string {
 	clock := func(t time.Time) string { return t.In(zone).Format(time.DateTime) }
 	return [][2]string{
 		{"status", "1"},
 		{"pay_type", string(p.PayType)},
-		{"sysdtm", clock(t.created)},
-		{"paydtm", clock(t.done)},
+		{"sysdtm", clock(about.created)},
+		{"paydtm", clock(about.done)},
 		{"goods_name", p.Goods},
-		{"txcurrcd", string(t.amount.Currency)},
-		{"txdtm", t.clientTime},
+		{"txcurrcd", string(about.amount.Currency)},
+		{"txdtm", about.clientTime},
 		{"mchid", p.StoreID},
-		{"txamt", strconv.FormatInt(t.amount.Minor, 10)},
+		{"txamt", strconv.FormatInt(about.amount.Minor, 10)},
 		{"exchange_rate", ""},
 		{"chnlsn2", ""},
-		{"out_trade_no", t.orderNo},
-		{"syssn", t.id},
+		{"out_trade_no", about.orderNo},
+		{"syssn", about.id},
 		{"cash_fee_type", ""},
 		{"cancel", "0"},
 		{"respcd", "0000"},
 		{"goods_info", ""},
 		{"cash_fee", "0"},
-		{"notify_type", t.kind},
+		{"notify_type", about.kind},
 		{"chnlsn", p.TradeNo},
 		{"cardcd", p.BuyerID},
 	}
 }
 
-// object writes members as json.dumps does.
+// object writes members like json.dumps.
 func object(members [][2]string) []byte {
 	b := []byte{'{'}
 	for i, member := range members {
@@ -82,10 +85,10 @@ func object(members [][2]string) []byte {
 	return append(b, '}')
 }
 
-// appendString appends s as json.dumps writes a string: printable ASCII as it
-// is, everything else escaped. encoding/json cannot be told to do that: it
-// leaves what is not ASCII alone, and escapes < > & and U+007F differently.
-// Bytes that are not UTF-8 become U+FFFD, one each.
+// appendString appends s like json.dumps writes a string: printable ASCII
+// unchanged, everything else escaped. encoding/json has no option for that: it
+// leaves non-ASCII text unchanged, and escapes < > & and U+007F differently. Each
+// byte that is not UTF-8 becomes U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	for _, r := range s {

@@ -22,7 +22,8 @@ func examplePayment() pay.Payment {
 		PayType: pay.AlipayHK, OrderNo: "T-1", Goods: "tea", ClientTime: "2026-01-02 03:04:05",
 		Amount:  pay.Amount{Minor: 1230, Currency: "HKD"},
 		TradeNo: "2026010222001400000000000001", BuyerID: "852-****1234",
-		CreatedAt: time.Date(2026, 1, 1, 19, 4, 6, 0, time.UTC), PaidAt: time.Date(2026, 1, 1, 19, 5, 7, 999e6, time.UTC),
+		CreatedAt: time.Date(2026, 1, 1, 19, 4, 6, 0, time.UTC), PaidAt: time.Date(2026, 1, 1, 19, 5, 7, 999e6,
+			time.UTC),
 	}
 }
 
@@ -39,8 +40,9 @@ func TestBodyHasTheDocumentedMembersInOrder(t *testing.T) {
 
 func TestARefundsBodyNamesThePaymentToo(t *testing.T) {
 	r := pay.Refund{
-		ID: "20260103100001999999999999", OrderNo: "R-1", PaymentID: "20260102100001123456789012", ClientTime: "2026-01-03 03:04:05",
-		Amount: pay.Amount{Minor: 30, Currency: "HKD"}, Status: pay.RefundSucceeded,
+		ID: "20260103100001999999999999", OrderNo: "R-1", PaymentID: "20260102100001123456789012",
+		ClientTime: "2026-01-03 03:04:05",
+		Amount:     pay.Amount{Minor: 30, Currency: "HKD"}, Status: pay.RefundSucceeded,
 		CreatedAt: time.Date(2026, 1, 2, 19, 4, 6, 0, time.UTC), DoneAt: time.Date(2026, 1, 2, 19, 5, 7, 0, time.UTC),
 	}
 	const want = `{"status": "1", "pay_type": "801512", "sysdtm": "2026-01-03 03:04:06", "paydtm": "2026-01-03 03:05:07", ` +
@@ -135,7 +137,8 @@ for line in sys.stdin:
 		}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		body := string(Body(hostile(examplePayment(), func(label string) string { return rapid.String().Draw(rt, label) }), hongKong))
+		body := string(Body(hostile(examplePayment(),
+			func(label string) string { return rapid.String().Draw(rt, label) }), hongKong))
 		if got := again(body); got != body {
 			rt.Errorf("sent   %s\npython %s", body, got)
 		}

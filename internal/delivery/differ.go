@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// Differ says in which member a body that is frozen tells something else than
-// the one that would be made now: as it is, and as it would be; "" and "" if in
-// none. Members that only one of them has do not count, unless they say what
-// money it is about: another version may have made the body. Nor does another
-// zone in the times.
+// Differ returns the first member in which a frozen body and the body that would
+// be made now disagree, with its value in each, or "" and "" if they agree. A
+// member that only one of them has does not count unless it identifies the money,
+// since another version may have made the frozen body. Another zone of the times
+// does not count either.
 func Differ(frozen, now []byte) (stored, want string) {
 	var was, is map[string]string
 	if json.Unmarshal(frozen, &was) != nil || json.Unmarshal(now, &is) != nil {
 		return string(frozen), string(now)
 	}
 	for _, name := range slices.Sorted(maps.Keys(is)) {
-		told, known := was[name]
+		value, known := was[name]
 		switch {
-		case told == is[name] && (known || told == ""):
+		case value == is[name] && (known || value == ""):
 		case !known && !slices.Contains(essential, name):
-		case (name == "sysdtm" || name == "paydtm") && otherZone(told, is[name]):
+		case (name == "sysdtm" || name == "paydtm") && otherZone(value, is[name]):
 		default:
-			return name + " " + told, name + " " + is[name]
+			return name + " " + value, name + " " + is[name]
 		}
 	}
 	return "", ""
 }
 
-// essential are the members without which a body does not say what was paid.
+// essential are the members that identify the money.
 var essential = []string{"syssn", "out_trade_no", "txamt", "txcurrcd", "notify_type", "status", "chnlsn"}
 
-// otherZone reports whether two times can be the same moment in two zones: they
-// differ by quarters of an hour, and by no more than zones do.
+// otherZone reports whether two times may be the same moment in two zones: they
+// differ by a multiple of a quarter of an hour, and by at most 26 hours.
 func otherZone(a, b string) bool {
 	x, err := time.Parse(time.DateTime, a)
 	if err != nil {

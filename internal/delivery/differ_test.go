@@ -17,10 +17,14 @@ func TestAFrozenBodyDiffersInWhatItSaysOfMoney(t *testing.T) {
 		{"another currency", strings.Replace(body, `"HKD"`, `"JPY"`, 1), "txcurrcd JPY", "txcurrcd HKD"},
 		{"no amount", strings.Replace(body, `"txamt": "1230", `, "", 1), "txamt ", "txamt 1230"},
 		{"another order", strings.Replace(body, `"T-1"`, `"T-2"`, 1), "out_trade_no T-2", "out_trade_no T-1"},
-		{"another trade", strings.Replace(body, `"20260102220014`, `"20260102220019`, 1), "chnlsn 2026010222001900000000000001", "chnlsn 2026010222001400000000000001"},
-		{"another minute", strings.Replace(body, "03:05:07", "03:06:07", 1), "paydtm 2026-01-02 03:06:07", "paydtm 2026-01-02 03:05:07"},
-		{"another week", strings.Replace(body, "2026-01-02 03:05:07", "2026-01-09 03:05:07", 1), "paydtm 2026-01-09 03:05:07", "paydtm 2026-01-02 03:05:07"},
-		{"no time", strings.Replace(body, "2026-01-02 03:05:07", "soon", 1), "paydtm soon", "paydtm 2026-01-02 03:05:07"},
+		{"another trade", strings.Replace(body, `"20260102220014`, `"20260102220019`, 1),
+			"chnlsn 2026010222001900000000000001", "chnlsn 2026010222001400000000000001"},
+		{"another minute", strings.Replace(body, "03:05:07", "03:06:07", 1), "paydtm 2026-01-02 03:06:07",
+			"paydtm 2026-01-02 03:05:07"},
+		{"another week", strings.Replace(body, "2026-01-02 03:05:07", "2026-01-09 03:05:07", 1),
+			"paydtm 2026-01-09 03:05:07", "paydtm 2026-01-02 03:05:07"},
+		{"no time", strings.Replace(body, "2026-01-02 03:05:07", "soon", 1), "paydtm soon",
+			"paydtm 2026-01-02 03:05:07"},
 		{"no body", "{", "{", body},
 	} {
 		if stored, want := Differ([]byte(c.frozen), []byte(body)); stored != c.stored || want != c.want {

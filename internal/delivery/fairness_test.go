@@ -63,7 +63,8 @@ func TestHangingReceiversDelayNobodyElse(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		// Eight at once, 50 ms each.
-		if d := delivery(t, db, "quick-0039"); d.State != store.DeliveryDone || d.DoneAt.Sub(begin) > 500*time.Millisecond {
+		if d := delivery(t, db, "quick-0039"); d.State != store.DeliveryDone ||
+			d.DoneAt.Sub(begin) > 500*time.Millisecond {
 			t.Errorf("after %v: %+v", d.DoneAt.Sub(begin), d)
 		}
 		if quick, dead := c.atMost("quick.example"), c.atMost("dead3.example"); quick != 8 || dead > 8 {

@@ -59,7 +59,8 @@ func openStoreToClose(t *testing.T, options ...storetest.Option) (*store.DB, fun
 		t.Fatal(err)
 	}
 	if err := db.CreateCredential(ctx, pay.Credential{
-		MerchantID: merchantID, AppCode: appCode, ClientKey: clientKey, PerSecond: 1, PerMinute: 1, CreatedAt: time.Now(),
+		MerchantID: merchantID, AppCode: appCode, ClientKey: clientKey, PerSecond: 1, PerMinute: 1,
+		CreatedAt: time.Now(),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +73,9 @@ func add(t *testing.T, db *store.DB, receiver string, ids ...string) {
 	err := db.Tx(context.Background(), func(tx *store.Tx) error {
 		for _, id := range ids {
 			if err := tx.AddDelivery(store.Delivery{
-				MerchantID: merchantID, ID: id, PaymentID: "20260102100001123456789012", AppCode: appCode, Kind: "payment",
-				URL: receiver + "/notify?token=secret-token", Receiver: receiver, Body: []byte(id),
+				MerchantID: merchantID, ID: id, PaymentID: "20260102100001123456789012", AppCode: appCode,
+				Kind: "payment",
+				URL:  receiver + "/notify?token=secret-token", Receiver: receiver, Body: []byte(id),
 				State: store.DeliveryDue, CreatedAt: time.Now(), DueAt: time.Now(),
 			}); err != nil {
 				return err
@@ -131,7 +133,8 @@ func (f receiver) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)),
+		Request: r}, nil
 }
 
 // hang is a receiver that takes the request and says nothing.
@@ -167,7 +170,8 @@ func seldom(c *Config) { c.Poll = 10 * time.Minute }
 func start(t *testing.T, db *store.DB, r receiver, change func(*Config)) (s *Sender, l *logs, stop func()) {
 	t.Helper()
 	l = &logs{}
-	c := Config{Store: db, Client: &http.Client{Transport: r}, Now: time.Now, Log: slog.New(slog.NewTextHandler(l, nil))}
+	c := Config{Store: db, Client: &http.Client{Transport: r}, Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(l, nil))}
 	if change != nil {
 		change(&c)
 	}

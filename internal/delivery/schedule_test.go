@@ -15,7 +15,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
+func TestEightAttemptsToTheSecondThenDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const takes = 3 * time.Second
 		db := openStore(t)
@@ -40,7 +40,8 @@ func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
 			want = append(want, next)
 			if i < 7 {
 				next += takes + []time.Duration{
-					2 * time.Minute, 10 * time.Minute, 10 * time.Minute, 60 * time.Minute, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour}[i]
+					2 * time.Minute, 10 * time.Minute, 10 * time.Minute, 60 * time.Minute, 2 * time.Hour,
+					6 * time.Hour, 15 * time.Hour}[i]
 			}
 		}
 		if !slices.Equal(at, want) {
@@ -50,7 +51,8 @@ func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
 			t.Errorf("the last attempt came after %v, want %v", at[7], last)
 		}
 		d := delivery(t, db, "n1")
-		if d.State != store.DeliveryDead || d.Attempts != 8 || !d.DoneAt.Equal(begin.Add(at[7]+takes)) || d.Lease != "" {
+		if d.State != store.DeliveryDead || d.Attempts != 8 || !d.DoneAt.Equal(begin.Add(at[7]+takes)) ||
+			d.Lease != "" {
 			t.Errorf("in the end: %+v", d)
 		}
 		if log.count("level=WARN") != 1 || log.count("given up") != 1 {
@@ -58,7 +60,8 @@ func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
 		}
 		tried := attempts(t, db, "n1")
 		for i, a := range tried {
-			if a.Number != i+1 || a.Status != 500 || a.Took != takes || a.Answer != "out of tea" || a.Error == "" || a.Manual || !a.StartedAt.Equal(begin.Add(at[i])) {
+			if a.Number != i+1 || a.Status != 500 || a.Took != takes || a.Answer != "out of tea" || a.Error == "" ||
+				a.Manual || !a.StartedAt.Equal(begin.Add(at[i])) {
 				t.Errorf("attempt %d: %+v", i+1, a)
 			}
 		}
@@ -76,7 +79,8 @@ func TestEightAttemptsAreMadeToTheSecondAndThenItIsDead(t *testing.T) {
 			t.Errorf("sent again: %+v", d)
 		}
 		tried = attempts(t, db, "n1")
-		if last := tried[len(tried)-1]; len(tried) != 9 || last.Number != 9 || last.Status != 200 || last.Error != "" || !last.Manual {
+		if last := tried[len(tried)-1]; len(tried) != 9 || last.Number != 9 || last.Status != 200 ||
+			last.Error != "" || !last.Manual {
 			t.Errorf("%d attempts, the last %+v", len(tried), last)
 		}
 	})
@@ -167,7 +171,7 @@ func TestTwoSendersShareTheWork(t *testing.T) {
 	})
 }
 
-func TestWhatAKilledSenderHadIsResumedWhenItsLeaseIsOver(t *testing.T) {
+func TestLeaseOfAKilledSenderEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openStore(t)
 		add(t, db, "https://merchant.example:443", "n1")
@@ -176,7 +180,8 @@ func TestWhatAKilledSenderHadIsResumedWhenItsLeaseIsOver(t *testing.T) {
 			func(c *Config) { c.Drain = time.Nanosecond })
 		time.Sleep(5 * time.Second)
 		kill()
-		if d := delivery(t, db, "n1"); d.State != store.DeliveryDue || d.Attempts != 0 || len(attempts(t, db, "n1")) != 0 {
+		if d := delivery(t, db, "n1"); d.State != store.DeliveryDue || d.Attempts != 0 ||
+			len(attempts(t, db, "n1")) != 0 {
 			t.Errorf("the kill was recorded as the receiver's fault: %+v", d)
 		}
 		sent := make(chan time.Duration, 1)
@@ -226,7 +231,8 @@ func TestALostLeaseChangesNothingButTheRecord(t *testing.T) {
 			if id == "n1" {
 				var err error
 				thief, err = db.ClaimDeliveries(context.Background(), store.Claim{
-					Now: time.Now().Add(time.Hour), Lease: time.Hour, Keys: storetest.Keys(t, 1)(db.NextDeliveries(context.Background()))})
+					Now: time.Now().Add(time.Hour), Lease: time.Hour, Keys: storetest.Keys(t,
+						1)(db.NextDeliveries(context.Background()))})
 				if err != nil {
 					t.Error(err)
 				}
@@ -261,7 +267,10 @@ func TestTroubleWithTheDatabaseIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, closeStore := openStoreToClose(t)
 		var turns atomic.Int32
-		s, log, stop := start(t, db, func(string, *http.Request) (int, string, error) { return 0, "", errors.New("not reached") },
+		s, log, stop := start(t, db, func(string, *http.Request) (int, string, error) {
+			return 0, "",
+				errors.New("not reached")
+		},
 			func(c *Config) { c.Turned = func() { turns.Add(1) } })
 		synctest.Wait()
 		closeStore()

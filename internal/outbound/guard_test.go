@@ -138,7 +138,8 @@ func TestExceptionsAreReadAndWritten(t *testing.T) {
 		}
 	}
 	for _, s := range []string{
-		"", "*", "10.1.2.3", "10.1.2.3:80", "10.0.0.0/8", "10.0.0.0/8:", "10.0.0.0/8:0", "10.0.0.0/8:65536", "10.0.0.0/8:-1",
+		"", "*", "10.1.2.3", "10.1.2.3:80", "10.0.0.0/8", "10.0.0.0/8:", "10.0.0.0/8:0", "10.0.0.0/8:65536",
+		"10.0.0.0/8:-1",
 		"10.0.0.0/8:http", "10.0.0.0/8:80,", "10.0.0.0/8:80 ", "10.0.0.0/33:80", "10.1.2.3/24:80", "localhost/8:80",
 		"::ffff:10.0.0.0/104:80", "fe80::%eth0/10:80", "fd00::1/8:*",
 	} {
@@ -151,20 +152,28 @@ func TestExceptionsAreReadAndWritten(t *testing.T) {
 func TestAddressesAreCheckedWhenFirstGiven(t *testing.T) {
 	c := Rules{Allow: mustAllow(t, "127.0.0.0/8:7703", "10.1.2.0/24:8080")}
 	for _, ok := range []string{
-		"https://merchant.example/notify?a=b", "http://merchant.example", "https://merchant.example:443/", "HTTPS://Merchant.Example./n",
+		"https://merchant.example/notify?a=b", "http://merchant.example", "https://merchant.example:443/",
+		"HTTPS://Merchant.Example./n",
 		"http://merchant.example:8080/", // may lie in 10.1.2.0/24; the connection will tell
-		"http://127.0.0.1:7703/n", "http://localhost:7703/n", "https://93.184.216.34/", "https://[2606:2800:220:1::1]/", "https://xn--fiq228c.example/", "https://a_b.example/",
+		"http://127.0.0.1:7703/n", "http://localhost:7703/n", "https://93.184.216.34/",
+		"https://[2606:2800:220:1::1]/", "https://xn--fiq228c.example/", "https://a_b.example/",
 	} {
 		if err := c.CheckURL(ok); err != nil {
 			t.Errorf("%s: %v", ok, err)
 		}
 	}
 	for _, bad := range []string{
-		"", "merchant.example", "//merchant.example/", "/notify", "ftp://merchant.example/", "javascript:alert(1)", "file:///etc/passwd", "http:merchant.example",
-		"https://", "https:///x", "https://user@merchant.example/", "https://user:secret@merchant.example/", "https://merchant.example:8443/", "https://merchant.example:0/",
-		"https://merchant.example:65536/", "https://merchant.example:/", "https://merchant example/", "https://merchant.example\n/", "https://%6c.example/", "https://商店.example/",
-		"http://localhost/", "http://LOCALHOST:80/", "http://a.localhost/", "http://localhost./", "http://127.0.0.1/", "http://10.0.0.1/", "http://169.254.169.254/latest/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[fe80::1%25eth0]/",
-		"http://2130706433/", "http://0x7f.1/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.1/", "http://127.0.0.1./", "http://merchant.example../", "http://./", "http://0/",
+		"", "merchant.example", "//merchant.example/", "/notify", "ftp://merchant.example/", "javascript:alert(1)",
+		"file:///etc/passwd", "http:merchant.example",
+		"https://", "https:///x", "https://user@merchant.example/", "https://user:secret@merchant.example/",
+		"https://merchant.example:8443/", "https://merchant.example:0/",
+		"https://merchant.example:65536/", "https://merchant.example:/", "https://merchant example/",
+		"https://merchant.example\n/", "https://%6c.example/", "https://商店.example/",
+		"http://localhost/", "http://LOCALHOST:80/", "http://a.localhost/", "http://localhost./", "http://127.0.0.1/",
+		"http://10.0.0.1/", "http://169.254.169.254/latest/", "http://[::1]/", "http://[::ffff:127.0.0.1]/",
+		"http://[fe80::1%25eth0]/",
+		"http://2130706433/", "http://0x7f.1/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.1/",
+		"http://127.0.0.1./", "http://merchant.example../", "http://./", "http://0/",
 	} {
 		if err := c.CheckURL(bad); err == nil {
 			t.Errorf("%q was let through", bad)
@@ -251,7 +260,8 @@ func TestThisMachineIsReachedUnderNoName(t *testing.T) {
 		Ports:    []uint16{uint16(n)}, // so that only the address can be why
 		Resolver: resolver(func(string) []netip.Addr { return []netip.Addr{netip.MustParseAddr("127.0.0.1")} }),
 	})
-	for _, host := range []string{"127.0.0.1", "localhost", "rebound.example", "0x7f.1", "0x7f000001", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"} {
+	for _, host := range []string{"127.0.0.1", "localhost", "rebound.example", "0x7f.1", "0x7f000001", "0.0.0.0",
+		"[::1]", "[::]", "[::ffff:127.0.0.1]"} {
 		if err := get(t, client, "http://"+host+":"+port+"/"); !errors.Is(err, ssrf.ErrProhibitedIP) {
 			t.Errorf("%s: got %v, want %v", host, err, ssrf.ErrProhibitedIP)
 		}

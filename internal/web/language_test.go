@@ -62,7 +62,8 @@ func TestMatchChoosesTheUsersLanguage(t *testing.T) {
 }
 
 func FuzzMatch(f *testing.F) {
-	for _, s := range []string{"", "en", "zh-HK,zh;q=0.9", "*", "x-a-b-c", "zh-Hant-TW-u-co-stroke;q=0.001", strings.Repeat("zh-", 2000), strings.Repeat("_", 5000)} {
+	for _, s := range []string{"", "en", "zh-HK,zh;q=0.9", "*", "x-a-b-c", "zh-Hant-TW-u-co-stroke;q=0.001",
+		strings.Repeat("zh-", 2000), strings.Repeat("_", 5000)} {
 		f.Add(s)
 	}
 	all := threeLanguages()

@@ -69,7 +69,8 @@ func (o Observer) Handle(serve Handler, broken Broken) http.Handler {
 			o.recovered(broken, answer, r, entry, err)
 		}
 		attrs := []slog.Attr{
-			slog.String("request", entry.ID), slog.String("method", r.Method), slog.String("path", Clip(entry.Path, 200)),
+			slog.String("request", entry.ID), slog.String("method", r.Method),
+			slog.String("path", Clip(entry.Path, 200)),
 			slog.Int("status", answer.code()), slog.Duration("took", o.Now().Sub(start)),
 		}
 		o.Log.LogAttrs(r.Context(), entry.Level, "request", append(attrs, entry.attrs...)...)

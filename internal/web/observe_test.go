@@ -42,13 +42,15 @@ func TestARequestIsOneLineInTheLog(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 		w.WriteHeader(http.StatusOK) // net/http ignores it
 	}, nil)
-	if w.Code != http.StatusTeapot || line["status"] != 418.0 || line["level"] != "INFO" || line["path"] != "/{token}" || line["syssn"] != "7" {
+	if w.Code != http.StatusTeapot || line["status"] != 418.0 || line["level"] != "INFO" ||
+		line["path"] != "/{token}" || line["syssn"] != "7" {
 		t.Errorf("got %d, logged %v", w.Code, line)
 	}
 	if _, ok := line["respcd"]; ok {
 		t.Error("an empty value is in the log")
 	}
-	if _, line = observe(t, func(http.ResponseWriter, *http.Request, *Entry) {}, nil); line["status"] != 200.0 || line["path"] != "/secret" {
+	if _, line = observe(t, func(http.ResponseWriter, *http.Request, *Entry) {}, nil); line["status"] != 200.0 ||
+		line["path"] != "/secret" {
 		t.Errorf("logged %v", line)
 	}
 }
@@ -70,11 +72,13 @@ func TestAPanicIsAnsweredOnce(t *testing.T) {
 			panic("why")
 		}, sorry, 200, "half"},
 		"and again": {func(http.ResponseWriter, *http.Request, *Entry) { panic("first") },
-			func(http.ResponseWriter, *http.Request, *Entry, error) { panic("why") }, 500, "internal error; request 3132333435363738\n"},
+			func(http.ResponseWriter, *http.Request, *Entry, error) { panic("why") }, 500,
+			"internal error; request 3132333435363738\n"},
 	} {
 		w, line := observe(t, tt.serve, tt.broken)
 		reason, _ := line["error"].(string)
-		if w.Code != tt.code || w.Body.String() != tt.body || line["level"] != "ERROR" || line["status"] != float64(tt.code) ||
+		if w.Code != tt.code || w.Body.String() != tt.body || line["level"] != "ERROR" ||
+			line["status"] != float64(tt.code) ||
 			!strings.Contains(reason, "panic: why") || !strings.Contains(reason, "observe_test.go") {
 			t.Errorf("%s: got %d %q, logged %v", name, w.Code, w.Body, line)
 		}

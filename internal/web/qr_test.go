@@ -7,7 +7,8 @@ import (
 
 func TestQRCodeIsTheLink(t *testing.T) {
 	code := QROf("https://pay.example.com/pay/tok")
-	if code.Size < 25 || !strings.HasPrefix(code.Path, "M4 4h7v1h-7z") { // the finder's upper edge, after the quiet zone
+	// the finder's upper edge, after the quiet zone
+	if code.Size < 25 || !strings.HasPrefix(code.Path, "M4 4h7v1h-7z") {
 		t.Errorf("got %d modules, %.40s", code.Size, code.Path)
 	}
 	if got := QROf(strings.Repeat("x", 5000)); got.Size != 0 {

@@ -90,7 +90,8 @@ func TestShareServesTheKeyThatWaitedLongest(t *testing.T) {
 }
 
 func TestShareServesTenantsBeforeTheirKeys(t *testing.T) {
-	l := newLoad(Limits{Total: 1, PerClaim: 1, PerKey: 1, SlowAfter: time.Hour, Tenant: func(key string) string { return key[:1] }})
+	l := newLoad(Limits{Total: 1, PerClaim: 1, PerKey: 1, SlowAfter: time.Hour,
+		Tenant: func(key string) string { return key[:1] }})
 	next := due("a1", "a2", "a3", "b1")
 	var order []string
 	for range 6 {

@@ -32,7 +32,8 @@ func (o *outage) failed(ctx context.Context, err error, now time.Time) time.Dura
 // end is called after each turn that has not failed.
 func (o *outage) end(ctx context.Context, now time.Time) {
 	if o.tries > 0 {
-		o.log.InfoContext(ctx, "due work is claimed again", "what", o.name, "after", now.Sub(o.since).Round(time.Millisecond), "tries", o.tries)
+		o.log.InfoContext(ctx, "due work is claimed again", "what", o.name, "after",
+			now.Sub(o.since).Round(time.Millisecond), "tries", o.tries)
 	}
 	o.tries = 0
 }

@@ -49,8 +49,9 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	Poll  time.Duration // at most so long between two reads of the schedule, for what other processes add; 5 s
-	Claim time.Duration // items are dropped if claiming them took longer, since their leases may end too early; 0: never
+	Poll time.Duration // at most so long between two reads of the schedule, for what other processes add; 5 s
+	// items are dropped if claiming them took longer, since their leases may end too early; 0: never
+	Claim time.Duration
 	Drain time.Duration // after its context has ended, Run waits so long for items that it has begun; 0: until they end
 	Final error         // Run returns when the store fails with this error
 

@@ -102,7 +102,8 @@ func run(t *testing.T, change func(*Config), queues ...Queue) (r *Runner, stop f
 	t.Helper()
 	log = &bytes.Buffer{}
 	c := Config{
-		Name: "test", Queues: queues, Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)), Final: errStopped, Poll: time.Hour,
+		Name: "test", Queues: queues, Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)), Final: errStopped,
+		Poll:   time.Hour,
 		Limits: Limits{Total: 100, PerClaim: 10, PerKey: 4, SlowAfter: 2 * time.Second, PerSlowKey: 1, Slow: 50},
 	}
 	if change != nil {
@@ -270,7 +271,8 @@ func TestAnOutageIsLoggedOnceAndWaitedOut(t *testing.T) {
 			if d.String() != "waits" {
 				t.Errorf("1.6 s after the outage, done: %s", &d)
 			}
-			if n, ends := strings.Count(log.String(), "level=ERROR"), strings.Count(log.String(), "claimed again"); n != 1 || ends != 1 {
+			if n, ends := strings.Count(log.String(), "level=ERROR"), strings.Count(log.String(),
+				"claimed again"); n != 1 || ends != 1 {
 				t.Errorf("%d errors and %d ends:\n%s", n, ends, log)
 			}
 		}
@@ -282,7 +284,8 @@ func TestAStoppedStoreEndsRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d done
 		q := &table{do: d.do}
-		r, err := New(Config{Queues: []Queue{q.queue()}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Final: errStopped,
+		r, err := New(Config{Queues: []Queue{q.queue()}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Final:  errStopped,
 			Limits: Limits{Total: 1, PerClaim: 1, PerKey: 1}})
 		if err != nil {
 			t.Fatal(err)
@@ -371,7 +374,8 @@ func TestRunDueDoesAllThatIsDue(t *testing.T) {
 		if err := r.RunDue(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.String(); strings.Count(got, "x") != 30 || strings.Count(got, "y") != 1 || strings.Contains(got, "later") {
+		if got := d.String(); strings.Count(got, "x") != 30 || strings.Count(got, "y") != 1 ||
+			strings.Contains(got, "later") {
 			t.Errorf("done: %s", got)
 		}
 	})
