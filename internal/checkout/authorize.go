@@ -18,7 +18,7 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// Authorizations is what the authorisation link needs; a gateway.Gateway has it.
+// Authorizations is the part of gateway.Gateway that the authorisation link uses.
 type Authorizations interface {
 	Signer(ctx context.Context, appCode string, signed func(clientKey string) bool) (c pay.Credential, known bool,
 		err error)
@@ -26,14 +26,14 @@ type Authorizations interface {
 	Authorized(ctx context.Context, id, proof string, query url.Values) (gateway.Identified, error)
 }
 
-// returnWithin is how long a merchant's page may take to read who came back.
+// returnWithin is how long the signed return to the merchant's page is valid.
 const returnWithin = 5 * time.Minute
 
-// authorize is the link that a merchant sends its buyer to, to learn who they
-// are. (Trade API, hosted authorisation link.)
+// authorize serves the link to which a merchant sends a buyer in order to learn the
+// buyer's id (trade API, hosted authorisation link).
 func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	v := c.authorizing(r)
-	if onlyLooks(r, v.from) {
+	if isPreview(r, v.from) {
 		v.show(w, http.StatusOK, "preview")
 		return
 	}
@@ -51,11 +51,11 @@ func (c *Checkout) authorize(w http.ResponseWriter, r *http.Request, entry *web.
 	http.Redirect(w, r, ticket.WalletURL, http.StatusFound)
 }
 
-// authorized is where the wallet sends the buyer back to. Nothing that the
-// address says decides where they go from here: that was kept when they went.
+// authorized is where the wallet sends the buyer back to. The address does not
+// decide where the buyer goes next: that was stored when the link was opened.
 func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	v := c.authorizing(r)
-	if onlyLooks(r, v.from) {
+	if isPreview(r, v.from) {
 		v.show(w, http.StatusOK, "preview")
 		return
 	}
@@ -72,7 +72,7 @@ func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request, entry *web
 		return
 	}
 	target, err := url.Parse(buyer.ReturnURL)
-	if err != nil { // it was checked before it was kept
+	if err != nil { // it was checked before it was stored
 		c.refuse(w, r, v, err, entry)
 		return
 	}
@@ -86,18 +86,19 @@ func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request, entry *web
 	http.Redirect(w, r, target.String(), http.StatusFound)
 }
 
-// onlyLooks reports whether a request is not a buyer's: it must use nothing up.
-func onlyLooks(r *http.Request, from browser) bool {
+// isPreview reports whether a program, not a buyer, sends the request. It must not
+// use up anything.
+func isPreview(r *http.Request, from browser) bool {
 	return r.Method == http.MethodHead || from.preview && r.FormValue("open") != "1"
 }
 
-// ticketTail is the part of a ticket's id that tells apart several that a
-// browser has under way.
+// ticketTail is the part of a ticket's id in the cookie's name. It tells apart the
+// tickets that a browser has at the same time.
 var ticketTail = regexp.MustCompile(`[0-9a-f]{8}$`)
 
-// cookie keeps a ticket's proof in the browser that it was given to: out of
-// scripts' reach, for this host alone where that can be had, and for as long as
-// the ticket serves.
+// cookie stores a ticket's proof in the browser that got the ticket. Scripts cannot
+// read it, it is sent to this host only where TLS allows that, and it ends with the
+// ticket.
 func (c *Checkout) cookie(id, proof string, life time.Duration) *http.Cookie {
 	k := &http.Cookie{
 		Name: "sampan-authorize-" + ticketTail.FindString(id), Value: proof, Path: "/", MaxAge: int(life.Seconds()),
@@ -109,7 +110,7 @@ func (c *Checkout) cookie(id, proof string, life time.Duration) *http.Cookie {
 	return k
 }
 
-// maxLink bounds a link's query: its longest parameters, escaped.
+// maxLink bounds a link's query, for the longest parameters in their escaped form.
 const maxLink = 8 << 10
 
 var (
@@ -119,9 +120,9 @@ var (
 	seconds  = regexp.MustCompile(`^[1-9][0-9]{9,10}$`)
 )
 
-// readLink reads a link: shapes first, then whose it is. Errors are *pay.Error
-// of BadParameter, and BadSignature for a wrong signature as for an app code
-// that is unknown or revoked; anything else is trouble of our own.
+// readLink reads a link: it checks each parameter's form, then the signature.
+// Errors are *pay.Error: BadParameter, or BadSignature for a wrong signature and
+// for an app code that is unknown or revoked. Any other error is ours.
 func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
 	p, err := linkParams(r.URL.RawQuery)
 	if err != nil {
@@ -152,15 +153,15 @@ func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
 		return gateway.AuthorizeRequest{}, &pay.Error{Code: pay.BadSignature, Field: "sig",
 			Message: "does not fit the app code and these parameters"}
 	}
-	expires, _ := strconv.ParseInt(p["expires"], 10, 64) // digits, not too many
+	expires, _ := strconv.ParseInt(p["expires"], 10, 64) // at most 11 digits
 	return gateway.AuthorizeRequest{
 		Credential: credential, StoreID: p["mchid"], ReturnURL: p["return_url"], State: p["state"],
 		Nonce: p["nonce"], ExpiresAt: time.Unix(expires, 0),
 	}, nil
 }
 
-// linkParams reads a link's query: each name once, UTF-8. Ours are left out:
-// the buyer's language, and that an address is meant.
+// linkParams reads a link's query: UTF-8, each name once. It leaves out the
+// parameters that our own pages add: lang and open.
 func linkParams(raw string) (sign.Params, error) {
 	if len(raw) > maxLink {
 		return nil, badLink("", "the link is too long")
@@ -174,7 +175,7 @@ func linkParams(raw string) (sign.Params, error) {
 		switch {
 		case name == "lang" || name == "open":
 		case len(v) > 1:
-			return nil, badLink("", "a parameter is there more than once")
+			return nil, badLink("", "a parameter occurs more than once")
 		case !utf8.ValidString(name + v[0]):
 			return nil, badLink("", "the link is not UTF-8")
 		default:
@@ -192,8 +193,8 @@ func plain(s string, limit int) bool {
 	return s != "" && utf8.RuneCountInString(s) <= limit && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// authorizing is the view of a page in place of a redirect. Its links keep the
-// whole address, since that says what the page is about.
+// authorizing returns the view of a page that is shown in place of a redirect. Its
+// links repeat the whole query, which is the link itself.
 func (c *Checkout) authorizing(r *http.Request) *view {
 	v := c.view(r, browserOf(r.UserAgent()))
 	if len(r.URL.RawQuery) <= maxLink {
@@ -204,7 +205,7 @@ func (c *Checkout) authorizing(r *http.Request) *view {
 	return v
 }
 
-// refusals are the pages for what keeps a buyer from being identified.
+// refusals are the statuses and pages by the reason why a buyer is not identified.
 var refusals = map[pay.Code]struct {
 	status int
 	page   string
@@ -224,8 +225,8 @@ var refusals = map[pay.Code]struct {
 	pay.OutcomeUnknown: {http.StatusBadGateway, "untold"},
 }
 
-// refuse shows why a buyer could not be identified, to them and to whoever
-// built the link. What it shows holds nothing that the request sent.
+// refuse shows the buyer, and the developer who built the link, why the buyer was
+// not identified. The page contains nothing that the request sent.
 func (c *Checkout) refuse(w http.ResponseWriter, r *http.Request, v *view, err error, entry *web.Entry) {
 	answer, ok := refusals[pay.CodeOf(err)]
 	if !ok {

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// system is what the device runs, as far as it matters to a buyer.
+// system is the device's operating system.
 type system string
 
 const (
 	ios     system = "ios"
 	android system = "android"
-	phone   system = "phone" // some other
+	phone   system = "phone" // another one on a phone
 	desktop system = "desktop"
 )
 
-// menu is where an app keeps its "open in browser" and what that looks like.
+// menu is where an app has its menu with "open in browser", and how it looks.
 type menu struct {
-	Corner string // top, bottom: on the right hand side; any: not known, or not always the same
+	Corner string // top, bottom: on the right; any: unknown, or it changes
 	Glyph  string
 }
 
@@ -32,23 +32,23 @@ var (
 	kebabAny    = menu{"any", "⋮"}
 )
 
-// app is a program with a browser inside from which the wallet does not open.
+// app is an app whose built-in browser does not open the wallet.
 type app struct {
 	ID           string   // of its translated name in the messages
-	Name         string   // where it has none
-	tokens       []string // of which one begins a word of the User-Agent
+	Name         string   // for apps without a translation
+	tokens       []string // one of them begins a word of the User-Agent
 	iOS, Android menu
-	escape       func(link string) string // an address that this app opens outside; nil if it has none
-	noIntents    bool                     // on Android it mostly refuses to pass a link on
-	noDesk       bool                     // the wallet does not open from it on a desk either
-	fetches      string                   // what it calls itself, without a browser's name, when it fetches a preview
-	capable      bool                     // opens the wallet after all
+	escape       func(link string) string // an address that the app opens in the phone's browser; nil if there is none
+	noIntents    bool                     // on Android it usually does not pass links on
+	noDesk       bool                     // the wallet does not open from it on a computer either
+	fetches      string                   // begins its User-Agent when it fetches a preview
+	capable      bool                     // its browser does open the wallet
 }
 
-// apps are tried in order, so that an app stands before the one whose browser
-// it borrows: Messenger before Facebook, DingTalk before the rest of AliApp.
-// Tokens are in lower case. Apps whose browser does not tell its name (Telegram
-// on iOS, Signal …) cannot be told from Safari or Chrome and count as those.
+// apps are tried in order: an app comes before the one whose User-Agent its own
+// contains (Messenger before Facebook, DingTalk before the rest of AliApp). Tokens
+// are in lower case. Apps whose browser does not name itself (Telegram on iOS,
+// Signal …) look like Safari or Chrome and are treated as those.
 var apps = []app{
 	{ID: "dingtalk", Name: "DingTalk", tokens: []string{"dingtalk"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "alipay", tokens: []string{"alipayclient", "alipayhk", "aliapp("}, capable: true},
@@ -75,30 +75,30 @@ var apps = []app{
 	{ID: "pinterest", Name: "Pinterest", tokens: []string{"pinterest"}, iOS: dotsAny, Android: kebabAny},
 	{ID: "viber", Name: "Viber", tokens: []string{"viber"}, iOS: dotsAny, Android: kebabAny, fetches: "viber/"},
 	{ID: "zalo", Name: "Zalo", tokens: []string{"zalo"}, iOS: dotsTop, Android: kebabTop},
-	{ID: "unknown", tokens: []string{"; wv)"}, iOS: dotsAny, Android: kebabAny}, // Android's WebView, in whatever app
+	{ID: "unknown", tokens: []string{"; wv)"}, iOS: dotsAny, Android: kebabAny}, // Android's WebView, in any app
 }
 
-// previews name the programs that open links to show what is behind them.
-// "bot" alone is no sign of one: CUBOT makes telephones.
+// previews are parts of the User-Agents of programs that open links to show a
+// preview. "bot" alone does not suffice: CUBOT makes phones.
 var previews = []string{
 	"facebookexternalhit", "facebot", "meta-externalagent", "bot/", "bot-", "telegrambot", "slack-imgproxy",
 	"skypeuripreview", "preview",
 	"kakaotalk-scrap", "spider", "crawler", "embedly", "iframely", "vkshare", "+http",
 }
 
-// browser is what a User-Agent tells.
+// browser is what the User-Agent says about the browser.
 type browser struct {
 	system  system
-	app     *app // the app that it is inside of, if the wallet does not open from there
-	alipay  bool // inside Alipay itself, whose pages can open its cashier
-	preview bool // a program that looks at the link, not a buyer
+	app     *app // the app around it, if the wallet does not open from that
+	alipay  bool // inside the Alipay app, whose pages can open its cashier
+	preview bool // a program that fetches a preview
 }
 
-// browserOf reads a User-Agent. It is a courtesy and not a defence: whatever a
-// browser claims, its buyer can go on.
+// browserOf reads a User-Agent. The result only chooses a page: a buyer can go on
+// with any browser.
 func browserOf(userAgent string) browser {
-	const enough = 2 << 10 // of a header that may be a megabyte
-	ua := strings.ToLower(userAgent[:min(len(userAgent), enough)])
+	const limit = 2 << 10 // of a header that may have a megabyte
+	ua := strings.ToLower(userAgent[:min(len(userAgent), limit)])
 	b := browser{system: systemOf(ua), alipay: hasWord(ua, "alipayclient"), preview: containsAny(ua, previews)}
 	i := slices.IndexFunc(apps, func(a app) bool {
 		return slices.ContainsFunc(a.tokens,
@@ -113,7 +113,7 @@ func browserOf(userAgent string) browser {
 		b.preview = true
 		return b
 	case !isDesk(ua):
-		b.system = phone // where apps mostly are
+		b.system = phone // apps usually run on phones
 	case !apps[i].noDesk:
 		return b
 	}
@@ -121,8 +121,8 @@ func browserOf(userAgent string) browser {
 	return b
 }
 
-// hasWord reports whether a word of s begins with the token, whatever follows:
-// apps write a version, a system or nothing after their names.
+// hasWord reports whether a word of s begins with the token. Apps write a version,
+// a system or nothing after their names.
 func hasWord(s, token string) bool {
 	for from := 0; ; {
 		i := strings.Index(s[from:], token)
@@ -138,9 +138,9 @@ func hasWord(s, token string) bool {
 
 func isAlnum(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
-// isDesk reports whether a User-Agent without a phone in it is certainly that of
-// a computer, on which most apps' browsers are as good as another. A Mac alone
-// is no sign: an iPad says that it is one, but has no Chrome inside.
+// isDesk reports whether a User-Agent that names no phone certainly belongs to a
+// computer, where most apps' browsers open the wallet's page. "Macintosh" alone
+// does not suffice: iPads send it too, but without "Chrome".
 func isDesk(ua string) bool {
 	return containsAny(ua, []string{"windows nt", "x11;", "cros ", "macwechat"}) ||
 		strings.Contains(ua, "macintosh") && strings.Contains(ua, " chrome/")
@@ -167,7 +167,7 @@ func containsAny(s string, tokens []string) bool {
 	return false
 }
 
-// menu is where the buyer finds the way out of the app.
+// menu returns the menu through which the buyer leaves the app.
 func (b browser) menu() menu {
 	switch b.system {
 	case ios:
@@ -178,8 +178,8 @@ func (b browser) menu() menu {
 	return menu{"any", b.app.Android.Glyph}
 }
 
-// escape is an address that leads out of the app to the link, "" where none is
-// known. On Android any app may pass an intent on to the browser; some don't.
+// escape returns an address that opens the link outside of the app, "" if none is
+// known. On Android most apps pass an intent on to the browser.
 func (b browser) escape(link string) string {
 	switch {
 	case b.app.escape != nil:
@@ -192,11 +192,11 @@ func (b browser) escape(link string) string {
 	return ""
 }
 
-// LINE opens what has this parameter in the phone's browser (LINE Developers,
-// "Using LINE URL scheme", opening a URL in an external browser).
+// escapeLINE adds the parameter with which LINE opens a link in the phone's browser
+// (LINE Developers, "Using LINE URL scheme", opening a URL in an external browser).
 func escapeLINE(link string) string { return link + "?openExternalBrowser=1" }
 
-// KakaoTalk has a scheme for it.
+// escapeKakaoTalk uses KakaoTalk's scheme for the phone's browser.
 func escapeKakaoTalk(link string) string {
 	return "kakaotalk://web/openExternal?url=" + url.QueryEscape(link)
 }

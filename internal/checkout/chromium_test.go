@@ -151,7 +151,7 @@ func serve(p Payments) *httptest.Server {
 type nobody struct{ Authorizations }
 
 func (nobody) Authorized(context.Context, string, string, url.Values) (gateway.Identified, error) {
-	return gateway.Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not begin here"}
+	return gateway.Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not start the sign-in"}
 }
 
 // TestScreenshots writes pictures of the pages into the directory that

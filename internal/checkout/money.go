@@ -6,14 +6,14 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// symbols are how prices are written where these currencies are spent. Some
-// share a symbol, so pages show the currency's code beside it.
+// symbols are the usual symbols of currencies. Some currencies share one, so the
+// pages show the currency's code too.
 var symbols = map[pay.Currency]string{
 	"AUD": "A$", "CAD": "C$", "CNY": "¥", "EUR": "€", "HKD": "HK$", "IDR": "Rp ", "JPY": "¥",
 	"MMK": "K ", "MYR": "RM ", "SGD": "S$", "THB": "฿", "USD": "US$",
 }
 
-// price writes an amount for buyers: "HK$1,234.50". Spaces in it do not break.
+// price writes an amount for buyers: "HK$1,234.50". It uses no-break spaces.
 func price(a pay.Amount) string {
 	whole, cents, _ := strings.Cut(a.Decimal(), ".")
 	var b strings.Builder

@@ -22,42 +22,42 @@ var (
 	languages = web.LoadLanguages(files)
 )
 
-var pages = template.Must(template.New("page.html").Funcs(template.FuncMap{"asset": assetName}).ParseFS(files,
-	"page.html"))
+var pages = template.Must(
+	template.New("page.html").Funcs(template.FuncMap{"asset": assetName}).ParseFS(files, "page.html"))
 
-// view is what page.html shows. Its addresses are relative, so that the pages
-// work under whatever prefix a proxy gives them.
+// view is the data of page.html. Its addresses are relative, so that the pages
+// work under any prefix that a proxy adds.
 type view struct {
 	*web.Language
 	from browser
-	keep url.Values // what the page's links to itself carry along
+	keep url.Values // the parameters that the page's links to itself repeat
 
 	Kind  string // guide, waiting, preview, shut, missing, trouble, or a payment's final status
 	Goods string
-	Price string // "" where the page shows no payment
-	Code  string // the currency's
-	words []string
+	Price string   // "" on a page without a payment
+	Code  string   // the currency's
+	words []string // pairs of placeholder and value for the messages
 
 	ReturnURL string
-	Leaving   bool // goes to ReturnURL by itself
+	Leaving   bool // the page goes on to ReturnURL
 
-	Menu    menu // of the app that the buyer is to leave
+	Menu    menu // of the app that the buyer has to leave
 	Link    string
-	Escape  template.URL
-	Refused bool // Escape may well do nothing
+	Escape  template.URL // opens the link outside of the app
+	Refused bool         // the app often ignores Escape
 	QR      web.QR
-	OnDesk  bool // where the QR code is the best way out
+	OnDesk  bool // the QR code is the best way: the browser is on a computer
 
-	Poll      string // the status's address, if the page is to follow it
-	Next      string // this page's, for its next showing
-	Refresh   int    // seconds until then, without a script
-	Resume    string // back to the wallet, as long as the order can be paid
-	Slow      bool   // it has taken long already
+	Poll      string // the address of the payment's status, if the page waits for it
+	Next      string // the address of this page's next showing
+	Refresh   int    // seconds until then, without scripts
+	Resume    string // back to the wallet, while the payment can be paid
+	Slow      bool   // the buyer has waited long already
 	SlowAfter int64  // milliseconds
 
-	Trade  string // what the wallet's cashier is opened with
+	Trade  string // opens the wallet's cashier
 	Result string // the result page's address
-	Why    string // for whoever built a link that does not work, in English
+	Why    string // why a link does not work, in English, for the developer who built it
 }
 
 func (c *Checkout) view(r *http.Request, from browser) *view {
@@ -89,9 +89,8 @@ func (v *view) guide(baseURL, token string) {
 	v.QR, v.OnDesk = web.QROf(v.Link), v.from.system == desktop
 }
 
-// inApp shows the page that pays inside the wallet's app, or, to a browser that
-// is outside of it, the ways in. Both follow the payment: it may be paid on
-// another device.
+// inApp shows the page that pays inside the wallet's app, or to other browsers the
+// ways into the app. Both wait for the payment: it may be paid on another device.
 func (c *Checkout) inApp(w http.ResponseWriter, v *view, token, ref string, inside bool) {
 	v.Poll = "../pay/" + token + "/status"
 	v.Result = "../return/" + token + v.query()
@@ -110,23 +109,23 @@ func (c *Checkout) inApp(w http.ResponseWriter, v *view, token, ref string, insi
 	v.show(w, http.StatusOK, "outside")
 }
 
-// alipayLink opens a page inside the Alipay app, whose own browser has the
-// number 20000067 among its apps.
+// alipayLink opens a page inside the Alipay app: 20000067 is the id of the app's
+// browser.
 func alipayLink(link string) string {
 	return "alipays://platformapi/startapp?appId=20000067&url=" + url.QueryEscape(link)
 }
 
-// bridgePolicy lets the bridge that older Alipay apps put into a page speak to
-// them: it does so through frames of these schemes, which no browser loads.
+// bridgePolicy allows the frames through which the bridge of older Alipay apps
+// talks to the app. No browser loads addresses of these schemes.
 const bridgePolicy = "; frame-src alipaybridge: alipayjsbridge:"
 
-// Say is the text of a key.
+// Say returns the message of a key.
 func (v *view) Say(key string) string { return v.Language.Say(key, v.words...) }
 
-// Title is what the page says first.
+// Title is the page's heading.
 func (v *view) Title() string { return v.Say(v.Kind + ".title") }
 
-// MenuStep tells where the app's menu is, with a picture of it in the text.
+// MenuStep is the text that says where the app's menu is, with a picture of it.
 func (v *view) MenuStep() template.HTML {
 	text := template.HTMLEscapeString(v.Say("guide.menu." + v.Menu.Corner))
 	picture := fmt.Sprintf(`<kbd role="img" aria-label="%s">%s</kbd>`, template.HTMLEscapeString(v.Say("guide.menu")),
@@ -140,14 +139,14 @@ func (v *view) Languages() web.Languages { return languages }
 // In is this page in another language.
 func (v *view) In(tag string) string { return v.query("lang", tag) }
 
-// GoOn is this link, meant.
+// GoOn is this page's address for a buyer who goes on in spite of its guidance.
 func (v *view) GoOn() string { return v.query("open", "1") }
 
-// Retry is this page once more.
+// Retry is this page again.
 func (v *view) Retry() string { return v.query() }
 
-// query is what the page's links keep, with pairs of name and value set in it
-// ("" takes one out).
+// query returns the parameters of the page's links, with pairs of name and value
+// added. A value of "" removes the parameter.
 func (v *view) query(pairs ...string) string {
 	q := url.Values{}
 	for name := range v.keep {
@@ -174,7 +173,7 @@ func (v *view) show(w http.ResponseWriter, code int, kind string) {
 	h.Set("Content-Language", v.Tag)
 	h.Set("Vary", "Accept-Language, User-Agent")
 	w.WriteHeader(code)
-	_, _ = w.Write(b.Bytes()) // the browser may be gone
+	_, _ = w.Write(b.Bytes()) // the browser may have gone away
 }
 
 // assetName is the address of an asset, relative to a page.

@@ -8,19 +8,19 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// A page whose script runs asks for the status and counts the seconds itself.
-// Without one the page reloads, and its address says how often it has: that is
-// all the memory there is.
+// A page's script fetches the status and counts the seconds. Without scripts the
+// page reloads, and its address counts how often it did.
 const (
 	refreshEvery = 3 * time.Second  // at first
-	refreshLate  = 15 * time.Second // once it takes long
-	refreshes    = 60               // then the buyer may reload by hand
-	longWait     = 30 * time.Second // from here on the page explains itself
+	refreshLate  = 15 * time.Second // after longWait
+	refreshes    = 60               // afterwards the buyer reloads the page
+	longWait     = 30 * time.Second // from here on the page explains the wait
 )
 
-// result is where the wallet sends the browser back to. What the wallet added
-// to the address is not read: whether it was paid is learnt from the wallet
-// itself. Only the first showing asks it, later ones wait for what is known.
+// result is the page to which the wallet sends the browser back. It ignores what
+// the wallet added to the address, since anybody can write that: the wallet itself
+// is asked whether the payment is paid. Only the page's first showing asks; later
+// ones show what is known.
 func (c *Checkout) result(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	token := r.PathValue("token")
 	from := browserOf(r.UserAgent())
@@ -29,8 +29,8 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request, entry *web.Ent
 	again = min(max(again, 0), refreshes)
 
 	look := c.Payments.Returned
-	looks := onlyLooks(r, from)
-	if looks || again > 0 {
+	preview := isPreview(r, from)
+	if preview || again > 0 {
 		look = c.Payments.Lookup
 	}
 	p, err := look(r.Context(), token)
@@ -38,7 +38,7 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request, entry *web.Ent
 	switch {
 	case err != nil:
 		c.fail(w, r, v, p, err, entry)
-	case looks:
+	case preview:
 		v.show(w, http.StatusOK, "preview")
 	default:
 		v.order(p)
@@ -46,13 +46,13 @@ func (c *Checkout) result(w http.ResponseWriter, r *http.Request, entry *web.Ent
 		if p.Status.Open() {
 			v.follow(token, again, c.ending(p) == "")
 		} else {
-			v.Leaving = v.ReturnURL != "" && !p.GoesBack() // which is to be read
+			v.Leaving = v.ReturnURL != "" && !p.GoesBack() // the buyer must read that the money goes back
 		}
-		v.show(w, http.StatusOK, known(p))
+		v.show(w, http.StatusOK, buyerStatus(p))
 	}
 }
 
-// follow makes the page watch a payment whose outcome is to come.
+// follow makes the page wait for the outcome of a payment.
 func (v *view) follow(token string, again int, payable bool) {
 	v.Poll = "../pay/" + token + "/status"
 	if payable {

@@ -116,7 +116,7 @@ type Identified struct {
 // revoked meanwhile) and those of a wallet that does not tell.
 func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Values) (Identified, error) {
 	if proof == "" || !hmac.Equal([]byte(proof), []byte(g.authorizationProof(id))) {
-		return Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not begin here"}
+		return Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not start the sign-in"}
 	}
 	a, err := g.Store.UseAuthorization(ctx, id[:merchantDigits], id, g.Now())
 	if errors.Is(err, store.ErrNotFound) {

@@ -1,5 +1,5 @@
-// What the pages do beyond what they show: copy the link, open the wallet's
-// cashier, follow a payment, go back to the shop. Old syntax on purpose: chat apps carry old browsers.
+// This script copies the link, opens the wallet's cashier, waits for a payment's
+// outcome and goes back to the shop. Its syntax is old on purpose: chat apps have old browsers.
 (function () {
   'use strict';
 
@@ -16,14 +16,14 @@
     });
   }
 
-  // select marks the link, so that the buyer can copy it by hand if we may not.
+  // select marks the link. The buyer copies it by hand if the browser does not let us.
   function select(link) {
     var range = document.createRange();
     range.selectNodeContents(link);
     var selection = window.getSelection();
     selection.removeAllRanges();
     selection.addRange(range);
-    try { if (document.execCommand('copy')) copied(); } catch (e) { /* it stays marked */ }
+    try { if (document.execCommand('copy')) copied(); } catch (e) { /* the link stays marked */ }
   }
 
   function copied() {
@@ -38,9 +38,9 @@
   var askWallet = address && follow();
   if (page.getAttribute('data-trade')) cashier();
 
-  // cashier opens the wallet's own window over this page. What that answers is
-  // a hint: the outcome is what the payment's status says. Where something may
-  // have been paid, the result page waits for it.
+  // cashier opens the wallet's own window over this page. Its answer is only a
+  // hint: the payment's status is the outcome. If the buyer may have paid, the
+  // result page waits for the status.
   function cashier() {
     var button = document.getElementById('pay'), open = false;
     var late = setTimeout(function () { show('unopened'); }, 6000);
@@ -56,10 +56,10 @@
       window.AlipayJSBridge.call('tradePay', { tradeNO: page.getAttribute('data-trade') }, function (answer) {
         open = false;
         switch (String(answer && answer.resultCode)) {
-          case '6001': // the buyer left it
+          case '6001': // the buyer closed it
             show('cancelled');
             break;
-          case '4000': // it would not take the payment
+          case '4000': // the wallet refused the payment
           case '4':
             show('refused');
             askWallet();
@@ -82,9 +82,9 @@
     }
   }
 
-  // follow asks at 1, 2, 3.5, 5.75 … and in the end every 15 seconds. Any
-  // answer but "waiting" is shown by a page that is loaded in place of this. It
-  // returns what has the wallet asked too, at once.
+  // follow fetches the status after 1, 2, 3.5, 5.75 … seconds, later every 15
+  // seconds. For any status but "waiting" it loads the page that shows it. It
+  // returns a function that has the wallet asked at once.
   function follow() {
     var gap = 1000, timer, asking;
     var slow = document.getElementById('slow');
@@ -105,7 +105,7 @@
       request.onloadend = function () {
         asking = false;
         var status = 'waiting';
-        try { if (request.status === 200) status = JSON.parse(request.responseText).status; } catch (e) { /* ask again */ }
+        try { if (request.status === 200) status = JSON.parse(request.responseText).status; } catch (e) { /* fetch it again */ }
         if (status !== 'waiting') {
           location.replace(page.getAttribute('data-next'));
           return;
