@@ -62,34 +62,42 @@ func (w teller) Identify(_ context.Context, query url.Values) (string, error) {
 func newHarness(t *testing.T, baseURL string) *harness {
 	t.Helper()
 	h := &harness{t: t, mux: http.NewServeMux(), now: noon}
-	h.Client = &sampan.Client{BaseURL: baseURL, AppCode: "APP1", ClientKey: "abcd1234", Now: func() time.Time { return h.now }}
+	h.Client = &sampan.Client{BaseURL: baseURL, AppCode: "APP1", ClientKey: "abcd1234",
+		Now: func() time.Time { return h.now }}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
 	db, err := storetest.Create(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: h.Now, Log: log, NoSync: true,
+		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)),
+		Now: h.Now, Log: log, NoSync: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	credential := pay.Credential{MerchantID: "123456", AppCode: "APP1", ClientKey: "abcd1234", ReturnHosts: []string{"shop.example"}, CreatedAt: noon}
+	credential := pay.Credential{MerchantID: "123456", AppCode: "APP1", ClientKey: "abcd1234",
+		ReturnHosts: []string{"shop.example"}, CreatedAt: noon}
 	agent := credential
 	agent.AppCode, agent.HasStores = "AGENT", true
 	revoked := credential
 	revoked.AppCode, revoked.Disabled = "REVOKED", true
 	for _, err := range []error{
 		db.CreateMerchant(t.Context(), pay.Merchant{ID: "123456", Name: "Tea", CreatedAt: noon}),
-		db.CreateCredential(t.Context(), credential), db.CreateCredential(t.Context(), agent), db.CreateCredential(t.Context(), revoked),
-		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M1", Name: "North", CreatedAt: noon}),
-		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M2", Name: "South", Disabling: pay.Disabling{Disabled: true}, CreatedAt: noon}),
+		db.CreateCredential(t.Context(), credential), db.CreateCredential(t.Context(), agent),
+		db.CreateCredential(t.Context(), revoked),
+		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M1", Name: "North",
+			CreatedAt: noon}),
+		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M2", Name: "South",
+			Disabling: pay.Disabling{Disabled: true}, CreatedAt: noon}),
 		db.PutWalletAccount(t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
-			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: noon, UpdatedAt: noon}),
+			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: noon,
+			UpdatedAt: noon}),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	g, err := gateway.New(gateway.Config{
-		Store: db, BaseURL: baseURL, LinkKey: bytes.Repeat([]byte{1}, 32), HTTP: http.DefaultClient, Zone: time.UTC, Now: h.Now, Log: log,
+		Store: db, BaseURL: baseURL, LinkKey: bytes.Repeat([]byte{1}, 32), HTTP: http.DefaultClient, Zone: time.UTC,
+		Now: h.Now, Log: log,
 		Notification:       func(pay.Payment) []byte { return nil },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
 		Wallets: map[string]wallet.Driver{"window": {
@@ -124,7 +132,8 @@ func (e entrance) Signer(ctx context.Context, appCode string, signed func(string
 func (h *harness) link(changes ...string) string {
 	p := sign.Params{
 		"app_code": "APP1", "return_url": "https://shop.example/in?order=7#top", "state": "visit 1",
-		"expires": strconv.FormatInt(h.now.Add(10*time.Minute).Unix(), 10), "nonce": "link-nonce-" + strconv.Itoa(len(changes)) + strings.Join(changes[:min(1, len(changes))], ""),
+		"expires": strconv.FormatInt(h.now.Add(10*time.Minute).Unix(), 10),
+		"nonce":   "link-nonce-" + strconv.Itoa(len(changes)) + strings.Join(changes[:min(1, len(changes))], ""),
 	}
 	for i := 0; i < len(changes); i += 2 {
 		if p[changes[i]] = changes[i+1]; changes[i+1] == "-" {
@@ -162,29 +171,36 @@ func back(id string) string {
 
 func TestABuyerGoesOutAndComesBackIdentified(t *testing.T) {
 	h := newHarness(t, "https://pay.example")
-	link, err := h.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: "https://shop.example/in?order=7#top", State: "visit 1"})
+	link, err := h.AuthorizeURL(sampan.AuthorizationRequest{ReturnURL: "https://shop.example/in?order=7#top",
+		State: "visit 1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id, cookie := h.sent(link)
-	if cookie.Name != "__Host-sampan-authorize-"+id[30:] || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode ||
-		cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge != 900 || len(cookie.Value) < 20 || strings.Contains(cookie.Value, id) {
+	if cookie.Name != "__Host-sampan-authorize-"+id[30:] || !cookie.HttpOnly || !cookie.Secure ||
+		cookie.SameSite != http.SameSiteLaxMode ||
+		cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge != 900 || len(cookie.Value) < 20 ||
+		strings.Contains(cookie.Value, id) {
 		t.Errorf("cookie %s", cookie)
 	}
 	w := h.open("GET", back(id), cookie)
 	location := w.Header().Get("Location")
-	if w.Code != http.StatusFound || !regexp.MustCompile(`^https://shop\.example/in\?order=7&expires=\d+&openid=2088102122524333&state=visit%201&sig=[0-9a-f]{64}#top$`).MatchString(location) {
+	if w.Code != http.StatusFound ||
+		!regexp.MustCompile(`^https://shop\.example/in\?order=7&expires=\d+&openid=2088102122524333&state=visit%201&sig=[0-9a-f]{64}#top$`).MatchString(location) {
 		t.Fatalf("got %d to %s", w.Code, location)
 	}
-	if gone := w.Result().Cookies(); len(gone) != 1 || gone[0].Name != cookie.Name || gone[0].MaxAge != -1 || gone[0].Value != "" {
+	if gone := w.Result().Cookies(); len(gone) != 1 || gone[0].Name != cookie.Name || gone[0].MaxAge != -1 ||
+		gone[0].Value != "" {
 		t.Errorf("the cookie stays: %v", gone)
 	}
-	for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Frame-Options": "DENY"} {
+	for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+		"X-Frame-Options": "DENY"} {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("%s is %q", name, got)
 		}
 	}
-	arrived := httptest.NewRequest("GET", strings.TrimSuffix(location, "#top"), nil) // which browsers keep to themselves
+	// which browsers keep to themselves
+	arrived := httptest.NewRequest("GET", strings.TrimSuffix(location, "#top"), nil)
 	got, err := h.VerifyAuthorization(arrived, "visit 1")
 	if err != nil || got.OpenID != "2088102122524333" {
 		t.Errorf("the merchant reads %+v, %v", got, err)
@@ -349,9 +365,10 @@ func TestAWalletThatDoesNotTellIsExplained(t *testing.T) {
 		code int
 		say  string
 	}{
-		"silence":          {wallet.ErrUnknown, 502, "We couldn’t reach your Alipay account"},
-		"not reached":      {wallet.ErrNotSent, 502, "We couldn’t reach your Alipay account"},
-		"the account":      {&wallet.Rejection{Code: "isv.invalid-app-id", Kind: wallet.RejectedAccount}, 502, "The shop can’t take Alipay just now"},
+		"silence":     {wallet.ErrUnknown, 502, "We couldn’t reach your Alipay account"},
+		"not reached": {wallet.ErrNotSent, 502, "We couldn’t reach your Alipay account"},
+		"the account": {&wallet.Rejection{Code: "isv.invalid-app-id", Kind: wallet.RejectedAccount}, 502,
+			"The shop can’t take Alipay just now"},
 		"trouble of ours":  {errors.New("<b>secret</b>"), 503, "We couldn’t reach your Alipay account"},
 		"too late to come": {nil, 410, "This link is no longer good"},
 	} {
