@@ -98,14 +98,14 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 	token := r.PathValue("token")
 	from := browserOf(r.UserAgent())
 	v := c.view(r, from)
-	insists := r.FormValue("open") == "1"
-	looks := onlyLooks(r, from)
-	inside := from.app != nil && !insists
+	goOn := r.FormValue("open") == "1"
+	preview := isPreview(r, from)
+	inside := from.app != nil && !goOn
 
 	var p pay.Payment
 	var way gateway.Way
 	var err error
-	if looks || inside {
+	if preview || inside {
 		p, err = c.Payments.Lookup(r.Context(), token)
 	} else {
 		p, way, err = c.Payments.Visit(r.Context(), token)
@@ -115,7 +115,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 	case err != nil:
 		c.fail(w, r, v, p, err, entry)
 		return
-	case looks:
+	case preview:
 		v.show(w, http.StatusOK, "preview")
 		return
 	case way.URL != "":
@@ -137,7 +137,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 		return
 	}
 	if way.Ref != "" {
-		c.inApp(w, v, token, way.Ref, from.alipay || insists)
+		c.inApp(w, v, token, way.Ref, from.alipay || goOn)
 		return
 	}
 	c.Log.WarnContext(r.Context(), "pay link leads nowhere", "syssn", p.ID, "status", p.Status)
@@ -150,7 +150,7 @@ func (c *Checkout) payLink(w http.ResponseWriter, r *http.Request, entry *web.En
 func (c *Checkout) ending(p pay.Payment) string {
 	switch {
 	case !p.Status.Open():
-		return known(p)
+		return buyerStatus(p)
 	case p.CloseID != "":
 		return string(pay.Closed)
 	case !c.Now().Before(p.ExpiresAt):
@@ -219,16 +219,17 @@ func (c *Checkout) status(w http.ResponseWriter, r *http.Request, entry *web.Ent
 		code, a.Status = http.StatusServiceUnavailable, "trouble"
 	default:
 		entry.Level = slog.LevelDebug // every page that waits asks every few seconds
-		a = answer{Status: known(p), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency), ReturnURL: returnURL(p)}
+		a = answer{Status: buyerStatus(p), Amount: p.Amount.Decimal(), Currency: string(p.Amount.Currency),
+			ReturnURL: returnURL(p)}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(a) // the browser may be gone
 }
 
-// known returns the state of a payment in the buyer's terms: every open payment is
+// buyerStatus returns the status of a payment in the buyer's terms: every open payment is
 // waiting, and a paid one may be on its way back.
-func known(p pay.Payment) string {
+func buyerStatus(p pay.Payment) string {
 	switch {
 	case p.Status.Open():
 		return "waiting"
