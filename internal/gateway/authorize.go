@@ -18,20 +18,20 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// AuthorizeWithin is how long a buyer may take at the wallet, and how far ahead
-// a link's own end may be: so that what is kept of the link outlives it, and
-// nobody opens it twice.
+// AuthorizeWithin is how long a buyer may take at the wallet. It is also how far ahead
+// the end of a link may be, so that the stored authorisation outlives the link and the
+// link cannot be opened twice.
 const AuthorizeWithin = 15 * time.Minute
 
-// authorizationsKept is for how long they are kept after their end, for
-// replicas whose clocks differ.
+// authorizationsKept is how long authorisations are kept after their end, because
+// replicas' clocks differ.
 const authorizationsKept = time.Hour
 
-// AuthorizedPath is where the wallet sends the buyer's browser back to.
+// AuthorizedPath is the path to which the wallet sends the buyer's browser back.
 const AuthorizedPath = "/authorized/alipay"
 
-// AuthorizeRequest is a merchant's link that a buyer has opened, its signature
-// and its shapes checked. (Trade API, hosted authorisation link.)
+// AuthorizeRequest is a merchant's link that a buyer has opened. The caller has checked
+// its signature and the form of its values. (Trade API, hosted authorisation link.)
 type AuthorizeRequest struct {
 	Credential pay.Credential
 	StoreID    string
@@ -41,19 +41,19 @@ type AuthorizeRequest struct {
 	ExpiresAt  time.Time
 }
 
-// Ticket is a buyer's way to the wallet and back.
+// Ticket leads a buyer to the wallet and back.
 type Ticket struct {
 	WalletURL string
-	ID        string // comes back from the wallet as its state
-	Proof     string // the browser keeps it, so that nobody else can come back with the ID
+	ID        string // the wallet returns it as the state
+	Proof     string // the browser keeps it, so that no other browser can return with the ID
 	ExpiresAt time.Time
 }
 
 // Authorize begins to find out who a buyer is. Errors are *pay.Error of
-// AlreadyExpired, BadParameter (ReturnURL is none that may be returned to, the
-// link lasts too long), Forbidden (its host is not the app code's, or no wallet
-// account can do it), NumberUsed (the link was opened before), StoreDisabled and
-// those of the store id.
+// AlreadyExpired, BadParameter (ReturnURL is not allowed, or the link lasts too long),
+// Forbidden (the host is not the app code's, or no wallet account can identify
+// buyers), NumberUsed (the link was opened before), StoreDisabled and those of the
+// store id.
 func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, error) {
 	now := g.Now()
 	switch ahead := r.ExpiresAt.Sub(now); {
@@ -97,30 +97,31 @@ func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, er
 		return Ticket{}, err
 	}
 	if err := g.Store.DropAuthorizations(ctx, now.Add(-authorizationsKept)); err != nil {
-		g.Log.WarnContext(ctx, "old authorisations cannot be dropped", "error", err) // the next one tries again
+		g.Log.WarnContext(ctx, "old authorisations cannot be deleted", "error", err) // the next call tries again
 	}
 	return Ticket{WalletURL: address, ID: id, Proof: g.authorizationProof(id), ExpiresAt: a.ExpiresAt}, nil
 }
 
-// Identified is a buyer of whom the wallet has told.
+// Identified is a buyer whom the wallet has identified.
 type Identified struct {
 	pay.Authorization
 	Credential pay.Credential // signs the return
 	OpenID     string
 }
 
-// Authorized takes a buyer back from the wallet: the id that the wallet gave
-// back, the proof that the browser kept, and all that the wallet appended. It
-// serves once, however it ends. Errors are *pay.Error of NotFound (no such pair
-// of id and proof), AlreadyExpired (or used), BadSignature (the app code was
-// revoked meanwhile) and those of a wallet that does not tell.
+// Authorized ends the authorisation of a buyer who returns from the wallet. id is what
+// the wallet returned as the state, proof is what the browser kept, and query is all
+// that the wallet appended. An authorisation can be used once, whether or not that
+// succeeds. Errors are *pay.Error of NotFound (no such pair of id and proof),
+// AlreadyExpired (or used), BadSignature (the app code was revoked meanwhile) and those
+// of the call to the wallet.
 func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Values) (Identified, error) {
 	if proof == "" || !hmac.Equal([]byte(proof), []byte(g.authorizationProof(id))) {
 		return Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not start the sign-in"}
 	}
 	a, err := g.Store.UseAuthorization(ctx, id[:merchantDigits], id, g.Now())
 	if errors.Is(err, store.ErrNotFound) {
-		return Identified{}, &pay.Error{Code: pay.AlreadyExpired, Message: "this was used, or it took too long"}
+		return Identified{}, &pay.Error{Code: pay.AlreadyExpired, Message: "the sign-in was used, or it took too long"}
 	}
 	if err != nil {
 		return Identified{}, err
@@ -147,29 +148,34 @@ func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Va
 		return Identified{}, walletError(err)
 	}
 	if !pay.ValidOpenID(openID) {
-		return Identified{}, fmt.Errorf("gateway: account %s/%s: the wallet calls the buyer %.70q", a.MerchantID, a.AccountID, openID)
+		return Identified{}, fmt.Errorf("gateway: account %s/%s: the wallet calls the buyer %.70q",
+			a.MerchantID, a.AccountID, openID)
 	}
 	g.Log.InfoContext(ctx, "buyer identified", "merchant", a.MerchantID, "app_code", a.AppCode)
 	return Identified{Authorization: a, Credential: credential, OpenID: openID}, nil
 }
 
-// authorizer is an account's connector, if its wallet tells who buyers are.
+// authorizer returns an account's connector. The error is Forbidden if its wallet does
+// not identify buyers.
 func (g *Gateway) authorizer(account pay.WalletAccount) (limitedConnector, wallet.Authorizer, error) {
 	conn, err := g.connector(account)
 	if err != nil {
-		return conn, nil, &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
+		return conn, nil, &pay.Error{Code: pay.WalletTrouble, Message: accountBroken, Err: err}
 	}
 	authorizer, ok := conn.Connector.(wallet.Authorizer)
 	if !ok {
-		return conn, nil, &pay.Error{Code: pay.Forbidden, Message: "the merchant's wallet does not tell who buyers are"}
+		return conn, nil, &pay.Error{Code: pay.Forbidden, Message: "the merchant's wallet does not identify buyers"}
 	}
 	return conn, authorizer, nil
 }
 
+// accountBroken is what a merchant reads if no connector can be opened for its account.
+const accountBroken = "the merchant's wallet account is not set up correctly"
+
 const merchantDigits = 6
 
-// newAuthorizationID draws one that nobody can guess. It holds nothing but
-// letters and digits: Alipay takes no other state.
+// newAuthorizationID returns an id that cannot be guessed. It has only letters and
+// digits, since Alipay allows no other characters in a state.
 func (g *Gateway) newAuthorizationID(merchantID string) (string, error) {
 	var b [16]byte
 	if _, err := io.ReadFull(g.Rand, b[:]); err != nil {
@@ -178,8 +184,8 @@ func (g *Gateway) newAuthorizationID(merchantID string) (string, error) {
 	return fmt.Sprintf("%s%x", merchantID, b), nil
 }
 
-// authorizationProof is what binds an authorisation to the browser that began
-// it: whoever knows the id, from an address, still lacks this.
+// authorizationProof returns the proof that binds an authorisation to the browser that
+// began it. Someone who has read the id in an address does not have the proof.
 func (g *Gateway) authorizationProof(id string) string {
 	h := hmac.New(sha256.New, g.LinkKey)
 	h.Write([]byte("sampan-authorize-browser-v1"))
@@ -190,11 +196,11 @@ func (g *Gateway) authorizationProof(id string) string {
 // returnParameters are the parameters that a return adds to the merchant's address.
 var returnParameters = []string{"openid", "state", "expires", "sig"}
 
-// checkReturn judges an address that a buyer is to be sent back to: a plain web
-// address, whose host is one of the listed. A host is compared as it is written,
-// but for letter case, with its port unless that is the scheme's own: whatever
-// a browser might read differently (a user name, a trailing dot, a backslash,
-// letters outside of ASCII) is on no list.
+// checkReturn returns an error unless the address is a plain web address whose host is
+// in the list. Hosts are compared as they are written, except for letter case, with
+// their port unless it is the scheme's default. What a browser might read differently
+// (a user name, a trailing dot, a backslash, letters outside of ASCII) is never in the
+// list.
 func checkReturn(address string, hosts []string) error {
 	refuse := func(code pay.Code, why string) error {
 		return &pay.Error{Code: code, Field: "return_url", Message: why}
@@ -210,11 +216,11 @@ func checkReturn(address string, hosts []string) error {
 	}
 	for _, name := range returnParameters {
 		if query.Has(name) {
-			return refuse(pay.BadParameter, "must not hold "+name+", which is appended to it")
+			return refuse(pay.BadParameter, "must not contain "+name+", which is appended to it")
 		}
 	}
 	host := strings.ToLower(u.Host)
-	switch { // that a scheme's own port is written out makes no difference
+	switch { // the scheme's default port may be written or left out
 	case u.Scheme == "https":
 		host = strings.TrimSuffix(host, ":443")
 	case u.Scheme == "http":
@@ -226,16 +232,17 @@ func checkReturn(address string, hosts []string) error {
 	return nil
 }
 
-var hostNames = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+var hostNames = regexp.MustCompile(
+	`^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
 
-// ReturnHost reads a host for an app code's list: a name or an address as
-// browsers write it, with a port where that is not the scheme's own. Nothing in
-// it stands for several hosts.
+// ReturnHost reads one host for an app code's list: a name or an address as browsers
+// write it, with a port unless it is the scheme's default. It takes no wildcards.
 func ReturnHost(s string) (string, error) {
 	host := strings.ToLower(s)
 	switch {
 	case !hostNames.MatchString(host):
-		return "", fmt.Errorf("%q is not a host: write shop.example or shop.example:8443, other letters than a to z as xn--", s)
+		return "", fmt.Errorf("%q is not a host: write shop.example or shop.example:8443, "+
+			"other letters than a to z as xn--", s)
 	case strings.HasSuffix(host, ":80"), strings.HasSuffix(host, ":443"):
 		return "", fmt.Errorf("%q: leave out the port that http or https has anyway", s)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// CloseRequest is a merchant's wish to call an order off before it is paid. The
-// order is named by PaymentID or by OrderNo; by both if they agree.
+// CloseRequest is a merchant's request to close an order before it is paid. It names
+// the order by PaymentID or OrderNo, or by both.
 type CloseRequest struct {
 	Credential pay.Credential
 	StoreID    string
@@ -20,26 +20,26 @@ type CloseRequest struct {
 	Minor      int64 // must be the order's
 	ClientTime string
 	DeviceID   string
-	Barred     error // why nothing new may come of the request; a repeat gets its closing all the same
+	Barred     error // if not nil, refuses a new closing; a repeat gets its closing all the same
 }
 
-// Closing is an order that a merchant has called off, or has asked to.
+// Closing is an order that a merchant has closed, or has asked to close.
 type Closing struct {
 	ID      string // 26 digits: the closing's own number (syssn)
 	At      time.Time
 	Payment pay.Payment
 }
 
-// Close calls an order off. The wallet is asked first: where the buyer was
-// faster the order is paid and the error is AlreadyPaid; where the wallet does
-// not answer the closing is remembered, Payment.Status is still open and Recover
-// finishes it. Otherwise the order is closed. Closing again gives the same
-// Closing, also when money has arrived since and was given back.
+// Close closes an order, and asks the wallet first. If the buyer was faster, the order
+// is paid and the error is AlreadyPaid. If the wallet does not answer, the closing is
+// stored, the payment stays open and Recover finishes it. Otherwise the order is
+// closed. Closing it again returns the same Closing, also if money has arrived since
+// and is refunded.
 //
 // Other errors are *pay.Error of NotFound, BadParameter, AmountMismatch,
-// AlreadyExpired, WalletRejected (the order had failed), Unconfirmed and
-// those of the store id; an error of the store's comes as it is where nothing of the closing
-// is stored.
+// AlreadyExpired, WalletRejected (the order had failed), Unconfirmed and those of the
+// store id. An error of the store is returned as it is if nothing of the closing is
+// stored.
 func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	if _, err := g.standingOf(ctx, r.Credential, r.StoreID); err != nil {
 		return Closing{}, err
@@ -49,12 +49,13 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 		return Closing{}, err
 	}
 	if r.Minor != p.Amount.Minor {
-		return Closing{}, &pay.Error{Code: pay.AmountMismatch, Field: "amount", Message: "the order's is " + p.Amount.String()}
+		return Closing{}, &pay.Error{Code: pay.AmountMismatch, Field: "amount",
+			Message: "the order's is " + p.Amount.String()}
 	}
 	if r.Barred != nil && p.CloseID == "" {
 		return Closing{}, r.Barred
 	}
-	// The merchant may hang up; what was begun goes on.
+	// A closing that has begun goes on if the merchant closes the connection.
 	ctx = context.WithoutCancel(ctx)
 	p, isNew, err := g.markClosing(ctx, p)
 	if err != nil {
@@ -62,11 +63,11 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	}
 	if p.Status.Open() {
 		by := pay.ByMerchant(p.AppCode)
-		follow := func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.ask(ctx, p, by) } // under Query's limits
+		inquire := g.ask // under Query's limits
 		if isNew {
-			follow = func(ctx context.Context, p pay.Payment) (pay.Payment, error) { return g.inquire(ctx, p, by) }
+			inquire = g.inquire
 		}
-		now, err := follow(ctx, p)
+		now, err := inquire(ctx, p, by)
 		if err != nil {
 			g.Log.WarnContext(ctx, "order cannot be closed yet", "syssn", p.ID, "error", err)
 		} else {
@@ -80,13 +81,14 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 	return c, g.endedError(p)
 }
 
-// orderToClose finds the order that is to be closed.
+// orderToClose finds the order that the request names.
 func (g *Gateway) orderToClose(ctx context.Context, r CloseRequest) (pay.Payment, error) {
 	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
 	if r.PaymentID != "" {
 		p, err := g.paymentInScope(ctx, scope, r.PaymentID)
 		if err == nil && r.OrderNo != "" && r.OrderNo != p.OrderNo {
-			return p, &pay.Error{Code: pay.BadParameter, Field: "order_no", Message: "is another order's than the syssn"}
+			return p, &pay.Error{Code: pay.BadParameter, Field: "order_no",
+				Message: "is another order's than the syssn"}
 		}
 		return p, err
 	}
@@ -97,8 +99,8 @@ func (g *Gateway) orderToClose(ctx context.Context, r CloseRequest) (pay.Payment
 	return p, err
 }
 
-// markClosing remembers that a merchant wants an open order closed, and closes
-// one that its wallet cannot know of. From then on its link is shut.
+// markClosing stores that a merchant wants an open order closed, and closes it if its
+// wallet cannot know of it. From then on its link cannot be paid.
 func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment, isNew bool, err error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
@@ -120,14 +122,15 @@ func (g *Gateway) markClosing(ctx context.Context, p pay.Payment) (_ pay.Payment
 	return v.Payment, v.Changes(), err
 }
 
-// closeAtWallet makes an open payment unpayable at its wallet, where the wallet can do
-// that, and gives it up here once that is certain.
-func (g *Gateway) closeAtWallet(ctx context.Context, conn limitedConnector, order wallet.Order, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
+// closeAtWallet closes an open payment at its wallet, if the wallet supports that, and
+// ends it here once it cannot be paid there any more.
+func (g *Gateway) closeAtWallet(ctx context.Context, conn limitedConnector, order wallet.Order, p pay.Payment,
+	by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
 	if conn.info.Supports(wallet.CanClose) {
 		asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 		defer cancel()
 		state, err := conn.Close(asked, order)
-		if err == nil && state.Outcome == wallet.Paid { // the buyer was faster; only a query tells the rest
+		if err == nil && state.Outcome == wallet.Paid { // the buyer was faster; a query returns the trade
 			if state, err = conn.Query(asked, order); err == nil {
 				v, err := g.settle(ctx, p, wordOf(state, ""), by)
 				return v.Payment, err
@@ -144,7 +147,7 @@ func (g *Gateway) closeAtWallet(ctx context.Context, conn limitedConnector, orde
 	return g.giveUp(ctx, p, by, why, code)
 }
 
-// closedToo are the reasons with which the wallet has closed an order as well.
+// closedToo maps a reason to the one that says that the wallet has closed the order too.
 var closedToo = map[pay.Reason]pay.Reason{
 	pay.ReasonCalledOff: pay.ReasonCalledOffClosed,
 	pay.ReasonUnpaid:    pay.ReasonUnpaidClosed,

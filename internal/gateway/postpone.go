@@ -11,10 +11,12 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// confirmTooSoon is for a message within the gap after another about the same order:
-// it is known by now, or the look at the end of the gap must find it out.
+// confirmTooSoon handles a callback within confirmGap after another about the same
+// order. Either all that it says is recorded by now, or it is postponed to the end of
+// the gap.
 func (g *Gateway) confirmTooSoon(ctx context.Context, m recordedNotice) (recordedNotice, bool, error) {
-	now, err := g.readNotice(ctx, pay.WalletAccount{MerchantID: m.Payment.MerchantID, ID: m.Payment.AccountID}, m.Notice)
+	account := pay.WalletAccount{MerchantID: m.Payment.MerchantID, ID: m.Payment.AccountID}
+	now, err := g.readNotice(ctx, account, m.Notice)
 	if err != nil {
 		return m, false, err
 	}
@@ -26,18 +28,23 @@ func (g *Gateway) confirmTooSoon(ctx context.Context, m recordedNotice) (recorde
 		end = latest // another replica's clock is ahead
 	}
 	return now, false, g.postpone(ctx, now, end, &pay.Error{Code: pay.InProgress,
-		Message: "the wallet was just asked about the order because of another message; the order is looked at by itself"})
+		Message: "the wallet was just asked about the order for another callback; " + inquiryFollows})
 }
 
-// tooManyCallbacks refuses a message for which no place is free.
+// inquiryFollows says what happens instead of settling a callback.
+const inquiryFollows = "an inquiry of the order follows by itself"
+
+// tooManyCallbacks returns the error for a callback for which no place is free.
 func tooManyCallbacks(instead string) error {
-	return &pay.Error{Code: pay.InProgress, Message: "as many messages of the account are being confirmed as may be at once; " + instead}
+	return &pay.Error{Code: pay.InProgress,
+		Message: "too many callbacks of the account are being confirmed; " + instead}
 }
 
-// postpone has what a message is about looked at when the given time comes, and
-// gives err back. The look asks about the order, or about the refund that is
-// pending. Of its other trades and of refunds that were made elsewhere only the
-// message itself tells, so it is kept for the look as well, in this process.
+// postpone brings the next inquiry of what a callback is about forward to the given
+// time, and returns err. The inquiry asks about the pending refund, or else about the
+// order. It cannot find other trades of the order, or refunds that were made at the
+// wallet itself. Only the callback names those, so it is kept for the inquiry, in this
+// process.
 func (g *Gateway) postpone(ctx context.Context, m recordedNotice, until time.Time, err error) error {
 	hasten, id := g.Store.HastenPayment, m.Payment.ID
 	if m.Refund.Status == pay.RefundPending {
@@ -54,9 +61,8 @@ func (g *Gateway) postpone(ctx context.Context, m recordedNotice, until time.Tim
 	return err
 }
 
-// settlePostponed takes the message about a payment that was put off, if there is one.
-// A wallet repeats what it was not acknowledged for, so nothing is lost if this
-// does not work.
+// settlePostponed settles the postponed callback about a payment, if there is one. If
+// that fails, nothing is lost: the wallet repeats a callback that is not acknowledged.
 func (g *Gateway) settlePostponed(ctx context.Context, p pay.Payment) {
 	n, ok := g.postponed.take(p)
 	if !ok {
@@ -71,15 +77,16 @@ func (g *Gateway) settlePostponed(ctx context.Context, p pay.Payment) {
 		return
 	}
 	if err := g.settleNotice(ctx, account, conn, n, nil); err != nil {
-		g.Log.WarnContext(ctx, "message that was put off is not taken", "syssn", p.ID, "notice", n.ID, "error", err)
+		g.Log.WarnContext(ctx, "postponed callback is not settled", "syssn", p.ID, "notice", n.ID, "error", err)
 	}
 }
 
-// maxPostponed is how many messages are kept that were put off: one of an order.
+// maxPostponed is how many postponed callbacks are kept.
 const maxPostponed = 256
 
-// postponedNotices keeps messages that were put off, by merchant and payment. Of several
-// about one order each has the same chance, whoever posts how many.
+// postponedNotices keeps one postponed callback for each payment, by merchant and
+// payment. All callbacks about one payment have the same chance to be kept, so that
+// nobody can displace a true one by many others.
 type postponedNotices struct {
 	mu   sync.Mutex
 	kept map[[2]string]postponedNotice
@@ -87,7 +94,7 @@ type postponedNotices struct {
 
 type postponedNotice struct {
 	notice wallet.Notice
-	seen   int
+	seen   int // callbacks about the payment so far
 }
 
 func (a *postponedNotices) keep(m recordedNotice) {

@@ -12,8 +12,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// pursue takes a claimed refund one step on, and sets the time of the next if
-// its outcome is not known then.
+// pursue advances a claimed refund by one step. If its outcome is not known then, it
+// sets the time of the next step.
 func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor) pay.Refund {
 	r, next, err := g.advanceRefund(ctx, c, by)
 	if err != nil {
@@ -32,7 +32,7 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor)
 		next = g.Now().Add(g.InquiryGaps[min(c.Inquiries, len(g.InquiryGaps)-1)])
 	}
 	switch err := g.Store.RescheduleRefund(ctx, c, next); {
-	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over, or it is settled
+	case errors.Is(err, store.ErrLeaseLost): // another replica has claimed it, or it is settled
 		if now, err := g.Store.Refund(ctx, c.MerchantID, c.ID); err == nil {
 			r = now
 		}
@@ -43,11 +43,11 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor)
 	return r
 }
 
-// advanceRefund asks the wallet what has become of a refund that was, or may have been,
-// sent, and sends it if the wallet has not taken it: under the same number, so
-// that it is never paid out twice. Where it has to wait for its turn, next says
-// until when.
-func (g *Gateway) advanceRefund(ctx context.Context, c store.RefundClaim, by pay.Actor) (r pay.Refund, next time.Time, err error) {
+// advanceRefund queries a refund that was, or may have been, sent. It sends the refund
+// if the wallet does not know it, always under the same number, so that it is never
+// paid out twice. If the refund has to wait for its turn, next is the time to try again.
+func (g *Gateway) advanceRefund(ctx context.Context, c store.RefundClaim, by pay.Actor) (
+	r pay.Refund, next time.Time, err error) {
 	p, err := g.Store.Payment(ctx, c.MerchantID, c.PaymentID)
 	if err != nil {
 		return c.Refund, next, err
@@ -71,13 +71,14 @@ func (g *Gateway) advanceRefund(ctx context.Context, c store.RefundClaim, by pay
 	if back.Retry && conn.info.Supports(wallet.CanRefundQuery) {
 		state, err := conn.QueryRefund(asked, back)
 		switch {
-		case err == nil && wordOf(state, c.ID).Postpones(c.Refund): // it is tried once more
+		case err == nil && wordOf(state, c.ID).Postpones(c.Refund): // it is sent again
 		case err == nil && state.Outcome != wallet.NotFound:
 			r, err = g.settleRefund(ctx, p, c.Refund, state, by)
 			return r, next, err
-		case err != nil && !refusesAccount(err): // else it may not be asked, as by contract: what it has taken it does not take again
+		case err != nil && !refusesAccount(err):
 			return c.Refund, next, walletError(g.flagUnlisted(ctx, p, c.ID, state, err, by))
 		}
+		// An account that may not query sends again. The wallet takes each number once.
 	}
 	if next, err = g.markSent(ctx, c, conn); err != nil || !next.IsZero() {
 		return c.Refund, next, err
@@ -95,20 +96,21 @@ func (g *Gateway) advanceRefund(ctx context.Context, c store.RefundClaim, by pay
 	return r, next, err
 }
 
-// errLateRefundBlocked: late money cannot be given back for now. Nobody asked for
-// it, so nobody would ask again.
+// errLateRefundBlocked says that late money cannot be refunded for now. It is tried
+// again, since no merchant asked for the refund and would ask again.
 var errLateRefundBlocked = errors.New("gateway: late money cannot be given back yet")
 
-// refusesAccount reports whether err is the wallet's refusal of the account, which
-// says nothing of what was asked.
+// refusesAccount reports whether the wallet refuses the account. Such an error says
+// nothing about the order or the refund.
 func refusesAccount(err error) bool {
 	var no *wallet.Rejection
 	return errors.As(err, &no) && no.Kind == wallet.RejectedAccount
 }
 
-// markSent marks a refund as sent, in its turn where its wallet wants time
-// between refunds: else it says when to try again.
-func (g *Gateway) markSent(ctx context.Context, c store.RefundClaim, conn limitedConnector) (again time.Time, err error) {
+// markSent counts one sending of a refund. If the wallet wants a gap between refunds
+// and it is not this one's turn, nothing is counted, and again is when to try again.
+func (g *Gateway) markSent(ctx context.Context, c store.RefundClaim, conn limitedConnector) (
+	again time.Time, err error) {
 	err = g.Store.Tx(ctx, func(tx *store.Tx) error {
 		if paced, ok := conn.Connector.(wallet.Paced); ok {
 			if key, gap := paced.RefundGap(); gap > 0 {
@@ -124,8 +126,8 @@ func (g *Gateway) markSent(ctx context.Context, c store.RefundClaim, conn limite
 	return again, err
 }
 
-// send asks the wallet to give money back. A refusal is the refund's failure,
-// unless the wallet may have taken it before: then it must also not know of it.
+// send sends a refund to the wallet. If the wallet refuses it, the refund has failed.
+// If the wallet may have accepted an earlier sending, a query must confirm the failure.
 func (g *Gateway) send(ctx context.Context, conn limitedConnector, r wallet.Refund) (wallet.State, error) {
 	state, err := conn.Refund(ctx, r)
 	var no *wallet.Rejection
@@ -136,24 +138,25 @@ func (g *Gateway) send(ctx context.Context, conn limitedConnector, r wallet.Refu
 	switch {
 	case !r.Retry:
 		return failed, nil
-	case refusesAccount(err): // says nothing of the refund
+	case refusesAccount(err):
 		return wallet.State{}, err
 	case !conn.info.Supports(wallet.CanRefundQuery):
 		return failed, nil
 	}
 	state, err = conn.QueryRefund(ctx, r)
 	if err == nil && (state.Outcome == wallet.NotFound || state.Outcome == wallet.Failed) {
-		return failed, nil // for the reason that it gave last
+		return failed, nil // with the code of the last refusal
 	}
 	return state, err
 }
 
-// errOtherAmount: the wallet speaks of another amount than the refund's.
-var errOtherAmount = errors.New("gateway: the wallet names another amount than the refund's")
+// errOtherAmount says that the wallet states another amount than the refund's.
+var errOtherAmount = errors.New("gateway: the wallet states another amount than the refund's")
 
-// settleRefund makes what a wallet said of a refund true here. errOtherAmount: the
-// wallet names another amount, and the refund stays what it is.
-func (g *Gateway) settleRefund(ctx context.Context, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (pay.Refund, error) {
+// settleRefund settles what a wallet says of a refund. The error is errOtherAmount if
+// the wallet states another amount. Then the refund stays as it is.
+func (g *Gateway) settleRefund(ctx context.Context, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (
+	pay.Refund, error) {
 	v, err := g.settle(ctx, p, wordOf(s, r.ID), by)
 	switch {
 	case err != nil:
@@ -164,7 +167,7 @@ func (g *Gateway) settleRefund(ctx context.Context, p pay.Payment, r pay.Refund,
 	return v.Refund, nil
 }
 
-// causeOf is how a wallet's refusal of a refund is told to merchants.
+// causeOf returns the error that merchants read for a wallet's refusal of a refund.
 func causeOf(kind wallet.RejectionKind) pay.Code {
 	switch kind {
 	case wallet.RejectedFunds:

@@ -26,17 +26,17 @@ const (
 // Errors are *pay.Error: WalletRejected if the wallet refuses an order whose
 // earlier address may have been paid, which stays open; WalletTrouble, WalletBusy
 // and OutcomeUnknown if no address could be had now. The order can be opened again
-// after each of them. The way is zero without an error if the order is not open
-// any more.
+// after each of them. If the order is not open any more, the way is zero and there is
+// no error.
 func (g *Gateway) redirect(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
 	if g.addressLasts(p) {
 		return p, Way{URL: p.Checkout}, nil
 	}
-	o, mine := g.openings.enter(p.MerchantID+"/"+p.ID, g.Now())
-	if mine {
+	o, isNew := g.openings.enter(p.MerchantID+"/"+p.ID, g.Now())
+	if isNew {
 		o.p, o.err = p, errCutOff
 		defer close(o.done)
-		// The buyer may leave. What the wallet was asked must still be stored.
+		// The wallet's answer must be stored even if the buyer leaves.
 		o.p, o.way, o.err = g.requestAddress(context.WithoutCancel(ctx), conn, p)
 		return o.p, o.way, o.err
 	}
@@ -59,7 +59,7 @@ func (g *Gateway) addressLasts(p pay.Payment) bool {
 }
 
 // requestAddress asks the wallet for an address and stores it. The opening is
-// recorded first: whatever becomes of the call, Recover queries the order.
+// recorded first, so that Recover queries the order even if the call fails.
 func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
 	first := p.OpenedAt.IsZero()
 	if first {
@@ -75,7 +75,7 @@ func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p p
 		return p, Way{}, walletError(err)
 	}
 	defer leave()
-	p, err = g.Store.Payment(ctx, p.MerchantID, p.ID) // it may have ended, or got an address from another replica
+	p, err = g.Store.Payment(ctx, p.MerchantID, p.ID) // another replica may have ended it, or stored an address
 	switch {
 	case err != nil:
 		return p, Way{}, err
@@ -94,7 +94,7 @@ func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p p
 	}
 	p, err = g.registered(ctx, p, checkout, nil, pay.ByBuyer, !first)
 	switch {
-	case g.endedError(p) != nil: // it ended meanwhile: the buyer must not be sent to pay it
+	case g.endedError(p) != nil: // it ended meanwhile, so the buyer must not pay it
 		return p, Way{}, nil
 	case err != nil:
 		return p, Way{}, err
@@ -106,7 +106,8 @@ func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p p
 // refuses at the first call fails. After an earlier call a refusal may mean that
 // the order is paid, so the wallet is queried, and an order that had an address
 // stays open.
-func (g *Gateway) noAddress(ctx context.Context, conn limitedConnector, p pay.Payment, err error, first bool) (pay.Payment, Way, error) {
+func (g *Gateway) noAddress(ctx context.Context, conn limitedConnector, p pay.Payment, err error, first bool) (
+	pay.Payment, Way, error) {
 	g.Log.WarnContext(ctx, "wallet gave no address for the order", "syssn", p.ID, "error", err)
 	var no *wallet.Rejection
 	if !errors.As(err, &no) || refusesAccount(err) {
@@ -149,9 +150,8 @@ type opening struct {
 	err error
 }
 
-// enter returns the call of an order, and whether the caller is the one to make
-// it and to close done.
-func (o *openings) enter(order string, now time.Time) (_ *opening, mine bool) {
+// enter returns the call of an order. If it is new, the caller makes it and closes done.
+func (o *openings) enter(order string, now time.Time) (_ *opening, isNew bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for key, call := range o.calls {

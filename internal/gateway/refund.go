@@ -11,7 +11,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// RefundRequest is a merchant's wish to give back a part or all of a payment.
+// RefundRequest is a merchant's request to refund a part or all of a payment.
 type RefundRequest struct {
 	Credential  pay.Credential
 	StoreID     string
@@ -21,19 +21,19 @@ type RefundRequest struct {
 	Minor       int64 // in the payment's currency
 	ClientTime  string
 	DeviceID    string
-	Barred      error // why nothing new may come of the request; a repeat gets its refund all the same
+	Barred      error // if not nil, refuses a new refund; a repeat gets its refund all the same
 }
 
-// Refund stores the refund, asks the wallet and gives it back as it stands:
-// pending while the outcome is not known, and then Recover finishes it. The same
-// request again gets the same refund, never a second one.
+// Refund stores a refund, sends it to the wallet and returns it as it is then. It is
+// pending if the outcome is not known, and Recover finishes it. The same request again
+// gets the same refund, never a second one.
 //
-// With an error whose Refund has an ID, the refund is stored and the error is
-// what became of it: RefundDenied, FundsShort, RefundTooLate, RefundTooLarge or
-// WalletTrouble. Other errors are *pay.Error of NotFound, NotPaid,
-// AlreadyRefunded, RefundTooLarge, RefundTooLate, NumberUsed, Forbidden,
-// BadParameter, Unconfirmed, StoreDisabled and those of the store id; an error of the store's comes as it is
-// where nothing of the refund is stored.
+// If the refund has failed, Refund returns it, with its ID, and one of the errors
+// RefundDenied, FundsShort, RefundTooLate, RefundTooLarge and WalletTrouble. Other
+// errors are *pay.Error of NotFound, NotPaid, AlreadyRefunded, RefundTooLarge,
+// RefundTooLate, NumberUsed, Forbidden, BadParameter, Unconfirmed, StoreDisabled and
+// those of the store id. An error of the store is returned as it is if nothing of the
+// refund is stored.
 func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.Payment, error) {
 	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
 	if err != nil {
@@ -41,7 +41,8 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 	}
 	r.Barred = firstError(s.checkRefunds(), r.Barred)
 	if r.Minor <= 0 {
-		return pay.Refund{}, pay.Payment{}, &pay.Error{Code: pay.BadParameter, Field: "amount", Message: "must be above zero"}
+		return pay.Refund{}, pay.Payment{}, &pay.Error{Code: pay.BadParameter, Field: "amount",
+			Message: "must be above zero"}
 	}
 	scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
 	p, err := g.paymentInScope(ctx, scope, r.PaymentID)
@@ -54,17 +55,17 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 	}
 	refund := claim.Refund
 	if claim.Lease != "" { // a new one
-		// The merchant may hang up; what the wallet was asked must still be kept.
+		// The wallet's answer must be stored even if the merchant closes the connection.
 		refund = g.pursue(context.WithoutCancel(ctx), claim, pay.ByMerchant(scope.AppCode))
 	}
-	if now, err := g.paymentInScope(ctx, scope, refund.PaymentID); err == nil { // else what was read before is as good
+	if now, err := g.paymentInScope(ctx, scope, refund.PaymentID); err == nil { // else p is recent enough
 		p = now
 	}
 	return refund, p, refundError(refund)
 }
 
-// paymentInScope finds a payment of the scope's, by its number or by the one that it had
-// before a restore: any other is NotFound.
+// paymentInScope finds a payment of a scope by its number, or by the one that it had
+// before a restore. The error is NotFound if the scope has no such payment.
 func (g *Gateway) paymentInScope(ctx context.Context, s pay.Scope, id string) (pay.Payment, error) {
 	p, err := g.paymentByNumber(ctx, s.MerchantID, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && p.Scope != s {
@@ -73,7 +74,8 @@ func (g *Gateway) paymentInScope(ctx context.Context, s pay.Scope, id string) (p
 	return p, err
 }
 
-// refundError is how a failed refund is told; nil for others.
+// refundError returns the error that a merchant reads for a failed refund, and nil for
+// other refunds.
 func refundError(r pay.Refund) error {
 	if r.Status != pay.RefundFailed {
 		return nil
@@ -81,9 +83,10 @@ func refundError(r pay.Refund) error {
 	return &pay.Error{Code: r.Cause, Message: "the wallet refused the refund: " + r.Failure}
 }
 
-// findOrCreateRefund stores a refund and reserves its amount, or finds the one that has
-// its number, which comes without a lease.
-func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r RefundRequest) (claim store.RefundClaim, err error) {
+// findOrCreateRefund stores a refund and reserves its amount. If a refund has the
+// request's number already, it returns that one, without a lease.
+func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r RefundRequest) (
+	claim store.RefundClaim, err error) {
 	window, err := g.refundWindow(ctx, p)
 	if err != nil {
 		return claim, err
@@ -111,7 +114,7 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 			if err := refundable(current, refund, window); err != nil {
 				return err
 			}
-			// Not of the fingerprint: that covers the syssn, of which the merchant may know two.
+			// The fingerprint would not do: it covers the syssn, and the payment may have two.
 			refund.ID = g.numberUnder(current, "refund", refund.OrderNo, refund.Amount.String(), try)
 			claim, err = g.addRefund(tx, current, refund, refund.CreatedAt.Add(g.Lease), pay.ByMerchant(p.AppCode))
 			return err
@@ -123,8 +126,8 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 	return claim, maybeStored("refund", err)
 }
 
-// refundOfNumber finds the refund that has r's number, if one has. NumberUsed if it is
-// another one, or a payment.
+// refundOfNumber finds the refund with the order number of r, if there is one. The
+// error is NumberUsed if that refund has other values, or a payment has the number.
 func refundOfNumber(tx *store.Tx, s pay.Scope, r pay.Refund) (pay.Refund, error) {
 	used := func(by string) error {
 		return &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the number stands for a " + by}
@@ -147,15 +150,16 @@ func refundOfNumber(tx *store.Tx, s pay.Scope, r pay.Refund) (pay.Refund, error)
 	return pay.Refund{}, nil
 }
 
-// refundWindow is how long after it was paid a payment can be refunded: the
-// deployment's, or its account's own. Forbidden if its wallet cannot refund.
+// refundWindow returns how long after it was paid a payment can be refunded: the
+// account's time, or else the deployment's. The error is Forbidden if the wallet
+// cannot refund.
 func (g *Gateway) refundWindow(ctx context.Context, p pay.Payment) (time.Duration, error) {
 	a, err := g.accountOfPayment(ctx, p)
 	if err != nil {
 		return 0, err
 	}
 	if !g.Wallets[a.Wallet].Info.Supports(wallet.CanRefund) {
-		return 0, &pay.Error{Code: pay.Forbidden, Message: "this wallet gives nothing back"}
+		return 0, &pay.Error{Code: pay.Forbidden, Message: "this wallet cannot refund"}
 	}
 	if days, err := strconv.Atoi(a.Settings[wallet.RefundDays.Name]); err == nil && days > 0 {
 		return time.Duration(days) * 24 * time.Hour, nil
@@ -163,7 +167,7 @@ func (g *Gateway) refundWindow(ctx context.Context, p pay.Payment) (time.Duratio
 	return g.RefundWindow, nil
 }
 
-// refundable says why a refund cannot be made; nil if it can.
+// refundable returns an error if a refund cannot be made.
 func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
 	left := pay.Amount{Minor: p.Amount.Minor - p.Reserved, Currency: p.Amount.Currency}
 	switch {
@@ -172,16 +176,18 @@ func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
 	case p.Refunded == p.Amount.Minor:
 		return &pay.Error{Code: pay.AlreadyRefunded, Message: "the order is refunded in full"}
 	case r.Amount.Minor > left.Minor:
-		return &pay.Error{Code: pay.RefundTooLarge, Field: "amount", Message: "what is left to refund is " + left.String()}
+		return &pay.Error{Code: pay.RefundTooLarge, Field: "amount",
+			Message: "what is left to refund is " + left.String()}
 	case r.CreatedAt.After(p.PaidAt.Add(window)):
 		return &pay.Error{Code: pay.RefundTooLate, Message: "the time for refunds of this order is over"}
 	}
 	return nil
 }
 
-// addRefund stores a new refund of p and reserves its amount, claimed until the
-// given time, or due at once for Recover if that is zero.
-func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, by pay.Actor) (store.RefundClaim, error) {
+// addRefund stores a new refund of p and reserves its amount. The refund is claimed
+// until the given time.
+func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, by pay.Actor) (
+	store.RefundClaim, error) {
 	r.Scope, r.PaymentID, r.AccountID = p.Scope, p.ID, p.AccountID
 	r.Status, r.DueAt = pay.RefundPending, r.CreatedAt
 	c := store.Change{Was: p, Payment: p, Events: []pay.Event{

@@ -11,19 +11,20 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// errForeignTrade: the trade number has paid another payment already.
+// errForeignTrade says that the trade has paid another payment.
 var errForeignTrade = errors.New("gateway: the trade number belongs to another payment")
 
-// judgeTries is how often a payment is read and judged anew because something
-// else changed it in between.
+// judgeTries is how often a payment is read and judged again because it changed in
+// between.
 const judgeTries = 20
 
-// settle makes a wallet's word about a payment, or about one of its refunds, true
-// here. It is the one place where money comes in and goes back: what is recorded
-// is read, pay.Judge says what follows, and all of that is applied at once.
-// Repeats change nothing, nor do outcomes that are not final.
+// settle records a wallet's word about a payment or one of its refunds. All money
+// comes in and goes back here: settle reads what is recorded, pay.Judge returns what
+// follows, and apply writes all of that at once. Repeats change nothing. Outcomes that
+// are not final change nothing.
 //
-// errForeignTrade: the trade has paid another payment, and nothing is changed.
+// The error is errForeignTrade if the trade has paid another payment. Then nothing is
+// changed.
 func (g *Gateway) settle(ctx context.Context, p pay.Payment, w pay.Word, by pay.Actor) (pay.Verdict, error) {
 	r, err := g.recorded(ctx, p, w)
 	if err != nil {
@@ -32,23 +33,25 @@ func (g *Gateway) settle(ctx context.Context, p pay.Payment, w pay.Word, by pay.
 	return g.settleRecorded(ctx, r, w, by)
 }
 
-// settleRecorded is settle for what was read just now.
+// settleRecorded is settle for a payment that was just read.
 func (g *Gateway) settleRecorded(ctx context.Context, r pay.Recorded, w pay.Word, by pay.Actor) (pay.Verdict, error) {
 	if w.Outcome == pay.WordPaid && w.TradeNo == "" {
-		err := fmt.Errorf("gateway: %s is paid by the wallet's word, under no trade number: %w", r.Payment.ID, wallet.ErrUnknown)
+		err := fmt.Errorf("gateway: %s: the wallet says that it is paid, without a trade number: %w",
+			r.Payment.ID, wallet.ErrUnknown)
 		return pay.Verdict{Payment: r.Payment}, err
 	}
 	return g.judge(ctx, r, w, func(r pay.Recorded) (pay.Verdict, error) { return pay.Judge(r, w, by, g.Now()), nil })
 }
 
-// recorded reads what is stored of a payment and of what a word about it names.
+// recorded reads what is stored of a payment, and of the trade and the refund that a
+// word about it names.
 func (g *Gateway) recorded(ctx context.Context, p pay.Payment, w pay.Word) (pay.Recorded, error) {
 	return g.Store.Recorded(ctx, p.MerchantID, p.ID, p.HeldBy(), w.TradeNo, w.RefundID)
 }
 
-// judge applies the verdict on what is recorded. Where the payment has changed
-// since it was read, it is read and judged anew.
-func (g *Gateway) judge(ctx context.Context, r pay.Recorded, about pay.Word,
+// judge applies the verdict on what is recorded. If the payment has changed since it
+// was read, judge reads it again, with what the word names, and starts over.
+func (g *Gateway) judge(ctx context.Context, r pay.Recorded, w pay.Word,
 	verdict func(pay.Recorded) (pay.Verdict, error)) (pay.Verdict, error) {
 	for try := 1; ; try++ {
 		v, err := verdict(r)
@@ -59,14 +62,15 @@ func (g *Gateway) judge(ctx context.Context, r pay.Recorded, about pay.Word,
 		if !errors.Is(err, store.ErrChanged) || try == judgeTries {
 			return v, err
 		}
-		if r, err = g.recorded(ctx, r.Payment, about); err != nil {
+		if r, err = g.recorded(ctx, r.Payment, w); err != nil {
 			return v, err
 		}
 	}
 }
 
-// act is judge for what a merchant or an operator does to a payment.
-func (g *Gateway) act(ctx context.Context, p pay.Payment, verdict func(pay.Recorded) (pay.Verdict, error)) (pay.Verdict, error) {
+// act is judge for what a merchant or an operator does to a payment, and for flags.
+func (g *Gateway) act(ctx context.Context, p pay.Payment,
+	verdict func(pay.Recorded) (pay.Verdict, error)) (pay.Verdict, error) {
 	r, err := g.recorded(ctx, p, pay.Word{})
 	if err != nil {
 		return pay.Verdict{Payment: p}, err
@@ -74,10 +78,10 @@ func (g *Gateway) act(ctx context.Context, p pay.Payment, verdict func(pay.Recor
 	return g.judge(ctx, r, pay.Word{}, verdict)
 }
 
-// apply writes a verdict with all that follows from it, and returns it with the
-// payment as it is then. Errors leave everything as it was, but for
-// store.ErrOutcomeUnknown: errForeignTrade, and store.ErrChanged if the payment is
-// not what r says any more.
+// apply writes a verdict and all that follows from it, and returns it with the payment
+// as it is then. The error is errForeignTrade if the trade has paid another payment,
+// and store.ErrChanged if the payment is no longer what r says. After an error nothing
+// is changed, except that store.ErrOutcomeUnknown leaves that open.
 func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (pay.Verdict, error) {
 	v, c, err := g.applyWith(r, v, func(c store.Change) error { return g.Store.Apply(ctx, c) })
 	if err == nil {
@@ -86,8 +90,9 @@ func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (pay
 	return v, err
 }
 
-// applyWith is apply by a function, without what follows the commit: see applied.
-func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, apply func(store.Change) error) (_ pay.Verdict, c store.Change, err error) {
+// applyWith is apply by means of a function. The caller calls afterCommit.
+func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, apply func(store.Change) error) (
+	_ pay.Verdict, c store.Change, err error) {
 	before := pay.Verdict{Payment: r.Payment, Refund: r.Refund}
 	switch {
 	case v.Kind == pay.VerdictForeignTrade:
@@ -114,9 +119,9 @@ func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, apply func(store.Chan
 	return v, c, nil
 }
 
-// changeOf completes a verdict to a change: the next inquiry, the way back of late
-// money, the merchant's notification, and the ids of all rows. try counts the
-// numbers tried for a refund of late money.
+// changeOf completes a verdict to a change: it adds the next inquiry, the refund of
+// late money, the merchant's notification, and the ids of all rows. try counts the
+// numbers that were tried for the refund.
 func (g *Gateway) changeOf(r pay.Recorded, v pay.Verdict, try int) (store.Change, error) {
 	c := store.Change{Was: r.Payment, Payment: v.Payment, Movement: v.Movement, Events: v.Events}
 	if v.Refund != r.Refund {
@@ -136,7 +141,7 @@ func (g *Gateway) changeOf(r pay.Recorded, v pay.Verdict, try int) (store.Change
 	return c, g.assignIDs(&c)
 }
 
-// assignIDs gives the rows of a change their ids.
+// assignIDs sets the ids of the rows of a change.
 func (g *Gateway) assignIDs(c *store.Change) (err error) {
 	next := func(id *string, at time.Time) {
 		if err == nil {
@@ -155,8 +160,7 @@ func (g *Gateway) assignIDs(c *store.Change) (err error) {
 	return err
 }
 
-// afterCommit wakes who has something to do after the commit of a change, and logs what
-// has happened.
+// afterCommit starts the work that follows the commit of a change, and logs the change.
 func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict, c store.Change) {
 	if len(c.Events) == 0 {
 		return
@@ -165,7 +169,7 @@ func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict
 		g.Wake()
 	}
 	if v.Kind == pay.VerdictPaidLate {
-		g.runner.Wake() // it may have to be given back
+		g.runner.Wake() // a refund of it may be due
 	}
 	by := c.Events[0].By.Role
 	for _, e := range c.Events {
@@ -175,12 +179,12 @@ func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict
 		}
 	}
 	if was := r.Payment.Status; v.Payment.Status != was {
-		g.Log.InfoContext(ctx, "payment "+string(v.Payment.Status), "syssn", r.Payment.ID, "from", was, "late", v.Payment.Late,
-			"trade_no", v.Payment.TradeNo, "by", by)
+		g.Log.InfoContext(ctx, "payment "+string(v.Payment.Status), "syssn", r.Payment.ID, "from", was,
+			"late", v.Payment.Late, "trade_no", v.Payment.TradeNo, "by", by)
 	}
 	if f := v.Refund; f.Status != r.Refund.Status {
-		g.Log.InfoContext(ctx, "refund "+string(f.Status), "refund", f.ID, "syssn", f.PaymentID, "amount", f.Amount.String(),
-			"failure", f.Failure, "by", by)
+		g.Log.InfoContext(ctx, "refund "+string(f.Status), "refund", f.ID, "syssn", f.PaymentID,
+			"amount", f.Amount.String(), "failure", f.Failure, "by", by)
 		if f.Status == pay.RefundFailed && f.Automatic() {
 			g.Log.ErrorContext(ctx, "payment needs a look", "syssn", r.Payment.ID, "status", v.Payment.Status, "by", by,
 				"why", pay.EventRefundFailed, "refund", f.ID, "code", f.Failure)
@@ -188,18 +192,18 @@ func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict
 	}
 }
 
-// flag marks a payment for a person to look at, for what e states: once, however
-// often it is found.
+// flag flags a payment for the facts of e, once.
 func (g *Gateway) flag(ctx context.Context, p pay.Payment, e pay.Event, by pay.Actor) error {
 	_, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) { return pay.Flag(r, e, by, g.Now()), nil })
 	return err
 }
 
-// flagUnlisted returns err. If the wallet, asked about a payment or its refund, has
-// answered with a status that its documents do not list, noticed also flags the
-// payment, since nothing else would come of it; a payment that the trade has paid
-// meanwhile needs no flag.
-func (g *Gateway) flagUnlisted(ctx context.Context, p pay.Payment, refundID string, s wallet.State, err error, by pay.Actor) error {
+// flagUnlisted returns err, the error of a call about a payment or its refund. If the
+// wallet has answered with a status that its documents do not list, it also flags the
+// payment, so that a person looks at it. A payment that the trade has paid meanwhile
+// is not flagged.
+func (g *Gateway) flagUnlisted(ctx context.Context, p pay.Payment, refundID string,
+	s wallet.State, err error, by pay.Actor) error {
 	if !errors.Is(err, wallet.ErrUnlisted) {
 		return err
 	}
@@ -214,8 +218,8 @@ func (g *Gateway) flagUnlisted(ctx context.Context, p pay.Payment, refundID stri
 	return errors.Join(err, flagged)
 }
 
-// wordOf is a connector's answer as pay.Judge takes it. refundID is the wallet's
-// number of the refund that it is about, "" if it is about the order.
+// wordOf converts a connector's answer for pay.Judge. refundID is the wallet's number
+// of the refund that the answer is about, "" if it is about the order.
 func wordOf(s wallet.State, refundID string) pay.Word {
 	return pay.Word{
 		Outcome: outcomes[s.Outcome], RefundID: refundID, TradeNo: s.TradeNo, Amount: s.Amount, BuyerID: s.BuyerID,
@@ -223,8 +227,9 @@ func wordOf(s wallet.State, refundID string) pay.Word {
 	}
 }
 
-// outcomes are the connectors' as pay.Judge takes them.
+// outcomes converts connectors' outcomes for pay.Judge.
 var outcomes = map[wallet.Outcome]pay.Outcome{
 	wallet.Unknown: pay.WordUnknown, wallet.NotFound: pay.WordNotFound, wallet.Waiting: pay.WordWaiting,
-	wallet.Paid: pay.WordPaid, wallet.Closed: pay.WordClosed, wallet.Succeeded: pay.WordSucceeded, wallet.Failed: pay.WordFailed,
+	wallet.Paid: pay.WordPaid, wallet.Closed: pay.WordClosed,
+	wallet.Succeeded: pay.WordSucceeded, wallet.Failed: pay.WordFailed,
 }
