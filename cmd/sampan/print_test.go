@@ -100,22 +100,18 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 	_, _, err := db.CreatePayment(t.Context(), p)
 	failed(err)
 	failed(db.Tx(t.Context(), func(tx *store.Tx) error {
-		paid := p
-		paid.Status, paid.TradeNo, paid.BuyerID, paid.PaidAt = pay.Paid, words, words, now
-		_, err := tx.MovePayment(paid, pay.Created)
-		failed(err)
-		_, err = tx.ReserveRefund(p.MerchantID, p.ID, 100)
-		failed(err)
-		_, err = tx.AddRefund(pay.Refund{Scope: p.Scope, ID: "20261129100001000000000002", OrderNo: words,
+		change := store.Change{Was: p, Payment: p}
+		change.Payment.Status, change.Payment.TradeNo, change.Payment.BuyerID = pay.Paid, words, words
+		change.Payment.PaidAt, change.Payment.Reserved = now, 100
+		change.Movement = &pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID,
+			Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now}
+		change.Events = []pay.Event{{ID: words, At: now, Kind: pay.EventNote, By: pay.ByOperator(words), Note: words}}
+		failed(tx.Apply(change))
+		_, err := tx.AddRefund(pay.Refund{Scope: p.Scope, ID: "20261129100001000000000002", OrderNo: words,
 			PaymentID: p.ID, Amount: p.Amount, Status: pay.RefundPending, Failure: words, CreatedAt: now,
 		}, now.Add(time.Hour))
 		failed(err)
-		_, err = tx.AddMovement(pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID,
-			Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now})
-		failed(err)
-		failed(tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: words, At: now, Kind: pay.EventNote,
-			By: pay.ByOperator(words), Note: words}))
-		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: c.AppCode,
+		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: p.AppCode,
 			Kind: words, URL: words,
 			Receiver: words, Body: []byte(words), CreatedAt: now})
 	}))

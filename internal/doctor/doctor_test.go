@@ -190,14 +190,12 @@ func TestFindsWorkThatWaits(t *testing.T) {
 				Kind: "payment",
 				URL:  "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: ago})
 		}
-		err := db.Tx(t.Context(), func(tx *store.Tx) error {
-			surplus.Status, surplus.Flagged, surplus.DueAt = pay.Paid, true, time.Time{}
-			if _, err := tx.MovePayment(surplus, pay.Created); err != nil {
-				return err
-			}
-			return add(tx, "dead")
-		})
-		if err != nil {
+		flagged := store.Change{Was: surplus, Payment: surplus}
+		flagged.Payment.Status, flagged.Payment.Flagged, flagged.Payment.DueAt = pay.Paid, true, time.Time{}
+		if err := db.Apply(t.Context(), flagged); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Tx(t.Context(), func(tx *store.Tx) error { return add(tx, "dead") }); err != nil {
 			t.Fatal(err)
 		}
 		claimed, err := db.ClaimDeliveries(t.Context(), store.Claim{

@@ -70,12 +70,10 @@ func paid(t *testing.T, d *Deployment, s pay.Scope, n int, orderNo string) (pay.
 	_, _, err := d.db.CreatePayment(t.Context(), p)
 	check(t, err)
 	check(t, d.db.Tx(t.Context(), func(tx *store.Tx) error {
-		p.Status, p.TradeNo, p.PaidAt = pay.Paid, "T"+p.ID, now
-		_, err := tx.MovePayment(p, pay.Created)
-		check(t, err)
-		_, err = tx.ReserveRefund(p.MerchantID, p.ID, r.Amount.Minor)
-		check(t, err)
-		_, err = tx.AddRefund(r, now.Add(time.Hour))
+		was := p
+		p.Status, p.TradeNo, p.PaidAt, p.Reserved = pay.Paid, "T"+p.ID, now, r.Amount.Minor
+		check(t, tx.Apply(store.Change{Was: was, Payment: p}))
+		_, err := tx.AddRefund(r, now.Add(time.Hour))
 		return err
 	}))
 	return p, r

@@ -96,9 +96,10 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 // A dossier is of one moment: what is written while its page is read is not in it.
 func TestADossierIsOfOneMoment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		p := create(t, db, payment(1))
+		stored := create(t, db, payment(1))
 		stop, ended := make(chan struct{}), make(chan error)
 		go func() {
+			p := stored
 			for n := 1; ; n++ {
 				select {
 				case <-stop:
@@ -106,17 +107,10 @@ func TestADossierIsOfOneMoment(t *testing.T) {
 					return
 				default:
 				}
-				err := db.Tx(t.Context(), func(tx *store.Tx) error {
-					current, err := tx.Payment(p.MerchantID, p.ID)
-					if err != nil {
-						return err
-					}
-					current.TradeNo = fmt.Sprint(n)
-					if _, err := tx.MovePayment(current, current.Status); err != nil {
-						return err
-					}
-					return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: fmt.Sprintf("%05d", n), At: t0})
-				})
+				c := store.Change{Was: p, Payment: p, Events: []pay.Event{{ID: fmt.Sprintf("%05d", n), At: t0}}}
+				c.Payment.TradeNo = fmt.Sprint(n)
+				err := db.Apply(t.Context(), c)
+				p = becomes(c)
 				if err != nil {
 					ended <- err
 					return
@@ -124,7 +118,7 @@ func TestADossierIsOfOneMoment(t *testing.T) {
 			}
 		}()
 		for most, reads := 0, 0; most < 20 || reads < 20; reads++ {
-			d := dossiers(t, db, p.MerchantID)[p.ID]
+			d := dossiers(t, db, stored.MerchantID)[stored.ID]
 			if most = len(d.Events); most > 0 && d.Payment.TradeNo != fmt.Sprint(most) {
 				t.Errorf("%d events of a payment that has seen %s", most, d.Payment.TradeNo)
 				break

@@ -22,8 +22,10 @@ func BenchmarkEvent(b *testing.B) {
 			}
 			n := 0
 			add := func(tx *store.Tx) error {
+				c := store.Change{Was: p, Payment: p, Events: []pay.Event{{ID: fmt.Sprintf("%08d", n), At: t0, Kind: pay.EventRefunded}}}
 				n++
-				return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: fmt.Sprintf("%08d", n), At: t0, Kind: "refunded"})
+				p = becomes(c)
+				return tx.Apply(c)
 			}
 			err := db.Tx(b.Context(), func(tx *store.Tx) (err error) {
 				for n < have && err == nil {

@@ -7,23 +7,6 @@ import (
 	"github.com/sampanpay/sampan/internal/store/queries"
 )
 
-// AddEvent adds an event under the payment's next Seq, and counts it in the
-// payment's Events. The payment must be locked: two concurrent events would get the
-// same Seq.
-func (tx *Tx) AddEvent(e pay.Event) error {
-	row := fromEvent(e)
-	err := tx.q.AddEvent(tx.ctx, queries.AddEventParams{
-		MerchantID: row.MerchantID, PaymentID: row.PaymentID, ID: row.ID, At: row.At,
-		Kind: row.Kind, Actor: row.Actor, ActorName: row.ActorName,
-		Amount: row.Amount, Currency: row.Currency, TradeNo: row.TradeNo, RefundID: row.RefundID,
-		Number: row.Number, Reason: row.Reason, Code: row.Code, Note: row.Note,
-	})
-	if err == nil {
-		err = tx.q.CountEventsOn(tx.ctx, queries.CountEventsOnParams{MerchantID: e.MerchantID, ID: e.PaymentID})
-	}
-	return wrap("add event to payment "+e.PaymentID, err)
-}
-
 // Events lists a payment's events, oldest first.
 func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
 	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))

@@ -1,11 +1,34 @@
 package store
 
-import "database/sql"
+import (
+	"database/sql"
+
+	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store/queries"
+)
 
 // Execute runs a statement within a transaction.
 func Execute(tx *Tx, text string) error {
 	_, err := tx.db.ExecContext(tx.ctx, text)
 	return err
+}
+
+// AddEvent adds an event under the payment's next Seq, whether or not there is such
+// a payment.
+func (tx *Tx) AddEvent(e pay.Event) error {
+	row := fromEvent(e)
+	const next = "SELECT COALESCE(MAX(seq), 0) + 1 FROM event WHERE merchant_id = $1 AND payment_id = $2"
+	if err := tx.db.QueryRowContext(tx.ctx, next, e.MerchantID, e.PaymentID).Scan(&row.Seq); err != nil {
+		return wrap("number an event", err)
+	}
+	return wrap("add an event", tx.q.PutEvent(tx.ctx, queries.PutEventParams(row)))
+}
+
+// AddMovement adds a line to the money record, whether or not there is such a
+// payment, and reports whether it is new.
+func (tx *Tx) AddMovement(m pay.Movement) (bool, error) {
+	n, err := tx.q.AddMovement(tx.ctx, fromMovement(m))
+	return n > 0, wrap("add a movement", err)
 }
 
 // Pool is what the database reads through.

@@ -87,16 +87,9 @@ func TestBacklogIsWhatWaitsForWorkersAndForPeople(t *testing.T) {
 				t.Fatal(created, err)
 			}
 		}
-		err := db.Tx(t.Context(), func(tx *store.Tx) error {
-			p, err := tx.Payment(scope.MerchantID, surplus.ID)
-			if err != nil {
-				return err
-			}
-			p.Status, p.Flagged, p.PaidAt = pay.Paid, true, t0
-			_, err = tx.MovePayment(p, surplus.Status)
-			return err
-		})
-		if err != nil {
+		c := store.Change{Was: surplus, Payment: surplus}
+		c.Payment.Status, c.Payment.Flagged, c.Payment.PaidAt = pay.Paid, true, t0
+		if err := db.Apply(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 		early, soon, dead := delivery(1, "http://a:80"), delivery(2, "http://a:80"), delivery(3, "http://b:80")

@@ -165,20 +165,6 @@ func (db *DB) Movements(ctx context.Context, merchantID, paymentID string) ([]pa
 	}))
 }
 
-// Movement returns the line of the money record with the debited account, trade
-// number and refund, whichever payment's it is, or ErrNotFound.
-func (db *DB) Movement(ctx context.Context, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
-	return movement(ctx, db.read, merchantID, debit, tradeNo, refundID)
-}
-
-func movement(
-	ctx context.Context, q *queries.Queries, merchantID, debit, tradeNo, refundID string) (pay.Movement, error) {
-	row, err := q.Movement(ctx, queries.MovementParams{
-		MerchantID: merchantID, Debit: debit, TradeNo: clean(tradeNo), RefundID: refundID,
-	})
-	return toMovement(row), notFound(err)
-}
-
 func fromMovement(m pay.Movement) queries.AddMovementParams {
 	return queries.AddMovementParams{
 		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,

@@ -88,26 +88,16 @@ func TestOfManyCreationsOfOneNumberOneIsNew(t *testing.T) {
 
 func TestTxIsDurableOrUndone(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		p := create(t, db, payment(1))
+		p, m := create(t, db, payment(1)), movement("m1")
 		settle := func(fail error) error {
 			return db.Tx(t.Context(), func(tx *store.Tx) error {
 				p, err := tx.Payment(p.MerchantID, p.ID)
 				if err != nil {
 					return err
 				}
-				p.Status, p.TradeNo, p.PaidAt, p.DueAt = pay.Paid, "T1", t0, time.Time{}
-				if ok, err := tx.MovePayment(p, pay.Created); err != nil || !ok {
-					return fmt.Errorf("moved %v, %w", ok, err)
-				}
-				if ok, err := tx.AddMovement(movement("m1")); err != nil || !ok {
-					return fmt.Errorf("movement %v, %w", ok, err)
-				}
-				for _, kind := range []string{"notice", "paid"} {
-					if err := tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: kind, At: t0, Kind: pay.EventKind(kind)}); err != nil {
-						return err
-					}
-				}
-				if err := tx.AddDelivery(delivery(1, "http://a:80")); err != nil {
+				c := paid(p, "T1")
+				c.Movement, c.Payment.BuyerID = &m, "b"
+				if err := tx.Apply(c); err != nil {
 					return err
 				}
 				return fail
@@ -128,11 +118,11 @@ func TestTxIsDurableOrUndone(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		events, err := db.Events(t.Context(), p.MerchantID, p.ID)
-		if err != nil || len(events) != 2 || events[0].Kind != "notice" || events[1].Kind != "paid" {
+		if err != nil || len(events) != 2 || events[0].Kind != pay.EventPaid || events[1].Kind != pay.EventSurplus {
 			t.Errorf("events %v, %v", events, err)
 		}
 		movements, err := db.Movements(t.Context(), p.MerchantID, p.ID)
-		if diff := cmp.Diff([]pay.Movement{movement("m1")}, movements); err != nil || diff != "" {
+		if diff := cmp.Diff([]pay.Movement{m}, movements); err != nil || diff != "" {
 			t.Error(err, diff)
 		}
 	})
@@ -264,22 +254,16 @@ func TestOfTwoMovesFromOneStatusOneHappens(t *testing.T) {
 		moves := 0
 		for i, status := range []pay.Status{pay.Paid, pay.Closed, pay.Expired, pay.Paid, pay.Failed, pay.Closed} {
 			wg.Go(func() {
-				var moved bool
-				err := db.Tx(context.Background(), func(tx *store.Tx) (err error) {
-					p := p
-					p.Status = status
-					if moved, err = tx.MovePayment(p, pay.Created); err != nil || !moved {
-						return err
-					}
-					_, err = tx.AddMovement(movement(fmt.Sprint("m", i)))
-					return err
-				})
-				if err != nil {
+				m := movement(fmt.Sprint("m", i))
+				c := store.Change{Was: p, Payment: p, Movement: &m, Events: []pay.Event{{ID: "e"}}}
+				c.Payment.Status = status
+				err := db.Apply(context.Background(), c)
+				if err != nil && !errors.Is(err, store.ErrChanged) {
 					t.Error(err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if moved {
+				if err == nil {
 					moves++
 				}
 			})
@@ -303,9 +287,9 @@ func TestReadingInATransactionLocksThePayment(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					p.Failure += "x"
-					_, err = tx.MovePayment(p, p.Status)
-					return err
+					c := store.Change{Was: p, Payment: p}
+					c.Payment.Failure += "x"
+					return tx.Apply(c)
 				})
 				if err != nil {
 					t.Error(err)

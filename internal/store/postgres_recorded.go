@@ -31,7 +31,7 @@ func (e *postgresEngine) tryRecorded(ctx context.Context, k recordedKey) (r reco
 	if k.refundID != "" {
 		all.Queue(recordedRefundText, k.merchantID, k.refundID).Query(one(refundTable, &r.refund))
 	}
-	all.Queue(recordedFlagsText, k.merchantID, k.paymentID, flaggingKinds).Query(func(rows pgx.Rows) (err error) {
+	all.Queue(flagsText, k.merchantID, k.paymentID).Query(func(rows pgx.Rows) (err error) {
 		r.flags, err = pgx.CollectRows(rows, scan(eventTable))
 		return err
 	})
@@ -66,6 +66,4 @@ var (
 	recordedMovementText = "SELECT " + movementTable.list("") +
 		" FROM movement WHERE merchant_id = $1 AND debit = $2 AND trade_no = $3 AND refund_id = ''"
 	recordedRefundText = "SELECT " + refundTable.list("") + " FROM refund WHERE merchant_id = $1 AND id = $2"
-	recordedFlagsText  = "SELECT " + eventTable.list("") + ` FROM event
-		WHERE merchant_id = $1 AND payment_id = $2 AND $3 LIKE '%|' || kind || '|%' ORDER BY seq`
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -37,7 +38,7 @@ func (tx *Tx) Recorded(merchantID, paymentID, heldBy, tradeNo, refundID string) 
 	if err != nil {
 		return pay.Recorded{}, notFound(err)
 	}
-	rows, err := readRecorded(tx.ctx, tx.q, p,
+	rows, err := readRecorded(tx.ctx, tx.db, p,
 		recordedKey{merchantID, paymentID, heldBy, clean(tradeNo), clean(refundID)})
 	if err != nil {
 		return pay.Recorded{}, wrap("read what is recorded of payment "+paymentID, err)
@@ -62,12 +63,14 @@ func (r recordedRows) recorded() pay.Recorded {
 	for _, row := range r.flags {
 		all.Flags = append(all.Flags, toEvent(row))
 	}
+	slices.SortFunc(all.Flags, func(a, b pay.Event) int { return a.Seq - b.Seq })
 	return all
 }
 
 // readRecorded reads the other rows for a payment, with one statement each.
 func readRecorded(
-	ctx context.Context, q *queries.Queries, p queries.Payment, k recordedKey) (r recordedRows, err error) {
+	ctx context.Context, db queries.DBTX, p queries.Payment, k recordedKey) (r recordedRows, err error) {
+	q := queries.New(db)
 	r.payment = p
 	if k.tradeNo != "" {
 		r.movement, err = q.Movement(ctx, queries.MovementParams{
@@ -83,20 +86,21 @@ func readRecorded(
 			return r, err
 		}
 	}
-	r.flags, err = q.EventsOfKinds(ctx, queries.EventsOfKindsParams{
-		MerchantID: k.merchantID, PaymentID: k.paymentID, Kinds: flaggingKinds,
-	})
+	found, err := db.QueryContext(ctx, flagsText, k.merchantID, k.paymentID)
+	r.flags, err = collect(found, err, eventTable.fields)
 	return r, err
 }
 
-// flaggingKinds are the kinds of events that flag a payment, as EventsOfKinds takes
-// them.
-var flaggingKinds = func() string {
-	var kinds strings.Builder
+// flagsText reads a payment's events of the kinds that flag it. Its condition on
+// the kind is one that the index on kinds serves: a payment may have ten thousand
+// events.
+var flagsText = func() string {
+	var kinds []string
 	for _, k := range pay.EventKinds {
 		if k.Flags() {
-			kinds.WriteString("|" + string(k))
+			kinds = append(kinds, "'"+string(k)+"'")
 		}
 	}
-	return kinds.String() + "|"
+	return "-- name: Flags\nSELECT " + eventTable.list("") + " FROM event WHERE merchant_id = $1 AND payment_id = $2" +
+		" AND kind IN (" + strings.Join(kinds, ", ") + ")"
 }()

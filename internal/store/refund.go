@@ -73,42 +73,6 @@ func (tx *Tx) AddRefund(r pay.Refund, until time.Time) (RefundClaim, error) {
 	return RefundClaim{toRefund(row), row.Lease}, wrap("add refund "+r.ID, err)
 }
 
-// ReserveRefund sets minor units of a paid payment aside for a refund, and reports
-// whether that much was left.
-func (tx *Tx) ReserveRefund(merchantID, paymentID string, minor int64) (bool, error) {
-	n, err := tx.q.ReserveRefund(tx.ctx, queries.ReserveRefundParams{
-		MerchantID: merchantID, ID: paymentID, Minor: minor,
-	})
-	return n > 0, wrap("reserve a refund of payment "+paymentID, err)
-}
-
-// ReleaseRefund undoes ReserveRefund, and reports whether that much was reserved
-// and not given back.
-func (tx *Tx) ReleaseRefund(merchantID, paymentID string, minor int64) (bool, error) {
-	n, err := tx.q.ReleaseRefund(tx.ctx, queries.ReleaseRefundParams{
-		MerchantID: merchantID, ID: paymentID, Minor: minor,
-	})
-	return n > 0, wrap("release a refund of payment "+paymentID, err)
-}
-
-// CountRefund counts reserved minor units as given back, and reports whether that
-// much was reserved.
-func (tx *Tx) CountRefund(merchantID, paymentID string, minor int64) (bool, error) {
-	n, err := tx.q.CountRefund(tx.ctx, queries.CountRefundParams{MerchantID: merchantID, ID: paymentID, Minor: minor})
-	return n > 0, wrap("count a refund of payment "+paymentID, err)
-}
-
-// MoveRefund writes r's Status, Failure, Cause and DoneAt if the stored status is
-// still from, and reports whether it did. It does not check that the move is legal.
-// The refund is no longer due, and a worker that has claimed it loses its lease.
-func (tx *Tx) MoveRefund(r pay.Refund, from pay.RefundStatus) (bool, error) {
-	n, err := tx.q.MoveRefund(tx.ctx, queries.MoveRefundParams{
-		MerchantID: r.MerchantID, ID: r.ID, Was: string(from), Status: string(r.Status),
-		Failure: clean(r.Failure), Cause: string(r.Cause), DoneAt: ms(r.DoneAt),
-	})
-	return n > 0, wrap("move refund "+r.ID, err)
-}
-
 // MarkRefundSent counts one more sending of a refund, before it is sent. It returns
 // ErrLeaseLost if another worker has the lease.
 func (tx *Tx) MarkRefundSent(c RefundClaim) error {

@@ -175,12 +175,11 @@ func (e *sqliteEngine) insertPayment(ctx context.Context, c creation) (bool, err
 var insertOneText = insertPaymentText("", "")
 
 func (e *sqliteEngine) recorded(ctx context.Context, k recordedKey) (recordedRows, error) {
-	q := queries.New(e.read)
-	p, err := q.Payment(ctx, queries.PaymentParams{MerchantID: k.merchantID, ID: k.paymentID})
+	p, err := queries.New(e.read).Payment(ctx, queries.PaymentParams{MerchantID: k.merchantID, ID: k.paymentID})
 	if err != nil {
 		return recordedRows{}, err
 	}
-	return readRecorded(ctx, q, p, k)
+	return readRecorded(ctx, e.read, p, k)
 }
 
 func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error) {

@@ -9,55 +9,6 @@ import (
 	"context"
 )
 
-const addEvent = `-- name: AddEvent :exec
-
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
-    refund_id, number, reason, code, note)
-VALUES ($1, $2, $3, COALESCE((
-    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1,
-    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-`
-
-type AddEventParams struct {
-	MerchantID string `db:"merchant_id"`
-	PaymentID  string `db:"payment_id"`
-	ID         string `db:"id"`
-	At         int64  `db:"at"`
-	Kind       string `db:"kind"`
-	Actor      string `db:"actor"`
-	ActorName  string `db:"actor_name"`
-	Amount     int64  `db:"amount"`
-	Currency   string `db:"currency"`
-	TradeNo    string `db:"trade_no"`
-	RefundID   string `db:"refund_id"`
-	Number     string `db:"number"`
-	Reason     string `db:"reason"`
-	Code       string `db:"code"`
-	Note       string `db:"note"`
-}
-
-// What happened to payments: rows are only added.
-func (q *Queries) AddEvent(ctx context.Context, arg AddEventParams) error {
-	_, err := q.db.ExecContext(ctx, addEvent,
-		arg.MerchantID,
-		arg.PaymentID,
-		arg.ID,
-		arg.At,
-		arg.Kind,
-		arg.Actor,
-		arg.ActorName,
-		arg.Amount,
-		arg.Currency,
-		arg.TradeNo,
-		arg.RefundID,
-		arg.Number,
-		arg.Reason,
-		arg.Code,
-		arg.Note,
-	)
-	return err
-}
-
 const countEvents = `-- name: CountEvents :one
 SELECT COUNT(*) FROM event WHERE merchant_id = $1 AND payment_id = $2 AND kind = $3
 `
@@ -73,20 +24,6 @@ func (q *Queries) CountEvents(ctx context.Context, arg CountEventsParams) (int64
 	var count int64
 	err := row.Scan(&count)
 	return count, err
-}
-
-const countEventsOn = `-- name: CountEventsOn :exec
-UPDATE payment SET events = events + 1 WHERE merchant_id = $1 AND id = $2
-`
-
-type CountEventsOnParams struct {
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-}
-
-func (q *Queries) CountEventsOn(ctx context.Context, arg CountEventsOnParams) error {
-	_, err := q.db.ExecContext(ctx, countEventsOn, arg.MerchantID, arg.ID)
-	return err
 }
 
 const events = `-- name: Events :many
@@ -138,59 +75,8 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]Event, error)
 	return items, nil
 }
 
-const eventsOfKinds = `-- name: EventsOfKinds :many
-SELECT merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no, refund_id, number, reason, code, note FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2
-    AND CAST($3 AS TEXT) LIKE '%|' || e.kind || '|%' ORDER BY e.seq
-`
-
-type EventsOfKindsParams struct {
-	MerchantID string `db:"merchant_id"`
-	PaymentID  string `db:"payment_id"`
-	Kinds      string `db:"kinds"`
-}
-
-// kinds is |one|another|.
-func (q *Queries) EventsOfKinds(ctx context.Context, arg EventsOfKindsParams) ([]Event, error) {
-	rows, err := q.db.QueryContext(ctx, eventsOfKinds, arg.MerchantID, arg.PaymentID, arg.Kinds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Event
-	for rows.Next() {
-		var i Event
-		if err := rows.Scan(
-			&i.MerchantID,
-			&i.PaymentID,
-			&i.ID,
-			&i.Seq,
-			&i.At,
-			&i.Kind,
-			&i.Actor,
-			&i.ActorName,
-			&i.Amount,
-			&i.Currency,
-			&i.TradeNo,
-			&i.RefundID,
-			&i.Number,
-			&i.Reason,
-			&i.Code,
-			&i.Note,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const putEvent = `-- name: PutEvent :exec
+
 INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
     refund_id, number, reason, code, note)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -215,6 +101,7 @@ type PutEventParams struct {
 	Note       string `db:"note"`
 }
 
+// What happened to payments: rows are only added.
 func (q *Queries) PutEvent(ctx context.Context, arg PutEventParams) error {
 	_, err := q.db.ExecContext(ctx, putEvent,
 		arg.MerchantID,

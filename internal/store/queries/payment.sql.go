@@ -94,42 +94,6 @@ func (q *Queries) CountFlaggedPayments(ctx context.Context) (int64, error) {
 	return count, err
 }
 
-const countRefund = `-- name: CountRefund :execrows
-UPDATE payment SET refunded = refunded + $1
-WHERE merchant_id = $2 AND id = $3 AND refunded + $1 <= reserved
-`
-
-type CountRefundParams struct {
-	Minor      int64  `db:"minor"`
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-}
-
-func (q *Queries) CountRefund(ctx context.Context, arg CountRefundParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, countRefund, arg.Minor, arg.MerchantID, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const flagPayment = `-- name: FlagPayment :execrows
-UPDATE payment SET flagged = 1 WHERE merchant_id = $1 AND id = $2
-`
-
-type FlagPaymentParams struct {
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-}
-
-func (q *Queries) FlagPayment(ctx context.Context, arg FlagPaymentParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, flagPayment, arg.MerchantID, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const hastenPayment = `-- name: HastenPayment :execrows
 UPDATE payment SET due_at = $1, claimable_at = CASE WHEN lease = '' THEN $1 ELSE claimable_at END
 WHERE merchant_id = $2 AND id = $3
@@ -183,33 +147,6 @@ func (q *Queries) MarkAsked(ctx context.Context, arg MarkAskedParams) (int64, er
 	return result.RowsAffected()
 }
 
-const markClosing = `-- name: MarkClosing :execrows
-UPDATE payment SET close_id = $1, close_asked_at = $2, due_at = $3, claimable_at = $3, lease = ''
-WHERE merchant_id = $4 AND id = $5 AND close_id = '' AND status IN ('created', 'pending')
-`
-
-type MarkClosingParams struct {
-	CloseID    string `db:"close_id"`
-	At         int64  `db:"at"`
-	Due        int64  `db:"due"`
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-}
-
-func (q *Queries) MarkClosing(ctx context.Context, arg MarkClosingParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, markClosing,
-		arg.CloseID,
-		arg.At,
-		arg.Due,
-		arg.MerchantID,
-		arg.ID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const markConfirmed = `-- name: MarkConfirmed :execrows
 UPDATE payment SET confirmed_at = $1
 WHERE merchant_id = $2 AND id = $3 AND (confirmed_at <= $4 OR confirmed_at > $5)
@@ -255,57 +192,6 @@ func (q *Queries) MarkOpened(ctx context.Context, arg MarkOpenedParams) (int64, 
 		arg.Due,
 		arg.MerchantID,
 		arg.ID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const movePayment = `-- name: MovePayment :execrows
-UPDATE payment SET
-    status = $1, checkout = $2, checkout_ends_at = $3, wallet_id = $4,
-    trade_no = $5, buyer_id = $6, failure = $7,
-    late = $8, flagged = $9, paid_at = $10, closed_at = $11,
-    due_at = $12, claimable_at = $12, lease = ''
-WHERE merchant_id = $13 AND id = $14 AND status = $15
-`
-
-type MovePaymentParams struct {
-	Status         string `db:"status"`
-	Checkout       string `db:"checkout"`
-	CheckoutEndsAt int64  `db:"checkout_ends_at"`
-	WalletID       string `db:"wallet_id"`
-	TradeNo        string `db:"trade_no"`
-	BuyerID        string `db:"buyer_id"`
-	Failure        string `db:"failure"`
-	Late           int64  `db:"late"`
-	Flagged        int64  `db:"flagged"`
-	PaidAt         int64  `db:"paid_at"`
-	ClosedAt       int64  `db:"closed_at"`
-	Due            int64  `db:"due"`
-	MerchantID     string `db:"merchant_id"`
-	ID             string `db:"id"`
-	Was            string `db:"was"`
-}
-
-func (q *Queries) MovePayment(ctx context.Context, arg MovePaymentParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, movePayment,
-		arg.Status,
-		arg.Checkout,
-		arg.CheckoutEndsAt,
-		arg.WalletID,
-		arg.TradeNo,
-		arg.BuyerID,
-		arg.Failure,
-		arg.Late,
-		arg.Flagged,
-		arg.PaidAt,
-		arg.ClosedAt,
-		arg.Due,
-		arg.MerchantID,
-		arg.ID,
-		arg.Was,
 	)
 	if err != nil {
 		return 0, err
@@ -611,25 +497,6 @@ func (q *Queries) PaymentLocking(ctx context.Context, arg PaymentLockingParams) 
 	return i, err
 }
 
-const releaseRefund = `-- name: ReleaseRefund :execrows
-UPDATE payment SET reserved = reserved - $1
-WHERE merchant_id = $2 AND id = $3 AND reserved - $1 >= refunded
-`
-
-type ReleaseRefundParams struct {
-	Minor      int64  `db:"minor"`
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-}
-
-func (q *Queries) ReleaseRefund(ctx context.Context, arg ReleaseRefundParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, releaseRefund, arg.Minor, arg.MerchantID, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const reschedulePayment = `-- name: ReschedulePayment :execrows
 UPDATE payment SET inquiries = inquiries + 1, lease = '',
     due_at = CASE WHEN due_at > $1 AND (due_at < $2 OR $2 = 0) THEN due_at ELSE $2 END,
@@ -657,38 +524,4 @@ func (q *Queries) ReschedulePayment(ctx context.Context, arg ReschedulePaymentPa
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-const reserveRefund = `-- name: ReserveRefund :execrows
-UPDATE payment SET reserved = reserved + $1
-WHERE merchant_id = $2 AND id = $3 AND status = 'paid' AND reserved + $1 <= amount
-`
-
-type ReserveRefundParams struct {
-	Minor      int64  `db:"minor"`
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-}
-
-func (q *Queries) ReserveRefund(ctx context.Context, arg ReserveRefundParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, reserveRefund, arg.Minor, arg.MerchantID, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-const setWalletNumber = `-- name: SetWalletNumber :exec
-UPDATE payment SET wallet_number = $1 WHERE merchant_id = $2 AND id = $3
-`
-
-type SetWalletNumberParams struct {
-	WalletNumber string `db:"wallet_number"`
-	MerchantID   string `db:"merchant_id"`
-	ID           string `db:"id"`
-}
-
-func (q *Queries) SetWalletNumber(ctx context.Context, arg SetWalletNumberParams) error {
-	_, err := q.db.ExecContext(ctx, setWalletNumber, arg.WalletNumber, arg.MerchantID, arg.ID)
-	return err
 }

@@ -154,38 +154,6 @@ func (q *Queries) MarkRefundSent(ctx context.Context, arg MarkRefundSentParams) 
 	return result.RowsAffected()
 }
 
-const moveRefund = `-- name: MoveRefund :execrows
-UPDATE refund SET status = $1, failure = $2, cause = $3, done_at = $4, due_at = 0,
-    claimable_at = 0, lease = ''
-WHERE merchant_id = $5 AND id = $6 AND status = $7
-`
-
-type MoveRefundParams struct {
-	Status     string `db:"status"`
-	Failure    string `db:"failure"`
-	Cause      string `db:"cause"`
-	DoneAt     int64  `db:"done_at"`
-	MerchantID string `db:"merchant_id"`
-	ID         string `db:"id"`
-	Was        string `db:"was"`
-}
-
-func (q *Queries) MoveRefund(ctx context.Context, arg MoveRefundParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, moveRefund,
-		arg.Status,
-		arg.Failure,
-		arg.Cause,
-		arg.DoneAt,
-		arg.MerchantID,
-		arg.ID,
-		arg.Was,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
 const refund = `-- name: Refund :one
 SELECT merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends FROM refund WHERE merchant_id = $1 AND id = $2
 `

@@ -1,15 +1,5 @@
 /* What happened to payments: rows are only added. */
 
--- name: AddEvent :exec
-INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
-    refund_id, number, reason, code, note)
-VALUES ($1, $2, $3, COALESCE((
-    SELECT e.seq FROM event e WHERE e.merchant_id = $1 AND e.payment_id = $2 ORDER BY e.seq DESC LIMIT 1), 0) + 1,
-    $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
-
--- name: CountEventsOn :exec
-UPDATE payment SET events = events + 1 WHERE merchant_id = $1 AND id = $2;
-
 -- name: PutEvent :exec
 INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor, actor_name, amount, currency, trade_no,
     refund_id, number, reason, code, note)
@@ -20,8 +10,3 @@ SELECT COUNT(*) FROM event WHERE merchant_id = @merchant_id AND payment_id = @pa
 
 -- name: Events :many
 SELECT * FROM event WHERE merchant_id = $1 AND payment_id = $2 ORDER BY at, seq, id;
-
--- name: EventsOfKinds :many
-/* kinds is |one|another|. */
-SELECT * FROM event e WHERE e.merchant_id = @merchant_id AND e.payment_id = @payment_id
-    AND CAST(@kinds AS TEXT) LIKE '%|' || e.kind || '|%' ORDER BY e.seq;

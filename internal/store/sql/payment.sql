@@ -47,36 +47,6 @@ UPDATE payment SET inquiries = inquiries + 1, lease = '',
     claimable_at = CASE WHEN due_at > @claimed AND (due_at < @due OR @due = 0) THEN due_at ELSE @due END
 WHERE merchant_id = @merchant_id AND id = @id AND lease = @lease AND lease <> '';
 
--- name: MovePayment :execrows
-UPDATE payment SET
-    status = @status, checkout = @checkout, checkout_ends_at = @checkout_ends_at, wallet_id = @wallet_id,
-    trade_no = @trade_no, buyer_id = @buyer_id, failure = @failure,
-    late = @late, flagged = @flagged, paid_at = @paid_at, closed_at = @closed_at,
-    due_at = @due, claimable_at = @due, lease = ''
-WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
-
--- name: SetWalletNumber :exec
-UPDATE payment SET wallet_number = @wallet_number WHERE merchant_id = @merchant_id AND id = @id;
-
--- name: MarkClosing :execrows
-UPDATE payment SET close_id = @close_id, close_asked_at = @at, due_at = @due, claimable_at = @due, lease = ''
-WHERE merchant_id = @merchant_id AND id = @id AND close_id = '' AND status IN ('created', 'pending');
-
--- name: ReserveRefund :execrows
-UPDATE payment SET reserved = reserved + @minor
-WHERE merchant_id = @merchant_id AND id = @id AND status = 'paid' AND reserved + @minor <= amount;
-
--- name: ReleaseRefund :execrows
-UPDATE payment SET reserved = reserved - @minor
-WHERE merchant_id = @merchant_id AND id = @id AND reserved - @minor >= refunded;
-
--- name: CountRefund :execrows
-UPDATE payment SET refunded = refunded + @minor
-WHERE merchant_id = @merchant_id AND id = @id AND refunded + @minor <= reserved;
-
--- name: FlagPayment :execrows
-UPDATE payment SET flagged = 1 WHERE merchant_id = $1 AND id = $2;
-
 -- name: ApplyPayment :execrows
 UPDATE payment SET
     status = @status, checkout = @checkout, checkout_ends_at = @checkout_ends_at,

@@ -21,11 +21,6 @@ SELECT * FROM refund WHERE merchant_id = $1 AND app_code = $2 AND store_id = $3 
 -- name: RefundsOf :many
 SELECT * FROM refund WHERE merchant_id = $1 AND payment_id = $2 ORDER BY created_at, id;
 
--- name: MoveRefund :execrows
-UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at, due_at = 0,
-    claimable_at = 0, lease = ''
-WHERE merchant_id = @merchant_id AND id = @id AND status = @was;
-
 -- name: ApplyRefund :execrows
 UPDATE refund SET status = @status, failure = @failure, cause = @cause, done_at = @done_at,
     due_at = @due_at, claimable_at = @due_at, lease = ''
