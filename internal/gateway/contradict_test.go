@@ -35,9 +35,10 @@ func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 				}
 				got := h.stored(p.ID)
 				n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`)
-				if !got.Flagged || n != 1 || got.Status != pay.Paid {
-					t.Errorf("stored %+v, %d errors, history %s", got, n, h.history(p.ID))
+				if n != 1 {
+					t.Errorf("%d errors, history %s", n, h.history(p.ID))
 				}
+				check(t, got, func(want *pay.Payment) { want.Flagged, want.Status = true, pay.Paid })
 				if n := h.wallet.count(); confirm != nil && n != 1 {
 					t.Errorf("asked %v", h.wallet.asked)
 				}

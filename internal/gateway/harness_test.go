@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sampanpay/sampan/internal/delivery"
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store"
@@ -141,7 +143,8 @@ func (s *scripted) Callback(c wallet.Callback) (wallet.Notice, error) {
 	if err := json.Unmarshal(c.Body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: wallet.Reply{Body: []byte("success")}}
+	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State,
+		Reply: wallet.Reply{Body: []byte("success")}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if confirm := s.confirm; confirm != nil {
@@ -179,6 +182,17 @@ const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	return newHarnessOn(t, "sqlite:"+t.TempDir()+"/sampan.db")
+}
+
+// check compares got with what it must be. set sets the fields that matter in a copy of got, so that a failure
+// prints only those that differ.
+func check[T any](t *testing.T, got T, set func(want *T)) {
+	t.Helper()
+	want := got
+	set(&want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 // onEach runs test on a harness over each database.
@@ -248,14 +262,17 @@ func (h *harness) seed(db *store.DB) {
 	h.t.Helper()
 	ctx := h.t.Context()
 	now := h.clock()
-	h.credential = pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100, PerMinute: 400, CreatedAt: now}
+	h.credential = pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100,
+		PerMinute: 400, CreatedAt: now}
 	for _, err := range []error{
 		db.CreateMerchant(ctx, pay.Merchant{ID: "123456", Name: "Tea House", CreatedAt: now}),
 		db.CreateCredential(ctx, h.credential),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "main", Wallet: "offline",
-			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
+			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now,
+			UpdatedAt: now}),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "net", Wallet: "online",
-			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
+			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now,
+			UpdatedAt: now}),
 	} {
 		if err != nil {
 			h.t.Fatal(err)
@@ -283,7 +300,8 @@ func (h *harness) pass(d time.Duration) {
 func (h *harness) request(orderNo string) PayRequest {
 	return PayRequest{
 		Credential: h.credential, OrderNo: orderNo, Fingerprint: "f-" + orderNo, PayType: pay.AlipayCrossBorder,
-		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Oolong", NotifyURL: "https://Shop.example/notify", Life: 30 * time.Minute,
+		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Oolong", NotifyURL: "https://Shop.example/notify",
+		Life: 30 * time.Minute,
 	}
 }
 
@@ -336,7 +354,8 @@ func (h *harness) paid(orderNo string) pay.Payment {
 }
 
 func (h *harness) refundRequest(p pay.Payment, orderNo string, minor int64) RefundRequest {
-	return RefundRequest{Credential: h.credential, PaymentID: p.ID, OrderNo: orderNo, Fingerprint: fmt.Sprint("f-", p.ID, minor), Minor: minor}
+	return RefundRequest{Credential: h.credential, PaymentID: p.ID, OrderNo: orderNo,
+		Fingerprint: fmt.Sprint("f-", p.ID, minor), Minor: minor}
 }
 
 func (h *harness) storedRefund(id string) pay.Refund {
@@ -403,7 +422,8 @@ func confirmed(err error) func(context.Context, wallet.Notice) (wallet.State, er
 
 // paidBy is the wallet's word that trade paid 12.30 HKD.
 func paidBy(trade string) wallet.State {
-	return wallet.State{Outcome: wallet.Paid, TradeNo: trade, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, BuyerID: "2088***1"}
+	return wallet.State{Outcome: wallet.Paid, TradeNo: trade, Amount: pay.Amount{Minor: 1230, Currency: "HKD"},
+		BuyerID: "2088***1"}
 }
 
 func wantCode(t *testing.T, err error, want pay.Code) {

@@ -92,9 +92,7 @@ func TestRunGivesLateMoneyBackAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if got := h.stored(p.ID); got.Refunded != 1230 {
-			t.Errorf("stored %+v", got)
-		}
+		check(t, h.stored(p.ID), func(want *pay.Payment) { want.Refunded = 1230 })
 	})
 }
 
@@ -111,9 +109,12 @@ func TestLateMoneyThatCannotGoBackIsFlagged(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.recoverDue()
-		if got := h.stored(p.ID); got.Status != pay.Paid || !got.Flagged || got.Reserved != 0 || !strings.Contains(h.history(p.ID), "refund_failed") {
-			t.Errorf("stored %+v, history %s", got, h.history(p.ID))
+		if !strings.Contains(h.history(p.ID), "refund_failed") {
+			t.Errorf("history %s", h.history(p.ID))
 		}
+		check(t, h.stored(p.ID), func(want *pay.Payment) {
+			want.Status, want.Flagged, want.Reserved = pay.Paid, true, 0
+		})
 		h.wallet.refund = nil
 		if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230)); err != nil {
 			t.Errorf("the merchant cannot refund it: %v", err)
@@ -173,9 +174,10 @@ func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 				h.wallet.refund = nil
 				h.recoverDue()
 				movements, deliveries := h.books(p.ID)
-				if got := h.stored(p.ID); got.Refunded != 1230 || len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
-					t.Errorf("stored %+v, movements %v, deliveries %v", got, movements, deliveries)
+				if len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
+					t.Errorf("movements %v, deliveries %v", movements, deliveries)
 				}
+				check(t, h.stored(p.ID), func(want *pay.Payment) { want.Refunded = 1230 })
 			})
 		})
 	}
@@ -193,9 +195,12 @@ func TestSurplusMoneyIsNeverGivenBackByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.recoverDue()
-	if got := h.stored(p.ID); got.Status != pay.Closed || !got.Flagged || got.Reserved != 0 || h.wallet.givenBack() != 0 {
-		t.Errorf("stored %+v", got)
+	if h.wallet.givenBack() != 0 {
+		t.Errorf("the wallet gave back %d, want nothing", h.wallet.givenBack())
 	}
+	check(t, h.stored(p.ID), func(want *pay.Payment) {
+		want.Status, want.Flagged, want.Reserved = pay.Closed, true, 0
+	})
 }
 
 func TestAPolicyThatMeansNothingIsRefused(t *testing.T) {

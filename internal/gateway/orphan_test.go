@@ -97,9 +97,15 @@ func (r restored) paidOnce(p pay.Payment, moves string) {
 	r.t.Helper()
 	p = r.stored(p.ID)
 	movements, deliveries := r.books(p.ID)
-	if p.Status != pay.Paid || p.TradeNo != "T1" || p.Flagged || p.Late || len(movements) != 1 || movements[0].Kind != pay.MovementPayment || len(deliveries) != 1 {
-		r.t.Errorf("payment %+v, movements %+v, %d notifications", p, movements, len(deliveries))
+	if len(movements) != 1 || movements[0].Kind != pay.MovementPayment || len(deliveries) != 1 {
+		r.t.Errorf("movements %+v, %d notifications", movements, len(deliveries))
 	}
+	check(r.t, p, func(want *pay.Payment) {
+		want.Status = pay.Paid
+		want.TradeNo = "T1"
+		want.Flagged = false
+		want.Late = false
+	})
 	if got := r.history(p.ID); got != moves {
 		r.t.Errorf("history %s, want %s", got, moves)
 	}
@@ -116,9 +122,13 @@ func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 			t.Errorf("the wallet was asked %v", r.wallet.asked)
 		}
 		o := r.only()
-		if o.State != pay.OrphanOpen || o.Number != r.number || o.TradeNo != "T1" || o.Amount.Minor != 1230 || o.BuyerID != "2088***1" {
-			t.Errorf("orphan %+v", o)
-		}
+		check(t, o, func(want *pay.Orphan) {
+			want.State = pay.OrphanOpen
+			want.Number = r.number
+			want.TradeNo = "T1"
+			want.Amount.Minor = 1230
+			want.BuyerID = "2088***1"
+		})
 		if n := strings.Count(r.logged.String(), "level=ERROR msg=\"orphan: needs a look\" reason=orphan"); n != 1 {
 			t.Errorf("%d lines about it:\n%s", n, r.logged)
 		}
@@ -159,9 +169,7 @@ func TestAnotherOrderDoesNotTakeAnOrphan(t *testing.T) {
 				t.Errorf("%+v, %v", o, err)
 			}
 		}
-		if o := r.only(); o.State != pay.OrphanOpen {
-			t.Errorf("orphan %+v", o)
-		}
+		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanOpen })
 	})
 }
 
@@ -178,9 +186,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.paidOnce(p, "[paid by wallet orphan by wallet]")
-				if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != p.ID {
-					t.Errorf("orphan %+v", o)
-				}
+				check(t, r.only(), func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, p.ID })
 				// What is done to it at the wallet is done under the number that the wallet knows.
 				if p = r.stored(p.ID); p.WalletNumber != r.number {
 					t.Errorf("the wallet's number is %q, want %q", p.WalletNumber, r.number)
@@ -223,12 +229,13 @@ func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 		}
 		p = r.stored(p.ID)
 		movements, _ := r.books(p.ID)
-		if !p.Flagged || p.TradeNo != "T-A1" || p.WalletNumber != "" || len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T1" {
-			t.Errorf("payment %+v, movements %+v", p, movements)
+		if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T1" {
+			t.Errorf("movements %+v", movements)
 		}
-		if o := r.only(); o.State != pay.OrphanMatched {
-			t.Errorf("orphan %+v", o)
-		}
+		check(t, p, func(want *pay.Payment) {
+			want.Flagged, want.TradeNo, want.WalletNumber = true, "T-A1", ""
+		})
+		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 		// Somebody gives the surplus back at the wallet.
 		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
 		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: back})
@@ -349,12 +356,13 @@ func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 		o, err := r.Pay(t.Context(), r.request("A1"))
 		wantCode(t, err, pay.AlreadyPaid)
 		p := r.stored(r.number)
-		if o.ID != r.number || p.Status != pay.Paid || p.TradeNo != "T1" || !p.Flagged {
-			t.Errorf("payment %+v", p)
+		if o.ID != r.number {
+			t.Errorf("the order is %s, want %s", o.ID, r.number)
 		}
-		if o := r.only(); o.State != pay.OrphanMatched {
-			t.Errorf("orphan %+v", o)
-		}
+		check(t, p, func(want *pay.Payment) {
+			want.Status, want.TradeNo, want.Flagged = pay.Paid, "T1", true
+		})
+		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 	})
 }
 
@@ -366,9 +374,10 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 		r.wallet.forget()
 		r.pass(time.Hour)
 		r.recoverDue()
-		if o := r.only(); o.State != pay.OrphanOpen || r.wallet.count() != 1 {
-			t.Errorf("orphan %+v, asked %v", o, r.wallet.asked)
+		if r.wallet.count() != 1 {
+			t.Errorf("asked %v", r.wallet.asked)
 		}
+		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanOpen })
 		r.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
 			s := paidBy("T1")
 			s.GivenBack = true
@@ -379,9 +388,9 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 		}
 		r.pass(2 * time.Second)
 		r.recoverDue()
-		if o := r.only(); o.State != pay.OrphanReturned || o.SettledBy != pay.ByRecover {
-			t.Errorf("orphan %+v", o)
-		}
+		check(t, r.only(), func(want *pay.Orphan) {
+			want.State, want.SettledBy = pay.OrphanReturned, pay.ByRecover
+		})
 		// The order is free to be made, and paid, under a number of its own.
 		if p := r.ordered("A1", true); p.ID == r.number || p.Status != pay.Pending {
 			t.Errorf("payment %+v", p)
@@ -408,14 +417,15 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 		_, err := r.Pay(t.Context(), r.request("A1"))
 		wantCode(t, err, pay.AlreadyPaid)
 		for _, o := range r.orphans() {
-			if o.State != pay.OrphanMatched || o.PaymentID != r.number {
-				t.Errorf("orphan %+v", o)
-			}
+			check(t, o, func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, r.number })
 		}
 		movements, _ := r.books(r.number)
-		if p := r.stored(r.number); p.Status != pay.Paid || p.TradeNo != "T1" || !p.Flagged || len(movements) != 2 {
-			t.Errorf("payment %+v, movements %+v", p, movements)
+		if len(movements) != 2 {
+			t.Errorf("movements %+v", movements)
 		}
+		check(t, r.stored(r.number), func(want *pay.Payment) {
+			want.Status, want.TradeNo, want.Flagged = pay.Paid, "T1", true
+		})
 	})
 }
 
@@ -463,9 +473,12 @@ func TestMoneyThatWentBackUnknownIsReturned(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if o := r.only(); o.State != pay.OrphanReturned || o.DueAt != (time.Time{}) || strings.Contains(r.logged.String(), "level=ERROR") {
-			t.Errorf("orphan %+v, logged\n%s", o, r.logged)
+		if strings.Contains(r.logged.String(), "level=ERROR") {
+			t.Errorf("logged\n%s", r.logged)
 		}
+		check(t, r.only(), func(want *pay.Orphan) {
+			want.State, want.DueAt = pay.OrphanReturned, (time.Time{})
+		})
 	})
 }
 
@@ -521,9 +534,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 		t.Errorf("%d lines, asked %v", n, r.wallet.asked)
 	}
 	// Orders are taken all the same, and one that is settled makes room.
-	if p := r.ordered("A1", false); p.Status != pay.Pending {
-		t.Errorf("payment %+v", p)
-	}
+	check(t, r.ordered("A1", false), func(want *pay.Payment) { want.Status = pay.Pending })
 	settle := func(want pay.Code) {
 		wantCode(t, SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"}, r.now, pay.ByOperator("cli:root"), "given back by hand"), want)
 	}
@@ -557,9 +568,7 @@ func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 			if p = r.stored(p.ID); p.Status != pay.Paid || p.Flagged || p.TradeNo != "T1" {
 				t.Errorf("payment %+v", p)
 			}
-			if o := r.only(); o.State != pay.OrphanMatched {
-				t.Errorf("orphan %+v", o)
-			}
+			check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 		})
 	}
 }

@@ -91,9 +91,7 @@ func TestAnOrphanIsLookedAtOnceItsMoneyWentBack(t *testing.T) {
 				r.pass(2 * time.Second)
 				r.recoverDue()
 				for _, o := range r.orphans() {
-					if o.State != pay.OrphanReturned {
-						t.Errorf("orphan %+v", o)
-					}
+					check(t, o, func(want *pay.Orphan) { want.State = pay.OrphanReturned })
 				}
 				if p := r.ordered("A1", true); p.ID == r.number || p.Status != pay.Pending {
 					t.Errorf("payment %+v", p)
