@@ -120,7 +120,8 @@ func (c *check) payment(p pay.Payment) {
 		c.wrong("syssn", p.ID, "26 digits, those of the merchant among them")
 	}
 	if c.Asked != nil && !c.Asked(p) {
-		c.wrong("order", fmt.Sprintf("%s by %s as %s, and what else it asks for", p.Amount, p.PayType, p.OrderNo), otherRequest)
+		stored := fmt.Sprintf("%s by %s as %s, and what else it asks for", p.Amount, p.PayType, p.OrderNo)
+		c.wrong("order", stored, otherRequest)
 	}
 }
 

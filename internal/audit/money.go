@@ -38,7 +38,8 @@ func expected(p pay.Payment, h History) (all []pay.Movement) {
 	}
 	for _, s := range h.Surplus {
 		all = append(all, pay.Movement{
-			Kind: pay.MovementSurplus, Debit: p.HeldBy(), Credit: pay.OwedToSomebody, Amount: s.Amount, TradeNo: s.TradeNo,
+			Kind: pay.MovementSurplus, Debit: p.HeldBy(), Credit: pay.OwedToSomebody,
+			Amount: s.Amount, TradeNo: s.TradeNo,
 		})
 	}
 	for id, r := range sorted(h.Refunds) {

@@ -25,7 +25,8 @@ func (c *check) notifications(p pay.Payment) {
 		name := "notification " + d.ID
 		c.written(name, d.ID, d.CreatedAt)
 		if !due[d.RefundID] {
-			c.wrong(name, strings.TrimSpace("of "+d.Kind+" "+d.RefundID), "none: there is nothing, or nothing more, to tell")
+			stored := strings.TrimSpace("of " + d.Kind + " " + d.RefundID)
+			c.wrong(name, stored, "none: there is nothing, or nothing more, to tell")
 			continue
 		}
 		due[d.RefundID] = false
@@ -33,7 +34,8 @@ func (c *check) notifications(p pay.Payment) {
 	}
 	for id, missing := range sorted(due) {
 		if missing {
-			c.wrong("notification", "none", strings.TrimSpace("the merchant must be told of the payment, or the refund "+id))
+			want := strings.TrimSpace("the merchant must be told of the payment, or the refund " + id)
+			c.wrong("notification", "none", want)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (a *audited) restore() {
 
 // Whoever changes a row by hand is found out, and the report names the payment
 // and what is wrong with it.
-func TestTheAuditFindsWhatWasTamperedWith(t *testing.T) {
+func TestAuditFindsTamperedRows(t *testing.T) {
 	of := " WHERE payment_id = "
 	tamperings := []struct {
 		name string

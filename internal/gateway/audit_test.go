@@ -199,7 +199,7 @@ func (a *audited) live() {
 	a.hears(a.ids["closed-expired"], expired)
 }
 
-func TestBooksOfEveryKindOfPaymentAreInOrder(t *testing.T) {
+func TestAuditOfEveryKindOfPayment(t *testing.T) {
 	onEachAudited(t, func(t *testing.T, a *audited) {
 		report, found := a.audit()
 		for _, f := range found {
@@ -233,7 +233,7 @@ func TestBooksOfEveryKindOfPaymentAreInOrder(t *testing.T) {
 
 // The gateway goes on while it is audited, and what it has half done is not
 // taken for a difference.
-func TestAnAuditOfAGatewayAtWorkFindsNothing(t *testing.T) {
+func TestAuditWhileGatewayWorks(t *testing.T) {
 	onEachAudited(t, func(t *testing.T, a *audited) {
 		a.wallet.query, a.wallet.refund = nil, nil
 		ctx, orders := t.Context(), 0

@@ -75,7 +75,9 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	if n, err := db.CountEvents(t.Context(), p.MerchantID, p.ID, pay.EventNote); err != nil || n != 1 {
 		t.Errorf("%d notes, %v", n, err)
 	}
-	if err := db.FinishAttempt(t.Context(), store.Delivery{MerchantID: p.MerchantID, ID: "none"}, store.DeliveryAttempt{StartedAt: t0}); !errors.Is(err, store.ErrLeaseLost) {
+	none := store.Delivery{MerchantID: p.MerchantID, ID: "none"}
+	err := db.FinishAttempt(t.Context(), none, store.DeliveryAttempt{StartedAt: t0})
+	if !errors.Is(err, store.ErrLeaseLost) {
 		t.Fatal(err)
 	}
 
@@ -96,8 +98,11 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		shell := open(t, "pgx", storetest.PostgresDSN(t))
 		for _, text := range []string{
-			`INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor) SELECT 'm', 'p', n::text, n, n, CASE WHEN n % 200 = 0 THEN 'note' ELSE 'refunded' END, '' FROM generate_series(1, 10000) n`,
-			`INSERT INTO movement SELECT 'm', n::text, 'p', n::text, 'refund', 'merchant', 'wallet', 1, 'HKD', 'T', n FROM generate_series(1, 10000) n`,
+			`INSERT INTO event (merchant_id, payment_id, id, seq, at, kind, actor)
+				SELECT 'm', 'p', n::text, n, n, CASE WHEN n % 200 = 0 THEN 'note' ELSE 'refunded' END, ''
+				FROM generate_series(1, 10000) n`,
+			`INSERT INTO movement SELECT 'm', n::text, 'p', n::text, 'refund', 'merchant', 'wallet', 1, 'HKD', 'T', n
+				FROM generate_series(1, 10000) n`,
 			`INSERT INTO delivery_attempt SELECT 'm', 'p', n, n, n, 200, '', '', 0 FROM generate_series(1, 10000) n`,
 			`ANALYZE`,
 		} {
@@ -112,7 +117,8 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 			"AddAttempt":  {"m", "p", 1, 1, 1, "", "", 0},
 		} {
 			plan := explained(t, shell, "EXPLAIN (ANALYZE, TIMING off) "+texts[name], args...)
-			for _, rows := range regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`).FindAllStringSubmatch(plan, -1) {
+			read := regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`)
+			for _, rows := range read.FindAllStringSubmatch(plan, -1) {
 				if n, err := strconv.Atoi(rows[1]); err != nil || n > 60 {
 					t.Errorf("%s reads %s rows, %v:\n%s", name, rows[1], err, plan)
 				}
@@ -158,7 +164,8 @@ func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
 					if twice && n == 3 {
 						seq = 2
 					}
-					text := fmt.Sprintf("INSERT INTO event VALUES ('m', 'p', 'e%d', %d, %d, 'note', 'merchant', '')", n, seq, n)
+					const row = "INSERT INTO event VALUES ('m', 'p', 'e%d', %d, %d, 'note', 'merchant', '')"
+					text := fmt.Sprintf(row, n, seq, n)
 					if _, err := shell.ExecContext(t.Context(), text); err != nil {
 						t.Fatal(err)
 					}
@@ -169,7 +176,8 @@ func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
 				}
 				if twice {
 					var events, version int
-					err := shell.QueryRowContext(t.Context(), "SELECT (SELECT COUNT(*) FROM event), (SELECT MAX(version_id) FROM goose_db_version)").Scan(&events, &version)
+					const text = "SELECT (SELECT COUNT(*) FROM event), (SELECT MAX(version_id) FROM goose_db_version)"
+					err := shell.QueryRowContext(t.Context(), text).Scan(&events, &version)
 					if err != nil || events != 3 || version != 6 {
 						t.Errorf("%d events in schema %d, %v", events, version, err)
 					}

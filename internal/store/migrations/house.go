@@ -86,9 +86,9 @@ func execute(ctx context.Context, tx *sql.Tx, text string) error {
 
 // event is a row of the table, as it was and as it becomes.
 type event struct {
-	merchantID, paymentID, id     string
-	seq                           int64
-	kind, actor, detail, merchant string
+	merchantID, paymentID, id    string
+	seq                          int64
+	kind, actor, detail, appCode string
 	facts
 }
 
@@ -129,7 +129,8 @@ func nextEvents(ctx context.Context, tx *sql.Tx, last event) (batch []event, err
 	defer rows.Close()
 	for rows.Next() {
 		var e event
-		if err := rows.Scan(&e.merchantID, &e.paymentID, &e.id, &e.seq, &e.kind, &e.actor, &e.detail, &e.merchant); err != nil {
+		err := rows.Scan(&e.merchantID, &e.paymentID, &e.id, &e.seq, &e.kind, &e.actor, &e.detail, &e.appCode)
+		if err != nil {
 			return nil, err
 		}
 		batch = append(batch, e)
@@ -139,7 +140,7 @@ func nextEvents(ctx context.Context, tx *sql.Tx, last event) (batch []event, err
 
 // read reads the event's sentence. Its error names the row.
 func (e *event) read(ctx context.Context, tx *sql.Tx) (err error) {
-	e.facts, err = readEvent(e.kind, e.actor, e.detail, e.merchant)
+	e.facts, err = readEvent(e.kind, e.actor, e.detail, e.appCode)
 	if err == nil && e.kind == "refund_failed" {
 		const text = "SELECT amount, currency FROM refund WHERE merchant_id = $1 AND id = $2 AND payment_id = $3"
 		err = tx.QueryRowContext(ctx, text, e.merchantID, e.refundID, e.paymentID).Scan(&e.minor, &e.currency)
@@ -156,8 +157,8 @@ func (e *event) read(ctx context.Context, tx *sql.Tx) (err error) {
 
 // rewriteSQLite writes the facts row by row: a call is cheap there.
 func rewriteSQLite(ctx context.Context, tx *sql.Tx, batch []event) (err error) {
-	update, err := tx.PrepareContext(ctx, `UPDATE event SET kind = $4, actor = $5, actor_name = $6, amount = $7, currency = $8,
-		trade_no = $9, refund_id = $10, number = $11, reason = $12, code = $13, note = $14
+	update, err := tx.PrepareContext(ctx, `UPDATE event SET kind = $4, actor = $5, actor_name = $6, amount = $7,
+		currency = $8, trade_no = $9, refund_id = $10, number = $11, reason = $12, code = $13, note = $14
 		WHERE merchant_id = $1 AND payment_id = $2 AND id = $3`)
 	if err != nil {
 		return err
@@ -165,8 +166,8 @@ func rewriteSQLite(ctx context.Context, tx *sql.Tx, batch []event) (err error) {
 	defer func() { err = errors.Join(err, update.Close()) }()
 	for _, e := range batch {
 		f := e.facts
-		_, err := update.ExecContext(ctx, e.merchantID, e.paymentID, e.id, f.kind, f.actor, f.actorName, f.minor, f.currency,
-			f.tradeNo, f.refundID, f.number, f.reason, f.code, f.note)
+		_, err := update.ExecContext(ctx, e.merchantID, e.paymentID, e.id, f.kind, f.actor, f.actorName, f.minor,
+			f.currency, f.tradeNo, f.refundID, f.number, f.reason, f.code, f.note)
 		if err != nil {
 			return err
 		}
@@ -192,12 +193,13 @@ func rewritePostgres(ctx context.Context, tx *sql.Tx, batch []event) error {
 	for _, t := range texts {
 		args = append(args, t)
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE event e SET kind = n.kind, actor = n.actor, actor_name = n.actor_name, amount = n.amount,
-		currency = n.currency, trade_no = n.trade_no, refund_id = n.refund_id, number = n.number, reason = n.reason, code = n.code,
-		note = n.note
-		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-			$10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
-			AS n (amount, merchant_id, payment_id, id, kind, actor, actor_name, currency, trade_no, refund_id, number, reason, code, note)
+	_, err := tx.ExecContext(ctx, `UPDATE event e SET kind = n.kind, actor = n.actor, actor_name = n.actor_name,
+		amount = n.amount, currency = n.currency, trade_no = n.trade_no, refund_id = n.refund_id, number = n.number,
+		reason = n.reason, code = n.code, note = n.note
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+			AS n (amount, merchant_id, payment_id, id, kind, actor, actor_name, currency,
+				trade_no, refund_id, number, reason, code, note)
 		WHERE e.merchant_id = n.merchant_id AND e.payment_id = n.payment_id AND e.id = n.id`, args...)
 	return err
 }

@@ -107,8 +107,8 @@ func (f *facts) readMoney(detail string) (err error) {
 }
 
 // readSurplus reads what a payment was flagged for under the kind "surplus": an
-// amount under a trade, or one of four sentences about a trade. As a trade's
-// number may be any text the four are told apart by their ends.
+// amount under a trade, or one of four sentences about a trade. A trade's number
+// may be any text, so the ends of the four distinguish them.
 func (f *facts) readSurplus(detail string) error {
 	rest, ok := strings.CutPrefix(detail, "trade ")
 	if !ok {
