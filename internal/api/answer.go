@@ -14,30 +14,30 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// answer is what goes back, JSON to merchants and the wallet's own form to wallets,
-// and what the log is to know of it.
+// answer is what is sent back, JSON to merchants and the wallet's own form to wallets,
+// and what is logged of it.
 type answer struct {
 	status int
 	json   any           // or
 	wallet gateway.Reply // if json is nil; its Status is not read
 	respcd string
 	syssn  string
-	err    error // why it is not what was asked for
+	err    error // what went wrong; nil for a success
 }
 
-// refusal is the body of an answer that has no order to show.
+// refusal is the body of an answer without an order.
 type refusal struct {
 	outcome
 	OutTradeNo string `json:"out_trade_no,omitempty"` // once the request is known to be the merchant's
 }
 
-// refuse answers a merchant's request that came to nothing.
+// refuse answers a merchant's request that has failed.
 func (a *API) refuse(err error, outTradeNo string, entry *web.Entry) answer {
 	o := outcomeOf(err, entry.ID)
 	return answer{status: a.status(err), json: refusal{o, outTradeNo}, respcd: o.RespCd, err: err}
 }
 
-// send writes the answer. Nothing can go wrong with it but the connection.
+// send writes the answer. Only the connection can fail.
 func (ans answer) send(w http.ResponseWriter) {
 	body, contentType := ans.wallet.Body, cmp.Or(ans.wallet.ContentType, "text/plain; charset=utf-8")
 	if ans.json != nil {
@@ -59,12 +59,12 @@ func (ans answer) send(w http.ResponseWriter) {
 	w.Write(body)
 }
 
-// The trade API's spelling of a moment.
+// layout is how the trade API writes a time.
 const layout = "2006-01-02 15:04:05"
 
 func (a *API) print(t time.Time) string { return t.In(a.Zone).Format(layout) }
 
-// paidAt is an order's paydtm: until it is paid, the time that it was made.
+// paidAt returns an order's paydtm: until it is paid, the time of its creation.
 func (a *API) paidAt(p pay.Payment) string {
 	if p.PaidAt.IsZero() {
 		return a.print(p.CreatedAt)
@@ -72,7 +72,7 @@ func (a *API) paidAt(p pay.Payment) string {
 	return a.print(p.PaidAt)
 }
 
-// doneAt is a refund's paydtm: until it is done, the time that it was made.
+// doneAt returns a refund's paydtm: until it is done, the time of its creation.
 func (a *API) doneAt(r pay.Refund) string {
 	if r.Status != pay.RefundSucceeded {
 		return a.print(r.CreatedAt)

@@ -1,7 +1,13 @@
-// Package api is what merchants' servers and wallets' servers talk to: the
-// trade API (payment, query) and the wallets' callback addresses. It reads,
-// authenticates and checks shapes, hands over to the gateway, and writes the
-// answer; it decides nothing about payments.
+// Package api is what merchants' servers and wallets' servers talk to: the trade API
+// (payment, query, refund, close, add_note) and the wallets' callback addresses. It
+// reads a request, authenticates it, checks the shapes of its values, hands it to the
+// gateway, and writes the answer. It decides nothing about payments.
+//
+// Read api.go (the paths) and middleware.go first. A merchant's request then passes
+// form.go (parameters), auth.go (signature), rate.go and source.go (limits),
+// purpose.go and values.go (shapes), and its call: payment.go, query.go or refund.go.
+// errors.go and answer.go write the answer. callback.go is the way of a wallet's
+// callback.
 package api
 
 import (
@@ -24,12 +30,13 @@ import (
 type Config struct {
 	Gateway *gateway.Gateway
 	Store   *store.DB
-	// Zone is the one that times are printed in; UTC+8 if nil.
+	// Zone is the time zone of the times in answers; UTC+8 if nil.
 	Zone *time.Location
-	// TrustedProxies are the networks whose X-Forwarded-For is believed. Behind
-	// a proxy that is not among them all requests seem to come from the proxy.
+	// TrustedProxies are the networks whose X-Forwarded-For is trusted. Behind a
+	// proxy that is not among them, all requests seem to come from the proxy.
 	TrustedProxies []netip.Prefix
-	// TroubleStatus is the HTTP status of merchants' answers where the trouble is ours; 503 if 0.
+	// TroubleStatus is the HTTP status of answers to merchants if the trouble is
+	// ours; 503 if 0.
 	TroubleStatus int
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
@@ -74,12 +81,12 @@ func (a *API) Register(mux *http.ServeMux) {
 	} {
 		mux.Handle("/trade/v1/"+path, a.trade(callsByPath[path], serve))
 	}
-	mux.Handle("/trade/", a.observed(a.broken, a.lost))
+	mux.Handle("/trade/", a.observed(a.broken, a.unknownPath))
 	mux.Handle("/callback/{merchant}/{account}", a.observed(callbackBroken, a.callback))
 }
 
-// lost answers for the paths of the trade API that there are not.
-func (a *API) lost(_ http.ResponseWriter, _ *http.Request, entry *web.Entry) answer {
+// unknownPath answers requests for other paths below /trade/.
+func (a *API) unknownPath(_ http.ResponseWriter, _ *http.Request, entry *web.Entry) answer {
 	return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", entry)
 }
 

@@ -13,15 +13,15 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// call is a merchant's request that may be served: read, signed, within its limits.
+// call is a merchant's request that may be served: readable, signed, within its limits.
 type call struct {
 	credential pay.Credential
 	params     sign.Params
-	at         time.Time // when it came
+	at         time.Time // when it arrived
 }
 
-// admit turns a request into a call. The order of the checks is fixed: can it
-// be read, is it signed, is it within the limits (trade API, signature).
+// admit turns a request into a call. The order of the checks is fixed: is it readable,
+// is it signed, is it within the limits (trade API, signature).
 func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 	params, err := readForm(w, r)
 	if err != nil {
@@ -37,7 +37,7 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 		return call{}, err
 	}
 	err = a.rates.admit(r.Context(), credential)
-	if errors.Is(err, store.ErrOutcomeUnknown) { // of the reservation: of the request itself nothing is stored
+	if errors.Is(err, store.ErrOutcomeUnknown) { // of the reservation; nothing of the request itself is stored
 		err = &pay.Error{Code: pay.Unavailable, Message: "the request was not begun: send it again", Err: err}
 	}
 	if err != nil {
@@ -46,9 +46,9 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 	return call{credential, params, a.Now()}, nil
 }
 
-// authenticate finds who signed params. Errors are pay.BadSignature, the same
-// for an app code that is unknown or revoked as for a wrong signature; anything
-// else is trouble of our own.
+// authenticate returns the credential that signed params. The error is
+// pay.BadSignature, the same for an unknown or revoked app code as for a wrong
+// signature. Any other error is trouble of our own.
 func (a *API) authenticate(ctx context.Context, header http.Header, params sign.Params) (pay.Credential, error) {
 	appCode, signature := header.Get("X-QF-APPCODE"), header.Get("X-QF-SIGN")
 	switch {
@@ -72,7 +72,7 @@ func (a *API) authenticate(ctx context.Context, header http.Header, params sign.
 		return pay.Credential{}, unsigned("X-QF-SIGN", fmt.Sprintf(
 			"does not fit the app code and these parameters: it must be the %s, in hex, of %q followed by the client key",
 			algorithm, web.Clip(params.Canonical(), 1000)))
-	case algorithm == sign.MD5 && credential.SHA256Only: // nobody but the owner of the key reads this
+	case algorithm == sign.MD5 && credential.SHA256Only: // only the owner of the key reads this
 		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be SHA256: this app code takes no other hash")
 	}
 	return credential, nil

@@ -11,14 +11,14 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// callbackAddress is what an address of ours looks like: the merchant's six
-// digits and the account's id. Anything else leads nowhere, and is not looked up.
+// callbackAddress matches addresses that can be ours: the merchant's six digits and the
+// account's id. Others are not looked up.
 var callbackAddress = regexp.MustCompile(`^[0-9]{6}/[0-9A-Za-z-]{1,32}$`)
 
-// callback takes what a wallet posts for an account. Only what the gateway has made
-// durable is answered with the words that the wallet waits for. Everything else is
-// "fail", or the wallet's own form of it, after which wallets send again later: 4xx
-// if the callback is refused, 5xx if the trouble is ours.
+// callback serves the address to which a wallet posts for an account. Only a callback
+// that the gateway has made durable gets the answer that ends the wallet's repeats. Any
+// other is answered "fail", or the wallet's own form of it, so that the wallet sends
+// again later: with 4xx if the callback is refused, 5xx if the trouble is ours.
 func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry) answer {
 	if err := a.Store.Stopped(); err != nil {
 		return callbackFailed(err)
@@ -41,8 +41,8 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry)
 	return ans
 }
 
-// takeCallback hands a callback to the gateway. What is no callback to an address
-// of ours is refused before its body is read.
+// takeCallback hands a callback to the gateway. A request with another method, or to an
+// address that cannot be ours, is refused before its body is read.
 func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, account string) (*gateway.Reply, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
@@ -60,7 +60,7 @@ func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, acc
 	})
 }
 
-// callbackFailed answers a wallet that has to send again.
+// callbackFailed answers a callback that the wallet must send again.
 func callbackFailed(err error) answer {
 	status := statusOf(err)
 	if status == http.StatusOK {

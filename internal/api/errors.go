@@ -11,15 +11,15 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// success is the respcd of a call that was carried out.
+// success is the respcd of a call that succeeded.
 const success = "0000"
 
-// meaning is how an error is told to merchants: the trade API's code and the
+// meaning is what merchants read of an error or a state: the trade API's code and the
 // words for people.
 type meaning struct{ respcd, text string }
 
-// meanings is the one table from our codes to the trade API's (trade API,
-// codes). docs/errors.md says the same with causes and cures.
+// meanings maps our codes to the trade API's (trade API, codes). docs/errors.md says
+// the same, with causes and cures.
 var meanings = map[pay.Code]meaning{
 	pay.Internal:        {"1252", "system error"},
 	pay.Unavailable:     {"1297", "gateway not available"},
@@ -54,7 +54,7 @@ var meanings = map[pay.Code]meaning{
 	pay.AmountMismatch:  {"1266", "amount wrong"},
 }
 
-// spellings are the trade API's names for the fields that inner rooms name.
+// spellings are the trade API's names of the fields that errors of inner rooms name.
 var spellings = map[string]string{
 	"amount":   "txamt",
 	"currency": "txcurrcd",
@@ -69,8 +69,8 @@ type outcome struct {
 	RespMsg string `json:"respmsg"`
 }
 
-// outcomeOf tells a merchant about err, nil included. Of an error without a
-// code it tells nothing but the request's id, under which the log has the rest.
+// outcomeOf returns what a merchant reads of err, which may be nil. Of an error without
+// a code that is only the request's id, under which the log has the rest.
 func outcomeOf(err error, requestID string) outcome {
 	if err == nil {
 		return outcome{success, "success", ""}
@@ -97,8 +97,9 @@ func outcomeOf(err error, requestID string) outcome {
 	return outcome{m.respcd, m.text, detail}
 }
 
-// codeOf is pay.CodeOf of an error that may be the store's own, as those are that come before a call's first
-// durable step. What comes behind that step is coded by the gateway, and never pay.Unavailable.
+// codeOf is pay.CodeOf for errors that may be the store's own. Those come before a
+// call's first durable step. Later errors have a code of the gateway's, which is never
+// pay.Unavailable.
 func codeOf(err error) pay.Code {
 	code := pay.CodeOf(err)
 	switch {
@@ -112,7 +113,7 @@ func codeOf(err error) pay.Code {
 	return pay.Internal
 }
 
-// troubles are the details of trouble of our own, up to the request's id.
+// troubles are the details of trouble of our own; the request's id follows.
 var troubles = map[pay.Code]string{
 	pay.Internal: "an error of ours: ask its operator about request ",
 	pay.Unavailable: "the gateway cannot store anything now, and nothing of this was stored: " +
@@ -121,14 +122,16 @@ var troubles = map[pay.Code]string{
 		"send the same request again, or query; request ",
 }
 
-// ours reports whether err is trouble of our own, and neither the request's fault nor a wallet's.
+// ours reports whether err is trouble of our own: not the request's fault, nor a
+// wallet's.
 func ours(err error) bool {
 	_, is := troubles[codeOf(err)]
 	return is
 }
 
-// statusOf is the HTTP status of an answer with err: 200 but for trouble of our own, which is 503, since proxies
-// put pages of their own in place of every other 5xx, and the few that the trade API's transport section names.
+// statusOf returns the HTTP status of an answer with err. Trouble of our own is 503:
+// proxies replace every other 5xx by pages of their own. The trade API's transport
+// section names a few more. Everything else is 200.
 func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errNoPath):
@@ -145,8 +148,9 @@ func statusOf(err error) int {
 	return http.StatusOK
 }
 
-// status is statusOf for merchants: the configuration may ask for another one where the trouble is ours, but for a
-// database that is stopped until somebody restarts the gateway.
+// status is statusOf for merchants. The configuration may name another status for
+// trouble of our own, except for a database that is stopped until the gateway is
+// restarted.
 func (a *API) status(err error) int {
 	if a.TroubleStatus != 0 && ours(err) && !errors.Is(err, store.ErrStopped) {
 		return a.TroubleStatus
@@ -154,8 +158,8 @@ func (a *API) status(err error) int {
 	return statusOf(err)
 }
 
-// setRetryAfter writes the header for an error that says when to come again, in
-// whole seconds, at least one, and for trouble of our own.
+// setRetryAfter writes the header, in whole seconds and at least one, for an error that
+// says when to retry, and for trouble of our own.
 func setRetryAfter(h http.Header, err error) {
 	var after retryAfter
 	if errors.As(err, &after) || ours(err) {

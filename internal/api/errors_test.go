@@ -46,7 +46,7 @@ func TestTheManualListsEveryCode(t *testing.T) {
 	for _, m := range meanings {
 		used = append(used, m.respcd)
 	}
-	for _, m := range standings {
+	for _, m := range states {
 		used = append(used, m.respcd)
 	}
 	slices.Sort(used)

@@ -11,20 +11,20 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// fingerprinted are the parameters that two requests of one order number must
-// have in common: all that the payment knows but txdtm, which a repeat may set anew.
+// fingerprinted are the parameters that must be the same in two requests with one order
+// number: all that the payment stores except txdtm, which may differ in a repeat.
 var fingerprinted = []string{
 	"txamt", "txcurrcd", "pay_type", "out_trade_no", "goods_name", "return_url", "notify_url",
 	"openid", "expired_time", "limit_pay", "mchid", "udid",
 }
 
-// fingerprintedOfRefunds are the same of a refund.
+// fingerprintedOfRefunds are the same for a refund.
 var fingerprintedOfRefunds = []string{"syssn", "out_trade_no", "txamt", "mchid", "udid"}
 
-// fingerprint tells requests apart by what they ask for: the SHA-256, in hex, of
-// each of the names and its value that is not empty, each with its length in
-// front. So "sent but empty" is the same as "not sent", and no value can pass
-// for another's.
+// fingerprint distinguishes requests by what they ask for. It is the SHA-256, in hex,
+// of each name whose value is not empty and that value, each preceded by its length.
+// So "sent but empty" equals "not sent", and no value can pass for another
+// parameter's.
 func fingerprint(params sign.Params, names ...string) string {
 	h := sha256.New()
 	for _, name := range names {
@@ -35,13 +35,13 @@ func fingerprint(params sign.Params, names ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Asked reports whether a payment has the values of the request that made it, as
-// far as its fingerprint tells. What a request need not name is tried both ways.
+// Asked reports whether a payment has the values of the request that made it, by its
+// fingerprint. Values that a request may leave out are tried both ways.
 func Asked(p pay.Payment) bool {
 	params := sign.Params{
-		"txamt": strconv.FormatInt(p.Amount.Minor, 10), "txcurrcd": string(p.Amount.Currency), "pay_type": string(p.PayType),
-		"out_trade_no": p.OrderNo, "goods_name": p.Goods, "return_url": p.ReturnURL, "openid": p.OpenID,
-		"mchid": p.StoreID, "udid": p.DeviceID,
+		"txamt": strconv.FormatInt(p.Amount.Minor, 10), "txcurrcd": string(p.Amount.Currency),
+		"pay_type": string(p.PayType), "out_trade_no": p.OrderNo, "goods_name": p.Goods, "return_url": p.ReturnURL,
+		"openid": p.OpenID, "mchid": p.StoreID, "udid": p.DeviceID,
 	}
 	if p.NoCredit {
 		params["limit_pay"] = "no_credit"
@@ -65,10 +65,10 @@ func Asked(p pay.Payment) bool {
 	return false
 }
 
-// RefundAsked is Asked for a refund that a merchant asked for, of the payment of
-// this number.
+// RefundAsked is Asked for a merchant's refund of the payment with this syssn.
 func RefundAsked(r pay.Refund, syssn string) bool {
 	return r.Fingerprint == fingerprint(sign.Params{
-		"syssn": syssn, "out_trade_no": r.OrderNo, "txamt": strconv.FormatInt(r.Amount.Minor, 10), "mchid": r.StoreID, "udid": r.DeviceID,
+		"syssn": syssn, "out_trade_no": r.OrderNo, "txamt": strconv.FormatInt(r.Amount.Minor, 10),
+		"mchid": r.StoreID, "udid": r.DeviceID,
 	}, fingerprintedOfRefunds...)
 }

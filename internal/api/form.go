@@ -15,20 +15,19 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// Bounds of what is read from anyone.
+// Bounds of what is read before anybody is authenticated.
 const (
 	maxBody   = 64 << 10
 	maxParams = 100
 )
 
-// readForm reads a request's parameters: the query of a GET, the form in the
-// body of a POST. They are in one place or the other, never both: a POST with a
-// query is refused, so that there is no question which value counts. A body
-// whose type is not stated is taken for a form, and its charset for UTF-8
-// whatever is stated, since what is not UTF-8 is refused by its bytes.
+// readForm reads a request's parameters: the query of a GET, or the form in the body of
+// a POST. A POST with a query is refused, since two places could hold two values. A
+// body without a stated type is read as a form. Its charset is UTF-8 whatever is
+// stated: bytes that are not UTF-8 are refused.
 //
-// Errors are pay.BadRequest, with errMethod or errTooLarge inside where they
-// have a status of their own.
+// The error is pay.BadRequest, with errMethod or errTooLarge inside if it has a status
+// of its own.
 func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
 	switch r.Method {
 	case http.MethodGet:
@@ -41,7 +40,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
 			return nil, unreadable("", "parameters of a POST belong in its body, not in the address")
 		}
 		if t := r.Header.Get("Content-Type"); !formType(t) {
-			return nil, unreadable("Content-Type", fmt.Sprintf("must be application/x-www-form-urlencoded, not %q", web.Clip(t, 64)))
+			return nil, unreadable("Content-Type",
+				fmt.Sprintf("must be application/x-www-form-urlencoded, not %q", web.Clip(t, 64)))
 		}
 		body, err := readBody(w, r)
 		if err != nil {
@@ -53,7 +53,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (sign.Params, error) {
 	return nil, &pay.Error{Code: pay.BadRequest, Message: "the method must be POST or GET", Err: errMethod}
 }
 
-// readBody reads at most maxBody bytes; more is an error with errTooLarge inside.
+// readBody reads at most maxBody bytes. A longer body is an error with errTooLarge
+// inside.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, tooLarge()
@@ -75,15 +76,16 @@ func formType(contentType string) bool {
 	return mediaType == "" || strings.EqualFold(mediaType, "application/x-www-form-urlencoded")
 }
 
-// names are what parameters may be called. The signature of a notification is over its body, and that of a
-// request over the joined parameters, under the same key: no name can hold what a JSON object begins with, so
-// neither can be taken for the other.
+// names are the names that parameters may have. The same key signs a notification's
+// body and a request's joined parameters. No name can hold what a JSON object begins
+// with, so neither signature fits the other.
 var names = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
 
-// DecodeForm decodes name=value pairs joined by &, as every request is read. Raw spaces in values are taken
-// as they are, since the vendor's PHP samples send them; a ; is a character like any
-// other. Percent errors, invalid UTF-8, a pair without =, a name that comes
-// twice or has other characters than names are pay.BadRequest naming the parameter.
+// DecodeForm decodes name=value pairs joined by &, as in every request. Raw spaces in
+// values are accepted, since the vendor's PHP samples send them; a ; is an ordinary
+// character. The error is pay.BadRequest, naming the parameter, for a wrong percent
+// sign, invalid UTF-8, a pair without =, and a name that comes twice or has other
+// characters than names.
 func DecodeForm(raw string) (sign.Params, error) {
 	if strings.Count(raw, "&") >= maxParams {
 		return nil, unreadable("", fmt.Sprintf("more than %d parameters", maxParams))
@@ -118,7 +120,7 @@ func DecodeForm(raw string) (sign.Params, error) {
 	return params, nil
 }
 
-// unescape decodes one name or value, or says what is wrong with it.
+// unescape decodes one name or value, or returns what is wrong with it.
 func unescape(s string) (decoded, wrong string) {
 	decoded, err := url.QueryUnescape(s)
 	switch {

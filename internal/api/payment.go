@@ -11,7 +11,7 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// defaultLife is how long an order can be paid if expired_time does not say.
+// defaultLife is how long an order without expired_time can be paid.
 const defaultLife = 30 * time.Minute
 
 // pay serves /trade/v1/payment.
@@ -24,13 +24,15 @@ func (a *API) pay(ctx context.Context, c call, entry *web.Entry) answer {
 	if order.ID == "" {
 		return a.refuse(err, request.OrderNo, entry)
 	}
-	told := outcomeOf(err, entry.ID)
-	return answer{status: a.status(err), json: a.paymentAnswer(order, told), respcd: told.RespCd, syssn: order.ID, err: err}
+	result := outcomeOf(err, entry.ID)
+	return answer{
+		status: a.status(err), json: a.paymentAnswer(order, result), respcd: result.RespCd, syssn: order.ID, err: err,
+	}
 }
 
-// paymentRequest checks the values of an order, in the order in which they are
-// documented. It knows no merchant's settings: what this one may order is the
-// gateway's business, the currencies of a pay type included.
+// paymentRequest checks the values of an order, in the documented order. It knows no
+// merchant's settings: what this merchant may order, the currencies of a pay type
+// included, is the gateway's business.
 func paymentRequest(c call) (gateway.PayRequest, error) {
 	v := values{params: c.params}
 	r := gateway.PayRequest{Credential: c.credential, Fingerprint: fingerprint(c.params, fingerprinted...)}
@@ -86,7 +88,7 @@ func joined[S ~string](all []S) string {
 	return strings.Join(names, ", ")
 }
 
-// paymentAnswer is the body that tells of an order. The keys' order is the
+// paymentAnswer is the body that describes an order. The order of the keys is the
 // documented one.
 type paymentAnswer struct {
 	SysDtm     string     `json:"sysdtm"`
@@ -107,27 +109,27 @@ type paymentAnswer struct {
 	ChnlSn     string     `json:"chnlsn"`
 }
 
-// payParams take the place of pay_url where the buyer pays within the wallet's app.
+// payParams replace pay_url if the buyer pays within the wallet's app.
 type payParams struct {
 	TradeNo string `json:"tradeNO"`
 	URL     string `json:"url"`
 }
 
-func (a *API) paymentAnswer(o gateway.Order, told outcome) paymentAnswer {
+func (a *API) paymentAnswer(o gateway.Order, result outcome) paymentAnswer {
 	ans := paymentAnswer{
 		SysDtm:     a.print(o.CreatedAt),
 		PayDtm:     a.paidAt(o.Payment),
 		TxCurrCd:   string(o.Amount.Currency),
-		RespMsg:    told.RespMsg,
+		RespMsg:    result.RespMsg,
 		PayType:    string(o.PayType),
 		CardCd:     o.BuyerID,
 		UdID:       o.DeviceID,
 		TxDtm:      o.ClientTime,
 		TxAmt:      strconv.FormatInt(o.Amount.Minor, 10),
-		RespErr:    told.RespErr,
+		RespErr:    result.RespErr,
 		OutTradeNo: o.OrderNo,
 		SysSn:      o.ID,
-		RespCd:     told.RespCd,
+		RespCd:     result.RespCd,
 		PayURL:     &o.PayURL,
 		ChnlSn:     o.TradeNo,
 	}

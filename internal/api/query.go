@@ -25,9 +25,8 @@ const (
 	maxPage         = 1_000_000
 )
 
-// standings is how a payment's status is told: the trade API's code of a
-// transaction and the words for people.
-var standings = map[pay.Status]meaning{
+// states maps a payment's status to what merchants read of it.
+var states = map[pay.Status]meaning{
 	pay.Created: unknownYet,
 	pay.Pending: {"1143", "waiting for the buyer"},
 	pay.Paid:    {success, "success"},
@@ -38,30 +37,30 @@ var standings = map[pay.Status]meaning{
 
 var unknownYet = meaning{"1145", "outcome not known yet"}
 
-// standing is how a payment stands. One that is to be closed is neither open
-// nor closed.
-func standing(p pay.Payment) meaning {
+// stateOf returns what merchants read of a payment. One that is being closed is neither
+// open nor closed.
+func stateOf(p pay.Payment) meaning {
 	if p.Status == pay.Pending && p.CloseID != "" {
 		return unknownYet
 	}
-	return standings[p.Status]
+	return states[p.Status]
 }
 
-// refundStanding is how a refund stands.
-func refundStanding(r pay.Refund) meaning {
+// refundStateOf returns what merchants read of a refund.
+func refundStateOf(r pay.Refund) meaning {
 	switch r.Status {
 	case pay.RefundPending:
 		return unknownYet
 	case pay.RefundSucceeded:
-		return standings[pay.Paid]
+		return states[pay.Paid]
 	}
-	if told, ok := meanings[r.Cause]; ok {
-		return told
+	if m, ok := meanings[r.Cause]; ok {
+		return m
 	}
 	return meanings[pay.RefundDenied]
 }
 
-// queryAnswer is the body of a query that was carried out.
+// queryAnswer is the body of a query that succeeded.
 type queryAnswer struct {
 	outcome
 	Page     string        `json:"page"`
@@ -69,7 +68,7 @@ type queryAnswer struct {
 	Data     []transaction `json:"data"`
 }
 
-// transaction is one line of it. The keys' order is the documented one.
+// transaction is one element of Data. The order of the keys is the documented one.
 type transaction struct {
 	SysSn             string `json:"syssn"`
 	OutTradeNo        string `json:"out_trade_no"`
@@ -120,7 +119,7 @@ func (a *API) query(ctx context.Context, c call, entry *web.Entry) answer {
 		if t.Refund != nil {
 			line = a.refundTransaction(*t.Refund, t.Payment)
 		}
-		// What was read by its status may have moved on when the wallet was asked.
+		// Its state may have changed since it was read, because the wallet was asked.
 		if wanted == "" || line.RespCd == wanted {
 			body.Data = append(body.Data, line)
 		}
@@ -128,8 +127,8 @@ func (a *API) query(ctx context.Context, c call, entry *web.Entry) answer {
 	return answer{status: http.StatusOK, json: body, respcd: body.RespCd}
 }
 
-// queryRequest checks the values of a query. Without numbers it asks for a
-// range of time, which is the current month of txzone unless it is given.
+// queryRequest checks the values of a query. A query without numbers asks for a range
+// of time: the current month in txzone, unless one is given.
 func queryRequest(c call, now time.Time) (gateway.QueryRequest, error) {
 	v := values{params: c.params}
 	r := gateway.QueryRequest{Credential: c.credential, StoreID: v.text("mchid", 16)}
@@ -144,7 +143,7 @@ func queryRequest(c call, now time.Time) (gateway.QueryRequest, error) {
 		}
 		f.PayTypes = append(f.PayTypes, t)
 	}
-	v.standingAs("respcd", f)
+	v.state("respcd", f)
 	if len(f.IDs)+len(f.OrderNos) == 0 {
 		f.From, f.To = v.timeRange(now)
 	}
@@ -158,8 +157,8 @@ func queryRequest(c call, now time.Time) (gateway.QueryRequest, error) {
 	return r, v.err
 }
 
-// numbers reads comma-separated transaction numbers. An order number may itself
-// hold commas, so the whole is one of those that are looked for.
+// numbers reads comma-separated transaction numbers. An order number may itself contain
+// commas, so the whole value is looked for too.
 func (v *values) numbers(name string) []string {
 	numbers := v.list(name, maxNumbers)
 	for _, n := range numbers {
@@ -173,15 +172,15 @@ func (v *values) numbers(name string) []string {
 	return numbers
 }
 
-// Statuses that nothing has, for a filter that nothing matches.
+// Statuses that nothing has, for a filter without results.
 const (
 	noStatus       pay.Status       = "none"
 	noRefundStatus pay.RefundStatus = "none"
 )
 
-// standingAs reads a filter by a transaction's respcd, as what is told so: it
-// undoes standing and refundStanding. Absent does not restrict.
-func (v *values) standingAs(name string, f *store.Filter) {
+// state reads a filter by a transaction's respcd: it inverts stateOf and
+// refundStateOf. Without a value nothing is filtered.
+func (v *values) state(name string, f *store.Filter) {
 	code := v.text(name, 4)
 	if code == "" {
 		return
@@ -194,14 +193,15 @@ func (v *values) standingAs(name string, f *store.Filter) {
 		f.Statuses, f.Closing = []pay.Status{pay.Created, pay.Pending}, store.ToBeClosed
 		f.RefundStatuses = []pay.RefundStatus{pay.RefundPending}
 	default:
-		for status, told := range standings {
-			if told.respcd == code {
+		for status, m := range states {
+			if m.respcd == code {
 				f.Statuses, f.Closing = []pay.Status{status}, store.NotToBeClosed
 			}
 		}
-		for cause, told := range meanings {
-			if told.respcd == code {
-				f.RefundStatuses, f.RefundCauses = []pay.RefundStatus{pay.RefundFailed}, append(f.RefundCauses, cause)
+		for cause, m := range meanings {
+			if m.respcd == code {
+				f.RefundStatuses = []pay.RefundStatus{pay.RefundFailed}
+				f.RefundCauses = append(f.RefundCauses, cause)
 			}
 		}
 	}
@@ -209,7 +209,7 @@ func (v *values) standingAs(name string, f *store.Filter) {
 
 var zoneForm = regexp.MustCompile(`^[+-](0[0-9]|1[0-4])[0-5][0-9]$`)
 
-// zone reads txzone; absent is UTC+8.
+// zone reads txzone; UTC+8 if absent.
 func (v *values) zone() *time.Location {
 	s := v.params["txzone"]
 	if s == "" {
@@ -227,8 +227,8 @@ func (v *values) zone() *time.Location {
 	return time.FixedZone(s, (hours*60+minutes)*60)
 }
 
-// timeRange reads start_time and end_time, both included. One that is absent is
-// the end of the current month on its side, if that is a range at all.
+// timeRange reads start_time and end_time, both inclusive. An absent one is the
+// beginning or the end of the current month, if the result is a range.
 func (v *values) timeRange(now time.Time) (from, to time.Time) {
 	zone := v.zone()
 	start, end := v.moment("start_time", zone), v.moment("end_time", zone)
@@ -252,14 +252,14 @@ func (v *values) timeRange(now time.Time) (from, to time.Time) {
 	case to.Sub(from) > maxRange:
 		v.fail("end_time", "must be within 92 days of start_time")
 	}
-	// Times are told in whole seconds, so the last second counts to its end.
+	// Times have whole seconds, so the last second is included to its end.
 	return from, to.Add(time.Second - time.Millisecond)
 }
 
-// transaction tells of a payment. Of what the buyer paid in their own currency
-// the wallets tell nothing.
+// transaction describes a payment. The wallets do not say what the buyer paid in their
+// own currency.
 func (a *API) transaction(p pay.Payment) transaction {
-	told := standing(p)
+	state := stateOf(p)
 	return transaction{
 		SysSn:         p.ID,
 		OutTradeNo:    p.OrderNo,
@@ -267,8 +267,8 @@ func (a *API) transaction(p pay.Payment) transaction {
 		TxCurrCd:      string(p.Amount.Currency),
 		PayType:       string(p.PayType),
 		OrderType:     "payment",
-		RespCd:        told.respcd,
-		ErrMsg:        told.text,
+		RespCd:        state.respcd,
+		ErrMsg:        state.text,
 		Cancel:        cancelled(p),
 		TxDtm:         p.ClientTime,
 		SysDtm:        a.print(p.CreatedAt),
@@ -282,19 +282,19 @@ func (a *API) transaction(p pay.Payment) transaction {
 	}
 }
 
-// refundTransaction tells of a refund of p.
+// refundTransaction describes a refund of p.
 func (a *API) refundTransaction(r pay.Refund, p pay.Payment) transaction {
-	told := refundStanding(r)
+	state := refundStateOf(r)
 	t := a.transaction(p)
 	t.SysSn, t.OutTradeNo, t.OrigSn, t.OrderType = r.ID, r.OrderNo, p.ID, "refund"
-	t.TxAmt, t.RespCd, t.ErrMsg, t.Cancel = strconv.FormatInt(r.Amount.Minor, 10), told.respcd, told.text, "0"
+	t.TxAmt, t.RespCd, t.ErrMsg, t.Cancel = strconv.FormatInt(r.Amount.Minor, 10), state.respcd, state.text, "0"
 	t.TxDtm, t.SysDtm, t.PayDtm, t.UdID = r.ClientTime, a.print(r.CreatedAt), a.doneAt(r), r.DeviceID
 	return t
 }
 
-// cancelled is the flag that tells whether an order still stands. Late money
-// that goes back by itself is as good as gone from the start: nobody may take
-// the order for a paid one meanwhile.
+// cancelled returns the flag that says whether an order is still valid. Late money that
+// goes back by itself counts as given back from the start, so that nobody takes the
+// order for a paid one meanwhile.
 func cancelled(p pay.Payment) string {
 	switch {
 	case p.Status == pay.Closed:

@@ -9,33 +9,33 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// rates keeps app codes within their limits, over all replicas: it reserves
-// requests from the database in small lots and admits from the lot in hand. A
-// lot starts at one request and doubles while a second goes on, up to a tenth
-// of the limit: so a merchant with little traffic reserves nothing that it does
-// not use, and one with much costs few writes. What is left when the second is
-// over goes back with the next reservation.
+// rates keeps app codes within their limits, over all replicas. It reserves requests in
+// the database in small lots and admits requests from the current lot. A lot starts at
+// one request and doubles within a second, up to a tenth of the limit. So a merchant
+// with little traffic reserves no more than it uses, and one with much traffic costs
+// few writes. What is left at the end of the second is returned with the next
+// reservation.
 type rates struct {
 	take func(context.Context, store.RateTake) (granted int, retry time.Duration, err error)
 	now  func() time.Time
 
 	mu sync.Mutex
-	of map[string]*allowance // by app code: as many as have ever signed a request
+	of map[string]*allowance // by app code: of all that have ever signed a request
 }
 
-// allowance is what one app code has in hand. turn is held while it is used,
-// the call to the database included, so that those who wait share its result;
-// other app codes never wait.
+// allowance is the current lot of one app code. turn is held while it is used, also
+// during the call to the database, so that all waiting requests share the result. Other
+// app codes never wait.
 type allowance struct {
 	turn    chan struct{}
 	takenAt time.Time // of the lot; it counts for that second only
 	left    int
 	lot     int
-	retryAt time.Time // not before then; zero if nothing was refused
+	retryAt time.Time // the earliest retry; zero if nothing was refused
 }
 
-// admit counts one request. Past a limit it is a pay.RateLimited that says when
-// to come again.
+// admit counts one request. Above a limit it returns a pay.RateLimited that says when to
+// retry.
 func (r *rates) admit(ctx context.Context, c pay.Credential) error {
 	a := r.allowance(c.AppCode)
 	select {
@@ -61,7 +61,7 @@ func (r *rates) admit(ctx context.Context, c pay.Credential) error {
 	}
 
 	take.Want = a.lot
-	a.takenAt, a.left = now, 0 // before the call: what it may have given back is never given back again
+	a.takenAt, a.left = now, 0 // before the call: nothing is returned twice, should the call's outcome be unknown
 	granted, retry, err := r.take(ctx, take)
 	switch {
 	case err != nil:
@@ -90,7 +90,7 @@ func (r *rates) allowance(appCode string) *allowance {
 
 const overLimit = "the app code's limit of requests is used up"
 
-// retryAfter is the cause within a pay.RateLimited: when to come again.
+// retryAfter is the cause within a pay.RateLimited: the time until a retry.
 type retryAfter time.Duration
 
 // Error implements error.

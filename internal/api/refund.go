@@ -11,7 +11,7 @@ import (
 	"github.com/sampanpay/sampan/internal/web"
 )
 
-// reversalAnswer tells of a refund or of a closing. The keys' order is the
+// reversalAnswer describes a refund or a closing. The order of the keys is the
 // documented one.
 type reversalAnswer struct {
 	SysSn             string `json:"syssn"`
@@ -34,7 +34,8 @@ type reversalAnswer struct {
 	CashRefundFeeType string `json:"cash_refund_fee_type"`
 }
 
-// processing is the error of what was taken on and whose outcome is to come.
+// processing is the error for a refund or a closing that is stored and whose outcome is
+// not known yet.
 func processing(what string) error {
 	return &pay.Error{Code: pay.Processing, Message: "the " + what + "'s outcome is not known yet: ask with a query"}
 }
@@ -52,12 +53,12 @@ func (a *API) refund(ctx context.Context, c call, entry *web.Entry) answer {
 	if err == nil && r.Status == pay.RefundPending {
 		err = processing("refund")
 	}
-	told := outcomeOf(err, entry.ID)
-	return answer{status: a.status(err), respcd: told.RespCd, syssn: r.ID, err: err, json: reversalAnswer{
+	result := outcomeOf(err, entry.ID)
+	return answer{status: a.status(err), respcd: result.RespCd, syssn: r.ID, err: err, json: reversalAnswer{
 		SysSn: r.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(r.Amount.Minor, 10), TxCurrCd: string(r.Amount.Currency),
 		TxDtm: r.ClientTime, SysDtm: a.print(r.CreatedAt), PayDtm: a.doneAt(r), UdID: r.DeviceID, OutTradeNo: r.OrderNo,
-		RespCd: told.RespCd, RespErr: told.RespErr, RespMsg: told.RespMsg,
+		RespCd: result.RespCd, RespErr: result.RespErr, RespMsg: result.RespMsg,
 		ChnlSn: p.TradeNo, CardCd: p.BuyerID, CashFee: "0", CashRefundFee: "0",
 	}}
 }
@@ -93,19 +94,22 @@ func (a *API) close(ctx context.Context, c call, entry *web.Entry) answer {
 	if err == nil && p.Status.Open() {
 		err = processing("closing")
 	}
-	told := outcomeOf(err, entry.ID)
-	return answer{status: a.status(err), respcd: told.RespCd, syssn: closing.ID, err: err, json: reversalAnswer{
+	result := outcomeOf(err, entry.ID)
+	return answer{status: a.status(err), respcd: result.RespCd, syssn: closing.ID, err: err, json: reversalAnswer{
 		SysSn: closing.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(p.Amount.Minor, 10), TxCurrCd: string(p.Amount.Currency),
-		TxDtm: request.ClientTime, SysDtm: a.print(closing.At), PayDtm: a.print(closing.At), UdID: request.DeviceID, OutTradeNo: p.OrderNo,
-		RespCd: told.RespCd, RespErr: told.RespErr, RespMsg: told.RespMsg,
+		TxDtm: request.ClientTime, SysDtm: a.print(closing.At), PayDtm: a.print(closing.At),
+		UdID: request.DeviceID, OutTradeNo: p.OrderNo,
+		RespCd: result.RespCd, RespErr: result.RespErr, RespMsg: result.RespMsg,
 		ChnlSn: p.TradeNo, CardCd: p.BuyerID, CashFee: "0", CashRefundFee: "0",
 	}}
 }
 
 func closeRequest(c call) (gateway.CloseRequest, error) {
 	v := values{params: c.params}
-	r := gateway.CloseRequest{Credential: c.credential, PaymentID: v.text("syssn", 128), OrderNo: v.text("out_trade_no", 128)}
+	r := gateway.CloseRequest{
+		Credential: c.credential, PaymentID: v.text("syssn", 128), OrderNo: v.text("out_trade_no", 128),
+	}
 	if r.PaymentID == "" && r.OrderNo == "" {
 		v.fail("syssn", "or out_trade_no is required")
 	}

@@ -219,5 +219,5 @@ func TestANoteIsKeptWithThePayment(t *testing.T) {
 	for n := range 99 {
 		wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strconv.Itoa(n)}), 200, "0000", "")
 	}
-	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": "x"}), 200, "1104", "note: the order has 100 notes, and keeps no more")
+	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": "x"}), 200, "1104", "note: the order has 100 notes")
 }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// source is the address that a request comes from. X-Forwarded-For is read from
-// its end, as far as those who wrote it are trusted. For IPv6 it is the /64,
-// since one customer has that many addresses.
+// source returns the address that a request comes from. X-Forwarded-For is read from
+// its end, as long as the proxy that wrote the entry is trusted. For IPv6 the result is
+// the /64, since one customer has that many addresses.
 func (a *API) source(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -42,17 +42,17 @@ func (a *API) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// Limits on failed signatures from one address. They are generous, since a
-// whole company, or a proxy that is not trusted, may stand behind it.
+// Limits on failed signatures from one address. They are generous, since a whole
+// company, or a proxy that is not trusted, may use one address.
 const (
 	failuresPerSecond = 10
 	failuresAtOnce    = 200
 	maxSources        = 4096
 )
 
-// failures counts failed signatures by source. Only a request that has failed
-// is ever refused for them: a right signature is served however many wrong ones
-// its neighbours send. Nothing needs to be counted over replicas.
+// failures counts failed signatures by source. Only a request with a wrong signature is
+// ever refused for them: a correct one is served however many wrong ones come from the
+// same address. Replicas count for themselves.
 type failures struct {
 	now func() time.Time
 
@@ -60,8 +60,8 @@ type failures struct {
 	of map[netip.Addr]*rate.Limiter
 }
 
-// count counts one and reports whether it is within the limit, or when the next
-// one would be.
+// count counts a failure and reports whether it is within the limit, or after what time
+// the next one would be.
 func (f *failures) count(source netip.Addr) (retry time.Duration, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -78,8 +78,8 @@ func (f *failures) count(source netip.Addr) (retry time.Duration, ok bool) {
 	return time.Second, false
 }
 
-// makeRoom keeps the table bounded: those go who have not failed lately, and if
-// that is nobody, all.
+// makeRoom keeps the table bounded: it removes the sources that have not failed lately,
+// and if there are none, all.
 func (f *failures) makeRoom(now time.Time) {
 	if f.of != nil && len(f.of) < maxSources {
 		return

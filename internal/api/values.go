@@ -13,9 +13,9 @@ import (
 	"github.com/sampanpay/sampan/internal/sign"
 )
 
-// values reads a call's parameters, each by its rule. An empty one counts as
-// absent. The first rule that is broken is kept in err, a pay.BadParameter that
-// names the parameter; what is read after it means nothing.
+// values reads a call's parameters, each by its rule. An empty value counts as absent.
+// err is the first broken rule, a pay.BadParameter that names the parameter. Values that
+// are read after it mean nothing.
 type values struct {
 	params sign.Params
 	err    error
@@ -39,7 +39,7 @@ func (v *values) text(name string, limit int) string {
 	return s
 }
 
-// required is text that must be there.
+// required is text for a value that must not be empty.
 func (v *values) required(name string, limit int) string {
 	s := v.text(name, limit)
 	if s == "" {
@@ -62,7 +62,7 @@ func (v *values) number(name string, low, high int64) int64 {
 	return n
 }
 
-// moment reads a date and time of day in zone. Absent is the zero time.
+// moment reads a date and time of day in zone; the zero time if absent.
 func (v *values) moment(name string, zone *time.Location) time.Time {
 	s := v.params[name]
 	if s == "" {
@@ -75,8 +75,9 @@ func (v *values) moment(name string, zone *time.Location) time.Time {
 	return t
 }
 
-// age tells why nothing new may come of a call: its txdtm, in txzone, is further from our time than the app code
-// allows, before or after it. It is nil if it is not, and where the app code allows any; txzone is not read then.
+// age returns an error if a call is too old to begin anything new: if its txdtm, in
+// txzone, differs from our time by more than the app code allows, in either direction.
+// txzone is not read if the app code allows any age.
 func (v *values) age(c call) error {
 	if c.credential.MaxAge <= 0 {
 		return nil
@@ -87,11 +88,12 @@ func (v *values) age(c call) error {
 		return nil
 	}
 	return &pay.Error{Code: pay.BadParameter, Field: "txdtm", Message: fmt.Sprintf(
-		"must be within %s of our time, which is %s in the zone %s", c.credential.MaxAge, c.at.In(zone).Format(layout), zone)}
+		"must be within %s of our time, which is %s in the zone %s",
+		c.credential.MaxAge, c.at.In(zone).Format(layout), zone)}
 }
 
-// address reads an absolute http or https URL of at most limit characters. One
-// that carries a user or password is refused, since it would be shown and logged.
+// address reads an absolute http or https URL of at most limit characters. A URL with a
+// user name or a password is refused, since it would be shown and logged.
 func (v *values) address(name string, limit int) string {
 	s := v.text(name, limit)
 	if s == "" {

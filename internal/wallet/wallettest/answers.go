@@ -142,8 +142,8 @@ func (s *suite) damagedAnswers() {
 	}
 }
 
-// network checks that a call which never left is told from one that the wallet may
-// have received.
+// network checks that a call which never left is distinguished from one that the
+// wallet may have received.
 func (s *suite) network() {
 	o := s.order()
 

@@ -118,8 +118,8 @@ func (s *suite) alteredCallbacks() {
 	}
 }
 
-// forgeries checks that no truly signed message which is no callback is taken for
-// one.
+// forgeries checks that truly signed requests, answers and returns are not accepted as
+// callbacks.
 func (s *suite) forgeries() {
 	s.opening(s.order())
 	tried := 0

@@ -73,9 +73,8 @@ type Harness struct {
 	// taken for parts of the wire's messages.
 	Traps []string
 
-	// Forgeries are truly signed messages that are no callbacks: requests, answers
-	// and returns, posted, and whatever a forger can make of c, to which the
-	// connector sends the buyer of o.
+	// Forgeries are truly signed requests, answers and returns, posted as callbacks,
+	// and whatever a forger can make of c, to which the connector sends the buyer of o.
 	Forgeries func(c wallet.Checkout, o wallet.Order) []wallet.Callback
 }
 
