@@ -42,11 +42,9 @@ func (c *check) notifications(p pay.Payment) {
 
 // notification checks one notification's row.
 func (c *check) notification(name string, d store.Delivery, p pay.Payment, refunds map[string]pay.Refund) {
-	kind, body := "payment", []byte(nil)
+	kind, body := "payment", delivery.Body(p, c.Zone)
 	if d.RefundID != "" {
 		kind, body = "refund", delivery.RefundBody(refunds[d.RefundID], p, c.Zone)
-	} else {
-		body = delivery.Body(p, c.Zone)
 	}
 	receiver, _ := pay.ReceiverOf(p.NotifyURL)
 	c.same(name+": kind", d.Kind, kind)

@@ -62,7 +62,7 @@ func run(commit, binary, server, out, only string) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // test data
+	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
 	var both sync.WaitGroup
@@ -86,7 +86,7 @@ func run(commit, binary, server, out, only string) error {
 
 // filler fills one database.
 type filler struct {
-	ctx                            context.Context //nolint:containedctx // the script's own
+	ctx                            context.Context
 	kind, binary, server, dir, out string
 	wallet                         *wallet
 	md5Key, windowKey              string   // files
@@ -161,7 +161,7 @@ func (f *filler) startReceiver() error {
 		http.Error(res, "no", http.StatusTeapot)
 	})
 	mux.HandleFunc("POST /", func(res http.ResponseWriter, _ *http.Request) { fmt.Fprint(res, "success") })
-	go func() { _ = http.Serve(listener, mux) }() //nolint:gosec // it lives as long as the script
+	go func() { _ = http.Serve(listener, mux) }()
 	return nil
 }
 
@@ -283,7 +283,7 @@ func (f *filler) keepDatabase() error {
 		if _, err := f.main.run("backup", file); err != nil {
 			return err
 		}
-		text, err := os.ReadFile(file) //nolint:gosec // the script's own
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
@@ -323,5 +323,5 @@ func keep(path string, text []byte) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
-	return os.WriteFile(path, b.Bytes(), 0o644) //nolint:gosec // test data
+	return os.WriteFile(path, b.Bytes(), 0o644)
 }

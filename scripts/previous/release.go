@@ -23,7 +23,7 @@ func build(ctx context.Context, commit, dir string) (string, error) {
 	archive := exec.CommandContext(ctx, "git", "archive", "--format=tar", commit)
 	untar := exec.CommandContext(ctx, "tar", "-x", "-C", tree)
 	var err error
-	if err = os.MkdirAll(tree, 0o755); err != nil { //nolint:gosec // sources
+	if err = os.MkdirAll(tree, 0o755); err != nil {
 		return "", err
 	}
 	if untar.Stdin, err = archive.StdoutPipe(); err != nil {
@@ -46,7 +46,7 @@ func build(ctx context.Context, commit, dir string) (string, error) {
 
 // release is a deployment that the previous release's binary serves.
 type release struct {
-	ctx     context.Context //nolint:containedctx // the script's own
+	ctx     context.Context
 	binary  string
 	config  string
 	gateway string
@@ -95,7 +95,7 @@ func (r *release) run(args ...string) (string, error) {
 
 // serve starts the gateway and waits until it is ready.
 func (r *release) serve(log string) error {
-	file, err := os.Create(log) //nolint:gosec // the script's own
+	file, err := os.Create(log)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (r *release) serve(log string) error {
 		return err
 	}
 	for range 100 {
-		if res, err := http.Get(r.gateway + "/readyz"); err == nil { //nolint:noctx // bounded by the loop
+		if res, err := http.Get(r.gateway + "/readyz"); err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
 				return nil
@@ -140,7 +140,7 @@ func (r *release) merchant(id, name string, flags ...string) (*sampan.Client, er
 // open opens a pay link as a browser does, and follows no redirect.
 func open(link string) error {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	req, err := http.NewRequest(http.MethodGet, link, nil) //nolint:noctx // short
+	req, err := http.NewRequest(http.MethodGet, link, nil)
 	if err != nil {
 		return err
 	}

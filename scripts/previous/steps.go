@@ -175,7 +175,7 @@ func (s *story) post(path, body string) {
 		return
 	}
 	res, err := http.Post(s.main.gateway+path, "application/x-www-form-urlencoded",
-		strings.NewReader(body)) //nolint:noctx // short
+		strings.NewReader(body))
 	if err != nil {
 		s.step(path, err)
 		return

@@ -47,7 +47,7 @@ func startWallet(shared mapi.Keys, window openapi.Keys) (*wallet, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /mapi", w.mapi)
 	mux.HandleFunc("POST /openapi", w.openapi)
-	go func() { _ = http.Serve(listener, mux) }() //nolint:gosec // it lives as long as the script
+	go func() { _ = http.Serve(listener, mux) }()
 	return w, nil
 }
 
