@@ -20,7 +20,8 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 		return string(text)
 	}
 	explained := make(map[string]bool)
-	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(read("../docs/dependencies.md"), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").
+		FindAllStringSubmatch(read("../docs/dependencies.md"), -1) {
 		explained[row[1]] = true
 	}
 	needed := make(map[string]bool)

@@ -74,7 +74,8 @@ func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) benc
 	return bench.Run(e.ctx, bench.Load{
 		Client: client, Connections: connections, Duration: cmd.Duration, Requests: cmd.Requests, Answered: &answered,
 		Order: sampan.PaymentRequest{
-			PayType: sampan.PayType(pay.PayTypeNamed(cmd.With)), Amount: 100, Currency: cmd.Currency, GoodsName: "bench",
+			PayType: sampan.PayType(pay.PayTypeNamed(cmd.With)), Amount: 100, Currency: cmd.Currency,
+			GoodsName: "bench",
 		},
 	})
 }

@@ -24,7 +24,8 @@ var version = ""
 // cli is the command line. Each subcommand is a field, and has a file of its own that
 // parses, calls the room that does the work, and prints.
 type cli struct {
-	Sandbox   sandboxCmd   `cmd:"" help:"Run gateway, wallet simulator and a demo shop on this machine; nothing to configure."`
+	Sandbox sandboxCmd `cmd:"" help:"Run gateway, wallet simulator and demo shop on this machine; no configuration."`
+
 	Serve     serveCmd     `cmd:"" help:"Run the gateway."`
 	Simulator simulatorCmd `cmd:"" help:"Run the wallet simulator alone."`
 

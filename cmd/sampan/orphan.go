@@ -10,7 +10,7 @@ import (
 )
 
 type orphanCmd struct {
-	List   orphanListCmd   `cmd:"" help:"List orphans, newest first: money that moved under a number that no order has."`
+	List   orphanListCmd   `cmd:"" help:"List orphans, newest first: money moved under a number that no order has."`
 	Show   orphanShowCmd   `cmd:"" help:"Show all orphans of a number, and the wallet's messages."`
 	Settle orphanSettleCmd `cmd:"" help:"Settle an open orphan after dealing with its money elsewhere."`
 }
@@ -18,7 +18,7 @@ type orphanCmd struct {
 type orphanListCmd struct {
 	configFlag
 	Merchant string `help:"Only this merchant's." placeholder:"NNNNNN"`
-	State    string `enum:"open,matched,returned,settled,all" default:"open" help:"Only those in this state." placeholder:"open|matched|returned|settled|all"`
+	State    string `enum:"open,matched,returned,settled,all" default:"open" help:"Which: ${enum}." placeholder:"STATE"`
 	Limit    int    `default:"50" help:"How many at most."`
 }
 

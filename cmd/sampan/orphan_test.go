@@ -70,7 +70,8 @@ func TestOrphansAreSeenAndSettled(t *testing.T) {
 			t.Errorf("the books are said not to be in order:\n%s", audited)
 		}
 		wants(t, command("audit", "--json"),
-			`{"orphans":{"account":"main","amount":2460,"currency":"HKD","merchant":"100001","open":2,"went_back":false}}`)
+			`{"orphans":{"account":"main","amount":2460,"currency":"HKD","merchant":"100001",`+
+				`"open":2,"went_back":false}}`)
 		wants(t, command("orphan", "list"), number, "12.30 HKD", "came in", "went back", "T‹U+001B›[2J‹U+202E›1",
 			"open")
 		wants(t, command("payment", "show", number), "orphan    "+number, "no order has this number")

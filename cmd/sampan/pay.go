@@ -52,7 +52,7 @@ type payCmd struct {
 	asMerchant
 	Amount    string        `arg:"" help:"Amount in major units, for example 12.30."`
 	Currency  string        `help:"ISO 4217 code; HKD if absent, CNY with alipay-window." placeholder:"CODE"`
-	With      string        `default:"alipay" help:"alipay, alipayhk, alipay-window, or a pay type." placeholder:"WALLET"`
+	With      string        `default:"alipay" help:"alipay, alipayhk, alipay-window or a pay type." placeholder:"TYPE"`
 	OpenID    string        `name:"openid" help:"The buyer's Alipay id, for alipay-window." placeholder:"ID"`
 	Goods     string        `help:"What the buyer pays for." placeholder:"NAME"`
 	OrderNo   string        `help:"The order's number; drawn if absent." placeholder:"NUMBER"`

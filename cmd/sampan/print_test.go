@@ -28,8 +28,8 @@ import (
 // terminal, the same by C1 controls, a bell and a backspace, what turns the text,
 // what does not show, line and paragraph ends, a byte that is not UTF-8, and a
 // line that looks like one of ours.
-const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x\u2069\u200e\u200f\u061c\u200b\u200d\ufeff" +
-	"\u2028\u2029\u00ad\U000e0041\u3164\xff\r\n✔ FORGED\t\v\f"
+const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x\u2069" +
+	"\u200e\u200f\u061c\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\u3164\xff\r\n✔ FORGED\t\v\f"
 
 // honest is what must come through.
 const honest = "烏龍茶 crème brûlée ﷼ नमस्ते 🍵 ☕️ €"

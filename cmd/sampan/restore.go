@@ -42,6 +42,7 @@ func (cmd restoreCmd) Run(e *env) error {
 		later = "of before"
 	}
 	e.printf("! Orders and refunds %s are not in it. Payments of such orders become orphans once\n"+
-		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n", later)
+		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n",
+		later)
 	return nil
 }

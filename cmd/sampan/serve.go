@@ -12,7 +12,7 @@ import (
 )
 
 type serveCmd struct {
-	Config string `required:"" type:"existingfile" help:"Configuration file: see sampan.example.toml." placeholder:"FILE"`
+	Config string `required:"" type:"existingfile" help:"Configuration; see sampan.example.toml." placeholder:"FILE"`
 }
 
 // Run runs the gateway until e.ctx ends.

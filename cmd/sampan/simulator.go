@@ -45,13 +45,13 @@ func (cmd simulatorCmd) Run(e *env) error {
 // appOpens is which other pages the browser inside the app opens, such as those
 // of a developer's own shop.
 type appOpens struct {
-	AppOpens []sandbox.HostPort `help:"Another address that the browser inside the app opens; repeatable." placeholder:"HOST:PORT"`
+	AppOpens []sandbox.HostPort `help:"Another address the app's browser opens; repeatable." placeholder:"HOST:PORT"`
 }
 
 // awkwardness is how often the simulator makes faults, and the seed of its random
 // numbers.
 type awkwardness struct {
-	Awkward int     `default:"0" help:"Percentage of notifications, answers and returns that go wrong." placeholder:"PERCENT"`
+	Awkward int     `default:"0" help:"Percentage of notices, answers and returns that go wrong." placeholder:"PERCENT"`
 	Seed    *uint64 `help:"Seed of what goes wrong; drawn and printed if absent." placeholder:"N"`
 }
 

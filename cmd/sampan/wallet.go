@@ -22,13 +22,14 @@ type walletCmd struct {
 
 type walletAddCmd struct {
 	configFlag
-	Merchant   string            `required:"" help:"The merchant's six digits."`
-	ID         string            `required:"" help:"Name of the account, part of its callback address." placeholder:"NAME"`
-	Kind       string            `required:"" help:"Which wallet; see: sampan wallet kinds." placeholder:"WALLET"`
-	PayTypes   []pay.PayType     `required:"" help:"Its pay types, for example 801107,801512." placeholder:"TYPES"`
-	Currencies []pay.Currency    `required:"" help:"What the contract settles in, for example HKD,USD." placeholder:"CODES"`
-	Set        map[string]string `help:"A setting, as partner=2088… or app_cert=@FILE." placeholder:"NAME=VALUE" mapsep:"none"`
-	Secret     map[string]string `help:"A secret, as md5_key=@FILE." placeholder:"NAME=SOURCE" mapsep:"none"`
+	Merchant   string         `required:"" help:"The merchant's six digits."`
+	ID         string         `required:"" help:"Name of the account, in its callback address." placeholder:"NAME"`
+	Kind       string         `required:"" help:"Which wallet; see: sampan wallet kinds." placeholder:"WALLET"`
+	PayTypes   []pay.PayType  `required:"" help:"Its pay types, as 801107,801512." placeholder:"TYPES"`
+	Currencies []pay.Currency `required:"" help:"What the contract settles in, as HKD,USD." placeholder:"CODES"`
+
+	Set    map[string]string `help:"A setting: partner=2088… or app_cert=@FILE." placeholder:"NAME=VALUE" mapsep:"none"`
+	Secret map[string]string `help:"A secret: md5_key=@FILE." placeholder:"NAME=SOURCE" mapsep:"none"`
 }
 
 // Run checks the account as the gateway does and stores it.

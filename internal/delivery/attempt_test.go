@@ -26,7 +26,8 @@ func sender(t *testing.T, db *store.DB, timeout time.Duration) (*Sender, *logs) 
 	t.Helper()
 	l := &logs{}
 	s, err := New(Config{
-		Store: db, Client: outbound.Guarded(outbound.Rules{Allow: []outbound.Allow{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}}),
+		Store: db, Client: outbound.Guarded(
+			outbound.Rules{Allow: []outbound.Allow{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}}),
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(l, nil)), Timeout: timeout,
 	})
 	if err != nil {

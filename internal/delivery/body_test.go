@@ -28,10 +28,13 @@ func examplePayment() pay.Payment {
 }
 
 func TestBodyHasTheDocumentedMembersInOrder(t *testing.T) {
-	const want = `{"status": "1", "pay_type": "801512", "sysdtm": "2026-01-02 03:04:06", "paydtm": "2026-01-02 03:05:07", ` +
-		`"goods_name": "tea", "txcurrcd": "HKD", "txdtm": "2026-01-02 03:04:05", "mchid": "ZaMVg12345", "txamt": "1230", ` +
+	const want = `{"status": "1", "pay_type": "801512", "sysdtm": "2026-01-02 03:04:06", ` +
+		`"paydtm": "2026-01-02 03:05:07", ` +
+		`"goods_name": "tea", "txcurrcd": "HKD", "txdtm": "2026-01-02 03:04:05", "mchid": "ZaMVg12345", ` +
+		`"txamt": "1230", ` +
 		`"exchange_rate": "", "chnlsn2": "", "out_trade_no": "T-1", "syssn": "20260102100001123456789012", ` +
-		`"cash_fee_type": "", "cancel": "0", "respcd": "0000", "goods_info": "", "cash_fee": "0", "notify_type": "payment", ` +
+		`"cash_fee_type": "", "cancel": "0", "respcd": "0000", "goods_info": "", "cash_fee": "0", ` +
+		`"notify_type": "payment", ` +
 		`"chnlsn": "2026010222001400000000000001", "cardcd": "852-****1234"}`
 	if got := string(Body(examplePayment(), hongKong)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -45,11 +48,15 @@ func TestARefundsBodyNamesThePaymentToo(t *testing.T) {
 		Amount:     pay.Amount{Minor: 30, Currency: "HKD"}, Status: pay.RefundSucceeded,
 		CreatedAt: time.Date(2026, 1, 2, 19, 4, 6, 0, time.UTC), DoneAt: time.Date(2026, 1, 2, 19, 5, 7, 0, time.UTC),
 	}
-	const want = `{"status": "1", "pay_type": "801512", "sysdtm": "2026-01-03 03:04:06", "paydtm": "2026-01-03 03:05:07", ` +
-		`"goods_name": "tea", "txcurrcd": "HKD", "txdtm": "2026-01-03 03:04:05", "mchid": "ZaMVg12345", "txamt": "30", ` +
+	const want = `{"status": "1", "pay_type": "801512", "sysdtm": "2026-01-03 03:04:06", ` +
+		`"paydtm": "2026-01-03 03:05:07", ` +
+		`"goods_name": "tea", "txcurrcd": "HKD", "txdtm": "2026-01-03 03:04:05", "mchid": "ZaMVg12345", ` +
+		`"txamt": "30", ` +
 		`"exchange_rate": "", "chnlsn2": "", "out_trade_no": "R-1", "syssn": "20260103100001999999999999", ` +
-		`"cash_fee_type": "", "cancel": "0", "respcd": "0000", "goods_info": "", "cash_fee": "0", "notify_type": "refund", ` +
-		`"chnlsn": "2026010222001400000000000001", "cardcd": "852-****1234", "orig_syssn": "20260102100001123456789012", ` +
+		`"cash_fee_type": "", "cancel": "0", "respcd": "0000", "goods_info": "", "cash_fee": "0", ` +
+		`"notify_type": "refund", ` +
+		`"chnlsn": "2026010222001400000000000001", "cardcd": "852-****1234", ` +
+		`"orig_syssn": "20260102100001123456789012", ` +
 		`"orig_out_trade_no": "T-1", "cash_refund_fee": "0", "cash_refund_fee_type": ""}`
 	if got := string(RefundBody(r, examplePayment(), hongKong)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -32,7 +32,8 @@ func (d *checkup) integrity() bool {
 	switch {
 	case errors.Is(err, store.ErrDamaged):
 		d.wrong(what, err.Error(),
-			`stop serve, keep the file with its -wal and -shm, and restore a backup: docs/operating.md, "A damaged database"`)
+			`stop serve, keep the file with its -wal and -shm, and restore a backup: `+
+				`docs/operating.md, "A damaged database"`)
 		return false
 	case err != nil && ctx.Err() != nil:
 		d.warn(what, "could not be checked in time", "")

@@ -51,7 +51,8 @@ func TestShortenedTellsKeysApart(t *testing.T) {
 	for setting, want := range map[string]string{
 		"short": "short",
 		long:    "AAAAAAAA…BBBBBBBBBBBBBBBB",
-		"-----BEGIN PUBLIC KEY-----\nAAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH\n-----END PUBLIC KEY-----\n": "AAAABBBB…EEEEFFFFGGGGHHHH",
+		"-----BEGIN PUBLIC KEY-----\nAAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH\n-----END PUBLIC KEY-----\n": "" +
+			"AAAABBBB…EEEEFFFFGGGGHHHH",
 	} {
 		if got := Shortened(setting); got != want {
 			t.Errorf("%.20q: got %s, want %s", setting, got, want)

@@ -34,7 +34,8 @@ func (d *Deployment) Audit(ctx context.Context, merchantID string, found func(au
 	case empty && merchantID != "":
 		return report, fmt.Errorf("merchant %s: %w", merchantID, store.ErrNotFound)
 	case empty:
-		return report, errors.New("there are no books to look at: no merchant is in this database; is its address right?")
+		return report, errors.New("there are no books to look at: no merchant is in this database; is its " +
+			"address right?")
 	}
 	return report, nil
 }

@@ -40,7 +40,8 @@ func openDirectory(dir string) (unlock func(), err error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another sampan; choose another with --data", dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s is in use by another sampan; choose another with --data", dir),
+			f.Close())
 	}
 	return func() { f.Close() }, nil
 }

@@ -136,7 +136,8 @@ func (k *walletKeys) certify(now time.Time) error {
 		return err
 	}
 	const authority = "Certification Authority"
-	rootName, otherName := certName(authority, "Wallet simulator root R1"), certName(authority, "Wallet simulator root E1")
+	rootName, otherName := certName(authority, "Wallet simulator root R1"),
+		certName(authority, "Wallet simulator root E1")
 	otherCert, err1 := newCert(now, otherName, otherName, &other.PublicKey, other)
 	rootCert, err2 := newCert(now, rootName, rootName, &root.PublicKey, root)
 	var err3, err4 error

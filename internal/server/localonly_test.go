@@ -14,7 +14,8 @@ import (
 
 func TestLoopbackAndLocalhostAreLocal(t *testing.T) {
 	for _, host := range []string{
-		"127.0.0.1", "127.0.0.1:7702", "127.8.9.10:1", "[::1]", "[::1]:7702", "localhost", "localhost:7702", "LocalHost:80",
+		"127.0.0.1", "127.0.0.1:7702", "127.8.9.10:1", "[::1]", "[::1]:7702", "localhost", "localhost:7702",
+		"LocalHost:80",
 		"192.168.1.5:7702", // the address that it listens on
 	} {
 		if !isLocal(host, netip.MustParseAddr("192.168.1.5")) {
@@ -32,7 +33,8 @@ func TestLoopbackAndLocalhostAreLocal(t *testing.T) {
 		"[::ffff:127.0.0.1]", "[::ffff:7f00:1]:80", "[127.0.0.1]", "[localhost]", "[localhost]:1",
 		"0.0.0.0", "0.0.0.0:7702", "[::]", "10.0.0.1", "192.168.1.6", "169.254.169.254",
 		"128.0.0.1", "126.255.255.255", "[fe80::1]",
-		"127.0.0.1 ", " 127.0.0.1", "localhost\x00", "１２７.0.0.1", "ⓛocalhost", "localhost,evil.example", "localhost/evil",
+		"127.0.0.1 ", " 127.0.0.1", "localhost\x00", "１２７.0.0.1", "ⓛocalhost", "localhost,evil.example",
+		"localhost/evil",
 	} {
 		if isLocal(host, netip.MustParseAddr("192.168.1.5")) {
 			t.Errorf("%q: accepted", host)

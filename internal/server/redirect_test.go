@@ -45,7 +45,9 @@ type market struct {
 
 func newMarket(t *testing.T, dsn string) *market {
 	m := &market{T: t, wallet: &lantern.Wallet{Key: walletKey, HTTP: http.DefaultClient}}
-	m.browser = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	m.browser = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	m.wallet.Set(14*time.Minute, "", false)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -200,7 +202,8 @@ func (m *market) settled(number string) {
 		m.Errorf("the query gives %+v, %v", found, err)
 	}
 	if _, err := (audit.Audit{
-		Store: m.server.Store, Zone: m.server.gateway.Zone, Found: func(d audit.Difference) { m.Errorf("audit: %+v", d) },
+		Store: m.server.Store, Zone: m.server.gateway.Zone,
+		Found: func(d audit.Difference) { m.Errorf("audit: %+v", d) },
 	}).Run(m.Context()); err != nil {
 		m.Error(err)
 	}

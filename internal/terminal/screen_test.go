@@ -22,7 +22,8 @@ func obeyed(text string) (found []string) {
 		case r == '\n':
 		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e,
 			r == 0x200f, r == 0x61c,
-			r >= 0x200b && r <= 0x200d, r == 0xfeff, r == 0x2028, r == 0x2029, r == 0xad, r == 0x2060, unicode.Is(unicode.Cf, r):
+			r >= 0x200b && r <= 0x200d, r == 0xfeff, r == 0x2028, r == 0x2029, r == 0xad, r == 0x2060,
+			unicode.Is(unicode.Cf, r):
 			found = append(found, fmt.Sprintf("%U", r))
 		}
 	}

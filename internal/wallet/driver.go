@@ -56,7 +56,7 @@ type Setting struct {
 // the gateway reads it.
 var RefundDays = Setting{
 	Name: "refund_days",
-	Help: "Days after the payment in which it can be refunded, by the contract; the deployment's refund_days if absent.",
+	Help: "Days after the payment in which the contract lets it be refunded; the deployment's refund_days if absent.",
 }
 
 // Account is what Driver.Open is given.

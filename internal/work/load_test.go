@@ -39,24 +39,34 @@ func TestShare(t *testing.T) {
 	}{
 		{"one key has its limit", func(*load) {}, 0, due("a"), map[string]int{"a": 8}},
 		{"two keys share a claim", func(*load) {}, 0, due("a", "b"), map[string]int{"a": 6, "b": 6}},
-		{"the rest goes on in turn", func(*load) {}, 0, due("a", "b", "c", "d", "e"), map[string]int{"a": 3, "b": 3, "c": 2, "d": 2, "e": 2}},
+		{"the rest goes on in turn", func(*load) {}, 0, due("a", "b", "c", "d", "e"),
+			map[string]int{"a": 3, "b": 3, "c": 2, "d": 2, "e": 2}},
 		{"running items count", func(l *load) { begin(l, 6, "a") }, 0, due("a", "b"), map[string]int{"a": 2, "b": 8}},
 		{"a full key has none", func(l *load) { begin(l, 8, "a") }, 0, due("a"), map[string]int{}},
 		{"a full runner has none", func(l *load) { begin(l, 8, "a"); begin(l, 8, "b") }, 0, due("c"), map[string]int{}},
 		{"an end makes room", func(l *load) { begin(l, 8, "a"); end(l, "a", 0) }, 0, due("a"), map[string]int{"a": 1}},
 		{"later is not due", func(*load) {}, -time.Minute, due("a"), map[string]int{}},
-		{"a slow key waits for its item", func(l *load) { begin(l, 2, "a"); end(l, "a", slow) }, 0, due("a", "b"), map[string]int{"b": 8}},
-		{"a slow key gets one item", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) }, 0, due("a", "b"), map[string]int{"a": 1, "b": 8}},
+		{"a slow key waits for its item", func(l *load) { begin(l, 2, "a"); end(l, "a", slow) }, 0, due("a", "b"),
+			map[string]int{"b": 8}},
+		{"a slow key gets one item", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) }, 0, due("a", "b"),
+			map[string]int{"a": 1, "b": 8}},
 		{"slow keys share little", func(l *load) {
 			for i := range 6 {
 				begin(l, 1, fmt.Sprint(i))
 				end(l, fmt.Sprint(i), slow)
 			}
 		}, 0, due("0", "1", "2", "3", "4", "5", "b"), map[string]int{"0": 1, "1": 1, "2": 1, "3": 1, "b": 8}},
-		{"slow keys' items count", func(l *load) { begin(l, 5, "a"); end(l, "a", slow); begin(l, 1, "b"); end(l, "b", slow) },
+		{"slow keys' items count", func(l *load) {
+			begin(l, 5, "a")
+			end(l, "a", slow)
+			begin(l, 1, "b")
+			end(l, "b", slow)
+		},
 			0, due("b"), map[string]int{}},
-		{"a fast item ends slowness", func(l *load) { begin(l, 2, "a"); end(l, "a", slow); end(l, "a", slow-1) }, 0, due("a"), map[string]int{"a": 8}},
-		{"slowness is forgotten", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) }, slowFor + 1, due("a"), map[string]int{"a": 8}},
+		{"a fast item ends slowness", func(l *load) { begin(l, 2, "a"); end(l, "a", slow); end(l, "a", slow-1) }, 0,
+			due("a"), map[string]int{"a": 8}},
+		{"slowness is forgotten", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) }, slowFor + 1, due("a"),
+			map[string]int{"a": 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLoad(limits)

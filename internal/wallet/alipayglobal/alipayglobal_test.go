@@ -24,19 +24,25 @@ func TestSettingsAreCheckedByRule(t *testing.T) {
 		good    []string
 		refused []string
 	}{
-		{"gateway", []string{"https://mapi.alipaydev.com/gateway.do", "http://127.0.0.1:7701/gateway.do", "http://[::1]:1/", "http://localhost:1/"},
-			[]string{"http://mapi.alipay.com/gateway.do", "ftp://a/", "gateway.do", "https://u:p@a/", "https://a/?x=1", "http://127.0.0.1.example/"}},
-		{"partner", []string{"2088000000000001"}, []string{"2088", "1088000000000001", "20880000000000011", "208800000000000x"}},
+		{"gateway", []string{"https://mapi.alipaydev.com/gateway.do", "http://127.0.0.1:7701/gateway.do",
+			"http://[::1]:1/", "http://localhost:1/"},
+			[]string{"http://mapi.alipay.com/gateway.do", "ftp://a/", "gateway.do", "https://u:p@a/", "https://a/?x=1",
+				"http://127.0.0.1.example/"}},
+		{"partner", []string{"2088000000000001"},
+			[]string{"2088", "1088000000000001", "20880000000000011", "208800000000000x"}},
 		{"sign_type", nil, []string{"DSA", "rsa2", "md5"}},
 		{"product_code", []string{"WAP_OVERSEAS_SELLER"}, []string{"a&b", "lower"}},
-		{"timeout_rule", []string{"1m", "30m", "12h", "360h", "15d"}, []string{"0m", "16d", "361h", "1w", "m", "012h", "-1h", "1.5h", "99999999999m"}},
+		{"timeout_rule", []string{"1m", "30m", "12h", "360h", "15d"},
+			[]string{"0m", "16d", "361h", "1w", "m", "012h", "-1h", "1.5h", "99999999999m"}},
 		{"secondary_merchant", []string{"yes", "no"}, []string{"true", "Y"}},
 		{"supplier", []string{"茶茶茶茶茶茶茶茶茶茶茶茶茶茶茶茶"}, []string{"Tea & cake", "a=b", "seventeen letters"}},
-		{"refer_url", []string{"https://shop.example/"}, []string{"shop.example", "https://shop.example/?a=b", "https://" + strings.Repeat("a", 200)}},
+		{"refer_url", []string{"https://shop.example/"},
+			[]string{"shop.example", "https://shop.example/?a=b", "https://" + strings.Repeat("a", 200)}},
 		{"app_pay", []string{"Y", ""}, []string{"N", "yes"}},
 		{"confirm", []string{"yes", "no"}, []string{"maybe"}},
 	} {
-		a := wallet.Account{WalletAccount: newWire(mapi.MD5).account("https://gateway.example/"), HTTP: http.DefaultClient}
+		a := wallet.Account{WalletAccount: newWire(mapi.MD5).account("https://gateway.example/"),
+			HTTP: http.DefaultClient}
 		for _, value := range x.good {
 			a.Settings[x.name] = value
 			if _, err := open(a); err != nil {
@@ -56,7 +62,8 @@ func TestKeysMustFitTheSignType(t *testing.T) {
 	md5, rsa := newWire(mapi.MD5).account("https://a/"), newWire(mapi.RSA2).account("https://a/")
 	md5.Settings["sign_type"] = "" // the default is RSA2
 	rsa2 := newWire(mapi.RSA2)
-	own := wire{ours: mapi.Keys{Type: mapi.RSA2, Private: rsa2.ours.Private, Public: &rsa2.ours.Private.PublicKey}}.account("https://a/")
+	own := wire{ours: mapi.Keys{Type: mapi.RSA2, Private: rsa2.ours.Private,
+		Public: &rsa2.ours.Private.PublicKey}}.account("https://a/")
 	broken := newWire(mapi.RSA).account("https://a/")
 	broken.Secrets["private_key"] = "MIIEvQIBADANBg"
 	md5WithNone := newWire(mapi.MD5).account("https://a/")
@@ -103,7 +110,8 @@ func TestBuyerIsSentToASignedOrder(t *testing.T) {
 		"service": "create_forex_trade_wap", "partner": partner, "_input_charset": "UTF-8", "sign_type": "RSA2",
 		"out_trade_no": "20260102100001123456789012", "currency": "USD", "total_fee": "12.34", "subject": "Tea",
 		"product_code": "NEW_WAP_OVERSEAS_SELLER",
-		"notify_url":   "https://pay.example/callback/100001/main", "return_url": "https://pay.example/pay/token/return",
+		"notify_url":   "https://pay.example/callback/100001/main",
+		"return_url":   "https://pay.example/pay/token/return",
 	}
 	for name, x := range map[string]struct {
 		set   map[string]string
@@ -116,16 +124,24 @@ func TestBuyerIsSentToASignedOrder(t *testing.T) {
 		"JPY in whole yen": {nil, func(o *wallet.Order) { o.Amount = pay.Amount{Minor: 1200, Currency: "JPY"} },
 			map[string]string{"currency": "JPY", "total_fee": "1200"}},
 		"one cent": {nil, func(o *wallet.Order) { o.Amount.Minor = 1 }, map[string]string{"total_fee": "0.01"}},
-		"settings": {map[string]string{"timeout_rule": "12h", "supplier": "Tea shop", "refer_url": "https://shop.example/", "app_pay": "Y"}, nil,
-			map[string]string{"timeout_rule": "12h", "supplier": "Tea shop", "refer_url": "https://shop.example/", "app_pay": "Y"}},
-		"payment company": {map[string]string{"secondary_merchant": "yes"}, func(o *wallet.Order) { o.SubMerchant.Name = "Tea & Co" },
-			map[string]string{"secondary_merchant_id": "100001", "secondary_merchant_name": "Tea Co", "secondary_merchant_industry": "5499"}},
-		"payment company, no MCC": {map[string]string{"secondary_merchant": "yes"}, func(o *wallet.Order) { o.SubMerchant.MCC = "" },
+		"settings": {map[string]string{"timeout_rule": "12h", "supplier": "Tea shop",
+			"refer_url": "https://shop.example/", "app_pay": "Y"}, nil,
+			map[string]string{"timeout_rule": "12h", "supplier": "Tea shop", "refer_url": "https://shop.example/",
+				"app_pay": "Y"}},
+		"payment company": {map[string]string{"secondary_merchant": "yes"},
+			func(o *wallet.Order) { o.SubMerchant.Name = "Tea & Co" },
+			map[string]string{"secondary_merchant_id": "100001", "secondary_merchant_name": "Tea Co",
+				"secondary_merchant_industry": "5499"}},
+		"payment company, no MCC": {map[string]string{"secondary_merchant": "yes"},
+			func(o *wallet.Order) { o.SubMerchant.MCC = "" },
 			map[string]string{"secondary_merchant_id": "100001", "secondary_merchant_name": "Tea shop"}},
-		"subject with special characters": {nil, func(o *wallet.Order) { o.Subject = "a&b=c/d\"e<f>g\nh\x00i\u202ej k" },
+		"subject with special characters": {nil,
+			func(o *wallet.Order) { o.Subject = "a&b=c/d\"e<f>g\nh\x00i\u202ej k" },
 			map[string]string{"subject": "a b c d e f g h i j k"}},
-		"subject of nothing else": {nil, func(o *wallet.Order) { o.Subject = " &=\t" }, map[string]string{"subject": "20260102100001123456789012"}},
-		"long subject":            {nil, func(o *wallet.Order) { o.Subject = "ab" + strings.Repeat("茶", 100) }, map[string]string{"subject": "ab" + strings.Repeat("茶", 84)}},
+		"subject of nothing else": {nil, func(o *wallet.Order) { o.Subject = " &=\t" },
+			map[string]string{"subject": "20260102100001123456789012"}},
+		"long subject": {nil, func(o *wallet.Order) { o.Subject = "ab" + strings.Repeat("茶", 100) },
+			map[string]string{"subject": "ab" + strings.Repeat("茶", 84)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := testOrder()
@@ -154,9 +170,11 @@ func TestBuyerIsSentToASignedOrder(t *testing.T) {
 
 func TestOrderWithSeparatorsInAnAddressIsNotSigned(t *testing.T) {
 	c := newWire(mapi.MD5).open(t, http.NotFound, nil)
-	for _, bad := range []string{"", "https://a/?x=1", "https://a/&", "javascript:1", "https://a/" + strings.Repeat("a", 200)} {
+	for _, bad := range []string{"", "https://a/?x=1", "https://a/&", "javascript:1",
+		"https://a/" + strings.Repeat("a", 200)} {
 		for name, set := range map[string]func(*wallet.Order){
-			"notify": func(o *wallet.Order) { o.CallbackURL = bad }, "return": func(o *wallet.Order) { o.ReturnURL = bad },
+			"notify": func(o *wallet.Order) { o.CallbackURL = bad },
+			"return": func(o *wallet.Order) { o.ReturnURL = bad },
 		} {
 			o := testOrder()
 			set(&o)
@@ -188,8 +206,9 @@ func TestQueryAsksBySignedPost(t *testing.T) {
 		rw.Write([]byte(w.query(o, "TRADE_FINISHED", nil)))
 	}, nil)
 	got, err := c.Query(context.Background(), o)
-	want := wallet.State{Outcome: wallet.Paid, TradeNo: wallettest.TradeNo, BuyerID: "abc***@mail.example", Code: "TRADE_FINISHED",
-		At: time.Date(2026, 1, 1, 19, 4, 5, 0, time.UTC)}
+	want := wallet.State{Outcome: wallet.Paid, TradeNo: wallettest.TradeNo, BuyerID: "abc***@mail.example",
+		Code: "TRADE_FINISHED",
+		At:   time.Date(2026, 1, 1, 19, 4, 5, 0, time.UTC)}
 	if !got.At.Equal(want.At) {
 		t.Errorf("at %s, want %s", got.At, want.At)
 	}
@@ -208,7 +227,8 @@ func TestATradeThatWasGivenBackInFullWasPaid(t *testing.T) {
 		c := w.open(t, func(rw http.ResponseWriter, _ *http.Request) {
 			io.WriteString(rw, w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": paidAt}))
 		}, nil)
-		if got, err := c.Query(context.Background(), o); err != nil || got.Outcome != want.Outcome || got.GivenBack != want.GivenBack {
+		if got, err := c.Query(context.Background(), o); err != nil || got.Outcome != want.Outcome ||
+			got.GivenBack != want.GivenBack {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 	}
@@ -223,17 +243,20 @@ func TestAnswerOfAlipaysSandboxIsUnderstood(t *testing.T) {
 		}
 		return string(b)
 	}
-	c := newWire(mapi.RSA2).open(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(read("published.xml"))) },
+	c := newWire(mapi.RSA2).open(t,
+		func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(read("published.xml"))) },
 		map[string]string{"alipay_public_key": read("published-key.txt")})
 	got, err := c.Query(context.Background(), wallet.Order{Number: "PAYLINE20200116105303"})
-	if err != nil || got.Outcome != wallet.Paid || got.TradeNo != "2020011622001381441000075584" || got.At.UTC().Hour() != 9 {
+	if err != nil || got.Outcome != wallet.Paid || got.TradeNo != "2020011622001381441000075584" ||
+		got.At.UTC().Hour() != 9 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestGatewayErrorsAreSortedByWhatTheyMean(t *testing.T) {
 	w := newWire(mapi.MD5)
-	for _, code := range []string{"ILLEGAL_SIGN", "ILLEGAL_PARTNER", "ILLEGAL_PARTNER_EXTERFACE", "HAS_NO_PRIVILEGE", "SYSTEM_ERROR", "SYSTEM_EXCEPTION", "ILLEGAL_ARGUMENT", "", "SOMETHING"} {
+	for _, code := range []string{"ILLEGAL_SIGN", "ILLEGAL_PARTNER", "ILLEGAL_PARTNER_EXTERFACE", "HAS_NO_PRIVILEGE",
+		"SYSTEM_ERROR", "SYSTEM_EXCEPTION", "ILLEGAL_ARGUMENT", "", "SOMETHING"} {
 		c := w.open(t, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Write([]byte(w.answer("error.xml", map[string]string{"error": code})))
 		}, nil)
@@ -267,39 +290,55 @@ func TestNotices(t *testing.T) {
 		outcome wallet.Outcome
 		amount  pay.Amount
 	}{
-		"paid":                         {outcome: wallet.Paid, amount: usd(1234)},
-		"paid, one decimal":            {set: map[string]string{"total_fee": "12.3"}, outcome: wallet.Paid, amount: usd(1230)},
-		"paid in yen with decimals":    {set: map[string]string{"total_fee": "1200.00", "currency": "JPY"}, outcome: wallet.Paid, amount: pay.Amount{Minor: 1200, Currency: "JPY"}},
-		"with fields that nobody knew": {set: map[string]string{"zzz": "1", "rmb_fee": "80.00"}, outcome: wallet.Paid, amount: usd(1234)},
-		"of 2013, with a charset":      {set: map[string]string{"_input_charset": "utf-8"}, outcome: wallet.Paid, amount: usd(1234)},
-		"closed":                       {set: map[string]string{"trade_status": "TRADE_CLOSED"}, outcome: wallet.Closed, amount: usd(1234)},
-		"paid nothing":                 {set: map[string]string{"total_fee": "0.00"}, refused: true},
-		"closed without an amount":     {set: map[string]string{"trade_status": "TRADE_CLOSED", "total_fee": ""}, outcome: wallet.Closed},
-		"waiting":                      {set: map[string]string{"trade_status": "WAIT_BUYER_PAY"}, outcome: wallet.Waiting, amount: usd(1234)},
-		"of an unlisted status":        {set: map[string]string{"trade_status": "TRADE_SUCCESS"}, outcome: wallet.Unknown, amount: usd(1234)},
-		"without a status":             {set: map[string]string{"trade_status": ""}, refused: true},
-		"paid in a third of a cent":    {set: map[string]string{"total_fee": "12.343"}, refused: true},
-		"paid in unknown money":        {set: map[string]string{"currency": "XXX"}, refused: true},
-		"paid in no money":             {set: map[string]string{"currency": ""}, refused: true},
-		"without notify_id":            {set: map[string]string{"notify_id": ""}, refused: true},
-		"without trade_no":             {set: map[string]string{"trade_no": ""}, refused: true},
-		"without out_trade_no":         {set: map[string]string{"out_trade_no": ""}, refused: true},
-		"of another type":              {set: map[string]string{"notify_type": "other"}, refused: true},
-		"with service":                 {set: map[string]string{"service": "x"}, refused: true},
-		"with partner":                 {set: map[string]string{"partner": partner}, refused: true},
-		"with notify_url":              {set: map[string]string{"notify_url": "https://a/"}, refused: true},
-		"with & in a value":            {set: map[string]string{"body": "a&b"}, refused: true},
-		"with & in a name":             {set: map[string]string{"a&b": "1"}, refused: true},
-		"with = in a name":             {set: map[string]string{"a=b": "1"}, refused: true},
-		"for another seller":           {set: map[string]string{"seller_id": "2088000000000002"}, refused: true},
-		"for this seller":              {set: map[string]string{"seller_id": partner}, outcome: wallet.Paid, amount: usd(1234)},
-		"of a refund":                  {base: refund, set: map[string]string{"refund_status": "REFUND_SUCCESS"}, refund: "R-1", outcome: wallet.Succeeded},
-		"of a refund with its amount": {base: refund, set: map[string]string{"refund_status": "REFUND_SUCCESS", "return_amount": "2.34", "currency": "USD"},
+		"paid": {outcome: wallet.Paid, amount: usd(1234)},
+		"paid, one decimal": {set: map[string]string{"total_fee": "12.3"}, outcome: wallet.Paid,
+			amount: usd(1230)},
+		"paid in yen with decimals": {set: map[string]string{"total_fee": "1200.00", "currency": "JPY"},
+			outcome: wallet.Paid, amount: pay.Amount{Minor: 1200, Currency: "JPY"}},
+		"with fields that nobody knew": {set: map[string]string{"zzz": "1", "rmb_fee": "80.00"}, outcome: wallet.Paid,
+			amount: usd(1234)},
+		"of 2013, with a charset": {set: map[string]string{"_input_charset": "utf-8"}, outcome: wallet.Paid,
+			amount: usd(1234)},
+		"closed": {set: map[string]string{"trade_status": "TRADE_CLOSED"}, outcome: wallet.Closed,
+			amount: usd(1234)},
+		"paid nothing": {set: map[string]string{"total_fee": "0.00"}, refused: true},
+		"closed without an amount": {set: map[string]string{"trade_status": "TRADE_CLOSED", "total_fee": ""},
+			outcome: wallet.Closed},
+		"waiting": {set: map[string]string{"trade_status": "WAIT_BUYER_PAY"},
+			outcome: wallet.Waiting, amount: usd(1234)},
+		"of an unlisted status": {set: map[string]string{"trade_status": "TRADE_SUCCESS"},
+			outcome: wallet.Unknown, amount: usd(1234)},
+		"without a status":          {set: map[string]string{"trade_status": ""}, refused: true},
+		"paid in a third of a cent": {set: map[string]string{"total_fee": "12.343"}, refused: true},
+		"paid in unknown money":     {set: map[string]string{"currency": "XXX"}, refused: true},
+		"paid in no money":          {set: map[string]string{"currency": ""}, refused: true},
+		"without notify_id":         {set: map[string]string{"notify_id": ""}, refused: true},
+		"without trade_no":          {set: map[string]string{"trade_no": ""}, refused: true},
+		"without out_trade_no":      {set: map[string]string{"out_trade_no": ""}, refused: true},
+		"of another type":           {set: map[string]string{"notify_type": "other"}, refused: true},
+		"with service":              {set: map[string]string{"service": "x"}, refused: true},
+		"with partner":              {set: map[string]string{"partner": partner}, refused: true},
+		"with notify_url":           {set: map[string]string{"notify_url": "https://a/"}, refused: true},
+		"with & in a value":         {set: map[string]string{"body": "a&b"}, refused: true},
+		"with & in a name":          {set: map[string]string{"a&b": "1"}, refused: true},
+		"with = in a name":          {set: map[string]string{"a=b": "1"}, refused: true},
+		"for another seller":        {set: map[string]string{"seller_id": "2088000000000002"}, refused: true},
+		"for this seller": {set: map[string]string{"seller_id": partner}, outcome: wallet.Paid,
+			amount: usd(1234)},
+		"of a refund": {base: refund, set: map[string]string{"refund_status": "REFUND_SUCCESS"},
+			refund: "R-1", outcome: wallet.Succeeded},
+		"of a refund with its amount": {base: refund,
+			set:    map[string]string{"refund_status": "REFUND_SUCCESS", "return_amount": "2.34", "currency": "USD"},
 			refund: "R-1", outcome: wallet.Succeeded, amount: usd(234)},
-		"of a failed refund":                 {base: refund, set: map[string]string{"refund_status": "REFUND_FAIL", "error_code": "X"}, refund: "R-1", outcome: wallet.Failed},
-		"of a strange refund":                {base: refund, set: map[string]string{"refund_status": "REFUND_WAIT"}, refund: "R-1", outcome: wallet.Unknown},
-		"of a refund, without its status":    {base: refund, refused: true},
-		"of a refund that speaks of payment": {base: payment(o), set: map[string]string{"out_return_no": "R-1", "refund_status": "REFUND_FAIL"}, refund: "R-1", outcome: wallet.Failed},
+		"of a failed refund": {base: refund,
+			set: map[string]string{"refund_status": "REFUND_FAIL", "error_code": "X"}, refund: "R-1",
+			outcome: wallet.Failed},
+		"of a strange refund": {base: refund, set: map[string]string{"refund_status": "REFUND_WAIT"},
+			refund: "R-1", outcome: wallet.Unknown},
+		"of a refund, without its status": {base: refund, refused: true},
+		"of a refund that speaks of payment": {base: payment(o),
+			set: map[string]string{"out_return_no": "R-1", "refund_status": "REFUND_FAIL"}, refund: "R-1",
+			outcome: wallet.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := mapi.Message{}
@@ -322,7 +361,8 @@ func TestNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n.Number != o.Number || n.RefundID != x.refund || n.State.Outcome != x.outcome || n.State.Amount != x.amount ||
+			if n.Number != o.Number || n.RefundID != x.refund || n.State.Outcome != x.outcome ||
+				n.State.Amount != x.amount ||
 				string(n.Reply.Body) != "success" || n.ID != m["notify_id"] || n.Confirm != nil {
 				t.Errorf("%+v", n)
 			}
@@ -339,10 +379,12 @@ func TestASharedKeysNoticeIDConfirmsNothing(t *testing.T) {
 		query string
 		want  func(error) bool
 	}{
-		"the order is not paid":         {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
+		"the order is not paid": {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}),
+			rejected},
 		"another trade paid it":         {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), rejected},
 		"the wallet is silent about it": {"", unknown},
-		"it is paid by this trade":      {w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
+		"it is paid by this trade": {w.query(o, "TRADE_FINISHED", nil),
+			func(err error) bool { return err == nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
@@ -372,10 +414,11 @@ func TestASecondPaymentIsConfirmedByItsOwnNumber(t *testing.T) {
 		own  string // what the wallet answers about the notice's own trade
 		want func(error) bool
 	}{
-		"the wallet has it":         {w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
-		"the wallet has no such":    {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
-		"it is not paid":            {w.query(o, "WAIT_BUYER_PAY", nil), rejected},
-		"it is of another order":    {w.query(o, "TRADE_FINISHED", map[string]string{"out_trade_no": "20260102100001999999999999"}), unknown},
+		"the wallet has it":      {w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
+		"the wallet has no such": {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
+		"it is not paid":         {w.query(o, "WAIT_BUYER_PAY", nil), rejected},
+		"it is of another order": {w.query(o, "TRADE_FINISHED",
+			map[string]string{"out_trade_no": "20260102100001999999999999"}), unknown},
 		"the wallet is silent then": {"", unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -386,7 +429,8 @@ func TestASecondPaymentIsConfirmedByItsOwnNumber(t *testing.T) {
 				case err == nil && m["trade_no"] == wallettest.TradeNo && m["out_trade_no"] == "":
 					io.WriteString(rw, x.own)
 				case err == nil && m["out_trade_no"] == o.Number:
-					io.WriteString(rw, w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "2026010222001300000000000009"}))
+					io.WriteString(rw, w.query(o, "TRADE_FINISHED",
+						map[string]string{"trade_no": "2026010222001300000000000009"}))
 				default:
 					t.Errorf("asked for %v (%v)", m, err)
 				}
@@ -455,13 +499,18 @@ func TestAnOldNoticeIsConfirmedByQuery(t *testing.T) {
 		verify, query string
 		want          func(error) bool
 	}{
-		"notify_verify says true":      {"true", "", func(err error) bool { return err == nil }},
-		"then the query says paid":     {"false", w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
-		"then of another trade":        {"false", w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), rejected},
-		"then waiting":                 {"invalid", w.query(o, "WAIT_BUYER_PAY", nil), rejected},
-		"then no such trade":           {"false", w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
-		"then trouble":                 {"false", w.answer("error.xml", map[string]string{"error": "SYSTEM_ERROR"}), unknown},
-		"then trouble of the account":  {"false", w.answer("error.xml", map[string]string{"error": "ILLEGAL_SIGN"}), unknown},
+		"notify_verify says true": {"true", "", func(err error) bool { return err == nil }},
+		"then the query says paid": {"false", w.query(o, "TRADE_FINISHED", nil),
+			func(err error) bool { return err == nil }},
+		"then of another trade": {"false", w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}),
+			rejected},
+		"then waiting": {"invalid", w.query(o, "WAIT_BUYER_PAY", nil), rejected},
+		"then no such trade": {"false", w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}),
+			rejected},
+		"then trouble": {"false", w.answer("error.xml", map[string]string{"error": "SYSTEM_ERROR"}),
+			unknown},
+		"then trouble of the account": {"false", w.answer("error.xml", map[string]string{"error": "ILLEGAL_SIGN"}),
+			unknown},
 		"then nothing of sense":        {"false", "true", unknown},
 		"notify_verify says true, not": {"<true/>", "", unknown},
 	} {

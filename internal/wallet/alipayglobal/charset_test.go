@@ -38,16 +38,17 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			}
 		}
 		for name, broken := range map[string]mapi.Message{
-			"a charset that is not read":              {"_input_charset": "UTF-7"},
-			"a trade_no that is not ASCII":            {"_input_charset": "GBK", "trade_no": "\xb2\xe8"},
-			"an order's number that is not ASCII":     {"_input_charset": "GBK", "out_trade_no": o.Number + "\xb2\xe8"},
-			"a status that is not ASCII":              {"_input_charset": "GBK", "trade_status": "TRADE_FINISHED\xff"},
-			"an amount in full-width digits":          {"_input_charset": "GBK", "total_fee": "\xa3\xb1\xa3\xb2.34"},
-			"a currency with a character behind it":   {"_input_charset": "GBK", "currency": "USD\x80"},
-			"a line break in the id of the notice":    {"notify_id": "1\n"},
-			"a separator behind a character's lead":   {"_input_charset": "GBK", "subject": "\xd5&x=y"},
-			"a seller who is not plain":               {"_input_charset": "GBK", "seller_id": "\xb2\xe8"},
-			"a refund's number that is not ASCII":     {"_input_charset": "GBK", "out_return_no": "R\xb2\xe8", "refund_status": "REFUND_SUCCESS"},
+			"a charset that is not read":            {"_input_charset": "UTF-7"},
+			"a trade_no that is not ASCII":          {"_input_charset": "GBK", "trade_no": "\xb2\xe8"},
+			"an order's number that is not ASCII":   {"_input_charset": "GBK", "out_trade_no": o.Number + "\xb2\xe8"},
+			"a status that is not ASCII":            {"_input_charset": "GBK", "trade_status": "TRADE_FINISHED\xff"},
+			"an amount in full-width digits":        {"_input_charset": "GBK", "total_fee": "\xa3\xb1\xa3\xb2.34"},
+			"a currency with a character behind it": {"_input_charset": "GBK", "currency": "USD\x80"},
+			"a line break in the id of the notice":  {"notify_id": "1\n"},
+			"a separator behind a character's lead": {"_input_charset": "GBK", "subject": "\xd5&x=y"},
+			"a seller who is not plain":             {"_input_charset": "GBK", "seller_id": "\xb2\xe8"},
+			"a refund's number that is not ASCII": {"_input_charset": "GBK", "out_return_no": "R\xb2\xe8",
+				"refund_status": "REFUND_SUCCESS"},
 			"UTF-8 that is not, in what is to decide": {"trade_no": "2026\xff"},
 		} {
 			m := payment(o)
@@ -89,7 +90,8 @@ func TestAnAnswerInGBKIsTheSameAnswer(t *testing.T) {
 			"in UTF-8, cut off within a character": {alipay.UTF8, "\xe8\x8c", ""},
 		} {
 			c := w.open(t, func(out http.ResponseWriter, _ *http.Request) {
-				fields := mapi.Message{"out_trade_no": o.Number, "trade_no": "2026010222001300000000000001", "trade_status": "TRADE_FINISHED", "subject": x.subject}
+				fields := mapi.Message{"out_trade_no": o.Number, "trade_no": "2026010222001300000000000001",
+					"trade_status": "TRADE_FINISHED", "subject": x.subject}
 				sent := fields
 				if x.signed != "" {
 					fields, sent = fields.In(x.signed), fields.In(x.charset)
@@ -97,11 +99,13 @@ func TestAnAnswerInGBKIsTheSameAnswer(t *testing.T) {
 				if err := fields.Sign(w.alipays); err != nil {
 					t.Error(err)
 				}
-				io.WriteString(out, `<?xml version="1.0" encoding="`+string(x.charset)+`"?><alipay><is_success>T</is_success><response><trade>`)
+				io.WriteString(out, `<?xml version="1.0" encoding="`+string(x.charset)+
+					`"?><alipay><is_success>T</is_success><response><trade>`)
 				for _, name := range []string{"out_trade_no", "trade_no", "trade_status", "subject"} {
 					io.WriteString(out, "<"+name+">"+sent[name]+"</"+name+">")
 				}
-				io.WriteString(out, "</trade></response><sign>"+fields["sign"]+"</sign><sign_type>"+string(signType)+"</sign_type></alipay>")
+				io.WriteString(out, "</trade></response><sign>"+fields["sign"]+"</sign><sign_type>"+string(signType)+
+					"</sign_type></alipay>")
 			}, nil)
 			if s, err := c.Query(context.Background(), o); err != nil || s.Outcome != wallet.Paid {
 				t.Errorf("%s, %s: %+v, %v", signType, name, s, err)

@@ -14,7 +14,8 @@ import (
 
 // confirmed asks the wallet, which answers every question so, whether it stands by
 // a notice with these fields.
-func (w wire) confirmed(t *testing.T, m mapi.Message, o wallet.Order, answer string) (wallet.Notice, wallet.State, error) {
+func (w wire) confirmed(t *testing.T, m mapi.Message, o wallet.Order,
+	answer string) (wallet.Notice, wallet.State, error) {
 	t.Helper()
 	c := w.open(t, func(rw http.ResponseWriter, r *http.Request) {
 		if service(r) == "notify_verify" {
@@ -41,16 +42,22 @@ func TestTheQueryRefutesOnlyAnotherAmount(t *testing.T) {
 			query   string // total_fee
 			refuted bool
 		}{
-			"the order's amount, and the query's is the same":   {nil, "12.34", false},
-			"the order's amount, and the query's is in yuan":    {nil, "88.12", false},
-			"the order's amount, and the query's is missing":    {nil, "", false},
-			"another amount, and the query's is the order's":    {map[string]string{"total_fee": "0.01"}, "12.34", true},
-			"the same, and the query writes it otherwise":       {map[string]string{"total_fee": "0.01"}, "12.340", true},
-			"another currency, and the query's is the order's":  {map[string]string{"currency": "HKD"}, "12.34", true},
-			"another amount, and the query's is the notice's":   {map[string]string{"total_fee": "0.01"}, "0.01", false},
-			"another amount, and the query's is neither":        {map[string]string{"total_fee": "0.01"}, "88.12", false},
-			"another amount, and the query's cannot be read":    {map[string]string{"total_fee": "0.01"}, "12,34", false},
-			"another amount, and the query's has fewer figures": {map[string]string{"total_fee": "1.00"}, "12.34", true},
+			"the order's amount, and the query's is the same": {nil, "12.34", false},
+			"the order's amount, and the query's is in yuan":  {nil, "88.12", false},
+			"the order's amount, and the query's is missing":  {nil, "", false},
+			"another amount, and the query's is the order's": {map[string]string{"total_fee": "0.01"}, "12.34",
+				true},
+			"the same, and the query writes it otherwise": {map[string]string{"total_fee": "0.01"}, "12.340",
+				true},
+			"another currency, and the query's is the order's": {map[string]string{"currency": "HKD"}, "12.34", true},
+			"another amount, and the query's is the notice's": {map[string]string{"total_fee": "0.01"}, "0.01",
+				false},
+			"another amount, and the query's is neither": {map[string]string{"total_fee": "0.01"}, "88.12",
+				false},
+			"another amount, and the query's cannot be read": {map[string]string{"total_fee": "0.01"}, "12,34",
+				false},
+			"another amount, and the query's has fewer figures": {map[string]string{"total_fee": "1.00"}, "12.34",
+				true},
 		} {
 			m := payment(o)
 			maps.Copy(m, x.notice)
@@ -66,7 +73,8 @@ func TestARefundsNoticeIsConfirmedByItsQuery(t *testing.T) {
 	w, o := newWire(mapi.MD5), testOrder()
 	const id = "20260102100001000000000007"
 	answer := func(result string, set map[string]string) string {
-		all := map[string]string{"out_trade_no": o.Number, "out_return_no": id, "trade_no": wallettest.TradeNo, "refund_result_code": result, "refund_error_code": ""}
+		all := map[string]string{"out_trade_no": o.Number, "out_return_no": id, "trade_no": wallettest.TradeNo,
+			"refund_result_code": result, "refund_error_code": ""}
 		maps.Copy(all, set)
 		return w.answer("refund_query.xml", all)
 	}
@@ -109,7 +117,8 @@ func TestARefundedTradesNoticeIsNoForgery(t *testing.T) {
 		w, o := newWire(signType), testOrder()
 		m := payment(o)
 		m["trade_status"] = "TRADE_CLOSED"
-		_, s, err := w.confirmed(t, m, o, w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}))
+		_, s, err := w.confirmed(t, m, o,
+			w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}))
 		if err != nil || s.Outcome != wallet.Paid || !s.GivenBack || s.TradeNo != wallettest.TradeNo {
 			t.Errorf("%s: %+v, %v", signType, s, err)
 		}

@@ -38,7 +38,8 @@ type harness struct {
 
 func newHarness(t *testing.T, signType mapi.SignType) *harness {
 	t.Helper()
-	h := &harness{t: t, wire: newWire(signType), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), say: map[string]func() string{}}
+	h := &harness{t: t, wire: newWire(signType), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		say: map[string]func() string{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := service(r)
 		h.mu.Lock()
@@ -59,14 +60,16 @@ func newHarness(t *testing.T, signType mapi.SignType) *harness {
 	}
 	var err error
 	if h.db, err = storetest.Create(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: clock,
+		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)),
+		Now: clock,
 		Log: slog.New(slog.DiscardHandler), NoSync: true,
 	}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.db.Close() })
 	a := h.wire.account(server.URL)
-	a.MerchantID, a.ID, a.PayTypes, a.Currencies = "100001", "main", []pay.PayType{pay.AlipayCrossBorder}, []pay.Currency{"USD"}
+	a.MerchantID, a.ID, a.PayTypes, a.Currencies = "100001", "main", []pay.PayType{pay.AlipayCrossBorder},
+		[]pay.Currency{"USD"}
 	a.CreatedAt, a.UpdatedAt = h.now, h.now
 	for _, err := range []error{
 		h.db.CreateMerchant(t.Context(), pay.Merchant{ID: "100001", Name: "Tea", CreatedAt: h.now}),
@@ -78,7 +81,8 @@ func newHarness(t *testing.T, signType mapi.SignType) *harness {
 		}
 	}
 	if h.Gateway, err = gateway.New(gateway.Config{
-		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(), Zone: time.UTC, Now: clock,
+		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(),
+		Zone: time.UTC, Now: clock,
 		Log: slog.New(slog.NewTextHandler(&h.log, nil)), Wallets: map[string]wallet.Driver{Driver.Name: Driver},
 		Notification:       func(pay.Payment) []byte { return nil },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
@@ -90,7 +94,8 @@ func newHarness(t *testing.T, signType mapi.SignType) *harness {
 }
 
 func (h *harness) credential() pay.Credential {
-	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234", PerSecond: 100, PerMinute: 100, CreatedAt: h.now}
+	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234", PerSecond: 100, PerMinute: 100,
+		CreatedAt: h.now}
 }
 
 // opened is an order of 12.34 US dollars whose buyer is at the wallet.
@@ -151,7 +156,8 @@ func (h *harness) stored(o wallet.Order) pay.Payment {
 
 // The first time a notice costs a question or two; replays cost none.
 func TestAReplayedNoticeCostsTheWalletNoCall(t *testing.T) {
-	for signType, first := range map[mapi.SignType]string{mapi.MD5: "[single_trade_query]", mapi.RSA2: "[notify_verify single_trade_query]"} {
+	for signType, first := range map[mapi.SignType]string{mapi.MD5: "[single_trade_query]",
+		mapi.RSA2: "[notify_verify single_trade_query]"} {
 		t.Run(string(signType), func(t *testing.T) {
 			h := newHarness(t, signType)
 			o := h.opened()
@@ -198,7 +204,8 @@ func TestALateNoticeOfARefundedPaymentIsTaken(t *testing.T) {
 		h := newHarness(t, signType)
 		o := h.opened()
 		h.say["single_trade_query"] = func() string { return h.wire.query(o, "TRADE_FINISHED", nil) }
-		found, err := h.Query(t.Context(), gateway.QueryRequest{Credential: h.credential(), Filter: store.Filter{Limit: 1}})
+		found, err := h.Query(t.Context(),
+			gateway.QueryRequest{Credential: h.credential(), Filter: store.Filter{Limit: 1}})
 		if err != nil || found[0].Payment.Status != pay.Paid {
 			t.Fatalf("%+v, %v", found, err)
 		}
@@ -234,7 +241,8 @@ func TestANoticeOfRefundedMoneyIsTaken(t *testing.T) {
 			return h.wire.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"})
 		}
 		h.post(payment(o), 1, "success")
-		if got := h.stored(o); got.Status != pay.Pending || !got.Flagged || strings.Count(h.log.String(), "level=ERROR") != 1 {
+		if got := h.stored(o); got.Status != pay.Pending || !got.Flagged ||
+			strings.Count(h.log.String(), "level=ERROR") != 1 {
 			t.Errorf("stored %+v\n%s", got, &h.log)
 		}
 		h.calls()
@@ -247,7 +255,8 @@ func TestANoticeOfRefundedMoneyIsTaken(t *testing.T) {
 
 // TRADE_SUCCESS is of Alipay's other products. It pays nothing, and is shown.
 func TestTradeSuccessIsAskedAboutAndFlagged(t *testing.T) {
-	for signType, asked := range map[mapi.SignType]string{mapi.MD5: "[single_trade_query]", mapi.RSA2: "[notify_verify single_trade_query]"} {
+	for signType, asked := range map[mapi.SignType]string{mapi.MD5: "[single_trade_query]",
+		mapi.RSA2: "[notify_verify single_trade_query]"} {
 		h := newHarness(t, signType)
 		o := h.opened()
 		h.say["notify_verify"] = func() string { return "false" }

@@ -140,7 +140,8 @@ func (w wire) answer(file string, set map[string]string) string {
 
 // query is the answer to single_trade_query about o.
 func (w wire) query(o wallet.Order, status string, set map[string]string) string {
-	all := map[string]string{"out_trade_no": o.Number, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo, "trade_status": status, "gmt_payment": ""}
+	all := map[string]string{"out_trade_no": o.Number, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo,
+		"trade_status": status, "gmt_payment": ""}
 	if status == "TRADE_FINISHED" {
 		all["gmt_payment"] = "2026-01-02 03:04:05"
 	}
@@ -239,8 +240,10 @@ func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 // traps are texts that, unescaped between & and =, are fields of a notice.
 var traps = []string{
 	"x&total_fee=12.34&trade_no=" + wallettest.TradeNo + "&trade_status=TRADE_FINISHED&z=",
-	"x&notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=",
-	"x&currency=USD&notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=",
+	"x&notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012" +
+		"&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=",
+	"x&currency=USD&notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012" +
+		"&total_fee=12.34&trade_no=1&trade_status=TRADE_FINISHED&z=",
 	"x\x26total_fee\x3d0.01%26trade_status%3DTRADE_FINISHED",
 }
 
@@ -314,14 +317,16 @@ func cut(m mapi.Message, pairs []string, from int, wanted mapi.Message) []byte {
 func TestRecutMessagesVerify(t *testing.T) {
 	w := newWire(mapi.MD5)
 	for _, trap := range traps[1:3] {
-		m := mapi.Message{"service": "create_forex_trade_wap", "partner": partner, "out_trade_no": "1", "currency": "USD",
+		m := mapi.Message{"service": "create_forex_trade_wap", "partner": partner, "out_trade_no": "1",
+			"currency":       "USD",
 			"_input_charset": "UTF-8", "notify_url": "https://shop.example/?" + trap, "total_fee": "0.01"}
 		if err := m.Sign(w.ours); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.ContainsFunc(recut(m), func(body []byte) bool {
 			forged, err := mapi.Parse(string(body))
-			return err == nil && forged.Verify(w.alipays) == nil && forged["notify_id"] == "1" && forged["trade_status"] == "TRADE_FINISHED"
+			return err == nil && forged.Verify(w.alipays) == nil && forged["notify_id"] == "1" &&
+				forged["trade_status"] == "TRADE_FINISHED"
 		}) {
 			t.Errorf("%s: no forgery has a true signature: the conformance test proves nothing", trap)
 		}

@@ -32,7 +32,8 @@ func TestEveryCallSaysWhoAsksForWhat(t *testing.T) {
 		also   map[string]string // beside it
 	}{
 		{"alipay.trade.create", func() { c.Pay(t.Context(), o) }, map[string]any{
-			"out_trade_no": o.Number, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer, "time_expire": "2026-01-02 11:34:05",
+			"out_trade_no": o.Number, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer,
+			"time_expire": "2026-01-02 11:34:05",
 		}, map[string]string{"notify_url": o.CallbackURL}},
 		{"alipay.trade.query", func() { c.Query(t.Context(), o) }, map[string]any{"out_trade_no": o.Number}, nil},
 		{"alipay.trade.close", func() { c.Close(t.Context(), o) }, map[string]any{"out_trade_no": o.Number}, nil},
@@ -42,7 +43,8 @@ func TestEveryCallSaysWhoAsksForWhat(t *testing.T) {
 		{"alipay.trade.fastpay.refund.query", func() { c.QueryRefund(t.Context(), r) }, map[string]any{
 			"out_trade_no": o.Number, "out_request_no": r.ID, "query_options": []any{"gmt_refund_pay"},
 		}, nil},
-		{"alipay.system.oauth.token", func() { c.Identify(t.Context(), url.Values{"app_id": {ourApp}, "auth_code": {"4b20"}}) }, nil,
+		{"alipay.system.oauth.token",
+			func() { c.Identify(t.Context(), url.Values{"app_id": {ourApp}, "auth_code": {"4b20"}}) }, nil,
 			map[string]string{"grant_type": "authorization_code", "code": "4b20"}},
 	} {
 		*requests = nil
@@ -55,7 +57,8 @@ func TestEveryCallSaysWhoAsksForWhat(t *testing.T) {
 			t.Errorf("%s: to %s, %v", x.method, got.address, got.content)
 		}
 		want := openapi.Message{
-			"app_id": ourApp, "method": x.method, "format": "JSON", "charset": "utf-8", "version": "1.0", "sign_type": "RSA2",
+			"app_id": ourApp, "method": x.method, "format": "JSON", "charset": "utf-8", "version": "1.0",
+			"sign_type": "RSA2",
 			"timestamp": "2026-01-02 11:05:05", "app_auth_token": "202601BB0123456789",
 		}
 		maps.Copy(want, x.also)
@@ -83,7 +86,8 @@ func TestTheAppAuthTokenIsASecretOfTheAccount(t *testing.T) {
 
 func TestOrdersThatCannotBeWrittenAreNotSent(t *testing.T) {
 	w := newWire(t)
-	c, requests := w.open(t, nil, map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().Number}})
+	c, requests := w.open(t, nil,
+		map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().Number}})
 	for what, change := range map[string]func(*wallet.Order){
 		"a notify address with a query": func(o *wallet.Order) { o.CallbackURL += "?x" },
 		"one with a parameter":          func(o *wallet.Order) { o.CallbackURL += "&x" },
@@ -122,21 +126,34 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		change map[string]string
 		want   wallet.State
 	}{
-		{"paid", nil, wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+		{"paid", nil, wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009",
+			Code: "TRADE_SUCCESS"}},
 		{"paid, the amount without its zeros", map[string]string{"total_amount": "12.3"},
-			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 1230, Currency: "CNY"}, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
-		{"paid less than it was worth, by a voucher", map[string]string{"buyer_pay_amount": "10.00", "receipt_amount": "11.00", "invoice_amount": "9.00"},
-			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
-		{"in yuan, which it says", map[string]string{"trans_currency": "CNY", "settle_currency": "USD", "pay_currency": "USD"},
-			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 1230, Currency: "CNY"}, At: at,
+				BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+		{"paid less than it was worth, by a voucher",
+			map[string]string{"buyer_pay_amount": "10.00", "receipt_amount": "11.00", "invoice_amount": "9.00"},
+			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009",
+				Code: "TRADE_SUCCESS"}},
+		{"in yuan, which it says", map[string]string{"trans_currency": "CNY", "settle_currency": "USD",
+			"pay_currency": "USD"},
+			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009",
+				Code: "TRADE_SUCCESS"}},
 		{"the number of another currency", map[string]string{"trans_currency": "HKD"},
-			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: o.Amount.Minor, Currency: "HKD"}, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: o.Amount.Minor, Currency: "HKD"}, At: at,
+				BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
 		{"the amount that floats make one less of", map[string]string{"total_amount": "1.15"},
-			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 115, Currency: "CNY"}, At: at, BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
-		{"finished, by a buyer of whom there is the id", map[string]string{"trade_status": "TRADE_FINISHED", "buyer_logon_id": ""},
-			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "2088***0009", Code: "TRADE_FINISHED"}},
-		{"finished, by a buyer of whom there is the open id", map[string]string{"buyer_logon_id": "", "buyer_user_id": "", "buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
-			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "074a***95b5", Code: "TRADE_SUCCESS"}},
+			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 115, Currency: "CNY"}, At: at,
+				BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+		{"finished, by a buyer of whom there is the id",
+			map[string]string{"trade_status": "TRADE_FINISHED", "buyer_logon_id": ""},
+			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "2088***0009",
+				Code: "TRADE_FINISHED"}},
+		{"finished, by a buyer of whom there is the open id",
+			map[string]string{"buyer_logon_id": "", "buyer_user_id": "",
+				"buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
+			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "074a***95b5",
+				Code: "TRADE_SUCCESS"}},
 		{"by nobody, at no time", map[string]string{"buyer_logon_id": "", "buyer_user_id": "", "send_pay_date": ""},
 			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, Code: "TRADE_SUCCESS"}},
 		{"closed unpaid", map[string]string{"trade_status": "TRADE_CLOSED", "send_pay_date": ""},
@@ -148,12 +165,15 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		is(x.what, s, err, x.want)
 	}
 	answers["alipay.trade.query"] = with(paid, map[string]string{"trade_status": "TRADE_CLOSED"})
-	if s, err := c.Query(t.Context(), o); err != nil || s.Outcome != wallet.Paid || !s.GivenBack || s.Amount != o.Amount || !s.At.Equal(at) || s.TradeNo != wallettest.TradeNo {
+	if s, err := c.Query(t.Context(), o); err != nil || s.Outcome != wallet.Paid || !s.GivenBack ||
+		s.Amount != o.Amount || !s.At.Equal(at) || s.TradeNo != wallettest.TradeNo {
 		t.Errorf("given back in full: %+v, %v", s, err)
 	}
 	for what, change := range map[string]map[string]string{
-		"of no order": {"out_trade_no": ""}, "of no amount": {"total_amount": ""}, "of a float": {"total_amount": "1234e-2"},
-		"of the sum of another field": {"total_amount": "", "buyer_pay_amount": "12.34"}, "of no status": {"trade_status": ""},
+		"of no order": {"out_trade_no": ""}, "of no amount": {"total_amount": ""},
+		"of a float":                      {"total_amount": "1234e-2"},
+		"of the sum of another field":     {"total_amount": "", "buyer_pay_amount": "12.34"},
+		"of no status":                    {"trade_status": ""},
 		"of a currency that nobody knows": {"trans_currency": "XXX"}, "of half a yen": {"trans_currency": "JPY"},
 	} {
 		answers["alipay.trade.query"] = with(paid, change)
@@ -162,12 +182,16 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		}
 	}
 
-	answers["alipay.trade.refund"] = map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "fund_change": "Y",
+	answers["alipay.trade.refund"] = map[string]string{"code": "10000", "out_trade_no": o.Number,
+		"trade_no": wallettest.TradeNo, "fund_change": "Y",
 		"refund_fee": "7.00", "gmt_refund_pay": "2026-01-02 11:04:05"}
 	s, err := c.Refund(t.Context(), r)
-	is("refund", s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at, Code: "fund_change"})
-	known := map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "out_request_no": r.ID,
-		"refund_amount": "2.34", "total_amount": "12.34", "refund_status": "REFUND_SUCCESS", "gmt_refund_pay": "2026-01-02 11:04:05"}
+	is("refund", s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
+		Code: "fund_change"})
+	known := map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
+		"out_request_no": r.ID,
+		"refund_amount":  "2.34", "total_amount": "12.34", "refund_status": "REFUND_SUCCESS",
+		"gmt_refund_pay": "2026-01-02 11:04:05"}
 	answers["alipay.trade.fastpay.refund.query"] = known
 	for what, ask := range map[string]func() (wallet.State, error){
 		"query refund": func() (wallet.State, error) { return c.QueryRefund(t.Context(), r) },
@@ -181,10 +205,12 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		},
 	} {
 		s, err := ask()
-		is(what, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at, Code: "REFUND_SUCCESS"})
+		is(what, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
+			Code: "REFUND_SUCCESS"})
 	}
 	for what, change := range map[string]map[string]string{
-		"of no amount": {"refund_amount": ""}, "of an amount that cannot be read": {"refund_amount": "2,34"}, "of no refund": {"out_request_no": ""},
+		"of no amount": {"refund_amount": ""}, "of an amount that cannot be read": {"refund_amount": "2,34"},
+		"of no refund": {"out_request_no": ""},
 	} {
 		answers["alipay.trade.fastpay.refund.query"] = with(known, change)
 		if s, err := c.QueryRefund(t.Context(), r); !errors.Is(err, wallet.ErrUnknown) || s.Outcome != wallet.Unknown {
@@ -204,7 +230,8 @@ func (c *caught) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func FuzzAnOrderIsAskedForAsItIs(f *testing.F) {
 	w, wire := knownWire(f), &caught{}
-	c := &connector{gateway: "http://127.0.0.1/gateway.do", http: &http.Client{Transport: wire}, now: func() time.Time { return now }, appID: ourApp,
+	c := &connector{gateway: "http://127.0.0.1/gateway.do", http: &http.Client{Transport: wire},
+		now: func() time.Time { return now }, appID: ourApp,
 		keys: w.ours, common: openapi.Message{"app_id": ourApp}}
 	f.Add("Tea & cake", ourBuyer, int64(1234), true)
 	f.Add(`x"},"total_amount":"0.01","a":{"`, "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5", int64(1), false)
@@ -230,7 +257,8 @@ func FuzzAnOrderIsAskedForAsItIs(f *testing.F) {
 		if err := json.Unmarshal([]byte(m["biz_content"]), &content); err != nil {
 			t.Fatalf("%v: %s", err, m["biz_content"])
 		}
-		want := map[string]string{"out_trade_no": o.Number, "total_amount": o.Amount.Decimal(), "time_expire": "2026-01-02 11:34:05"}
+		want := map[string]string{"out_trade_no": o.Number, "total_amount": o.Amount.Decimal(),
+			"time_expire": "2026-01-02 11:34:05"}
 		if noCredit {
 			want["disable_pay_channels"] = "credit_group"
 		}

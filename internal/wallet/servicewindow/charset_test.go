@@ -30,26 +30,30 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := with(payment(o), map[string]string{"charset": charset, "subject": gbk, "body": "\U0001F375"}).In(encoding)
-		if n, err := c.Callback(wallet.Callback{Body: w.notice(m)}); err != nil || n.State != want.State || n.Number != o.Number {
+		if n, err := c.Callback(wallet.Callback{Body: w.notice(m)}); err != nil || n.State != want.State ||
+			n.Number != o.Number {
 			t.Errorf("%s: %+v, %v", charset, n, err)
 		}
 	}
-	n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), map[string]string{"charset": "GBK", "buyer_logon_id": "\xb2\xe8***\xb2"}))})
+	n, err := c.Callback(wallet.Callback{
+		Body: w.notice(with(payment(o), map[string]string{"charset": "GBK", "buyer_logon_id": "\xb2\xe8***\xb2"}))})
 	if err != nil || n.State.BuyerID != "茶***\uFFFD" {
 		t.Errorf("a buyer whose name is cut off: %+v, %v", n, err)
 	}
 	for name, broken := range map[string]map[string]string{
-		"a charset that is not read":              {"charset": "UTF-7"},
-		"Latin-1":                                 {"charset": "ISO-8859-1"},
-		"a trade_no that is not ASCII":            {"charset": "GBK", "trade_no": "\xb2\xe8"},
-		"an order's number that is not ASCII":     {"charset": "GBK", "out_trade_no": o.Number + "\xb2\xe8"},
-		"a status that is not ASCII":              {"charset": "GBK", "trade_status": "TRADE_SUCCESS\xff"},
-		"an amount in full-width digits":          {"charset": "GBK", "total_amount": "\xa3\xb1\xa3\xb2.34"},
-		"a refund's number that is not ASCII":     {"charset": "GBK", "out_biz_no": "R\xb2\xe8", "gmt_refund": "2026-01-02 11:04:05"},
+		"a charset that is not read":          {"charset": "UTF-7"},
+		"Latin-1":                             {"charset": "ISO-8859-1"},
+		"a trade_no that is not ASCII":        {"charset": "GBK", "trade_no": "\xb2\xe8"},
+		"an order's number that is not ASCII": {"charset": "GBK", "out_trade_no": o.Number + "\xb2\xe8"},
+		"a status that is not ASCII":          {"charset": "GBK", "trade_status": "TRADE_SUCCESS\xff"},
+		"an amount in full-width digits":      {"charset": "GBK", "total_amount": "\xa3\xb1\xa3\xb2.34"},
+		"a refund's number that is not ASCII": {"charset": "GBK", "out_biz_no": "R\xb2\xe8",
+			"gmt_refund": "2026-01-02 11:04:05"},
 		"a separator behind a character's lead":   {"charset": "GBK", "subject": "\xd5&x=y"},
 		"UTF-8 that is not, in what is to decide": {"trade_no": "2026\xff"},
 	} {
-		if n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), broken))}); err == nil || n.Number != "" {
+		if n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), broken))}); err == nil ||
+			n.Number != "" {
 			t.Errorf("%s: accepted: %+v", name, n)
 		}
 	}
@@ -92,12 +96,16 @@ func TestAnAnswerInGBKIsTheSameAnswer(t *testing.T) {
 		"of four bytes":                "\x94\x39\xbb\x35",
 		"in UTF-8":                     "茶",
 	} {
-		paid := `{"code":"10000","msg":"Success","store_name":"` + text + `","out_trade_no":"` + o.Number + `","trade_no":"2026010222001300000000000001",` +
-			`"trade_status":"TRADE_SUCCESS","total_amount":"` + o.Amount.Decimal() + `","send_pay_date":"2026-01-02 11:04:05"}`
-		if s, err := w.says(t, paid).Query(context.Background(), o); err != nil || s.Outcome != wallet.Paid || s.Amount != o.Amount {
+		paid := `{"code":"10000","msg":"Success","store_name":"` + text + `","out_trade_no":"` + o.Number +
+			`","trade_no":"2026010222001300000000000001",` +
+			`"trade_status":"TRADE_SUCCESS","total_amount":"` + o.Amount.Decimal() +
+			`","send_pay_date":"2026-01-02 11:04:05"}`
+		if s, err := w.says(t, paid).Query(context.Background(), o); err != nil || s.Outcome != wallet.Paid ||
+			s.Amount != o.Amount {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
-		missing := `{"code":"40004","msg":"Business Failed","sub_code":"ACQ.TRADE_NOT_EXIST","sub_msg":"` + text + `","out_trade_no":"` + o.Number + `"}`
+		missing := `{"code":"40004","msg":"Business Failed","sub_code":"ACQ.TRADE_NOT_EXIST","sub_msg":"` + text +
+			`","out_trade_no":"` + o.Number + `"}`
 		if s, err := w.says(t, missing).Query(context.Background(), o); err == nil && s.Outcome != wallet.NotFound {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}

@@ -20,11 +20,16 @@ var said = []struct {
 	kind wallet.RejectionKind // "" for nothing
 	subs string
 }{
-	{"pay", wallet.RejectedOrder, `INVALID_PARAMETER ILLEGAL_ARGUMENT EXIST_FORBIDDEN_WORD TOTAL_FEE_EXCEED BEYOND_PER_RECEIPT_SINGLE_RESTRICTION
-		MERCHANT_PERM_RECEIPT_DAY_LIMIT MERCHANT_PERM_RECEIPT_SINGLE_LIMIT TRADE_HAS_CLOSE BUYER_SELLER_EQUAL BUYER_NOT_EXIST TRADE_BUYER_NOT_MATCH
-		PAYER_UNMATCHED OPEN_ID_NOT_TINY_APP BUYER_ENABLE_STATUS_FORBID ERROR_BUYER_CERTIFY_LEVEL_LIMIT NOW_TIME_AFTER_EXPIRE_TIME_ERROR`},
-	{"pay", wallet.RejectedAccount, `ACCESS_FORBIDDEN PARTNER_ERROR BIZ_PRODUCT_NOT_ALLOWED PRODUCT_NOT_SUPPORT_IN_TINY_APP SELLER_BEEN_BLOCKED SELLER_NOT_EXIST
-		INVALID_RECEIVE_ACCOUNT MERCHANT_STATUS_NOT_NORMAL ERROR_SELLER_CERTIFY_LEVEL_LIMIT UNBOUND_APPLICATION`},
+	{"pay", wallet.RejectedOrder,
+		`INVALID_PARAMETER ILLEGAL_ARGUMENT EXIST_FORBIDDEN_WORD TOTAL_FEE_EXCEED
+		BEYOND_PER_RECEIPT_SINGLE_RESTRICTION MERCHANT_PERM_RECEIPT_DAY_LIMIT
+		MERCHANT_PERM_RECEIPT_SINGLE_LIMIT TRADE_HAS_CLOSE BUYER_SELLER_EQUAL BUYER_NOT_EXIST
+		TRADE_BUYER_NOT_MATCH PAYER_UNMATCHED OPEN_ID_NOT_TINY_APP BUYER_ENABLE_STATUS_FORBID
+		ERROR_BUYER_CERTIFY_LEVEL_LIMIT NOW_TIME_AFTER_EXPIRE_TIME_ERROR`},
+	{"pay", wallet.RejectedAccount,
+		`ACCESS_FORBIDDEN PARTNER_ERROR BIZ_PRODUCT_NOT_ALLOWED PRODUCT_NOT_SUPPORT_IN_TINY_APP
+		SELLER_BEEN_BLOCKED SELLER_NOT_EXIST INVALID_RECEIVE_ACCOUNT MERCHANT_STATUS_NOT_NORMAL
+		ERROR_SELLER_CERTIFY_LEVEL_LIMIT UNBOUND_APPLICATION`},
 	// A trade is there, or may be.
 	{"pay", "", "SYSTEM_ERROR TRADE_HAS_SUCCESS CONTEXT_INCONSISTENT TRADE_NOT_EXIST OF_TOMORROW"},
 
@@ -34,9 +39,12 @@ var said = []struct {
 	{"refund", wallet.RejectedFunds, "SELLER_BALANCE_NOT_ENOUGH"},
 	{"refund", wallet.RejectedWindow, "TRADE_HAS_FINISHED"},
 	{"refund", wallet.RejectedAmount, "REFUND_AMT_NOT_EQUAL_TOTAL REFUND_FEE_ERROR REASON_TRADE_REFUND_FEE_ERR"},
-	{"refund", wallet.RejectedOrder, `TRADE_NOT_ALLOW_REFUND NOT_ALLOW_PARTIAL_REFUND ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND TRADE_STATUS_ERROR
-		REASON_TRADE_STATUS_INVALID REASON_TRADE_BEEN_FREEZEN TRADE_HAS_CLOSE TRADE_NOT_EXIST REFUND_ACCOUNT_NOT_EXIST BUYER_ERROR USER_NOT_MATCH_ERR
-		CURRENCY_NOT_SUPPORT CUSTOMER_VALIDATE_ERROR BUYER_ENABLE_STATUS_FORBID ERROR_BUYER_CERTIFY_LEVEL_LIMIT INVALID_PARAMETER ILLEGAL_ARGUMENT`},
+	{"refund", wallet.RejectedOrder,
+		`TRADE_NOT_ALLOW_REFUND NOT_ALLOW_PARTIAL_REFUND ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND
+		TRADE_STATUS_ERROR REASON_TRADE_STATUS_INVALID REASON_TRADE_BEEN_FREEZEN TRADE_HAS_CLOSE
+		TRADE_NOT_EXIST REFUND_ACCOUNT_NOT_EXIST BUYER_ERROR USER_NOT_MATCH_ERR CURRENCY_NOT_SUPPORT
+		CUSTOMER_VALIDATE_ERROR BUYER_ENABLE_STATUS_FORBID ERROR_BUYER_CERTIFY_LEVEL_LIMIT INVALID_PARAMETER
+		ILLEGAL_ARGUMENT`},
 	// A refund of the number is there, or may be.
 	{"refund", "", "SYSTEM_ERROR DISCORDANT_REPEAT_REQUEST TRADE_HAS_SUCCESS OF_TOMORROW"},
 	{"query refund", "", "SYSTEM_ERROR TRADE_NOT_EXIST INVALID_PARAMETER OF_TOMORROW"},
@@ -73,7 +81,8 @@ func TestEachCodeProvesWhatTheWalletSaysOfIt(t *testing.T) {
 			answers[methods[x.call]] = refusedWith("40004", code)
 			err := c.ask(t.Context(), x.call)
 			var no *wallet.Rejection
-			if errors.As(err, &no) != (x.kind != "") || no != nil && (no.Kind != x.kind || no.Code != code) || x.kind == "" && !errors.Is(err, wallet.ErrUnknown) {
+			if errors.As(err, &no) != (x.kind != "") || no != nil && (no.Kind != x.kind || no.Code != code) ||
+				x.kind == "" && !errors.Is(err, wallet.ErrUnknown) {
 				t.Errorf("%s: %s: %v, want %q", x.call, code, err, x.kind)
 			}
 		}
@@ -99,7 +108,8 @@ func TestEachCodeProvesWhatTheWalletSaysOfIt(t *testing.T) {
 			answers[m] = refusedWith(x.code, x.sub)
 			err := c.ask(t.Context(), call)
 			var no *wallet.Rejection
-			if errors.As(err, &no) != (x.kind != "") || no != nil && no.Kind != x.kind || x.sentinel != nil && !errors.Is(err, x.sentinel) {
+			if errors.As(err, &no) != (x.kind != "") || no != nil && no.Kind != x.kind ||
+				x.sentinel != nil && !errors.Is(err, x.sentinel) {
 				t.Errorf("%s: %s %s: %v", call, x.code, x.sub, err)
 			}
 		}
@@ -113,7 +123,8 @@ func TestNoOtherCodeIsASuccess(t *testing.T) {
 	for _, code := range []string{"10003", "1000", "20000", ""} {
 		for call, m := range methods {
 			answers[m] = with(trade(order(), "TRADE_SUCCESS"), map[string]string{
-				"code": code, "fund_change": "Y", "refund_status": "REFUND_SUCCESS", "refund_amount": "2.34", "out_request_no": refund().ID,
+				"code": code, "fund_change": "Y", "refund_status": "REFUND_SUCCESS", "refund_amount": "2.34",
+				"out_request_no": refund().ID,
 			})
 			if err := c.ask(t.Context(), call); !errors.Is(err, wallet.ErrUnknown) {
 				t.Errorf("%s: code %q: %v", call, code, err)
@@ -132,8 +143,10 @@ func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {
 		`"error_response":{"code":"20000","sub_code":"isp.unknow-error"}`:                          false,
 		`"error_response":{"code":"40002","sub_code":"isv.invalid-signature"}`:                     true,
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "{%s}", content) }))
-		c, err := newConnector(wallet.Account{WalletAccount: newWire(t).account(server.URL), HTTP: server.Client(), Now: func() time.Time { return now }})
+		server := httptest.NewServer(
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "{%s}", content) }))
+		c, err := newConnector(wallet.Account{WalletAccount: newWire(t).account(server.URL), HTTP: server.Client(),
+			Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +186,8 @@ func TestASettingOfAWrongShapeIsRefusedByName(t *testing.T) {
 			a.Settings[x.name] = x.value
 		}
 		_, err := open(wallet.Account{WalletAccount: a, HTTP: http.DefaultClient, Now: time.Now})
-		if err == nil || !strings.Contains(err.Error(), x.name) || !strings.Contains(err.Error(), x.rule) || strings.Contains(err.Error(), x.value) {
+		if err == nil || !strings.Contains(err.Error(), x.name) || !strings.Contains(err.Error(), x.rule) ||
+			strings.Contains(err.Error(), x.value) {
 			t.Errorf("%s=%.30s: %v", x.name, x.value, err)
 		}
 	}

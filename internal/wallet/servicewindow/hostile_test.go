@@ -48,7 +48,8 @@ func newHarness(t *testing.T) *harness {
 	clock := func() time.Time { return now }
 	var err error
 	if h.db, err = storetest.Create(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: clock,
+		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)),
+		Now: clock,
 		Log: slog.New(slog.DiscardHandler), NoSync: true,
 	}); err != nil {
 		t.Fatal(err)
@@ -67,7 +68,8 @@ func newHarness(t *testing.T) *harness {
 		}
 	}
 	if h.Gateway, err = gateway.New(gateway.Config{
-		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(), Zone: time.UTC, Now: clock,
+		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(),
+		Zone: time.UTC, Now: clock,
 		Log: slog.New(slog.DiscardHandler), Wallets: map[string]wallet.Driver{Driver.Name: Driver},
 		Notification:       func(pay.Payment) []byte { return nil },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
@@ -79,12 +81,14 @@ func newHarness(t *testing.T) *harness {
 }
 
 func credential() pay.Credential {
-	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234", ReturnHosts: []string{"shop.example"}, PerSecond: 100, PerMinute: 100, CreatedAt: now}
+	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234",
+		ReturnHosts: []string{"shop.example"}, PerSecond: 100, PerMinute: 100, CreatedAt: now}
 }
 
 func (h *harness) account(merchant, id, app string, types ...pay.PayType) error {
 	a := h.wire.account(h.url)
-	a.MerchantID, a.ID, a.PayTypes, a.Currencies, a.CreatedAt, a.UpdatedAt = merchant, id, types, []pay.Currency{"CNY"}, now, now
+	a.MerchantID, a.ID, a.PayTypes, a.Currencies, a.CreatedAt, a.UpdatedAt = merchant, id, types, []pay.Currency{"CNY"},
+		now, now
 	a.Settings["app_id"], a.Settings["seller_id"] = app, ourSeller
 	return h.db.PutWalletAccount(h.t.Context(), a)
 }
@@ -192,29 +196,32 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		t.Fatalf("%q, %s", reply, code)
 	}
 	for what, body := range map[string][]byte{
-		"of another application, rightly signed": signed(map[string]string{"app_id": "2021000000000002", "auth_app_id": "2021000000000002"}),
-		"of no application":                      signed(map[string]string{"app_id": "", "auth_app_id": ""}),
-		"of another seller, rightly signed":      signed(map[string]string{"seller_id": "2088000000000002"}),
-		"of no seller":                           signed(map[string]string{"seller_id": ""}),
-		"the amount altered":                     altered("total_amount", "12.34", "12.35"),
-		"the amount altered to nothing":          altered("total_amount", "12.34", ""),
-		"the order altered":                      altered("out_trade_no", o.Number, other.Number),
-		"the state altered":                      altered("trade_status", "TRADE_SUCCESS", "TRADE_FINISHED"),
-		"the amount twice":                       append(altered("total_amount", "12.34", "12.34&total_amount=99.99"), ""...),
-		"unsigned":                               []byte(paid.Encode()),
-		"with an empty signature":                []byte(paid.Encode() + "&sign=&sign_type=RSA2"),
-		"by a stranger's key":                    stranger.notice(maps.Clone(paid)),
-		"by our own key":                         []byte(ours.Encode()),
-		"under SHA-1":                            sha1.notice(maps.Clone(paid)),
-		"an answer posted as a notice":           h.wire.answer("alipay.trade.query", trade(o, "TRADE_SUCCESS")),
-		"of an order that never was":             signed(map[string]string{"out_trade_no": "20260102100001000000000000"}),
-		"of the trade that paid another order":   signed(map[string]string{"trade_no": tradeOf(other.Number)}),
-		"of an amount that cannot be read":       signed(map[string]string{"total_amount": "12,34"}),
-		"of more than there can be":              signed(map[string]string{"total_amount": "99999999999999999999.00"}),
-		"of less than nothing":                   signed(map[string]string{"total_amount": "-12.34"}),
-		"under no trade number":                  signed(map[string]string{"trade_no": ""}),
-		"nothing":                                nil,
-		"noise":                                  []byte("%00%ff\x00&&&===%"),
+		"of another application, rightly signed": signed(map[string]string{"app_id": "2021000000000002",
+			"auth_app_id": "2021000000000002"}),
+		"of no application":                 signed(map[string]string{"app_id": "", "auth_app_id": ""}),
+		"of another seller, rightly signed": signed(map[string]string{"seller_id": "2088000000000002"}),
+		"of no seller":                      signed(map[string]string{"seller_id": ""}),
+		"the amount altered":                altered("total_amount", "12.34", "12.35"),
+		"the amount altered to nothing":     altered("total_amount", "12.34", ""),
+		"the order altered":                 altered("out_trade_no", o.Number, other.Number),
+		"the state altered":                 altered("trade_status", "TRADE_SUCCESS", "TRADE_FINISHED"),
+		"the amount twice": append(altered("total_amount", "12.34", "12.34&total_amount=99.99"),
+			""...),
+		"unsigned":                     []byte(paid.Encode()),
+		"with an empty signature":      []byte(paid.Encode() + "&sign=&sign_type=RSA2"),
+		"by a stranger's key":          stranger.notice(maps.Clone(paid)),
+		"by our own key":               []byte(ours.Encode()),
+		"under SHA-1":                  sha1.notice(maps.Clone(paid)),
+		"an answer posted as a notice": h.wire.answer("alipay.trade.query", trade(o, "TRADE_SUCCESS")),
+		"of an order that never was": signed(
+			map[string]string{"out_trade_no": "20260102100001000000000000"}),
+		"of the trade that paid another order": signed(map[string]string{"trade_no": tradeOf(other.Number)}),
+		"of an amount that cannot be read":     signed(map[string]string{"total_amount": "12,34"}),
+		"of more than there can be":            signed(map[string]string{"total_amount": "99999999999999999999.00"}),
+		"of less than nothing":                 signed(map[string]string{"total_amount": "-12.34"}),
+		"under no trade number":                signed(map[string]string{"trade_no": ""}),
+		"nothing":                              nil,
+		"noise":                                []byte("%00%ff\x00&&&===%"),
 	} {
 		want := pay.BadSignature
 		if what == "of an order that never was" { // it may be one that was lost: the wallet is asked, and does not say
@@ -226,12 +233,15 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		h.stands(what, o, pay.Pending)
 	}
 	// The wallet's true word on a refund that is none of ours moves nothing of ours.
-	for what, id := range map[string]string{"a refund that was never asked for": "20260102100001000000000001", "an order for a refund": o.Number, "another order for one": other.Number} {
+	for what, id := range map[string]string{"a refund that was never asked for": "20260102100001000000000001",
+		"an order for a refund": o.Number, "another order for one": other.Number} {
 		h.posted(signed(map[string]string{"out_biz_no": id, "gmt_refund": "2026-01-02 11:05:04"}))
 		h.stands(what, o, pay.Pending)
 	}
-	for what, to := range map[string][2]string{"another account": {"100001", "unused"}, "another merchant": {"100002", "window"}} {
-		if reply, err := h.Callback(t.Context(), to[0], to[1], wallet.Callback{Body: signed(nil)}); err == nil || reply != nil {
+	for what, to := range map[string][2]string{"another account": {"100001", "unused"},
+		"another merchant": {"100002", "window"}} {
+		if reply, err := h.Callback(t.Context(), to[0], to[1], wallet.Callback{Body: signed(nil)}); err == nil ||
+			reply != nil {
 			t.Errorf("to %s: %v", what, err)
 		}
 		h.stands(what, o, pay.Pending)
@@ -240,7 +250,8 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 
 	// The wallet's true word on another amount is money, but not the order's.
 	for _, amount := range []string{"12.33", "0.01", "1234"} {
-		if reply, code := h.posted(signed(map[string]string{"total_amount": amount, "trade_no": "T" + amount})); reply != "success" || code != "" {
+		if reply, code := h.posted(signed(map[string]string{"total_amount": amount,
+			"trade_no": "T" + amount})); reply != "success" || code != "" {
 			t.Errorf("%s: answered %q, code %q", amount, reply, code)
 		}
 	}
@@ -255,7 +266,8 @@ func TestReplayedNoticesChangeNothing(t *testing.T) {
 	h := newHarness(t)
 	o := h.sells("A1")
 	waiting := h.wire.notice(h.notice(o, map[string]string{"trade_status": "WAIT_BUYER_PAY", "gmt_payment": ""}))
-	paid, finished := h.wire.notice(h.notice(o, nil)), h.wire.notice(h.notice(o, map[string]string{"trade_status": "TRADE_FINISHED", "notify_id": "2"}))
+	paid, finished := h.wire.notice(h.notice(o, nil)),
+		h.wire.notice(h.notice(o, map[string]string{"trade_status": "TRADE_FINISHED", "notify_id": "2"}))
 	closed := h.wire.notice(h.notice(o, map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": ""}))
 	replay := func(what string, status pay.Status, moved []int64, bodies ...[]byte) {
 		t.Helper()
@@ -270,43 +282,52 @@ func TestReplayedNoticesChangeNothing(t *testing.T) {
 	replay("paid", pay.Paid, []int64{1234}, paid, paid, finished, waiting, closed, paid)
 
 	refund := func(number string, minor int64) []byte {
-		r, _, err := h.Refund(t.Context(), gateway.RefundRequest{Credential: credential(), PaymentID: o.Number, OrderNo: number, Fingerprint: number, Minor: minor})
+		r, _, err := h.Refund(t.Context(), gateway.RefundRequest{Credential: credential(), PaymentID: o.Number,
+			OrderNo: number, Fingerprint: number, Minor: minor})
 		if err != nil || r.Status != pay.RefundSucceeded {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		return h.wire.notice(h.notice(o, map[string]string{
-			"out_biz_no": r.ID, "gmt_refund": "2026-01-02 11:05:04.123", "refund_fee": "12.34", "trade_status": "TRADE_CLOSED", "notify_id": r.ID,
+			"out_biz_no": r.ID, "gmt_refund": "2026-01-02 11:05:04.123", "refund_fee": "12.34",
+			"trade_status": "TRADE_CLOSED", "notify_id": r.ID,
 		}))
 	}
 	one := refund("R1", 234)
 	replay("a part given back", pay.Paid, []int64{1234, 234}, one, one, paid, waiting, closed)
 	two := refund("R2", 1000)
-	given := h.wire.notice(h.notice(o, map[string]string{"trade_status": "TRADE_CLOSED", "refund_fee": "12.34", "gmt_refund": "2026-01-02 11:05:04"}))
-	replay("all of it given back", pay.Paid, []int64{1234, 234, 1000}, two, one, two, given, paid, closed, waiting, finished)
+	given := h.wire.notice(h.notice(o,
+		map[string]string{"trade_status": "TRADE_CLOSED", "refund_fee": "12.34", "gmt_refund": "2026-01-02 11:05:04"}))
+	replay("all of it given back", pay.Paid, []int64{1234, 234, 1000}, two, one, two, given, paid, closed, waiting,
+		finished)
 }
 
 func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
 	h := newHarness(t)
 	goes := func(nonce string) (gateway.Ticket, url.Values) {
 		ticket, err := h.Authorize(t.Context(), gateway.AuthorizeRequest{
-			Credential: credential(), ReturnURL: "https://shop.example/in", State: "visit", Nonce: nonce, ExpiresAt: now.Add(time.Minute),
+			Credential: credential(), ReturnURL: "https://shop.example/in", State: "visit", Nonce: nonce,
+			ExpiresAt: now.Add(time.Minute),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		u, err := url.Parse(ticket.WalletURL)
-		if err != nil || u.Query().Get("state") != ticket.ID || u.Query().Get("redirect_uri") != "https://pay.example/authorized/alipay" {
+		if err != nil || u.Query().Get("state") != ticket.ID ||
+			u.Query().Get("redirect_uri") != "https://pay.example/authorized/alipay" {
 			t.Fatalf("sent to %s", ticket.WalletURL)
 		}
-		return ticket, url.Values{"app_id": {ourApp}, "auth_code": {ourCode}, "scope": {"auth_base"}, "source": {"alipay_wallet"}, "state": {ticket.ID}}
+		return ticket, url.Values{"app_id": {ourApp}, "auth_code": {ourCode}, "scope": {"auth_base"},
+			"source": {"alipay_wallet"}, "state": {ticket.ID}}
 	}
 	mine, back := goes("nonce-1")
 	theirs, _ := goes("nonce-2")
 	for what, x := range map[string]struct{ id, proof string }{
-		"a foreign state": {theirs.ID, mine.Proof}, "a state that is nobody's": {"100001" + strings.Repeat("0", 32), mine.Proof}, "no state": {"", mine.Proof},
+		"a foreign state":          {theirs.ID, mine.Proof},
+		"a state that is nobody's": {"100001" + strings.Repeat("0", 32), mine.Proof}, "no state": {"", mine.Proof},
 		"another browser": {mine.ID, theirs.Proof}, "no browser": {mine.ID, ""},
 	} {
-		if who, err := h.Authorized(t.Context(), x.id, x.proof, back); pay.CodeOf(err) != pay.NotFound || who.OpenID != "" {
+		if who, err := h.Authorized(t.Context(), x.id, x.proof, back); pay.CodeOf(err) != pay.NotFound ||
+			who.OpenID != "" {
 			t.Errorf("%s: %+v, %v", what, who, err)
 		}
 	}
@@ -320,7 +341,8 @@ func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
 	} {
 		ticket, back := goes("nonce of " + what)
 		maps.Copy(back, change)
-		if who, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, back); pay.CodeOf(err) != pay.WalletRejected || who.OpenID != "" {
+		if who, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, back); pay.CodeOf(err) !=
+			pay.WalletRejected || who.OpenID != "" {
 			t.Errorf("%s: %+v, %v", what, who, err)
 		}
 	}
@@ -331,13 +353,15 @@ func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
 	if who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back); err != nil || who.OpenID != ourBuyer {
 		t.Fatalf("%+v, %v", who, err)
 	}
-	if who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back); pay.CodeOf(err) != pay.AlreadyExpired || who.OpenID != "" {
+	if who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back); pay.CodeOf(err) != pay.AlreadyExpired ||
+		who.OpenID != "" {
 		t.Errorf("the return a second time: %+v, %v", who, err)
 	}
 	if asked := h.requests(); len(asked) != 1 {
 		t.Errorf("the wallet was asked %v", asked)
 	}
-	if who, err := h.Authorized(t.Context(), theirs.ID, theirs.Proof, back); pay.CodeOf(err) != pay.WalletRejected || who.OpenID != "" {
+	if who, err := h.Authorized(t.Context(), theirs.ID, theirs.Proof, back); pay.CodeOf(err) != pay.WalletRejected ||
+		who.OpenID != "" {
 		t.Errorf("the code a second time: %+v, %v", who, err)
 	}
 }

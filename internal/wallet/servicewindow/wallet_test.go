@@ -65,7 +65,8 @@ func (w wire) account(address string) pay.WalletAccount {
 	return pay.WalletAccount{
 		MerchantID: "100001", ID: "window", Wallet: Driver.Name,
 		Settings: map[string]string{
-			"gateway": address + "/gateway.do", "authorize": address + "/oauth2/publicAppAuthorize.htm", "app_id": ourApp,
+			"gateway": address + "/gateway.do", "authorize": address + "/oauth2/publicAppAuthorize.htm",
+			"app_id":            ourApp,
 			"alipay_public_key": base64.StdEncoding.EncodeToString(public),
 		},
 		Secrets: map[string]pay.Secret{"private_key": pay.Secret(base64.StdEncoding.EncodeToString(private))},
@@ -95,7 +96,8 @@ func refusedWith(code, sub string) map[string]string {
 // trade is what a query answers of a trade.
 func trade(o wallet.Order, status string) map[string]string {
 	f := map[string]string{
-		"code": "10000", "msg": "Success", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "trade_status": status,
+		"code": "10000", "msg": "Success", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
+		"trade_status": status,
 		"total_amount": o.Amount.Decimal(), "buyer_logon_id": "138****0009", "buyer_user_id": ourBuyer,
 	}
 	if status == "TRADE_SUCCESS" {
@@ -144,10 +146,13 @@ func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request
 // payment is a notification's fields, unsigned.
 func payment(o wallet.Order) openapi.Message {
 	return openapi.Message{
-		"notify_type": "trade_status_sync", "notify_id": "2026010200222110405000000000000001", "notify_time": "2026-01-02 11:04:06",
-		"app_id": ourApp, "auth_app_id": ourApp, "charset": "utf-8", "version": "1.0", "seller_id": "2088000000000001",
-		"out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "trade_status": "TRADE_SUCCESS", "total_amount": o.Amount.Decimal(),
-		"gmt_create": "2026-01-02 11:03:00", "gmt_payment": "2026-01-02 11:04:05", "buyer_id": ourBuyer,
+		"notify_type": "trade_status_sync", "notify_id": "2026010200222110405000000000000001",
+		"notify_time": "2026-01-02 11:04:06",
+		"app_id":      ourApp, "auth_app_id": ourApp, "charset": "utf-8", "version": "1.0",
+		"seller_id":    "2088000000000001",
+		"out_trade_no": o.Number, "trade_no": wallettest.TradeNo, "trade_status": "TRADE_SUCCESS",
+		"total_amount": o.Amount.Decimal(),
+		"gmt_create":   "2026-01-02 11:03:00", "gmt_payment": "2026-01-02 11:04:05", "buyer_id": ourBuyer,
 		"fund_bill_list": `[{"amount":"12.34","fundChannel":"ALIPAYACCOUNT"}]`,
 	}
 }
@@ -187,7 +192,8 @@ func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 // signs for another application, about another seller's trades, and its answers.
 func (w wire) forgeries(_ wallet.Checkout, o wallet.Order) [][]byte {
 	all := [][]byte{}
-	for name, value := range map[string]string{"app_id": "2021000000000002", "notify_type": "open_app_auth_notify", "subject": "x&trade_status=TRADE_SUCCESS"} {
+	for name, value := range map[string]string{"app_id": "2021000000000002", "notify_type": "open_app_auth_notify",
+		"subject": "x&trade_status=TRADE_SUCCESS"} {
 		m := payment(o)
 		m[name] = value
 		if name == "app_id" {
@@ -205,7 +211,8 @@ func (w wire) forgeries(_ wallet.Checkout, o wallet.Order) [][]byte {
 func TestConformance(t *testing.T) {
 	w := newWire(t)
 	wallettest.Run(t, wallettest.Harness{
-		Driver: Driver, Account: w.account, Answer: wallettest.Answering(w.answerBody), Callback: wallettest.Posting(w.callbackBody), Forgeries: wallettest.Forging(w.forgeries),
+		Driver: Driver, Account: w.account, Answer: wallettest.Answering(w.answerBody),
+		Callback: wallettest.Posting(w.callbackBody), Forgeries: wallettest.Forging(w.forgeries),
 		Traps: []string{"x&total_amount=0.01&trade_status=TRADE_SUCCESS&z=", `x"},"sign":"AAAA"`},
 	})
 }

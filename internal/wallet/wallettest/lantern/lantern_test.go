@@ -93,8 +93,10 @@ func callback(s wallettest.Situation, o wallet.Order) wallet.Callback {
 func forgeries(_ wallet.Checkout, o wallet.Order) (all []wallet.Callback) {
 	paid := said(wallettest.Paid, o)
 	for path, m := range map[string]message{
-		"/api/pay":                       {Number: o.Number, Amount: o.Amount.Minor, Currency: "HKD", Subject: o.Subject},
-		"/api/query":                     {Number: o.Number, Result: "S", State: "PAID", TradeNo: paid.TradeNo, Amount: 1234, Currency: "HKD"},
+		"/api/pay": {Number: o.Number, Amount: o.Amount.Minor, Currency: "HKD",
+			Subject: o.Subject},
+		"/api/query": {Number: o.Number, Result: "S", State: "PAID", TradeNo: paid.TradeNo,
+			Amount: 1234, Currency: "HKD"},
 		"/callback/100001/main?a=b":      paid,
 		"/gate/callback/100001/main":     paid,
 		"/gate/callback/100001/main?a=c": paid,
@@ -118,7 +120,8 @@ func TestConformance(t *testing.T) {
 
 // Both answers to a callback are signed over its path.
 func TestRepliesAreSigned(t *testing.T) {
-	a := wallet.Account{WalletAccount: account("http://127.0.0.1:1"), HTTP: http.DefaultClient, Now: func() time.Time { return noon }}
+	a := wallet.Account{WalletAccount: account("http://127.0.0.1:1"), HTTP: http.DefaultClient,
+		Now: func() time.Time { return noon }}
 	c, err := open(a)
 	if err != nil {
 		t.Fatal(err)
