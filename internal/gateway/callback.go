@@ -88,7 +88,15 @@ type recordedNotice struct {
 	pay.Recorded
 }
 
-func (m recordedNotice) word() pay.Word { return wordOf(m.State, m.RefundID) }
+// word converts the notice for pay.Judge. Unlike an answer's, an Unknown outcome is a
+// status that the wallet's documents do not list.
+func (m recordedNotice) word() pay.Word {
+	w := wordOf(m.State, m.RefundID)
+	if m.State.Outcome == wallet.Unknown {
+		w.Outcome = pay.WordUnknown
+	}
+	return w
+}
 
 // readNotice finds what a notice is about: store.ErrNotFound if no payment has its
 // number. It refuses what cannot be true, without a question to the wallet.

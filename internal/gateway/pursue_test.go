@@ -233,3 +233,34 @@ func TestRefundsUnderOneKeyKeepTheWalletsGap(t *testing.T) {
 		running.Wait()
 	})
 }
+
+// While the wallet works on a refund it says that the outcome is not known. That is
+// no status that a person must look at.
+func TestARefundInTheWorksIsNotFlagged(t *testing.T) {
+	onEach(t, func(t *testing.T, h *harness) {
+		working := func(context.Context, wallet.Refund) (wallet.State, error) {
+			return wallet.State{Outcome: wallet.Unknown, TradeNo: "T-A1"}, nil
+		}
+		h.wallet.refund, h.wallet.queryRefund = working, working
+		p := h.paid("A1")
+		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
+		if err != nil || r.Status != pay.RefundPending {
+			t.Fatal(r, err)
+		}
+		for range 3 {
+			h.pass(time.Hour)
+			h.recoverDue()
+		}
+		if p = h.stored(p.ID); p.Flagged {
+			t.Errorf("flagged: %s", h.history(p.ID))
+		}
+		h.wallet.queryRefund = nil
+		h.wallet.giveBack(wallet.Refund{ID: r.ID, Amount: r.Amount})
+		h.pass(24 * time.Hour)
+		h.recoverDue()
+		if r = h.storedRefund(r.ID); r.Status != pay.RefundSucceeded {
+			t.Errorf("%+v", r)
+		}
+		h.inOrder()
+	})
+}

@@ -219,17 +219,19 @@ func (g *Gateway) flagUnlisted(ctx context.Context, p pay.Payment, refundID stri
 }
 
 // wordOf converts a connector's answer for pay.Judge. refundID is the wallet's number
-// of the refund that the answer is about, "" if it is about the order.
+// of the refund that the answer is about, "" if it is about the order. An answer whose
+// outcome is Unknown, without an error, says only that the wallet has not finished: it
+// becomes a word without an outcome.
 func wordOf(s wallet.State, refundID string) pay.Word {
 	return pay.Word{
-		Outcome: outcomes[s.Outcome], RefundID: refundID, TradeNo: s.TradeNo, Amount: s.Amount, BuyerID: s.BuyerID,
-		At: s.At, Code: s.Code, GivenBack: s.GivenBack, Cause: causeOf(s.Kind),
+		Outcome: outcomes[s.Outcome], RefundID: refundID, TradeNo: pay.Storable(s.TradeNo), Amount: s.Amount,
+		BuyerID: pay.Storable(s.BuyerID), At: s.At, Code: pay.Storable(s.Code), GivenBack: s.GivenBack, Cause: causeOf(s.Kind),
 	}
 }
 
 // outcomes converts connectors' outcomes for pay.Judge.
 var outcomes = map[wallet.Outcome]pay.Outcome{
-	wallet.Unknown: pay.WordUnknown, wallet.NotFound: pay.WordNotFound, wallet.Waiting: pay.WordWaiting,
+	wallet.NotFound: pay.WordNotFound, wallet.Waiting: pay.WordWaiting,
 	wallet.Paid: pay.WordPaid, wallet.Closed: pay.WordClosed,
 	wallet.Succeeded: pay.WordSucceeded, wallet.Failed: pay.WordFailed,
 }
