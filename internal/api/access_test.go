@@ -66,7 +66,8 @@ func TestARequestOfAnotherTimeIsRefusedOnDemand(t *testing.T) {
 	wantCode(t, h.closing(t, open), 200, "0000", "")
 	// Calls that have no txdtm have no age.
 	wantCode(t, h.note(t, paid), 200, "0000", "")
-	wantCode(t, h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": paid, "txdtm": "2019-01-01 00:00:00"}), 200, "0000", "")
+	wantCode(t, h.send(t, "/trade/v1/query", "plain",
+		map[string]string{"syssn": paid, "txdtm": "2019-01-01 00:00:00"}), 200, "0000", "")
 }
 
 func TestAnAppCodeMayTakeSHA256Alone(t *testing.T) {
@@ -104,7 +105,8 @@ func TestADisabledMerchantIsAnsweredByCall(t *testing.T) {
 	calls := h.calls(t)
 	must(t, h.Store.SetMerchantDisabled(t.Context(), "100001", pay.Disabling{Disabled: true}))
 	for name, want := range map[string]string{
-		"payment": "1243", "payment, in app": "1243", "payment, again": "0000", "refund": "0000", "close": "0000", "note": "0000",
+		"payment": "1243", "payment, in app": "1243", "payment, again": "0000", "refund": "0000", "close": "0000",
+		"note":            "0000",
 		"query by number": "0000", "query by nothing": "0000",
 	} {
 		wantCode(t, calls[name](), 200, want, "")

@@ -77,7 +77,8 @@ func New(c Config) *API {
 // Register adds the API's paths to mux.
 func (a *API) Register(mux *http.ServeMux) {
 	for path, serve := range map[string]func(context.Context, call, *web.Entry) answer{
-		"payment": a.pay, "query": a.query, "refund": a.refund, "close": a.close, "reversal": a.close, "add_note": a.addNote,
+		"payment": a.pay, "query": a.query, "refund": a.refund, "close": a.close, "reversal": a.close,
+		"add_note": a.addNote,
 	} {
 		mux.Handle("/trade/v1/"+path, a.trade(callsByPath[path], serve))
 	}

@@ -24,7 +24,8 @@ func md5Hex(s string) string {
 // callback posts what a wallet would and checks the answer.
 func (h *harness) callback(t *testing.T, to, body string, status int, answer string) {
 	t.Helper()
-	response, err := http.Post(h.url+"/callback/"+to, "application/x-www-form-urlencoded; text/html; charset=UTF-8", strings.NewReader(body))
+	response, err := http.Post(h.url+"/callback/"+to, "application/x-www-form-urlencoded; text/html; charset=UTF-8",
+		strings.NewReader(body))
 	must(t, err)
 	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
@@ -78,7 +79,8 @@ func TestARefusedCallbackIsLoggedWithItsReason(t *testing.T) {
 			if len(lines) != before+1 {
 				t.Fatalf("%d lines in the log", len(lines)-before)
 			}
-			if line := lines[before]; line["level"] != "WARN" || !strings.Contains(fmt.Sprint(line["reason"]), test.reason) {
+			if line := lines[before]; line["level"] != "WARN" ||
+				!strings.Contains(fmt.Sprint(line["reason"]), test.reason) {
 				t.Errorf("logged %v", line)
 			}
 			if p, err := h.Store.Payment(t.Context(), "100001", id); err != nil || p.Status != pay.Pending {
@@ -106,15 +108,20 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 	}{
 		"taken": {
 			"/callback/100001/window?from=a%2Fb&c", "SIGNED " + id + " T1",
-			wallet.Reply{Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json", Body: []byte(`{"ok":1}`)},
-			wallet.Reply{Status: 200, Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json", Body: []byte(`{"ok":1}`)},
+			wallet.Reply{Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json",
+				Body: []byte(`{"ok":1}`)},
+			wallet.Reply{Status: 200, Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json",
+				Body: []byte(`{"ok":1}`)},
 		},
 		"taken, with another status": {
-			"/callback/100001/window", "SIGNED " + id + " T1", wallet.Reply{Status: 204}, wallet.Reply{Status: 204, ContentType: "text/plain; charset=utf-8"},
+			"/callback/100001/window", "SIGNED " + id + " T1", wallet.Reply{Status: 204},
+			wallet.Reply{Status: 204, ContentType: "text/plain; charset=utf-8"},
 		},
 		"refused": {
-			"/callback/100001/%77indow", "FORGED", wallet.Reply{Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json"},
-			wallet.Reply{Status: 403, Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json", Body: []byte("bad_signature")},
+			"/callback/100001/%77indow", "FORGED",
+			wallet.Reply{Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json"},
+			wallet.Reply{Status: 403, Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json",
+				Body: []byte("bad_signature")},
 		},
 		"refused, with a status of its own": {
 			"/callback/100001/window", "FORGED", wallet.Reply{Status: 200},
@@ -137,7 +144,8 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 			defer response.Body.Close()
 			body, err := io.ReadAll(response.Body)
 			must(t, err)
-			got := wallet.Reply{Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: body}
+			got := wallet.Reply{Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"),
+				Body: body}
 			if s := response.Header.Values("Signature"); len(s) > 0 {
 				got.Header = http.Header{"Signature": s}
 			}
@@ -145,7 +153,8 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 				t.Errorf("answer (-want +got):\n%s", diff)
 			}
 			posted := h.window.posted
-			if posted.Method != "POST" || posted.Path != test.path || posted.Header.Get("Request-Time") != "now" || string(posted.Body) != test.body {
+			if posted.Method != "POST" || posted.Path != test.path || posted.Header.Get("Request-Time") != "now" ||
+				string(posted.Body) != test.body {
 				t.Errorf("the connector was given %+v", posted)
 			}
 		})
@@ -158,7 +167,8 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 func TestACallbackThatBreaksUsIsSentAgain(t *testing.T) {
 	h := newHarness(t)
 	h.callback(t, "100001/main", "PANIC", 503, "fail")
-	if lines := h.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(fmt.Sprint(lines[0]["error"]), "paper jam") {
+	if lines := h.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" ||
+		!strings.Contains(fmt.Sprint(lines[0]["error"]), "paper jam") {
 		t.Errorf("logged %v", lines)
 	}
 }

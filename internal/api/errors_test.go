@@ -65,10 +65,14 @@ func TestOutcomeTellsOnlyWhatMerchantsMayKnow(t *testing.T) {
 	}{
 		{"none", nil, outcome{"0000", "success", ""}},
 		{"uncoded", secret, outcome{"1252", "system error", "an error of ours: ask its operator about request r1"}},
-		{"internal", &pay.Error{Code: pay.Internal, Message: "dial", Err: secret}, outcome{"1252", "system error", "an error of ours: ask its operator about request r1"}},
-		{"coded, with a cause", fmt.Errorf("pay: %w", &pay.Error{Code: pay.WalletBusy, Message: "come again", Err: secret}), outcome{"1297", "wallet busy", "come again"}},
+		{"internal", &pay.Error{Code: pay.Internal, Message: "dial", Err: secret},
+			outcome{"1252", "system error", "an error of ours: ask its operator about request r1"}},
+		{"coded, with a cause", fmt.Errorf("pay: %w",
+			&pay.Error{Code: pay.WalletBusy, Message: "come again", Err: secret}),
+			outcome{"1297", "wallet busy", "come again"}},
 		{"a field", &pay.Error{Code: pay.BadParameter, Field: "txamt", Message: "is required"}, outcome{"1104", "parameter error", "txamt: is required"}},
-		{"a field of an inner room", &pay.Error{Code: pay.StoreUnknown, Field: "store_id", Message: "no such"}, outcome{"1241", "store unknown", "mchid: no such"}},
+		{"a field of an inner room", &pay.Error{Code: pay.StoreUnknown, Field: "store_id", Message: "no such"},
+			outcome{"1241", "store unknown", "mchid: no such"}},
 		{"a code that nobody listed", &pay.Error{Code: "new", Message: "x"}, outcome{"1252", "system error", "x"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,7 +88,8 @@ func TestFieldsOfInnerRoomsAreSpeltTheApisWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := append(slices.Clone(fingerprinted), "", "expires", "nonce", "note") // those of the link of authorisation, and of add_note
+	// those of the link of authorisation, and of add_note
+	known := append(slices.Clone(fingerprinted), "", "expires", "nonce", "note")
 	for _, file := range source {
 		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
 			continue
@@ -103,7 +108,8 @@ func TestFieldsOfInnerRoomsAreSpeltTheApisWay(t *testing.T) {
 }
 
 func TestRetryAfterIsWholeSecondsAndNeverNone(t *testing.T) {
-	for after, want := range map[time.Duration]string{0: "1", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2", 59 * time.Second: "59"} {
+	for after, want := range map[time.Duration]string{0: "1", time.Millisecond: "1", time.Second: "1",
+		1001 * time.Millisecond: "2", 59 * time.Second: "59"} {
 		h := http.Header{}
 		setRetryAfter(h, limited("x", after))
 		if got := h.Get("Retry-After"); got != want {

@@ -17,8 +17,10 @@ func placed(t *testing.T, params sign.Params) pay.Payment {
 	}
 	now := time.Now()
 	p := pay.Payment{
-		Scope: pay.Scope{StoreID: r.StoreID}, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PayType: r.PayType, Amount: r.Amount, Goods: r.Goods,
-		DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL, OpenID: r.OpenID, NoCredit: r.NoCredit, CreatedAt: now, ExpiresAt: now.Add(r.Life),
+		Scope: pay.Scope{StoreID: r.StoreID}, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PayType: r.PayType,
+		Amount: r.Amount, Goods: r.Goods,
+		DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL, OpenID: r.OpenID, NoCredit: r.NoCredit,
+		CreatedAt: now, ExpiresAt: now.Add(r.Life),
 	}
 	if p.NotifyURL == "" {
 		p.NotifyURL = "https://shop.example/by-default"
@@ -32,7 +34,8 @@ func TestAPaymentHasTheValuesThatWereAskedFor(t *testing.T) {
 		"told by default":     order("notify_url", ""),
 		"with a life":         order("expired_time", "7"),
 		"with the usual life": order("expired_time", "30"),
-		"all of it":           order("expired_time", "7", "mchid", "M1", "udid", "till", "pay_type", "800107", "openid", "o", "limit_pay", "no_credit"),
+		"all of it": order("expired_time", "7", "mchid", "M1", "udid", "till", "pay_type", "800107",
+			"openid", "o", "limit_pay", "no_credit"),
 	} {
 		p := placed(t, params)
 		if !Asked(p) {
@@ -67,14 +70,16 @@ func TestAPaymentHasTheValuesThatWereAskedFor(t *testing.T) {
 }
 
 func TestARefundHasTheValuesThatWereAskedFor(t *testing.T) {
-	params := sign.Params{"syssn": "20260102100001123456789012", "out_trade_no": "R-1", "txamt": "30", "txdtm": "2026-01-02 03:04:05", "mchid": "M1", "udid": "till"}
+	params := sign.Params{"syssn": "20260102100001123456789012", "out_trade_no": "R-1", "txamt": "30",
+		"txdtm": "2026-01-02 03:04:05", "mchid": "M1", "udid": "till"}
 	request, err := refundRequest(call{params: params})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := pay.Refund{
 		Scope: pay.Scope{StoreID: request.StoreID}, PaymentID: request.PaymentID, OrderNo: request.OrderNo,
-		Fingerprint: request.Fingerprint, Amount: pay.Amount{Minor: request.Minor, Currency: "HKD"}, DeviceID: request.DeviceID,
+		Fingerprint: request.Fingerprint, Amount: pay.Amount{Minor: request.Minor, Currency: "HKD"},
+		DeviceID: request.DeviceID,
 	}
 	if !RefundAsked(r, r.PaymentID) {
 		t.Error("it is not what was asked for")

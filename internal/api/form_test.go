@@ -117,7 +117,8 @@ func TestAFormMayComeInOneWayOnly(t *testing.T) {
 // takes, net/url's own parser reads in the same way.
 func FuzzForm(f *testing.F) {
 	for _, seed := range []string{
-		"a=1&b=x+y%26z", "txdtm=2026-01-02 03:04:05", "a=%", "a=%ff", "a=1&a=2", "a=1;b=2", "=", "a", "&&", "a=茶", "%00=%00", "a==b",
+		"a=1&b=x+y%26z", "txdtm=2026-01-02 03:04:05", "a=%", "a=%ff", "a=1&a=2", "a=1;b=2", "=", "a", "&&", "a=茶",
+		"%00=%00", "a==b",
 	} {
 		f.Add(seed)
 	}
@@ -131,7 +132,8 @@ func FuzzForm(f *testing.F) {
 		}
 		values := url.Values{}
 		for name, value := range params {
-			if !utf8.ValidString(value) || len(name) > 64 || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			if !utf8.ValidString(value) || len(name) > 64 ||
+				strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 				t.Errorf("%q: %q=%q was taken", raw, name, value)
 			}
 			values.Set(name, value)

@@ -54,7 +54,8 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 	t.Helper()
 	h := &harness{log: &logbook{}, window: &windowWallet{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	log := slog.New(slog.NewJSONHandler(h.log, nil))
-	db := storetest.Open(t, dsn, append(options, storetest.Now(h.clock), func(c *store.Config) { c.Log, c.NoSync = log, true })...)
+	db := storetest.Open(t, dsn,
+		append(options, storetest.Now(h.clock), func(c *store.Config) { c.Log, c.NoSync = log, true })...)
 	for _, id := range []string{"100001", "100002"} {
 		must(t, db.CreateMerchant(t.Context(), pay.Merchant{ID: id, Name: "Tea " + id, CreatedAt: h.now}))
 		must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{
@@ -79,12 +80,17 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 		c.ClientKey, c.CreatedAt = clientKey, h.now
 		must(t, db.CreateCredential(t.Context(), c))
 	}
-	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M1", Name: "North", CreatedAt: h.now}))
-	must(t, db.CreateStore(t.Context(), pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South", Disabling: pay.Disabling{Disabled: true}, CreatedAt: h.now}))
+	must(t, db.CreateStore(t.Context(),
+		pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M1", Name: "North", CreatedAt: h.now}))
+	must(t, db.CreateStore(t.Context(),
+		pay.Store{MerchantID: "100002", AppCode: "chain", ID: "M2", Name: "South",
+			Disabling: pay.Disabling{Disabled: true}, CreatedAt: h.now}))
 
 	g, err := gateway.New(gateway.Config{
-		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": h.window.driver()}, BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
-		HTTP: http.DefaultClient, Zone: time.UTC, Now: h.clock, Log: log, Notification: func(pay.Payment) []byte { return []byte("{}") },
+		Store: db, Wallets: map[string]wallet.Driver{"paper": paper, "window": h.window.driver()},
+		BaseURL: "https://pay.example", LinkKey: bytes.Repeat([]byte{1}, 32),
+		HTTP: http.DefaultClient, Zone: time.UTC, Now: h.clock, Log: log,
+		Notification:       func(pay.Payment) []byte { return []byte("{}") },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return []byte("{}") },
 	})
 	if err != nil {
@@ -115,7 +121,8 @@ func (h *harness) stored(t *testing.T) int {
 	t.Helper()
 	n := 0
 	for _, scope := range []pay.Scope{
-		{MerchantID: "100001", AppCode: "plain"}, {MerchantID: "100001", AppCode: "tight"}, {MerchantID: "100002", AppCode: "chain"}, {MerchantID: "100002", AppCode: "chain", StoreID: "M1"},
+		{MerchantID: "100001", AppCode: "plain"}, {MerchantID: "100001", AppCode: "tight"},
+		{MerchantID: "100002", AppCode: "chain"}, {MerchantID: "100002", AppCode: "chain", StoreID: "M1"},
 	} {
 		found, err := h.Store.Payments(t.Context(), store.Filter{Scope: scope, Limit: 1000})
 		must(t, err)
@@ -128,7 +135,8 @@ func (h *harness) stored(t *testing.T) int {
 var paper = wallet.Driver{
 	Name: "paper",
 	Info: wallet.Info{
-		Title: "Paper", Flow: wallet.Link, Can: []wallet.Capability{wallet.CanRefund}, PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
+		Title: "Paper", Flow: wallet.Link, Can: []wallet.Capability{wallet.CanRefund},
+		PayTypes:   []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
 		Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD", "JPY", "USD"}, pay.AlipayHK: {"HKD"}},
 	},
 	Open: func(wallet.Account) (wallet.Connector, error) { return paperWallet{}, nil },
@@ -170,7 +178,9 @@ func (paperWallet) Callback(c wallet.Callback) (wallet.Notice, error) {
 	if len(words) != 3 || words[0] != "SIGNED" {
 		return wallet.Notice{}, errors.New("wrong signature on the paper")
 	}
-	return wallet.Notice{Number: words[1], State: wallet.State{Outcome: wallet.Paid, TradeNo: words[2], BuyerID: "138****0001"}, Reply: wallet.Reply{Body: []byte("success")}}, nil
+	return wallet.Notice{Number: words[1],
+		State: wallet.State{Outcome: wallet.Paid, TradeNo: words[2], BuyerID: "138****0001"},
+		Reply: wallet.Reply{Body: []byte("success")}}, nil
 }
 
 // signature is the documented one, written out once more: sort, join, hash.

@@ -32,7 +32,8 @@ func TestPaymentValuesThatAreTaken(t *testing.T) {
 		{"largest amount", order("txamt", "99999999999")},
 		{"yen", order("txcurrcd", "JPY")},
 		{"only what is required", sign.Params{"txamt": "1", "txcurrcd": "USD", "pay_type": "801107", "out_trade_no": "1", "txdtm": "2024-02-29 23:59:59"}},
-		{"optional ones empty", order("goods_name", "", "return_url", "", "notify_url", "", "openid", "", "expired_time", "", "limit_pay", "", "mchid", "", "udid", "")},
+		{"optional ones empty", order("goods_name", "", "return_url", "", "notify_url", "", "openid", "",
+			"expired_time", "", "limit_pay", "", "mchid", "", "udid", "")},
 		{"lengths count characters", order("goods_name", strings.Repeat("茶", 64), "out_trade_no", strings.Repeat("茶", 128), "udid", strings.Repeat("茶", 40))},
 		{"special characters", order("goods_name", `Tea & <cake> "=/`)},
 		{"unknown parameters", order("surprise", "\x00", "lang", "en")},
@@ -47,7 +48,8 @@ func TestPaymentValuesThatAreTaken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.OrderNo != test.params["out_trade_no"] || r.Goods != test.params["goods_name"] || r.ReturnURL != test.params["return_url"] {
+			if r.OrderNo != test.params["out_trade_no"] || r.Goods != test.params["goods_name"] ||
+				r.ReturnURL != test.params["return_url"] {
 				t.Errorf("values got lost: %+v", r)
 			}
 		})
@@ -57,12 +59,14 @@ func TestPaymentValuesThatAreTaken(t *testing.T) {
 func TestPaymentValuesReachTheGateway(t *testing.T) {
 	r, err := paymentRequest(call{
 		credential: pay.Credential{AppCode: "app"},
-		params:     order("expired_time", "7", "mchid", "M1", "udid", "till", "pay_type", "800107", "openid", "o", "limit_pay", "no_credit"),
+		params: order("expired_time", "7", "mchid", "M1", "udid", "till", "pay_type", "800107", "openid", "o",
+			"limit_pay", "no_credit"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Credential.AppCode != "app" || r.StoreID != "M1" || r.PayType != pay.AlipayServiceWindow || r.Amount != (pay.Amount{Minor: 1200, Currency: "HKD"}) ||
+	if r.Credential.AppCode != "app" || r.StoreID != "M1" || r.PayType != pay.AlipayServiceWindow ||
+		r.Amount != (pay.Amount{Minor: 1200, Currency: "HKD"}) ||
 		r.ClientTime != "2026-01-02 03:04:05" || r.DeviceID != "till" || r.NotifyURL != "https://shop.example/notify" ||
 		r.OpenID != "o" || r.Life != 7*time.Minute || !r.NoCredit || len(r.Fingerprint) != 64 {
 		t.Errorf("got %+v", r)

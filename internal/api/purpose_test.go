@@ -25,14 +25,17 @@ func TestACapturedPaymentClosesNothing(t *testing.T) {
 	for _, path := range []string{"/trade/v1/close", "/trade/v1/reversal"} {
 		wantCode(t, h.replay(t, path, captured, captured), 200, "1104", "pay_type: ")
 	}
-	if p, err := h.Store.Payment(t.Context(), "100001", syssn); err != nil || p.Status != pay.Pending || p.CloseID != "" {
+	if p, err := h.Store.Payment(t.Context(), "100001", syssn); err != nil || p.Status != pay.Pending ||
+		p.CloseID != "" {
 		t.Errorf("stored %+v, %v", p, err)
 	}
 	// A client with one builder for all calls sends either of the two, or both empty.
-	for i, extra := range []map[string]string{{"pay_type": "801107"}, {"txcurrcd": "HKD"}, {"pay_type": "801107", "txcurrcd": ""}, {"note": "", "code": ""}} {
+	for i, extra := range []map[string]string{{"pay_type": "801107"}, {"txcurrcd": "HKD"},
+		{"pay_type": "801107", "txcurrcd": ""}, {"note": "", "code": ""}} {
 		number := fmt.Sprint("B-", i)
 		wantCode(t, h.pay(t, "out_trade_no", number), 200, "0000", "")
-		p := map[string]string{"out_trade_no": number, "txamt": "1200", "txdtm": "2026-01-03 00:00:00", "goods_name": "Tea", "return_url": "https://shop.example/?code=1"}
+		p := map[string]string{"out_trade_no": number, "txamt": "1200", "txdtm": "2026-01-03 00:00:00",
+			"goods_name": "Tea", "return_url": "https://shop.example/?code=1"}
 		maps.Copy(p, extra)
 		wantCode(t, h.send(t, "/trade/v1/close", "plain", p), 200, "0000", "")
 	}
@@ -43,7 +46,8 @@ func TestACapturedPaymentClosesNothing(t *testing.T) {
 func TestAPaymentInsideAnAddressClosesNothing(t *testing.T) {
 	h := newHarness(t)
 	const back = "https://shop.example/back?a=1"
-	captured := order("out_trade_no", "A-1", "notify_url", "https://shop.example/notify", "return_url", back+"&out_trade_no=A-1")
+	captured := order("out_trade_no", "A-1", "notify_url", "https://shop.example/notify", "return_url",
+		back+"&out_trade_no=A-1")
 	wantCode(t, h.send(t, "/trade/v1/payment", "plain", captured), 200, "0000", "")
 	cut := maps.Clone(captured)
 	delete(cut, "pay_type")
@@ -52,7 +56,8 @@ func TestAPaymentInsideAnAddressClosesNothing(t *testing.T) {
 	for _, path := range []string{"/trade/v1/close", "/trade/v1/reversal"} {
 		wantCode(t, h.replay(t, path, captured, cut), 200, "1104", "pay_type: ")
 	}
-	if p, err := h.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "100001", AppCode: "plain"}, "A-1"); err != nil || p.CloseID != "" {
+	if p, err := h.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "100001", AppCode: "plain"},
+		"A-1"); err != nil || p.CloseID != "" {
 		t.Errorf("stored %+v, %v", p, err)
 	}
 	// What a client with one builder sends rightly.
@@ -73,11 +78,16 @@ func TestANoteCutAnewGivesNoMoneyBack(t *testing.T) {
 	captured := map[string]string{"code": "plain", "note": note, "syssn": paid}
 	wantCode(t, h.send(t, "/trade/v1/add_note", "plain", captured), 200, "1104", "note: ")
 	for name, cut := range map[string]map[string]string{
-		"in the open":        {"code": "plain", "note": "hello", "out_trade_no": "R-1", "syssn": paid, "txamt": "1200", "txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
-		"note within code":   {"code": "plain&note=hello", "out_trade_no": "R-1", "syssn": paid, "txamt": "1200", "txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
-		"all within the end": {"code": "plain", "note": "hello&out_trade_no=R-1&syssn=" + paid + "&txamt=1200&txdtm=2026-01-03 00:00:00&udid=till&syssn=" + paid},
+		"in the open": {"code": "plain", "note": "hello", "out_trade_no": "R-1", "syssn": paid,
+			"txamt": "1200", "txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
+		"note within code": {"code": "plain&note=hello", "out_trade_no": "R-1", "syssn": paid, "txamt": "1200",
+			"txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
+		"all within the end": {"code": "plain",
+			"note": "hello&out_trade_no=R-1&syssn=" + paid +
+				"&txamt=1200&txdtm=2026-01-03 00:00:00&udid=till&syssn=" + paid},
 	} {
-		for _, path := range []string{"/trade/v1/refund", "/trade/v1/close", "/trade/v1/reversal", "/trade/v1/payment"} {
+		for _, path := range []string{"/trade/v1/refund", "/trade/v1/close", "/trade/v1/reversal",
+			"/trade/v1/payment"} {
 			got := h.replay(t, path, captured, cut)
 			wantCode(t, got, 200, "1104", "")
 			if m := got.get("respmsg"); strings.Contains(m, "is required") {
@@ -124,7 +134,8 @@ func TestACallRefusesWhatBelongsToAnother(t *testing.T) {
 		p := maps.Clone(test.params)
 		p[test.name] = test.value
 		got := h.send(t, "/trade/v1/"+test.path, "plain", p)
-		if is := got.get("respcd") == "1104" && strings.HasPrefix(got.get("respmsg"), test.name+": "); is != test.refused {
+		if is := got.get("respcd") == "1104" &&
+			strings.HasPrefix(got.get("respmsg"), test.name+": "); is != test.refused {
 			t.Errorf("%s with %s=%q: %s", test.path, test.name, test.value, got.raw)
 		}
 	}
@@ -143,7 +154,8 @@ func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 		"add_note": {"code": "plain", "syssn": paid, "note": "hello"},
 		"query":    {"syssn": paid},
 	}
-	also := map[string][]string{"payment": {"note", "code"}, "refund": {"note", "code"}, "close": {"note", "code", "pay_type", "txcurrcd"}, "add_note": {"txamt"}}
+	also := map[string][]string{"payment": {"note", "code"}, "refund": {"note", "code"},
+		"close": {"note", "code", "pay_type", "txcurrcd"}, "add_note": {"txamt"}}
 	also["reversal"] = also["close"]
 	before := h.kept(t)
 	for path, params := range base {
@@ -153,7 +165,8 @@ func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 					p := maps.Clone(params)
 					p[in] = value
 					got := h.send(t, "/trade/v1/"+path, "plain", p)
-					if got.get("respcd") != "1104" || !strings.HasPrefix(got.get("respmsg"), in+": ") || !strings.Contains(got.get("respmsg"), "&"+hidden+"=") {
+					if got.get("respcd") != "1104" || !strings.HasPrefix(got.get("respmsg"), in+": ") ||
+						!strings.Contains(got.get("respmsg"), "&"+hidden+"=") {
 						t.Errorf("%s with %s=%q: %s", path, in, value, got.raw)
 					}
 				}
@@ -163,10 +176,13 @@ func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 	if after := h.kept(t); !slices.Equal(before, after) {
 		t.Errorf("stored %q, was %q", after, before)
 	}
-	for i, value := range []string{"Tea & Co=1", "a&b=c", "a&amp;txamt", "R&D", "txamt=1", "a & txamt=1", "&TXAMT=1", "&txamt", "&x_txamt=1", "a&txamt1=2"} {
+	for i, value := range []string{"Tea & Co=1", "a&b=c", "a&amp;txamt", "R&D", "txamt=1", "a & txamt=1", "&TXAMT=1",
+		"&txamt", "&x_txamt=1", "a&txamt1=2"} {
 		wantCode(t, h.pay(t, "out_trade_no", fmt.Sprint("OK-", i), "goods_name", value), 200, "0000", "")
 	}
-	got := h.pay(t, "out_trade_no", "OK-urls", "return_url", "https://shop.example/back?a=1&code=2&out_trade_no=3&note=4", "notify_url", "https://shop.example/n?a=1&out_trade_no=3&txamt=4")
+	got := h.pay(t, "out_trade_no", "OK-urls", "return_url",
+		"https://shop.example/back?a=1&code=2&out_trade_no=3&note=4", "notify_url",
+		"https://shop.example/n?a=1&out_trade_no=3&txamt=4")
 	wantCode(t, got, 200, "0000", "")
 	// The other calls of a client that sends its addresses everywhere.
 	p := base["refund"]
@@ -177,7 +193,8 @@ func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 // What a handler reads must be known as its call's, or it could be hidden.
 func TestTheNamesOfEachCallAreAllThatItReads(t *testing.T) {
 	reads := regexp.MustCompile(`(?:v\.[a-zA-Z]+\(|params\[)"([a-z_]+)"`)
-	for file, paths := range map[string][]string{"payment.go": {"payment"}, "query.go": {"query"}, "refund.go": {"refund", "close", "add_note"}} {
+	for file, paths := range map[string][]string{"payment.go": {"payment"}, "query.go": {"query"},
+		"refund.go": {"refund", "close", "add_note"}} {
 		text, err := os.ReadFile(file)
 		must(t, err)
 		var known []string

@@ -15,15 +15,18 @@ var queryNow = time.Date(2026, 3, 1, 1, 0, 0, 0, time.FixedZone("", 8*3600))
 
 func TestQueryFilters(t *testing.T) {
 	r, err := queryRequest(call{params: sign.Params{
-		"syssn": "1,2", "out_trade_no": "A", "pay_type": "801107,801512", "respcd": "0000", "page": "3", "page_size": "100", "mchid": "M",
+		"syssn": "1,2", "out_trade_no": "A", "pay_type": "801107,801512", "respcd": "0000", "page": "3",
+		"page_size": "100", "mchid": "M",
 		"start_time": "ignored", "txzone": "ignored",
 	}}, queryNow)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := r.Filter
-	if r.StoreID != "M" || !slices.Equal(f.IDs, []string{"1", "2", "1,2"}) || !slices.Equal(f.OrderNos, []string{"A"}) ||
-		!slices.Equal(f.PayTypes, []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK}) || !slices.Equal(f.Statuses, []pay.Status{pay.Paid}) ||
+	if r.StoreID != "M" || !slices.Equal(f.IDs, []string{"1", "2", "1,2"}) ||
+		!slices.Equal(f.OrderNos, []string{"A"}) ||
+		!slices.Equal(f.PayTypes, []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK}) ||
+		!slices.Equal(f.Statuses, []pay.Status{pay.Paid}) ||
 		f.Limit != 100 || f.Offset != 200 || !f.From.IsZero() || !f.To.IsZero() {
 		t.Errorf("got %+v", r)
 	}
@@ -31,7 +34,8 @@ func TestQueryFilters(t *testing.T) {
 
 func TestQueryCodesAreStatuses(t *testing.T) {
 	for code, want := range map[string][]pay.Status{
-		"": nil, "0000": {pay.Paid}, "1143": {pay.Pending}, "1145": {pay.Created, pay.Pending}, "1181": {pay.Expired}, "1142": {pay.Closed}, "1205": {pay.Failed}, "9999": {noStatus},
+		"": nil, "0000": {pay.Paid}, "1143": {pay.Pending}, "1145": {pay.Created, pay.Pending}, "1181": {pay.Expired},
+		"1142": {pay.Closed}, "1205": {pay.Failed}, "9999": {noStatus},
 	} {
 		r, err := queryRequest(call{params: sign.Params{"respcd": code}}, queryNow)
 		if err != nil || !slices.Equal(r.Filter.Statuses, want) {
@@ -44,9 +48,11 @@ func TestQueryCodesAreStatuses(t *testing.T) {
 func TestTheCancelFlagTellsWhetherAnOrderStands(t *testing.T) {
 	hundred := pay.Amount{Minor: 100, Currency: "HKD"}
 	for want, all := range map[string][]pay.Payment{
-		"0": {{Status: pay.Pending}, {Status: pay.Paid}, {Status: pay.Paid, Reserved: 100}, {Status: pay.Paid, Late: true}, {Status: pay.Paid, Late: true, Reserved: 99}, {Status: pay.Expired}},
+		"0": {{Status: pay.Pending}, {Status: pay.Paid}, {Status: pay.Paid, Reserved: 100},
+			{Status: pay.Paid, Late: true}, {Status: pay.Paid, Late: true, Reserved: 99}, {Status: pay.Expired}},
 		"2": {{Status: pay.Closed}},
-		"3": {{Status: pay.Paid, Reserved: 100, Refunded: 100}, {Status: pay.Paid, Late: true, Reserved: 100}, {Status: pay.Paid, Late: true, Reserved: 100, Refunded: 100}},
+		"3": {{Status: pay.Paid, Reserved: 100, Refunded: 100}, {Status: pay.Paid, Late: true, Reserved: 100},
+			{Status: pay.Paid, Late: true, Reserved: 100, Refunded: 100}},
 		"5": {{Status: pay.Paid, Reserved: 100, Refunded: 1}, {Status: pay.Paid, Late: true, Reserved: 50, Refunded: 50}},
 	} {
 		for _, p := range all {
@@ -83,7 +89,8 @@ func TestQueryRangeOfTime(t *testing.T) {
 		{"zone out of range", "", "", "+1500", "", "txzone"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r, err := queryRequest(call{params: sign.Params{"start_time": test.start, "end_time": test.end, "txzone": test.zone}}, queryNow)
+			r, err := queryRequest(call{params: sign.Params{"start_time": test.start, "end_time": test.end,
+				"txzone": test.zone}}, queryNow)
 			if test.from == "" {
 				wantRefusal(t, err, pay.BadParameter, test.to, "")
 				return
@@ -138,7 +145,8 @@ func TestTransactionTellsTheStanding(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.payment.Amount, test.payment.CreatedAt = hkd(10), at
 			got := a.transaction(test.payment)
-			if got.RespCd != test.respcd || got.Cancel != test.cancel || got.ErrMsg == "" || got.SysDtm != "2026-01-02 04:00:00" || got.PayDtm != got.SysDtm {
+			if got.RespCd != test.respcd || got.Cancel != test.cancel || got.ErrMsg == "" ||
+				got.SysDtm != "2026-01-02 04:00:00" || got.PayDtm != got.SysDtm {
 				t.Errorf("got %+v", got)
 			}
 		})

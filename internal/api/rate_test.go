@@ -161,7 +161,8 @@ func TestASlowDatabaseHoldsUpOnlyItsOwnMerchant(t *testing.T) {
 }
 
 func TestSourceIsTheFirstAddressThatIsNotTrusted(t *testing.T) {
-	a := &API{Config: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
+	a := &API{Config: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("fd00::/8")}}}
 	for _, test := range []struct {
 		name, peer string
 		forwarded  []string

@@ -37,8 +37,10 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 	order := h.paid(t, "A-1") // 12.00
 	first := h.refund(t, order, "R-1", "700", "udid", "till")
 	wantCode(t, first, 200, "0000", "")
-	if first.get("orig_syssn") != order || first.get("txamt") != "700" || first.get("txcurrcd") != "HKD" || first.get("out_trade_no") != "R-1" ||
-		first.get("chnlsn") != "T-A-1" || first.get("udid") != "till" || len(first.get("syssn")) != 26 || first.get("syssn") == order {
+	if first.get("orig_syssn") != order || first.get("txamt") != "700" || first.get("txcurrcd") != "HKD" ||
+		first.get("out_trade_no") != "R-1" ||
+		first.get("chnlsn") != "T-A-1" || first.get("udid") != "till" || len(first.get("syssn")) != 26 ||
+		first.get("syssn") == order {
 		t.Errorf("got %s", first.raw)
 	}
 	if want := strings.Fields("syssn orig_syssn txamt txcurrcd txdtm sysdtm paydtm udid out_trade_no respcd resperr respmsg chnlsn cardcd " +
@@ -71,12 +73,14 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		return r.fields["data"].([]any)
 	}
 	field := func(line any, name string) string { s, _ := line.(map[string]any)[name].(string); return s }
-	if all := query(); len(all) != 5 || field(all[4], "order_type") != "payment" || field(all[4], "cancel") != "5" || field(all[4], "respcd") != "0000" {
+	if all := query(); len(all) != 5 || field(all[4], "order_type") != "payment" || field(all[4], "cancel") != "5" ||
+		field(all[4], "respcd") != "0000" {
 		t.Errorf("got %v", all)
 	}
 	for number, code := range map[string]string{"R-1": "0000", "R-3": "1269", "R-4": "1145", "R-6": "0000"} {
 		lines := query("out_trade_no", number)
-		if len(lines) != 1 || field(lines[0], "order_type") != "refund" || field(lines[0], "origssn") != order || field(lines[0], "respcd") != code {
+		if len(lines) != 1 || field(lines[0], "order_type") != "refund" || field(lines[0], "origssn") != order ||
+			field(lines[0], "respcd") != code {
 			t.Errorf("%s: %v", number, lines)
 		}
 	}
@@ -153,7 +157,8 @@ func TestImpossibleRefundsAreRefused(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	foreign := h.send(t, "/trade/v1/refund", "tight", map[string]string{"syssn": order, "out_trade_no": "R", "txamt": "1", "txdtm": "2026-01-03 00:00:00"})
+	foreign := h.send(t, "/trade/v1/refund", "tight",
+		map[string]string{"syssn": order, "out_trade_no": "R", "txamt": "1", "txdtm": "2026-01-03 00:00:00"})
 	wantCode(t, foreign, 200, "1136", "")
 	if refunds, err := h.Store.RefundsOf(t.Context(), "100001", order); err != nil || len(refunds) != 0 {
 		t.Errorf("stored %v, %v", refunds, err)
@@ -208,16 +213,20 @@ func TestANoteIsKeptWithThePayment(t *testing.T) {
 		t.Errorf("got %s", r.raw)
 	}
 	events, err := h.Store.Events(t.Context(), "100001", order)
-	if last := events[len(events)-1]; err != nil || last.Kind != pay.EventNote || last.Note != "paid in 店" || last.By.Role != pay.RoleMerchant {
+	if last := events[len(events)-1]; err != nil || last.Kind != pay.EventNote || last.Note != "paid in 店" ||
+		last.By.Role != pay.RoleMerchant {
 		t.Errorf("got %v, %v", events, err)
 	}
 	wantCode(t, note("plain", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200, "1104", "code: ")
-	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strings.Repeat("茶", 201)}), 200, "1104", "note: ")
+	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strings.Repeat("茶", 201)}),
+		200, "1104", "note: ")
 	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order}), 200, "1104", "note: ")
 	wantCode(t, note("tight", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200, "1136", "")
 	wantCode(t, note("chain", map[string]string{"code": "chain", "syssn": order, "note": "x"}), 200, "1250", "")
 	for n := range 99 {
-		wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strconv.Itoa(n)}), 200, "0000", "")
+		wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strconv.Itoa(n)}), 200,
+			"0000", "")
 	}
-	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": "x"}), 200, "1104", "note: the order has 100 notes")
+	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": "x"}), 200, "1104",
+		"note: the order has 100 notes")
 }

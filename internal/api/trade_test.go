@@ -27,8 +27,10 @@ import (
 func TestTheDocumentsPythonSampleGetsAPayLink(t *testing.T) {
 	h := newHarness(t)
 	sign := signature(map[string]string{
-		"txamt": "10", "txcurrcd": "HKD", "pay_type": "801107", "out_trade_no": "01234567890123", "txdtm": "2026-01-02 03:04:05",
-		"goods_name": "test1", "return_url": "https://merchant.example/success", "notify_url": "https://merchant.example/notify",
+		"txamt": "10", "txcurrcd": "HKD", "pay_type": "801107", "out_trade_no": "01234567890123",
+		"txdtm":      "2026-01-02 03:04:05",
+		"goods_name": "test1", "return_url": "https://merchant.example/success",
+		"notify_url": "https://merchant.example/notify",
 	}, false)
 	body := "txamt=10&txcurrcd=HKD&pay_type=801107&out_trade_no=01234567890123&txdtm=2026-01-02+03%3A04%3A05&goods_name=test1" +
 		"&return_url=https%3A%2F%2Fmerchant.example%2Fsuccess&notify_url=https%3A%2F%2Fmerchant.example%2Fnotify"
@@ -145,7 +147,8 @@ func TestUnreadableRequestsAreRefused(t *testing.T) {
 		{"a query beside the body", "/trade/v1/payment?udid=1", good, nil, 200, "body"},
 		{"an oversized body", "/trade/v1/payment", good + "&udid=" + strings.Repeat("x", maxBody), nil, 413, "64 KiB"},
 		{"an oversized body of unknown length", "/trade/v1/payment", "", func(r *http.Request) {
-			r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(good), strings.NewReader(strings.Repeat("x", maxBody)))), -1
+			r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(good),
+				strings.NewReader(strings.Repeat("x", maxBody)))), -1
 		}, 413, "64 KiB"},
 		{"another method", "/trade/v1/payment", good, func(r *http.Request) { r.Method = "PUT" }, 405, "POST or GET"},
 		{"another method on query", "/trade/v1/query", good, func(r *http.Request) { r.Method = "DELETE" }, 405, "POST or GET"},
@@ -180,7 +183,8 @@ func TestANotificationsSignatureOpensNoCall(t *testing.T) {
 			for _, sent := range []string{url.QueryEscape(name) + "=" + url.QueryEscape(value), body} {
 				r := h.request(t, "/trade/v1/"+at, sent, "plain", md5Hex(body+clientKey))
 				if method == "GET" {
-					r = h.request(t, "/trade/v1/"+at+"?"+strings.ReplaceAll(sent, " ", "%20"), "", "plain", md5Hex(body+clientKey))
+					r = h.request(t, "/trade/v1/"+at+"?"+strings.ReplaceAll(sent, " ", "%20"), "", "plain",
+						md5Hex(body+clientKey))
 					r.Method, r.Body = "GET", nil
 				}
 				got := h.do(t, r)
@@ -230,7 +234,8 @@ func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
 	body := encode(order())
 	known := h.do(t, h.request(t, "/trade/v1/payment", body, "plain", wrong))
 	for _, appCode := range []string{"nobody", "revoked", "pl\xffin"} {
-		if got := h.do(t, h.request(t, "/trade/v1/payment", body, appCode, wrong)); got.raw != known.raw || got.status != known.status {
+		if got := h.do(t, h.request(t, "/trade/v1/payment", body, appCode, wrong)); got.raw != known.raw ||
+			got.status != known.status {
 			t.Errorf("%q: %s\nknown: %s", appCode, got.raw, known.raw)
 		}
 	}
@@ -322,7 +327,8 @@ func TestARepeatOfAPaidOrderSaysSoAndShowsIt(t *testing.T) {
 	again := h.pay(t)
 	wantCode(t, again, 200, "1260", "paid")
 	for name, want := range map[string]string{
-		"syssn": first.get("syssn"), "out_trade_no": "A-1", "txamt": "1200", "sysdtm": "2026-01-02 11:04:05", "paydtm": "2026-01-02 11:05:05", "chnlsn": "T1", "cardcd": "138****0001",
+		"syssn": first.get("syssn"), "out_trade_no": "A-1", "txamt": "1200", "sysdtm": "2026-01-02 11:04:05",
+		"paydtm": "2026-01-02 11:05:05", "chnlsn": "T1", "cardcd": "138****0001",
 	} {
 		if again.get(name) != want {
 			t.Errorf("%s is %q, want %q", name, again.get(name), want)
@@ -350,7 +356,8 @@ func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
 			if test.code == "1243" {
 				test.code = "0000" // what there is of its can be asked for
 			}
-			wantCode(t, h.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}), 200, test.code, "")
+			wantCode(t, h.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}), 200,
+				test.code, "")
 		})
 	}
 }
@@ -383,7 +390,8 @@ func TestAPanicIsOursAndTellsNothing(t *testing.T) {
 	if strings.Contains(got.raw, "secret") {
 		t.Errorf("got %s", got.raw)
 	}
-	if lines := h.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" || !strings.Contains(fmt.Sprint(lines[0]["error"]), "trade_test.go") {
+	if lines := h.log.lines(t, "request"); len(lines) != 1 || lines[0]["level"] != "ERROR" ||
+		!strings.Contains(fmt.Sprint(lines[0]["error"]), "trade_test.go") {
 		t.Errorf("the stack is not in the log: %v", lines)
 	}
 }
@@ -398,7 +406,8 @@ func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
 		t.Fatalf("%d lines:\n%s", len(lines), h.log)
 	}
 	for i, want := range []map[string]any{
-		{"method": "POST", "path": "/trade/v1/payment", "app_code": "plain", "respcd": "0000", "syssn": paid.get("syssn"), "status": 200.0, "request": paid.header.Get("X-Request-Id")},
+		{"method": "POST", "path": "/trade/v1/payment", "app_code": "plain", "respcd": "0000",
+			"syssn": paid.get("syssn"), "status": 200.0, "request": paid.header.Get("X-Request-Id")},
 		{"respcd": "1104", "code": "bad_parameter", "field": "txamt"},
 		{"respcd": "1108", "code": "bad_signature"},
 	} {
@@ -411,7 +420,8 @@ func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
 			t.Errorf("line %d does not tell how long it took", i)
 		}
 	}
-	if log := h.log.String(); strings.Contains(log, clientKey) || strings.Contains(log, signature(order(), false)) || strings.Contains(log, "Oolong") || len(log) > 5000 {
+	if log := h.log.String(); strings.Contains(log, clientKey) || strings.Contains(log, signature(order(), false)) ||
+		strings.Contains(log, "Oolong") || len(log) > 5000 {
 		t.Errorf("the log holds a secret, what was sent, or %d bytes", len(log))
 	}
 	if paid.header.Get("X-Content-Type-Options") != "nosniff" || paid.header.Get("Cache-Control") != "no-store" {
@@ -476,7 +486,8 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 	}
 
 	_, r := query("plain", "syssn", one)
-	if want := `{"respcd":"0000","resperr":"success","respmsg":"","page":"1","page_size":"10","data":[{"syssn":"` + one + `","out_trade_no":"A-1","txamt":"1200",` +
+	if want := `{"respcd":"0000","resperr":"success","respmsg":"","page":"1","page_size":"10","data":[{"syssn":"` +
+		one + `","out_trade_no":"A-1","txamt":"1200",` +
 		`"txcurrcd":"HKD","pay_type":"801107","order_type":"payment","respcd":"0000","errmsg":"success","cancel":"0","txdtm":"2026-01-02 03:04:05",` +
 		`"sysdtm":"2026-01-02 11:04:05","paydtm":"2026-01-02 11:05:05","chnlsn":"T1","chnlsn2":"","goods_name":"<Tea> & 茶","goods_info":"","udid":"till",` +
 		`"cash_fee":"0","cash_fee_type":"","cash_refund_fee":"0","cash_refund_fee_type":"","exchange_rate":"","cardcd":"138****0001"}]}` + "\n"; r.raw != want {

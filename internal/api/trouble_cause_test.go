@@ -21,13 +21,16 @@ func (h *harness) calls(t *testing.T) map[string]func() reply {
 	wantCode(t, h.pay(t, "out_trade_no", "C-again"), 200, "0000", "")
 	h.pass(3 * time.Second) // nothing that was read is still believed
 	return map[string]func() reply{
-		"payment":          func() reply { return h.pay(t, "out_trade_no", "C-new") },
-		"payment, again":   func() reply { return h.pay(t, "out_trade_no", "C-again") },
-		"payment, in app":  func() reply { return h.payInApp(t, "out_trade_no", "C-app") },
-		"refund":           func() reply { return h.refund(t, paid, "C-refund", "700") },
-		"close":            func() reply { return h.closing(t, open) },
-		"note":             func() reply { return h.note(t, paid) },
-		"query by number":  func() reply { return h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": paid}) },
+		"payment":         func() reply { return h.pay(t, "out_trade_no", "C-new") },
+		"payment, again":  func() reply { return h.pay(t, "out_trade_no", "C-again") },
+		"payment, in app": func() reply { return h.payInApp(t, "out_trade_no", "C-app") },
+		"refund":          func() reply { return h.refund(t, paid, "C-refund", "700") },
+		"close":           func() reply { return h.closing(t, open) },
+		"note":            func() reply { return h.note(t, paid) },
+		"query by number": func() reply {
+			return h.send(t, "/trade/v1/query", "plain",
+				map[string]string{"syssn": paid})
+		},
 		"query by nothing": func() reply { return h.send(t, "/trade/v1/query", "plain", nil) },
 	}
 }
@@ -41,7 +44,8 @@ func (h *harness) note(t *testing.T, syssn string) reply {
 func wantTrouble(t *testing.T, got reply, status int, respcd string) {
 	t.Helper()
 	wantCode(t, got, status, respcd, got.header.Get("X-Request-Id"))
-	if ct := got.header.Get("Content-Type"); got.header.Get("Retry-After") != "1" || ct != "application/json; charset=utf-8" {
+	if ct := got.header.Get("Content-Type"); got.header.Get("Retry-After") != "1" ||
+		ct != "application/json; charset=utf-8" {
 		t.Errorf("Retry-After is %q, Content-Type %q", got.header.Get("Retry-After"), ct)
 	}
 }

@@ -143,7 +143,8 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 				func(t *testing.T, h *harness, number, syssn string) reply { return h.closing(t, syssn) },
 			},
 			"a note": {paidFor, func(t *testing.T, h *harness, number, syssn string) reply {
-				return h.send(t, "/trade/v1/add_note", "plain", map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
+				return h.send(t, "/trade/v1/add_note", "plain",
+					map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
 			}},
 			"a query": {paidFor, func(t *testing.T, h *harness, number, syssn string) reply {
 				return h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": syssn})
@@ -168,11 +169,13 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 					case !slices.Contains(notKnown, respcd):
 						t.Errorf("at statement %d: got %d %s", n, got.status, got.raw)
 					case respcd != "1145" && (got.status != 503 || got.header.Get("Retry-After") != "1"):
-						t.Errorf("at statement %d: got %d, Retry-After %q, %s", n, got.status, got.header.Get("Retry-After"), got.raw)
+						t.Errorf("at statement %d: got %d, Retry-After %q, %s", n, got.status,
+							got.header.Get("Retry-After"), got.raw)
 					case respcd == "1252" && cause == "unavailable", name == "a query" && respcd == "1298":
 						t.Errorf("at statement %d: more is known than %s", n, got.raw)
 					case respcd == "1297":
-						if added := slices.DeleteFunc(h.kept(t), func(s string) bool { return slices.Contains(before, s) }); len(added) > 0 {
+						if added := slices.DeleteFunc(h.kept(t),
+							func(s string) bool { return slices.Contains(before, s) }); len(added) > 0 {
 							t.Errorf("at statement %d: got %s, yet stored %q", n, got.raw, added)
 						}
 					}
@@ -207,5 +210,6 @@ func paidFor(t *testing.T, h *harness, number string) string { return h.paid(t, 
 
 func (h *harness) closing(t *testing.T, syssn string) reply {
 	t.Helper()
-	return h.send(t, "/trade/v1/close", "plain", map[string]string{"syssn": syssn, "txamt": "1200", "txdtm": "2026-01-03 00:00:00"})
+	return h.send(t, "/trade/v1/close", "plain",
+		map[string]string{"syssn": syssn, "txamt": "1200", "txdtm": "2026-01-03 00:00:00"})
 }

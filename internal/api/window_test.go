@@ -75,7 +75,8 @@ func (w *windowWallet) orders() []wallet.Order {
 // payInApp places an order of 12.00 CNY to be paid inside the Alipay app.
 func (h *harness) payInApp(t *testing.T, changes ...string) reply {
 	t.Helper()
-	return h.pay(t, append([]string{"pay_type", "800107", "txcurrcd", "CNY", "openid", "2088102122524333"}, changes...)...)
+	return h.pay(t, append([]string{"pay_type", "800107", "txcurrcd", "CNY", "openid", "2088102122524333"},
+		changes...)...)
 }
 
 func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
@@ -89,11 +90,14 @@ func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
 		t.Errorf("got %s", got.raw)
 	}
 	asked := h.window.orders()
-	if len(asked) != 1 || asked[0].Number != got.get("syssn") || asked[0].OpenID != "2088102122524333" || !asked[0].NoCredit ||
-		asked[0].Amount != (pay.Amount{Minor: 1200, Currency: "CNY"}) || asked[0].ExpiresAt.Sub(asked[0].CreatedAt) != 7*time.Minute {
+	if len(asked) != 1 || asked[0].Number != got.get("syssn") || asked[0].OpenID != "2088102122524333" ||
+		!asked[0].NoCredit ||
+		asked[0].Amount != (pay.Amount{Minor: 1200, Currency: "CNY"}) ||
+		asked[0].ExpiresAt.Sub(asked[0].CreatedAt) != 7*time.Minute {
 		t.Errorf("the wallet was asked for %+v", asked)
 	}
-	if again := h.payInApp(t, "limit_pay", "no_credit", "expired_time", "7", "txdtm", "2026-01-02 03:04:06"); again.get("syssn") != got.get("syssn") || len(h.window.orders()) != 1 {
+	if again := h.payInApp(t, "limit_pay", "no_credit", "expired_time", "7", "txdtm",
+		"2026-01-02 03:04:06"); again.get("syssn") != got.get("syssn") || len(h.window.orders()) != 1 {
 		t.Errorf("the repeat gave %s, the wallet was asked %d times", again.raw, len(h.window.orders()))
 	}
 	wantCode(t, h.payInApp(t, "openid", "2088102122524334"), 200, "2011", "")
@@ -130,7 +134,8 @@ func TestAnOrderIsRepeatedUntilTheWalletAnswers(t *testing.T) {
 			h.window.answers(test.err)
 			first := h.payInApp(t)
 			wantCode(t, first, 200, test.respcd, "")
-			if params, _ := first.fields["pay_params"].(map[string]any); params["tradeNO"] != "" || params["url"] != "" {
+			if params, _ := first.fields["pay_params"].(map[string]any); params["tradeNO"] != "" ||
+				params["url"] != "" {
 				t.Errorf("an order that cannot be paid has %v", params)
 			}
 			h.window.answers(nil)

@@ -47,7 +47,8 @@ func (b *pages) answer(o wallet.Order) (wallet.Checkout, error) {
 	defer b.mu.Unlock()
 	b.n++
 	return wallet.Checkout{
-		URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, b.n), EndsAt: b.clock().Add(14 * time.Minute), WalletID: fmt.Sprint("W", b.n),
+		URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, b.n), EndsAt: b.clock().Add(14 * time.Minute),
+		WalletID: fmt.Sprint("W", b.n),
 	}, nil
 }
 
@@ -174,7 +175,8 @@ func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 			if b.calls() != 1 {
 				t.Errorf("5 openings asked the wallet %d times", b.calls())
 			}
-			if got := b.stored(p.ID); got.Status != pay.Created || got.OpenedAt.IsZero() || got.DueAt.After(b.clock().Add(time.Minute)) {
+			if got := b.stored(p.ID); got.Status != pay.Created || got.OpenedAt.IsZero() ||
+				got.DueAt.After(b.clock().Add(time.Minute)) {
 				t.Errorf("stored %+v", got)
 			}
 			b.pass(openGap)
@@ -271,7 +273,8 @@ func TestRedirectEndsWhileTheWalletIsAsked(t *testing.T) {
 	b := newPages(newHarness(t))
 	p := b.order()
 	b.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) {
-		if _, err := b.Close(t.Context(), CloseRequest{Credential: b.credential, PaymentID: p.ID, Minor: 1230}); err != nil {
+		if _, err := b.Close(t.Context(),
+			CloseRequest{Credential: b.credential, PaymentID: p.ID, Minor: 1230}); err != nil {
 			t.Error(err)
 		}
 		return b.answer(o)
