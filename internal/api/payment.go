@@ -76,7 +76,7 @@ func paymentRequest(c call) (gateway.PayRequest, error) {
 	}
 	r.StoreID = v.text("mchid", 16)
 	r.DeviceID = v.text("udid", 40)
-	r.Barred = v.age(c)
+	r.RefuseNew = v.age(c)
 	return r, v.err
 }
 

@@ -76,7 +76,7 @@ func refundRequest(c call) (gateway.RefundRequest, error) {
 	r.ClientTime = v.required("txdtm", 20)
 	v.moment("txdtm", time.UTC)
 	r.StoreID, r.DeviceID = v.text("mchid", 16), v.text("udid", 40)
-	r.Barred = v.age(c)
+	r.RefuseNew = v.age(c)
 	return r, v.err
 }
 
@@ -118,7 +118,7 @@ func closeRequest(c call) (gateway.CloseRequest, error) {
 	r.ClientTime = v.required("txdtm", 20)
 	v.moment("txdtm", time.UTC)
 	r.StoreID, r.DeviceID = v.text("mchid", 16), v.text("udid", 40)
-	r.Barred = v.age(c)
+	r.RefuseNew = v.age(c)
 	return r, v.err
 }
 

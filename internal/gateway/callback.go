@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// confirmGap is the least time between two questions to the wallet because of
-// messages about one order, over all replicas.
+// confirmGap is the least time between two calls to the wallet that confirm callbacks
+// about one order, over all replicas.
 const confirmGap = 3 * time.Second
 
 // What a wallet posts and what it is answered, for rooms that know no wallets.
@@ -24,15 +24,15 @@ type (
 // everything that follows from it is durable. c.Path is the request's own: the
 // path of the base URL is put before it.
 //
-// After an error the wallet must be answered so that it sends again. The reply is
-// the wallet's own form of such an answer, or nil if it has none. The errors are
-// NotFound for an address that leads nowhere, BadSignature for a callback that is
-// refused, InProgress for one that came too soon after another, and anything else
-// for trouble of our own. A refused callback may still have flagged the payment, or
-// brought its next inquiry forward.
+// After an error the wallet must be answered so that it sends the callback again. The
+// reply is the wallet's own form of such an answer, or nil if it has none. The errors
+// are NotFound for the address of no account, BadSignature for a callback that is
+// refused, InProgress for one that came too soon after another, Forbidden for one about
+// an unknown order, and others for failures of our own. A refused callback may still
+// have flagged the payment, or brought its next inquiry forward.
 //
-// A callback that says nothing new is acknowledged without a question to the wallet
-// and without a change. Any other is settled once the wallet stands by it.
+// A callback that says nothing new is acknowledged without a call to the wallet and
+// without a change. Any other is settled once the wallet has confirmed it.
 func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, c Callback) (*Reply, error) {
 	account, err := g.accountOf(ctx, merchantID, accountID)
 	if err != nil {
@@ -59,9 +59,10 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, c 
 	return nil, err
 }
 
-// settleNotice makes what a genuine notice says true here, once the wallet stands by
-// it, unless it is known.
-func (g *Gateway) settleNotice(ctx context.Context, a pay.WalletAccount, conn limitedConnector, n wallet.Notice, body []byte) error {
+// settleNotice settles what a genuine notice says, once the wallet has confirmed it. A
+// notice that says nothing new needs neither.
+func (g *Gateway) settleNotice(ctx context.Context, a pay.WalletAccount, conn limitedConnector,
+	n wallet.Notice, body []byte) error {
 	m, err := g.readNotice(ctx, a, n)
 	if errors.Is(err, store.ErrNotFound) {
 		if err := g.recordOrphan(ctx, a, conn, n, body); !errors.Is(err, errOrderStored) {
@@ -82,7 +83,7 @@ func (g *Gateway) settleNotice(ctx context.Context, a pay.WalletAccount, conn li
 	return g.settleConfirmed(ctx, m)
 }
 
-// recordedNotice is a genuine notice and what is recorded of what it is about.
+// recordedNotice is a genuine notice, and what is recorded of its payment.
 type recordedNotice struct {
 	wallet.Notice
 	pay.Recorded
@@ -98,13 +99,14 @@ func (m recordedNotice) word() pay.Word {
 	return w
 }
 
-// readNotice finds what a notice is about: store.ErrNotFound if no payment has its
-// number. It refuses what cannot be true, without a question to the wallet.
+// readNotice reads what is recorded of a notice's payment. The error is
+// store.ErrNotFound if no payment has its number, and BadSignature if what the notice
+// says cannot be true.
 func (g *Gateway) readNotice(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m recordedNotice, err error) {
 	m = recordedNotice{Notice: n}
 	w := m.word()
 	m.Recorded, err = g.Store.Recorded(ctx, a.MerchantID, n.Number, pay.HeldBy(a.ID), w.TradeNo, w.RefundID)
-	if errors.Is(err, store.ErrNotFound) { // it may be the number before a restore
+	if errors.Is(err, store.ErrNotFound) { // it may be the payment's number before a restore
 		var p pay.Payment
 		if p, err = g.paymentByNumber(ctx, a.MerchantID, n.Number); err == nil {
 			m.Recorded, err = g.recorded(ctx, p, w)
@@ -124,14 +126,13 @@ func (g *Gateway) readNotice(ctx context.Context, a pay.WalletAccount, n wallet.
 	return m, nil
 }
 
-// isKnown reports whether a message says nothing that is not recorded already. It
-// changes nothing then, whether it is true or not, so the wallet need not be
-// asked about it. Another amount, trade or state than the recorded one is never
-// known.
+// isKnown reports whether all that a notice says is recorded. Such a notice changes
+// nothing, whether it is true or not, so the wallet is not asked about it. Another
+// amount, trade or state than the recorded one is never known.
 func (g *Gateway) isKnown(m recordedNotice) bool {
 	w, v := m.word(), pay.Judge(m.Recorded, m.word(), pay.ByWallet, g.Now())
 	switch {
-	case w.Outcome == pay.WordClosed && w.RefundID == "": // so says the wallet of money that it has given back
+	case w.Outcome == pay.WordClosed && w.RefundID == "": // what a wallet also says of money that it has given back
 		back := pay.Flag(m.Recorded, pay.Event{Kind: pay.EventGivenBack, TradeNo: w.TradeNo}, pay.ByWallet, g.Now())
 		return !back.Changes() || !v.Changes()
 	case m.Refund.ID != "" && w.TradeNo != "" && w.TradeNo != m.Payment.TradeNo:
@@ -140,12 +141,12 @@ func (g *Gateway) isKnown(m recordedNotice) bool {
 	return !v.Changes()
 }
 
-// confirm asks the wallet whether it stands by a message whose signature is not
-// proof enough, and gives the message back with what the wallet says. Where the
-// wallet may not be asked now, or does not answer, the next look at the order
-// finds the truth instead. The message has become known if another one settled
-// the same meanwhile.
-func (g *Gateway) confirm(ctx context.Context, conn limitedConnector, m recordedNotice) (_ recordedNotice, known bool, err error) {
+// confirm asks the wallet to confirm a notice whose signature is not proof enough, and
+// returns the notice with the wallet's answer. If the wallet may not be asked now, or
+// does not answer, the notice is postponed. known is true if all that it says was
+// recorded meanwhile.
+func (g *Gateway) confirm(ctx context.Context, conn limitedConnector, m recordedNotice) (
+	_ recordedNotice, known bool, err error) {
 	if m.Confirm == nil {
 		return m, false, nil
 	}
@@ -159,35 +160,35 @@ func (g *Gateway) confirm(ctx context.Context, conn limitedConnector, m recorded
 	end := g.Now().Add(confirmGap)
 	_, leave, free := conn.enterCallback()
 	if !free {
-		return m, false, g.postpone(ctx, m, end, tooManyCallbacks("the order is looked at by itself"))
+		return m, false, g.postpone(ctx, m, end, tooManyCallbacks(inquiryFollows))
 	}
 	defer leave()
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return m, false, err
 	}
-	order.Number = m.Number // the wallet may know the payment by two
+	order.Number = m.Number // the wallet may know the payment by two numbers
 	asked, cancel := context.WithTimeout(ctx, g.WalletTimeout)
 	defer cancel()
 	confirmed, err := m.Confirm(asked, order)
 	var no *wallet.Rejection
 	switch {
 	case errors.As(err, &no):
-		return m, false, badCallback("the wallet does not stand by the notification", err)
+		return m, false, badCallback("the wallet does not confirm the callback", err)
 	case err != nil:
 		return m, false, g.postpone(context.WithoutCancel(ctx), m, end, walletError(err))
 	}
-	named := m.State.TradeNo
+	tradeNo := m.State.TradeNo
 	m.State = confirmed
-	if m.State.TradeNo != named {
+	if m.State.TradeNo != tradeNo {
 		m.Recorded, err = g.recorded(ctx, p, m.word())
 	}
 	return m, false, err
 }
 
-// settleConfirmed makes what a message says true here. A status that the wallet's
-// documents do not list settles nothing: the payment is flagged, and the wallet
-// is asked again soon.
+// settleConfirmed settles what a confirmed notice says. A status that the wallet's
+// documents do not list settles nothing: the payment is flagged, and the wallet is
+// asked again soon.
 func (g *Gateway) settleConfirmed(ctx context.Context, m recordedNotice) error {
 	w := m.word()
 	_, err := g.settleRecorded(ctx, m.Recorded, w, pay.ByWallet)
@@ -200,6 +201,7 @@ func (g *Gateway) settleConfirmed(ctx context.Context, m recordedNotice) error {
 	return err
 }
 
+// badCallback returns the error for a callback that is refused.
 func badCallback(why string, err error) error {
 	return &pay.Error{Code: pay.BadSignature, Message: why, Err: err}
 }

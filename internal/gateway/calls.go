@@ -77,7 +77,8 @@ func (c limitedConnector) enterCallback() (in limitedConnector, leave func(), fr
 }
 
 // call makes one call within the account's limit.
-func call[T any](ctx context.Context, c limitedConnector, make func(wallet.Connector) (T, error)) (answer T, err error) {
+func call[T any](ctx context.Context, c limitedConnector, make func(wallet.Connector) (T, error)) (
+	answer T, err error) {
 	if !c.entered {
 		if err := c.limits.calls.acquire(ctx); err != nil {
 			return answer, err

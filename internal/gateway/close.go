@@ -20,7 +20,7 @@ type CloseRequest struct {
 	Minor      int64 // must be the order's
 	ClientTime string
 	DeviceID   string
-	Barred     error // if not nil, refuses a new closing; a repeat gets its closing all the same
+	RefuseNew  error // if not nil, refuses a new closing; a repeat gets its closing all the same
 }
 
 // Closing is an order that a merchant has closed, or has asked to close.
@@ -52,8 +52,8 @@ func (g *Gateway) Close(ctx context.Context, r CloseRequest) (Closing, error) {
 		return Closing{}, &pay.Error{Code: pay.AmountMismatch, Field: "amount",
 			Message: "the order's is " + p.Amount.String()}
 	}
-	if r.Barred != nil && p.CloseID == "" {
-		return Closing{}, r.Barred
+	if r.RefuseNew != nil && p.CloseID == "" {
+		return Closing{}, r.RefuseNew
 	}
 	// A closing that has begun goes on if the merchant closes the connection.
 	ctx = context.WithoutCancel(ctx)

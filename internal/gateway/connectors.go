@@ -14,15 +14,15 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// connectors keeps the opened connectors: parsing an account's keys on every
-// request would cost more than the request.
+// connectors caches the connectors of accounts, since parsing an account's keys costs
+// more than a request.
 type connectors struct {
 	mu   sync.Mutex
 	open map[[2]string]limitedConnector // by merchant and account
 }
 
-// limitedConnector is an account's connector. Its calls are made within the bound on
-// those in flight.
+// limitedConnector is an account's connector that makes its calls within the account's
+// limits.
 type limitedConnector struct {
 	wallet.Connector
 	info      wallet.Info
@@ -42,7 +42,8 @@ func (g *Gateway) connector(a pay.WalletAccount) (limitedConnector, error) {
 	}
 	driver, ok := g.Wallets[a.Wallet]
 	if !ok {
-		return limitedConnector{}, fmt.Errorf("gateway: account %s/%s: no wallet is called %q", a.MerchantID, a.ID, a.Wallet)
+		return limitedConnector{}, fmt.Errorf("gateway: account %s/%s: no wallet is called %q",
+			a.MerchantID, a.ID, a.Wallet)
 	}
 	conn, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: g.HTTP, Now: g.Now})
 	if err != nil {
@@ -59,8 +60,8 @@ func (g *Gateway) connector(a pay.WalletAccount) (limitedConnector, error) {
 	return c, nil
 }
 
-// accountOf finds an account by its id, disabled ones too: orders that were
-// made with it must still be followed.
+// accountOf finds an account by its id. It also finds disabled accounts, whose orders
+// still need their outcome.
 func (g *Gateway) accountOf(ctx context.Context, merchantID, accountID string) (pay.WalletAccount, error) {
 	accounts, err := g.Store.WalletAccounts(ctx, merchantID)
 	if err != nil {
@@ -83,19 +84,21 @@ func (g *Gateway) connectorOf(ctx context.Context, p pay.Payment) (limitedConnec
 	return g.connector(a)
 }
 
-// accountOfPayment is accountOf where there must be one: the merchant would take NotFound for the payment's.
+// accountOfPayment returns a payment's account. A missing account is an internal error,
+// since a merchant would read NotFound as the payment's.
 func (g *Gateway) accountOfPayment(ctx context.Context, p pay.Payment) (pay.WalletAccount, error) {
 	a, err := g.accountOf(ctx, p.MerchantID, p.AccountID)
 	if pay.CodeOf(err) == pay.NotFound {
-		err = fmt.Errorf("gateway: payment %s: its wallet account %s is not there", p.ID, p.AccountID)
+		err = fmt.Errorf("gateway: payment %s: its wallet account %s is missing", p.ID, p.AccountID)
 	}
 	return a, err
 }
 
-// chooseAccount picks the account that takes an order: the first, by id, that
-// serves the pay type and settles in the currency, where that pay type's wallet
-// can: an account for two wallets may have a currency that only one takes.
-func (g *Gateway) chooseAccount(ctx context.Context, merchantID string, t pay.PayType, c pay.Currency) (pay.WalletAccount, error) {
+// chooseAccount returns the account for an order: the first, by id, that serves the pay
+// type and settles in the currency. The wallet must take the currency for that pay type
+// too, since an account for two pay types may have a currency of only one of them.
+func (g *Gateway) chooseAccount(ctx context.Context, merchantID string, t pay.PayType, c pay.Currency) (
+	pay.WalletAccount, error) {
 	accounts, err := g.Store.WalletAccounts(ctx, merchantID)
 	if err != nil {
 		return pay.WalletAccount{}, err
@@ -118,7 +121,7 @@ func (g *Gateway) chooseAccount(ctx context.Context, merchantID string, t pay.Pa
 		Message: fmt.Sprintf("pay type %s is not enabled for this merchant", t)}
 }
 
-// orderOf is a payment as its wallet sees it.
+// orderOf returns a payment as its wallet sees it.
 func (g *Gateway) orderOf(ctx context.Context, p pay.Payment) (wallet.Order, error) {
 	m, err := g.Store.Merchant(ctx, p.MerchantID)
 	if err != nil {
@@ -147,8 +150,8 @@ func (g *Gateway) orderOf(ctx context.Context, p pay.Payment) (wallet.Order, err
 	}, nil
 }
 
-// flowOf returns how the buyer of a payment gets to its wallet, also if the
-// account cannot be read: then by another wallet that serves the pay type.
+// flowOf returns how the buyer of a payment gets to its wallet. If the account cannot
+// be read, it returns the flow of a wallet that serves the pay type.
 func (g *Gateway) flowOf(ctx context.Context, p pay.Payment) wallet.Flow {
 	if a, err := g.accountOf(ctx, p.MerchantID, p.AccountID); err == nil {
 		if driver, ok := g.Wallets[a.Wallet]; ok {
@@ -163,12 +166,13 @@ func (g *Gateway) flowOf(ctx context.Context, p pay.Payment) wallet.Flow {
 	return wallet.Link
 }
 
-// walletError turns a connector's failure into the error that callers see.
+// walletError returns the error that callers read for a connector's error.
 func walletError(err error) error {
 	var no *wallet.Rejection
 	switch {
 	case errors.As(err, &no) && no.Kind == wallet.RejectedAccount:
-		return &pay.Error{Code: pay.WalletTrouble, Message: "the wallet refuses the merchant's account: " + no.Code, Err: err}
+		return &pay.Error{Code: pay.WalletTrouble, Err: err,
+			Message: "the wallet refuses the merchant's account: " + no.Code}
 	case errors.As(err, &no):
 		return &pay.Error{Code: pay.WalletRejected, Message: "the wallet refused: " + no.Code, Err: err}
 	case errors.Is(err, wallet.ErrNotSent):

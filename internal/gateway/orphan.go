@@ -12,33 +12,35 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// The bounds on orphans. Each account has its own.
+// The limits of orphans, for each account.
 const (
-	orphansOpen = 10_000      // at most
-	orphanGap   = time.Second // between two questions to the wallet, over all replicas
+	maxOpenOrphans = 10_000
+	orphanGap      = time.Second // between two calls to the wallet, over all replicas
 )
 
-// ErrForeignLogged means: a genuine notification is another deployment's, and so was one
-// within the last hour, of which there is a line in the log.
+// ErrForeignLogged says that a callback is about an order of another deployment, and
+// that the log has a line about such a callback from the last hour.
 var ErrForeignLogged = errors.New("gateway: not the first within the hour")
 
-// recordOrphan takes a genuine notice about a number that no payment has. Money
-// that it speaks of is an orphan: once the wallet, asked under this account, has
-// confirmed it, it is kept as a row, and only then may the wallet be answered.
-// With an error nothing was kept.
-func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn limitedConnector, n wallet.Notice, body []byte) error {
+// recordOrphan handles a genuine notice about a number that no payment has. Money of
+// which it speaks is an orphan. It is stored once the wallet, asked under this account,
+// has confirmed it, and only then may the callback be acknowledged. After an error
+// nothing is stored.
+func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn limitedConnector,
+	n wallet.Notice, body []byte) error {
 	if !pay.IsNumber(a.MerchantID, n.Number) {
 		return g.foreign.count(a, n.Number, g.Now())
 	}
 	switch {
 	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
 	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
-		return g.hastenOrphan(ctx, a, n.State.TradeNo) // there is nothing to keep
+		return g.hastenOrphan(ctx, a, n.State.TradeNo) // there is nothing to store
 	default:
-		return &pay.Error{Code: pay.Forbidden, Message: "the order is unknown here, and the wallet does not say that money moved: " + n.Number}
+		return &pay.Error{Code: pay.Forbidden,
+			Message: "the order is unknown here, and the wallet does not say that money moved: " + n.Number}
 	}
 	if n.State.TradeNo == "" {
-		return badCallback("money moved, but under no trade number: "+n.Number, nil)
+		return badCallback("money moved, without a trade number: "+n.Number, nil)
 	}
 	o := pay.Orphan{
 		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.Number, TradeNo: n.State.TradeNo, RefundID: n.RefundID,
@@ -51,7 +53,8 @@ func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn li
 		}
 		return nil // a repeat
 	case err == nil:
-		return badCallback(fmt.Sprintf("trade %s was %s for %s before, now %s for %s", o.TradeNo, known.Amount, known.Number, o.Amount, o.Number), nil)
+		return badCallback(fmt.Sprintf("trade %s was %s for %s before, now %s for %s",
+			o.TradeNo, known.Amount, known.Number, o.Amount, o.Number), nil)
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
@@ -66,23 +69,23 @@ func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn li
 		o.Amount = confirmed.Amount
 	}
 	if o.Amount.Minor <= 0 && !o.IsRefund() {
-		return badCallback("money came in, but nobody says how much: "+o.Number, nil)
+		return badCallback("money came in, without an amount: "+o.Number, nil)
 	}
 	return g.storeOrphan(ctx, o, confirmed.GivenBack, body)
 }
 
-// admitOrphan takes the account's turn to ask its wallet about an orphan, if there
-// is room for one more.
+// admitOrphan takes the account's turn to ask its wallet about an orphan. The error is
+// InProgress if it is not free, or the account has no room for another orphan.
 func (g *Gateway) admitOrphan(ctx context.Context, a pay.WalletAccount) error {
-	open, err := g.Store.CountOpenOrphans(ctx, a.MerchantID, a.ID, orphansOpen)
+	open, err := g.Store.CountOpenOrphans(ctx, a.MerchantID, a.ID, maxOpenOrphans)
 	if err != nil {
 		return err
 	}
-	if open >= orphansOpen {
+	if open >= maxOpenOrphans {
 		return g.orphansFull(ctx, a)
 	}
 	name := "orphans " + a.MerchantID + "/" + a.ID
-	if !g.throttle.ready(name, g.Now()) { // spares the database what is certain
+	if !g.throttle.ready(name, g.Now()) { // saves a write to the database
 		return tooManyOrphans()
 	}
 	switch mine, err := g.takeOrphanTurn(ctx, a.MerchantID, a.ID); {
@@ -94,8 +97,8 @@ func (g *Gateway) admitOrphan(ctx context.Context, a pay.WalletAccount) error {
 	return nil
 }
 
-// takeOrphanTurn takes an account's turn to ask its wallet about an orphan, if it
-// is free: over all replicas, one in orphanGap.
+// takeOrphanTurn takes an account's turn to ask its wallet about an orphan, and reports
+// whether it was free. There is one turn in orphanGap, over all replicas.
 func (g *Gateway) takeOrphanTurn(ctx context.Context, merchantID, accountID string) (mine bool, err error) {
 	name := "orphans " + merchantID + "/" + accountID
 	err = g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
@@ -109,27 +112,33 @@ func (g *Gateway) takeOrphanTurn(ctx context.Context, merchantID, accountID stri
 }
 
 func tooManyOrphans() error {
-	return &pay.Error{Code: pay.InProgress, Message: "the wallet was just asked about another order that is unknown here; the wallet must come again"}
+	return &pay.Error{Code: pay.InProgress,
+		Message: "the wallet was just asked about another order that is unknown here; " + walletRepeats}
 }
 
-// orphansFull refuses an orphan that the account has no room for, and says so
-// once a minute.
+// walletRepeats says what happens instead of storing an orphan.
+const walletRepeats = "the wallet must repeat the callback"
+
+// orphansFull returns the error for an orphan for which the account has no room, and
+// logs that once a minute.
 func (g *Gateway) orphansFull(ctx context.Context, a pay.WalletAccount) error {
 	if g.throttle.allow("full of orphans "+a.MerchantID+"/"+a.ID, g.Now(), time.Minute) {
 		g.Log.ErrorContext(ctx, "orphans are refused: needs a look", "reason", "orphans_full",
-			"merchant", a.MerchantID, "account", a.ID, "open", orphansOpen)
+			"merchant", a.MerchantID, "account", a.ID, "open", maxOpenOrphans)
 	}
-	return &pay.Error{Code: pay.InProgress, Message: fmt.Sprintf("the account has %d open orphans: settle some first", orphansOpen), Err: store.ErrOrphansFull}
+	return &pay.Error{Code: pay.InProgress, Err: store.ErrOrphansFull,
+		Message: fmt.Sprintf("the account has %d open orphans: settle some first", maxOpenOrphans)}
 }
 
-// confirmOrphan asks the wallet whether it stands by a notice about a number that
-// is unknown here, and gives what it says. What is known of the order is only
-// what the notice says. The signature alone is never enough.
-func (g *Gateway) confirmOrphan(ctx context.Context, conn limitedConnector, n wallet.Notice) (s wallet.State, err error) {
+// confirmOrphan asks the wallet to confirm a notice about a number that is unknown
+// here, and returns its answer. The signature alone is never enough, since nothing is
+// known of the order but what the notice says.
+func (g *Gateway) confirmOrphan(ctx context.Context, conn limitedConnector, n wallet.Notice) (
+	s wallet.State, err error) {
 	order := wallet.Order{Number: n.Number, Amount: n.State.Amount}
 	conn, leave, free := conn.enterCallback()
 	if !free {
-		return s, tooManyCallbacks("the wallet must come again")
+		return s, tooManyCallbacks(walletRepeats)
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, g.WalletTimeout)
@@ -145,25 +154,26 @@ func (g *Gateway) confirmOrphan(ctx context.Context, conn limitedConnector, n wa
 	var no *wallet.Rejection
 	switch {
 	case errors.As(err, &no) && no.Kind != wallet.RejectedAccount:
-		return s, badCallback("the order is unknown here, and the wallet does not stand by the notification", err)
+		return s, badCallback("the order is unknown here, and the wallet does not confirm the callback", err)
 	case err != nil:
 		return s, walletError(err)
 	case s.Outcome != n.State.Outcome,
 		s.TradeNo != n.State.TradeNo && (s.TradeNo != "" || n.RefundID == ""),
 		s.Amount.Currency != "" && n.State.Amount.Currency != "" && s.Amount != n.State.Amount:
-		return s, badCallback(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: %s, %s, trade %q", s.Outcome, s.Amount, s.TradeNo), nil)
+		return s, badCallback(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: %s, %s, trade %q",
+			s.Outcome, s.Amount, s.TradeNo), nil)
 	}
 	return s, nil
 }
 
-// storeOrphan stores a confirmed orphan, unless its order has been stored
-// meanwhile, and looks for the order that it may be the money of. What was given
-// back in full before we heard of it is returned at once.
+// storeOrphan stores a confirmed orphan and looks for the order that it belongs to. If
+// the wallet has given all of it back already, it is stored as returned. The error is
+// errOrderStored if its order was stored meanwhile.
 func (g *Gateway) storeOrphan(ctx context.Context, o pay.Orphan, givenBack bool, body []byte) error {
-	// Whoever asked may hang up; what the wallet has confirmed must still be kept.
+	// What the wallet has confirmed must be stored even if it closes the connection.
 	ctx = context.WithoutCancel(ctx)
 	o.NoticedAt, o.State = g.Now(), pay.OrphanOpen
-	o.DueAt = o.NoticedAt.Add(g.Lease) // if this process ends before it has looked
+	o.DueAt = o.NoticedAt.Add(g.Lease) // in case this process ends before it has looked for the order
 	var isNew bool
 	err := g.Store.Tx(ctx, func(tx *store.Tx) error {
 		if err := tx.LockNumbers(o.MerchantID); err != nil {
@@ -176,7 +186,7 @@ func (g *Gateway) storeOrphan(ctx context.Context, o pay.Orphan, givenBack bool,
 			return err
 		}
 		var err error
-		if isNew, err = tx.AddOrphan(o, body, orphansOpen); err == nil && isNew && givenBack {
+		if isNew, err = tx.AddOrphan(o, body, maxOpenOrphans); err == nil && isNew && givenBack {
 			err = moveOrphan(tx, o, pay.OrphanReturned, o.NoticedAt, "", pay.ByWallet, allGivenBack)
 		}
 		return err
@@ -190,7 +200,8 @@ func (g *Gateway) storeOrphan(ctx context.Context, o pay.Orphan, givenBack bool,
 		g.Log.InfoContext(ctx, "orphan returned", "syssn", o.Number, "trade_no", o.TradeNo)
 		return nil
 	}
-	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number, "merchant", o.MerchantID, "account", o.AccountID,
+	g.Log.ErrorContext(ctx, "orphan: needs a look", "reason", "orphan", "syssn", o.Number,
+		"merchant", o.MerchantID, "account", o.AccountID,
 		"trade_no", o.TradeNo, "refund", o.RefundID, "amount", o.Amount.String())
 	open, err := g.matchOrphan(ctx, o, pay.ByWallet)
 	if err == nil && open && o.IsRefund() {
@@ -203,12 +214,11 @@ func (g *Gateway) storeOrphan(ctx context.Context, o pay.Orphan, givenBack bool,
 	return nil
 }
 
-// errOrderStored: the order of a notice that was about an unknown one has been
-// stored since.
-var errOrderStored = errors.New("gateway: the order is there now")
+// errOrderStored says that the order of a notice was unknown, and is stored now.
+var errOrderStored = errors.New("gateway: the order is stored now")
 
-// hastenOrphan has the money of a trade that came in as an orphan looked at in the
-// account's next turn: by what a notice says, it may be that all of it went back.
+// hastenOrphan brings the next inquiry of a trade's orphan forward to the account's
+// next turn, since a notice says that its money may have gone back.
 func (g *Gateway) hastenOrphan(ctx context.Context, a pay.WalletAccount, tradeNo string) error {
 	soon := g.Now().Add(orphanGap)
 	o, err := g.Store.Orphan(ctx, a.MerchantID, a.ID, tradeNo, "")
@@ -225,14 +235,13 @@ func (g *Gateway) hastenOrphan(ctx context.Context, a pay.WalletAccount, tradeNo
 	return nil
 }
 
-// throttle remembers when things last happened, by name, so that they do not
-// happen too often.
+// throttle limits how often things happen, by name, in this process.
 type throttle struct {
 	mu   sync.Mutex
 	last map[string]time.Time
 }
 
-// allow reports whether the last time is a gap ago, and if so it is now.
+// allow reports whether the last time is a gap ago. If so, the last time is now.
 func (o *throttle) allow(name string, now time.Time, gap time.Duration) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -243,8 +252,8 @@ func (o *throttle) allow(name string, now time.Time, gap time.Duration) bool {
 	return true
 }
 
-// elapsed reports whether the last time is a gap ago. A clock that was set back
-// does not prolong the gap.
+// elapsed reports whether the last time is a gap ago. It also is if the clock was set
+// back, which must not prolong the gap.
 func (o *throttle) elapsed(name string, now time.Time, gap time.Duration) bool {
 	last, ok := o.last[name]
 	return !ok || now.Sub(last) >= gap || now.Before(last)
@@ -270,14 +279,16 @@ func (o *throttle) mark(name string, now time.Time) {
 	o.set(name, now)
 }
 
-// foreignCounter counts genuine notifications for other deployments, by account.
+// foreignCounter counts genuine callbacks about orders of other deployments, by
+// account.
 type foreignCounter struct {
 	mu     sync.Mutex
-	counts map[[2]string]int // since the last line about it
+	counts map[[2]string]int // since the last line in the log
 	logged throttle
 }
 
-// count counts one, and gives the error of it: one an hour is for the log.
+// count counts a callback and returns the error for it. All but one an hour are
+// ErrForeignLogged.
 func (f *foreignCounter) count(a pay.WalletAccount, number string, now time.Time) error {
 	key := [2]string{a.MerchantID, a.ID}
 	f.mu.Lock()
@@ -286,8 +297,9 @@ func (f *foreignCounter) count(a pay.WalletAccount, number string, now time.Time
 		f.counts = map[[2]string]int{}
 	}
 	f.counts[key]++
-	e := &pay.Error{Code: pay.Forbidden, Message: fmt.Sprintf("the order is unknown here: %.64q is not of this deployment's form; "+
-		"%d such notifications for the account since the last line about them", number, f.counts[key])}
+	e := &pay.Error{Code: pay.Forbidden, Message: fmt.Sprintf(
+		"the order is unknown here: %.64q is not of this deployment's form; "+
+			"%d such callbacks for the account since the last line about them", number, f.counts[key])}
 	if !f.logged.allow(a.MerchantID+"/"+a.ID, now, time.Hour) {
 		e.Err = ErrForeignLogged
 		return e

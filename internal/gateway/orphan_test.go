@@ -515,7 +515,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	defer shell.Close()
 	_, err = shell.ExecContext(t.Context(), `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		INSERT INTO orphan SELECT '123456', 'main', CAST(i AS TEXT), '', printf('20260101123456%012d', i), i, 1, 'HKD', '', 0, $2, 0, 'open', '', 0, '', '', '', '' FROM n`,
-		orphansOpen, r.now.UnixMilli())
+		maxOpenOrphans, r.now.UnixMilli())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,18 +10,17 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// What Run does about orphans.
+// The callbacks of orphans are stored for the person who settles them.
 const (
 	orphanMessageKept = 90 * 24 * time.Hour // after the orphan is settled
-	orphanTidyGap     = time.Hour           // between two times that messages are dropped
+	orphanTidyGap     = time.Hour           // between two deletions of old ones
 )
 
 const allGivenBack = "the wallet says that all of it was given back"
 
-// inquireOrphan looks for an orphan's order once more, and if there is none asks
-// the wallet whether all of the money went back. It does so in the account's
-// turn: thousands may be due at once, and neither the wallet nor the database is
-// to notice.
+// inquireOrphan looks for an orphan's order again. If no order fits, it asks the wallet
+// whether all of the money went back. It waits for the account's turn: thousands may be
+// due at once, and must not overload the wallet or the database.
 func (g *Gateway) inquireOrphan(ctx context.Context, o pay.Orphan) {
 	err := g.inquireOrphanInTurn(ctx, o)
 	if err != nil {
@@ -35,7 +34,7 @@ func (g *Gateway) inquireOrphanInTurn(ctx context.Context, o pay.Orphan) error {
 	if err != nil {
 		return err
 	}
-	if !mine { // each at a second of its own
+	if !mine { // each orphan gets a second of its own
 		gaps := 2 + o.Seq%1000
 		return g.Store.RescheduleOrphan(ctx, o, g.Now().Add(time.Duration(gaps)*orphanGap))
 	}
@@ -45,8 +44,8 @@ func (g *Gateway) inquireOrphanInTurn(ctx context.Context, o pay.Orphan) error {
 	return g.queryOrphan(ctx, o)
 }
 
-// queryOrphan asks the wallet about an open orphan's number. Where the trade
-// was given back in full, all its orphans are returned.
+// queryOrphan asks the wallet about an open orphan's number. If the trade was refunded
+// in full, all its orphans become returned.
 func (g *Gateway) queryOrphan(ctx context.Context, o pay.Orphan) error {
 	a, err := g.accountOf(ctx, o.MerchantID, o.AccountID)
 	if err != nil {
@@ -92,16 +91,16 @@ func (g *Gateway) queryOrphan(ctx context.Context, o pay.Orphan) error {
 	return err
 }
 
-// tidyOrphans drops the messages of orphans that were settled long ago, at most
-// once in orphanTidyGap.
+// tidyOrphans deletes the callbacks of orphans that were settled long ago, at most once
+// in orphanTidyGap.
 func (g *Gateway) tidyOrphans(ctx context.Context) {
 	now := g.Now()
 	if !g.throttle.allow("tidy orphans", now, orphanTidyGap) {
 		return
 	}
 	if n, err := g.Store.DropOrphanMessages(ctx, now.Add(-orphanMessageKept)); err != nil && ctx.Err() == nil {
-		g.Log.ErrorContext(ctx, "messages of settled orphans cannot be dropped", "error", err)
+		g.Log.ErrorContext(ctx, "callbacks of settled orphans cannot be deleted", "error", err)
 	} else if n > 0 {
-		g.Log.InfoContext(ctx, "messages of settled orphans are dropped", "orphans", n)
+		g.Log.InfoContext(ctx, "callbacks of settled orphans are deleted", "orphans", n)
 	}
 }

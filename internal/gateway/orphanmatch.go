@@ -12,12 +12,11 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// newestCompared is how many of a merchant's newest orders an orphan is compared
-// with, whatever their day.
+// newestCompared is how many of a merchant's newest orders an orphan is compared with.
 const newestCompared = 20_000
 
-// matchOrphan looks for the payment whose money an open orphan is, and settles it
-// there. It leaves the orphan open if there is none.
+// matchOrphan looks for the payment that an open orphan belongs to, and settles the
+// orphan there. It leaves the orphan open if it finds no payment.
 func (g *Gateway) matchOrphan(ctx context.Context, o pay.Orphan, by pay.Actor) (open bool, err error) {
 	p, err := g.paymentOfOrphan(ctx, o)
 	if errors.Is(err, store.ErrNotFound) {
@@ -30,10 +29,10 @@ func (g *Gateway) matchOrphan(ctx context.Context, o pay.Orphan, by pay.Actor) (
 	return err != nil, err
 }
 
-// paymentOfOrphan finds the payment that an orphan is of, or ErrNotFound: the one that
-// has its number; the one that the trade's other orphans are of; an order of the
-// number's day whose number differs in the slot only; or an order that was
-// asked for again on another day.
+// paymentOfOrphan finds the payment that an orphan belongs to. That is the payment with
+// its number, or one that another orphan of the number was matched to, or an order of
+// the number's day whose number differs in the time slot only, or an order that was
+// sent again on another day. The error is ErrNotFound if none of them exists.
 func (g *Gateway) paymentOfOrphan(ctx context.Context, o pay.Orphan) (pay.Payment, error) {
 	p, err := g.paymentByNumber(ctx, o.MerchantID, o.Number)
 	if !errors.Is(err, store.ErrNotFound) {
@@ -51,8 +50,9 @@ func (g *Gateway) paymentOfOrphan(ctx context.Context, o pay.Orphan) (pay.Paymen
 		if err != nil {
 			return pay.Payment{}, err
 		}
-		// A clock that was set back may have the order on the day before.
-		others, err := g.Store.NewestPayments(ctx, o.MerchantID, day.AddDate(0, 0, -1).Format("20060102"), o.AccountID, o.Amount, newestCompared)
+		// If the clock was set back, the order may be of the day before.
+		from := day.AddDate(0, 0, -1).Format("20060102")
+		others, err := g.Store.NewestPayments(ctx, o.MerchantID, from, o.AccountID, o.Amount, newestCompared)
 		if err != nil {
 			return pay.Payment{}, err
 		}
@@ -66,8 +66,8 @@ func (g *Gateway) paymentOfOrphan(ctx context.Context, o pay.Orphan) (pay.Paymen
 	return pay.Payment{}, store.ErrNotFound
 }
 
-// paymentByNumber finds the payment that the wallet knows by a number: its own, or the
-// one under which it was paid before a restore.
+// paymentByNumber finds the payment that the wallet knows by a number: its own number,
+// or the one under which it was paid before a restore.
 func (g *Gateway) paymentByNumber(ctx context.Context, merchantID, number string) (pay.Payment, error) {
 	p, err := g.Store.Payment(ctx, merchantID, number)
 	if !errors.Is(err, store.ErrNotFound) || !pay.IsNumber(merchantID, number) {
@@ -85,9 +85,9 @@ func (g *Gateway) paymentByNumber(ctx context.Context, merchantID, number string
 	return pay.Payment{}, store.ErrNotFound
 }
 
-// numberFits reports whether an orphan's number is one that the order would have had
-// on its day: the nine digits say so. As there are only a thousand million of
-// them, what came in must also be the order's amount.
+// numberFits reports whether an orphan's number is one that the order would have had on
+// the number's day: its last nine digits are the order's. Since there are only a
+// thousand million of them, money that came in must also be the order's amount.
 func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 	if p.MerchantID != o.MerchantID || p.AccountID != o.AccountID || !o.IsRefund() && p.Amount != o.Amount {
 		return false
@@ -100,9 +100,9 @@ func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 	return false
 }
 
-// settleOrphan settles an open orphan as a payment's, by the ordinary settle: as the
-// order's own money if it is not paid, else as surplus. What went back was never
-// ours to count: it flags the payment.
+// settleOrphan settles an open orphan as a payment's money, by the rules of settle: as
+// the order's own money if the order is not paid, else as surplus. Money that went back
+// is not recorded, and flags the payment.
 func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	var r pay.Recorded
 	var v pay.Verdict
@@ -142,9 +142,9 @@ func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment,
 	return settled, nil
 }
 
-// judgeOrphan is the verdict on an orphan that turns out to be a payment's. What went
-// back under the number of one of the payment's own refunds is found out by that
-// refund's own inquiries.
+// judgeOrphan returns the verdict on an orphan that belongs to a payment. For money
+// that went back under the number of one of the payment's own refunds it is Nothing:
+// the inquiries of that refund find it.
 func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdict {
 	w := pay.Word{
 		Outcome: pay.WordPaid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At, RefundID: o.RefundID,
@@ -164,7 +164,8 @@ func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Ve
 	if v.Kind == pay.VerdictForeignTrade {
 		return v
 	}
-	settled := pay.Act(r, v.Payment, pay.Event{Kind: pay.EventOrphan, Number: o.Number, TradeNo: o.TradeNo}, by, g.Now())
+	orphan := pay.Event{Kind: pay.EventOrphan, Number: o.Number, TradeNo: o.TradeNo}
+	settled := pay.Act(r, v.Payment, orphan, by, g.Now())
 	if !v.Changes() {
 		return settled
 	}
@@ -175,9 +176,9 @@ func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Ve
 	return v
 }
 
-// closeNumber has the wallet close, if it can, what is not paid of an order that was
-// paid under another number: nobody should pay it again. If it is not closed, the
-// money is surplus.
+// closeNumber closes an order at its wallet under a number, if the wallet supports
+// that. The order was paid under another number, and must not be paid again. If it
+// cannot be closed, a second payment becomes surplus.
 func (g *Gateway) closeNumber(ctx context.Context, p pay.Payment, number string) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil || !conn.info.Supports(wallet.CanClose) {
@@ -191,15 +192,17 @@ func (g *Gateway) closeNumber(ctx context.Context, p pay.Payment, number string)
 		_, err = conn.Close(asked, order)
 	}
 	if err != nil {
-		g.Log.WarnContext(ctx, "order is paid, and could not be closed under its other number", "syssn", p.ID, "number", number, "error", err)
+		g.Log.WarnContext(ctx, "order is paid, and could not be closed under its other number",
+			"syssn", p.ID, "number", number, "error", err)
 	}
 }
 
-// errNotOpen: the orphan was settled meanwhile.
+// errNotOpen says that the orphan was settled meanwhile.
 var errNotOpen = errors.New("gateway: the orphan is not open any more")
 
-// moveOrphan makes a legal move of an open orphan.
-func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, paymentID string, by pay.Actor, note string) error {
+// moveOrphan moves an open orphan to another state, if that is legal.
+func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time,
+	paymentID string, by pay.Actor, note string) error {
 	if !o.State.CanBecome(to) {
 		return fmt.Errorf("gateway: orphan %s cannot become %s from %s", o.Number, to, o.State)
 	}
@@ -211,9 +214,9 @@ func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time, pa
 	return err
 }
 
-// SettleElsewhere settles an open orphan: a person has seen to its money, past
-// Sampan, and says how. NotFound if there is none, AlreadyClosed if it is not
-// open any more.
+// SettleElsewhere settles an open orphan whose money a person has handled outside of
+// Sampan. note says how. The error is NotFound for an unknown orphan, and AlreadyClosed
+// if it is not open any more.
 func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Time, by pay.Actor, note string) error {
 	err := db.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
@@ -234,12 +237,12 @@ func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Ti
 	return err
 }
 
-// orphanCache is what this replica last read of accounts' open orphans, so that
-// creations read nothing. It may be old: the database refuses to store an order
-// beside an orphan that is not in here, and one that is in here is looked up
-// again before an order takes its number.
+// orphanCache keeps what this replica last read of accounts' open orphans, so that
+// creating an order reads nothing. It may be old. The database refuses to store an order
+// if the account has an open orphan that is not in the cache, and an orphan in the cache
+// is read again before an order gets its number.
 type orphanCache struct {
-	reading  sync.Mutex // many creations find at once that there is a new one: one of them reads
+	reading  sync.Mutex // so that only one of the creations that need a new orphan reads
 	mu       sync.Mutex
 	accounts map[[2]string]accountOrphans
 }
@@ -255,8 +258,10 @@ func (s *orphanCache) get(p pay.Payment) accountOrphans {
 	return s.accounts[[2]string{p.MerchantID, p.AccountID}]
 }
 
-// refresh reads them again, unless somebody has since was.
-func (s *orphanCache) refresh(ctx context.Context, db *store.DB, p pay.Payment, was accountOrphans) (accountOrphans, error) {
+// refresh reads the open orphans of the payment's account, unless another caller has
+// read them since was. It returns what is cached then.
+func (s *orphanCache) refresh(ctx context.Context, db *store.DB, p pay.Payment, was accountOrphans) (
+	accountOrphans, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if now := s.get(p); now.upTo > was.upTo {
@@ -281,15 +286,16 @@ func (s *orphanCache) refresh(ctx context.Context, db *store.DB, p pay.Payment, 
 	if s.accounts == nil {
 		s.accounts = map[[2]string]accountOrphans{}
 	}
-	if now := s.accounts[key]; now.upTo > a.upTo { // somebody was faster
+	if now := s.accounts[key]; now.upTo > a.upTo {
 		return now, nil
 	}
 	s.accounts[key] = a
 	return a, nil
 }
 
-// findOrphan finds an open orphan that a new order is the order of.
-func (g *Gateway) findOrphan(ctx context.Context, p pay.Payment, seen accountOrphans) (o pay.Orphan, found bool, err error) {
+// findOrphan finds an open orphan that belongs to a new order.
+func (g *Gateway) findOrphan(ctx context.Context, p pay.Payment, seen accountOrphans) (
+	o pay.Orphan, found bool, err error) {
 	for date, orphans := range seen.dates {
 		for try := range numberTries {
 			for _, o := range orphans[g.orderDigits(p.Scope, p.OrderNo, p.Fingerprint, date, try)] {
@@ -309,10 +315,11 @@ func (g *Gateway) findOrphan(ctx context.Context, p pay.Payment, seen accountOrp
 	return o, false, nil
 }
 
-// settleOrphansOf settles an orphan whose number a new order has taken, and all others
-// of that number. Where that fails
-// Recover does it. Of an orphan that went back the wallet knows the rest: until
-// it has said so the order must not be paid, nor registered there again.
+// settleOrphansOf settles an orphan whose number a new order has got, and all other
+// orphans of that number. If the order is open after that, it asks the wallet, which
+// knows what else happened under the number. The error is Unconfirmed if any of this
+// fails: the order must not be paid or registered again until the wallet has answered,
+// and Recover goes on with it.
 func (g *Gateway) settleOrphansOf(ctx context.Context, p pay.Payment, o pay.Orphan) (pay.Payment, error) {
 	ctx = context.WithoutCancel(ctx)
 	by := pay.ByMerchant(p.AppCode)
@@ -330,12 +337,13 @@ func (g *Gateway) settleOrphansOf(ctx context.Context, p pay.Payment, o pay.Orph
 	if err != nil {
 		g.Log.WarnContext(ctx, "orphan is not settled yet", "syssn", p.ID, "trade_no", o.TradeNo, "error", err)
 		g.runner.Wake()
-		return p, &pay.Error{Code: pay.Unconfirmed, Message: "the order is stored, and the wallet has been paid for it before: query", Err: err}
+		return p, &pay.Error{Code: pay.Unconfirmed, Err: err,
+			Message: "the order is stored, and the wallet has been paid for it before: query"}
 	}
 	return settled, nil
 }
 
-// nextOrphanInquiry is when an open orphan that has no order is looked at again.
+// nextOrphanInquiry returns the time of the next inquiry of an open orphan.
 func (g *Gateway) nextOrphanInquiry(o pay.Orphan) time.Time {
 	now := g.Now()
 	if first := o.NoticedAt.Add(time.Hour); now.Before(first) {

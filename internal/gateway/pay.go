@@ -11,61 +11,64 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// PayRequest is a merchant's order, its shapes checked: what each field may
-// look like is the API's business, what may be ordered is Pay's.
+// PayRequest is a merchant's order. The API has checked the form of each field. Pay
+// checks what may be ordered.
 type PayRequest struct {
 	Credential  pay.Credential
 	StoreID     string
 	OrderNo     string
-	Fingerprint string // of all that the merchant asked for
+	Fingerprint string // of all values of the request
 	PayType     pay.PayType
 	Amount      pay.Amount
 	Goods       string
 	ClientTime  string
 	DeviceID    string
 	ReturnURL   string
-	NotifyURL   string // "" falls back to the credential's
+	NotifyURL   string // "" for the credential's
 	OpenID      string
 	Life        time.Duration
 	NoCredit    bool
-	Barred      error // why nothing new may come of the request; nil if it may. A repeat gets its order all the same
+	RefuseNew   error // if not nil, refuses a new order; a repeat gets its order all the same
 }
 
-// Pay takes an order: it is stored first, and the wallet is asked second. A
-// repeat with the same fingerprint gives the same order back, with the error
-// AlreadyPaid, AlreadyClosed, AlreadyExpired or what it failed with if it is no
-// longer open. Other errors are *pay.Error of StoreUnknown, StoreNotSetUp,
-// StoreDisabled, Forbidden, NumberUsed, InProgress, Unconfirmed, OutcomeUnknown, Wallet….
-// An error of the store's comes as it is where nothing of the order is stored, and
-// is Unconfirmed where it may be.
+// Pay stores an order, and asks the wallet after that. A repeat with the same
+// fingerprint gets the same order. If that is not open any more, the error is
+// AlreadyPaid, AlreadyClosed, AlreadyExpired or the one that it failed with. Other
+// errors are *pay.Error of StoreUnknown, StoreNotSetUp, StoreDisabled, Forbidden,
+// NumberUsed, InProgress, Unconfirmed, OutcomeUnknown, Wallet…. An error of the store is
+// returned as it is if nothing of the order is stored, and is Unconfirmed if the order
+// may be stored.
 func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
 	if err != nil {
 		return Order{}, err
 	}
-	r.Barred = firstError(s.checkOrders(), r.Barred)
+	r.RefuseNew = firstError(s.checkOrders(), r.RefuseNew)
 	p, isNew, err := g.findOrCreate(ctx, r)
 	if err != nil {
 		return Order{}, err
 	}
 	if !isNew {
 		if p.Fingerprint != r.Fingerprint {
-			return Order{}, &pay.Error{Code: pay.NumberUsed, Field: "order_no", Message: "the number stands for an order with other values"}
+			return Order{}, &pay.Error{Code: pay.NumberUsed, Field: "order_no",
+				Message: "the number stands for an order with other values"}
 		}
 	} else {
-		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID, "pay_type", p.PayType, "amount", p.Amount.String())
+		g.Log.DebugContext(ctx, "payment created", "syssn", p.ID, "merchant", p.MerchantID,
+			"pay_type", p.PayType, "amount", p.Amount.String())
 	}
 	order := Order{Payment: p, InApp: g.flowOf(ctx, p) == wallet.InApp}
-	if err := g.endedError(p); err != nil { // a new one too: an orphan has paid it
+	if err := g.endedError(p); err != nil { // also for a new order, if an orphan has paid it
 		return order, err
 	}
 	order.Payment, order.PayURL, err = g.payURLFor(ctx, p, s)
 	return order, alreadyStored("order", err)
 }
 
-// payURLFor returns where the buyer of a stored order is to be sent. Where no orders are
-// taken, this is a repeat: the wallet is not asked for it any more, and its own
-// address is not handed out while the links are shut.
+// payURLFor returns the address for the buyer of a stored order, and registers the order
+// at a wallet that must know it first. If new orders are refused, the order is a repeat:
+// it is not registered any more, and the buyer does not get the wallet's own address
+// while links cannot be paid.
 func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ pay.Payment, payURL string, err error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
@@ -75,7 +78,7 @@ func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ p
 	case flow == wallet.InApp && p.Checkout == "":
 		if err := s.checkOrders(); err != nil {
 			return p, "", &pay.Error{Code: pay.OutcomeUnknown, Err: err,
-				Message: "the order is stored, and the wallet is not asked for it any more: ask with a query"}
+				Message: "the order is stored, and is not registered at the wallet any more: ask with a query"}
 		}
 		if p, err = g.register(ctx, conn, p); err != nil {
 			return p, "", err
@@ -87,8 +90,8 @@ func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ p
 	return p, g.PayLink(p), nil
 }
 
-// findOrCreate stores an order, or finds the one that has its number: an order that was
-// taken stays what it is, whatever the merchant's settings have become since.
+// findOrCreate stores an order, or finds the one that has its number. A repeat gets its
+// order even if the merchant's settings would refuse it now.
 func (g *Gateway) findOrCreate(ctx context.Context, r PayRequest) (p pay.Payment, isNew bool, err error) {
 	account, info, err := g.placeable(ctx, r)
 	if err != nil {
@@ -97,7 +100,7 @@ func (g *Gateway) findOrCreate(ctx context.Context, r PayRequest) (p pay.Payment
 		switch {
 		case notTaken == nil:
 			return taken, false, nil
-		case !errors.Is(notTaken, store.ErrNotFound): // it may be taken, so the merchant must not read that it failed
+		case !errors.Is(notTaken, store.ErrNotFound): // it may be stored, so the merchant must not read that it failed
 			err = notTaken
 		}
 		return pay.Payment{}, false, err
@@ -105,10 +108,10 @@ func (g *Gateway) findOrCreate(ctx context.Context, r PayRequest) (p pay.Payment
 	return g.create(ctx, g.newPayment(r, account, info))
 }
 
-// placeable finds the account that takes a new order, or says why there can be none.
+// placeable returns the account for a new order, and its wallet's description.
 func (g *Gateway) placeable(ctx context.Context, r PayRequest) (pay.WalletAccount, wallet.Info, error) {
-	if r.Barred != nil {
-		return pay.WalletAccount{}, wallet.Info{}, r.Barred
+	if r.RefuseNew != nil {
+		return pay.WalletAccount{}, wallet.Info{}, r.RefuseNew
 	}
 	account, err := g.chooseAccount(ctx, r.Credential.MerchantID, r.PayType, r.Amount.Currency)
 	if err != nil {
@@ -116,7 +119,7 @@ func (g *Gateway) placeable(ctx context.Context, r PayRequest) (pay.WalletAccoun
 	}
 	conn, err := g.connector(account)
 	if err != nil {
-		err = &pay.Error{Code: pay.WalletTrouble, Message: "the merchant's wallet account is not set up correctly", Err: err}
+		err = &pay.Error{Code: pay.WalletTrouble, Message: accountBroken, Err: err}
 	}
 	return account, conn.info, err
 }
@@ -135,16 +138,17 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 		p.NotifyURL = r.Credential.NotifyURL
 	}
 	if info.Flow == wallet.Link {
-		p.Status = pay.Pending // the wallet need not be asked before the buyer can pay
+		p.Status = pay.Pending // the buyer can pay without a call to the wallet
 	}
-	if info.Flow == wallet.InApp || info.Flow == wallet.Link && g.DirectPayURL { // the buyer need not come by our link
+	if info.Flow == wallet.InApp || info.Flow == wallet.Link && g.DirectPayURL { // the buyer does not need our link
 		p.OpenedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
 	}
 	return p
 }
 
-// create stores the payment under a number that nobody has: its own, or that of
-// an open orphan which turns out to be its money. That one is settled at once.
+// create stores a payment under a new number, or under that of an open orphan that
+// belongs to it, and settles that orphan at once. If the merchant's order number is
+// stored already, it returns that payment instead.
 func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool, error) {
 	seen, fresh := g.orphans.get(p), p
 	for try := 0; try < numberTries; {
@@ -154,7 +158,7 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 		if err != nil {
 			return pay.Payment{}, false, err
 		}
-		if orphaned { // the wallet knows of it, so it is looked at
+		if orphaned { // the wallet knows the order, so it needs inquiries
 			p.ID, p.OpenedAt, p.DueAt = o.Number, p.CreatedAt, p.CreatedAt.Add(g.InquiryGaps[0])
 		}
 		stored, isNew, err := g.Store.CreatePaymentKnowing(ctx, p, seen.upTo)
@@ -164,7 +168,7 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 				return pay.Payment{}, false, err
 			}
 			continue
-		case errors.Is(err, store.ErrIDClash) && orphaned: // another order was faster, and has the orphan
+		case errors.Is(err, store.ErrIDClash) && orphaned: // another order has got the orphan meanwhile
 			seen.dates = nil
 			continue
 		case errors.Is(err, store.ErrIDClash):
@@ -178,10 +182,10 @@ func (g *Gateway) create(ctx context.Context, p pay.Payment) (pay.Payment, bool,
 		}
 		return stored, isNew, err
 	}
-	return pay.Payment{}, false, errors.New("gateway: every number of this order is taken")
+	return pay.Payment{}, false, errors.New("gateway: every number of this order is used")
 }
 
-// endedError says why a repeated order cannot be paid any more; nil if it can.
+// endedError returns why an order cannot be paid any more, and nil if it can.
 func (g *Gateway) endedError(p pay.Payment) error {
 	switch {
 	case p.Status == pay.Paid:
@@ -191,19 +195,19 @@ func (g *Gateway) endedError(p pay.Payment) error {
 	case p.Status == pay.Failed:
 		return &pay.Error{Code: pay.WalletRejected, Message: "the wallet refused the order: " + p.Failure}
 	case p.CloseID != "":
-		return &pay.Error{Code: pay.Processing, Message: "the order is being called off"}
+		return &pay.Error{Code: pay.Processing, Message: "the order is being closed"}
 	case p.Status == pay.Expired, !g.Now().Before(p.ExpiresAt):
-		return &pay.Error{Code: pay.AlreadyExpired, Message: "the order is past its life; make a new one"}
+		return &pay.Error{Code: pay.AlreadyExpired, Message: "the order has expired; make a new one"}
 	}
 	return nil
 }
 
-// register makes the order known to a wallet that must be asked before the
-// buyer can pay. Of several requests for one order, one asks and the others
-// wait for it briefly. A crash leaves the order Created without a reference:
-// the next request, or Recover, asks again under the same id.
+// register makes an order known to a wallet that must be asked before the buyer can
+// pay. Of several requests for one order, one asks and the others wait for it briefly.
+// After a crash the order is Created, without a reference: the next request asks again
+// under the same number, and Recover queries it.
 func (g *Gateway) register(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, error) {
-	// The merchant may hang up; what the wallet was asked must still be kept.
+	// The wallet's answer must be stored even if the merchant closes the connection.
 	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.WalletTimeout)
 	defer cancel()
 	conn, leave, err := conn.enter(asked)
@@ -228,21 +232,23 @@ func (g *Gateway) register(ctx context.Context, conn limitedConnector, p pay.Pay
 	var no *wallet.Rejection
 	again := !p.AskedAt.IsZero()
 	if err != nil && (!errors.As(err, &no) || again && refusesAccount(err)) {
-		g.Log.WarnContext(ctx, "wallet did not take the order", "syssn", p.ID, "error", err)
+		g.Log.WarnContext(ctx, "wallet did not accept the order", "syssn", p.ID, "error", err)
 		if no != nil {
 			return p, &pay.Error{Code: pay.OutcomeUnknown, Err: err,
 				Message: "the wallet refuses the merchant's account now (" + no.Code + "), " +
-					"and may have taken the order before; ask with a query"}
+					"and may have accepted the order before; ask with a query"}
 		}
 		return p, walletError(err)
 	}
 	return g.registered(ctx, p, checkout, no, pay.ByMerchant(p.AppCode), again)
 }
 
-// registered stores the wallet's answer: how the buyer gets there, or its refusal
-// of an order that it has not taken before. If an earlier call may have reached
-// the wallet, a refused order is still queried later, like every abandoned order.
-func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection, by pay.Actor, again bool) (pay.Payment, error) {
+// registered stores the wallet's answer: how the buyer gets there, or the refusal of an
+// order that it has not accepted before. again says that an earlier call may have
+// reached the wallet: then a refused order is still queried later, like every order
+// that has ended.
+func (g *Gateway) registered(ctx context.Context, p pay.Payment, c wallet.Checkout, no *wallet.Rejection,
+	by pay.Actor, again bool) (pay.Payment, error) {
 	c.EndsAt = c.EndsAt.Truncate(time.Millisecond) // as it is stored
 	v, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
 		p, now := r.Payment, g.Now()
@@ -292,10 +298,10 @@ func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Pay
 			return current, g.endedError(current)
 		}
 	}
-	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being placed; ask again in a moment"}
+	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being processed; ask again in a moment"}
 }
 
-// directURL returns the wallet's own address, to be given instead of our link.
+// directURL returns the wallet's own address, for a buyer who does not need our link.
 func (g *Gateway) directURL(ctx context.Context, conn limitedConnector, p pay.Payment) (string, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {

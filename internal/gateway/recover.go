@@ -12,20 +12,19 @@ import (
 	"github.com/sampanpay/sampan/internal/work"
 )
 
-// lateInquiries are the times after a payment was given up at which its wallet is
-// asked once more, if the buyer had opened the link: a wallet that cannot close
-// an order may still take money for it. The wallet's own maximum follows them.
+// lateInquiries are the times of inquiries after a payment has ended, if its link was
+// opened: a wallet that cannot close an order may still take money for it. One more
+// follows after the wallet's own maximum.
 var lateInquiries = []time.Duration{time.Hour, 12*time.Hour + 15*time.Minute, 25 * time.Hour}
 
-// lateMargin is added to the wallet's maximum for the last of all looks.
+// lateMargin is added to the wallet's maximum for the last inquiry.
 const lateMargin = time.Hour
 
-// callbacksRepeat is how long a wallet repeats a message that is not acknowledged.
+// callbacksRepeat is how long a wallet repeats a callback that is not acknowledged.
 const callbacksRepeat = 25 * time.Hour
 
-// The limits of the looks at wallets in this process. A wallet that does not
-// answer holds each look for WalletTimeout. It must not delay the looks at other
-// wallets.
+// inquiryLimits limits the inquiries of this process. A wallet that does not answer
+// holds each inquiry for WalletTimeout, and must not delay those at other wallets.
 var inquiryLimits = work.Limits{
 	Total: 64, PerClaim: 8, PerKey: 8,
 	SlowAfter: 2 * time.Second, PerSlowKey: 8, Slow: 64,
@@ -35,16 +34,16 @@ var inquiryLimits = work.Limits{
 	},
 }
 
-// Run looks at payments, refunds and orphans when they are due, until ctx ends or
-// the database is stopped. It asks the wallets about
+// Run makes the inquiries that are due, until ctx ends or the database is stopped. It
+// asks the wallets about
 //
-//   - open payments, so that a lost notification does no harm and an order that is
-//     not paid ends;
-//   - payments that were given up, for money that comes late;
-//   - refunds whose outcome is not known, which it sends again if need be;
+//   - open payments, so that a lost callback does no harm and an order that is not
+//     paid ends;
+//   - payments that have ended, for money that comes late;
+//   - refunds whose outcome is not known, which it sends again if necessary;
 //   - orphans, whose money may have gone back.
 //
-// Run returns when every look that it has begun has ended.
+// Run returns when every inquiry that it has begun has ended.
 func (g *Gateway) Run(ctx context.Context) error { return g.runner.Run(ctx) }
 
 func (g *Gateway) newRunner() (*work.Runner, error) {
@@ -52,7 +51,7 @@ func (g *Gateway) newRunner() (*work.Runner, error) {
 		Name: "recover", Limits: inquiryLimits, Log: g.Log, Poll: g.Poll, Final: store.ErrStopped,
 		Now: func() time.Time { return g.Now() },
 		Queues: []work.Queue{
-			{Next: g.Store.NextRefunds, Claim: g.claimRefunds}, // they are few, and somebody waits for the money
+			{Next: g.Store.NextRefunds, Claim: g.claimRefunds}, // first: they are few, and buyers wait for the money
 			{Next: g.Store.NextPayments, Claim: g.claimPayments},
 			{Next: g.Store.NextOrphans, Claim: g.claimOrphans},
 		},
@@ -83,20 +82,23 @@ func (g *Gateway) claimOrphans(ctx context.Context, now time.Time, keys map[stri
 	return inquiryItems(g, orphans, account, g.inquireOrphan), err
 }
 
-// inquiryItems makes items of claimed rows. All of a look counts as the wallet's time.
-func inquiryItems[C any](g *Gateway, claims []C, account func(C) string, look func(context.Context, C)) []work.Item {
+// inquiryItems returns the items of claimed rows. All of an inquiry counts as the
+// wallet's time.
+func inquiryItems[C any](
+	g *Gateway, claims []C, account func(C) string, inquire func(context.Context, C),
+) []work.Item {
 	items := make([]work.Item, len(claims))
 	for i, c := range claims {
 		items[i] = work.Item{Key: account(c), Do: func(ctx context.Context) time.Duration {
 			began := g.Now()
-			look(ctx, c)
+			inquire(ctx, c)
 			return g.Now().Sub(began)
 		}}
 	}
 	return items
 }
 
-// recoverPayment looks at one payment and sets the time of its next look.
+// recoverPayment inquires about a payment and sets the time of its next inquiry.
 func (g *Gateway) recoverPayment(ctx context.Context, c store.PaymentClaim) {
 	p, err := g.inquire(ctx, c.Payment, pay.ByRecover)
 	if err != nil {
@@ -107,19 +109,19 @@ func (g *Gateway) recoverPayment(ctx context.Context, c store.PaymentClaim) {
 	p.Inquiries = c.Inquiries + 1
 	due := g.nextInquiry(ctx, p)
 	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(callbacksRepeat)) {
-		due = g.Now().Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)]) // a message about it was put off
+		due = g.Now().Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)]) // for a callback that was postponed
 	}
 	switch err := g.Store.ReschedulePayment(ctx, c, due); {
-	case errors.Is(err, store.ErrLeaseLost): // another replica has taken over
+	case errors.Is(err, store.ErrLeaseLost): // another replica has claimed it
 	case err != nil:
 		g.Log.ErrorContext(ctx, "payment cannot be rescheduled", "syssn", c.ID, "error", err)
 	}
 }
 
-// inquire asks the wallet about a payment and settles what it says. A payment past
-// its life expires, and one that the merchant has called off is closed, but only
-// when the wallet has definitely not been paid, and cannot be any more if it can
-// see to that: where it does not answer the payment stays as it is.
+// inquire asks the wallet about a payment and settles what it says. Then a payment
+// whose time is over expires, and one that the merchant wants closed is closed. Both
+// need an answer that says that the wallet has not been paid, and the wallet closes the
+// order if it supports that. If the wallet does not answer, the payment stays as it is.
 func (g *Gateway) inquire(ctx context.Context, p pay.Payment, by pay.Actor) (pay.Payment, error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
@@ -128,9 +130,10 @@ func (g *Gateway) inquire(ctx context.Context, p pay.Payment, by pay.Actor) (pay
 	return g.inquireWith(ctx, conn, p, by)
 }
 
-// inquireWith is look, by the payment's own connector. An order that the wallet
-// cannot know of is asked about only if a message spoke of it all the same.
-func (g *Gateway) inquireWith(ctx context.Context, conn limitedConnector, p pay.Payment, by pay.Actor) (pay.Payment, error) {
+// inquireWith is inquire with the payment's connector. It does not ask about an order
+// that the wallet cannot know of, unless a callback was about that order.
+func (g *Gateway) inquireWith(ctx context.Context, conn limitedConnector, p pay.Payment, by pay.Actor) (
+	pay.Payment, error) {
 	if g.unknownToWallet(p, conn.info) && p.ConfirmedAt.IsZero() {
 		if p.Status.Open() && !g.Now().Before(p.ExpiresAt) {
 			return g.giveUp(ctx, p, by, pay.ReasonNeverOpened, "")
@@ -168,21 +171,22 @@ func (g *Gateway) inquireWith(ctx context.Context, conn limitedConnector, p pay.
 	switch state.Outcome {
 	case wallet.Waiting, wallet.NotFound:
 		return g.closeAtWallet(ctx, conn, order, settled, by, end, string(state.Outcome))
-	case wallet.Paid: // not as was ordered: what came is recorded, and the order cannot wait for it
+	case wallet.Paid: // by another amount or trade, which is recorded: the order need not wait for it
 		return g.giveUp(ctx, settled, by, pay.ReasonOtherPayment, "")
 	}
 	return settled, nil
 }
 
-// unknownToWallet reports whether the wallet cannot know of the order: that takes an
-// opening of the pay link, and there was none.
+// unknownToWallet reports whether the wallet cannot know of the order: it needs the pay
+// link, which was never opened.
 func (g *Gateway) unknownToWallet(p pay.Payment, info wallet.Info) bool {
 	return info.Flow != wallet.InApp && p.OpenedAt.IsZero()
 }
 
-// giveUp ends an open payment. One that was opened or settled meanwhile is left
-// as it is.
-func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, by pay.Actor, why pay.Reason, code string) (pay.Payment, error) {
+// giveUp ends an open payment without money. It changes nothing if the link was opened,
+// or the payment settled, since p was read.
+func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, by pay.Actor, why pay.Reason, code string) (
+	pay.Payment, error) {
 	v, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
 		if r.Payment.OpenedAt.IsZero() != p.OpenedAt.IsZero() {
 			return pay.Nothing(r), nil
@@ -192,7 +196,7 @@ func (g *Gateway) giveUp(ctx context.Context, p pay.Payment, by pay.Actor, why p
 	return v.Payment, err
 }
 
-// nextInquiry is when a payment is to be looked at again; zero for never.
+// nextInquiry returns the time of a payment's next inquiry, zero for never.
 func (g *Gateway) nextInquiry(ctx context.Context, p pay.Payment) time.Time {
 	now := g.Now()
 	switch {

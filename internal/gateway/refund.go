@@ -21,7 +21,7 @@ type RefundRequest struct {
 	Minor       int64 // in the payment's currency
 	ClientTime  string
 	DeviceID    string
-	Barred      error // if not nil, refuses a new refund; a repeat gets its refund all the same
+	RefuseNew   error // if not nil, refuses a new refund; a repeat gets its refund all the same
 }
 
 // Refund stores a refund, sends it to the wallet and returns it as it is then. It is
@@ -39,7 +39,7 @@ func (g *Gateway) Refund(ctx context.Context, r RefundRequest) (pay.Refund, pay.
 	if err != nil {
 		return pay.Refund{}, pay.Payment{}, err
 	}
-	r.Barred = firstError(s.checkRefunds(), r.Barred)
+	r.RefuseNew = firstError(s.checkRefunds(), r.RefuseNew)
 	if r.Minor <= 0 {
 		return pay.Refund{}, pay.Payment{}, &pay.Error{Code: pay.BadParameter, Field: "amount",
 			Message: "must be above zero"}
@@ -104,8 +104,8 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 			if claim = (store.RefundClaim{Refund: known}); err != nil || known.ID != "" {
 				return err
 			}
-			if r.Barred != nil {
-				return r.Barred
+			if r.RefuseNew != nil {
+				return r.RefuseNew
 			}
 			current, err := tx.Payment(p.MerchantID, p.ID)
 			if err != nil {

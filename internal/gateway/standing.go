@@ -19,7 +19,7 @@ type standing struct {
 // standingOf returns the standing of the merchant that has signed. The error is
 // StoreUnknown or StoreNotSetUp if the credential and the store id do not belong
 // together. (Trade API, mchid: must be sent if the app code has stores, and must not
-// be sent if it has none.) A disabled merchant or store is no error here, since
+// be sent if it has none.) It returns no error for a disabled merchant or store, since
 // queries, closings and notes stay possible.
 func (g *Gateway) standingOf(ctx context.Context, c pay.Credential, storeID string) (s standing, err error) {
 	refuse := func(code pay.Code, why string) (standing, error) {

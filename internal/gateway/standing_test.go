@@ -224,7 +224,7 @@ func TestWhatIsBarredIsRefusedUnlessItIsARepeat(t *testing.T) {
 	h := newHarness(t)
 	barred := &pay.Error{Code: pay.BadParameter, Field: "txdtm"}
 	r := h.request("A1")
-	r.Barred = barred
+	r.RefuseNew = barred
 	_, err := h.Pay(t.Context(), r)
 	wantCode(t, err, pay.BadParameter)
 	o, err := h.Pay(t.Context(), h.request("A1"))
@@ -237,7 +237,7 @@ func TestWhatIsBarredIsRefusedUnlessItIsARepeat(t *testing.T) {
 
 	paid := h.paid("A2")
 	back := h.refundRequest(paid, "R1", 100)
-	back.Barred = barred
+	back.RefuseNew = barred
 	_, _, err = h.Refund(t.Context(), back)
 	wantCode(t, err, pay.BadParameter)
 	first, _, err := h.Refund(t.Context(), h.refundRequest(paid, "R1", 100))
@@ -249,7 +249,7 @@ func TestWhatIsBarredIsRefusedUnlessItIsARepeat(t *testing.T) {
 	}
 
 	end := h.closeRequest(o.Payment)
-	end.Barred = barred
+	end.RefuseNew = barred
 	_, err = h.Close(t.Context(), end)
 	if wantCode(t, err, pay.BadParameter); h.stored(o.ID).CloseID != "" {
 		t.Error("closed all the same")

@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// Lookup finds the payment of a pay link's token: NotFound for anything but a
-// token that this deployment made, strictly decoded.
+// Lookup finds the payment of a pay link's token. The error is NotFound for anything
+// but a token that this deployment made, byte for byte.
 func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error) {
 	notFound := &pay.Error{Code: pay.NotFound, Message: "no such payment"}
 	merchantID, id, ok := g.parseToken(token)
@@ -27,13 +27,13 @@ func (g *Gateway) Lookup(ctx context.Context, token string) (pay.Payment, error)
 
 // Visit is Lookup for a browser that is about to be sent on: it records the first
 // opening and returns the way to the wallet. The way is zero if the payment cannot
-// be paid: its Status says why, or it is past its life. Then the wallet is queried
-// under Query's limits, since anybody who has the link can open it.
+// be paid: its Status says why, or its time is over. In the latter case the wallet is
+// queried, under Query's limits, since anybody who has the link can open it.
 //
-// A payment that could be paid is StoreDisabled while its merchant or store is
-// disabled and their links are shut. Where the wallet gives an address only when
-// it is asked, Visit can also end with WalletRejected, WalletTrouble, WalletBusy
-// and OutcomeUnknown: the payment stays open, and the link can be opened again.
+// The error is StoreDisabled for a payment that cannot be paid only because its
+// merchant or store is disabled. If the wallet must be asked for an address, it can
+// also be WalletRejected, WalletTrouble, WalletBusy or OutcomeUnknown. Then the payment
+// stays open, and the link can be opened again.
 func (g *Gateway) Visit(ctx context.Context, token string) (pay.Payment, Way, error) {
 	p, err := g.Lookup(ctx, token)
 	if err != nil {
@@ -81,7 +81,8 @@ func (g *Gateway) link(ctx context.Context, conn limitedConnector, p pay.Payment
 	return p, Way{URL: checkout.URL}, nil
 }
 
-// Payable is StoreDisabled if the link of an open payment is shut, since its merchant or store is disabled.
+// Payable returns StoreDisabled if the link of an open payment cannot be paid because
+// its merchant or store is disabled.
 func (g *Gateway) Payable(ctx context.Context, p pay.Payment) error {
 	s, err := g.standingOfPayment(ctx, p)
 	return firstError(err, s.checkLinks())
@@ -107,8 +108,8 @@ func (g *Gateway) markOpened(ctx context.Context, p pay.Payment) (_ pay.Payment,
 	return p, true, nil
 }
 
-// Returned is Lookup for a browser that came back from the wallet: if the
-// payment's outcome is still to come the wallet is asked, under Query's limits.
+// Returned is Lookup for a browser that came back from the wallet. If the payment is
+// open, the wallet is asked, under Query's limits.
 func (g *Gateway) Returned(ctx context.Context, token string) (pay.Payment, error) {
 	p, err := g.Lookup(ctx, token)
 	if err != nil || !p.Status.Open() {
