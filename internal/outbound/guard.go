@@ -99,7 +99,7 @@ func (g guard) control(network, address string, _ syscall.RawConn) error {
 }
 
 // CheckURL returns an error if the rules forbid an address whatever its name
-// resolves to. It resolves no names: it lets a merchant be told early. Each
+// resolves to, so that a merchant learns that early. It resolves no names. Each
 // connection is checked again.
 func (r Rules) CheckURL(address string) error {
 	u, err := url.Parse(address)

@@ -17,8 +17,8 @@ type Assets struct {
 	names  map[string]string // the name with the hash, by file
 }
 
-// LoadAssets reads the embedded files of the folder assets. It panics if there
-// is none.
+// LoadAssets reads the embedded files of the folder assets. It panics if the folder
+// is missing.
 func LoadAssets(files fs.FS) Assets {
 	a := Assets{map[string][]byte{}, map[string]string{}}
 	entries, err := fs.ReadDir(files, "assets")

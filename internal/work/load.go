@@ -28,7 +28,7 @@ const (
 	slowFor = time.Minute
 	// maxSlow bounds how many keys are remembered as slow.
 	maxSlow = 1000
-	// maxServed bounds how many keys and tenants are remembered as served.
+	// maxServed bounds how many keys are remembered as served.
 	maxServed = 20_000
 )
 
@@ -40,8 +40,9 @@ type load struct {
 	total   int
 	running map[string]int
 	slow    map[string]time.Time // when the key was last known to be slow
-	served  map[string]int       // the number of the last item that was started, by key and by tenant
 	items   int                  // started so far
+	served  map[string]int       // the number of the last item that was started, by key
+	tenants map[string]int       // and by tenant
 }
 
 // ended is an item that has ended.
@@ -55,7 +56,8 @@ func newLoad(c Limits) *load {
 	if c.Tenant == nil {
 		c.Tenant = func(key string) string { return key }
 	}
-	return &load{Limits: c, running: map[string]int{}, slow: map[string]time.Time{}, served: map[string]int{}}
+	return &load{Limits: c, running: map[string]int{}, slow: map[string]time.Time{}, served: map[string]int{},
+		tenants: map[string]int{}}
 }
 
 func (l *load) begin(key string) {
@@ -63,9 +65,10 @@ func (l *load) begin(key string) {
 	l.running[key]++
 	if len(l.served) >= maxServed {
 		clear(l.served)
+		clear(l.tenants)
 	}
 	l.items++
-	l.served["key "+key], l.served["tenant "+l.Tenant(key)] = l.items, l.items
+	l.served[key], l.tenants[l.Tenant(key)] = l.items, l.items
 }
 
 func (l *load) end(e ended) {
@@ -84,8 +87,8 @@ func (l *load) end(e ended) {
 func (l *load) room() int { return min(l.Total-l.total, l.PerClaim) }
 
 // share shares the room out among the keys that are due: each gets one item in
-// turn until the room or the keys' own limits are used up. soonest is when the
-// first of the other keys that may have more is due, zero if there is none.
+// turn until the room or the keys' own limits are used up. soonest is the earliest
+// later time at which a key that may have more items is due; zero: never.
 func (l *load) share(now time.Time, next map[string]time.Time) (keys map[string]int, soonest time.Time) {
 	l.forget(now)
 	room, slowRoom := l.room(), l.slowRoom()
@@ -100,15 +103,14 @@ func (l *load) share(now time.Time, next map[string]time.Time) (keys map[string]
 				soonest = at
 			}
 		case slow && slowRoom <= 0:
-			l.slow[key] = now // it waits for its turn: that is no reason to forget it
+			l.slow[key] = now // it waits for its turn, and must not be forgotten meanwhile
 		default:
 			due, most[key] = append(due, key), n
 		}
 	}
 	slices.SortFunc(due, func(a, b string) int {
 		return cmp.Or(
-			cmp.Compare(l.served["tenant "+l.Tenant(a)], l.served["tenant "+l.Tenant(b)]),
-			cmp.Compare(l.served["key "+a], l.served["key "+b]),
+			cmp.Compare(l.tenants[l.Tenant(a)], l.tenants[l.Tenant(b)]), cmp.Compare(l.served[a], l.served[b]),
 			next[a].Compare(next[b]), cmp.Compare(a, b))
 	})
 	keys = map[string]int{}
