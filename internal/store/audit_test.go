@@ -33,22 +33,26 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 		rows := func(paymentID string, n int) func(*store.Tx) error {
 			return func(tx *store.Tx) error {
 				id := fmt.Sprintf("%s-%d", paymentID, n)
-				_, err := tx.AddMovement(pay.Movement{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID, Kind: pay.MovementPayment,
-					Debit: "wallet:main", Credit: "merchant", Amount: pay.Amount{Minor: 1, Currency: "HKD"}, TradeNo: "T" + id, At: t0})
+				_, err := tx.AddMovement(pay.Movement{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID,
+					Kind: pay.MovementPayment, Debit: "wallet:main", Credit: "merchant",
+					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, TradeNo: "T" + id, At: t0})
 				if err != nil {
 					return err
 				}
-				if err := tx.AddEvent(pay.Event{MerchantID: scope.MerchantID, PaymentID: paymentID, ID: id, At: t0.Add(-time.Duration(n) * time.Second), Kind: "paid"}); err != nil {
+				if err := tx.AddEvent(pay.Event{MerchantID: scope.MerchantID, PaymentID: paymentID, ID: id,
+					At: t0.Add(-time.Duration(n) * time.Second), Kind: "paid"}); err != nil {
 					return err
 				}
-				return tx.AddDelivery(store.Delivery{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID, Receiver: "r", Body: []byte("{}"), CreatedAt: t0})
+				return tx.AddDelivery(store.Delivery{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID,
+					Receiver: "r", Body: []byte("{}"), CreatedAt: t0})
 			}
 		}
 		var names []string
 		for n := range payments {
 			names = append(names, create(t, db, payment(n)).ID)
 		}
-		// What names no payment that is there comes before, between and after them.
+		// Rows that name no existing payment come before, between and after the
+		// payments.
 		names = append(names, "", "1", payment(7).ID+"x", "9")
 		for _, name := range names {
 			for n := range 2 {
@@ -67,7 +71,8 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 		}
 		for _, name := range names {
 			d := found[name]
-			if (d.Payment != nil) != (len(name) == 26) || len(d.Movements) != 2 || len(d.Events) != 2 || len(d.Deliveries) != 2 {
+			if (d.Payment != nil) != (len(name) == 26) || len(d.Movements) != 2 || len(d.Events) != 2 ||
+				len(d.Deliveries) != 2 {
 				t.Errorf("%q: %+v", name, d)
 			}
 			if len(d.Events) == 2 && (d.Events[0].Seq != 1 || d.Events[1].Seq != 2) {
@@ -93,7 +98,8 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 	})
 }
 
-// A dossier is of one moment: what is written while its page is read is not in it.
+// A dossier is as of one moment: it holds nothing that is written while its page is
+// read.
 func TestADossierIsOfOneMoment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		stored := create(t, db, payment(1))
@@ -136,8 +142,8 @@ func TestADossierIsOfOneMoment(t *testing.T) {
 	})
 }
 
-// Rows of the money record, and of what happened, are only ever added: the
-// database itself sees to it.
+// Rows of the money record and of the events are only ever added. The database
+// itself enforces that.
 func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
@@ -157,7 +163,8 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 		}
 		driver, address := "pgx", dsn
 		texts := []string{
-			"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET note = 'x'", "DELETE FROM event",
+			"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET note = 'x'",
+			"DELETE FROM event",
 			// An INSERT that would take a row's place.
 			"INSERT INTO movement SELECT * FROM movement WHERE true ON CONFLICT (merchant_id, id) DO UPDATE SET amount = 1",
 			"INSERT INTO event SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET note = 'x'",
@@ -181,7 +188,8 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, note) " +
 					"SELECT -1, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
 			} {
-				if _, err := open(t, driver, address).ExecContext(t.Context(), text); err == nil || !strings.Contains(err.Error(), table+" are numbered from 1") {
+				if _, err := open(t, driver, address).ExecContext(t.Context(), text); err == nil ||
+					!strings.Contains(err.Error(), table+" are numbered from 1") {
 					t.Errorf("%s: %v", text, err)
 				}
 			}
@@ -192,11 +200,13 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 		}
 		shell := open(t, driver, address)
 		for _, text := range texts {
-			if _, err := shell.ExecContext(t.Context(), text); err == nil || !strings.Contains(err.Error(), "are only ever added") {
+			if _, err := shell.ExecContext(t.Context(), text); err == nil ||
+				!strings.Contains(err.Error(), "are only ever added") {
 				t.Errorf("%s: %v", text, err)
 			}
 		}
-		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 || d.Movements[0].Amount != p.Amount || len(d.Events) != 1 || d.Events[0].Note != "" {
+		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 || d.Movements[0].Amount != p.Amount ||
+			len(d.Events) != 1 || d.Events[0].Note != "" {
 			t.Errorf("got %+v", d)
 		}
 	})

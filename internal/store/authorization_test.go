@@ -66,7 +66,8 @@ func TestALinkAndItsAuthorizationServeOnce(t *testing.T) {
 func TestAnAuthorizationEndsAndIsForgottenLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		a := authorization("one", "n")
-		for _, err := range []error{db.OpenAuthorization(t.Context(), a), db.DropAuthorizations(t.Context(), a.ExpiresAt)} {
+		for _, err := range []error{db.OpenAuthorization(t.Context(), a),
+			db.DropAuthorizations(t.Context(), a.ExpiresAt)} {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +77,8 @@ func TestAnAuthorizationEndsAndIsForgottenLater(t *testing.T) {
 				t.Errorf("%s: %v", who, err)
 			}
 		}
-		if _, err := db.UseAuthorization(t.Context(), "100001", "one", a.ExpiresAt); !errors.Is(err, store.ErrNotFound) {
+		_, err := db.UseAuthorization(t.Context(), "100001", "one", a.ExpiresAt)
+		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("used at its end: %v", err)
 		}
 		if err := db.OpenAuthorization(t.Context(), a); !errors.Is(err, store.ErrExists) {

@@ -7,8 +7,9 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// The API lets no such text through; should it come all the same, PostgreSQL's
-// refusal must not become another order's number, nor its neighbours' trouble.
+// The API refuses such text. If some gets through all the same, PostgreSQL's
+// refusal must neither become another order's number nor affect other orders of the
+// group.
 func TestTextThatPostgreSQLCannotHoldFailsAlone(t *testing.T) {
 	db := storetest.Postgres(t)
 	var creating sync.WaitGroup

@@ -20,40 +20,43 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// paid is the change that makes a payment paid by a trade, with all that a change
-// can hold but a refund.
+// paid returns the change that makes a payment paid by a trade. It has every part
+// of a change except a refund.
 func paid(p pay.Payment, trade string) store.Change {
 	c := store.Change{Was: p, Payment: p}
-	c.Payment.Status, c.Payment.TradeNo, c.Payment.PaidAt, c.Payment.DueAt = pay.Paid, trade, t0.Add(time.Minute), time.Time{}
+	c.Payment.Status, c.Payment.TradeNo = pay.Paid, trade
+	c.Payment.PaidAt, c.Payment.DueAt = t0.Add(time.Minute), time.Time{}
 	c.Payment.BuyerID, c.Payment.WalletID = "2088\x00***1", "W-"+trade
 	c.Movement = &pay.Movement{
 		MerchantID: p.MerchantID, ID: "m-" + p.ID + "-" + trade, PaymentID: p.ID, Kind: pay.MovementPayment,
 		Debit: "wallet:main", Credit: "merchant", Amount: p.Amount, TradeNo: trade, At: t0,
 	}
-	c.Events = []pay.Event{{ID: fmt.Sprint("e", p.Events+1), At: t0, Kind: "paid"}, {ID: fmt.Sprint("e", p.Events+2), At: t0, Kind: "surplus"}}
+	c.Events = []pay.Event{{ID: fmt.Sprint("e", p.Events+1), At: t0, Kind: "paid"},
+		{ID: fmt.Sprint("e", p.Events+2), At: t0, Kind: "surplus"}}
 	d := delivery(0, "http://a:80")
 	d.ID, d.PaymentID = "d-"+p.ID+"-"+trade, p.ID
 	c.Delivery = &d
 	return c
 }
 
-// becomes is the payment as a change leaves it, when it is read again.
+// becomes returns the payment as it reads after a change.
 func becomes(c store.Change) pay.Payment {
 	p := c.Payment
 	p.Events = c.Was.Events + len(c.Events)
 	return p
 }
 
-// refundOf is a new refund of a payment.
+// refundOf returns a new refund of a payment.
 func refundOf(p pay.Payment, n int, minor int64) pay.Refund {
 	id := fmt.Sprintf("%s-r%d", p.ID, n)
 	return pay.Refund{
 		Scope: p.Scope, ID: id, OrderNo: id, PaymentID: p.ID, AccountID: p.AccountID,
-		Amount: pay.Amount{Minor: minor, Currency: p.Amount.Currency}, Status: pay.RefundPending, CreatedAt: t0, DueAt: t0,
+		Amount: pay.Amount{Minor: minor, Currency: p.Amount.Currency}, Status: pay.RefundPending, CreatedAt: t0,
+		DueAt: t0,
 	}
 }
 
-// record is all that is stored of a payment.
+// record is everything that is stored of a payment.
 type record struct {
 	Payment    pay.Payment
 	Refunds    []pay.Refund
@@ -100,14 +103,16 @@ func TestApplyWritesTheWholeChange(t *testing.T) {
 				p := create(t, db, payment(i))
 				c := paid(p, fmt.Sprint("T", i))
 				c.Payment.Checkout, c.Payment.CheckoutEndsAt, c.Payment.WalletNumber = "ref", t0.Add(time.Hour), "N"
-				c.Payment.Failure, c.Payment.Late, c.Payment.Flagged, c.Payment.ClosedAt = "f", true, true, t0.Add(time.Second)
+				c.Payment.Failure, c.Payment.Late, c.Payment.Flagged = "f", true, true
+				c.Payment.ClosedAt = t0.Add(time.Second)
 				c.Payment.CloseID, c.Payment.CloseAskedAt, c.Payment.Reserved = "c", t0.Add(2*time.Second), 30
 				r := refundOf(p, 1, 30)
 				c.Refund = &r
 				if err := apply(db, c); err != nil {
 					t.Fatal(err)
 				}
-				want := record{Payment: becomes(c), Refunds: []pay.Refund{r}, Movements: []pay.Movement{*c.Movement}, Deliveries: 1}
+				want := record{Payment: becomes(c), Refunds: []pay.Refund{r},
+					Movements: []pay.Movement{*c.Movement}, Deliveries: 1}
 				want.Payment.BuyerID = "2088\uFFFD***1"
 				for i, e := range c.Events {
 					e.MerchantID, e.PaymentID, e.Seq = p.MerchantID, p.ID, i+1
@@ -118,7 +123,8 @@ func TestApplyWritesTheWholeChange(t *testing.T) {
 				}
 
 				done := r
-				done.Status, done.DoneAt, done.DueAt, done.Failure = pay.RefundSucceeded, t0.Add(time.Hour), time.Time{}, "x"
+				done.Status, done.Failure = pay.RefundSucceeded, "x"
+				done.DoneAt, done.DueAt = t0.Add(time.Hour), time.Time{}
 				c = store.Change{Was: want.Payment, Payment: want.Payment, WasRefund: &r, Refund: &done}
 				c.Payment.Refunded = 30
 				c.Events = []pay.Event{{ID: "e3", At: t0, Kind: "refunded"}}
@@ -126,7 +132,8 @@ func TestApplyWritesTheWholeChange(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := recordOf(t, db, p)
-				if got.Payment.Refunded != 30 || got.Payment.Events != 3 || len(got.Events) != 3 || got.Events[2].Seq != 3 {
+				if got.Payment.Refunded != 30 || got.Payment.Events != 3 || len(got.Events) != 3 ||
+					got.Events[2].Seq != 3 {
 					t.Errorf("%+v", got)
 				}
 				if diff := gocmp.Diff([]pay.Refund{done}, got.Refunds); diff != "" {
@@ -156,7 +163,8 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 			return claims[0]
 		}
 		ours := claim(t0.Add(2 * time.Hour))
-		c := store.Change{Was: ours.Payment, Payment: ours.Payment, Events: []pay.Event{{ID: "e1", At: t0, Kind: "unlisted"}}}
+		c := store.Change{Was: ours.Payment, Payment: ours.Payment,
+			Events: []pay.Event{{ID: "e1", At: t0, Kind: "unlisted"}}}
 		c.Payment.Flagged = true
 		if err := db.Apply(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -179,8 +187,7 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 	})
 }
 
-// Of changes that come at the same time each fails by itself, and the others are
-// made.
+// Of concurrent changes each fails by itself, and the others are made.
 func TestApplyFailsAlone(t *testing.T) {
 	bad := map[string]struct {
 		change func(c *store.Change)
@@ -191,12 +198,16 @@ func TestApplyFailsAlone(t *testing.T) {
 		"opened meanwhile": {func(c *store.Change) { c.Was.OpenedAt = t0 }, store.ErrChanged},
 		"no such payment":  {func(c *store.Change) { c.Was.ID, c.Payment.ID = "x", "x" }, store.ErrChanged},
 		"a trade taken":    {func(c *store.Change) { c.Movement.TradeNo = "T-first" }, store.ErrTradeTaken},
-		"a refund taken":   {func(c *store.Change) { r := refundOf(payment(0), 1, 1); c.Refund = &r }, store.ErrIDClash},
+		"a refund taken": {func(c *store.Change) { r := refundOf(payment(0), 1, 1); c.Refund = &r },
+			store.ErrIDClash},
 		"a refund moved": {func(c *store.Change) {
 			r := refundOf(payment(0), 1, 1)
 			c.Refund, c.WasRefund = &r, &pay.Refund{Status: pay.RefundFailed}
 		}, store.ErrChanged},
-		"a refund not there":   {func(c *store.Change) { r := refundOf(payment(7), 1, 1); c.Refund, c.WasRefund = &r, &r }, store.ErrChanged},
+		"a refund not there": {func(c *store.Change) {
+			r := refundOf(payment(7), 1, 1)
+			c.Refund, c.WasRefund = &r, &r
+		}, store.ErrChanged},
 		"beyond the bound":     {func(c *store.Change) { c.Payment.Reserved = 1231 }, nil},
 		"less than given back": {func(c *store.Change) { c.Payment.Refunded = 1 }, nil},
 		"no such status":       {func(c *store.Change) { c.Payment.Status = "x" }, nil},
@@ -225,7 +236,8 @@ func TestApplyFailsAlone(t *testing.T) {
 					c := paid(poor, fmt.Sprint("T", n+1))
 					bad[name].change(&c)
 					err := db.Apply(t.Context(), c)
-					if err == nil || bad[name].want != nil && !errors.Is(err, bad[name].want) || errors.Is(err, store.ErrOutcomeUnknown) ||
+					if err == nil || bad[name].want != nil && !errors.Is(err, bad[name].want) ||
+						errors.Is(err, store.ErrOutcomeUnknown) ||
 						bad[name].want == nil && errors.Is(err, store.ErrChanged) {
 						t.Errorf("%s: %v", name, err)
 					}
@@ -269,14 +281,15 @@ func TestOfManyChangesOfOnePaymentOneIsMade(t *testing.T) {
 			if made["made"] != 1 || made["changed"] != 15 {
 				t.Errorf("%v", made)
 			}
-			if r := recordOf(t, replicas[0], p); len(r.Movements) != 1 || len(r.Events) != 2 || r.Payment.Events != 2 || r.Deliveries != 1 {
+			if r := recordOf(t, replicas[0], p); len(r.Movements) != 1 || len(r.Events) != 2 ||
+				r.Payment.Events != 2 || r.Deliveries != 1 {
 				t.Errorf("%+v", r)
 			}
 		}
 	})
 }
 
-// One trade found for several payments at the same time pays one of them.
+// A trade that is found for several payments at the same time pays one of them.
 func TestOfManyPaymentsOneHasTheTrade(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		replicas := []*store.DB{storetest.Open(t, dsn), storetest.Open(t, dsn)}
@@ -308,7 +321,7 @@ func TestOfManyPaymentsOneHasTheTrade(t *testing.T) {
 	})
 }
 
-// A payment that somebody has locked holds up its own change alone.
+// A locked payment holds up its own change only.
 func TestApplyWaitsForALockAlone(t *testing.T) {
 	db := storetest.Postgres(t)
 	locked, free := create(t, db, payment(1)), create(t, db, payment(2))
@@ -337,8 +350,8 @@ func TestApplyWaitsForALockAlone(t *testing.T) {
 	}
 }
 
-// Random changes, right and stale ones, by several callers at the same time, and a
-// model of what they come to.
+// Random changes, right and stale ones, by concurrent callers, must leave what a
+// model says.
 func TestApplyAgreesWithAModel(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		next := 0
@@ -356,7 +369,8 @@ func TestApplyAgreesWithAModel(t *testing.T) {
 				model[n] = &record{Payment: p}
 			}
 			for round := range rounds {
-				// One change for each payment, so that the outcome does not hang on their order.
+				// One change for each payment, so that the outcome does not depend
+				// on their order.
 				changes := map[int]store.Change{}
 				wants := map[int]error{}
 				trades := map[string]bool{}
@@ -399,7 +413,7 @@ func TestApplyAgreesWithAModel(t *testing.T) {
 	})
 }
 
-// drawChange draws a change of a payment and what becomes of it.
+// drawChange draws a change of a payment, and the error that Apply must return.
 func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c store.Change, want error) {
 	c = store.Change{Was: r.Payment, Payment: r.Payment}
 	p := &c.Payment
@@ -408,7 +422,8 @@ func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c 
 	p.DueAt = rapid.SampledFrom([]time.Time{p.DueAt, {}, t0.Add(time.Hour)}).Draw(t, "due")
 	p.Failure = rapid.SampledFrom([]string{"", "ACQ.X", "\u9999\u6e2f \"'\\"}).Draw(t, "failure")
 	for i := range rapid.IntRange(0, 2).Draw(t, "events") {
-		c.Events = append(c.Events, pay.Event{ID: fmt.Sprint("e", r.Payment.Events+1+i), At: t0.Add(time.Duration(r.Payment.Events+i) * time.Second), Kind: "paid"})
+		c.Events = append(c.Events, pay.Event{ID: fmt.Sprint("e", r.Payment.Events+1+i),
+			At: t0.Add(time.Duration(r.Payment.Events+i) * time.Second), Kind: "paid"})
 	}
 	if rapid.Bool().Draw(t, "delivery") {
 		d := delivery(0, "http://a:80")
@@ -437,7 +452,8 @@ func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c 
 	if rapid.Bool().Draw(t, "movement") {
 		trade := fmt.Sprint("T", base, "-", rapid.IntRange(0, 9).Draw(t, "trade"))
 		c.Movement = &pay.Movement{
-			MerchantID: p.MerchantID, ID: fmt.Sprint("m", p.ID, round), PaymentID: p.ID, Kind: pay.MovementSurplus, Debit: "wallet:main",
+			MerchantID: p.MerchantID, ID: fmt.Sprint("m", p.ID, round), PaymentID: p.ID, Kind: pay.MovementSurplus,
+			Debit:  "wallet:main",
 			Credit: "x", Amount: p.Amount, TradeNo: trade, At: t0.Add(time.Duration(round) * time.Second),
 		}
 		if _, taken := owner[trade]; taken && want == nil {
@@ -451,7 +467,7 @@ func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c 
 	return c, want
 }
 
-// apply is what a change does to what is stored.
+// apply changes the model as the change changes the database.
 func (r *record) apply(c store.Change) {
 	r.Payment = becomes(c)
 	for i, e := range c.Events {
@@ -477,15 +493,19 @@ func (r *record) apply(c store.Change) {
 func TestGroupedStatementsReadNoWholeTable(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	storetest.Open(t, dsn)
-	sqlExec(t, dsn, `INSERT INTO payment SELECT 'm', 'p' || i, 'a', '', 'o' || i, '', '', 'main', 100, 'HKD', '', '', '', '', '', '', 0,
-			'created', '', '', '', '', 0, 0, i, i, 0, 0, 0, 0, i, 0, 0, 0, '', i FROM generate_series(1, 20000) AS i;
-		INSERT INTO refund SELECT 'm', 'r' || i, 'a', '', 'q' || i, '', 'p' || i, 10, 'HKD', 'pending', '', '', '', i, 0, i, 0, '', i
-			FROM generate_series(1, 20000) AS i;
-		INSERT INTO movement SELECT 'm', 'm' || i, 'p' || i, '', 'payment', 'wallet:main', 'merchant', 100, 'HKD', 'T' || i, i
-			FROM generate_series(1, 20000) AS i;
-		INSERT INTO delivery SELECT 'm', 'd' || i, 'p' || i, '', 'a', 'payment', '', 'r', '', 'due', 0, 0, i, i, 0, '', i
-			FROM generate_series(1, 20000) AS i;
-		ANALYZE`)
+	const rows = " FROM generate_series(1, 20000) AS i"
+	for _, text := range []string{
+		`INSERT INTO payment SELECT 'm', 'p' || i, 'a', '', 'o' || i, '', '', 'main', 100, 'HKD', '', '', '', '', '', '',
+			0, 'created', '', '', '', '', 0, 0, i, i, 0, 0, 0, 0, i, 0, 0, 0, '', i`,
+		`INSERT INTO refund SELECT 'm', 'r' || i, 'a', '', 'q' || i, '', 'p' || i, 10, 'HKD', 'pending', '', '', '',
+			i, 0, i, 0, '', i`,
+		`INSERT INTO movement SELECT 'm', 'm' || i, 'p' || i, '', 'payment', 'wallet:main', 'merchant', 100, 'HKD',
+			'T' || i, i`,
+		`INSERT INTO delivery SELECT 'm', 'd' || i, 'p' || i, '', 'a', 'payment', '', 'r', '', 'due', 0, 0, i, i, 0, '', i`,
+	} {
+		sqlExec(t, dsn, text+rows)
+	}
+	sqlExec(t, dsn, "ANALYZE")
 	shell := open(t, "pgx", dsn)
 	for text, arguments := range store.Grouped() {
 		args := slices.Repeat([]any{"[]"}, arguments)

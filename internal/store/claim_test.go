@@ -18,7 +18,8 @@ func TestTheFirstOpeningCounts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := create(t, db, payment(1))
 		for i, want := range []bool{true, false} {
-			opened, err := db.MarkOpened(t.Context(), p.MerchantID, p.ID, t0.Add(time.Duration(i)*time.Hour), t0.Add(time.Minute))
+			opened, err := db.MarkOpened(t.Context(), p.MerchantID, p.ID, t0.Add(time.Duration(i)*time.Hour),
+				t0.Add(time.Minute))
 			if err != nil || opened != want {
 				t.Errorf("opening %d: %v, %v", i, opened, err)
 			}
@@ -62,7 +63,8 @@ func TestOfManyWhoAskOneWins(t *testing.T) {
 			after time.Duration
 			want  int
 		}{{0, 1}, {3 * time.Second, 0}, {3*time.Second + time.Millisecond, 1}, {time.Second, 0}, {time.Hour, 1},
-			// The hour was of a clock that was ahead: the others need not wait for it.
+			// The hour came from a clock that was ahead: the others need not wait
+			// for it.
 			{time.Minute, 1}, {time.Minute - time.Second, 0}, {time.Minute - 20*time.Second, 0}} {
 			if wins := ask(t0.Add(c.after)); wins != c.want {
 				t.Errorf("after %v: %d winners, want %d", c.after, wins, c.want)
@@ -81,7 +83,8 @@ func TestTwelveWorkersClaimEachDuePaymentOnce(t *testing.T) {
 				p.DueAt = now.Add(-time.Duration(i%5) * time.Second)
 				create(t, db, p)
 			}
-			c := store.Claim{Now: now, Lease: 1000 * time.Hour, Keys: map[string]int{store.AccountKey(scope.MerchantID, payment(0).AccountID): 4}}
+			c := store.Claim{Now: now, Lease: 1000 * time.Hour,
+				Keys: map[string]int{store.AccountKey(scope.MerchantID, payment(0).AccountID): 4}}
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			times := map[string]int{}
@@ -153,7 +156,8 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		if err := db.ReschedulePayment(t.Context(), claims[0], t0.Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := db.Payment(t.Context(), scope.MerchantID, claims[0].ID); got.Inquiries != 1 || !got.DueAt.Equal(t0.Add(time.Hour)) {
+		if got, _ := db.Payment(t.Context(), scope.MerchantID, claims[0].ID); got.Inquiries != 1 ||
+			!got.DueAt.Equal(t0.Add(time.Hour)) {
 			t.Errorf("rescheduled: %+v", got)
 		}
 		if err := db.ReschedulePayment(t.Context(), claims[0], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
@@ -170,7 +174,8 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		} else if err := db.ReschedulePayment(t.Context(), theirs[0], time.Time{}); err != nil {
 			t.Error(err)
 		}
-		if opened, err := db.MarkOpened(t.Context(), scope.MerchantID, payment(2).ID, t0, t0.Add(time.Minute)); err != nil || !opened {
+		if opened, err := db.MarkOpened(t.Context(), scope.MerchantID, payment(2).ID, t0,
+			t0.Add(time.Minute)); err != nil || !opened {
 			t.Error(opened, err)
 		}
 		next(time.Minute)
@@ -185,7 +190,8 @@ func TestAClaimTakesItsAccountsAlone(t *testing.T) {
 			create(t, db, p)
 		}
 		claim := func(keys map[string]int) (got []string) {
-			claims, err := db.ClaimPayments(t.Context(), store.Claim{Now: t0.Add(4 * time.Second), Lease: time.Minute, Keys: keys})
+			claims, err := db.ClaimPayments(t.Context(),
+				store.Claim{Now: t0.Add(4 * time.Second), Lease: time.Minute, Keys: keys})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,7 +204,8 @@ func TestAClaimTakesItsAccountsAlone(t *testing.T) {
 			keys map[string]int
 			want []string
 		}{
-			{map[string]int{"100001/main": 1, "100001/hangs-not": 3, "999999/main": 1}, []string{"100001/main 1", "100001/hangs-not 2"}},
+			{map[string]int{"100001/main": 1, "100001/hangs-not": 3, "999999/main": 1},
+				[]string{"100001/main 1", "100001/hangs-not 2"}},
 			{map[string]int{"100001/main": 5}, []string{"100001/main 4"}}, // the last one is not due yet
 			{nil, nil},
 			{map[string]int{"100001/hangs": 1}, []string{"100001/hangs 0"}},
@@ -210,7 +217,8 @@ func TestAClaimTakesItsAccountsAlone(t *testing.T) {
 		}
 		next, err := db.NextPayments(t.Context())
 		lease := t0.Add(4 * time.Second).Add(time.Minute)
-		want := map[string]time.Time{"100001/main": t0.Add(5 * time.Second), "100001/hangs": lease, "100001/hangs-not": lease}
+		want := map[string]time.Time{"100001/main": t0.Add(5 * time.Second), "100001/hangs": lease,
+			"100001/hangs-not": lease}
 		if diff := cmp.Diff(want, next, cmp.Comparer(time.Time.Equal)); err != nil || diff != "" {
 			t.Errorf("next: %v (-want +got):\n%s", err, diff)
 		}
@@ -227,7 +235,8 @@ func TestABacklogDoesNotSlowAClaim(t *testing.T) {
 		p.DueAt = t0.Add(time.Hour)
 		create(t, db, p)
 		values := strings.Join(store.PaymentColumns(), ", ")
-		for column, value := range map[string]string{"id": "'x' || i", "order_no": "'x' || i", "claimable_at": "i", "account_id": "'behind'"} {
+		for column, value := range map[string]string{"id": "'x' || i", "order_no": "'x' || i", "claimable_at": "i",
+			"account_id": "'behind'"} {
 			values = strings.Replace(", "+values+",", ", "+column+",", ", "+value+",", 1)
 			values = strings.Trim(values, ", ")
 		}
@@ -235,12 +244,14 @@ func TestABacklogDoesNotSlowAClaim(t *testing.T) {
 			INSERT INTO payment (`+strings.Join(store.PaymentColumns(), ", ")+`) SELECT `+values+` FROM payment, n WHERE id = '`+payment(0).ID+`'`)
 		for range 2 {
 			start := time.Now()
-			c := store.Claim{Now: t0.Add(2 * time.Hour), Lease: time.Hour, Keys: storetest.Keys(t, 4)(db.NextPayments(t.Context()))}
+			c := store.Claim{Now: t0.Add(2 * time.Hour), Lease: time.Hour,
+				Keys: storetest.Keys(t, 4)(db.NextPayments(t.Context()))}
 			claims, err := db.ClaimPayments(t.Context(), c)
 			if err != nil || len(claims) < 4 {
 				t.Errorf("%d claimed, %v", len(claims), err)
 			}
-			if took := time.Since(start); took > 300*time.Millisecond { // a few milliseconds; reading the backlog takes much longer
+			// a few milliseconds; reading the backlog takes much longer
+			if took := time.Since(start); took > 300*time.Millisecond {
 				t.Errorf("claimed %d in %v", len(claims), took)
 			} else {
 				t.Logf("claimed %d in %v", len(claims), took)

@@ -22,7 +22,8 @@ func BenchmarkEvent(b *testing.B) {
 			}
 			n := 0
 			add := func(tx *store.Tx) error {
-				c := store.Change{Was: p, Payment: p, Events: []pay.Event{{ID: fmt.Sprintf("%08d", n), At: t0, Kind: pay.EventRefunded}}}
+				c := store.Change{Was: p, Payment: p,
+					Events: []pay.Event{{ID: fmt.Sprintf("%08d", n), At: t0, Kind: pay.EventRefunded}}}
 				n++
 				p = becomes(c)
 				return tx.Apply(c)

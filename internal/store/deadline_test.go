@@ -25,8 +25,8 @@ const short = 300 * time.Millisecond
 
 func deadline(d time.Duration) storetest.Option { return func(c *store.Config) { c.Deadline = d } }
 
-// path is the way to a PostgreSQL server. While it is frozen it takes everything
-// and answers nothing, connections included, as a stopped process does.
+// path is the way to a PostgreSQL server. While it is frozen it accepts everything,
+// connections included, and answers nothing, like a stopped process.
 type path struct {
 	dsn string
 	cut func() // ends all connections, and takes no more
@@ -34,7 +34,7 @@ type path struct {
 	now *bend
 }
 
-// bend is what connections of one time go through.
+// bend is what the connections of one period go through.
 type bend struct {
 	mu   sync.Mutex
 	open chan struct{} // closed while it is
@@ -75,7 +75,7 @@ func (p *path) bend() *bend {
 	return p.now
 }
 
-// bypass has new connections go another way than those that are there.
+// bypass sends new connections another way than existing ones.
 func (p *path) bypass() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,8 +156,7 @@ func newPath(t *testing.T, dsn string) *path {
 
 const few = 4 // connections
 
-// connected opens a database over a path with few connections, and has all of
-// them made.
+// connected opens a database over a path with few connections, all of them open.
 func connected(t *testing.T, p *path) *store.DB {
 	t.Helper()
 	db := storetest.Open(t, p.dsn, deadline(2*time.Second), func(c *store.Config) { c.Connections = few })
@@ -180,8 +179,8 @@ func connected(t *testing.T, p *path) *store.DB {
 }
 
 // Every method of DB that waits for the database ends with its deadline when the
-// server has stopped, whatever the caller's context says; a method that is added
-// is tried too.
+// server has stopped, even if the caller's context does not end. A new method is
+// tried too.
 func TestEveryCallToAStoppedServerEndsInTime(t *testing.T) {
 	p := newPath(t, storetest.PostgresDSN(t))
 	db := connected(t, p)
@@ -244,8 +243,8 @@ func TestEveryCallToAStoppedServerEndsInTime(t *testing.T) {
 	}
 	wg.Wait()
 	p.bend().thaw()
-	// On a new connection, at once: but for the failures of those that were begun before, which
-	// package sql gives to whoever comes next.
+	// On a new connection, at once. Only the failures of connections begun before
+	// may still arrive: package sql gives them to the next callers.
 	for try := 1; ; try++ {
 		if _, _, err := db.CreatePayment(ctx, payment(1)); err == nil {
 			break
@@ -255,8 +254,8 @@ func TestEveryCallToAStoppedServerEndsInTime(t *testing.T) {
 	}
 }
 
-// One after the other, all wait for a stopped connection, and each no longer
-// than to its deadline: the first one that finds it stopped has all others dropped.
+// Callers in turn all wait for a stopped connection, each no longer than its
+// deadline. The first one that finds it stopped has all others dropped.
 func TestOneStoppedConnectionIsFoundOnceForAll(t *testing.T) {
 	p := newPath(t, storetest.PostgresDSN(t))
 	db := connected(t, p)
@@ -275,8 +274,7 @@ func TestOneStoppedConnectionIsFoundOnceForAll(t *testing.T) {
 	}
 }
 
-// An order whose connection has stopped keeps those that come after it waiting
-// for a moment only.
+// An order whose connection has stopped holds up the next ones for a moment only.
 func TestAStoppedGroupIsOvertaken(t *testing.T) {
 	p := newPath(t, storetest.PostgresDSN(t))
 	db := storetest.Open(t, p.dsn)
@@ -302,7 +300,7 @@ func TestAStoppedGroupIsOvertaken(t *testing.T) {
 	}
 }
 
-// gate holds the statements of SQLite that begin with a text.
+// gate holds up the SQLite statements that begin with a text.
 type gate struct {
 	prefix  atomic.Pointer[string]
 	reached chan struct{}
@@ -324,7 +322,8 @@ func (g *gate) holds(prefix string) { g.prefix.Store(&prefix) }
 
 func openGated(t *testing.T) (*store.DB, *gate) {
 	g := newGate()
-	db := storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "s.db"), deadline(short), func(c *store.Config) { c.Before = g.before })
+	db := storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "s.db"), deadline(short),
+		func(c *store.Config) { c.Before = g.before })
 	return db, g
 }
 
@@ -387,8 +386,8 @@ func TestALateWriteIsNeverBegun(t *testing.T) {
 	}
 }
 
-// The statements of a transaction whose caller's time is over fail, and what it
-// has done is undone, alone and among others.
+// When its caller's time is over, a transaction's statements fail and what it did
+// is undone, both alone and in a group.
 func TestATransactionStopsWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, g := openGated(t)
@@ -429,8 +428,8 @@ func TestATransactionStopsWhenItsTimeIsOver(t *testing.T) {
 	})
 }
 
-// A host that stands still accepts connections for ever. It is passed over
-// before the call's own deadline, for the next one that the address names.
+// A stopped host accepts connections for ever. It is skipped before the call's own
+// deadline, in favour of the next host in the address.
 func TestAHostThatStandsStillIsPassedOver(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	p := newPath(t, dsn)

@@ -15,8 +15,10 @@ import (
 
 func delivery(n int, receiver string) store.Delivery {
 	return store.Delivery{
-		MerchantID: scope.MerchantID, ID: fmt.Sprintf("d%d", n), PaymentID: payment(1).ID, AppCode: scope.AppCode, Kind: "payment",
-		URL: receiver + "/notify", Receiver: receiver, Body: []byte(`{"n":1}`), CreatedAt: t0.Add(time.Duration(n) * time.Millisecond),
+		MerchantID: scope.MerchantID, ID: fmt.Sprintf("d%d", n), PaymentID: payment(1).ID, AppCode: scope.AppCode,
+		Kind: "payment",
+		URL:  receiver + "/notify", Receiver: receiver, Body: []byte(`{"n":1}`),
+		CreatedAt: t0.Add(time.Duration(n) * time.Millisecond),
 	}
 }
 
@@ -59,7 +61,8 @@ func TestTwelveWorkersClaimEachDeliveryOnce(t *testing.T) {
 				all = append(all, delivery(round*each+i, fmt.Sprintf("http://r%d:80", i%7)))
 			}
 			addDeliveries(t, db, all...)
-			c := store.Claim{Now: t0.Add(time.Minute), Lease: time.Hour, Keys: storetest.Keys(t, 2)(db.NextDeliveries(t.Context()))}
+			c := store.Claim{Now: t0.Add(time.Minute), Lease: time.Hour,
+				Keys: storetest.Keys(t, 2)(db.NextDeliveries(t.Context()))}
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			times := map[string]int{}
@@ -100,7 +103,8 @@ func TestFinishAttemptEndsTheLease(t *testing.T) {
 		addDeliveries(t, db, delivery(1, "http://a:80"))
 		d := claimAll(t, db, everything)[0]
 		d.Attempts, d.DueAt = 1, t0.Add(2*time.Minute)
-		attempt := store.DeliveryAttempt{DeliveryID: d.ID, StartedAt: t0, Took: 1234567, Status: 500, Answer: "no\x00", Error: "status 500"}
+		attempt := store.DeliveryAttempt{DeliveryID: d.ID, StartedAt: t0, Took: 1234567, Status: 500,
+			Answer: "no\x00", Error: "status 500"}
 		if err := db.FinishAttempt(t.Context(), d, attempt); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +115,8 @@ func TestFinishAttemptEndsTheLease(t *testing.T) {
 			t.Errorf("second finish: %v", err)
 		}
 		attempts, err := db.Attempts(t.Context(), d.MerchantID, d.ID)
-		if err != nil || len(attempts) != 2 || attempts[0].Number != 1 || attempts[1].Number != 2 || attempts[0].Took != 1234567 {
+		if err != nil || len(attempts) != 2 || attempts[0].Number != 1 || attempts[1].Number != 2 ||
+			attempts[0].Took != 1234567 {
 			t.Errorf("attempts %+v, %v", attempts, err)
 		}
 	})
@@ -145,7 +150,8 @@ func TestAClaimTakesALittleOfEachReceiver(t *testing.T) {
 		}
 		next, err := db.NextDeliveries(t.Context())
 		want := map[string]time.Time{
-			"http://dead:80": t0.Add(5 * time.Millisecond), "http://slow:80": t0.Add(100 * time.Millisecond), "http://ok:80": c.Now.Add(c.Lease),
+			"http://dead:80": t0.Add(5 * time.Millisecond), "http://slow:80": t0.Add(100 * time.Millisecond),
+			"http://ok:80": c.Now.Add(c.Lease),
 		}
 		if diff := cmp.Diff(want, next, cmp.Comparer(time.Time.Equal)); err != nil || diff != "" {
 			t.Errorf("next: %v (-want +got):\n%s", err, diff)
@@ -188,7 +194,8 @@ func TestAnAttemptUnderALostLeaseIsKept(t *testing.T) {
 		later.Now = later.Now.Add(later.Lease)
 		theirs := claimAll(t, db, later)[0]
 		ours.State, ours.DoneAt = store.DeliveryDead, t0
-		if err := db.FinishAttempt(t.Context(), ours, store.DeliveryAttempt{Error: "ours"}); !errors.Is(err, store.ErrLeaseLost) {
+		err := db.FinishAttempt(t.Context(), ours, store.DeliveryAttempt{Error: "ours"})
+		if !errors.Is(err, store.ErrLeaseLost) {
 			t.Error(err)
 		}
 		theirs.State, theirs.DoneAt, theirs.Attempts = store.DeliveryDone, t0, 1
@@ -260,14 +267,16 @@ func TestResendStartsANewPlan(t *testing.T) {
 		c := everything
 		c.Now = t0.Add(time.Hour)
 		again := claimAll(t, db, c)
-		if len(again) != 2 || again[1].ID != "d1" || !again[1].Manual || again[1].Attempts != 0 || !again[1].DoneAt.IsZero() {
+		if len(again) != 2 || again[1].ID != "d1" || !again[1].Manual || again[1].Attempts != 0 ||
+			!again[1].DoneAt.IsZero() {
 			t.Fatalf("%+v", again)
 		}
 		again[1].DueAt = c.Now.Add(time.Minute)
 		if err := db.FinishAttempt(t.Context(), again[1], store.DeliveryAttempt{Manual: true}); err != nil {
 			t.Fatal(err)
 		}
-		all, err := db.Deliveries(t.Context(), store.DeliveryFilter{MerchantID: scope.MerchantID, PaymentID: payment(1).ID, Limit: 1})
+		all, err := db.Deliveries(t.Context(),
+			store.DeliveryFilter{MerchantID: scope.MerchantID, PaymentID: payment(1).ID, Limit: 1})
 		if err != nil || len(all) != 1 || all[0].ID != "d2" {
 			t.Errorf("newest: %+v, %v", all, err)
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// Clocks are set back, and ids begin with the time: the numbers go on all the same.
+// Clocks are set back, and ids begin with the time. The numbers go on all the same.
 func TestEventsAreNumberedWithoutAGap(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		p := create(t, db, payment(1))
@@ -45,10 +45,9 @@ func TestEventsAreNumberedWithoutAGap(t *testing.T) {
 	})
 }
 
-// What the single writer does about one event reads as many rows with ten
-// thousand events as with ten: SQLite's plans enter each table by a key that
-// leads to the row, or to those of the kind, and sort nothing. PostgreSQL
-// counts the rows.
+// A settlement reads as many rows with ten thousand events as with ten: SQLite's
+// plans enter each table by a key that leads to the row, or to those of the kind,
+// and sort nothing. PostgreSQL counts the rows.
 func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	var mu sync.Mutex
 	texts := map[string]string{}
@@ -130,8 +129,8 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	})
 }
 
-// The step that makes the keys takes up what earlier releases have written, and
-// fails where two events have one number: then nothing of it is done.
+// The migration that creates the keys accepts what earlier releases have written.
+// If two events have the same number, it fails and changes nothing.
 func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
 	for name, c := range map[string]struct {
 		driver  string

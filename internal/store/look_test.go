@@ -35,13 +35,16 @@ func TestADatabaseOpenedToReadCannotBeChanged(t *testing.T) {
 		db := openReadOnly(t, dsn)
 		ctx := t.Context()
 		_, _, created := db.CreatePayment(ctx, payment(2))
-		_, claimed := db.ClaimPayments(ctx, store.Claim{Now: t0, Lease: time.Minute, Keys: map[string]int{"100001/main": 1}})
-		_, deliveries := db.ClaimDeliveries(ctx, store.Claim{Now: t0, Lease: time.Minute, Keys: map[string]int{"http://a:80": 1}})
+		_, claimed := db.ClaimPayments(ctx,
+			store.Claim{Now: t0, Lease: time.Minute, Keys: map[string]int{"100001/main": 1}})
+		_, deliveries := db.ClaimDeliveries(ctx,
+			store.Claim{Now: t0, Lease: time.Minute, Keys: map[string]int{"http://a:80": 1}})
 		for what, err := range map[string]error{
-			"create a payment":   created,
-			"claim payments":     claimed,
-			"claim deliveries":   deliveries,
-			"finish an attempt":  db.FinishAttempt(ctx, delivery(1, "http://a:80"), store.DeliveryAttempt{StartedAt: t0}),
+			"create a payment": created,
+			"claim payments":   claimed,
+			"claim deliveries": deliveries,
+			"finish an attempt": db.FinishAttempt(ctx, delivery(1, "http://a:80"),
+				store.DeliveryAttempt{StartedAt: t0}),
 			"create a merchant":  db.CreateMerchant(ctx, pay.Merchant{ID: "2"}),
 			"disable a merchant": db.SetMerchantDisabled(ctx, m.ID, pay.Disabling{Disabled: true}),
 			"change a key":       db.SetClientKey(ctx, c.AppCode, "k"),
@@ -67,7 +70,8 @@ func TestConnectionsOfALookDoNotWrite(t *testing.T) {
 		storetest.Merchant(t, writer)
 		db := openReadOnly(t, dsn)
 		_, err := store.Pool(db).ExecContext(t.Context(), "UPDATE merchant SET name = 'Coffee House'")
-		if text := "read-only"; err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), "readonly", text), text) {
+		if text := "read-only"; err == nil ||
+			!strings.Contains(strings.ReplaceAll(err.Error(), "readonly", text), text) {
 			t.Errorf("%v, want that it can only be read", err)
 		}
 	})
@@ -90,7 +94,7 @@ func TestALookSeesWhatIsWrittenMeanwhile(t *testing.T) {
 }
 
 // A file that nobody has open is read as one that does not change. If a server
-// opens it all the same, what was read counts for nothing.
+// opens it after all, the reading fails.
 func TestAServerThatStartsDuringALookSpoilsIt(t *testing.T) {
 	dsn := "sqlite:" + filepath.Join(t.TempDir(), "sampan.db")
 	made, err := storetest.Create(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
@@ -171,7 +175,7 @@ func TestOpenMakesNoDatabaseAndRaisesNoSchema(t *testing.T) {
 	}
 }
 
-// renumber makes a database say that it has had the steps up to 3, and a version.
+// renumber makes a database claim the migrations up to 3, and a version.
 func renumber(t *testing.T, dsn string, version int64) {
 	t.Helper()
 	driver, address := "pgx", dsn
@@ -207,10 +211,12 @@ func TestMigrateMakesTheSchemaOnceAndSaysWhatItWas(t *testing.T) {
 		if err != nil || again.Have != was.Want || len(again.Pending) > 0 {
 			t.Errorf("again: %+v, %v", again, err)
 		}
-		// The first to come leaves proof of its key, and no other may raise.
+		// The first one to migrate stores proof of its key; after that no other key
+		// may migrate.
 		c.MasterKey = pay.Secret(strings.Repeat("ab", 32))
 		renumber(t, dsn, 3)
-		if _, err := store.Migrate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "master key is not the one") {
+		if _, err := store.Migrate(t.Context(), c); err == nil ||
+			!strings.Contains(err.Error(), "master key is not the one") {
 			t.Errorf("with another master key: %v", err)
 		}
 		if s, err := store.ReadSchema(t.Context(), dsn); err != nil || s.Have != 3 {
@@ -218,13 +224,14 @@ func TestMigrateMakesTheSchemaOnceAndSaysWhatItWas(t *testing.T) {
 		}
 		c.MasterKey = storetest.MasterKey
 		renumber(t, dsn, 99)
-		if _, err := store.Migrate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "use the newer program") {
+		if _, err := store.Migrate(t.Context(), c); err == nil ||
+			!strings.Contains(err.Error(), "use the newer program") {
 			t.Errorf("from a newer schema: %v", err)
 		}
 	})
 }
 
-// Replicas that start at the same time, some while others have the schema already.
+// Replicas start at the same time, some of them when others have migrated already.
 func TestReplicasMigrateAtTheSameTime(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		if strings.HasPrefix(dsn, "postgres") {
@@ -250,8 +257,8 @@ func TestReplicasMigrateAtTheSameTime(t *testing.T) {
 	})
 }
 
-// A pooler in transaction mode refuses most of what a connection starts with,
-// and hands a session's settings to the next client, so a look makes none.
+// A pooler in transaction mode refuses most parameters at a connection's start, and
+// hands one session's settings to the next client, so a reading command sets none.
 func TestALookGoesThroughAPooler(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	writer := storetest.Open(t, dsn)
@@ -270,7 +277,7 @@ func TestALookGoesThroughAPooler(t *testing.T) {
 	if s, err := store.ReadSchema(t.Context(), through); err != nil || s.Have != s.Want {
 		t.Errorf("%+v, %v", s, err)
 	}
-	// The server's connections are as they were: they still write.
+	// The server's connections are unchanged: they still write.
 	next := storetest.Open(t, through)
 	if err := next.TryWrite(t.Context()); err != nil {
 		t.Error(err)

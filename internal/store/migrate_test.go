@@ -31,7 +31,7 @@ func TestOperatingSaysWhatMayRunBesideEachStep(t *testing.T) {
 	}
 }
 
-// A slip of the path must not put our tables into another program's file.
+// A wrong path must not put our tables into another program's file.
 func TestMigrateLeavesAnotherProgramsFileAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "contacts.db")
 	if _, err := open(t, "sqlite", path).ExecContext(t.Context(), "CREATE TABLE contact (name TEXT)"); err != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// BenchmarkCreation stores orders, 64 at a time, beside those of the same day so
-// far: SAMPAN_BENCH_ORDERS of them, 100,000 by default. Numbers that begin with
-// the time of day are compared with random ones, and an account without open
-// orphans with one that has some.
+// BenchmarkCreation stores orders, 64 at a time, after those of the same day so
+// far: SAMPAN_BENCH_ORDERS of them, 100,000 by default. It compares numbers that
+// begin with the time of day with random ones, and an account without open orphans
+// with one that has some.
 func BenchmarkCreation(b *testing.B) {
 	before := 100_000
 	if n, err := strconv.Atoi(os.Getenv("SAMPAN_BENCH_ORDERS")); err == nil {
@@ -58,7 +58,8 @@ func BenchmarkCreation(b *testing.B) {
 				defer mu.Unlock()
 				i := int(next.Add(1))
 				p := payment(i)
-				p.ID, p.OrderNo = "20260102"+scope.MerchantID+c.number(random, i), fmt.Sprintf("%08x-%d", random.Uint32(), i)
+				p.ID, p.OrderNo = "20260102"+scope.MerchantID+c.number(random, i), fmt.Sprintf("%08x-%d",
+					random.Uint32(), i)
 				return p
 			}
 			all := func(n int) {
@@ -68,7 +69,8 @@ func BenchmarkCreation(b *testing.B) {
 				for range 64 {
 					wg.Go(func() {
 						for left.Add(-1) >= 0 {
-							if _, _, err := db.CreatePaymentKnowing(b.Context(), create(), int64(c.orphans)); err != nil {
+							if _, _, err := db.CreatePaymentKnowing(b.Context(), create(),
+								int64(c.orphans)); err != nil {
 								b.Error(err)
 								return
 							}
@@ -87,7 +89,7 @@ func BenchmarkCreation(b *testing.B) {
 	}
 }
 
-// processor is the time of the processor that this process has used.
+// processor returns the processor time that this process has used.
 func processor(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

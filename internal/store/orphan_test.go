@@ -16,8 +16,10 @@ import (
 func orphan(n int) pay.Orphan {
 	now := time.UnixMilli(1_767_300_000_000).UTC()
 	return pay.Orphan{
-		MerchantID: "100001", AccountID: "main", Number: fmt.Sprintf("20260102100001%012d", n), TradeNo: fmt.Sprint("T", n),
-		Amount: pay.Amount{Minor: 1234, Currency: "HKD"}, BuyerID: "2088***0001", At: now.Add(-time.Hour), NoticedAt: now, DueAt: now,
+		MerchantID: "100001", AccountID: "main", Number: fmt.Sprintf("20260102100001%012d", n),
+		TradeNo: fmt.Sprint("T", n),
+		Amount:  pay.Amount{Minor: 1234, Currency: "HKD"}, BuyerID: "2088***0001", At: now.Add(-time.Hour),
+		NoticedAt: now, DueAt: now,
 	}
 }
 
@@ -77,7 +79,8 @@ func TestAnOrphanMovesOnceAndDropsItsMessageLater(t *testing.T) {
 		if text, err := db.OrphanMessage(t.Context(), o); err != nil || text != long[:16<<10] {
 			t.Errorf("%d bytes of the message are kept, %v", len(text), err)
 		}
-		claim := store.Claim{Now: o.NoticedAt, Lease: time.Minute, Keys: storetest.Keys(t, 5)(db.NextOrphans(t.Context()))}
+		claim := store.Claim{Now: o.NoticedAt, Lease: time.Minute,
+			Keys: storetest.Keys(t, 5)(db.NextOrphans(t.Context()))}
 		due, err := db.ClaimOrphans(t.Context(), claim)
 		if err != nil || len(due) != 1 || due[0].Number != o.Number {
 			t.Fatalf("%+v, %v", due, err)
@@ -109,7 +112,8 @@ func TestAnOrphanMovesOnceAndDropsItsMessageLater(t *testing.T) {
 			}
 		}
 		got, err := db.Orphan(t.Context(), o.MerchantID, o.AccountID, o.TradeNo, "")
-		if err != nil || got.State != pay.OrphanMatched || got.PaymentID != "P" || got.Note != "why" || !got.SettledAt.Equal(settled) {
+		if err != nil || got.State != pay.OrphanMatched || got.PaymentID != "P" || got.Note != "why" ||
+			!got.SettledAt.Equal(settled) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
@@ -154,8 +158,8 @@ func TestAnOrderIsComparedWithEveryOrphan(t *testing.T) {
 	})
 }
 
-// Whichever comes first: the creation sees the orphan, or whoever added the
-// orphan sees the payment.
+// Whichever commits first, the other sees it: the creation sees the orphan, or the
+// transaction that adds the orphan sees the payment.
 func TestAnOrderAndAnOrphanDoNotMissEachOther(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for n := range 60 {

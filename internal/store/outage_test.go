@@ -15,7 +15,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// kind says which of the two a failed change is.
+// kind names which of the two errors a failed change is.
 func kind(err error) string {
 	unavailable, unknown := errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrOutcomeUnknown)
 	switch {
@@ -62,7 +62,7 @@ func reads(ctx context.Context, db *store.DB) error {
 }
 
 // trouble makes PostgreSQL do something in the middle of a change: at a statement
-// on the table, or at the commit if that is deferred.
+// on the table, or at the commit if it is deferred.
 func trouble(table, when, what string) string {
 	return `CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + what + `; RETURN NULL; END $$;
 		CREATE CONSTRAINT TRIGGER trouble AFTER INSERT OR UPDATE ON ` + table + ` ` + when + ` FOR EACH ROW EXECUTE FUNCTION trouble()`
@@ -78,27 +78,27 @@ func TestAFailedChangeOnPostgreSQLIsCalledWhatItIs(t *testing.T) {
 		change func(context.Context, *store.DB) error
 		want   string
 	}{
-		"no room for a row of a transaction":          {trouble("event", now, raise("53100")), settles, "unavailable"},
-		"no room at its commit":                       {trouble("event", atCommit, raise("53100")), settles, "unavailable"},
-		"no room for an order":                        {trouble("payment", now, raise("53100")), ordered, "unavailable"},
-		"no memory":                                   {trouble("event", now, raise("53200")), settles, "unavailable"},
-		"a lock that is not to be had":                {trouble("event", now, raise("55P03")), settles, "unavailable"},
-		"a deadlock that does not go away":            {trouble("event", now, raise("40P01")), settles, "unavailable"},
-		"a rule of the schema's":                      {trouble("event", now, raise("23514")), settles, "not understood"},
-		"a rule at the commit":                        {trouble("event", atCommit, raise("23514")), settles, "not understood"},
-		"a statement of a transaction that takes all": {trouble("event", now, wait), settles, "unavailable"},
-		"the commit takes all the time":               {trouble("event", atCommit, wait), settles, "unknown"},
-		"an order's statement takes all the time":     {trouble("payment", now, wait), ordered, "unknown"},
-		"no room for a change":                        {trouble("event", now, raise("53100")), applies, "unavailable"},
-		"a deadlock of a change":                      {trouble("event", now, raise("40P01")), applies, "unavailable"},
-		"a change that breaks a rule":                 {trouble("event", now, raise("23514")), applies, "not understood"},
-		"a change that breaks one at the commit":      {trouble("event", atCommit, raise("23514")), applies, "not understood"},
-		"a change takes all the time":                 {trouble("event", now, wait), applies, "unknown"},
-		"a change takes it at the commit":             {trouble("event", atCommit, wait), applies, "unknown"},
-		"a server that ends it at a change":           {trouble("event", now, end), applies, "unknown"},
-		"a server that ends the connection":           {trouble("event", now, end), settles, "unavailable"},
-		"and does so at the commit":                   {trouble("event", atCommit, end), settles, "unknown"},
-		"and does so to an order":                     {trouble("payment", now, end), ordered, "unknown"},
+		"no room for a row of a transaction": {trouble("event", now, raise("53100")), settles, "unavailable"},
+		"no room at its commit":              {trouble("event", atCommit, raise("53100")), settles, "unavailable"},
+		"no room for an order":               {trouble("payment", now, raise("53100")), ordered, "unavailable"},
+		"no memory":                          {trouble("event", now, raise("53200")), settles, "unavailable"},
+		"a lock that is not to be had":       {trouble("event", now, raise("55P03")), settles, "unavailable"},
+		"a deadlock that does not go away":   {trouble("event", now, raise("40P01")), settles, "unavailable"},
+		"a rule of the schema's":             {trouble("event", now, raise("23514")), settles, "not understood"},
+		"a rule at the commit":               {trouble("event", atCommit, raise("23514")), settles, "not understood"},
+		"a statement takes all the time":     {trouble("event", now, wait), settles, "unavailable"},
+		"the commit takes all the time":      {trouble("event", atCommit, wait), settles, "unknown"},
+		"an order takes all the time":        {trouble("payment", now, wait), ordered, "unknown"},
+		"no room for a change":               {trouble("event", now, raise("53100")), applies, "unavailable"},
+		"a deadlock of a change":             {trouble("event", now, raise("40P01")), applies, "unavailable"},
+		"a change that breaks a rule":        {trouble("event", now, raise("23514")), applies, "not understood"},
+		"a change breaks one at the commit":  {trouble("event", atCommit, raise("23514")), applies, "not understood"},
+		"a change takes all the time":        {trouble("event", now, wait), applies, "unknown"},
+		"a change takes it at the commit":    {trouble("event", atCommit, wait), applies, "unknown"},
+		"a server that ends it at a change":  {trouble("event", now, end), applies, "unknown"},
+		"a server that ends the connection":  {trouble("event", now, end), settles, "unavailable"},
+		"and does so at the commit":          {trouble("event", atCommit, end), settles, "unknown"},
+		"and does so to an order":            {trouble("payment", now, end), ordered, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,8 +126,8 @@ func nameOf(dsn string) string {
 func TestAReadOnlyServerIsLeft(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	db := storetest.Open(t, dsn, func(c *store.Config) { c.Connections = 1 })
-	// As a pooler does that leads elsewhere from now on: the connection lives, and
-	// what it leads to can only be read.
+	// A pooler that now leads elsewhere does the same: the connection lives, but
+	// its server is read-only.
 	turn := func(readOnly string) {
 		t.Helper()
 		sqlExec(t, dsn+"&default_transaction_read_only=off", "ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = "+readOnly)
@@ -138,7 +138,9 @@ func TestAReadOnlyServerIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(context.Context, *store.DB) error{"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks} {
+	for name, change := range map[string]func(context.Context, *store.DB) error{
+		"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks,
+	} {
 		if err := change(t.Context(), db); kind(err) != "unavailable" {
 			t.Errorf("%s: %s: %v", name, kind(err), err)
 		}
@@ -161,7 +163,8 @@ func TestNoConnectionIsNotAvailable(t *testing.T) {
 	p := newPath(t, storetest.PostgresDSN(t))
 	db := storetest.Open(t, p.dsn)
 	p.cut()
-	// The read comes first: it finds the connections of the pool broken. What is sent on one of those is in doubt.
+	// The read comes first and finds the pool's connections broken. A change sent
+	// on one of them would be in doubt.
 	for _, c := range []struct {
 		name   string
 		change func(context.Context, *store.DB) error
@@ -225,7 +228,9 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(context.Context, *store.DB) error{"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks} {
+	for name, change := range map[string]func(context.Context, *store.DB) error{
+		"a transaction": settles, "an order": ordered, "a change": applies, "a mark": marks,
+	} {
 		if err := change(t.Context(), db); kind(err) != "unavailable" {
 			t.Errorf("another process writes, %s: %s: %v", name, kind(err), err)
 		}

@@ -19,13 +19,15 @@ var t0 = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
 var scope = pay.Scope{MerchantID: "100001", AppCode: "APP1"}
 
-// payment is a valid new one with its own id and number.
+// payment returns a valid new payment with its own id and number.
 func payment(n int) pay.Payment {
 	return pay.Payment{
 		Scope: scope, ID: fmt.Sprintf("20261122100001%012d", n), OrderNo: fmt.Sprintf("order-%d", n), Fingerprint: "f",
 		PayType: pay.AlipayHK, AccountID: "main", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Tea",
-		ClientTime: "2026-11-22 18:00:00", DeviceID: "till 1", ReturnURL: "https://shop.test/back", NotifyURL: "https://shop.test/n",
-		Status: pay.Created, CreatedAt: t0.Add(time.Duration(n) * time.Second), ExpiresAt: t0.Add(time.Hour), DueAt: t0.Add(2 * time.Hour),
+		ClientTime: "2026-11-22 18:00:00", DeviceID: "till 1", ReturnURL: "https://shop.test/back",
+		NotifyURL: "https://shop.test/n",
+		Status:    pay.Created, CreatedAt: t0.Add(time.Duration(n) * time.Second), ExpiresAt: t0.Add(time.Hour),
+		DueAt: t0.Add(2 * time.Hour),
 	}
 }
 
@@ -131,7 +133,8 @@ func TestTxIsDurableOrUndone(t *testing.T) {
 func movement(id string) pay.Movement {
 	return pay.Movement{
 		MerchantID: scope.MerchantID, ID: id, PaymentID: payment(1).ID, Kind: pay.MovementPayment,
-		Debit: "wallet:main", Credit: "merchant", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1", At: t0,
+		Debit: "wallet:main", Credit: "merchant", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1",
+		At: t0,
 	}
 }
 
@@ -356,8 +359,9 @@ func TestPaymentsAreListedByWhatIsAskedFor(t *testing.T) {
 			f    store.Filter
 			want string
 		}{
-			"all of the scope":      {store.Filter{}, "54321"},
-			"another scope":         {store.Filter{Scope: pay.Scope{MerchantID: "100001", AppCode: "APP1", StoreID: "S1"}}, "6"},
+			"all of the scope": {store.Filter{}, "54321"},
+			"another scope": {store.Filter{Scope: pay.Scope{MerchantID: "100001", AppCode: "APP1",
+				StoreID: "S1"}}, "6"},
 			"ids":                   {store.Filter{IDs: []string{id(2), id(4), id(6), "x"}}, "42"},
 			"numbers":               {store.Filter{OrderNos: []string{"order-1", "order-%"}}, "1"},
 			"either id or number":   {store.Filter{IDs: []string{id(2)}, OrderNos: []string{"order-5"}}, "52"},

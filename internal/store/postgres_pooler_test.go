@@ -19,8 +19,8 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// pooler starts Debian's PgBouncer in a mode in front of a database, and returns
-// the database's address through it.
+// pooler starts Debian's PgBouncer in the given mode in front of a database, and
+// returns the database's address through it.
 func pooler(t *testing.T, dsn, mode string) string {
 	t.Helper()
 	path, err := exec.LookPath("pgbouncer")
@@ -124,8 +124,8 @@ func TestAPoolerInSessionModeNeedsNoCure(t *testing.T) {
 	storetest.Open(t, pooler(t, storetest.PostgresDSN(t), "session"))
 }
 
-// The tests of this package that use PostgreSQL are run once more, through a
-// pooler, by a process of their own.
+// Those tests of this package that use PostgreSQL run once more through a pooler,
+// in a process of their own.
 func TestTheStoreWorksThroughAPooler(t *testing.T) {
 	if os.Getenv(storetest.Pooler) != "" {
 		t.Skip("this is that process")
@@ -134,8 +134,8 @@ func TestTheStoreWorksThroughAPooler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Left out are those about the connections themselves, about opening, and those
-	// that have their databases elsewhere.
+	// Skipped are those about the connections themselves, those about opening, and
+	// those whose databases are elsewhere.
 	const skip = "Pooler|Stopped|OnlyRead|NoConnection|GivesNoMore|Readiness|Schema|Look|Migrat|Opener|Role|Standby|SQLite|sqlite"
 	cmd := exec.Command(os.Args[0], "-test.v", "-test.skip="+skip)
 	cmd.Env = append(os.Environ(), storetest.Pooler+"="+u.Host)

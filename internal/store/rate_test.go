@@ -20,7 +20,8 @@ func TestTheAllowanceIsOneForAllReplicas(t *testing.T) {
 			var granted atomic.Int64
 			for i := range 40 {
 				wg.Go(func() {
-					n, _, err := replicas[i%2].TakeRate(context.Background(), store.RateTake{Key: "A", Now: now, Want: 7, PerSecond: 100, PerMinute: 1000})
+					n, _, err := replicas[i%2].TakeRate(context.Background(),
+						store.RateTake{Key: "A", Now: now, Want: 7, PerSecond: 100, PerMinute: 1000})
 					if err != nil {
 						t.Error(err)
 					}
@@ -54,18 +55,21 @@ func TestTheMinuteSlides(t *testing.T) {
 			{after: 5 * time.Second, want: 1, retry: 55 * time.Second}, // the minute is full
 			{after: 6 * time.Second, want: 20, back: 10, backAt: 3 * time.Second, granted: 10},
 			{after: 59*time.Second + 999*time.Millisecond, want: 1, retry: time.Millisecond},
-			{after: 60 * time.Second, want: 150, back: 1000, backAt: 0, granted: 100}, // what is given back was over anyway
+			// what is given back was over anyway
+			{after: 60 * time.Second, want: 150, back: 1000, backAt: 0, granted: 100},
 			{after: 61 * time.Second, want: 90, granted: 90},
 			{after: 62 * time.Second, want: 100, granted: 100},
 		} {
 			granted, retry, err := db.TakeRate(t.Context(), store.RateTake{
-				Key: "A", Now: t0.Add(c.after), Want: c.want, GiveBack: c.back, GiveBackAt: t0.Add(c.backAt), PerSecond: 100, PerMinute: 400,
+				Key: "A", Now: t0.Add(c.after), Want: c.want, GiveBack: c.back, GiveBackAt: t0.Add(c.backAt),
+				PerSecond: 100, PerMinute: 400,
 			})
 			if err != nil || granted != c.granted || retry != c.retry {
 				t.Errorf("step %d: granted %d, retry %v, error %v", i, granted, retry, err)
 			}
 		}
-		if granted, _, err := db.TakeRate(t.Context(), store.RateTake{Key: "B", Now: t0, Want: 5, PerSecond: 100, PerMinute: 400}); err != nil || granted != 5 {
+		if granted, _, err := db.TakeRate(t.Context(),
+			store.RateTake{Key: "B", Now: t0, Want: 5, PerSecond: 100, PerMinute: 400}); err != nil || granted != 5 {
 			t.Errorf("another key: %d, %v", granted, err)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// counted counts the writes that are tried.
+// counted counts the writes that Ready tries.
 func counted(n *atomic.Int32) storetest.Option {
 	return func(c *store.Config) {
 		c.Token = func() string {
@@ -90,10 +90,13 @@ func TestReadinessFollowsARefusedChangeAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		sqlExec(t, dsn, "ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = on")
-		if err := db.Tx(t.Context(), func(tx *store.Tx) error { return store.Execute(tx, "SET default_transaction_read_only = on") }); err != nil {
+		if err := db.Tx(t.Context(), func(tx *store.Tx) error {
+			return store.Execute(tx,
+				"SET default_transaction_read_only = on")
+		}); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // refused by the server, and then there is none to write to
+		for range 2 { // refused by the server, and then no server is left to write to
 			if err := settles(t.Context(), db); kind(err) != "unavailable" {
 				t.Fatalf("%s: %v", kind(err), err)
 			}
@@ -101,7 +104,8 @@ func TestReadinessFollowsARefusedChangeAtOnce(t *testing.T) {
 				t.Error("ready")
 			}
 		}
-		sqlExec(t, dsn+"&default_transaction_read_only=off", "ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = off")
+		sqlExec(t, dsn+"&default_transaction_read_only=off",
+			"ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = off")
 		create(t, db, payment(1))
 		if err := db.Ready(t.Context()); err != nil {
 			t.Errorf("an order was taken, and: %v", err)
@@ -155,7 +159,8 @@ func fullDisk(t *testing.T) error {
 }
 
 func TestAClosedDatabaseIsNotReady(t *testing.T) {
-	db, err := storetest.Create(t.Context(), store.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: storetest.MasterKey})
+	db, err := storetest.Create(t.Context(),
+		store.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: storetest.MasterKey})
 	if err != nil {
 		t.Fatal(err)
 	}

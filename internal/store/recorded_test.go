@@ -39,13 +39,14 @@ func TestRecordedReadsWhatAWordIsJudgedBy(t *testing.T) {
 			movement              pay.Movement
 			wantRefund            pay.Refund
 		}{
-			"nothing asked":      {heldBy: "wallet:main"},
-			"its trade":          {heldBy: "wallet:main", trade: "T1", movement: *c.Movement},
-			"another's trade":    {heldBy: "wallet:main", trade: "T2", movement: *other.Movement},
-			"another account":    {heldBy: "wallet:net", trade: "T1"},
-			"a new trade":        {heldBy: "wallet:main", trade: "T3"},
-			"bad text":           {heldBy: "wallet:main", trade: "T\x00\xff", refund: "\x00"},
-			"its refund":         {heldBy: "wallet:main", trade: "T1", refund: r.ID, movement: *c.Movement, wantRefund: r},
+			"nothing asked":   {heldBy: "wallet:main"},
+			"its trade":       {heldBy: "wallet:main", trade: "T1", movement: *c.Movement},
+			"another's trade": {heldBy: "wallet:main", trade: "T2", movement: *other.Movement},
+			"another account": {heldBy: "wallet:net", trade: "T1"},
+			"a new trade":     {heldBy: "wallet:main", trade: "T3"},
+			"bad text":        {heldBy: "wallet:main", trade: "T\x00\xff", refund: "\x00"},
+			"its refund": {heldBy: "wallet:main", trade: "T1", refund: r.ID, movement: *c.Movement,
+				wantRefund: r},
 			"a refund not there": {heldBy: "wallet:main", refund: "x"},
 		} {
 			got, err := db.Recorded(t.Context(), p.MerchantID, p.ID, tt.heldBy, tt.trade, tt.refund)
@@ -69,14 +70,15 @@ func TestRecordedReadsWhatAWordIsJudgedBy(t *testing.T) {
 			t.Errorf("one that is not flagged any more, and another's refund: %v %s", err, diff)
 		}
 		for _, id := range []string{"x", "\x00"} {
-			if _, err := db.Recorded(t.Context(), p.MerchantID, id, "wallet:main", "T1", ""); !errors.Is(err, store.ErrNotFound) {
+			_, err := db.Recorded(t.Context(), p.MerchantID, id, "wallet:main", "T1", "")
+			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("no such payment %q: %v", id, err)
 			}
 		}
 	})
 }
 
-// What a callback costs, counted at the wire: how often the server is waited for.
+// The cost of a callback, counted at the wire: how often it waits for the server.
 func TestASettlementTakesThreeRoundTripsAtMost(t *testing.T) {
 	dsn, trips := countTrips(t, storetest.PostgresDSN(t))
 	db := storetest.Open(t, dsn, func(c *store.Config) { c.Connections = 1 })
@@ -100,8 +102,8 @@ func TestASettlementTakesThreeRoundTripsAtMost(t *testing.T) {
 	}
 }
 
-// countTrips is the address of a PostgreSQL server by a way on which each
-// ReadyForQuery is counted: the server's word that it waits for the client again.
+// countTrips returns the address of a proxy to a PostgreSQL server that counts
+// ReadyForQuery, the server's message that it waits for the client again.
 func countTrips(t *testing.T, dsn string) (string, *atomic.Int64) {
 	t.Helper()
 	u, err := url.Parse(dsn)

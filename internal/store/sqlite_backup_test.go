@@ -21,7 +21,7 @@ import (
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-// closedWith makes a database with n orders that nobody has open.
+// closedWith creates a database with n orders that nobody has open.
 func closedWith(t testing.TB, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s.db")
@@ -154,7 +154,8 @@ func TestABackupOfAClosedDatabaseLeavesNoTrace(t *testing.T) {
 	if after := names(t, filepath.Dir(path)); !slices.Equal(before, after) {
 		t.Errorf("%v became %v", before, after)
 	}
-	if _, err := Backup(t.Context(), "sqlite:"+path+"x", testKey, filepath.Join(t.TempDir(), "b.db")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Backup(t.Context(), "sqlite:"+path+"x", testKey,
+		filepath.Join(t.TempDir(), "b.db")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of a database that is not there: %v", err)
 	}
 	if after := names(t, filepath.Dir(path)); !slices.Equal(before, after) {
@@ -162,7 +163,7 @@ func TestABackupOfAClosedDatabaseLeavesNoTrace(t *testing.T) {
 	}
 }
 
-// What is refused changes nothing, and leaves nothing behind.
+// A refused restore changes nothing and leaves nothing behind.
 func TestRestoreRefuses(t *testing.T) {
 	path := closedWith(t, 20)
 	copied := filepath.Join(t.TempDir(), "b.db")
@@ -192,8 +193,10 @@ func TestRestoreRefuses(t *testing.T) {
 			}
 			r.Replace = false
 		}},
-		{"a log beside the backup", "-wal", func(t *testing.T, r *Restoring, _ string) { leave("-wal", "x")(t, r, r.From) }},
-		{"an index beside the backup", "-shm", func(t *testing.T, r *Restoring, _ string) { leave("-shm", "x")(t, r, r.From) }},
+		{"a log beside the backup", "-wal",
+			func(t *testing.T, r *Restoring, _ string) { leave("-wal", "x")(t, r, r.From) }},
+		{"an index beside the backup", "-shm",
+			func(t *testing.T, r *Restoring, _ string) { leave("-shm", "x")(t, r, r.From) }},
 		{"another master key", "master key", func(_ *testing.T, r *Restoring, _ string) {
 			r.MasterKey = pay.Secret(strings.Repeat("ab", 32))
 		}},
@@ -211,7 +214,8 @@ func TestRestoreRefuses(t *testing.T) {
 				`UPDATE sqlite_schema SET sql = 'CREATE INDEX movement_payment ON movement (payment_id, merchant_id)' WHERE name = 'movement_payment'`,
 				`UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'refund_payment') WHERE name = 'payment_newest'`)
 		}},
-		{"no database", "not a database", func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, []byte(strings.Repeat("x", 10_000))) }},
+		{"no database", "not a database",
+			func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, []byte(strings.Repeat("x", 10_000))) }},
 		{"an empty file", "no schema", func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, nil) }},
 		{"a newer schema", "newer program", func(t *testing.T, r *Restoring, _ string) {
 			execAt(t, r.From, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
@@ -243,7 +247,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// fingerprint is the inode and the bytes of a file, "" if it is not there.
+// fingerprint returns the inode and the bytes of a file, "" if it does not exist.
 func fingerprint(t testing.TB, path string) string {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -316,15 +320,16 @@ func TestAReplacedDatabaseIsKept(t *testing.T) {
 	if fingerprint(t, path) != before || count(t, s.Kept) != 50 {
 		t.Error("something was changed")
 	}
-	// Where nothing is there, --replace replaces nothing.
+	// Without a database, --replace replaces nothing.
 	fresh := filepath.Join(t.TempDir(), "s.db")
-	if s, err := Restore(t.Context(), restoring(fresh, copied, true)); err != nil || s.Kept != "" || count(t, fresh) != 20 {
+	if s, err := Restore(t.Context(), restoring(fresh, copied, true)); err != nil || s.Kept != "" ||
+		count(t, fresh) != 20 {
 		t.Errorf("%+v %v", s, err)
 	}
 }
 
-// The process is killed in the middle of backups and restores. What is there
-// under its name is whole, the old or the new.
+// The process is killed in the middle of backups and restores. The file under the
+// database's name is whole, the old one or the new one.
 func TestAKilledBackupLeavesTheOldOrTheNewFile(t *testing.T) {
 	if work := os.Getenv("STORE_TEST_COPY"); work != "" {
 		copyUntilKilled(work)
@@ -374,25 +379,27 @@ func TestAKilledBackupLeavesTheOldOrTheNewFile(t *testing.T) {
 	t.Logf("%d times the one, %d times the other", old, renewed)
 }
 
-// copyUntilKilled is what the child does: it restores two backups in turn, and
-// backs up what it has restored.
+// copyUntilKilled is what the child process does: it restores two backups in turn,
+// and backs up what it has restored.
 func copyUntilKilled(dir string) {
 	path := filepath.Join(dir, "s.db")
 	for i := 0; ; i++ {
 		from := filepath.Join(dir, []string{"a", "b"}[i%2])
 		now := time.Now()
-		r := Restoring{DSN: "sqlite:" + path, MasterKey: testKey, From: from, Replace: true, Now: now.Add(time.Duration(i) * time.Second)}
+		r := Restoring{DSN: "sqlite:" + path, MasterKey: testKey, From: from, Replace: true,
+			Now: now.Add(time.Duration(i) * time.Second)}
 		fmt.Println("begin")
 		if _, err := Restore(context.Background(), r); err != nil {
 			panic(err)
 		}
-		if _, err := Backup(context.Background(), "sqlite:"+path, testKey, fmt.Sprintf("%s/backup-%d-%d", dir, now.UnixNano(), i)); err != nil {
+		if _, err := Backup(context.Background(), "sqlite:"+path, testKey,
+			fmt.Sprintf("%s/backup-%d-%d", dir, now.UnixNano(), i)); err != nil {
 			panic(err)
 		}
 	}
 }
 
-// A backup that finds no room leaves nothing behind, and harms nobody.
+// A backup that finds no room leaves nothing behind, and does no harm.
 func TestABackupWithoutRoomLeavesNothing(t *testing.T) {
 	if work := os.Getenv("STORE_TEST_ROOM"); work != "" {
 		db, err := openAt(work)
@@ -411,7 +418,8 @@ func TestABackupWithoutRoomLeavesNothing(t *testing.T) {
 	child := exec.Command(os.Args[0], "-test.run=^TestABackupWithoutRoomLeavesNothing$")
 	child.Env = append(os.Environ(), "STORE_TEST_ROOM="+path)
 	out, err := child.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "BACKUP: store: back up: disk I/O error") || !strings.Contains(string(out), "READ: <nil>") {
+	if err != nil || !strings.Contains(string(out), "BACKUP: store: back up: disk I/O error") ||
+		!strings.Contains(string(out), "READ: <nil>") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, name := range names(t, filepath.Dir(path)) {
@@ -424,7 +432,7 @@ func TestABackupWithoutRoomLeavesNothing(t *testing.T) {
 	}
 }
 
-// Root restores for a server that runs as somebody else.
+// Root restores for a server that runs as another user.
 func TestWhatRootMakesIsTheServers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file away")

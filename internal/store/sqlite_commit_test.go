@@ -22,8 +22,8 @@ func createForTest(t testing.TB, c Config) (*DB, error) {
 	return Open(t.Context(), c)
 }
 
-// openForCommit opens SQLite such that an event of kind "late" makes COMMIT
-// fail, and one of kind "gone" ends the transaction.
+// openForCommit opens SQLite so that an event of kind "late" makes COMMIT fail, and
+// one of kind "gone" ends the transaction.
 func openForCommit(t *testing.T) (*DB, *sqliteEngine) {
 	db, err := createForTest(t, Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: testKey})
 	if err != nil {
@@ -115,15 +115,18 @@ func TestAFullDiskFailsCleanly(t *testing.T) {
 	if err := e.conn.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.conn.QueryRowContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+2)).Scan(&pages); err != nil {
+	if err := e.conn.QueryRowContext(t.Context(),
+		fmt.Sprintf("PRAGMA max_page_count = %d", pages+2)).Scan(&pages); err != nil {
 		t.Fatal(err)
 	}
 	large := func(n int) *job {
 		return &job{ctx: t.Context(), done: make(chan struct{}), single: n%2 == 0, work: db.work(func(tx *Tx) error {
-			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Note: strings.Repeat("x", 20_000)})
+			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n),
+				Note: strings.Repeat("x", 20_000)})
 		})}
 	}
-	batch := []*job{event(t.Context(), db, 100, "ok"), large(1), event(t.Context(), db, 101, "ok"), large(2), event(t.Context(), db, 102, "ok")}
+	batch := []*job{event(t.Context(), db, 100, "ok"), large(1), event(t.Context(), db, 101, "ok"), large(2),
+		event(t.Context(), db, 102, "ok")}
 	e.commit(batch)
 	stored := 0
 	for _, j := range batch {

@@ -21,16 +21,19 @@ func orders(t testing.TB, db *DB, from, to int) {
 	for first := from; first < to; first += 200 {
 		err := db.Tx(t.Context(), func(tx *Tx) error {
 			for i := first; i < min(first+200, to); i++ {
-				// Ids are drawn at random, so that they come all over the indexes.
+				// Ids look random, so that they are spread over the indexes.
 				id := fmt.Sprintf("%026d", uint64(i+1)*0x9E3779B97F4A7C15)
 				row := creation{Payment: fromPayment(pay.Payment{
-					Scope: pay.Scope{MerchantID: "m", AppCode: "A"}, ID: id, OrderNo: "order-" + id, Goods: "Tea", PayType: pay.AlipayHK,
-					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, Status: pay.Created, CreatedAt: now, ExpiresAt: now, DueAt: now,
+					Scope: pay.Scope{MerchantID: "m", AppCode: "A"}, ID: id, OrderNo: "order-" + id, Goods: "Tea",
+					PayType: pay.AlipayHK,
+					Amount:  pay.Amount{Minor: 1, Currency: "HKD"}, Status: pay.Created, CreatedAt: now,
+					ExpiresAt: now, DueAt: now,
 				})}
 				if _, err := tx.db.ExecContext(tx.ctx, insertOneText, creationTable.fields(&row)...); err != nil {
 					return err
 				}
-				if err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: id, ID: "1", At: now, Kind: "created"}); err != nil {
+				if err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: id, ID: "1", At: now,
+					Kind: "created"}); err != nil {
 					return err
 				}
 			}
@@ -52,8 +55,8 @@ func empty(t testing.TB, e *sqliteEngine) {
 	}
 }
 
-// crashed copies a database that is open as it would be found had its process
-// been killed.
+// crashed copies an open database as it would be found after its process was
+// killed.
 func crashed(t testing.TB, path string) string {
 	t.Helper()
 	copied := filepath.Join(t.TempDir(), "s.db")
@@ -84,7 +87,7 @@ func openAt(path string) (*DB, error) {
 }
 
 // A backup was copied over a database whose log was still there. The log holds
-// pages of the other state of the file: the two are one database no more.
+// pages of the file's other state, so the two no longer make one database.
 func TestABackupCopiedOverAnOldLogIsFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	db, err := openAt(path)
@@ -118,8 +121,8 @@ func TestABackupCopiedOverAnOldLogIsFound(t *testing.T) {
 			before := contents(t, mixed)
 			db, err := openAt(mixed)
 			if name == "everything since the backup is in the log" {
-				// It cannot be told from a crash, and what comes out is the state
-				// before it: the restore is undone. docs/operating.md says so.
+				// It looks like a crash, and the result is the state before it: the
+				// restore is undone. docs/operating.md says so.
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +143,7 @@ func TestABackupCopiedOverAnOldLogIsFound(t *testing.T) {
 			if contents(t, mixed) != before {
 				t.Error("what is damaged was changed")
 			}
-			// Without the backup over it the same crash does no harm.
+			// Without the copied backup the same crash does no harm.
 			db, err = openAt(image)
 			if err != nil {
 				t.Fatal(err)
@@ -171,8 +174,8 @@ func contents(t testing.TB, path string) string {
 
 var orderCount = flag.Int("orders", 20_000, "how many orders the file of the benchmark has")
 
-// How long the checks of a file take. The first one must not grow with it: it
-// is made at the start after an unclean end, however large the file is.
+// BenchmarkCheck measures the checks of a file. The first one must not grow with
+// the file: it runs at the start after an unclean end, however large the file is.
 func BenchmarkCheck(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "s.db")
 	c := Config{DSN: "sqlite:" + path, MasterKey: testKey, NoSync: true, Deadline: time.Hour}
@@ -184,7 +187,8 @@ func BenchmarkCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	orders(b, db, 0, 1)
-	more := strings.NewReplacer(" id,", " printf('%026d', n),", " order_no,", " printf('order-%d', n),").Replace(" " + paymentTable.list(""))
+	more := strings.NewReplacer(" id,", " printf('%026d', n),", " order_no,",
+		" printf('order-%d', n),").Replace(" " + paymentTable.list(""))
 	err = db.Tx(b.Context(), func(tx *Tx) error {
 		_, err := tx.db.ExecContext(tx.ctx, `WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < $1)
 			INSERT INTO payment (`+paymentTable.list("")+`) SELECT `+more+` FROM number, (SELECT * FROM payment)`, *orderCount-1)
@@ -220,8 +224,8 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// A file that is not whole is not served, however it came there: here nobody
-// had it open, so that nothing tells of an unclean end.
+// A file that is not whole is not served, whatever the cause. Here nobody had it
+// open, so no unclean end is on record.
 func TestAFileWithoutItsEndIsNotServed(t *testing.T) {
 	for _, c := range []struct {
 		name  string

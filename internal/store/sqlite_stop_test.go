@@ -71,7 +71,8 @@ func mustBeStopped(t *testing.T, db *DB, log *errorLog, reason string) {
 		}),
 		"a write": db.TryWrite(t.Context()),
 		"a creation": func() error {
-			_, _, err := db.CreatePayment(t.Context(), pay.Payment{Scope: pay.Scope{MerchantID: "m"}, ID: "new", Status: pay.Created})
+			_, _, err := db.CreatePayment(t.Context(),
+				pay.Payment{Scope: pay.Scope{MerchantID: "m"}, ID: "new", Status: pay.Created})
 			return err
 		}(),
 		"a read": func() error { _, err := db.Payment(t.Context(), "m", "p"); return err }(),
@@ -96,9 +97,10 @@ func mustBeStopped(t *testing.T, db *DB, log *errorLog, reason string) {
 	}
 }
 
-// What a query finds stops the writer too.
+// Damage that a query finds stops the writer too.
 func TestADamagedFileStopsTheDatabase(t *testing.T) {
-	for _, c := range []struct{ name, reason string }{{"pages", "malformed"}, {"header", "not a database"}, {"cut", "malformed"}} {
+	for _, c := range []struct{ name, reason string }{{"pages", "malformed"}, {"header", "not a database"},
+		{"cut", "malformed"}} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			db, e, log := openLogged(t, dir)
@@ -113,10 +115,11 @@ func TestADamagedFileStopsTheDatabase(t *testing.T) {
 				}
 			}
 			var busy, pages, done int
-			if err := e.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done); err != nil || busy != 0 {
+			if err := e.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages,
+				&done); err != nil || busy != 0 {
 				t.Fatal(busy, err)
 			}
-			// Closed at the end only: closing it ends the process's locks.
+			// Closed only at the end: closing it ends the process's locks.
 			f, err := os.OpenFile(filepath.Join(dir, "s.db"), os.O_RDWR, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -137,7 +140,8 @@ func TestADamagedFileStopsTheDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := db.Payment(t.Context(), "m", "p"); !errors.Is(err, ErrStopped) || !errors.Is(err, ErrUnavailable) {
+			if _, err := db.Payment(t.Context(), "m", "p"); !errors.Is(err, ErrStopped) ||
+				!errors.Is(err, ErrUnavailable) {
 				t.Errorf("the query that finds it: %v", err)
 			}
 			mustBeStopped(t, db, log, c.reason)
@@ -150,7 +154,8 @@ func fill(t testing.TB, db *DB, n int) {
 	t.Helper()
 	err := db.Tx(t.Context(), func(tx *Tx) error {
 		for i := range n {
-			err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(i), Note: strings.Repeat("x", 4000)})
+			err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(i),
+				Note: strings.Repeat("x", 4000)})
 			if err != nil {
 				return err
 			}
@@ -162,7 +167,7 @@ func fill(t testing.TB, db *DB, n int) {
 	}
 }
 
-// What is written to a file that stands no more at its path is lost.
+// What is written to a file that is no longer at its path is lost.
 func TestAMovedFileStopsTheDatabase(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
@@ -197,7 +202,7 @@ func TestAMovedFileStopsTheDatabase(t *testing.T) {
 	}
 }
 
-// A directory that is reached by a link is watched where it is.
+// A directory that is reached by a link is watched at its real place.
 func TestAFileThatStaysStopsNothing(t *testing.T) {
 	real, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(real, link); err != nil {
@@ -224,12 +229,15 @@ func TestAFileThatStaysStopsNothing(t *testing.T) {
 
 func TestWhatStopsTheDatabase(t *testing.T) {
 	for code, want := range map[int]bool{
-		sqlite3.SQLITE_CORRUPT: true, sqlite3.SQLITE_CORRUPT_INDEX: true, sqlite3.SQLITE_CORRUPT_SEQUENCE: true, sqlite3.SQLITE_NOTADB: true,
+		sqlite3.SQLITE_CORRUPT: true, sqlite3.SQLITE_CORRUPT_INDEX: true, sqlite3.SQLITE_CORRUPT_SEQUENCE: true,
+		sqlite3.SQLITE_NOTADB:      true,
 		sqlite3.SQLITE_IOERR_FSYNC: true, sqlite3.SQLITE_IOERR_DIR_FSYNC: true, sqlite3.SQLITE_IOERR_READ: true,
 		sqlite3.SQLITE_IOERR_SHORT_READ: true, sqlite3.SQLITE_IOERR_CORRUPTFS: true, sqlite3.SQLITE_IOERR_FSTAT: true,
 		sqlite3.SQLITE_FULL: false, sqlite3.SQLITE_IOERR_WRITE: false, sqlite3.SQLITE_IOERR_TRUNCATE: false,
-		sqlite3.SQLITE_IOERR_SHMSIZE: false, sqlite3.SQLITE_IOERR_SHMMAP: false, sqlite3.SQLITE_IOERR_LOCK: false, sqlite3.SQLITE_IOERR_NOMEM: false,
-		sqlite3.SQLITE_BUSY: false, sqlite3.SQLITE_READONLY: false, sqlite3.SQLITE_CONSTRAINT: false, sqlite3.SQLITE_INTERRUPT: false,
+		sqlite3.SQLITE_IOERR_SHMSIZE: false, sqlite3.SQLITE_IOERR_SHMMAP: false, sqlite3.SQLITE_IOERR_LOCK: false,
+		sqlite3.SQLITE_IOERR_NOMEM: false,
+		sqlite3.SQLITE_BUSY:        false, sqlite3.SQLITE_READONLY: false, sqlite3.SQLITE_CONSTRAINT: false,
+		sqlite3.SQLITE_INTERRUPT: false,
 	} {
 		for _, commit := range []bool{false, true} {
 			s := &stopper{log: slog.New(slog.DiscardHandler)}
@@ -237,7 +245,8 @@ func TestWhatStopsTheDatabase(t *testing.T) {
 			if got := errors.Is(err, ErrStopped) && s.err() != nil; got != want {
 				t.Errorf("%d: stopped %v, want %v", code, got, want)
 			}
-			if errors.Is(err, ErrOutcomeUnknown) != (want && commit) || errors.Is(err, ErrUnavailable) != (want && !commit) {
+			if errors.Is(err, ErrOutcomeUnknown) != (want && commit) ||
+				errors.Is(err, ErrUnavailable) != (want && !commit) {
 				t.Errorf("%d, commit %v: %v", code, commit, err)
 			}
 		}
@@ -250,7 +259,7 @@ func TestWhatStopsTheDatabase(t *testing.T) {
 	}
 }
 
-// sqliteError is the driver's error of a code, which only the driver can make.
+// sqliteError returns the driver's error for a code. Only the driver can make one.
 func sqliteError(code int) error {
 	e := &sqlite.Error{}
 	*(*int)(unsafe.Pointer(reflect.ValueOf(e).Elem().FieldByName("code").UnsafeAddr())) = code

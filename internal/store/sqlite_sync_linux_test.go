@@ -19,7 +19,7 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// failing is what a child process has seen when its syncs began to fail.
+// failing is what a child process has seen after its syncs began to fail.
 type failing struct {
 	Unknown, Stopped []bool // of each change that was under way
 	Events           int    // changes before that, in the large case
@@ -29,8 +29,8 @@ type failing struct {
 	Log              string
 }
 
-// A sync that fails is the last: what the disk holds is not known, and the next
-// sync would report success. The kernel fails the child's syncs by a filter.
+// A failed sync is the last one: nobody knows what the disk holds, and the next
+// sync would report success. A kernel filter fails the child's syncs.
 func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 	if work := os.Getenv("STORE_TEST_SYNC"); work != "" {
 		failSyncs(t, work, os.Getenv("STORE_TEST_CASE"))
@@ -53,7 +53,8 @@ func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 			if err := json.Unmarshal([]byte(line), &f); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			if f.Errors != 1 || !f.AfterIsNothing || !strings.Contains(f.After, "disk I/O error") && !strings.Contains(f.After, "malformed") {
+			if f.Errors != 1 || !f.AfterIsNothing || !strings.Contains(f.After, "disk I/O error") &&
+				!strings.Contains(f.After, "malformed") {
 				t.Errorf("%d ERROR lines; the next change: %s\n%s", f.Errors, f.After, f.Log)
 			}
 			for i := range f.Unknown {
@@ -61,7 +62,7 @@ func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 					t.Errorf("change %d: unknown %v, stopped %v", i, f.Unknown[i], f.Stopped[i])
 				}
 			}
-			// What had been acknowledged is there, and nothing that was refused.
+			// Everything acknowledged is stored, and nothing that was refused.
 			db, err := createForTest(t, Config{DSN: "sqlite:" + filepath.Join(dir, "s.db"), MasterKey: testKey})
 			if err != nil {
 				t.Fatal(err)
@@ -87,8 +88,8 @@ func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 	}
 }
 
-// failSyncs is what the child does: it changes something, has its syncs (or
-// reads) fail, changes more, and prints what it has seen.
+// failSyncs is what the child process does: it changes something, makes its syncs
+// (or reads) fail, changes more, and prints what it has seen.
 func failSyncs(t *testing.T, dir, what string) {
 	path := filepath.Join(dir, "s.db")
 	log := &errorLog{}
@@ -120,7 +121,8 @@ func failSyncs(t *testing.T, dir, what string) {
 		saw(change("under way", 10))
 	case "group":
 		deny(t, "", syscall.SYS_FSYNC, syscall.SYS_FDATASYNC)
-		batch := []*job{event(t.Context(), db, 1, "ok"), event(t.Context(), db, 2, "ok"), event(t.Context(), db, 3, "ok")}
+		batch := []*job{event(t.Context(), db, 1, "ok"), event(t.Context(), db, 2, "ok"),
+			event(t.Context(), db, 3, "ok")}
 		e.commit(batch)
 		for _, j := range batch {
 			saw(j.err)
@@ -157,8 +159,8 @@ func failSyncs(t *testing.T, dir, what string) {
 // secComp is the number of the system call seccomp.
 var secComp = map[string]uintptr{"amd64": 317, "arm64": 277}
 
-// deny has the kernel answer EIO to these calls of this process, for good: all
-// of them, or those on the file at path.
+// deny makes the kernel answer EIO to these calls of this process, for good: to all
+// of them, or to those on the file at path.
 func deny(t *testing.T, path string, calls ...int) {
 	t.Helper()
 	const (
@@ -209,7 +211,8 @@ func deny(t *testing.T, path string, calls ...int) {
 		t.Fatal(e)
 	}
 	filter := syscall.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	if _, _, e := syscall.RawSyscall(secComp[runtime.GOARCH], setFilter, allThreads, uintptr(unsafe.Pointer(&filter))); e != 0 {
+	if _, _, e := syscall.RawSyscall(secComp[runtime.GOARCH], setFilter, allThreads,
+		uintptr(unsafe.Pointer(&filter))); e != 0 {
 		t.Fatal(e)
 	}
 }

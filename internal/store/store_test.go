@@ -58,7 +58,8 @@ func TestOpenRefusesWhatItCannotUse(t *testing.T) {
 func TestAnotherMasterKeyIsAnErrorAtOpen(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		storetest.Open(t, dsn)
-		storetest.Open(t, dsn, func(c *store.Config) { c.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" }) // the same, as base64
+		// the same, as base64
+		storetest.Open(t, dsn, func(c *store.Config) { c.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" })
 		db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: pay.Secret(strings.Repeat("ab", 32))})
 		if err == nil {
 			db.Close()
@@ -97,7 +98,8 @@ func TestFourOpenersAtOnceMigrateOnce(t *testing.T) {
 func TestSettingsAreReadAsTheyWereStored(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		m, c := storetest.Merchant(t, db)
-		s := pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "Kiosk", MCC: "5499", Disabling: pay.Disabling{Disabled: true}, CreatedAt: t0}
+		s := pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "Kiosk", MCC: "5499",
+			Disabling: pay.Disabling{Disabled: true}, CreatedAt: t0}
 		if err := db.CreateStore(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +125,8 @@ func TestSettingsAreReadAsTheyWereStored(t *testing.T) {
 		equal(t, []pay.Credential{c, c2})(db.Credentials(t.Context(), m.ID))
 
 		accounts, err := db.WalletAccounts(t.Context(), m.ID)
-		if err != nil || len(accounts) != 1 || accounts[0].Secrets["md5_key"].Reveal() != "760bdzec6y9goq7ctyx96ezkz78287de" {
+		if err != nil || len(accounts) != 1 ||
+			accounts[0].Secrets["md5_key"].Reveal() != "760bdzec6y9goq7ctyx96ezkz78287de" {
 			t.Fatal(accounts, err)
 		}
 		a := accounts[0]
@@ -208,7 +211,8 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 		server := storetest.Open(t, dsn, storetest.Now(func() time.Time { return now }))
 		operator := storetest.Open(t, dsn)
 		m, c := storetest.Merchant(t, operator)
-		if err := operator.CreateStore(t.Context(), pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "North", CreatedAt: t0}); err != nil {
+		if err := operator.CreateStore(t.Context(),
+			pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "North", CreatedAt: t0}); err != nil {
 			t.Fatal(err)
 		}
 		state := func(db *store.DB) (out [8]bool) {
@@ -220,13 +224,15 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 			if err := errors.Join(err1, err2, err3, err4); err != nil {
 				t.Fatal(err)
 			}
-			return [8]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled, m1.KeepLinks, s1.StopRefunds, m1.StopRefunds, s1.KeepLinks}
+			return [8]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled, m1.KeepLinks, s1.StopRefunds,
+				m1.StopRefunds, s1.KeepLinks}
 		}
 		for _, disabled := range []bool{true, false} {
 			state(server)
 			for _, err := range []error{
 				operator.SetMerchantDisabled(t.Context(), m.ID, pay.Disabling{Disabled: disabled, KeepLinks: disabled}),
-				operator.SetStoreDisabled(t.Context(), m.ID, c.AppCode, "S1", pay.Disabling{Disabled: disabled, StopRefunds: disabled}),
+				operator.SetStoreDisabled(t.Context(), m.ID, c.AppCode, "S1",
+					pay.Disabling{Disabled: disabled, StopRefunds: disabled}),
 				operator.SetCredentialDisabled(t.Context(), c.AppCode, disabled),
 				operator.SetWalletAccountDisabled(t.Context(), m.ID, "main", disabled),
 			} {
@@ -244,21 +250,27 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 			}
 		}
 		for _, err := range []error{
-			operator.SetClientKey(t.Context(), c.AppCode, "NEW"), operator.SetReturnHosts(t.Context(), c.AppCode, []string{"a.example", "b.example:8443"}),
-			operator.SetMaxAge(t.Context(), c.AppCode, 10*time.Minute), operator.SetSHA256Only(t.Context(), c.AppCode, true),
+			operator.SetClientKey(t.Context(), c.AppCode, "NEW"),
+			operator.SetReturnHosts(t.Context(), c.AppCode, []string{"a.example", "b.example:8443"}),
+			operator.SetMaxAge(t.Context(), c.AppCode, 10*time.Minute),
+			operator.SetSHA256Only(t.Context(), c.AppCode, true),
 		} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 		now = now.Add(store.CacheFor)
-		c.ClientKey, c.ReturnHosts, c.MaxAge, c.SHA256Only = "NEW", []string{"a.example", "b.example:8443"}, 10*time.Minute, true
+		c.ClientKey, c.ReturnHosts, c.MaxAge, c.SHA256Only = "NEW", []string{"a.example",
+			"b.example:8443"}, 10*time.Minute, true
 		equal(t, c)(server.Credential(t.Context(), c.AppCode))
 		for what, err := range map[string]error{
-			"merchant": operator.SetMerchantDisabled(t.Context(), "x", pay.Disabling{Disabled: true}), "store": operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1", pay.Disabling{Disabled: true}),
-			"credential": operator.SetCredentialDisabled(t.Context(), "x", true), "account": operator.SetWalletAccountDisabled(t.Context(), m.ID, "x", true),
-			"key": operator.SetClientKey(t.Context(), "x", "NEW"), "hosts": operator.SetReturnHosts(t.Context(), "x", nil),
-			"age": operator.SetMaxAge(t.Context(), "x", 0), "hash": operator.SetSHA256Only(t.Context(), "x", true),
+			"merchant":   operator.SetMerchantDisabled(t.Context(), "x", pay.Disabling{Disabled: true}),
+			"store":      operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1", pay.Disabling{Disabled: true}),
+			"credential": operator.SetCredentialDisabled(t.Context(), "x", true),
+			"account":    operator.SetWalletAccountDisabled(t.Context(), m.ID, "x", true),
+			"key":        operator.SetClientKey(t.Context(), "x", "NEW"),
+			"hosts":      operator.SetReturnHosts(t.Context(), "x", nil),
+			"age":        operator.SetMaxAge(t.Context(), "x", 0), "hash": operator.SetSHA256Only(t.Context(), "x", true),
 		} {
 			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("missing %s: %v", what, err)
@@ -269,7 +281,8 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 
 func TestSecretsAreNotInTheFiles(t *testing.T) {
 	dir := t.TempDir()
-	db, err := storetest.Create(t.Context(), store.Config{DSN: "sqlite:" + dir + "/s.db", MasterKey: storetest.MasterKey})
+	db, err := storetest.Create(t.Context(),
+		store.Config{DSN: "sqlite:" + dir + "/s.db", MasterKey: storetest.MasterKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +306,8 @@ func TestSecretsAreNotInTheFiles(t *testing.T) {
 		if !bytes.Contains(all, []byte(m.Name)) {
 			t.Error("the merchant's name is not there: are these the files?")
 		}
-		for _, secret := range []string{c.ClientKey.Reveal(), "760bdzec6y9goq7ctyx96ezkz78287de", storetest.MasterKey.Reveal()} {
+		for _, secret := range []string{c.ClientKey.Reveal(), "760bdzec6y9goq7ctyx96ezkz78287de",
+			storetest.MasterKey.Reveal()} {
 			if bytes.Contains(all, []byte(secret)) {
 				t.Errorf("%.4s… is in clear", secret)
 			}
