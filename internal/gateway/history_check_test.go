@@ -10,8 +10,8 @@ import (
 )
 
 // stored reads all payments.
-func (s *site) stored() map[string]pay.Payment {
-	all, err := s.replicas[0].Store.Payments(s.replicas[0].ctx, store.Filter{Scope: pay.Scope{MerchantID: "123456", AppCode: "APP"}})
+func (h *historyHarness) stored() map[string]pay.Payment {
+	all, err := h.replicas[0].Store.Payments(h.replicas[0].ctx, store.Filter{Scope: pay.Scope{MerchantID: "123456", AppCode: "APP"}})
 	if err != nil {
 		panic(err)
 	}
@@ -24,27 +24,27 @@ func (s *site) stored() map[string]pay.Payment {
 
 // compare finds what a step must not have done: payments that are gone, states
 // and sums that have moved backwards.
-func (s *site) compare(before, after map[string]pay.Payment) {
+func (h *historyHarness) compare(before, after map[string]pay.Payment) {
 	for id, was := range before {
 		is, ok := after[id]
 		switch {
 		case !ok:
-			s.problem("%s is gone", id)
+			h.problem("%s is gone", id)
 		case was.Status != is.Status && !leadsTo(was.Status, is.Status):
-			s.problem("%s was %s and is %s", id, was.Status, is.Status)
+			h.problem("%s was %s and is %s", id, was.Status, is.Status)
 		case was.Late && !is.Late || was.Flagged && !is.Flagged:
-			s.problem("%s was flagged and is not", id)
+			h.problem("%s was flagged and is not", id)
 		case is.Refunded < was.Refunded:
-			s.problem("%s: %d were given back, and now %d", id, was.Refunded, is.Refunded)
+			h.problem("%s: %d were given back, and now %d", id, was.Refunded, is.Refunded)
 		case was.TradeNo != "" && is.TradeNo != was.TradeNo:
-			s.problem("%s was paid by %s and now by %s", id, was.TradeNo, is.TradeNo)
+			h.problem("%s was paid by %s and now by %s", id, was.TradeNo, is.TradeNo)
 		case was.CloseID != "" && is.CloseID != was.CloseID:
-			s.problem("%s: the closing %s is now %q", id, was.CloseID, is.CloseID)
+			h.problem("%s: the closing %s is now %q", id, was.CloseID, is.CloseID)
 		}
 	}
 	for id, p := range after {
 		if p.Refunded < 0 || p.Reserved < p.Refunded || p.Reserved > p.Amount.Minor {
-			s.problem("%s of %d: %d given back, %d promised", id, p.Amount.Minor, p.Refunded, p.Reserved)
+			h.problem("%s of %d: %d given back, %d promised", id, p.Amount.Minor, p.Refunded, p.Reserved)
 		}
 	}
 }
@@ -61,27 +61,27 @@ func leadsTo(from, to pay.Status) bool {
 
 // settleAll lets the wallet send every notice until it is taken, and time pass
 // until nothing is due any more, with nothing in the way.
-func (s *site) settleAll() {
-	r := s.replicas[0]
+func (h *historyHarness) settleAll() {
+	r := h.replicas[0]
 	taken := map[message]bool{}
 	for range 500 {
 		repeat := false
-		for _, id := range s.world.order {
-			for _, m := range s.world.trades[id].notices {
+		for _, id := range h.outside.order {
+			for _, m := range h.outside.trades[id].notices {
 				if !taken[m] {
-					taken[m] = s.post(r, m) == nil
+					taken[m] = h.post(r, m) == nil
 					repeat = repeat || !taken[m]
 				}
 			}
 		}
-		for _, r := range s.replicas {
-			s.do(r, step{Do: looking})
-			s.do(r, step{Do: deliver})
+		for _, r := range h.replicas {
+			h.do(r, step{Do: looking})
+			h.do(r, step{Do: deliver})
 		}
 		var next time.Time
 		sooner := func(at time.Time, err error) {
 			if err != nil {
-				s.problem("the schedule cannot be read: %v", err)
+				h.problem("the schedule cannot be read: %v", err)
 			} else if next.IsZero() || !at.IsZero() && at.Before(next) {
 				next = at
 			}
@@ -90,83 +90,83 @@ func (s *site) settleAll() {
 		sooner(storetest.Soonest(r.Store.NextRefunds(r.ctx)))
 		sooner(storetest.Soonest(r.Store.NextDeliveries(r.ctx)))
 		if repeat {
-			sooner(s.now.Add(confirmGap), nil)
+			sooner(h.now.Add(confirmGap), nil)
 		}
 		if next.IsZero() {
 			return
 		}
-		if next.After(s.now) {
-			s.now = next
+		if next.After(h.now) {
+			h.now = next
 		}
 	}
-	s.problem("something is due for ever")
+	h.problem("something is due for ever")
 }
 
-// check compares the gateway's books with the world's, when all has settled.
-func (s *site) check() {
-	all := s.stored()
-	for _, id := range s.merchant.ids {
+// check compares the gateway's books with those outside, after everything has settled.
+func (h *historyHarness) check() {
+	all := h.stored()
+	for _, id := range h.merchant.ids {
 		if _, ok := all[id]; !ok {
-			s.problem("%s was taken and is not there", id)
+			h.problem("%s was taken and is not there", id)
 		}
 	}
-	for id := range s.world.trades {
+	for id := range h.outside.trades {
 		if _, ok := all[id]; !ok {
-			s.problem("%s is known to the wallet only", id)
+			h.problem("%s is known to the wallet only", id)
 		}
 	}
 	for _, p := range all {
-		s.checkPayment(p)
+		h.checkPayment(p)
 	}
-	for number, told := range s.merchant.refunds {
-		r, err := s.replicas[0].Store.Refund(s.replicas[0].ctx, "123456", told.ID)
+	for number, told := range h.merchant.refunds {
+		r, err := h.replicas[0].Store.Refund(h.replicas[0].ctx, "123456", told.ID)
 		switch {
 		case err != nil:
-			s.problem("refund %s: %v", number, err)
+			h.problem("refund %s: %v", number, err)
 		case told.Status != pay.RefundPending && r.Status != told.Status:
-			s.problem("refund %s was said to be %s and is %s", number, told.Status, r.Status)
+			h.problem("refund %s was said to be %s and is %s", number, told.Status, r.Status)
 		}
 	}
-	for order, id := range s.merchant.ids {
-		if p := all[id]; s.merchant.closed[order] && p.Status != pay.Closed && !p.Late {
-			s.problem("order %d was said to be closed and is %s", order, p.Status)
+	for order, id := range h.merchant.ids {
+		if p := all[id]; h.merchant.closed[order] && p.Status != pay.Closed && !p.Late {
+			h.problem("order %d was said to be closed and is %s", order, p.Status)
 		}
 	}
 	again := 0
-	for _, times := range s.world.acked {
+	for _, times := range h.outside.acked {
 		again += times - 1
 	}
-	if again > s.excuses {
-		s.problem("the merchant was told %d times what it had acknowledged, with an excuse for %d", again, s.excuses)
+	if again > h.excuses {
+		h.problem("the merchant was told %d times what it had acknowledged, with an excuse for %d", again, h.excuses)
 	}
-	for _, what := range s.world.false_ {
-		s.problem("the merchant was %s", what)
+	for _, what := range h.outside.false_ {
+		h.problem("the merchant was %s", what)
 	}
-	s.audit("at the end")
+	h.audit("at the end")
 }
 
 // audit has the gateway's own audit look at its books.
-func (s *site) audit(when string) {
-	r := s.replicas[0]
+func (h *historyHarness) audit(when string) {
+	r := h.replicas[0]
 	report, err := audit.Audit{
 		Store: r.Store, Zone: r.Zone,
-		Found: func(d audit.Difference) { s.problem("audit, %s: %+v", when, d) },
+		Found: func(d audit.Difference) { h.problem("audit, %s: %+v", when, d) },
 	}.Run(r.ctx)
 	if err != nil {
-		s.problem("audit, %s: %v", when, err)
+		h.problem("audit, %s: %v", when, err)
 	}
-	s.seen["movements audited"] += report.Movements
+	h.seen["movements audited"] += report.Movements
 }
 
-func (s *site) checkPayment(p pay.Payment) {
-	db, ctx := s.replicas[0].Store, s.replicas[0].ctx
-	t := s.world.trades[p.ID]
+func (h *historyHarness) checkPayment(p pay.Payment) {
+	db, ctx := h.replicas[0].Store, h.replicas[0].ctx
+	t := h.outside.trades[p.ID]
 	if t == nil {
 		t = &trade{}
 	}
 	movements, err := db.Movements(ctx, p.MerchantID, p.ID)
 	if err != nil {
-		s.problem("%s: %v", p.ID, err)
+		h.problem("%s: %v", p.ID, err)
 	}
 	in, back, own := map[string]int{}, map[string]int64{}, 0
 	for _, m := range movements {
@@ -179,21 +179,21 @@ func (s *site) checkPayment(p pay.Payment) {
 		}
 		in[m.TradeNo]++
 		if m.Amount != p.Amount {
-			s.problem("%s: %s came in by %s", p.ID, m.Amount, m.TradeNo)
+			h.problem("%s: %s came in by %s", p.ID, m.Amount, m.TradeNo)
 		}
 	}
 	if paid := len(t.paid) > 0; p.Status.Open() || (p.Status == pay.Paid) != paid || paid != (own == 1) || len(in) != len(t.paid) {
-		s.problem("%s is %s with %v in the money record, and the wallet has %v", p.ID, p.Status, in, t.paid)
+		h.problem("%s is %s with %v in the money record, and the wallet has %v", p.ID, p.Status, in, t.paid)
 	}
 	for _, number := range t.paid {
 		if in[number] != 1 {
-			s.problem("%s: trade %s is %d times in the money record", p.ID, number, in[number])
+			h.problem("%s: trade %s is %d times in the money record", p.ID, number, in[number])
 		}
 	}
 
 	refunds, err := db.RefundsOf(ctx, p.MerchantID, p.ID)
 	if err != nil {
-		s.problem("%s: %v", p.ID, err)
+		h.problem("%s: %v", p.ID, err)
 	}
 	known, sum, stuck := map[string]bool{}, int64(0), false
 	for _, r := range refunds {
@@ -201,63 +201,63 @@ func (s *site) checkPayment(p pay.Payment) {
 		done := r.Status == pay.RefundSucceeded
 		stuck = stuck || r.Automatic() && !done
 		if given, ok := t.back[r.ID]; r.Status == pay.RefundPending || done != ok || done && given != r.Amount.Minor || done != (back[r.ID] == r.Amount.Minor) {
-			s.problem("refund %s of %d is %s with %d in the money record, and the wallet has %d", r.ID, r.Amount.Minor, r.Status, back[r.ID], given)
+			h.problem("refund %s of %d is %s with %d in the money record, and the wallet has %d", r.ID, r.Amount.Minor, r.Status, back[r.ID], given)
 		}
 		if done {
 			sum += r.Amount.Minor
-			s.checkTold("refund "+r.ID, true)
+			h.checkTold("refund "+r.ID, true)
 		}
 	}
 	for id := range t.back {
 		if !known[id] {
-			s.problem("refund %s is known to the wallet only", id)
+			h.problem("refund %s is known to the wallet only", id)
 		}
 	}
 	if p.Refunded != sum || p.Reserved != sum {
-		s.problem("%s: %d given back, %d promised, in all %d", p.ID, p.Refunded, p.Reserved, sum)
+		h.problem("%s: %d given back, %d promised, in all %d", p.ID, p.Refunded, p.Reserved, sum)
 	}
 	if must := len(t.paid) > 1 || stuck; p.Flagged != must && (must || !t.doubted) {
-		s.problem("%s: surplus is %v", p.ID, p.Flagged)
+		h.problem("%s: surplus is %v", p.ID, p.Flagged)
 	}
-	s.checkTold("payment "+p.ID, p.Status == pay.Paid && !(p.Late && p.CloseID != ""))
+	h.checkTold("payment "+p.ID, p.Status == pay.Paid && !(p.Late && p.CloseID != ""))
 }
 
 // checkTold checks that the merchant has heard of something that is so, and only
 // then; one who never listens in eight attempts has had its chance.
-func (s *site) checkTold(what string, so bool) {
-	if heard := s.world.heard[what] > 0; heard != so && (heard || !s.deaf()) {
-		s.problem("the merchant has heard of %s %d times", what, s.world.heard[what])
+func (h *historyHarness) checkTold(what string, so bool) {
+	if heard := h.outside.heard[what] > 0; heard != so && (heard || !h.deaf()) {
+		h.problem("the merchant has heard of %s %d times", what, h.outside.heard[what])
 	}
 }
 
 // deaf reports whether a notification was given up.
-func (s *site) deaf() bool {
-	dead, err := s.replicas[0].Store.Deliveries(s.replicas[0].ctx, store.DeliveryFilter{MerchantID: "123456", State: store.DeliveryDead})
+func (h *historyHarness) deaf() bool {
+	dead, err := h.replicas[0].Store.Deliveries(h.replicas[0].ctx, store.DeliveryFilter{MerchantID: "123456", State: store.DeliveryDead})
 	return err == nil && len(dead) > 0
 }
 
 // count adds what there was to the tally.
-func (s *site) count(steps int) {
-	s.seen["histories"]++
-	s.seen["steps"] += steps
-	for _, p := range s.stored() {
-		s.seen["payments "+string(p.Status)]++
+func (h *historyHarness) count(steps int) {
+	h.seen["histories"]++
+	h.seen["steps"] += steps
+	for _, p := range h.stored() {
+		h.seen["payments "+string(p.Status)]++
 		if p.Late {
-			s.seen["payments paid late"]++
+			h.seen["payments paid late"]++
 		}
 		if p.Flagged {
-			s.seen["payments with surplus"]++
+			h.seen["payments with surplus"]++
 		}
-		refunds, err := s.replicas[0].Store.RefundsOf(s.replicas[0].ctx, p.MerchantID, p.ID)
+		refunds, err := h.replicas[0].Store.RefundsOf(h.replicas[0].ctx, p.MerchantID, p.ID)
 		if err != nil {
 			panic(err)
 		}
 		for _, r := range refunds {
-			s.seen["refunds "+string(r.Status)]++
+			h.seen["refunds "+string(r.Status)]++
 		}
 	}
-	for _, times := range s.world.heard {
-		s.seen["notifications"]++
-		s.seen["repeats of notifications"] += times - 1
+	for _, times := range h.outside.heard {
+		h.seen["notifications"]++
+		h.seen["repeats of notifications"] += times - 1
 	}
 }

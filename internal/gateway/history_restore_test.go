@@ -41,78 +41,78 @@ func TestHistoriesWithARestore(t *testing.T) {
 }
 
 func restoreBetween(t *testing.T, empty string, parts [][]step, noticeFirst bool, seen tally) []string {
-	s := begin(t, empty, seen)
-	defer s.end()
+	h := begin(t, empty, seen)
+	defer h.end()
 	for _, st := range parts[0] {
-		s.do(s.replicas[st.On], st)
+		h.do(h.replicas[st.On], st)
 	}
 	backup := t.TempDir()
-	s.stopped(func() {
-		if err := os.CopyFS(backup, os.DirFS(s.dir)); err != nil {
+	h.stopped(func() {
+		if err := os.CopyFS(backup, os.DirFS(h.dir)); err != nil {
 			t.Fatal(err)
 		}
 	})
 	for _, st := range parts[1] {
-		s.do(s.replicas[st.On], st)
+		h.do(h.replicas[st.On], st)
 	}
-	if len(s.problems) > 0 {
-		return append(s.problems, "before the restore")
+	if len(h.problems) > 0 {
+		return append(h.problems, "before the restore")
 	}
-	lost, refunds := s.stored(), s.refundNumbers(nil)
-	s.stopped(func() {
-		if err := os.RemoveAll(s.dir); err != nil {
+	lost, refunds := h.stored(), h.refundNumbers(nil)
+	h.stopped(func() {
+		if err := os.RemoveAll(h.dir); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.CopyFS(s.dir, os.DirFS(backup)); err != nil {
+		if err := os.CopyFS(h.dir, os.DirFS(backup)); err != nil {
 			t.Fatal(err)
 		}
 	})
-	s.forget(lost)
+	h.forget(lost)
 	for _, st := range parts[2] {
-		s.do(s.replicas[st.On], s.again(st, lost))
+		h.do(h.replicas[st.On], h.again(st, lost))
 	}
-	s.makeUpFor(lost, noticeFirst)
-	s.refundNumbers(refunds)
-	s.checkRestored()
-	s.seen["histories"]++
-	return s.problems
+	h.makeUpFor(lost, noticeFirst)
+	h.refundNumbers(refunds)
+	h.checkRestored()
+	h.seen["histories"]++
+	return h.problems
 }
 
 // stopped does something while no process runs.
-func (s *site) stopped(do func()) {
-	for _, r := range s.replicas {
+func (h *historyHarness) stopped(do func()) {
+	for _, r := range h.replicas {
 		r.crash()
 		r.Wait()
 		_ = r.store.Close()
 	}
 	do()
-	for _, r := range s.replicas {
-		s.start(r)
+	for _, r := range h.replicas {
+		h.start(r)
 	}
 }
 
 // forget gives up what the merchant was promised, and remembers the numbers that
 // the wallet knows the orders by.
-func (s *site) forget(lost map[string]pay.Payment) {
-	s.merchant, s.world.restored, s.world.told = newMerchantsView(), true, map[string][]byte{}
-	s.numbers, s.accounts = map[string][]string{}, map[string]string{}
+func (h *historyHarness) forget(lost map[string]pay.Payment) {
+	h.merchant, h.outside.restored, h.outside.told = newMerchantsView(), true, map[string][]byte{}
+	h.numbers, h.accounts = map[string][]string{}, map[string]string{}
 	for id, p := range lost {
-		s.numbers[p.OrderNo] = append(s.numbers[p.OrderNo], id)
-		s.accounts[id] = p.AccountID
+		h.numbers[p.OrderNo] = append(h.numbers[p.OrderNo], id)
+		h.accounts[id] = p.AccountID
 	}
-	for id, p := range s.stored() { // what was not lost is as it was promised
+	for id, p := range h.stored() { // what was not lost is as it was promised
 		var order int
 		fmt.Sscanf(p.OrderNo, "O%d", &order)
-		s.merchant.ids[order], s.merchant.prints[order] = id, p.Fingerprint
+		h.merchant.ids[order], h.merchant.prints[order] = id, p.Fingerprint
 	}
-	s.seen["orders lost"] += len(lost) - len(s.merchant.ids)
+	h.seen["orders lost"] += len(lost) - len(h.merchant.ids)
 }
 
 // again is a step after the restore: the merchant asks for what it asked for
 // before, and the wallet tells of any of its orders.
-func (s *site) again(st step, lost map[string]pay.Payment) step {
+func (h *historyHarness) again(st step, lost map[string]pay.Payment) step {
 	if st.Then != nil {
-		then := s.again(*st.Then, lost)
+		then := h.again(*st.Then, lost)
 		st.Then = &then
 	}
 	for _, p := range lost {
@@ -120,10 +120,10 @@ func (s *site) again(st step, lost map[string]pay.Payment) step {
 			fmt.Sscanf(p.Fingerprint, "%d", &st.Amount)
 		}
 	}
-	if st.Do == notify && len(s.world.order) > 0 && !st.Force {
-		t := s.world.trades[s.world.order[st.Order%len(s.world.order)]]
+	if st.Do == notify && len(h.outside.order) > 0 && !st.Force {
+		t := h.outside.trades[h.outside.order[st.Order%len(h.outside.order)]]
 		if len(t.notices) > 0 {
-			_ = s.post(s.replicas[st.On], t.notices[st.N%len(t.notices)])
+			_ = h.post(h.replicas[st.On], t.notices[st.N%len(t.notices)])
 		}
 	}
 	return st
@@ -131,15 +131,15 @@ func (s *site) again(st step, lost map[string]pay.Payment) step {
 
 // makeUpFor lets the wallet send every notice until it is taken, has the merchant
 // ask for each lost order again, and all settle.
-func (s *site) makeUpFor(lost map[string]pay.Payment, noticeFirst bool) {
-	r := s.replicas[0]
+func (h *historyHarness) makeUpFor(lost map[string]pay.Payment, noticeFirst bool) {
+	r := h.replicas[0]
 	taken := map[message]bool{}
 	tell := func() {
-		for _, id := range s.world.order {
-			for _, m := range s.world.trades[id].notices {
+		for _, id := range h.outside.order {
+			for _, m := range h.outside.trades[id].notices {
 				for range 5 {
-					if s.now = s.now.Add(4 * time.Second); !taken[m] {
-						taken[m] = s.post(r, m) == nil
+					if h.now = h.now.Add(4 * time.Second); !taken[m] {
+						taken[m] = h.post(r, m) == nil
 					}
 				}
 			}
@@ -150,7 +150,7 @@ func (s *site) makeUpFor(lost map[string]pay.Payment, noticeFirst bool) {
 			st := step{Do: place}
 			fmt.Sscanf(p.OrderNo, "O%d", &st.Order)
 			fmt.Sscanf(p.Fingerprint, "%d", &st.Amount)
-			s.do(r, st)
+			h.do(r, st)
 		}
 	}
 	if noticeFirst {
@@ -158,25 +158,25 @@ func (s *site) makeUpFor(lost map[string]pay.Payment, noticeFirst bool) {
 	}
 	ask()
 	tell()
-	s.settleAll()
+	h.settleAll()
 	for m := range taken {
 		if !taken[m] {
-			s.problem("not taken: %+v", m)
+			h.problem("not taken: %+v", m)
 		}
 	}
 	for range 3 {
-		s.now = s.now.Add(25 * time.Hour)
-		s.do(r, step{Do: looking})
+		h.now = h.now.Add(25 * time.Hour)
+		h.do(r, step{Do: looking})
 	}
-	s.settleAll()
+	h.settleAll()
 }
 
 // refundNumbers collects the numbers of refunds by what was asked for, and finds
 // those that were given a second one.
-func (s *site) refundNumbers(before map[string]string) map[string]string {
+func (h *historyHarness) refundNumbers(before map[string]string) map[string]string {
 	found := map[string]string{}
-	for id := range s.stored() {
-		all, err := s.replicas[0].Store.RefundsOf(s.replicas[0].ctx, "123456", id)
+	for id := range h.stored() {
+		all, err := h.replicas[0].Store.RefundsOf(h.replicas[0].ctx, "123456", id)
 		if err != nil {
 			panic(err)
 		}
@@ -187,10 +187,10 @@ func (s *site) refundNumbers(before map[string]string) map[string]string {
 			what := r.PaymentID + " " + r.OrderNo + " " + r.Fingerprint
 			found[what] = r.ID
 			if was := before[what]; was != "" && was != r.ID {
-				s.problem("refund %s was %s and is %s", what, was, r.ID)
+				h.problem("refund %s was %s and is %s", what, was, r.ID)
 			}
 			if before[what] != "" {
-				s.seen["refunds asked for again"]++
+				h.seen["refunds asked for again"]++
 			}
 		}
 	}
@@ -198,27 +198,27 @@ func (s *site) refundNumbers(before map[string]string) map[string]string {
 }
 
 // checkRestored compares the books with the wallet's.
-func (s *site) checkRestored() {
-	db, ctx := s.replicas[0].Store, s.replicas[0].ctx
+func (h *historyHarness) checkRestored() {
+	db, ctx := h.replicas[0].Store, h.replicas[0].ctx
 	orphans, err := db.Orphans(ctx, store.OrphanFilter{})
 	if err != nil {
 		panic(err)
 	}
 	settledIn := map[string]string{} // numbers, by the payment whose they are
 	for _, o := range orphans {
-		s.seen["orphans "+string(o.State)]++
+		h.seen["orphans "+string(o.State)]++
 		if o.State != pay.OrphanMatched {
-			s.problem("orphan %+v", o)
+			h.problem("orphan %+v", o)
 		}
 		settledIn[o.Number] = o.PaymentID
 		if o.PaymentID == o.Number {
-			s.seen["orders that took an orphan's number"]++
+			h.seen["orders that took an orphan's number"]++
 		} else {
-			s.seen["orphans matched in another slot"]++
+			h.seen["orphans matched in another slot"]++
 		}
 	}
 	recorded := map[string]int{}
-	for id, p := range s.stored() {
+	for id, p := range h.stored() {
 		lines, err := db.Movements(ctx, "123456", id)
 		if err != nil {
 			panic(err)
@@ -226,33 +226,33 @@ func (s *site) checkRestored() {
 		in := 0
 		for _, l := range lines {
 			if l.Kind == pay.MovementRefund {
-				if given := s.world.given(l.RefundID); given != l.Amount.Minor {
-					s.problem("refund %s of %s is in the money record, and the wallet has %d", l.RefundID, l.Amount, given)
+				if given := h.outside.given(l.RefundID); given != l.Amount.Minor {
+					h.problem("refund %s of %s is in the money record, and the wallet has %d", l.RefundID, l.Amount, given)
 				}
 				continue
 			}
 			in++
 			recorded[l.TradeNo]++
-			if !slices.Contains(s.paid(p.OrderNo, id), l.TradeNo) {
-				s.problem("%s has money of trade %s", id, l.TradeNo)
+			if !slices.Contains(h.paid(p.OrderNo, id), l.TradeNo) {
+				h.problem("%s has money of trade %s", id, l.TradeNo)
 			}
 		}
 		if (p.Status == pay.Paid) != (in > 0) || in > 1 && !p.Flagged {
-			s.problem("%s is %s with %d trades, surplus %v", id, p.Status, in, p.Flagged)
+			h.problem("%s is %s with %d trades, surplus %v", id, p.Status, in, p.Flagged)
 		}
-		if p.Status == pay.Paid && !(p.Late && p.CloseID != "") && s.world.heard["payment "+id] == 0 && p.CloseID == "" && !s.deaf() {
-			s.problem("the merchant was not told of %s", id)
+		if p.Status == pay.Paid && !(p.Late && p.CloseID != "") && h.outside.heard["payment "+id] == 0 && p.CloseID == "" && !h.deaf() {
+			h.problem("the merchant was not told of %s", id)
 		}
 	}
-	for id, t := range s.world.trades {
+	for id, t := range h.outside.trades {
 		for _, number := range t.paid {
 			if recorded[number] != 1 {
-				s.problem("trade %s of %s is %d times in the money record", number, id, recorded[number])
+				h.problem("trade %s of %s is %d times in the money record", number, id, recorded[number])
 			}
 		}
 	}
-	for _, what := range s.world.false_ {
-		s.problem("the merchant was %s", what)
+	for _, what := range h.outside.false_ {
+		h.problem("the merchant was %s", what)
 	}
-	s.audit("at the end")
+	h.audit("at the end")
 }

@@ -159,24 +159,24 @@ func live(t *testing.T, empty string, history []step, seen tally) (problems []st
 }
 
 func happen(t *testing.T, empty string, history []step, seen tally) []string {
-	s := begin(t, empty, seen)
-	defer s.end()
-	before := s.stored()
+	h := begin(t, empty, seen)
+	defer h.end()
+	before := h.stored()
 	for n, st := range history {
-		s.do(s.replicas[st.On], st)
-		after := s.stored()
-		s.compare(before, after)
+		h.do(h.replicas[st.On], st)
+		after := h.stored()
+		h.compare(before, after)
 		before = after
-		if len(s.problems) > 0 {
-			return append(s.problems, fmt.Sprint("after step ", n+1))
+		if len(h.problems) > 0 {
+			return append(h.problems, fmt.Sprint("after step ", n+1))
 		}
 	}
-	s.audit("in the middle")
-	s.settleAll()
-	s.compare(before, s.stored())
-	s.check()
-	s.count(len(history))
-	return s.problems
+	h.audit("in the middle")
+	h.settleAll()
+	h.compare(before, h.stored())
+	h.check()
+	h.count(len(history))
+	return h.problems
 }
 
 // tally counts what the histories were made of, since one in which nothing

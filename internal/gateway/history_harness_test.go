@@ -23,14 +23,14 @@ import (
 
 var errCrash = errors.New("the process is gone")
 
-// site is two replicas of the true gateway over one SQLite file, with their
-// senders of notifications, and the world around them.
-type site struct {
+// historyHarness is two replicas of the real gateway over one SQLite file, with their senders of notifications,
+// and everything outside of them.
+type historyHarness struct {
 	dir      string
 	now      time.Time
 	random   io.Reader
 	log      *slog.Logger
-	world    *world
+	outside  *outside
 	replicas [2]*replica
 	merchant merchantsView
 	numbers  map[string][]string // that lost orders had, by the merchant's number
@@ -58,47 +58,47 @@ type replica struct {
 	sends  int
 }
 
-// begin opens a site at the beginning of 2026. empty is the directory of a
+// begin opens the replicas at the beginning of 2026. empty is the directory of a
 // database that has been made and seeded, which is copied.
-func begin(t *testing.T, empty string, seen tally) *site {
+func begin(t *testing.T, empty string, seen tally) *historyHarness {
 	t.Helper()
-	s := &site{
+	h := &historyHarness{
 		dir: t.TempDir(), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		random: rand.NewChaCha8([32]byte{}), log: slog.New(slog.DiscardHandler), world: newWorld(),
+		random: rand.NewChaCha8([32]byte{}), log: slog.New(slog.DiscardHandler), outside: newOutside(),
 		merchant: newMerchantsView(), seen: seen,
 	}
 	if os.Getenv("SAMPAN_HISTORY_LOG") != "" {
-		s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		h.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	if err := os.CopyFS(s.dir, os.DirFS(empty)); err != nil {
+	if err := os.CopyFS(h.dir, os.DirFS(empty)); err != nil {
 		t.Fatal(err)
 	}
-	for n := range s.replicas {
-		s.replicas[n] = &replica{number: n}
-		s.start(s.replicas[n])
+	for n := range h.replicas {
+		h.replicas[n] = &replica{number: n}
+		h.start(h.replicas[n])
 	}
-	return s
+	return h
 }
 
-// end takes the site down.
-func (s *site) end() {
-	for _, r := range s.replicas {
+// end closes the replicas.
+func (h *historyHarness) end() {
+	for _, r := range h.replicas {
 		r.crash()
 		r.Wait()
 		_ = r.store.Close()
 	}
-	_ = os.RemoveAll(s.dir)
+	_ = os.RemoveAll(h.dir)
 }
 
-func (s *site) clock() time.Time { return s.now }
+func (h *historyHarness) clock() time.Time { return h.now }
 
 // start starts a replica's process.
-func (s *site) start(r *replica) {
+func (h *historyHarness) start(r *replica) {
 	*r = replica{number: r.number}
 	r.ctx, r.crash = context.WithCancel(context.Background())
 	db, err := store.Open(r.ctx, store.Config{
-		DSN: "sqlite:" + filepath.Join(s.dir, "sampan.db"), MasterKey: masterKey, Now: s.clock, NoSync: true, Log: s.log,
-		Before: func(text string) error { return s.statement(r, text) },
+		DSN: "sqlite:" + filepath.Join(h.dir, "sampan.db"), MasterKey: masterKey, Now: h.clock, NoSync: true, Log: h.log,
+		Before: func(text string) error { return h.statement(r, text) },
 	})
 	if err != nil {
 		panic(err)
@@ -111,7 +111,7 @@ func (s *site) start(r *replica) {
 				Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD"}, pay.AlipayHK: {"HKD"}},
 			},
 			Open: func(wallet.Account) (wallet.Connector, error) {
-				return teller{s.world, func() (string, error) { return s.walletCall(r) }}, nil
+				return teller{h.outside, func() (string, error) { return h.walletCall(r) }}, nil
 			},
 		}
 	}
@@ -122,7 +122,7 @@ func (s *site) start(r *replica) {
 			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
-		Zone: zone, Now: s.clock, Rand: s.random, Log: s.log,
+		Zone: zone, Now: h.clock, Rand: h.random, Log: h.log,
 		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, zone) },
 		RefundNotification: func(of pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(of, p, zone) },
 	})
@@ -130,8 +130,8 @@ func (s *site) start(r *replica) {
 		panic(err)
 	}
 	r.sender, err = delivery.New(delivery.Config{
-		Store: db, Now: s.clock, Log: s.log, Workers: 1,
-		Client: &http.Client{Transport: shop{s.world, func() string { return s.answer(r) }}},
+		Store: db, Now: h.clock, Log: h.log, Workers: 1,
+		Client: &http.Client{Transport: shop{h.outside, func() string { return h.answer(r) }}},
 	})
 	if err != nil {
 		panic(err)
@@ -139,13 +139,13 @@ func (s *site) start(r *replica) {
 }
 
 // statement stands before each statement of a replica.
-func (s *site) statement(r *replica, text string) error {
+func (h *historyHarness) statement(r *replica, text string) error {
 	if r.gone && text != "ROLLBACK" {
 		return errCrash
 	}
 	switch {
 	case strings.HasPrefix(text, "BEGIN"):
-		if err := s.point(r); err != nil {
+		if err := h.point(r); err != nil {
 			return err
 		}
 		r.inTx = true
@@ -154,7 +154,7 @@ func (s *site) statement(r *replica, text string) error {
 		r.inTx = false
 		return nil
 	}
-	err := s.point(r)
+	err := h.point(r)
 	if text == "COMMIT" && err == nil {
 		r.inTx = false
 	}
@@ -162,8 +162,8 @@ func (s *site) statement(r *replica, text string) error {
 }
 
 // walletCall stands before each call of a replica to the wallet.
-func (s *site) walletCall(r *replica) (mood string, err error) {
-	if err := s.point(r); err != nil {
+func (h *historyHarness) walletCall(r *replica) (mood string, err error) {
+	if err := h.point(r); err != nil {
 		return "", err
 	}
 	if r.step != nil && r.calls < len(r.step.Wallet) {
@@ -174,7 +174,7 @@ func (s *site) walletCall(r *replica) (mood string, err error) {
 }
 
 // answer is how the merchant answers a replica's next notification.
-func (s *site) answer(r *replica) (how string) {
+func (h *historyHarness) answer(r *replica) (how string) {
 	if r.step != nil && r.sends < len(r.step.Shop) {
 		how = r.step.Shop[r.sends]
 	}
@@ -185,7 +185,7 @@ func (s *site) answer(r *replica) (how string) {
 // point is a moment at which the step may have the process crash, or something
 // else happen at the other replica. The latter waits for the end of a
 // transaction, as it would in the database.
-func (s *site) point(r *replica) error {
+func (h *historyHarness) point(r *replica) error {
 	if r.gone {
 		return errCrash
 	}
@@ -199,51 +199,51 @@ func (s *site) point(r *replica) error {
 	then := r.step.Then
 	r.step.At, r.step.Then = 0, nil
 	if r.sends > 0 && (then == nil || then.Do == wait) {
-		s.excuses++ // the acknowledgement is lost, or the lease over before it is written down
+		h.excuses++ // the acknowledgement is lost, or the lease over before it is written down
 	}
 	if then != nil {
-		s.seen["something at the other replica, in the middle of a step"]++
-		s.do(s.replicas[1-r.number], *then)
+		h.seen["something at the other replica, in the middle of a step"]++
+		h.do(h.replicas[1-r.number], *then)
 		return nil
 	}
-	s.seen["crashes"]++
+	h.seen["crashes"]++
 	r.gone = true
 	r.crash()
 	return errCrash
 }
 
 // do does a step at a replica; one that crashed is started again.
-func (s *site) do(r *replica, st step) {
+func (h *historyHarness) do(r *replica, st step) {
 	r.step, r.points, r.calls, r.sends = &st, 0, 0, 0
-	s.act(r, st)
+	h.act(r, st)
 	r.Wait() // questions outlive who asked
 	r.step = nil
 	if r.gone || st.Do == restart {
 		r.crash()
 		_ = r.store.Close()
-		s.start(r)
+		h.start(r)
 	}
 }
 
-func (s *site) act(r *replica, st step) {
+func (h *historyHarness) act(r *replica, st step) {
 	switch st.Do {
 	case place:
-		s.place(r, st)
+		h.place(r, st)
 	case open:
-		s.open(r, st)
+		h.open(r, st)
 	case buy:
-		if s.world.trades[s.merchant.ids[st.Order]] == nil {
-			s.open(r, st)
+		if h.outside.trades[h.merchant.ids[st.Order]] == nil {
+			h.open(r, st)
 		}
-		s.world.buy(s.merchant.ids[st.Order], st.Force)
+		h.outside.buy(h.merchant.ids[st.Order], st.Force)
 	case notify:
-		s.notify(r, st)
+		h.notify(r, st)
 	case refund:
-		s.refund(r, st)
+		h.refund(r, st)
 	case shut:
-		s.shut(r, st)
+		h.shut(r, st)
 	case query:
-		s.query(r, st)
+		h.query(r, st)
 	case looking:
 		all, _ := r.runner.ClaimDue(r.ctx) // a crash ends it in the middle
 		for _, d := range all {
@@ -252,25 +252,25 @@ func (s *site) act(r *replica, st step) {
 	case deliver:
 		_ = r.sender.SendDue(r.ctx)
 	case wait:
-		s.now = s.now.Add(time.Duration(st.Minutes) * time.Minute)
+		h.now = h.now.Add(time.Duration(st.Minutes) * time.Minute)
 	case wink:
-		s.now = s.now.Add(3 * time.Second)
+		h.now = h.now.Add(3 * time.Second)
 	}
 }
 
 // open has the buyer's browser follow the link.
-func (s *site) open(r *replica, st step) {
-	if id := s.merchant.ids[st.Order]; id != "" {
+func (h *historyHarness) open(r *replica, st step) {
+	if id := h.merchant.ids[st.Order]; id != "" {
 		if p, way, err := r.Visit(r.ctx, r.Token(id)); err == nil && way.URL != "" && !r.gone {
-			s.world.know(id, p.Amount)
+			h.outside.know(id, p.Amount)
 		}
 	}
 }
 
 // notify posts one of the notices that the wallet has of an order, or a lie.
-func (s *site) notify(r *replica, st step) {
-	id := s.merchant.ids[st.Order]
-	t := s.world.trades[id]
+func (h *historyHarness) notify(r *replica, st step) {
+	id := h.merchant.ids[st.Order]
+	t := h.outside.trades[id]
 	if t == nil {
 		return
 	}
@@ -281,17 +281,17 @@ func (s *site) notify(r *replica, st step) {
 		}
 		m = t.notices[st.N%len(t.notices)]
 	}
-	if err := s.post(r, m); st.Force && err == nil {
-		s.problem("a false notice about %s was taken", id)
+	if err := h.post(r, m); st.Force && err == nil {
+		h.problem("a false notice about %s was taken", id)
 	}
 }
 
-func (s *site) post(r *replica, m message) error {
+func (h *historyHarness) post(r *replica, m message) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		panic(err)
 	}
-	account := s.accounts[m.OrderID]
+	account := h.accounts[m.OrderID]
 	if account == "" {
 		p, err := r.Store.Payment(r.ctx, "123456", m.OrderID)
 		if err != nil {
@@ -304,6 +304,6 @@ func (s *site) post(r *replica, m message) error {
 	return err
 }
 
-func (s *site) problem(format string, args ...any) {
-	s.problems = append(s.problems, fmt.Sprintf(format, args...))
+func (h *historyHarness) problem(format string, args ...any) {
+	h.problems = append(h.problems, fmt.Sprintf(format, args...))
 }

@@ -15,10 +15,9 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// world is everything outside of the gateway: the wallet with its own books, and
-// the merchant that is told. The books are the truth that the gateway's are
-// compared with.
-type world struct {
+// outside is everything outside of the gateway: the wallet with its own books, and the merchant that is notified.
+// The gateway's books are compared with the wallet's, which are the truth.
+type outside struct {
 	trades map[string]*trade // by the order's id
 	order  []string          // the same, by age
 	told   map[string][]byte // to the merchant: what, and the first body
@@ -42,13 +41,13 @@ type trade struct {
 	doubted bool             // another amount was named for a refund
 }
 
-func newWorld() *world {
-	return &world{trades: map[string]*trade{}, told: map[string][]byte{}, heard: map[string]int{}, acked: map[string]int{}}
+func newOutside() *outside {
+	return &outside{trades: map[string]*trade{}, told: map[string][]byte{}, heard: map[string]int{}, acked: map[string]int{}}
 }
 
 // know has the wallet learn of an order: the buyer opened it there, or it was
 // registered.
-func (w *world) know(id string, amount pay.Amount) *trade {
+func (w *outside) know(id string, amount pay.Amount) *trade {
 	if w.trades[id] == nil {
 		w.trades[id] = &trade{amount: amount, back: map[string]int64{}}
 		w.order = append(w.order, id)
@@ -58,7 +57,7 @@ func (w *world) know(id string, amount pay.Amount) *trade {
 
 // buy has the buyer pay an order that the wallet knows of. What is closed there
 // is paid only by force, as by wallets that take money all the same.
-func (w *world) buy(id string, force bool) {
+func (w *outside) buy(id string, force bool) {
 	t := w.trades[id]
 	if t == nil || (t.closed || len(t.paid) > 0) && !force {
 		return
@@ -71,7 +70,7 @@ func (w *world) buy(id string, force bool) {
 
 // given is what the wallet has given back by a refund, whatever number it knows
 // the order by.
-func (w *world) given(refund string) (minor int64) {
+func (w *outside) given(refund string) (minor int64) {
 	for _, t := range w.trades {
 		minor += t.back[refund]
 	}
@@ -88,9 +87,9 @@ const (
 	other  = "other"  // it names another amount of a refund; else silent
 )
 
-// teller is the connector of one replica to the world's wallet.
+// teller is the connector of one replica to the wallet outside.
 type teller struct {
-	world *world
+	outside *outside
 	// call is told of each call before it is made, and says in what mood the
 	// wallet is; an error is the replica's end.
 	call func() (mood string, err error)
@@ -128,7 +127,7 @@ func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) 
 		return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, nil
 	}
 	_, err := c.ask(nil, func() (wallet.State, error) {
-		c.world.know(o.Number, o.Amount)
+		c.outside.know(o.Number, o.Amount)
 		return wallet.State{}, nil
 	})
 	return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, err
@@ -137,11 +136,11 @@ func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) 
 var unaware = &wallet.State{Outcome: wallet.NotFound}
 
 func (c teller) Query(_ context.Context, o wallet.Order) (wallet.State, error) {
-	return c.ask(unaware, func() (wallet.State, error) { return c.world.state(o.Number), nil })
+	return c.ask(unaware, func() (wallet.State, error) { return c.outside.state(o.Number), nil })
 }
 
 // state is the truth about an order.
-func (w *world) state(id string) wallet.State {
+func (w *outside) state(id string) wallet.State {
 	t := w.trades[id]
 	switch {
 	case t == nil:
@@ -156,9 +155,9 @@ func (w *world) state(id string) wallet.State {
 
 func (c teller) Close(_ context.Context, o wallet.Order) (wallet.State, error) {
 	return c.ask(nil, func() (wallet.State, error) {
-		s := c.world.state(o.Number)
+		s := c.outside.state(o.Number)
 		if s.Outcome == wallet.Waiting {
-			c.world.trades[o.Number].closed, s.Outcome = true, wallet.Closed
+			c.outside.trades[o.Number].closed, s.Outcome = true, wallet.Closed
 		}
 		return s, nil
 	})
@@ -166,12 +165,12 @@ func (c teller) Close(_ context.Context, o wallet.Order) (wallet.State, error) {
 
 func (c teller) Refund(_ context.Context, r wallet.Refund) (wallet.State, error) {
 	mood, err := "", error(nil)
-	s, failed := teller{c.world, func() (string, error) {
+	s, failed := teller{c.outside, func() (string, error) {
 		mood, err = c.call()
 		return mood, err
-	}}.ask(nil, func() (wallet.State, error) { return c.world.giveBack(r) })
+	}}.ask(nil, func() (wallet.State, error) { return c.outside.giveBack(r) })
 	if mood == other {
-		if t := c.world.trades[r.Order.Number]; t != nil {
+		if t := c.outside.trades[r.Order.Number]; t != nil {
 			t.doubted = true
 		}
 		return elsewise(r), nil
@@ -185,7 +184,7 @@ func elsewise(r wallet.Refund) wallet.State {
 }
 
 // giveBack pays a refund out, once for each number and never more than came.
-func (w *world) giveBack(r wallet.Refund) (wallet.State, error) {
+func (w *outside) giveBack(r wallet.Refund) (wallet.State, error) {
 	t := w.trades[r.Order.Number]
 	if t == nil || len(t.paid) == 0 {
 		return wallet.State{}, &wallet.Rejection{Code: "NOT_PAID"}
@@ -206,7 +205,7 @@ func (w *world) giveBack(r wallet.Refund) (wallet.State, error) {
 
 func (c teller) QueryRefund(_ context.Context, r wallet.Refund) (wallet.State, error) {
 	return c.ask(unaware, func() (wallet.State, error) {
-		if t := c.world.trades[r.Order.Number]; t != nil {
+		if t := c.outside.trades[r.Order.Number]; t != nil {
 			if minor, done := t.back[r.ID]; done {
 				return wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: minor, Currency: t.amount.Currency}}, nil
 			}
@@ -226,7 +225,7 @@ func (c teller) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: wallet.Reply{Body: []byte("success")}}
 	n.Confirm = func(context.Context, wallet.Order) (wallet.State, error) {
 		_, err := c.ask(nil, func() (wallet.State, error) {
-			if t := c.world.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
+			if t := c.outside.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
 				return wallet.State{}, nil
 			}
 			return wallet.State{}, &wallet.Rejection{Code: "NOT_OURS"}
@@ -239,7 +238,7 @@ func (c teller) Callback(posted wallet.Callback) (wallet.Notice, error) {
 // shop is the merchant's side of the notifications, as a transport: answers are
 // taken from the list, in turn, and then all is acknowledged.
 type shop struct {
-	world   *world
+	outside *outside
 	answers func() string
 }
 
@@ -253,7 +252,7 @@ func (s shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	what := s.world.hear(body)
+	what := s.outside.hear(body)
 	status, text := http.StatusOK, "SUCCESS"
 	switch answer {
 	case "trouble":
@@ -263,13 +262,13 @@ func (s shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "other":
 		text = "ok"
 	default:
-		s.world.acked[what]++
+		s.outside.acked[what]++
 	}
 	return &http.Response{StatusCode: status, Body: io.NopCloser(bytes.NewReader([]byte(text))), Header: http.Header{}, Request: r}, nil
 }
 
 // hear takes down what the merchant is told, which must be so at this moment.
-func (w *world) hear(body []byte) (what string) {
+func (w *outside) hear(body []byte) (what string) {
 	var n struct {
 		ID     string `json:"syssn"`
 		Kind   string `json:"notify_type"`
