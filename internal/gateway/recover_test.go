@@ -340,6 +340,9 @@ func TestTheBrowsersReturnDecidesNothing(t *testing.T) {
 	if back, err = h.Returned(t.Context(), h.Token(p.ID)); err != nil || back.Status != pay.Paid {
 		t.Errorf("%s, %v", back.Status, err)
 	}
+	if got := h.history(p.ID); got != "[paid by buyer]" {
+		t.Errorf("history %s", got)
+	}
 }
 
 func TestALinkPastItsLifeLeadsNowhere(t *testing.T) {
