@@ -115,9 +115,7 @@ func TestAReceiverThatComesBackCatchesUp(t *testing.T) {
 		time.Sleep(24*time.Hour + 30*time.Minute)
 		synctest.Wait()
 		for _, id := range names("n", 50) {
-			if d := delivery(t, db, id); d.State != store.DeliveryDone {
-				t.Errorf("%+v", d)
-			}
+			check(t, delivery(t, db, id), func(want *store.Delivery) { want.State = store.DeliveryDone })
 		}
 	})
 }

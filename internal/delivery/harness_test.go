@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/sampanpay/sampan/internal/pay"
@@ -190,4 +191,15 @@ func start(t *testing.T, db *store.DB, r receiver, change func(*Config)) (s *Sen
 	})
 	t.Cleanup(stop)
 	return s, l, stop
+}
+
+// check compares got with what it must be. set sets the fields that matter in a copy of got, so that a
+// failure prints only those that differ.
+func check[T any](t *testing.T, got T, set func(want *T)) {
+	t.Helper()
+	want := got
+	set(&want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
