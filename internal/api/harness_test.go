@@ -72,7 +72,8 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 		Currencies: []pay.Currency{"CNY"}, CreatedAt: h.now, UpdatedAt: h.now,
 	}))
 	for _, c := range []pay.Credential{
-		{MerchantID: "100001", AppCode: "plain", PerSecond: 1000, PerMinute: 10000, NotifyURL: "https://shop.example/default"},
+		{MerchantID: "100001", AppCode: "plain", PerSecond: 1000, PerMinute: 10000,
+			NotifyURL: "https://shop.example/default"},
 		{MerchantID: "100001", AppCode: "tight", PerSecond: 2, PerMinute: 100},
 		{MerchantID: "100001", AppCode: "revoked", PerSecond: 1000, PerMinute: 10000, Disabled: true},
 		{MerchantID: "100002", AppCode: "chain", PerSecond: 1000, PerMinute: 10000, HasStores: true},

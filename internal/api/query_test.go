@@ -53,7 +53,8 @@ func TestTheCancelFlagTellsWhetherAnOrderStands(t *testing.T) {
 		"2": {{Status: pay.Closed}},
 		"3": {{Status: pay.Paid, Reserved: 100, Refunded: 100}, {Status: pay.Paid, Late: true, Reserved: 100},
 			{Status: pay.Paid, Late: true, Reserved: 100, Refunded: 100}},
-		"5": {{Status: pay.Paid, Reserved: 100, Refunded: 1}, {Status: pay.Paid, Late: true, Reserved: 50, Refunded: 50}},
+		"5": {{Status: pay.Paid, Reserved: 100, Refunded: 1},
+			{Status: pay.Paid, Late: true, Reserved: 50, Refunded: 50}},
 	} {
 		for _, p := range all {
 			p.Amount = hundred
@@ -71,12 +72,18 @@ func TestQueryRangeOfTime(t *testing.T) {
 	}{
 		{"the current month", "", "", "", "2026-03-01T00:00:00+08:00", "2026-03-31T23:59:59+08:00"},
 		{"the current month elsewhere", "", "", "-1000", "2026-02-01T00:00:00-10:00", "2026-02-28T23:59:59-10:00"},
-		{"both", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "", "2026-01-01T00:00:00+08:00", "2026-01-31T12:00:00+08:00"},
-		{"both, half-hour zone", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "-0330", "2026-01-01T00:00:00-03:30", "2026-01-31T12:00:00-03:30"},
-		{"start within the month", "2026-03-02 00:00:00", "", "", "2026-03-02T00:00:00+08:00", "2026-03-31T23:59:59+08:00"},
-		{"end within the month", "", "2026-03-02 00:00:00", "", "2026-03-01T00:00:00+08:00", "2026-03-02T00:00:00+08:00"},
-		{"92 days", "2026-01-01 00:00:00", "2026-04-03 00:00:00", "", "2026-01-01T00:00:00+08:00", "2026-04-03T00:00:00+08:00"},
-		{"one moment", "2026-01-01 00:00:00", "2026-01-01 00:00:00", "", "2026-01-01T00:00:00+08:00", "2026-01-01T00:00:00+08:00"},
+		{"both", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "", "2026-01-01T00:00:00+08:00",
+			"2026-01-31T12:00:00+08:00"},
+		{"both, half-hour zone", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "-0330", "2026-01-01T00:00:00-03:30",
+			"2026-01-31T12:00:00-03:30"},
+		{"start within the month", "2026-03-02 00:00:00", "", "", "2026-03-02T00:00:00+08:00",
+			"2026-03-31T23:59:59+08:00"},
+		{"end within the month", "", "2026-03-02 00:00:00", "", "2026-03-01T00:00:00+08:00",
+			"2026-03-02T00:00:00+08:00"},
+		{"92 days", "2026-01-01 00:00:00", "2026-04-03 00:00:00", "", "2026-01-01T00:00:00+08:00",
+			"2026-04-03T00:00:00+08:00"},
+		{"one moment", "2026-01-01 00:00:00", "2026-01-01 00:00:00", "", "2026-01-01T00:00:00+08:00",
+			"2026-01-01T00:00:00+08:00"},
 		{"92 days and a second", "2026-01-01 00:00:00", "2026-04-03 00:00:01", "", "", "end_time"},
 		{"start before the month alone", "2026-02-28 23:59:59", "", "", "", "end_time"},
 		{"start after the month alone", "2026-04-01 00:00:00", "", "", "", "end_time"},
@@ -111,10 +118,13 @@ func TestQueryRangeOfTime(t *testing.T) {
 func TestQueryValuesAreRefusedByName(t *testing.T) {
 	for _, test := range []struct{ name, field, value string }{
 		{"page zero", "page", "0"}, {"page negative", "page", "-1"}, {"page huge", "page", "99999999999999999999"},
-		{"page size zero", "page_size", "0"}, {"page size over 100", "page_size", "101"}, {"page size in words", "page_size", "ten"},
-		{"pay type unknown", "pay_type", "801107,1"}, {"pay types without end", "pay_type", strings.Repeat("801107,", 100)},
+		{"page size zero", "page_size", "0"}, {"page size over 100", "page_size", "101"},
+		{"page size in words", "page_size", "ten"},
+		{"pay type unknown", "pay_type", "801107,1"},
+		{"pay types without end", "pay_type", strings.Repeat("801107,", 100)},
 		{"respcd too long", "respcd", "00000"}, {"too many numbers", "syssn", strings.Repeat("1,", 101)},
-		{"too many order numbers", "out_trade_no", strings.Repeat("1,", 101)}, {"number too long", "out_trade_no", "1," + strings.Repeat("x", 129)},
+		{"too many order numbers", "out_trade_no", strings.Repeat("1,", 101)},
+		{"number too long", "out_trade_no", "1," + strings.Repeat("x", 129)},
 		{"number with a control character", "syssn", "1\x00"}, {"store too long", "mchid", strings.Repeat("M", 17)},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -43,7 +43,8 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		first.get("syssn") == order {
 		t.Errorf("got %s", first.raw)
 	}
-	if want := strings.Fields("syssn orig_syssn txamt txcurrcd txdtm sysdtm paydtm udid out_trade_no respcd resperr respmsg chnlsn cardcd " +
+	if want := strings.Fields("syssn orig_syssn txamt txcurrcd txdtm sysdtm paydtm udid out_trade_no respcd " +
+		"resperr respmsg chnlsn cardcd " +
 		"cash_fee cash_fee_type cash_refund_fee cash_refund_fee_type"); !slices.Equal(first.keys(t), want) {
 		t.Errorf("keys %v", first.keys(t))
 	}

@@ -32,22 +32,27 @@ func TestTheDocumentsPythonSampleGetsAPayLink(t *testing.T) {
 		"goods_name": "test1", "return_url": "https://merchant.example/success",
 		"notify_url": "https://merchant.example/notify",
 	}, false)
-	body := "txamt=10&txcurrcd=HKD&pay_type=801107&out_trade_no=01234567890123&txdtm=2026-01-02+03%3A04%3A05&goods_name=test1" +
+	body := "txamt=10&txcurrcd=HKD&pay_type=801107&out_trade_no=01234567890123&txdtm=2026-01-02+03%3A04%3A05&" +
+		"goods_name=test1" +
 		"&return_url=https%3A%2F%2Fmerchant.example%2Fsuccess&notify_url=https%3A%2F%2Fmerchant.example%2Fnotify"
 	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
 	must(t, err)
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /trade/v1/payment HTTP/1.1\r\nHost: test-openapi-hk.qfapi.com\r\nUser-Agent: python-requests/2.31.0\r\n"+
-		"Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\nX-QF-APPCODE: plain\r\nX-QF-SIGN: %s\r\n"+
-		"Content-Length: %d\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n%s", sign, len(body), body)
+	fmt.Fprintf(conn,
+		"POST /trade/v1/payment HTTP/1.1\r\nHost: test-openapi-hk.qfapi.com\r\nUser-Agent: python-requests/2.31.0\r\n"+
+			"Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n"+
+			"X-QF-APPCODE: plain\r\nX-QF-SIGN: %s\r\n"+
+			"Content-Length: %d\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n%s", sign, len(body), body)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	must(t, err)
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)
 	must(t, err)
 
-	got := regexp.MustCompile(`^\{"sysdtm":"2026-01-02 11:04:05","paydtm":"2026-01-02 11:04:05","txcurrcd":"HKD","respmsg":"","pay_type":"801107",` +
-		`"cardcd":"","udid":"","txdtm":"2026-01-02 03:04:05","txamt":"10","resperr":"success","out_trade_no":"01234567890123",` +
+	got := regexp.MustCompile(`^\{"sysdtm":"2026-01-02 11:04:05",` +
+		`"paydtm":"2026-01-02 11:04:05","txcurrcd":"HKD","respmsg":"","pay_type":"801107",` +
+		`"cardcd":"","udid":"","txdtm":"2026-01-02 03:04:05","txamt":"10","resperr":"success",` +
+		`"out_trade_no":"01234567890123",` +
 		`"syssn":"20260102100001\d{12}","respcd":"0000","pay_url":"https://pay\.example/pay/[^"]+","chnlsn":""\}\n$`)
 	if response.StatusCode != 200 || !got.Match(raw) {
 		t.Errorf("got %s %s", response.Status, raw)
@@ -143,7 +148,8 @@ func TestUnreadableRequestsAreRefused(t *testing.T) {
 		{"percent error", "/trade/v1/payment", good + "&udid=%zz", nil, 200, "udid"},
 		{"invalid UTF-8", "/trade/v1/payment", good + "&udid=%ff", nil, 200, "udid"},
 		{"a parameter twice", "/trade/v1/payment", good + "&txamt=1200", nil, 200, "txamt"},
-		{"JSON", "/trade/v1/payment", "{}", func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, 200, "application/json"},
+		{"JSON", "/trade/v1/payment", "{}",
+			func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, 200, "application/json"},
 		{"a query beside the body", "/trade/v1/payment?udid=1", good, nil, 200, "body"},
 		{"an oversized body", "/trade/v1/payment", good + "&udid=" + strings.Repeat("x", maxBody), nil, 413, "64 KiB"},
 		{"an oversized body of unknown length", "/trade/v1/payment", "", func(r *http.Request) {
@@ -151,7 +157,8 @@ func TestUnreadableRequestsAreRefused(t *testing.T) {
 				strings.NewReader(strings.Repeat("x", maxBody)))), -1
 		}, 413, "64 KiB"},
 		{"another method", "/trade/v1/payment", good, func(r *http.Request) { r.Method = "PUT" }, 405, "POST or GET"},
-		{"another method on query", "/trade/v1/query", good, func(r *http.Request) { r.Method = "DELETE" }, 405, "POST or GET"},
+		{"another method on query", "/trade/v1/query", good, func(r *http.Request) { r.Method = "DELETE" }, 405,
+			"POST or GET"},
 		{"an unknown path", "/trade/v1/nothing", good, nil, 404, "no such path"},
 		{"a path below", "/trade/v1/payment/", good, nil, 404, "no such path"},
 	} {
@@ -207,7 +214,8 @@ func TestUnsignedRequestsAreRefused(t *testing.T) {
 		{"another algorithm", "plain", good, "SHA256", "the SHA256"},
 		{"not hex", "plain", "signature", "", "X-QF-SIGN: does not fit"},
 		{"cut short", "plain", good[:31], "", "X-QF-SIGN: does not fit"},
-		{"another merchant's app code with the key of none", "plain", signature(order("txamt", "1"), false), "", "X-QF-SIGN: does not fit"},
+		{"another merchant's app code with the key of none", "plain", signature(order("txamt", "1"), false), "",
+			"X-QF-SIGN: does not fit"},
 		{"unknown app code", "nobody", good, "", "X-QF-SIGN: does not fit"},
 		{"revoked app code", "revoked", good, "", "X-QF-SIGN: does not fit"},
 		{"app code of odd bytes", "pl\xffin", good, "", "X-QF-SIGN: does not fit"},
@@ -464,7 +472,8 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 		{"by number", "plain", []string{"out_trade_no", "A-1"}, []string{one}},
 		{"by a number with a comma", "plain", []string{"out_trade_no", "B,2"}, []string{two}},
 		{"by either", "plain", []string{"syssn", two, "out_trade_no", "A-1"}, []string{two, one}},
-		{"numbers make the time irrelevant", "plain", []string{"syssn", one, "start_time", "2020-01-01 00:00:00"}, []string{one}},
+		{"numbers make the time irrelevant", "plain", []string{"syssn", one, "start_time", "2020-01-01 00:00:00"},
+			[]string{one}},
 		{"paid", "plain", []string{"respcd", "0000"}, []string{one}},
 		{"waiting", "plain", []string{"respcd", "1143"}, []string{two}},
 		{"of a code that nothing has", "plain", []string{"respcd", "9999"}, nil},
@@ -472,8 +481,10 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 		{"first page", "plain", []string{"page_size", "1"}, []string{two}},
 		{"second page", "plain", []string{"page", "2", "page_size", "1"}, []string{one}},
 		{"past the end", "plain", []string{"page", "3", "page_size", "1"}, nil},
-		{"to the second", "plain", []string{"start_time", "2026-01-02 11:05:05", "end_time", "2026-01-02 11:05:05"}, []string{two}},
-		{"in another zone", "plain", []string{"start_time", "2026-01-02 03:04:05", "end_time", "2026-01-02 03:04:05", "txzone", "+0000"}, []string{one}},
+		{"to the second", "plain", []string{"start_time", "2026-01-02 11:05:05", "end_time", "2026-01-02 11:05:05"},
+			[]string{two}},
+		{"in another zone", "plain", []string{"start_time", "2026-01-02 03:04:05", "end_time", "2026-01-02 03:04:05",
+			"txzone", "+0000"}, []string{one}},
 		{"another app code's", "tight", []string{"syssn", one}, nil},
 		{"what never was", "tight", []string{"syssn", "20260102100001000000000000"}, nil},
 	} {
@@ -488,9 +499,12 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 	_, r := query("plain", "syssn", one)
 	if want := `{"respcd":"0000","resperr":"success","respmsg":"","page":"1","page_size":"10","data":[{"syssn":"` +
 		one + `","out_trade_no":"A-1","txamt":"1200",` +
-		`"txcurrcd":"HKD","pay_type":"801107","order_type":"payment","respcd":"0000","errmsg":"success","cancel":"0","txdtm":"2026-01-02 03:04:05",` +
-		`"sysdtm":"2026-01-02 11:04:05","paydtm":"2026-01-02 11:05:05","chnlsn":"T1","chnlsn2":"","goods_name":"<Tea> & 茶","goods_info":"","udid":"till",` +
-		`"cash_fee":"0","cash_fee_type":"","cash_refund_fee":"0","cash_refund_fee_type":"","exchange_rate":"","cardcd":"138****0001"}]}` + "\n"; r.raw != want {
+		`"txcurrcd":"HKD","pay_type":"801107","order_type":"payment","respcd":"0000","errmsg":"success",` +
+		`"cancel":"0","txdtm":"2026-01-02 03:04:05",` +
+		`"sysdtm":"2026-01-02 11:04:05","paydtm":"2026-01-02 11:05:05",` +
+		`"chnlsn":"T1","chnlsn2":"","goods_name":"<Tea> & 茶","goods_info":"","udid":"till",` +
+		`"cash_fee":"0","cash_fee_type":"","cash_refund_fee":"0","cash_refund_fee_type":"","exchange_rate":"",` +
+		`"cardcd":"138****0001"}]}` + "\n"; r.raw != want {
 		t.Errorf("got  %s\nwant %s", r.raw, want)
 	}
 	wantCode(t, h.send(t, "/trade/v1/query", "plain", map[string]string{"page": "0"}), 200, "1104", "page: ")

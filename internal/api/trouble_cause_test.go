@@ -68,7 +68,9 @@ func TestAnUnansweredCommitIsNotAFailure(t *testing.T) {
 		sqlExec(t, dsn, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
 			'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'`)
 		for _, table := range []string{"payment", "refund", "event"} {
-			sqlExec(t, dsn, `CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+` DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()`)
+			sqlExec(t, dsn,
+				`CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+` DEFERRABLE INITIALLY DEFERRED FOR EACH `+
+					`ROW EXECUTE FUNCTION die()`)
 		}
 		for _, name := range []string{"payment", "payment, in app", "refund", "close", "note"} {
 			t.Run(fmt.Sprint(name, "/trouble status ", set), func(t *testing.T) {

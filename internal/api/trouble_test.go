@@ -88,7 +88,8 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 			prepare func(t *testing.T, h *harness, number string) string
 			call    func(t *testing.T, h *harness, number, syssn string) reply
 		}{
-			"a new order": {nil, func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) }},
+			"a new order": {nil,
+				func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) }},
 			"the same order again": {
 				func(t *testing.T, h *harness, number string) string {
 					return h.pay(t, "out_trade_no", number).get("syssn")

@@ -86,7 +86,8 @@ func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
 	if _, ok := got.fields["pay_url"]; ok {
 		t.Errorf("pay_url is there too: %s", got.raw)
 	}
-	if !regexp.MustCompile(`"respcd":"0000","pay_params":\{"tradeNO":"2026010222001446881000041395","url":"https://pay\.example/pay/[A-Za-z0-9_-]{36}"\},"chnlsn":""\}\n$`).MatchString(got.raw) {
+	if !regexp.MustCompile(`"respcd":"0000","pay_params":\{"tradeNO":"2026010222001446881000041395",` +
+		`"url":"https://pay\.example/pay/[A-Za-z0-9_-]{36}"\},"chnlsn":""\}\n$`).MatchString(got.raw) {
 		t.Errorf("got %s", got.raw)
 	}
 	asked := h.window.orders()

@@ -186,7 +186,8 @@ func TestABuyerGoesOutAndComesBackIdentified(t *testing.T) {
 	w := h.open("GET", back(id), cookie)
 	location := w.Header().Get("Location")
 	if w.Code != http.StatusFound ||
-		!regexp.MustCompile(`^https://shop\.example/in\?order=7&expires=\d+&openid=2088102122524333&state=visit%201&sig=[0-9a-f]{64}#top$`).MatchString(location) {
+		!regexp.MustCompile(`^https://shop\.example/in\?order=7&expires=\d+&openid=2088102122524333&`+
+			`state=visit%201&sig=[0-9a-f]{64}#top$`).MatchString(location) {
 		t.Fatalf("got %d to %s", w.Code, location)
 	}
 	if gone := w.Result().Cookies(); len(gone) != 1 || gone[0].Name != cookie.Name || gone[0].MaxAge != -1 ||
@@ -231,12 +232,20 @@ func TestLinksThatAreRefused(t *testing.T) {
 		say  string
 		why  string
 	}{
-		{"a parameter altered", func(h *harness) string { return strings.Replace(good(h), "order%3D7", "order%3D8", 1) }, 403, "This link doesn’t work", "sig: does not fit"},
-		{"another host put in", func(h *harness) string { return strings.Replace(good(h), "shop.example", "evil.example", 1) }, 403, "This link doesn’t work", "sig: does not fit"},
-		{"a parameter added", func(h *harness) string { return good(h) + "&mchid=M1" }, 403, "This link doesn’t work", "sig: does not fit"},
-		{"the signature left out", func(h *harness) string { return strings.Split(good(h), "&sig=")[0] }, 403, "This link doesn’t work", "sig: does not fit"},
-		{"an unknown app code", func(h *harness) string { return h.link("app_code", "NOBODY") }, 403, "This link doesn’t work", "sig: does not fit"},
-		{"a revoked app code", func(h *harness) string { return h.link("app_code", "REVOKED") }, 403, "This link doesn’t work", "sig: does not fit"},
+		{"a parameter altered",
+			func(h *harness) string { return strings.Replace(good(h), "order%3D7", "order%3D8", 1) }, 403,
+			"This link doesn’t work", "sig: does not fit"},
+		{"another host put in",
+			func(h *harness) string { return strings.Replace(good(h), "shop.example", "evil.example", 1) }, 403,
+			"This link doesn’t work", "sig: does not fit"},
+		{"a parameter added", func(h *harness) string { return good(h) + "&mchid=M1" }, 403, "This link doesn’t work",
+			"sig: does not fit"},
+		{"the signature left out", func(h *harness) string { return strings.Split(good(h), "&sig=")[0] }, 403,
+			"This link doesn’t work", "sig: does not fit"},
+		{"an unknown app code", func(h *harness) string { return h.link("app_code", "NOBODY") }, 403,
+			"This link doesn’t work", "sig: does not fit"},
+		{"a revoked app code", func(h *harness) string { return h.link("app_code", "REVOKED") }, 403,
+			"This link doesn’t work", "sig: does not fit"},
 		{"an unknown app code signed with nobody's key", func(h *harness) string {
 			p, _ := linkParams(strings.TrimPrefix(h.link("app_code", "NOBODY"), "/authorize/alipay?"))
 			return "/authorize/alipay?" + sign.SignedQuery(p, gateway.DummyKey, sign.Authorize)
@@ -245,25 +254,46 @@ func TestLinksThatAreRefused(t *testing.T) {
 			p, _ := linkParams(strings.TrimPrefix(good(h), "/authorize/alipay?"))
 			return "/authorize/alipay?" + sign.SignedQuery(p, "abcd1234", sign.Authorized)
 		}, 403, "This link doesn’t work", "sig: does not fit"},
-		{"no parameters", func(*harness) string { return "/authorize/alipay" }, 400, "This link doesn’t work", "app_code"},
+		{"no parameters", func(*harness) string { return "/authorize/alipay" }, 400, "This link doesn’t work",
+			"app_code"},
 		{"no state", func(h *harness) string { return h.link("state", "-") }, 400, "This link doesn’t work", "state"},
-		{"a long state", func(h *harness) string { return h.link("state", strings.Repeat("茶", 129)) }, 400, "This link doesn’t work", "state"},
-		{"a short nonce", func(h *harness) string { return h.link("nonce", "1234567") }, 400, "This link doesn’t work", "nonce"},
-		{"an end in another format", func(h *harness) string { return h.link("expires", "2026-05-04") }, 400, "This link doesn’t work", "expires"},
-		{"a negative end", func(h *harness) string { return h.link("expires", "-1777896600") }, 400, "This link doesn’t work", "expires"},
-		{"a line break in the address", func(h *harness) string { return h.link("return_url", "https://shop.example/\r\nSet-Cookie: a=b") }, 400, "This link doesn’t work", "return_url"},
-		{"a parameter twice", func(h *harness) string { return good(h) + "&state=other" }, 400, "This link doesn’t work", "more than once"},
-		{"a percent error", func(h *harness) string { return good(h) + "&x=%zz" }, 400, "This link doesn’t work", "cannot be read"},
+		{"a long state", func(h *harness) string { return h.link("state", strings.Repeat("茶", 129)) }, 400,
+			"This link doesn’t work", "state"},
+		{"a short nonce", func(h *harness) string { return h.link("nonce", "1234567") }, 400,
+			"This link doesn’t work", "nonce"},
+		{"an end in another format", func(h *harness) string { return h.link("expires", "2026-05-04") }, 400,
+			"This link doesn’t work", "expires"},
+		{"a negative end", func(h *harness) string { return h.link("expires", "-1777896600") }, 400,
+			"This link doesn’t work", "expires"},
+		{"a line break in the address",
+			func(h *harness) string { return h.link("return_url", "https://shop.example/\r\nSet-Cookie: a=b") }, 400,
+			"This link doesn’t work", "return_url"},
+		{"a parameter twice", func(h *harness) string { return good(h) + "&state=other" }, 400,
+			"This link doesn’t work", "more than once"},
+		{"a percent error", func(h *harness) string { return good(h) + "&x=%zz" }, 400, "This link doesn’t work",
+			"cannot be read"},
 		{"not UTF-8", func(h *harness) string { return good(h) + "&x=%ff" }, 400, "This link doesn’t work", "UTF-8"},
-		{"endless", func(h *harness) string { return good(h) + "&x=" + strings.Repeat("x", maxLink) }, 400, "This link doesn’t work", "too long"},
-		{"expired", func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Unix(), 10)) }, 410, "This link is no longer good", "expires: is past"},
-		{"too far ahead", func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Add(time.Hour).Unix(), 10)) }, 400, "This link doesn’t work", "15 minutes"},
-		{"a host that is not listed", func(h *harness) string { return h.link("return_url", "https://evil.example/") }, 403, "The shop can’t take Alipay just now", "return_url: its host"},
-		{"no address at all", func(h *harness) string { return h.link("return_url", "javascript:alert(1)") }, 400, "This link doesn’t work", "return_url: must be"},
-		{"a store where there are none", func(h *harness) string { return h.link("mchid", "M1") }, 403, "The shop can’t take Alipay just now", "no stores"},
-		{"no store where there are some", func(h *harness) string { return h.link("app_code", "AGENT") }, 403, "The shop can’t take Alipay just now", "name one"},
-		{"a store that is switched off", func(h *harness) string { return h.link("app_code", "AGENT", "mchid", "M2") }, 403, "The shop can’t take Alipay just now", "disabled"},
-		{"trouble of ours", func(h *harness) string { h.broken = errors.New("disk is full"); return good(h) }, 503, "We couldn’t reach your Alipay account", ""},
+		{"endless", func(h *harness) string { return good(h) + "&x=" + strings.Repeat("x", maxLink) }, 400,
+			"This link doesn’t work", "too long"},
+		{"expired", func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Unix(), 10)) }, 410,
+			"This link is no longer good", "expires: is past"},
+		{"too far ahead",
+			func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Add(time.Hour).Unix(), 10)) },
+			400, "This link doesn’t work", "15 minutes"},
+		{"a host that is not listed",
+			func(h *harness) string { return h.link("return_url", "https://evil.example/") }, 403,
+			"The shop can’t take Alipay just now", "return_url: its host"},
+		{"no address at all", func(h *harness) string { return h.link("return_url", "javascript:alert(1)") }, 400,
+			"This link doesn’t work", "return_url: must be"},
+		{"a store where there are none", func(h *harness) string { return h.link("mchid", "M1") }, 403,
+			"The shop can’t take Alipay just now", "no stores"},
+		{"no store where there are some", func(h *harness) string { return h.link("app_code", "AGENT") }, 403,
+			"The shop can’t take Alipay just now", "name one"},
+		{"a store that is switched off",
+			func(h *harness) string { return h.link("app_code", "AGENT", "mchid", "M2") }, 403,
+			"The shop can’t take Alipay just now", "disabled"},
+		{"trouble of ours", func(h *harness) string { h.broken = errors.New("disk is full"); return good(h) }, 503,
+			"We couldn’t reach your Alipay account", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHarness(t, "https://pay.example")

@@ -74,7 +74,9 @@ func TestEveryAppIsInTheUserAgents(t *testing.T) {
 func TestAWayOutIsOfferedWhereTheSystemHasOne(t *testing.T) {
 	const link = "https://pay.example.com/pay/abc"
 	for _, tt := range []struct{ agent, want string }{
-		{"android wechat", "intent://pay.example.com/pay/abc#Intent;scheme=https;action=android.intent.action.VIEW;category=android.intent.category.BROWSABLE;end"},
+		{"android wechat",
+			"intent://pay.example.com/pay/abc#Intent;scheme=https;action=android.intent.action.VIEW;" +
+				"category=android.intent.category.BROWSABLE;end"},
 		{"ios wechat", ""},
 		{"ios line", link + "?openExternalBrowser=1"},
 		{"android line", link + "?openExternalBrowser=1"},

@@ -311,7 +311,8 @@ func TestAWaitingPageFollowsThePayment(t *testing.T) {
 func TestAKnownOutcomeLeadsBackToTheShop(t *testing.T) {
 	for _, s := range []pay.Status{pay.Paid, pay.Failed, pay.Closed, pay.Expired} {
 		w := get(t, ended(s), "/return/tok")
-		shows(t, w, `<noscript><meta http-equiv="refresh" content="2;url=https://shop.example/orders/7?a=1&b=2"></noscript>`)
+		shows(t, w,
+			`<noscript><meta http-equiv="refresh" content="2;url=https://shop.example/orders/7?a=1&b=2"></noscript>`)
 		shows(t, w, `id="leave" href="https://shop.example/orders/7?a=1&b=2"`)
 		shows(t, w, `data-soon="Taking you back to the shop in {n} s…"`)
 		hides(t, w, "data-poll")
@@ -414,8 +415,9 @@ func TestPricesAreWrittenForBuyers(t *testing.T) {
 }
 
 func TestAShutLinkSaysThatTheShopTakesNoOrders(t *testing.T) {
-	for tag, text := range map[string]string{"en": "The shop takes no orders now", "zh-Hant": "商戶暫停接受訂單",
-		"zh-Hans": "商家暂停接受订单"} {
+	for tag, text := range map[string]string{
+		"en": "The shop takes no orders now", "zh-Hant": "商戶暫停接受訂單", "zh-Hans": "商家暂停接受订单",
+	} {
 		for _, who := range []string{"ios -", "ios wechat", "android -", "desktop -"} {
 			f := pending()
 			f.wallet, f.shut = "", &pay.Error{Code: pay.StoreDisabled}

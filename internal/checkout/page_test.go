@@ -31,8 +31,9 @@ func TestEveryAnswerIsPrivateAndUnframed(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
-			"X-Content-Type-Options":  "nosniff",
-			"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+			"X-Content-Type-Options": "nosniff",
+			"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src " +
+				"'self'; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
 		} {
 			if got := w.Header().Get(name); got != want {
 				t.Errorf("%s by %s: %s is %q", tt.target, tt.agent, name, got)

@@ -51,10 +51,14 @@ func (a *audited) audit() (audit.Report, []string) {
 	var found []string
 	report, err := audit.Audit{
 		Store: a.Store, Zone: a.Zone,
-		Asked:       func(p pay.Payment) bool { return p.Fingerprint == p.OrderNo+" "+p.Amount.String() },
-		RefundAsked: func(r pay.Refund, syssn string) bool { return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor) },
+		Asked: func(p pay.Payment) bool { return p.Fingerprint == p.OrderNo+" "+p.Amount.String() },
+		RefundAsked: func(r pay.Refund,
+			syssn string) bool {
+			return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor)
+		},
 		Found: func(d audit.Difference) {
-			found = append(found, fmt.Sprintf("%s: %s: %s, should be %s", a.orderNo(d.PaymentID), d.What, d.Stored, d.Want))
+			found = append(found,
+				fmt.Sprintf("%s: %s: %s, should be %s", a.orderNo(d.PaymentID), d.What, d.Stored, d.Want))
 		},
 	}.Run(a.t.Context())
 	if err != nil {
@@ -143,17 +147,21 @@ func (a *audited) live() {
 	a.hears(a.order("failed-paid", false, online), paidBy("T-failed-paid"))
 	a.wallet.pay = nil
 
-	for _, no := range []string{"paid", "refunded", "in-parts", "refund-pending", "refund-failed", "refund-contradicted", "noted", "second-trade", "two-amounts", "refunded-elsewhere"} {
+	for _, no := range []string{"paid", "refunded", "in-parts", "refund-pending", "refund-failed",
+		"refund-contradicted", "noted", "second-trade", "two-amounts", "refunded-elsewhere"} {
 		a.hears(a.order(no, true, nil), paidBy("T-"+no))
 	}
 	a.hears(a.order("untold", true, func(r *PayRequest) { r.NotifyURL = "" }), paidBy("T-untold"))
 	a.hears(a.ids["second-trade"], paidBy("T-second"))
-	a.hears(a.ids["two-amounts"], wallet.State{Outcome: wallet.Paid, TradeNo: "T-two-amounts", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
-	a.hears(a.order("other-amount", true, nil), wallet.State{Outcome: wallet.Paid, TradeNo: "T-other", Amount: pay.Amount{Minor: 500, Currency: "JPY"}})
+	a.hears(a.ids["two-amounts"],
+		wallet.State{Outcome: wallet.Paid, TradeNo: "T-two-amounts", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
+	a.hears(a.order("other-amount", true, nil),
+		wallet.State{Outcome: wallet.Paid, TradeNo: "T-other", Amount: pay.Amount{Minor: 500, Currency: "JPY"}})
 	if err := a.Note(a.t.Context(), a.credential, a.ids["noted"], "12.30 HKD under trade T-mine"); err != nil {
 		a.t.Fatal(err)
 	}
-	elsewhere, err := json.Marshal(message{OrderID: a.ids["refunded-elsewhere"], RefundID: "9", State: wallet.State{Outcome: wallet.Succeeded}})
+	elsewhere, err := json.Marshal(message{OrderID: a.ids["refunded-elsewhere"], RefundID: "9",
+		State: wallet.State{Outcome: wallet.Succeeded}})
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -164,7 +172,8 @@ func (a *audited) live() {
 	a.refund("in-parts", 230)
 	a.refund("in-parts", 500)
 	contradicted := a.refund("refund-contradicted", 100)
-	if _, err := a.settleRefund(a.t.Context(), a.stored(contradicted.PaymentID), contradicted, wallet.State{Outcome: wallet.Failed, Code: "NO"}, pay.ByWallet); err != nil {
+	if _, err := a.settleRefund(a.t.Context(), a.stored(contradicted.PaymentID), contradicted,
+		wallet.State{Outcome: wallet.Failed, Code: "NO"}, pay.ByWallet); err != nil {
 		a.t.Fatal(err)
 	}
 	answering(&wallet.Rejection{Code: "NO: AS IS", Kind: wallet.RejectedFunds})
@@ -191,7 +200,10 @@ func (a *audited) live() {
 	a.close("closed-unopened")
 	a.order("closed-opened", true, nil)
 	a.close("closed-opened")
-	a.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+	a.wallet.query = func(context.Context,
+		wallet.Order) (wallet.State, error) {
+		return wallet.State{}, wallet.ErrUnknown
+	}
 	a.order("closing", true, nil)
 	a.close("closing")
 	a.order("closed-expired", true, nil)
@@ -205,7 +217,8 @@ func TestAuditOfEveryKindOfPayment(t *testing.T) {
 		for _, f := range found {
 			t.Error(f)
 		}
-		if report.Payments != len(a.ids) || report.Refunds != 9 || report.Movements < 20 || report.Events < 40 || report.Deliveries < 14 || report.Merchants != 1 {
+		if report.Payments != len(a.ids) || report.Refunds != 9 || report.Movements < 20 || report.Events < 40 ||
+			report.Deliveries < 14 || report.Merchants != 1 {
 			t.Errorf("looked at %+v of %d payments", report.Counts, len(a.ids))
 		}
 		var kinds []string
@@ -224,7 +237,8 @@ func TestAuditOfEveryKindOfPayment(t *testing.T) {
 		// Sixteen were paid by their own trades, 12.30 each, one of them through the other
 		// account; 12.30 + 7.30 + 1 + 12.30 went back; 12.30 and 500 are nobody's.
 		if want := fmt.Sprint(map[string]string{
-			"wallet:main": "163.90 HKD 500 JPY ", "wallet:net": "12.30 HKD ", "merchant": "163.90 HKD ", "surplus": "12.30 HKD 500 JPY ",
+			"wallet:main": "163.90 HKD 500 JPY ", "wallet:net": "12.30 HKD ", "merchant": "163.90 HKD ",
+			"surplus": "12.30 HKD 500 JPY ",
 		}); fmt.Sprint(balances) != want {
 			t.Errorf("got %v, want %s", balances, want)
 		}
@@ -272,7 +286,8 @@ func TestAuditWhileGatewayWorks(t *testing.T) {
 					}
 					both.Wait()
 					for minor := range int64(3) {
-						if _, _, err := a.Refund(ctx, a.refundRequest(o.Payment, fmt.Sprint(no, "-", minor), minor+1)); err != nil {
+						if _, _, err := a.Refund(ctx,
+							a.refundRequest(o.Payment, fmt.Sprint(no, "-", minor), minor+1)); err != nil {
 							t.Error(err)
 						}
 					}

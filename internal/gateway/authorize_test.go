@@ -25,7 +25,8 @@ type telling struct {
 }
 
 func (w *telling) Authorize(redirectURL, state string) (string, error) {
-	return "https://wallet.example/oauth?redirect_uri=" + url.QueryEscape(redirectURL) + "&state=" + url.QueryEscape(state), nil
+	return "https://wallet.example/oauth?redirect_uri=" + url.QueryEscape(redirectURL) + "&state=" +
+		url.QueryEscape(state), nil
 }
 
 func (w *telling) Identify(_ context.Context, query url.Values) (string, error) {
@@ -54,8 +55,10 @@ func (h *harness) tells() *telling {
 		Info: wallet.Info{Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}}},
 		Open: func(wallet.Account) (wallet.Connector, error) { return w, nil },
 	}
-	if err := h.Store.PutWalletAccount(h.t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
-		PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: h.clock(), UpdatedAt: h.clock()}); err != nil {
+	if err := h.Store.PutWalletAccount(h.t.Context(),
+		pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
+			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: h.clock(),
+			UpdatedAt: h.clock()}); err != nil {
 		h.t.Fatal(err)
 	}
 	return w
@@ -64,7 +67,8 @@ func (h *harness) tells() *telling {
 func (h *harness) link() AuthorizeRequest {
 	c := h.credential
 	c.ReturnHosts = []string{"shop.example", "shop.example:8443", "127.0.0.1:7703"}
-	return AuthorizeRequest{Credential: c, ReturnURL: "https://shop.example/back?order=7", State: "session 1", Nonce: "n1", ExpiresAt: h.clock().Add(10 * time.Minute)}
+	return AuthorizeRequest{Credential: c, ReturnURL: "https://shop.example/back?order=7", State: "session 1",
+		Nonce: "n1", ExpiresAt: h.clock().Add(10 * time.Minute)}
 }
 
 var fromWallet = url.Values{"auth_code": {"CODE"}, "app_id": {"2021"}}
@@ -79,7 +83,8 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 		if !regexp.MustCompile(`^123456[0-9a-f]{32}$`).MatchString(ticket.ID) {
 			t.Errorf("id %q", ticket.ID)
 		}
-		if want := "https://wallet.example/oauth?redirect_uri=https%3A%2F%2Fpay.example%2Fauthorized%2Falipay&state=" + ticket.ID; ticket.WalletURL != want {
+		want := "https://wallet.example/oauth?redirect_uri=https%3A%2F%2Fpay.example%2Fauthorized%2Falipay&state="
+		if want += ticket.ID; ticket.WalletURL != want {
 			t.Errorf("sent to %s, want %s", ticket.WalletURL, want)
 		}
 		var once atomic.Int64
@@ -107,7 +112,8 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
-		if err != nil || got.OpenID != "2088102122524333" || got.ReturnURL != "https://shop.example/back?order=7" || got.State != "session 1" || got.Credential.ClientKey != "KEY" {
+		if err != nil || got.OpenID != "2088102122524333" || got.ReturnURL != "https://shop.example/back?order=7" ||
+			got.State != "session 1" || got.Credential.ClientKey != "KEY" {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		_, err = h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
@@ -151,13 +157,17 @@ func TestLinksThatMayNotBeFollowed(t *testing.T) {
 		change func(*AuthorizeRequest)
 		want   pay.Code
 	}{
-		"at its end":                     {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock() }, pay.AlreadyExpired},
-		"too long a life":                {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15*time.Minute + time.Second) }, pay.BadParameter},
-		"centuries":                      {func(r *AuthorizeRequest) { r.ExpiresAt = time.Unix(1<<40, 0) }, pay.BadParameter},
-		"a store where there are none":   {func(r *AuthorizeRequest) { r.StoreID = "M1" }, pay.StoreUnknown},
-		"no store where there are some":  {func(r *AuthorizeRequest) { r.Credential.HasStores = true }, pay.StoreNotSetUp},
-		"no hosts":                       {func(r *AuthorizeRequest) { r.Credential.ReturnHosts = nil }, pay.Forbidden},
-		"nothing wrong: the longest":     {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15 * time.Minute) }, ""},
+		"at its end": {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock() }, pay.AlreadyExpired},
+		"too long a life": {
+			func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15*time.Minute + time.Second) }, pay.BadParameter},
+		"centuries": {func(r *AuthorizeRequest) { r.ExpiresAt = time.Unix(1<<40, 0) },
+			pay.BadParameter},
+		"a store where there are none": {func(r *AuthorizeRequest) { r.StoreID = "M1" }, pay.StoreUnknown},
+		"no store where there are some": {func(r *AuthorizeRequest) { r.Credential.HasStores = true },
+			pay.StoreNotSetUp},
+		"no hosts": {func(r *AuthorizeRequest) { r.Credential.ReturnHosts = nil }, pay.Forbidden},
+		"nothing wrong: the longest": {
+			func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15 * time.Minute) }, ""},
 		"nothing wrong: another app's n": {func(r *AuthorizeRequest) { r.Credential.AppCode = "OTHER" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +183,8 @@ func TestLinksThatMayNotBeFollowed(t *testing.T) {
 		_, err := h.Authorize(t.Context(), h.link())
 		wantCode(t, err, pay.Forbidden)
 		w := h.tells()
-		h.Wallets["window"] = wallet.Driver{Info: h.Wallets["window"].Info, Open: func(wallet.Account) (wallet.Connector, error) { return &w.scripted, nil }}
+		h.Wallets["window"] = wallet.Driver{Info: h.Wallets["window"].Info,
+			Open: func(wallet.Account) (wallet.Connector, error) { return &w.scripted, nil }}
 		_, err = h.over(h.Store).Authorize(t.Context(), h.link())
 		wantCode(t, err, pay.Forbidden)
 		_, err = h.Authorize(t.Context(), h.link())
@@ -255,8 +266,9 @@ func TestABuyerReturnsToListedHostsOnly(t *testing.T) {
 
 func TestHostsForTheListAreReadStrictly(t *testing.T) {
 	for in, want := range map[string]string{
-		"shop.example": "shop.example", "SHOP.example:8443": "shop.example:8443", "localhost": "localhost", "127.0.0.1:7703": "127.0.0.1:7703",
-		"[::1]:7703": "[::1]:7703", "xn--fiqs8s.example": "xn--fiqs8s.example", "a-b.example": "a-b.example",
+		"shop.example": "shop.example", "SHOP.example:8443": "shop.example:8443", "localhost": "localhost",
+		"127.0.0.1:7703": "127.0.0.1:7703",
+		"[::1]:7703":     "[::1]:7703", "xn--fiqs8s.example": "xn--fiqs8s.example", "a-b.example": "a-b.example",
 	} {
 		got, err := ReturnHost(in)
 		if err != nil || got != want {
@@ -267,8 +279,10 @@ func TestHostsForTheListAreReadStrictly(t *testing.T) {
 		}
 	}
 	for _, in := range []string{
-		"", "*", "*.example", "https://shop.example", "shop.example/", "shop.example.", ".example", "a..b", "shop.example:", "shop.example:x",
-		"shop.example:443", "shop.example:80", "user@shop.example", "shop example", "shop.example,evil.example", "茶.example", "-a.example", "a_b.example",
+		"", "*", "*.example", "https://shop.example", "shop.example/", "shop.example.", ".example", "a..b",
+		"shop.example:", "shop.example:x",
+		"shop.example:443", "shop.example:80", "user@shop.example", "shop example", "shop.example,evil.example",
+		"茶.example", "-a.example", "a_b.example",
 	} {
 		if got, err := ReturnHost(in); err == nil {
 			t.Errorf("%q: got %q", in, got)
@@ -291,9 +305,11 @@ func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
 		t.Fatal("two buyers share a ticket")
 	}
 	for name, pair := range map[string][2]string{
-		"another browser's proof": {mine.ID, other.Proof}, "no proof": {mine.ID, ""}, "another's id": {other.ID, mine.Proof},
-		"a changed id": {mine.ID[:37] + "x", mine.Proof}, "no id": {"", mine.Proof}, "a proof cut short": {mine.ID, mine.Proof[:10]},
-		"nothing": {"", ""}, "a long id": {strings.Repeat("1", 5000), mine.Proof},
+		"another browser's proof": {mine.ID, other.Proof}, "no proof": {mine.ID, ""},
+		"another's id": {other.ID, mine.Proof},
+		"a changed id": {mine.ID[:37] + "x", mine.Proof}, "no id": {"", mine.Proof},
+		"a proof cut short": {mine.ID, mine.Proof[:10]},
+		"nothing":           {"", ""}, "a long id": {strings.Repeat("1", 5000), mine.Proof},
 	} {
 		_, err := h.Authorized(t.Context(), pair[0], pair[1], fromWallet)
 		if pay.CodeOf(err) != pay.NotFound {
@@ -313,9 +329,13 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 		spoil func(*harness, *telling)
 		want  pay.Code
 	}{
-		"a code used before":           {func(_ *harness, w *telling) { w.used.Store(true) }, pay.WalletRejected},
-		"the account refused":          {func(_ *harness, w *telling) { w.err = &wallet.Rejection{Kind: wallet.RejectedAccount} }, pay.WalletTrouble},
-		"silence":                      {func(_ *harness, w *telling) { w.err = wallet.ErrUnknown }, pay.OutcomeUnknown},
+		"a code used before": {func(_ *harness, w *telling) { w.used.Store(true) }, pay.WalletRejected},
+		"the account refused": {func(_ *harness,
+			w *telling) {
+			w.err = &wallet.Rejection{Kind: wallet.RejectedAccount}
+		}, pay.WalletTrouble},
+		"silence": {func(_ *harness, w *telling) { w.err = wallet.ErrUnknown },
+			pay.OutcomeUnknown},
 		"not reached":                  {func(_ *harness, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
 		"anything else":                {func(_ *harness, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
 		"an id that no order can have": {func(_ *harness, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
@@ -325,7 +345,8 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 				h.t.Fatal(err)
 			}
 		}, pay.BadSignature},
-		"after its time":                 {func(h *harness, _ *telling) { h.pass(AuthorizeWithin) }, pay.AlreadyExpired},
+		"after its time": {func(h *harness, _ *telling) { h.pass(AuthorizeWithin) },
+			pay.AlreadyExpired},
 		"nothing wrong: the last moment": {func(h *harness, _ *telling) { h.pass(AuthorizeWithin - time.Second) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,7 +361,8 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 			if err != nil && got.OpenID != "" {
 				t.Errorf("told %+v", got)
 			}
-			if _, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet); pay.CodeOf(err) != pay.AlreadyExpired {
+			if _, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof,
+				fromWallet); pay.CodeOf(err) != pay.AlreadyExpired {
 				t.Errorf("it served twice: %v", err)
 			}
 		})

@@ -113,25 +113,34 @@ func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 			return message{OrderID: p.ID, State: paidBy("T1")}
 		},
 		"a closed trade": func(h *harness) message {
-			return message{OrderID: h.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}}
+			return message{OrderID: h.ordered("A1", true).ID,
+				State: wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}}
 		},
 		"a closed trade of a paid order": func(h *harness) message {
 			return message{OrderID: h.paid("A1").ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T9"}}
 		},
 		"that the buyer has not paid yet": func(h *harness) message {
-			return message{OrderID: h.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Waiting, TradeNo: "T1"}}
+			return message{OrderID: h.ordered("A1", true).ID,
+				State: wallet.State{Outcome: wallet.Waiting, TradeNo: "T1"}}
 		},
 		"a refund that is done": func(h *harness) message {
 			p, r := refunded(h, 500)
-			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount, TradeNo: p.TradeNo}}
+			return message{OrderID: p.ID, RefundID: r.ID,
+				State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount, TradeNo: p.TradeNo}}
 		},
 		"a refund that was not known to be done": func(h *harness) message {
-			h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+			h.wallet.refund = func(context.Context,
+				wallet.Refund) (wallet.State, error) {
+				return wallet.State{}, wallet.ErrUnknown
+			}
 			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded}}
 		},
 		"a refund that has failed": func(h *harness) message {
-			h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+			h.wallet.refund = func(context.Context,
+				wallet.Refund) (wallet.State, error) {
+				return wallet.State{}, wallet.ErrUnknown
+			}
 			p, r := refunded(h, 500)
 			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Failed, Code: "NO"}}
 		},
@@ -142,20 +151,24 @@ func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 		"another amount of a refund": func(h *harness) message {
 			p, r := refunded(h, 500)
 			r.Amount.Minor = 7
-			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}}
+			return message{OrderID: p.ID, RefundID: r.ID,
+				State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}}
 		},
 		"a refund that was made at the wallet": func(h *harness) message {
-			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Succeeded}}
+			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1",
+				State: wallet.State{Outcome: wallet.Succeeded}}
 		},
 		"the failure of one": func(h *harness) message {
 			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Failed}}
 		},
 		"a status that no document lists": func(h *harness) message {
-			return message{OrderID: h.ordered("A1", true).ID, State: wallet.State{Outcome: wallet.Unknown, TradeNo: "T1", Code: "TRADE_SUCCESS"}}
+			return message{OrderID: h.ordered("A1", true).ID,
+				State: wallet.State{Outcome: wallet.Unknown, TradeNo: "T1", Code: "TRADE_SUCCESS"}}
 		},
 		"such a status of a refund": func(h *harness) message {
 			p, r := refunded(h, 500)
-			return message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Unknown, Code: "REFUND_MAYBE"}}
+			return message{OrderID: p.ID, RefundID: r.ID,
+				State: wallet.State{Outcome: wallet.Unknown, Code: "REFUND_MAYBE"}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -203,11 +216,13 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 			{OrderID: p.ID, State: paidBy("T9")},
 			{OrderID: p.ID, State: less},
 			{OrderID: p.ID, State: yen},
-			{OrderID: p.ID, State: wallet.State{Outcome: wallet.Paid, TradeNo: p.TradeNo, Amount: p.Amount, GivenBack: true}},
+			{OrderID: p.ID,
+				State: wallet.State{Outcome: wallet.Paid, TradeNo: p.TradeNo, Amount: p.Amount, GivenBack: true}},
 			{OrderID: p.ID, State: wallet.State{Outcome: wallet.Unknown, TradeNo: p.TradeNo, Code: "TRADE_SUCCESS"}},
 			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Failed}},
 			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: p.Amount}},
-			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount, TradeNo: "T9"}},
+			{OrderID: p.ID, RefundID: r.ID,
+				State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount, TradeNo: "T9"}},
 			{OrderID: p.ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Succeeded}},
 			{OrderID: h.ordered("A2", true).ID, State: wallet.State{Outcome: wallet.Closed}},
 		} {
@@ -266,7 +281,8 @@ func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 				if i%2 == 1 {
 					g = replica
 				}
-				body := fmt.Sprintf(`{"OrderID":%q,"State":{"Outcome":"paid","TradeNo":"FALSE-%d","Amount":{"Minor":1230,"Currency":"HKD"}}}`, p.ID, i)
+				body := fmt.Sprintf(`{"OrderID":%q,"State":{"Outcome":"paid","TradeNo":"FALSE-%d",`+
+					`"Amount":{"Minor":1230,"Currency":"HKD"}}}`, p.ID, i)
 				_, err := g.Callback(t.Context(), "123456", "main", Callback{Body: []byte(body)})
 				codes[i] = pay.CodeOf(err)
 			})
@@ -283,7 +299,8 @@ func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 		h.pass(time.Second)
 		_, err := h.notice(p.ID, paidBy("T1"))
 		wantCode(t, err, pay.InProgress)
-		if got := h.stored(p.ID); got.Status != pay.Pending || !got.DueAt.Equal(start.Add(confirmGap).Truncate(time.Millisecond)) {
+		if got := h.stored(p.ID); got.Status != pay.Pending ||
+			!got.DueAt.Equal(start.Add(confirmGap).Truncate(time.Millisecond)) {
 			t.Errorf("due at %s, the gap began at %s", got.DueAt, start)
 		}
 		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
@@ -343,7 +360,8 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 	}{
 		"of an order that is open": {func(h *harness) pay.Payment { return h.ordered("A1", true) }, paidBy("T1"),
 			func(p pay.Payment) bool { return p.Status == pay.Paid && !p.Late }},
-		"of one whose opening is not recorded": {func(h *harness) pay.Payment { return h.ordered("A1", false) }, paidBy("T1"),
+		"of one whose opening is not recorded": {func(h *harness) pay.Payment { return h.ordered("A1", false) },
+			paidBy("T1"),
 			func(p pay.Payment) bool { return p.Status == pay.Paid }},
 		"of one that is called off": {func(h *harness) pay.Payment {
 			p := h.ordered("A1", true)
@@ -407,7 +425,8 @@ func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
 func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 	var a postponedNotices
 	of := func(i int) recordedNotice {
-		return recordedNotice{Notice: wallet.Notice{ID: fmt.Sprint(i)}, Recorded: pay.Recorded{Payment: pay.Payment{ID: fmt.Sprint(i / 3)}}}
+		return recordedNotice{Notice: wallet.Notice{ID: fmt.Sprint(i)},
+			Recorded: pay.Recorded{Payment: pay.Payment{ID: fmt.Sprint(i / 3)}}}
 	}
 	for i := range 3 * 2 * maxPostponed {
 		a.keep(of(i))
@@ -432,11 +451,14 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 		prepare func(h *harness) (after func())
 		want    pay.Code
 	}{
-		"the wallet is silent": {func(h *harness) func() { h.stands(wallet.ErrUnknown); return func() {} }, pay.OutcomeUnknown},
-		"it is not reached":    {func(h *harness) func() { h.stands(wallet.ErrNotSent); return func() {} }, pay.WalletBusy},
+		"the wallet is silent": {func(h *harness) func() { h.stands(wallet.ErrUnknown); return func() {} },
+			pay.OutcomeUnknown},
+		"it is not reached": {func(h *harness) func() { h.stands(wallet.ErrNotSent); return func() {} },
+			pay.WalletBusy},
 		"no place is free": {func(h *harness) func() {
 			h.stands(nil)
-			conn, err := h.connectorOf(h.t.Context(), pay.Payment{Scope: pay.Scope{MerchantID: "123456"}, AccountID: "main"})
+			conn, err := h.connectorOf(h.t.Context(),
+				pay.Payment{Scope: pay.Scope{MerchantID: "123456"}, AccountID: "main"})
 			if err != nil {
 				h.t.Fatal(err)
 			}
@@ -509,7 +531,10 @@ func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
 func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
-		h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+		h.wallet.refund = func(context.Context,
+			wallet.Refund) (wallet.State, error) {
+			return wallet.State{}, wallet.ErrUnknown
+		}
 		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || r.Status != pay.RefundPending {
 			t.Fatal(r, err)
@@ -537,7 +562,8 @@ func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 	h.says(wallet.State{Outcome: wallet.Waiting}, nil)
 	h.wallet.forget()
 	ask := func() {
-		if _, err := h.Query(t.Context(), QueryRequest{Credential: h.credential, Filter: store.Filter{IDs: []string{p.ID}}}); err != nil {
+		if _, err := h.Query(t.Context(),
+			QueryRequest{Credential: h.credential, Filter: store.Filter{IDs: []string{p.ID}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -550,7 +576,8 @@ func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 	if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(h.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s", p.ID) {
+	if got := strings.Join(h.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s",
+		p.ID) {
 		t.Errorf("asked %s", got)
 	}
 }

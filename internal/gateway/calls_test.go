@@ -61,7 +61,10 @@ func crowded(t *testing.T, test func(t *testing.T, h *harness, c *crowd)) {
 		h.wallet.query = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Waiting}, c.hold(ctx, false)
 		}
-		h.wallet.confirm = func(ctx context.Context, n wallet.Notice) (wallet.State, error) { return n.State, c.hold(ctx, true) }
+		h.wallet.confirm = func(ctx context.Context,
+			n wallet.Notice) (wallet.State, error) {
+			return n.State, c.hold(ctx, true)
+		}
 		test(t, h, c)
 		h.Wait()
 	})
@@ -183,14 +186,16 @@ func TestARefundWaitsForItsPlace(t *testing.T) {
 		}
 		time.AfterFunc(5*time.Second, leave[0])
 		began := time.Now()
-		if r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500)); err != nil || r.Status != pay.RefundSucceeded || time.Since(began) != 5*time.Second {
+		if r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500)); err != nil ||
+			r.Status != pay.RefundSucceeded || time.Since(began) != 5*time.Second {
 			t.Errorf("%+v after %s, %v", r, time.Since(began), err)
 		}
 		if _, _, err := conn.enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R2", 500))
-		if err != nil || r.Status != pay.RefundPending || h.storedRefund(r.ID).Sends != 0 || h.wallet.givenBack() != 500 {
+		if err != nil || r.Status != pay.RefundPending || h.storedRefund(r.ID).Sends != 0 ||
+			h.wallet.givenBack() != 500 {
 			t.Errorf("%+v, %v, given back %d", r, err, h.wallet.givenBack())
 		}
 		c.free()

@@ -219,7 +219,9 @@ func TestAClosingIsRefused(t *testing.T) {
 		"of one that the wallet refused": {func(h *harness) CloseRequest {
 			r := h.request("A1")
 			r.PayType = pay.AlipayHK
-			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, &wallet.Rejection{Code: "NO"} }
+			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+				return wallet.Checkout{}, &wallet.Rejection{Code: "NO"}
+			}
 			o, err := h.Pay(h.t.Context(), r)
 			wantCode(h.t, err, pay.WalletRejected)
 			return h.closeRequest(o.Payment)
@@ -267,7 +269,8 @@ func TestOfAPaymentAndAClosingAtOnceEitherWins(t *testing.T) {
 				t.Errorf("money that arrived is not there: %+v, %d deliveries", after, len(deliveries))
 			case after.Late && (refused != nil || after.Refunded != 1230 || deliveries[0].Kind != "refund"):
 				t.Errorf("late: closing %+v, %v; %+v", closing, refused, after)
-			case !after.Late && (pay.CodeOf(refused) != pay.AlreadyPaid || after.Refunded != 0 || deliveries[0].Kind != "payment"):
+			case !after.Late &&
+				(pay.CodeOf(refused) != pay.AlreadyPaid || after.Refunded != 0 || deliveries[0].Kind != "payment"):
 				t.Errorf("in time: closing %+v, %v; %+v", closing, refused, after)
 			}
 		}

@@ -17,9 +17,12 @@ func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 	gone := paidBy("T-A1")
 	gone.GivenBack = true
 	for name, confirm := range map[string]func(context.Context, wallet.Notice) (wallet.State, error){
-		"by a notice that proves itself":    nil,
-		"by a notice that it confirms":      confirmed(nil),
-		"and was given back, by its answer": func(context.Context, wallet.Notice) (wallet.State, error) { return gone, nil },
+		"by a notice that proves itself": nil,
+		"by a notice that it confirms":   confirmed(nil),
+		"and was given back, by its answer": func(context.Context,
+			wallet.Notice) (wallet.State, error) {
+			return gone, nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {

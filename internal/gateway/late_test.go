@@ -48,7 +48,9 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if after := h.stored(p.ID); after.Status != pay.Paid || !after.Late || after.Reserved != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] || after.GoesBack() != (c.want == LateRefund) {
+				if after := h.stored(p.ID); after.Status != pay.Paid || !after.Late ||
+					after.Reserved != map[LatePolicy]int64{LateKeep: 0, LateRefund: 1230}[c.want] ||
+					after.GoesBack() != (c.want == LateRefund) {
 					t.Errorf("stored %+v", after)
 				}
 				h.pass(time.Second)
@@ -59,12 +61,14 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 				}
 				movements, deliveries := h.books(p.ID)
 				if c.want == LateKeep {
-					if len(refunds) != 0 || len(movements) != 1 || len(deliveries) != 1 || deliveries[0].Kind != "payment" || h.wallet.givenBack() != 0 {
+					if len(refunds) != 0 || len(movements) != 1 || len(deliveries) != 1 ||
+						deliveries[0].Kind != "payment" || h.wallet.givenBack() != 0 {
 						t.Errorf("%d refunds, movements %+v, deliveries %+v", len(refunds), movements, deliveries)
 					}
 					return
 				}
-				if len(refunds) != 1 || refunds[0].Status != pay.RefundSucceeded || refunds[0].OrderNo != refunds[0].ID || !refunds[0].Automatic() ||
+				if len(refunds) != 1 || refunds[0].Status != pay.RefundSucceeded ||
+					refunds[0].OrderNo != refunds[0].ID || !refunds[0].Automatic() ||
 					h.wallet.givenBack() != 1230 || h.stored(p.ID).Refunded != 1230 {
 					t.Errorf("refunds %+v of %+v, given back %d", refunds, h.stored(p.ID), h.wallet.givenBack())
 				}
@@ -72,7 +76,8 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 					t.Errorf("movements %+v, deliveries %+v", movements, deliveries)
 				}
 				if c.status == pay.Closed {
-					if again, err := h.Close(t.Context(), h.closeRequest(p)); err != nil || again.ID != h.stored(p.ID).CloseID {
+					if again, err := h.Close(t.Context(), h.closeRequest(p)); err != nil ||
+						again.ID != h.stored(p.ID).CloseID {
 						t.Errorf("closing again: %+v, %v", again, err)
 					}
 				}
@@ -157,7 +162,8 @@ func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 					h.recoverDue()
 					h.pass(time.Hour)
 				}
-				if got := h.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Reserved != 1230 || strings.Contains(h.history(p.ID), "refund_failed") {
+				if got := h.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Reserved != 1230 ||
+					strings.Contains(h.history(p.ID), "refund_failed") {
 					t.Errorf("stored %+v, history %s", got, h.history(p.ID))
 				}
 				for id, times := range asked {
@@ -167,7 +173,8 @@ func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 				}
 				for id := range asked { // a notice of the failure settles nothing either
 					if _, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
-						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID, id))}); err != nil {
+						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID,
+						id))}); err != nil {
 						t.Error(err)
 					}
 				}

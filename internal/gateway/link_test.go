@@ -17,7 +17,8 @@ func FuzzToken(f *testing.F) {
 	most := bytes.Repeat([]byte{0xff}, idBytes)
 	for _, seed := range []string{
 		token, other.Token(id), ours.Token(strings.Repeat("0", 26)), ours.Token(strings.Repeat("9", 26)),
-		"", token[1:], token + "A", token + "=", token[:35] + "\n", token[:35] + "_", strings.ToLower(token), strings.Repeat("_", 36), strings.Repeat("A", 36),
+		"", token[1:], token + "A", token + "=", token[:35] + "\n", token[:35] + "_", strings.ToLower(token),
+		strings.Repeat("_", 36), strings.Repeat("A", 36),
 		token[:15] + other.Token(id)[15:],                                  // our payment, their MAC
 		tokenEncoding.EncodeToString(append(most, ours.tokenMAC(most)...)), // a number of 27 digits
 	} {

@@ -32,7 +32,8 @@ func TestAnOrderKeepsSoManyNotesAndNoMore(t *testing.T) {
 			switch {
 			case err == nil:
 				kept++
-			case !errors.As(err, &refused) || refused.Code != pay.BadParameter || refused.Field != "note" || !strings.Contains(refused.Message, "100 notes"):
+			case !errors.As(err, &refused) || refused.Code != pay.BadParameter || refused.Field != "note" ||
+				!strings.Contains(refused.Message, "100 notes"):
 				t.Errorf("got %v", err)
 			}
 		}

@@ -142,7 +142,8 @@ func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 			t.Errorf("the order has the number %s, want the wallet's %s", again.ID, r.number)
 		}
 		r.paidOnce(again.Payment, "[paid by merchant orphan by merchant]")
-		if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != r.number || o.SettledBy != pay.ByMerchant("APP") || o.SettledAt.IsZero() {
+		if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != r.number ||
+			o.SettledBy != pay.ByMerchant("APP") || o.SettledAt.IsZero() {
 			t.Errorf("orphan %+v", o)
 		}
 		for range 2 { // repeats of either change nothing
@@ -196,14 +197,16 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 					asked = back.Order.Number
 					return r.wallet.giveBack(back), nil
 				}
-				if back, _, err := r.Refund(t.Context(), r.refundRequest(p, "R1", 30)); err != nil || back.Status != pay.RefundSucceeded || asked != r.number {
+				if back, _, err := r.Refund(t.Context(), r.refundRequest(p, "R1", 30)); err != nil ||
+					back.Status != pay.RefundSucceeded || asked != r.number {
 					t.Errorf("refund %+v under %s, %v", back, asked, err)
 				}
 				if err := r.told(); err != nil { // once more
 					t.Fatal(err)
 				}
 				// Who has the old number, or the old link, finds the order.
-				if _, old, err := r.Refund(t.Context(), r.refundRequest(pay.Payment{ID: r.number}, "R2", 40)); err != nil || old.ID != p.ID {
+				if _, old, err := r.Refund(t.Context(),
+					r.refundRequest(pay.Payment{ID: r.number}, "R2", 40)); err != nil || old.ID != p.ID {
 					t.Errorf("refund by the old number: %+v, %v", old, err)
 				}
 				if old, err := r.Lookup(t.Context(), r.Token(r.number)); err != nil || old.ID != p.ID {
@@ -257,9 +260,18 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 		"not paid": {query: func(context.Context, wallet.Order) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Waiting, TradeNo: "T1"}, nil
 		}, want: pay.BadSignature},
-		"another trade": {query: func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T9"), nil }, want: pay.BadSignature},
-		"silent":        {query: func(context.Context, wallet.Order) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }, want: pay.OutcomeUnknown},
-		"not there":     {query: func(context.Context, wallet.Order) (wallet.State, error) { return wallet.State{}, wallet.ErrNotSent }, want: pay.WalletBusy},
+		"another trade": {query: func(context.Context,
+			wallet.Order) (wallet.State, error) {
+			return paidBy("T9"), nil
+		}, want: pay.BadSignature},
+		"silent": {query: func(context.Context,
+			wallet.Order) (wallet.State, error) {
+			return wallet.State{}, wallet.ErrUnknown
+		}, want: pay.OutcomeUnknown},
+		"not there": {query: func(context.Context,
+			wallet.Order) (wallet.State, error) {
+			return wallet.State{}, wallet.ErrNotSent
+		}, want: pay.WalletBusy},
 		"refuses us": {query: func(context.Context, wallet.Order) (wallet.State, error) {
 			return wallet.State{}, &wallet.Rejection{Code: "X", Kind: wallet.RejectedAccount}
 		}, want: pay.WalletTrouble},
@@ -268,7 +280,8 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 			s.Amount.Minor++
 			return s, nil
 		}, want: pay.BadSignature},
-		"no by a notice's own question": {confirm: confirmed(&wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}), want: pay.BadSignature},
+		"no by a notice's own question": {
+			confirm: confirmed(&wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}), want: pay.BadSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
@@ -303,10 +316,12 @@ func TestANumberOfAnotherFormIsNotOurs(t *testing.T) {
 		t.Errorf("within the hour: %v", err)
 	}
 	h.pass(time.Minute)
-	if _, err := h.notice("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) || !strings.Contains(err.Error(), "11 such") {
+	if _, err := h.notice("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) ||
+		!strings.Contains(err.Error(), "11 such") {
 		t.Errorf("after an hour: %v", err)
 	}
-	if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 || h.wallet.count() != 0 {
+	if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 ||
+		h.wallet.count() != 0 {
 		t.Errorf("kept %+v, %v, asked %v", all, err, h.wallet.asked)
 	}
 }
@@ -320,8 +335,10 @@ func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range 30 {
 				all.Go(func() {
-					body, _ := json.Marshal(message{OrderID: fmt.Sprintf("20260102123456%06d%06d", second, i), State: paidBy(fmt.Sprint("T", second, i))})
-					if _, err := replicas[i%3].Callback(t.Context(), "123456", "main", Callback{Body: body}); err == nil {
+					body, _ := json.Marshal(message{OrderID: fmt.Sprintf("20260102123456%06d%06d", second, i),
+						State: paidBy(fmt.Sprint("T", second, i))})
+					if _, err := replicas[i%3].Callback(t.Context(), "123456", "main",
+						Callback{Body: body}); err == nil {
 						t.Error("a made-up number is acknowledged")
 					}
 				})
@@ -341,9 +358,11 @@ func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		r.wallet.queryRefund = func(_ context.Context, back wallet.Refund) (wallet.State, error) {
-			return wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 30, Currency: "HKD"}}, nil
+			return wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1",
+				Amount: pay.Amount{Minor: 30, Currency: "HKD"}}, nil
 		}
-		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1"}})
+		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1",
+			State: wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1"}})
 		for range 2 {
 			if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 				t.Fatal(err)
@@ -406,7 +425,8 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 		r.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) { return back, nil }
 		r.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) { return n.State, nil }
 		for _, m := range []message{
-			{OrderID: r.number, RefundID: "W1", State: back}, {OrderID: r.number, State: paidBy("T1")}, {OrderID: r.number, State: paidBy("T2")},
+			{OrderID: r.number, RefundID: "W1", State: back}, {OrderID: r.number, State: paidBy("T1")},
+			{OrderID: r.number, State: paidBy("T2")},
 		} {
 			body, _ := json.Marshal(m)
 			if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
@@ -436,7 +456,8 @@ func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
 		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 		err := h.Store.Tx(t.Context(), func(tx *store.Tx) error {
 			for i := range 40 {
-				o := pay.Orphan{MerchantID: "123456", AccountID: "main", Number: fmt.Sprintf("20260101123456%012d", i), TradeNo: fmt.Sprint("T", i),
+				o := pay.Orphan{MerchantID: "123456", AccountID: "main",
+					Number: fmt.Sprintf("20260101123456%012d", i), TradeNo: fmt.Sprint("T", i),
 					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, NoticedAt: h.now.Add(-time.Hour), DueAt: h.now}
 				if _, err := tx.AddOrphan(o, nil, 100); err != nil {
 					return err
@@ -507,14 +528,19 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	r := restored{harness: newHarnessOn(t, "sqlite:"+path), logged: &bytes.Buffer{}}
 	r.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 	r.Log = slog.New(slog.NewTextHandler(r.logged, nil))
-	r.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) { return paidBy("T" + o.Number), nil }
+	r.wallet.query = func(_ context.Context,
+		o wallet.Order) (wallet.State, error) {
+		return paidBy("T" + o.Number), nil
+	}
 	shell, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer shell.Close()
-	_, err = shell.ExecContext(t.Context(), `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-		INSERT INTO orphan SELECT '123456', 'main', CAST(i AS TEXT), '', printf('20260101123456%012d', i), i, 1, 'HKD', '', 0, $2, 0, 'open', '', 0, '', '', '', '' FROM n`,
+	_, err = shell.ExecContext(t.Context(), `
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		INSERT INTO orphan SELECT '123456', 'main', CAST(i AS TEXT), '', printf('20260101123456%012d', i),
+			i, 1, 'HKD', '', 0, $2, 0, 'open', '', 0, '', '', '', '' FROM n`,
 		maxOpenOrphans, r.now.UnixMilli())
 	if err != nil {
 		t.Fatal(err)
@@ -536,7 +562,9 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	// Orders are taken all the same, and one that is settled makes room.
 	check(t, r.ordered("A1", false), func(want *pay.Payment) { want.Status = pay.Pending })
 	settle := func(want pay.Code) {
-		wantCode(t, SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"}, r.now, pay.ByOperator("cli:root"), "given back by hand"), want)
+		wantCode(t,
+			SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"},
+				r.now, pay.ByOperator("cli:root"), "given back by hand"), want)
 	}
 	settle("")
 	settle(pay.AlreadyClosed)
@@ -602,14 +630,16 @@ func TestNumbersSortByTimeAndSayWhatTheyAreOf(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Duration
 		slot string
-	}{{0, "000"}, {86*time.Second + 399*time.Millisecond, "000"}, {86*time.Second + 400*time.Millisecond, "001"}, {12 * time.Hour, "500"}, {24*time.Hour - time.Nanosecond, "999"}} {
+	}{{0, "000"}, {86*time.Second + 399*time.Millisecond, "000"}, {86*time.Second + 400*time.Millisecond, "001"},
+		{12 * time.Hour, "500"}, {24*time.Hour - time.Nanosecond, "999"}} {
 		if got := number(c.at); got != "20260102123456"+c.slot+first[17:] || !pay.IsNumber("123456", got) {
 			t.Errorf("after %v: %s", c.at, got)
 		}
 	}
 	seen := map[string]bool{first: true}
 	for _, other := range []string{
-		h.paymentNumber(scope, "A", "F", day, 1), h.paymentNumber(scope, "A", "G", day, 0), h.paymentNumber(scope, "AF", "", day, 0),
+		h.paymentNumber(scope, "A", "F", day, 1), h.paymentNumber(scope, "A", "G", day, 0),
+		h.paymentNumber(scope, "AF", "", day, 0),
 		h.paymentNumber(pay.Scope{MerchantID: "123456", AppCode: "APP", StoreID: "S"}, "A", "F", day, 0),
 		h.paymentNumber(scope, "A", "F", day.Add(24*time.Hour), 0),
 	} {

@@ -48,8 +48,11 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 				}
 				_, err = audit.Audit{ // the request named the number that the order had
 					Store: r.Store, Zone: r.Zone,
-					RefundAsked: func(r pay.Refund, syssn string) bool { return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor) },
-					Found:       func(d audit.Difference) { t.Errorf("audit: %+v", d) },
+					RefundAsked: func(r pay.Refund,
+						syssn string) bool {
+						return r.Fingerprint == fmt.Sprint("f-", syssn, r.Amount.Minor)
+					},
+					Found: func(d audit.Difference) { t.Errorf("audit: %+v", d) },
 				}.Run(t.Context())
 				if err != nil {
 					t.Error(err)

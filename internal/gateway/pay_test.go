@@ -110,14 +110,22 @@ func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
 		want   pay.Code
 		field  string
 	}{
-		"a pay type that no account serves":      {func(r *PayRequest) { r.PayType = pay.AlipayServiceWindow }, pay.Forbidden, "pay_type"},
-		"a currency that no account takes":       {func(r *PayRequest) { r.Amount.Currency = "USD" }, pay.Forbidden, "currency"},
-		"a currency that the wallet cannot take": {func(r *PayRequest) { r.PayType, r.Amount.Currency = pay.AlipayHK, "JPY" }, pay.Forbidden, "currency"},
-		"a store where there are none":           {func(r *PayRequest) { r.StoreID = "open" }, pay.StoreUnknown, "store_id"},
-		"no store where there are some":          {func(r *PayRequest) { r.Credential = withStores }, pay.StoreNotSetUp, "store_id"},
-		"a store that does not exist":            {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" }, pay.StoreUnknown, "store_id"},
-		"a store that is disabled":               {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" }, pay.StoreDisabled, "store_id"},
-		"nothing wrong: a store that is open":    {func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
+		"a pay type that no account serves": {func(r *PayRequest) { r.PayType = pay.AlipayServiceWindow },
+			pay.Forbidden, "pay_type"},
+		"a currency that no account takes": {func(r *PayRequest) { r.Amount.Currency = "USD" }, pay.Forbidden,
+			"currency"},
+		"a currency that the wallet cannot take": {
+			func(r *PayRequest) { r.PayType, r.Amount.Currency = pay.AlipayHK, "JPY" }, pay.Forbidden, "currency"},
+		"a store where there are none": {func(r *PayRequest) { r.StoreID = "open" }, pay.StoreUnknown,
+			"store_id"},
+		"no store where there are some": {func(r *PayRequest) { r.Credential = withStores },
+			pay.StoreNotSetUp, "store_id"},
+		"a store that does not exist": {
+			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" }, pay.StoreUnknown, "store_id"},
+		"a store that is disabled": {
+			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" }, pay.StoreDisabled, "store_id"},
+		"nothing wrong: a store that is open": {
+			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := h.request("A1")
@@ -144,7 +152,8 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if o, err := h.Pay(t.Context(), online(h, "A1")); err != nil || o.Checkout != "R1" || o.Status != pay.Pending {
+				if o, err := h.Pay(t.Context(), online(h, "A1")); err != nil || o.Checkout != "R1" ||
+					o.Status != pay.Pending {
 					t.Errorf("got %+v, %v", o.Payment, err)
 				}
 			})
@@ -190,7 +199,8 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 // The first request may have reached the wallet: its refusal of the second fails
 // the order, but money may come all the same.
 func TestAnOrderRefusedTheSecondTimeIsQueriedAgain(t *testing.T) {
-	for kind, want := range map[wallet.RejectionKind]pay.Status{wallet.RejectedOrder: pay.Failed, wallet.RejectedAccount: pay.Created} {
+	for kind, want := range map[wallet.RejectionKind]pay.Status{wallet.RejectedOrder: pay.Failed,
+		wallet.RejectedAccount: pay.Created} {
 		t.Run(string(kind), func(t *testing.T) {
 			h := newHarness(t)
 			r := h.request("A1")
@@ -237,7 +247,8 @@ func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
 	if got, err := h.Lookup(t.Context(), token); err != nil || got.ID != p.ID {
 		t.Fatalf("got %s, %v", got.ID, err)
 	}
-	bad := []string{"", token[1:], token + "A", token + "=", strings.ToLower(token) + "x", "../" + token, token[:35] + "\n"}
+	bad := []string{"", token[1:], token + "A", token + "=", strings.ToLower(token) + "x", "../" + token,
+		token[:35] + "\n"}
 	for i := range token { // every character matters
 		c := byte('A')
 		if token[i] == 'A' {

@@ -20,30 +20,37 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 		return func(context.Context, wallet.Refund) (wallet.State, error) { return s, err }
 	}
 	for name, c := range map[string]struct {
-		first func(*harness) func(context.Context, wallet.Refund) (wallet.State, error) // the wallet's answer to the request
-		query func(context.Context, wallet.Refund) (wallet.State, error)                // and to the question; nil: by its books
+		// the wallet's answer to the request
+		first func(*harness) func(context.Context, wallet.Refund) (wallet.State, error)
+		// and to the question; nil: by its books
+		query func(context.Context, wallet.Refund) (wallet.State, error)
 		want  pay.RefundStatus
 		sends int
 	}{
-		"it was done, and the answer lost": {func(h *harness) func(context.Context, wallet.Refund) (wallet.State, error) {
-			return func(_ context.Context, r wallet.Refund) (wallet.State, error) {
-				h.wallet.giveBack(r)
-				return wallet.State{}, wallet.ErrUnknown
-			}
-		}, nil, pay.RefundSucceeded, 1},
+		"it was done, and the answer lost": {
+			func(h *harness) func(context.Context, wallet.Refund) (wallet.State, error) {
+				return func(_ context.Context, r wallet.Refund) (wallet.State, error) {
+					h.wallet.giveBack(r)
+					return wallet.State{}, wallet.ErrUnknown
+				}
+			}, nil, pay.RefundSucceeded, 1},
 		"it never arrived": {nil, nil, pay.RefundSucceeded, 2},
 		"it could not be sent": {func(*harness) func(context.Context, wallet.Refund) (wallet.State, error) {
 			return says(wallet.State{}, wallet.ErrNotSent)
 		}, nil, pay.RefundSucceeded, 2},
-		"the wallet says that it failed": {nil, says(wallet.State{Outcome: wallet.Failed, Code: "NO"}, nil), pay.RefundFailed, 1},
-		"the wallet is still at it":      {nil, says(wallet.State{Outcome: wallet.Unknown}, nil), pay.RefundPending, 1},
-		"the wallet stays silent":        {nil, unknown, pay.RefundPending, 1},
-		"the wallet names another amount": {nil, says(wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: 1, Currency: "HKD"}}, nil),
+		"the wallet says that it failed": {nil, says(wallet.State{Outcome: wallet.Failed, Code: "NO"}, nil),
+			pay.RefundFailed, 1},
+		"the wallet is still at it": {nil, says(wallet.State{Outcome: wallet.Unknown}, nil), pay.RefundPending, 1},
+		"the wallet stays silent":   {nil, unknown, pay.RefundPending, 1},
+		"the wallet names another amount": {nil,
+			says(wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: 1, Currency: "HKD"}}, nil),
 			pay.RefundPending, 1},
-		"the account may not ask, so the same is sent again": {nil, says(wallet.State{}, &wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}), pay.RefundSucceeded, 2},
-		"it was accepted, to be done later": {func(*harness) func(context.Context, wallet.Refund) (wallet.State, error) {
-			return says(wallet.State{Outcome: wallet.Unknown}, nil)
-		}, says(wallet.State{Outcome: wallet.Succeeded}, nil), pay.RefundSucceeded, 1},
+		"the account may not ask, so the same is sent again": {nil, says(wallet.State{},
+			&wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}), pay.RefundSucceeded, 2},
+		"it was accepted, to be done later": {
+			func(*harness) func(context.Context, wallet.Refund) (wallet.State, error) {
+				return says(wallet.State{Outcome: wallet.Unknown}, nil)
+			}, says(wallet.State{Outcome: wallet.Succeeded}, nil), pay.RefundSucceeded, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
@@ -67,8 +74,11 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 				if got.Status != c.want || got.Sends != c.sends {
 					t.Errorf("refund %+v", got)
 				}
-				reserved := map[pay.RefundStatus]int64{pay.RefundPending: 1230, pay.RefundSucceeded: 1230, pay.RefundFailed: 0}[c.want]
-				if movements, _ := h.books(p.ID); after.Reserved != reserved || (after.Refunded == 1230) != (len(movements) == 2) || (c.want == pay.RefundSucceeded) != (len(movements) == 2) {
+				reserved := map[pay.RefundStatus]int64{pay.RefundPending: 1230, pay.RefundSucceeded: 1230,
+					pay.RefundFailed: 0}[c.want]
+				if movements, _ := h.books(p.ID); after.Reserved != reserved ||
+					(after.Refunded == 1230) != (len(movements) == 2) ||
+					(c.want == pay.RefundSucceeded) != (len(movements) == 2) {
 					t.Errorf("payment %+v with %d movements", after, len(movements))
 				}
 			})
@@ -89,7 +99,10 @@ func TestAResentRefundsRefusalNeedsProof(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
 			p := h.paid("A1")
-			h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+			h.wallet.refund = func(context.Context,
+				wallet.Refund) (wallet.State, error) {
+				return wallet.State{}, wallet.ErrUnknown
+			}
 			r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +138,8 @@ func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 		"settled": {func(h *harness, claim store.RefundClaim) {
 			h.mustRelease(claim)
 			state := h.wallet.giveBack(wallet.Refund{ID: claim.ID, Amount: claim.Amount})
-			if _, err := h.settleRefund(h.t.Context(), h.stored(claim.PaymentID), claim.Refund, state, pay.ByMerchant("APP")); err != nil {
+			if _, err := h.settleRefund(h.t.Context(), h.stored(claim.PaymentID), claim.Refund, state,
+				pay.ByMerchant("APP")); err != nil {
 				h.t.Fatal(err)
 			}
 		}, true},
@@ -211,7 +225,8 @@ func TestRefundsUnderOneKeyKeepTheWalletsGap(t *testing.T) {
 		p := h.paid("A1")
 		statuses := map[pay.RefundStatus]int{}
 		for i := range 5 {
-			r, _, err := []*Gateway{h.Gateway, replica}[i%2].Refund(t.Context(), h.refundRequest(p, fmt.Sprint("R", i), 100))
+			r, _, err := []*Gateway{h.Gateway, replica}[i%2].Refund(t.Context(),
+				h.refundRequest(p, fmt.Sprint("R", i), 100))
 			if err != nil {
 				t.Fatal(err)
 			}

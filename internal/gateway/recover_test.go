@@ -90,7 +90,8 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 				check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status, want.Flagged = pay.Pending, true })
 				c.end(h, p)
 				movements, deliveries := h.books(p.ID)
-				if got := h.stored(p.ID); got.Status != c.want || !got.Flagged || len(movements) != 1 || len(deliveries) != 0 {
+				if got := h.stored(p.ID); got.Status != c.want || !got.Flagged || len(movements) != 1 ||
+					len(deliveries) != 0 {
 					t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 				}
 				if _, err := h.notice(p.ID, paidBy("T2")); err != nil { // its own, late
@@ -201,7 +202,8 @@ func TestAnOpenedOrderExpiresOnlyOnTheWalletsWord(t *testing.T) {
 		"it says something unlisted": {wallet.State{Outcome: wallet.Unknown}, nil, pay.Pending},
 		"it does not answer":         {wallet.State{}, wallet.ErrUnknown, pay.Pending},
 		"it cannot be reached":       {wallet.State{}, wallet.ErrNotSent, pay.Pending},
-		"it refuses our account":     {wallet.State{}, &wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}, pay.Pending},
+		"it refuses our account": {wallet.State{},
+			&wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}, pay.Pending},
 	} {
 		t.Run(name, func(t *testing.T) {
 			recovering(t, func(t *testing.T, h *harness) {
@@ -376,7 +378,8 @@ func TestAHangingWalletDoesNotDelayTheOthers(t *testing.T) {
 			h.ordered(fmt.Sprint("hangs-", i), true)
 		}
 		// From here on the account "main" is out of use for new orders.
-		if err := errors.Join(h.Store.SetWalletAccountDisabled(t.Context(), "123456", "main", true), h.Store.PutWalletAccount(t.Context(), other)); err != nil {
+		if err := errors.Join(h.Store.SetWalletAccountDisabled(t.Context(), "123456", "main", true),
+			h.Store.PutWalletAccount(t.Context(), other)); err != nil {
 			t.Fatal(err)
 		}
 		quick := h.ordered("quick", true)

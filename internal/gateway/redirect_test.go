@@ -157,13 +157,15 @@ func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 		err    error
 		want   pay.Code
 	}{
-		"silence":              {err: wallet.ErrUnknown, want: pay.OutcomeUnknown},
-		"not reached":          {err: wallet.ErrNotSent, want: pay.WalletBusy},
-		"the account is wrong": {err: &wallet.Rejection{Code: "KEY", Kind: wallet.RejectedAccount}, want: pay.WalletTrouble},
-		"a reference":          {answer: wallet.Checkout{Ref: "R1"}, want: pay.OutcomeUnknown},
-		"nothing":              {want: pay.OutcomeUnknown},
-		"no address":           {answer: wallet.Checkout{URL: "//wallet.example/"}, want: pay.OutcomeUnknown},
-		"a program":            {answer: wallet.Checkout{URL: "javascript://wallet.example/%0aalert(1)"}, want: pay.OutcomeUnknown},
+		"silence":     {err: wallet.ErrUnknown, want: pay.OutcomeUnknown},
+		"not reached": {err: wallet.ErrNotSent, want: pay.WalletBusy},
+		"the account is wrong": {err: &wallet.Rejection{Code: "KEY", Kind: wallet.RejectedAccount},
+			want: pay.WalletTrouble},
+		"a reference": {answer: wallet.Checkout{Ref: "R1"}, want: pay.OutcomeUnknown},
+		"nothing":     {want: pay.OutcomeUnknown},
+		"no address":  {answer: wallet.Checkout{URL: "//wallet.example/"}, want: pay.OutcomeUnknown},
+		"a program": {answer: wallet.Checkout{URL: "javascript://wallet.example/%0aalert(1)"},
+			want: pay.OutcomeUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newPages(newHarness(t))

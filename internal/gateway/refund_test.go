@@ -17,7 +17,8 @@ func TestARefundIsMadeOnceAndNotified(t *testing.T) {
 		p := h.paid("A1")
 		h.wallet.forget()
 		r, after, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
-		if err != nil || r.Status != pay.RefundSucceeded || len(r.ID) != 26 || r.DoneAt.IsZero() || after.Refunded != 500 {
+		if err != nil || r.Status != pay.RefundSucceeded || len(r.ID) != 26 || r.DoneAt.IsZero() ||
+			after.Refunded != 500 {
 			t.Fatalf("refund %+v of %+v, %v", r, after, err)
 		}
 		again, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
@@ -29,13 +30,16 @@ func TestARefundIsMadeOnceAndNotified(t *testing.T) {
 		}
 		movements, deliveries := h.books(p.ID)
 		want := pay.Movement{
-			MerchantID: p.MerchantID, ID: movements[len(movements)-1].ID, PaymentID: p.ID, RefundID: r.ID, Kind: pay.MovementRefund,
-			Debit: "merchant", Credit: "wallet:main", Amount: pay.Amount{Minor: 500, Currency: "HKD"}, TradeNo: "T-A1", At: movements[len(movements)-1].At,
+			MerchantID: p.MerchantID, ID: movements[len(movements)-1].ID, PaymentID: p.ID, RefundID: r.ID,
+			Kind:  pay.MovementRefund,
+			Debit: "merchant", Credit: "wallet:main", Amount: pay.Amount{Minor: 500, Currency: "HKD"},
+			TradeNo: "T-A1", At: movements[len(movements)-1].At,
 		}
 		if len(movements) != 2 || movements[1] != want {
 			t.Errorf("money record: %+v", movements)
 		}
-		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID || string(deliveries[0].Body) != string(h.RefundNotification(r, h.stored(p.ID))) {
+		if len(deliveries) != 2 || deliveries[0].Kind != "refund" || deliveries[0].RefundID != r.ID ||
+			string(deliveries[0].Body) != string(h.RefundNotification(r, h.stored(p.ID))) {
 			t.Errorf("deliveries: %+v", deliveries)
 		}
 		if got := h.history(p.ID); got != "[paid by wallet refund_asked by merchant refunded by merchant]" {
@@ -49,7 +53,8 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 		change func(h *harness, r *RefundRequest)
 		want   pay.Code
 	}{
-		"of a payment that never was": {func(_ *harness, r *RefundRequest) { r.PaymentID = "20260102123456000000000000" }, pay.NotFound},
+		"of a payment that never was": {
+			func(_ *harness, r *RefundRequest) { r.PaymentID = "20260102123456000000000000" }, pay.NotFound},
 		"of another app code's": {func(h *harness, r *RefundRequest) {
 			other := h.credential
 			other.AppCode = "OTHER"
@@ -58,11 +63,13 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 			}
 			r.Credential = other
 		}, pay.NotFound},
-		"of an order that is not paid":     {func(h *harness, r *RefundRequest) { r.PaymentID = h.ordered("A2", true).ID }, pay.NotPaid},
-		"of more than was paid":            {func(_ *harness, r *RefundRequest) { r.Minor = 1231 }, pay.RefundTooLarge},
-		"of nothing":                       {func(_ *harness, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
-		"of less than nothing":             {func(_ *harness, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
-		"after a year":                     {func(h *harness, _ *RefundRequest) { h.pass(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
+		"of an order that is not paid": {
+			func(h *harness, r *RefundRequest) { r.PaymentID = h.ordered("A2", true).ID }, pay.NotPaid},
+		"of more than was paid": {func(_ *harness, r *RefundRequest) { r.Minor = 1231 }, pay.RefundTooLarge},
+		"of nothing":            {func(_ *harness, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
+		"of less than nothing":  {func(_ *harness, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
+		"after a year": {
+			func(h *harness, _ *RefundRequest) { h.pass(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
 		"under a payment's number":         {func(_ *harness, r *RefundRequest) { r.OrderNo = "A1" }, pay.NumberUsed},
 		"under another refund's number":    {func(_ *harness, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
 		"with a store that does not exist": {func(_ *harness, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
@@ -81,7 +88,8 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 			c.change(h, &r)
 			got, _, err := h.Refund(t.Context(), r)
 			wantCode(t, err, c.want)
-			if after := h.stored(p.ID); got.ID != "" || after.Reserved != 1 || after.Refunded != 1 || h.wallet.count() != 0 && c.want != pay.NotPaid {
+			if after := h.stored(p.ID); got.ID != "" || after.Reserved != 1 || after.Refunded != 1 ||
+				h.wallet.count() != 0 && c.want != pay.NotPaid {
 				t.Errorf("refund %+v, payment %+v, wallet asked %v", got, after, h.wallet.asked)
 			}
 		})
@@ -212,12 +220,17 @@ func TestAPaymentAndARefundNeverShareANumber(t *testing.T) {
 
 func TestAWalletsRefusalFreesTheAmount(t *testing.T) {
 	for kind, want := range map[wallet.RejectionKind]pay.Code{
-		wallet.RejectedOrder: pay.RefundDenied, wallet.RejectedFunds: pay.FundsShort, wallet.RejectedWindow: pay.RefundTooLate,
+		wallet.RejectedOrder: pay.RefundDenied, wallet.RejectedFunds: pay.FundsShort,
+		wallet.RejectedWindow: pay.RefundTooLate,
 		wallet.RejectedAmount: pay.RefundTooLarge, wallet.RejectedAccount: pay.WalletTrouble, "": pay.RefundDenied,
 	} {
 		for answer, refuse := range map[string]func() (wallet.State, error){
-			"a rejection": func() (wallet.State, error) { return wallet.State{}, &wallet.Rejection{Code: "NO", Kind: kind} },
-			"a failure":   func() (wallet.State, error) { return wallet.State{Outcome: wallet.Failed, Code: "NO", Kind: kind}, nil },
+			"a rejection": func() (wallet.State, error) {
+				return wallet.State{}, &wallet.Rejection{Code: "NO", Kind: kind}
+			},
+			"a failure": func() (wallet.State, error) {
+				return wallet.State{Outcome: wallet.Failed, Code: "NO", Kind: kind}, nil
+			},
 		} {
 			t.Run(string(kind)+" by "+answer, func(t *testing.T) {
 				h := newHarness(t)
@@ -236,7 +249,8 @@ func TestAWalletsRefusalFreesTheAmount(t *testing.T) {
 					t.Errorf("the wallet gave back %d, want nothing", h.wallet.givenBack())
 				}
 				check(t, again, func(want *pay.Refund) { want.ID = r.ID })
-				if _, after, err := h.Refund(t.Context(), h.refundRequest(p, "R2", 1230)); err != nil || after.Refunded != 1230 {
+				if _, after, err := h.Refund(t.Context(), h.refundRequest(p, "R2", 1230)); err != nil ||
+					after.Refunded != 1230 {
 					t.Errorf("under a new number: %v", err)
 				}
 				movements, deliveries := h.books(p.ID)
@@ -251,7 +265,10 @@ func TestAWalletsRefusalFreesTheAmount(t *testing.T) {
 func TestANoticeSettlesARefundOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p, other := h.paid("A1"), h.paid("A2")
-		h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+		h.wallet.refund = func(context.Context,
+			wallet.Refund) (wallet.State, error) {
+			return wallet.State{}, wallet.ErrUnknown
+		}
 		h.wallet.queryRefund = h.wallet.refund
 		r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || r.Status != pay.RefundPending {
@@ -259,7 +276,8 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 		}
 		post := func(orderID, refundID string, s wallet.State) error {
 			_, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
-				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID, refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency))})
+				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID,
+				refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency))})
 			return err
 		}
 		done := wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
@@ -320,9 +338,11 @@ func TestARefundMadeAtTheWalletIsFlagged(t *testing.T) {
 		p := h.paid("A3")
 		for _, body := range []string{
 			`{"OrderID":%q,"RefundID":"PORTAL-8","State":{"Outcome":"failed"}}`,
-			`{"OrderID":%q,"RefundID":"PORTAL-9","State":{"Outcome":"succeeded"}}`, `{"OrderID":%q,"RefundID":"PORTAL-10","State":{"Outcome":"succeeded"}}`,
+			`{"OrderID":%q,"RefundID":"PORTAL-9","State":{"Outcome":"succeeded"}}`,
+			`{"OrderID":%q,"RefundID":"PORTAL-10","State":{"Outcome":"succeeded"}}`,
 		} {
-			if _, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(body, p.ID))}); err != nil {
+			if _, err := h.Callback(t.Context(), "123456", "main",
+				Callback{Body: []byte(fmt.Sprintf(body, p.ID))}); err != nil {
 				t.Error(err)
 			}
 		}

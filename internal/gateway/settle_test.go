@@ -33,14 +33,17 @@ func TestARepeatedNoticePaysTheOrderOnce(t *testing.T) {
 			t.Errorf("a repeat is answered %q, %v", reply, err)
 		}
 		got := h.stored(p.ID)
-		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Flagged || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
+		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Flagged ||
+			got.PaidAt.IsZero() || !got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
 		movements, deliveries := h.books(p.ID)
-		if len(movements) != 1 || movements[0].Amount != p.Amount || movements[0].Debit != "wallet:main" || movements[0].Credit != "merchant" {
+		if len(movements) != 1 || movements[0].Amount != p.Amount || movements[0].Debit != "wallet:main" ||
+			movements[0].Credit != "merchant" {
 			t.Errorf("money record: %+v", movements)
 		}
-		if len(deliveries) != 1 || string(deliveries[0].Body) != string(h.Notification(got)) || deliveries[0].Receiver != "https://shop.example:443" {
+		if len(deliveries) != 1 || string(deliveries[0].Body) != string(h.Notification(got)) ||
+			deliveries[0].Receiver != "https://shop.example:443" {
 			t.Errorf("deliveries: %+v", deliveries)
 		}
 		if h.wakes != 1 {
@@ -62,7 +65,8 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 				want.Status, want.TradeNo, want.Flagged = pay.Paid, "T1", true
 			})
 			movements, deliveries := h.books(p.ID)
-			if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" || movements[1].Credit != "surplus" {
+			if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" ||
+				movements[1].Credit != "surplus" {
 				t.Errorf("money record: %+v", movements)
 			}
 			if len(deliveries) != 1 {
@@ -118,7 +122,8 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 			}
 			_, err := h.notice(two.ID, paidBy("T1"))
 			wantCode(t, err, pay.BadSignature)
-			_, err = h.notice(two.ID, wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
+			_, err = h.notice(two.ID,
+				wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
 			wantCode(t, err, pay.BadSignature)
 			movements, deliveries := h.books(two.ID)
 			if len(movements)+len(deliveries) != 0 {
@@ -132,7 +137,8 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 func TestOutcomesThatAreNotFinalChangeNothing(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
-	for _, o := range []wallet.Outcome{wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "", "TRADE_WHATEVER"} {
+	for _, o := range []wallet.Outcome{wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "",
+		"TRADE_WHATEVER"} {
 		if _, err := h.notice(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
 			t.Errorf("%s: %v", o, err)
 		}

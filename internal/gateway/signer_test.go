@@ -28,7 +28,8 @@ func TestWhoSignedIsToldByTheKeyOfNow(t *testing.T) {
 		t.Errorf("a right signature: %v after %d looks", known, looks)
 	}
 	// Whatever is refused has the same work behind it.
-	for appCode, key := range map[string]string{h.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": DummyKey, "": DummyKey} {
+	for appCode, key := range map[string]string{h.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": DummyKey,
+		"": DummyKey} {
 		if looks, known := ask(appCode, key); looks != 2 || known {
 			t.Errorf("%q: %v after %d looks", appCode, known, looks)
 		}

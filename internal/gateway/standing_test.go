@@ -38,7 +38,8 @@ func TestADisabledMerchantTakesNoOrders(t *testing.T) {
 	if err := h.Note(t.Context(), h.credential, paid.ID, "hello"); err != nil {
 		t.Errorf("a note: %v", err)
 	}
-	if r, _, err := h.Refund(t.Context(), h.refundRequest(paid, "R1", 100)); err != nil || r.Status != pay.RefundSucceeded {
+	if r, _, err := h.Refund(t.Context(), h.refundRequest(paid, "R1", 100)); err != nil ||
+		r.Status != pay.RefundSucceeded {
 		t.Errorf("a refund: %+v, %v", r, err)
 	}
 	if c, err := h.Close(t.Context(), h.closeRequest(open)); err != nil || c.Payment.Status != pay.Closed {
@@ -75,7 +76,8 @@ func TestADisabledMerchantsLinksAreClosed(t *testing.T) {
 				t.Errorf("movements %v, deliveries %v", movements, deliveries)
 			}
 			check(t, h.stored(opened.ID), func(want *pay.Payment) { want.Status = pay.Paid })
-			if p, way, err := h.Visit(t.Context(), h.Token(opened.ID)); err != nil || way != (Way{}) || p.Status != pay.Paid {
+			if p, way, err := h.Visit(t.Context(), h.Token(opened.ID)); err != nil || way != (Way{}) ||
+				p.Status != pay.Paid {
 				t.Errorf("the link of a paid order: %s, %q, %v", p.Status, way, err)
 			}
 			h.pass(2 * time.Hour)
@@ -138,7 +140,8 @@ func TestADisabledStoreStandsForItselfAlone(t *testing.T) {
 		return r
 	}
 	for _, id := range []string{"M1", "M2"} {
-		if err := h.Store.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: id, Name: id}); err != nil {
+		if err := h.Store.CreateStore(t.Context(),
+			pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: id, Name: id}); err != nil {
 			t.Fatal(err)
 		}
 		o, err := h.Pay(t.Context(), request(id, "A1"))
@@ -147,7 +150,8 @@ func TestADisabledStoreStandsForItselfAlone(t *testing.T) {
 		}
 		orders[id] = o.Payment
 	}
-	if err := h.Store.SetStoreDisabled(t.Context(), "123456", "AGENT", "M2", pay.Disabling{Disabled: true}); err != nil {
+	if err := h.Store.SetStoreDisabled(t.Context(), "123456", "AGENT", "M2",
+		pay.Disabling{Disabled: true}); err != nil {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]pay.Code{"M1": "", "M2": pay.StoreDisabled} {
@@ -155,7 +159,8 @@ func TestADisabledStoreStandsForItselfAlone(t *testing.T) {
 		wantCode(t, err, want)
 		_, _, err = h.Visit(t.Context(), h.Token(orders[id].ID))
 		wantCode(t, err, want)
-		if found, err := h.Query(t.Context(), QueryRequest{Credential: agent, StoreID: id}); err != nil || len(found) == 0 {
+		if found, err := h.Query(t.Context(), QueryRequest{Credential: agent, StoreID: id}); err != nil ||
+			len(found) == 0 {
 			t.Errorf("%s: a query finds %d, %v", id, len(found), err)
 		}
 	}

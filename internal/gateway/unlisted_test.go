@@ -71,7 +71,8 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 					t.Errorf("movements %v, deliveries %v", movements, deliveries)
 				}
 				check(t, got, func(want *pay.Payment) { want.Flagged, want.TradeNo = true, "" })
-				if n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`); n != 1 || !strings.Contains(log.String(), "TRADE_SUCCESS") {
+				if n := strings.Count(log.String(), `level=ERROR msg="payment needs a look"`); n != 1 ||
+					!strings.Contains(log.String(), "TRADE_SUCCESS") {
 					t.Errorf("%d errors:\n%s", n, log)
 				}
 				if n := strings.Count(h.history(p.ID), "unlisted"); n != 1 {
@@ -169,14 +170,20 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 	strange := wallet.State{Outcome: wallet.Unknown, Code: "REFUND_MAYBE"}
 	for name, hear := range map[string]func(h *harness, p pay.Payment, r pay.Refund){
 		"in answers to our questions": func(h *harness, p pay.Payment, r pay.Refund) {
-			h.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) { return strange, wallet.ErrUnlisted }
+			h.wallet.queryRefund = func(context.Context,
+				wallet.Refund) (wallet.State, error) {
+				return strange, wallet.ErrUnlisted
+			}
 			for range 3 {
 				h.pass(time.Hour)
 				h.recoverDue()
 			}
 		},
 		"as the answer to its sending": func(h *harness, p pay.Payment, r pay.Refund) {
-			h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return strange, wallet.ErrUnlisted }
+			h.wallet.refund = func(context.Context,
+				wallet.Refund) (wallet.State, error) {
+				return strange, wallet.ErrUnlisted
+			}
 			h.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) {
 				return wallet.State{Outcome: wallet.NotFound}, nil
 			}
@@ -192,17 +199,22 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
 				p := h.paid("A1")
-				h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+				h.wallet.refund = func(context.Context,
+					wallet.Refund) (wallet.State, error) {
+					return wallet.State{}, wallet.ErrUnknown
+				}
 				r, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 				if err != nil {
 					t.Fatal(err)
 				}
 				log := h.listen()
 				hear(h, p, r)
-				if got := h.storedRefund(r.ID); got.Status != pay.RefundPending || got.DueAt.IsZero() || !h.stored(p.ID).Flagged {
+				if got := h.storedRefund(r.ID); got.Status != pay.RefundPending || got.DueAt.IsZero() ||
+					!h.stored(p.ID).Flagged {
 					t.Errorf("refund %+v of %+v", got, h.stored(p.ID))
 				}
-				if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "REFUND_MAYBE") {
+				if n := strings.Count(log.String(), "level=ERROR"); n != 1 ||
+					!strings.Contains(log.String(), "REFUND_MAYBE") {
 					t.Errorf("%d errors:\n%s", n, log)
 				}
 				h.inOrder()

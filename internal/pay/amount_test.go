@@ -13,7 +13,8 @@ func TestDecimal(t *testing.T) {
 		currency Currency
 		want     string
 	}{
-		{1230, "HKD", "12.30"}, {5, "HKD", "0.05"}, {0, "HKD", "0.00"}, {100, "HKD", "1.00"}, {-5, "HKD", "-0.05"}, {-1230, "HKD", "-12.30"},
+		{1230, "HKD", "12.30"}, {5, "HKD", "0.05"}, {0, "HKD", "0.00"}, {100, "HKD", "1.00"}, {-5, "HKD", "-0.05"},
+		{-1230, "HKD", "-12.30"},
 		{1200, "JPY", "1200"}, {0, "JPY", "0"}, {-7, "JPY", "-7"}, {99_999_999_999, "IDR", "999999999.99"},
 	} {
 		a := Amount{c.minor, c.currency}
@@ -30,18 +31,22 @@ func TestParseDecimal(t *testing.T) {
 		want     int64
 	}{
 		{"12.30", "HKD", 1230}, {"12.3", "HKD", 1230}, {"12", "HKD", 1200}, {"0.05", "HKD", 5}, {"012.30", "HKD", 1230},
-		{"12.300", "HKD", 1230}, {"1200", "JPY", 1200}, {"1200.00", "JPY", 1200}, {"999999999999999.99", "HKD", 99_999_999_999_999_999},
+		{"12.300", "HKD", 1230}, {"1200", "JPY", 1200}, {"1200.00", "JPY", 1200},
+		{"999999999999999.99", "HKD", 99_999_999_999_999_999},
 	} {
 		if got, err := ParseDecimal(c.text, c.currency); err != nil || got != (Amount{c.want, c.currency}) {
 			t.Errorf("%q %s: %v, %v", c.text, c.currency, got, err)
 		}
 	}
 	for text, why := range map[string]string{
-		"": "not a decimal", ".5": "not a decimal", "5.": "not a decimal", "-5": "not a decimal", "+5": "not a decimal", "1e3": "not a decimal",
-		" 5": "not a decimal", "5 ": "not a decimal", "1,000": "not a decimal", "1.2.3": "not a decimal", "０": "not a decimal",
+		"": "not a decimal", ".5": "not a decimal", "5.": "not a decimal", "-5": "not a decimal",
+		"+5": "not a decimal", "1e3": "not a decimal",
+		" 5": "not a decimal", "5 ": "not a decimal", "1,000": "not a decimal", "1.2.3": "not a decimal",
+		"０":     "not a decimal",
 		"0.001": "too many decimals", "1234567890123456": "not a decimal", strings.Repeat("9", 400): "not a decimal",
 	} {
-		if got, err := ParseDecimal(text, "HKD"); err == nil || !strings.Contains(err.Error(), why) || got != (Amount{}) {
+		if got, err := ParseDecimal(text, "HKD"); err == nil || !strings.Contains(err.Error(), why) ||
+			got != (Amount{}) {
 			t.Errorf("%.20q: %v, %v, want %q", text, got, err, why)
 		}
 	}
@@ -55,7 +60,8 @@ func TestParseDecimal(t *testing.T) {
 
 func TestAmountsSurviveTheirText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a := Amount{rapid.Int64Range(0, 99_999_999_999_999_999).Draw(t, "minor"), rapid.SampledFrom(Currencies).Draw(t, "currency")}
+		a := Amount{rapid.Int64Range(0, 99_999_999_999_999_999).Draw(t, "minor"),
+			rapid.SampledFrom(Currencies).Draw(t, "currency")}
 		if a.Currency.Digits() == 0 {
 			a.Minor %= 1_000_000_000_000_000
 		}

@@ -352,7 +352,8 @@ func TestFlag(t *testing.T) {
 	if diff := cmp.Diff(Verdict{Kind: VerdictFlagged, Payment: flagged(pending()), Events: event(e)}, v); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if again := Flag(Recorded{Payment: v.Payment, Flags: v.Events}, e, ByRecover, later.Add(time.Hour)); again.Changes() {
+	if again := Flag(Recorded{Payment: v.Payment, Flags: v.Events}, e, ByRecover,
+		later.Add(time.Hour)); again.Changes() {
 		t.Errorf("flags twice: %+v", again)
 	}
 }

@@ -21,7 +21,8 @@ func TestDisabling(t *testing.T) {
 
 func TestWalletAccount(t *testing.T) {
 	a := WalletAccount{PayTypes: []PayType{AlipayHK}, Currencies: []Currency{"HKD"}}
-	if !a.Serves(AlipayHK) || a.Serves(AlipayCrossBorder) || !a.SettlesIn("HKD") || a.SettlesIn("USD") || a.SettlesIn("") {
+	if !a.Serves(AlipayHK) || a.Serves(AlipayCrossBorder) || !a.SettlesIn("HKD") || a.SettlesIn("USD") ||
+		a.SettlesIn("") {
 		t.Error("an account serves its pay types, in its currencies, and no others")
 	}
 }

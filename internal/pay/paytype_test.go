@@ -26,7 +26,8 @@ func TestPayTypes(t *testing.T) {
 			t.Errorf("%s: named %s", c.alias, PayTypeNamed(c.alias))
 		}
 	}
-	if u := PayType("800101"); u.Known() || u.Name() != "800101" || u.NeedsOpenID() || u.ExcludesCredit() || u.DefaultCurrency() != "HKD" {
+	if u := PayType("800101"); u.Known() || u.Name() != "800101" || u.NeedsOpenID() || u.ExcludesCredit() ||
+		u.DefaultCurrency() != "HKD" {
 		t.Errorf("an unknown pay type has properties: %q", u.Name())
 	}
 }

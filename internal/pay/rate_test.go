@@ -15,11 +15,12 @@ func TestAllowanceGrant(t *testing.T) {
 		granted int
 		retry   time.Duration
 	}{
-		"nothing taken":         {want: 7, granted: 7},
-		"more than a second's":  {want: 70, granted: 10},
-		"the rest of a second":  {slots: []RateSlot{{now, 8}}, want: 7, granted: 2},
-		"the rest of a minute":  {slots: []RateSlot{{now - 59, 10}, {now - 1, 10}}, want: 7, granted: 5},
-		"a full second":         {slots: []RateSlot{{now, 10}}, want: 1, late: 400 * time.Millisecond, retry: 600 * time.Millisecond},
+		"nothing taken":        {want: 7, granted: 7},
+		"more than a second's": {want: 70, granted: 10},
+		"the rest of a second": {slots: []RateSlot{{now, 8}}, want: 7, granted: 2},
+		"the rest of a minute": {slots: []RateSlot{{now - 59, 10}, {now - 1, 10}}, want: 7, granted: 5},
+		"a full second": {slots: []RateSlot{{now, 10}}, want: 1, late: 400 * time.Millisecond,
+			retry: 600 * time.Millisecond},
 		"a full minute":         {slots: []RateSlot{{now - 59, 10}, {now - 30, 15}}, want: 1, retry: time.Second},
 		"a minute, much later":  {slots: []RateSlot{{now - 30, 10}, {now - 20, 15}}, want: 1, retry: 30 * time.Second},
 		"over the minute twice": {slots: []RateSlot{{now - 30, 1}, {now - 20, 40}}, want: 1, retry: 40 * time.Second},

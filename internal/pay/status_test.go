@@ -84,12 +84,14 @@ func documented(t *testing.T, chapter string) map[string]bool {
 }
 
 func TestOpen(t *testing.T) {
-	for s, want := range map[Status]bool{Created: true, Pending: true, Paid: false, Failed: false, Closed: false, Expired: false, "": false} {
+	for s, want := range map[Status]bool{Created: true, Pending: true, Paid: false, Failed: false, Closed: false,
+		Expired: false, "": false} {
 		if s.Open() != want || s.Known() != (s != "") {
 			t.Errorf("%q: open %t, known %t", s, s.Open(), s.Known())
 		}
 	}
-	for s, want := range map[RefundStatus]bool{RefundPending: true, RefundSucceeded: true, RefundFailed: true, "done": false} {
+	for s, want := range map[RefundStatus]bool{RefundPending: true, RefundSucceeded: true, RefundFailed: true,
+		"done": false} {
 		if s.Known() != want {
 			t.Errorf("%q: known %t", s, s.Known())
 		}
