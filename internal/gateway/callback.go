@@ -14,10 +14,12 @@ import (
 // about one order, over all replicas.
 const confirmGap = 3 * time.Second
 
-// What a wallet posts and what it is answered, for rooms that know no wallets.
+// The callback and its answer, for rooms that know no wallets.
 type (
+	// Callback is what a wallet posts.
 	Callback = wallet.Callback
-	Reply    = wallet.Reply
+	// Reply is what it is answered.
+	Reply = wallet.Reply
 )
 
 // Callback settles what a wallet posted for an account and returns the answer once

@@ -8,7 +8,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// ErrReadOnly: the database was opened by OpenReadOnly, and a change was asked for.
+// ErrReadOnly says that the database was opened by OpenReadOnly, and a change was asked for.
 var ErrReadOnly = errors.New("store: the database was opened to look only")
 
 // look is an engine that only reads. It has no way to change anything.

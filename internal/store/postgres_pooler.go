@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// ErrPooler: the address leads to a pooler that gives each transaction another
+// ErrPooler says that the address leads to a pooler that gives each transaction another
 // connection to the server, so prepared statements are lost.
 var ErrPooler = errors.New("store: the address leads to a pooler in transaction mode, such as PgBouncer: " +
 	"add default_query_exec_mode=exec to it, and raise the schema with sampan migrate at the server's own address")

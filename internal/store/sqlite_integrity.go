@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// ErrDamaged: a SQLite file is not one whole database.
+// ErrDamaged says that a SQLite file is not one whole database.
 var ErrDamaged = errors.New("store: the database is damaged")
 
 // Thoroughness is how much of a SQLite file is checked.

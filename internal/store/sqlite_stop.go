@@ -17,7 +17,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrStopped: the SQLite file cannot be trusted, and this process no longer uses
+// ErrStopped says that the SQLite file cannot be trusted, and this process no longer uses
 // it. Only a restart ends that. errors.Is(err, ErrUnavailable) holds too, except
 // for a change whose COMMIT was the call that failed: its outcome is unknown.
 var ErrStopped = errors.New("store: the database is stopped until sampan is restarted")
