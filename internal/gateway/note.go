@@ -33,8 +33,8 @@ func (g *Gateway) Note(ctx context.Context, c pay.Credential, id, text string) e
 	if err != nil {
 		return err
 	}
-	_, err = g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
-		switch n, err := g.Store.CountEvents(ctx, p.MerchantID, p.ID, pay.EventNote); {
+	_, err = g.judgeLocked(ctx, p, pay.Word{}, func(tx *store.Tx, r pay.Recorded) (pay.Verdict, error) {
+		switch n, err := tx.CountEvents(p.MerchantID, p.ID, pay.EventNote); {
 		case err != nil:
 			return pay.Verdict{}, err
 		case n >= MaxNotes:

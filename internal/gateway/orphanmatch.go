@@ -104,27 +104,18 @@ func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 // the order's own money if the order is not paid, else as surplus. Money that went back
 // is not recorded, and flags the payment.
 func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
-	var r pay.Recorded
-	var v pay.Verdict
-	var c store.Change
-	err := g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
-		r, err = tx.Recorded(p.MerchantID, p.ID, p.HeldBy(), o.TradeNo, o.RefundID)
-		if err != nil {
-			return err
-		}
+	w := pay.Word{TradeNo: o.TradeNo, RefundID: o.RefundID}
+	v, err := g.judgeLocked(ctx, p, w, func(tx *store.Tx, r pay.Recorded) (pay.Verdict, error) {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
 		switch {
 		case err != nil:
-			return err
+			return pay.Verdict{}, err
 		case current.State != pay.OrphanOpen:
-			return errNotOpen
+			return pay.Verdict{}, errNotOpen
 		}
 		note := "the number is that of order " + p.OrderNo
-		if err := moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, note); err != nil {
-			return err
-		}
-		v, c, err = g.applyWith(r, g.judgeOrphan(r, o, by), tx.Apply)
-		return err
+		err = moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, note)
+		return g.judgeOrphan(r, o, by), err
 	})
 	switch {
 	case errors.Is(err, errNotOpen):
@@ -132,7 +123,6 @@ func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment,
 	case err != nil:
 		return p, err
 	}
-	g.afterCommit(ctx, r, v, c)
 	settled := v.Payment
 	if !o.IsRefund() && settled.TradeNo == o.TradeNo && settled.ID != o.Number {
 		g.background.Go(func() { g.closeNumber(context.WithoutCancel(ctx), settled, settled.ID) })
@@ -154,11 +144,7 @@ func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Ve
 			return pay.Nothing(r)
 		}
 		w.Outcome = pay.WordSucceeded
-		none := r
-		none.Refund = pay.Refund{} // another payment's, if any
-		v := pay.Judge(none, w, by, g.Now())
-		v.Refund = r.Refund
-		return v
+		return pay.Judge(r, w, by, g.Now())
 	}
 	v := pay.Judge(r, w, by, g.Now())
 	if v.Kind == pay.VerdictForeignTrade {

@@ -14,9 +14,9 @@ import (
 // errForeignTrade says that the trade has paid another payment.
 var errForeignTrade = errors.New("gateway: the trade number belongs to another payment")
 
-// judgeTries is how often a payment is read and judged again because it changed in
-// between.
-const judgeTries = 20
+// unlockedTries is how often a verdict is applied without a lock on the payment. If
+// the payment changes each time in between, many are at it, and they queue up.
+const unlockedTries = 2
 
 // settle records a wallet's word about a payment or one of its refunds. All money
 // comes in and goes back here: settle reads what is recorded, pay.Judge returns what
@@ -59,13 +59,45 @@ func (g *Gateway) judge(ctx context.Context, r pay.Recorded, w pay.Word,
 			return pay.Verdict{Payment: r.Payment, Refund: r.Refund}, err
 		}
 		v, err = g.apply(ctx, r, v)
-		if !errors.Is(err, store.ErrChanged) || try == judgeTries {
+		if !errors.Is(err, store.ErrChanged) {
 			return v, err
+		}
+		if try == unlockedTries {
+			return g.judgeLocked(ctx, r.Payment, w, func(_ *store.Tx, r pay.Recorded) (pay.Verdict, error) {
+				return verdict(r)
+			})
 		}
 		if r, err = g.recorded(ctx, r.Payment, w); err != nil {
 			return v, err
 		}
 	}
+}
+
+// judgeLocked is judge with the payment locked from the reading to the commit: it
+// waits for all others, and nothing changes in between.
+func (g *Gateway) judgeLocked(ctx context.Context, p pay.Payment, w pay.Word,
+	verdict func(*store.Tx, pay.Recorded) (pay.Verdict, error)) (v pay.Verdict, err error) {
+	var r pay.Recorded
+	var c store.Change
+	err = tryNumbers(func(try int) error {
+		return g.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+			v = pay.Verdict{Payment: p}
+			if r, err = tx.Recorded(p.MerchantID, p.ID, p.HeldBy(), w.TradeNo, w.RefundID); err != nil {
+				return err
+			}
+			judged, err := verdict(tx, r)
+			if err != nil {
+				v = pay.Verdict{Payment: r.Payment, Refund: r.Refund}
+				return err
+			}
+			v, c, err = g.applyWith(r, judged, try, tx.Apply)
+			return err
+		})
+	})
+	if err == nil {
+		g.afterCommit(ctx, r, v, c)
+	}
+	return v, err
 }
 
 // act is judge for what a merchant or an operator does to a payment, and for flags.
@@ -82,16 +114,32 @@ func (g *Gateway) act(ctx context.Context, p pay.Payment,
 // as it is then. The error is errForeignTrade if the trade has paid another payment,
 // and store.ErrChanged if the payment is no longer what r says. After an error nothing
 // is changed, except that store.ErrOutcomeUnknown leaves that open.
-func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (pay.Verdict, error) {
-	v, c, err := g.applyWith(r, v, func(c store.Change) error { return g.Store.Apply(ctx, c) })
+func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (applied pay.Verdict, err error) {
+	var c store.Change
+	err = tryNumbers(func(try int) (err error) {
+		applied, c, err = g.applyWith(r, v, try, func(c store.Change) error { return g.Store.Apply(ctx, c) })
+		return err
+	})
 	if err == nil {
-		g.afterCommit(ctx, r, v, c)
+		g.afterCommit(ctx, r, applied, c)
 	}
-	return v, err
+	return applied, err
 }
 
-// applyWith is apply by means of a function. The caller calls afterCommit.
-func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, apply func(store.Change) error) (
+// tryNumbers calls apply until no other refund has the number that late money would go
+// back under, with the number of tries before. Each call is a transaction of its own,
+// since a refused change ends the one that it is part of.
+func tryNumbers(apply func(try int) error) (err error) {
+	for try := range numberTries {
+		if err = apply(try); !errors.Is(err, store.ErrIDClash) {
+			break
+		}
+	}
+	return err
+}
+
+// applyWith is one try of apply, by means of a function. The caller calls afterCommit.
+func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, try int, apply func(store.Change) error) (
 	_ pay.Verdict, c store.Change, err error) {
 	before := pay.Verdict{Payment: r.Payment, Refund: r.Refund}
 	switch {
@@ -100,13 +148,8 @@ func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, apply func(store.Chan
 	case !v.Changes():
 		return v, c, nil
 	}
-	for try := range numberTries {
-		if c, err = g.changeOf(r, v, try); err == nil {
-			err = apply(c)
-		}
-		if !errors.Is(err, store.ErrIDClash) {
-			break
-		}
+	if c, err = g.changeOf(r, v, try); err == nil {
+		err = apply(c)
 	}
 	switch {
 	case errors.Is(err, store.ErrTradeTaken) && c.Movement.RefundID == "":

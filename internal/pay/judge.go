@@ -9,7 +9,7 @@ import (
 type Recorded struct {
 	Payment  Payment
 	Movement Movement // of the word's trade, for this payment or another; without an ID if not stored
-	Refund   Refund   // the payment's refund that the word is about; without an ID if not stored
+	Refund   Refund   // of the word's number, of this payment or another; without an ID if not stored
 	Flags    []Event  // the payment's events whose kind Flags, oldest first, also if Flagged is false again
 }
 
@@ -223,6 +223,9 @@ func (j judgement) end(why Reason, code string) Verdict {
 
 func (j judgement) refund() Verdict {
 	r, w := j.Refund, j.word
+	if r.PaymentID != j.Payment.ID {
+		r = Refund{} // none of this payment's
+	}
 	succeeded := w.Outcome == WordSucceeded
 	switch {
 	case !succeeded && w.Outcome != WordFailed:

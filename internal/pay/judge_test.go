@@ -261,12 +261,20 @@ func TestJudgeARefund(t *testing.T) {
 			with(said(WordSucceeded), func(w *Word) { w.Amount = hkd(230) }),
 			Verdict{Kind: VerdictRefunded, Payment: reserved(p, 230, 230), Refund: done, Movement: booked,
 				Events: event(Event{Kind: EventRefunded, Amount: hkd(230), RefundID: "R"}), Notify: true}},
+		"done, after another": {
+			Recorded{Payment: reserved(p, 530, 300), Refund: refundOf(RefundPending)}, said(WordSucceeded),
+			Verdict{Kind: VerdictRefunded, Payment: reserved(p, 530, 530), Refund: done, Movement: booked,
+				Events: event(Event{Kind: EventRefunded, Amount: hkd(230), RefundID: "R"}), Notify: true}},
 		"done, again": {
 			Recorded{Payment: p, Refund: done},
 			said(WordSucceeded), Verdict{Kind: VerdictRepeat, Payment: p, Refund: done}},
 		"failed": {Recorded{Payment: p, Refund: refundOf(RefundPending)}, said(WordFailed),
 			Verdict{Kind: VerdictRefundFailed, Payment: reserved(p, 0, 0), Refund: failed(refundOf(RefundPending)),
 				Events: failedEvent}},
+		"failed, beside another, of a flagged payment": {
+			Recorded{Payment: flagged(reserved(p, 530, 300)), Refund: refundOf(RefundPending)}, said(WordFailed),
+			Verdict{Kind: VerdictRefundFailed, Payment: flagged(reserved(p, 300, 300)),
+				Refund: failed(refundOf(RefundPending)), Events: failedEvent}},
 		"failed, again": {Recorded{Payment: p, Refund: failed(refundOf(RefundPending))}, said(WordFailed),
 			Verdict{Kind: VerdictRepeat, Payment: p, Refund: failed(refundOf(RefundPending))}},
 		"failed, and nobody asked for it": {Recorded{Payment: p, Refund: automatic}, said(WordFailed),
@@ -312,6 +320,11 @@ func TestJudgeARefund(t *testing.T) {
 			Recorded{Payment: flagged(p), Flags: []Event{{Kind: EventRefundForeign, RefundID: "R"}}},
 			said(WordSucceeded),
 			Verdict{Kind: VerdictRepeat, Payment: flagged(p)}},
+		"another payment's": {
+			Recorded{Payment: p, Refund: with(refundOf(RefundPending), func(r *Refund) { r.PaymentID = "P2" })},
+			said(WordSucceeded),
+			Verdict{Kind: VerdictRefundOther, Payment: flagged(p),
+				Events: event(Event{Kind: EventRefundForeign, RefundID: "R"})}},
 		"not ours, and failed": {Recorded{Payment: p}, said(WordFailed), Verdict{Kind: VerdictNothing, Payment: p}},
 	} {
 		t.Run(name, func(t *testing.T) { judges(t, c.recorded, c.word, c.want) })

@@ -18,8 +18,8 @@ func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
 }
 
 // CountEvents returns how many events of a kind a payment has.
-func (db *DB) CountEvents(ctx context.Context, merchantID, paymentID string, kind pay.EventKind) (int, error) {
-	n, err := db.read.CountEvents(ctx, queries.CountEventsParams{
+func (tx *Tx) CountEvents(merchantID, paymentID string, kind pay.EventKind) (int, error) {
+	n, err := tx.q.CountEvents(tx.ctx, queries.CountEventsParams{
 		MerchantID: merchantID, PaymentID: paymentID, Kind: string(kind),
 	})
 	return int(n), wrap("count events of payment "+paymentID, err)

@@ -71,11 +71,18 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 	if err := db.Apply(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := db.CountEvents(t.Context(), p.MerchantID, p.ID, pay.EventNote); err != nil || n != 1 {
-		t.Errorf("%d notes, %v", n, err)
+	err := db.Tx(t.Context(), func(tx *store.Tx) error {
+		n, err := tx.CountEvents(p.MerchantID, p.ID, pay.EventNote)
+		if n != 1 {
+			t.Errorf("%d notes", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	none := store.Delivery{MerchantID: p.MerchantID, ID: "none"}
-	err := db.FinishAttempt(t.Context(), none, store.DeliveryAttempt{StartedAt: t0})
+	err = db.FinishAttempt(t.Context(), none, store.DeliveryAttempt{StartedAt: t0})
 	if !errors.Is(err, store.ErrLeaseLost) {
 		t.Fatal(err)
 	}
