@@ -108,10 +108,12 @@ func (h *historyHarness) start(r *replica) {
 		return wallet.Driver{
 			Info: wallet.Info{
 				Flow: flow, Can: can, LateMax: 15 * 24 * time.Hour,
-				Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD"}, pay.AlipayHK: {"HKD"}},
+				Currencies: map[pay.PayType][]pay.Currency{
+					pay.AlipayCrossBorder: {"HKD"}, pay.AlipayHK: {"HKD"}, pay.AlipayServiceWindow: {"HKD"},
+				},
 			},
 			Open: func(wallet.Account) (wallet.Connector, error) {
-				return teller{h.outside, func() (string, error) { return h.walletCall(r) }}, nil
+				return teller{h.outside, h.clock, func() (string, error) { return h.walletCall(r) }}, nil
 			},
 		}
 	}
@@ -120,6 +122,7 @@ func (h *historyHarness) start(r *replica) {
 		Store: db, Wallets: map[string]wallet.Driver{
 			"offline": driver(wallet.Link, wallet.CanRefund, wallet.CanRefundQuery),
 			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
+			"paged":   driver(wallet.Redirect, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
 		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
 		Zone: zone, Now: h.clock, Rand: h.random, Log: h.log,

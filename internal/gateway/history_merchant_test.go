@@ -30,15 +30,18 @@ func credential() pay.Credential {
 	return pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100, PerMinute: 400}
 }
 
-// place places an order, whose number says what wallet it is for: even ones are
-// for the one that is not called to begin with, odd ones for the other.
+// place places an order. Its number says how its buyer gets to the wallet: 0 is
+// wallet.Link, 1 wallet.InApp, 2 wallet.Redirect.
 func (h *historyHarness) place(r *replica, st step) {
 	request := PayRequest{
 		Credential: credential(), OrderNo: fmt.Sprint("O", st.Order), Fingerprint: fmt.Sprint(st.Amount), PayType: pay.AlipayCrossBorder,
 		Amount: pay.Amount{Minor: price, Currency: "HKD"}, NotifyURL: "https://shop.example/notify", Life: 30 * time.Minute,
 	}
-	if st.Order%2 == 1 {
+	switch st.Order {
+	case 1:
 		request.PayType = pay.AlipayHK
+	case 2:
+		request.PayType = pay.AlipayServiceWindow
 	}
 	o, err := r.Pay(r.ctx, request)
 	if r.gone { // nobody hears the answer

@@ -90,6 +90,7 @@ const (
 // teller is the connector of one replica to the wallet outside.
 type teller struct {
 	outside *outside
+	now     func() time.Time
 	// call is told of each call before it is made, and says in what mood the
 	// wallet is; an error is the replica's end.
 	call func() (mood string, err error)
@@ -122,15 +123,27 @@ func (c teller) ask(blind *wallet.State, do func() (wallet.State, error)) (walle
 	return wallet.State{}, wallet.ErrUnknown
 }
 
+// Pay gives an order of wallet.Redirect an address for ten minutes. An order that is
+// paid or closed gets none.
 func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if o.PayType == pay.AlipayCrossBorder { // only makes an address: the wallet is not called
 		return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, nil
 	}
 	_, err := c.ask(nil, func() (wallet.State, error) {
-		c.outside.know(o.Number, o.Amount)
+		t := c.outside.know(o.Number, o.Amount)
+		if o.PayType == pay.AlipayServiceWindow && (t.closed || len(t.paid) > 0) {
+			return wallet.State{}, &wallet.Rejection{Code: "OVER", Kind: wallet.RejectedOrder}
+		}
 		return wallet.State{}, nil
 	})
-	return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, err
+	switch {
+	case err != nil:
+		return wallet.Checkout{}, err
+	case o.PayType == pay.AlipayHK:
+		return wallet.Checkout{Ref: "R-" + o.Number}, nil
+	}
+	ends := c.now().Add(10 * time.Minute)
+	return wallet.Checkout{URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, ends.Unix()), EndsAt: ends}, nil
 }
 
 var unaware = &wallet.State{Outcome: wallet.NotFound}
@@ -165,7 +178,7 @@ func (c teller) Close(_ context.Context, o wallet.Order) (wallet.State, error) {
 
 func (c teller) Refund(_ context.Context, r wallet.Refund) (wallet.State, error) {
 	mood, err := "", error(nil)
-	s, failed := teller{c.outside, func() (string, error) {
+	s, failed := teller{c.outside, c.now, func() (string, error) {
 		mood, err = c.call()
 		return mood, err
 	}}.ask(nil, func() (wallet.State, error) { return c.outside.giveBack(r) })

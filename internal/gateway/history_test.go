@@ -70,7 +70,7 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		}
 		switch st.Do {
 		case place, open, buy, notify, refund, shut, query:
-			st.Order = rapid.IntRange(0, 1).Draw(t, "order")
+			st.Order = rapid.IntRange(0, 2).Draw(t, "order")
 		}
 		switch st.Do {
 		case place:
@@ -246,6 +246,7 @@ func seededDatabase(t *testing.T) string {
 		db.CreateCredential(ctx, c),
 		db.PutWalletAccount(ctx, account("main", "offline", pay.AlipayCrossBorder)),
 		db.PutWalletAccount(ctx, account("net", "online", pay.AlipayHK)),
+		db.PutWalletAccount(ctx, account("page", "paged", pay.AlipayServiceWindow)),
 		db.Close(),
 	} {
 		if err != nil {
