@@ -79,7 +79,7 @@ func (f *failures) count(source netip.Addr) (retry time.Duration, ok bool) {
 }
 
 // makeRoom keeps the table bounded: it removes the sources that have not failed lately,
-// and if there are none, all.
+// or all if every one has.
 func (f *failures) makeRoom(now time.Time) {
 	if f.of != nil && len(f.of) < maxSources {
 		return

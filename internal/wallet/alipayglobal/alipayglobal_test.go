@@ -370,8 +370,8 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// Whoever has the MD5 key can sign a false notice under the id of a true one,
-// which notify_verify then stands by.
+// Anybody with the MD5 key can sign a false notice under the id of a true one, which
+// notify_verify then confirms.
 func TestASharedKeysNoticeIDConfirmsNothing(t *testing.T) {
 	w := newWire(mapi.MD5)
 	o := testOrder()
@@ -405,8 +405,8 @@ func TestASharedKeysNoticeIDConfirmsNothing(t *testing.T) {
 	}
 }
 
-// By the order's number the wallet tells of one trade only, while a buyer may
-// have paid twice.
+// A query by the order's number returns one trade only, while a buyer may have paid
+// twice.
 func TestASecondPaymentIsConfirmedByItsOwnNumber(t *testing.T) {
 	w := newWire(mapi.MD5)
 	o := testOrder()
@@ -543,7 +543,7 @@ func rejected(err error) bool {
 
 func unknown(err error) bool { return errors.Is(err, wallet.ErrUnknown) && !rejected(err) }
 
-func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
+func FuzzCallbackNeitherPanicsNorBelieves(f *testing.F) {
 	w := newWire(mapi.MD5)
 	a := wallet.Account{WalletAccount: w.account("https://gateway.example/"), HTTP: http.DefaultClient}
 	c, err := open(a)

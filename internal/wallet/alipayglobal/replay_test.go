@@ -120,7 +120,7 @@ func (h *harness) pass(d time.Duration) {
 	h.now = h.now.Add(d)
 }
 
-// post posts a notification n times: each must be answered so.
+// post posts a callback n times: each must be answered so.
 func (h *harness) post(m mapi.Message, times int, want string) {
 	h.t.Helper()
 	body := h.wire.form(maps.Clone(m))

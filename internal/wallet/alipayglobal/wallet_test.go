@@ -247,9 +247,9 @@ var traps = []string{
 	"x\x26total_fee\x3d0.01%26trade_status%3DTRADE_FINISHED",
 }
 
-// forgeries tries to pass off as notices: the signed address itself and every
-// way to cut its signed string into a notice's fields; our other requests; and
-// what Alipay signs that is no notice.
+// forgeries returns what must not pass for a callback: the signed address itself and
+// every way to cut its signed string into a notice's fields, our other requests, and
+// Alipay's signed answers and returns.
 func (w wire) forgeries(c wallet.Checkout, o wallet.Order) [][]byte {
 	u, err := url.Parse(c.URL)
 	if err != nil {

@@ -135,7 +135,7 @@ func TestANoticeTellsAllThatIsOnIt(t *testing.T) {
 	}
 }
 
-func FuzzNotificationNeitherPanicsNorBelieves(f *testing.F) {
+func FuzzCallbackNeitherPanicsNorBelieves(f *testing.F) {
 	f.Add([]byte("app_id=" + ourApp +
 		"&notify_type=trade_status_sync&trade_status=TRADE_SUCCESS&sign=AAAA&sign_type=RSA2"))
 	w, o := knownWire(f), order()

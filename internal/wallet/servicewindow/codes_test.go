@@ -116,7 +116,7 @@ func TestEachCodeProvesWhatTheWalletSaysOfIt(t *testing.T) {
 	}
 }
 
-// A code that is no success is none however much of one stands beside it.
+// An answer with any other code fails, whatever fields of a success stand beside it.
 func TestNoOtherCodeIsASuccess(t *testing.T) {
 	w, answers := newWire(t), map[string]map[string]string{}
 	c, _ := w.open(t, nil, answers)
@@ -133,8 +133,8 @@ func TestNoOtherCodeIsASuccess(t *testing.T) {
 	}
 }
 
-// Whoever can answer in the wallet's place can say no in its name only where it
-// says so unsigned itself: to a call that it could not read.
+// The wallet leaves an answer unsigned only if it could not read the call. So somebody
+// who answers in its place can refuse nothing else in its name.
 func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {
 	for content, refused := range map[string]bool{
 		`"alipay_trade_create_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:       false,

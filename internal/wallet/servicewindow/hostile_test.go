@@ -138,7 +138,7 @@ func (h *harness) sells(number string) wallet.Order {
 	return wallet.Order{Number: o.ID, Amount: o.Amount}
 }
 
-// notice is the wallet's notification that an order was paid, with changes.
+// notice is the wallet's callback that an order was paid, with changes.
 func (h *harness) notice(o wallet.Order, changes map[string]string) openapi.Message {
 	return with(with(payment(o), map[string]string{"trade_no": tradeOf(o.Number)}), changes)
 }
@@ -232,7 +232,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		}
 		h.stands(what, o, pay.Pending)
 	}
-	// The wallet's true word on a refund that is none of ours moves nothing of ours.
+	// A true callback about a refund that is not ours moves nothing of ours.
 	for what, id := range map[string]string{"a refund that was never asked for": "20260102100001000000000001",
 		"an order for a refund": o.Number, "another order for one": other.Number} {
 		h.posted(signed(map[string]string{"out_biz_no": id, "gmt_refund": "2026-01-02 11:05:04"}))

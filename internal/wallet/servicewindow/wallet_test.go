@@ -143,7 +143,7 @@ func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request
 	return nil
 }
 
-// payment is a notification's fields, unsigned.
+// payment is a callback's fields, unsigned.
 func payment(o wallet.Order) openapi.Message {
 	return openapi.Message{
 		"notify_type": "trade_status_sync", "notify_id": "2026010200222110405000000000000001",
@@ -157,7 +157,7 @@ func payment(o wallet.Order) openapi.Message {
 	}
 }
 
-// notice signs a notification as Alipay does.
+// notice signs a callback as Alipay does.
 func (w wire) notice(m openapi.Message) []byte {
 	if err := m.SignNotification(w.alipays); err != nil {
 		panic(err)
@@ -188,8 +188,9 @@ func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 	return w.notice(m)
 }
 
-// forgeries tries to pass off as notices: our own signed requests, what Alipay
-// signs for another application, about another seller's trades, and its answers.
+// forgeries returns what must not pass for a callback: our own signed requests, what
+// Alipay signs for another application or about another seller's trades, and its
+// answers.
 func (w wire) forgeries(_ wallet.Checkout, o wallet.Order) [][]byte {
 	all := [][]byte{}
 	for name, value := range map[string]string{"app_id": "2021000000000002", "notify_type": "open_app_auth_notify",
