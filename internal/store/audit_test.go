@@ -166,25 +166,36 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 			"UPDATE movement SET amount = 1", "DELETE FROM movement", "UPDATE event SET note = 'x'",
 			"DELETE FROM event",
 			// An INSERT that would take a row's place.
-			"INSERT INTO movement SELECT * FROM movement WHERE true ON CONFLICT (merchant_id, id) DO UPDATE SET amount = 1",
-			"INSERT INTO event SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET note = 'x'",
+			"INSERT INTO movement " +
+				"SELECT * FROM movement WHERE true ON CONFLICT (merchant_id, id) DO UPDATE SET amount = 1",
+			"INSERT INTO event " +
+				"SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET note = 'x'",
 		}
 		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 			driver, address = "sqlite", path
 			texts = append(texts, // as the sqlite3 shell does it, with no pragma set
-				"INSERT OR REPLACE INTO movement SELECT merchant_id, id, payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
-				"REPLACE INTO movement SELECT merchant_id, 'other', payment_id, refund_id, kind, debit, credit, 1, currency, trade_no, at FROM movement",
-				"REPLACE INTO movement (rowid, merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) "+
-					"SELECT rowid, merchant_id, 'other', payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+				"INSERT OR REPLACE INTO movement "+
+					"SELECT merchant_id, id, payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+				"REPLACE INTO movement "+
+					"SELECT merchant_id, 'other', payment_id, refund_id, kind, debit, credit, 1, currency, trade_no, at "+
+					"FROM movement",
+				"REPLACE INTO movement (rowid, merchant_id, id, "+
+					"payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) "+
+					"SELECT rowid, merchant_id, 'other', payment_id, 'R', kind, "+
+					"debit, credit, 1, currency, 'U', at FROM movement",
 				"UPDATE OR REPLACE movement SET amount = 1",
-				"INSERT OR REPLACE INTO event (merchant_id, payment_id, id, seq, at, kind, actor, note) SELECT merchant_id, payment_id, id, 7, at, kind, actor, 'x' FROM event",
-				"REPLACE INTO event (merchant_id, payment_id, id, seq, at, kind, actor, note) SELECT merchant_id, payment_id, 'other', seq, at, kind, actor, 'x' FROM event",
+				"INSERT OR REPLACE INTO event (merchant_id, payment_id, id, seq, at, kind, actor, note) "+
+					"SELECT merchant_id, payment_id, id, 7, at, kind, actor, 'x' FROM event",
+				"REPLACE INTO event (merchant_id, payment_id, id, seq, at, kind, actor, note) "+
+					"SELECT merchant_id, payment_id, 'other', seq, at, kind, actor, 'x' FROM event",
 				"REPLACE INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, note) "+
 					"SELECT rowid, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
 			)
 			for table, text := range map[string]string{ // a row that would refuse all later ones
-				"movement": "INSERT INTO movement (rowid, merchant_id, id, payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) " +
-					"SELECT -1, merchant_id, 'other', payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+				"movement": "INSERT INTO movement (rowid, merchant_id, id, " +
+					"payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) " +
+					"SELECT -1, merchant_id, 'other', payment_id, 'R', kind, " +
+					"debit, credit, 1, currency, 'U', at FROM movement",
 				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, note) " +
 					"SELECT -1, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
 			} {

@@ -495,13 +495,14 @@ func TestGroupedStatementsReadNoWholeTable(t *testing.T) {
 	storetest.Open(t, dsn)
 	const rows = " FROM generate_series(1, 20000) AS i"
 	for _, text := range []string{
-		`INSERT INTO payment SELECT 'm', 'p' || i, 'a', '', 'o' || i, '', '', 'main', 100, 'HKD', '', '', '', '', '', '',
-			0, 'created', '', '', '', '', 0, 0, i, i, 0, 0, 0, 0, i, 0, 0, 0, '', i`,
+		`INSERT INTO payment SELECT 'm', 'p' || i, 'a', '', 'o' || i, '', '', 'main', 100, 'HKD', '', '', '', '', '',
+			'', 0, 'created', '', '', '', '', 0, 0, i, i, 0, 0, 0, 0, i, 0, 0, 0, '', i`,
 		`INSERT INTO refund SELECT 'm', 'r' || i, 'a', '', 'q' || i, '', 'p' || i, 10, 'HKD', 'pending', '', '', '',
 			i, 0, i, 0, '', i`,
 		`INSERT INTO movement SELECT 'm', 'm' || i, 'p' || i, '', 'payment', 'wallet:main', 'merchant', 100, 'HKD',
 			'T' || i, i`,
-		`INSERT INTO delivery SELECT 'm', 'd' || i, 'p' || i, '', 'a', 'payment', '', 'r', '', 'due', 0, 0, i, i, 0, '', i`,
+		`INSERT INTO delivery SELECT 'm', 'd' || i, 'p' || i, '', 'a', 'payment', '', 'r', '', 'due', 0, 0, i, i, 0,
+			'', i`,
 	} {
 		sqlExec(t, dsn, text+rows)
 	}

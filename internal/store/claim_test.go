@@ -241,7 +241,8 @@ func TestABacklogDoesNotSlowAClaim(t *testing.T) {
 			values = strings.Trim(values, ", ")
 		}
 		sqlExec(t, dsn, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
-			INSERT INTO payment (`+strings.Join(store.PaymentColumns(), ", ")+`) SELECT `+values+` FROM payment, n WHERE id = '`+payment(0).ID+`'`)
+			INSERT INTO payment (`+strings.Join(store.PaymentColumns(), ", ")+`) SELECT `+values+`
+			FROM payment, n WHERE id = '`+payment(0).ID+`'`)
 		for range 2 {
 			start := time.Now()
 			c := store.Claim{Now: t0.Add(2 * time.Hour), Lease: time.Hour,

@@ -168,9 +168,11 @@ func TestADeadReceiversPileDoesNotSlowAClaim(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
 		sqlExec(t, dsn, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-			INSERT INTO delivery (merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state, attempts, manual,
+			INSERT INTO delivery (merchant_id, id, payment_id, refund_id, app_code, kind, url, receiver, body, state,
+				attempts, manual,
 				created_at, due_at, done_at, lease, claimable_at)
-			SELECT '100001', 'x' || i, '', '', '', 'payment', '', 'http://dead:80', '', 'due', 0, 0, 1, 1, 0, '', i FROM n`)
+			SELECT '100001', 'x' || i, '', '', '', 'payment', '', 'http://dead:80', '', 'due', 0, 0, 1, 1, 0, '', i
+			FROM n`)
 		addDeliveries(t, db, delivery(1, "http://a:80"), delivery(2, "http://z:80"))
 		for range 2 {
 			c := everything

@@ -119,7 +119,7 @@ func migrateSQLite(ctx context.Context, c Config, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(raise(ctx, c, db, goose.DialectSQLite3, path), db.Close())
+	return errors.Join(runMigrations(ctx, c, db, goose.DialectSQLite3, path), db.Close())
 }
 
 func openForSteps(path string) (*sql.DB, error) {
@@ -169,13 +169,13 @@ func migratePostgres(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return errors.Join(raise(ctx, c, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker)),
-		db.Close())
+	err = runMigrations(ctx, c, db, goose.DialectPostgres, placeOf(c.DSN), goose.WithSessionLocker(locker))
+	return errors.Join(err, db.Close())
 }
 
-// raise runs the migrations that a database lacks. On SQLite the caller holds a
+// runMigrations runs the migrations that a database lacks. On SQLite the caller holds a
 // lock; on PostgreSQL the options include one.
-func raise(ctx context.Context, c Config, db *sql.DB, d goose.Dialect, place string,
+func runMigrations(ctx context.Context, c Config, db *sql.DB, d goose.Dialect, place string,
 	options ...goose.ProviderOption) error {
 	house := migrations.House(d == goose.DialectPostgres, c.Migrating)
 	options = append(options, goose.WithDisableGlobalRegistry(true),

@@ -65,7 +65,8 @@ func reads(ctx context.Context, db *store.DB) error {
 // on the table, or at the commit if it is deferred.
 func trouble(table, when, what string) string {
 	return `CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + what + `; RETURN NULL; END $$;
-		CREATE CONSTRAINT TRIGGER trouble AFTER INSERT OR UPDATE ON ` + table + ` ` + when + ` FOR EACH ROW EXECUTE FUNCTION trouble()`
+		CREATE CONSTRAINT TRIGGER trouble AFTER INSERT OR UPDATE ON ` + table + ` ` + when + `
+			FOR EACH ROW EXECUTE FUNCTION trouble()`
 }
 
 func raise(state string) string { return "RAISE EXCEPTION 'as if' USING ERRCODE = '" + state + "'" }
@@ -130,11 +131,14 @@ func TestAReadOnlyServerIsLeft(t *testing.T) {
 	// its server is read-only.
 	turn := func(readOnly string) {
 		t.Helper()
-		sqlExec(t, dsn+"&default_transaction_read_only=off", "ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = "+readOnly)
+		sqlExec(t, dsn+"&default_transaction_read_only=off",
+			"ALTER DATABASE "+nameOf(dsn)+" SET default_transaction_read_only = "+readOnly)
 	}
 	create(t, db, payment(1))
 	turn("on")
-	err := db.Tx(t.Context(), func(tx *store.Tx) error { return store.Execute(tx, "SET default_transaction_read_only = on") })
+	err := db.Tx(t.Context(), func(tx *store.Tx) error {
+		return store.Execute(tx, "SET default_transaction_read_only = on")
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +254,8 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 func TestAServerWithoutConnectionsIsUnavailable(t *testing.T) {
 	dsn := storetest.PostgresDSN(t)
 	role := "limited_" + strings.TrimPrefix(nameOf(dsn), "sampan_test_")
-	sqlExec(t, dsn, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret' CONNECTION LIMIT 1; GRANT ALL ON ALL TABLES IN SCHEMA public TO "+role)
+	sqlExec(t, dsn, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret' CONNECTION LIMIT 1; "+
+		"GRANT ALL ON ALL TABLES IN SCHEMA public TO "+role)
 	t.Cleanup(func() { sqlExec(t, dsn, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
 	u, err := url.Parse(dsn)
 	if err != nil {

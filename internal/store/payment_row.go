@@ -22,7 +22,7 @@ var creationTable = tableOf[creation]()
 // creation whose id or order number is taken, and one whose account has an open
 // orphan that it was not compared with.
 func insertPaymentText(source, from string) string {
-	p := creationTable.named(source)
+	p := creationTable.reference(source)
 	values := make([]string, len(paymentTable.columns))
 	for i, column := range paymentTable.columns {
 		values[i] = p(column)

@@ -160,9 +160,11 @@ func TestABadRowOfAGroupFailsByItself(t *testing.T) {
 func TestANumberOfARefundIsUsed(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		db := storetest.Open(t, dsn)
-		sqlExec(t, dsn, `INSERT INTO refund (merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id, amount, currency,
+		sqlExec(t, dsn, `INSERT INTO refund (merchant_id, id, app_code, store_id, order_no, fingerprint, payment_id,
+				amount, currency,
 			status, client_time, device_id, failure, created_at, done_at, due_at, inquiries, lease, claimable_at)
-			VALUES ('100001', 'r1', 'APP1', '', 'order-1', '', 'p', 1, 'HKD', 'pending', '', '', '', 0, 0, 0, 0, '', 0)`)
+			VALUES ('100001', 'r1', 'APP1', '', 'order-1', '', 'p', 1, 'HKD', 'pending', '', '', '', 0, 0, 0, 0,
+				'', 0)`)
 		_, _, err := db.CreatePayment(t.Context(), payment(1))
 		if pay.CodeOf(err) != pay.NumberUsed {
 			t.Error(err)
@@ -193,7 +195,8 @@ func TestAConnectionLostInCommitIsInDoubt(t *testing.T) {
 	sqlExec(t, dsn, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'`)
 	for _, table := range []string{"payment", "event"} {
-		sqlExec(t, dsn, `CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+` DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()`)
+		sqlExec(t, dsn, `CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+` DEFERRABLE INITIALLY DEFERRED
+			FOR EACH ROW EXECUTE FUNCTION die()`)
 	}
 	if _, _, err := db.CreatePayment(t.Context(), payment(2)); !errors.Is(err, store.ErrOutcomeUnknown) {
 		t.Errorf("create: %v", err)

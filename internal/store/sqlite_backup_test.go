@@ -211,8 +211,10 @@ func TestRestoreRefuses(t *testing.T) {
 		}},
 		{"an index that lacks a row", "damaged", func(t *testing.T, r *Restoring, _ string) {
 			execAt(t, r.From, `PRAGMA writable_schema = ON`,
-				`UPDATE sqlite_schema SET sql = 'CREATE INDEX movement_payment ON movement (payment_id, merchant_id)' WHERE name = 'movement_payment'`,
-				`UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'refund_payment') WHERE name = 'payment_newest'`)
+				`UPDATE sqlite_schema SET sql = 'CREATE INDEX movement_payment ON movement (payment_id, merchant_id)'
+					WHERE name = 'movement_payment'`,
+				`UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'refund_payment')
+					WHERE name = 'payment_newest'`)
 		}},
 		{"no database", "not a database",
 			func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, []byte(strings.Repeat("x", 10_000))) }},

@@ -33,7 +33,8 @@ func openForCommit(t *testing.T) (*DB, *sqliteEngine) {
 	e := db.engine.(*sqliteEngine)
 	for _, text := range []string{
 		`CREATE TABLE promise (merchant TEXT REFERENCES merchant (id) DEFERRABLE INITIALLY DEFERRED)`,
-		`CREATE TRIGGER late AFTER INSERT ON event WHEN NEW.kind = 'late' BEGIN INSERT INTO promise VALUES ('nobody'); END`,
+		`CREATE TRIGGER late AFTER INSERT ON event WHEN NEW.kind = 'late'
+			BEGIN INSERT INTO promise VALUES ('nobody'); END`,
 		`CREATE TRIGGER gone AFTER INSERT ON event WHEN NEW.kind = 'gone' BEGIN SELECT RAISE(ROLLBACK, 'gone'); END`,
 	} {
 		if err := e.exec(text); err != nil {

@@ -190,8 +190,10 @@ func BenchmarkCheck(b *testing.B) {
 	more := strings.NewReplacer(" id,", " printf('%026d', n),", " order_no,",
 		" printf('order-%d', n),").Replace(" " + paymentTable.list(""))
 	err = db.Tx(b.Context(), func(tx *Tx) error {
-		_, err := tx.db.ExecContext(tx.ctx, `WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < $1)
-			INSERT INTO payment (`+paymentTable.list("")+`) SELECT `+more+` FROM number, (SELECT * FROM payment)`, *orderCount-1)
+		_, err := tx.db.ExecContext(tx.ctx, `WITH RECURSIVE number (n) AS (
+				SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < $1)
+			INSERT INTO payment (`+paymentTable.list("")+`) SELECT `+more+`
+			FROM number, (SELECT * FROM payment)`, *orderCount-1)
 		return err
 	})
 	if err != nil {

@@ -93,10 +93,10 @@ var (
 type DB struct {
 	config Config
 	engine
-	read  *queries.Queries // sees what is committed
-	seal  sealer
-	decoy string       // read and unsealed for an unknown app code
-	shut  func() error // closes the engine, once
+	read      *queries.Queries // sees what is committed
+	seal      sealer
+	decoy     string       // read and unsealed for an unknown app code
+	closeOnce func() error // closes the engine
 
 	readiness readiness
 
@@ -159,7 +159,7 @@ func open(
 	if err != nil {
 		return nil, false, err
 	}
-	db = &DB{config: c, engine: e, seal: seal, decoy: seal.sealDecoy(), shut: sync.OnceValue(e.close)}
+	db = &DB{config: c, engine: e, seal: seal, decoy: seal.sealDecoy(), closeOnce: sync.OnceValue(e.close)}
 	db.read = queries.New(db.reader())
 	db.merchants.now, db.merchants.usable = c.Now, e.usable
 	db.stores.now, db.stores.usable = c.Now, e.usable
@@ -181,7 +181,7 @@ func orClose(db *DB, err error) (*DB, error) {
 // with ErrClosed. Closing again does nothing.
 func (db *DB) Close() error {
 	defer db.readiness.close()
-	return db.shut()
+	return db.closeOnce()
 }
 
 // Unchanged returns an error if a server has opened the database since OpenReadOnly

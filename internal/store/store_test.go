@@ -270,7 +270,8 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 			"account":    operator.SetWalletAccountDisabled(t.Context(), m.ID, "x", true),
 			"key":        operator.SetClientKey(t.Context(), "x", "NEW"),
 			"hosts":      operator.SetReturnHosts(t.Context(), "x", nil),
-			"age":        operator.SetMaxAge(t.Context(), "x", 0), "hash": operator.SetSHA256Only(t.Context(), "x", true),
+			"age":        operator.SetMaxAge(t.Context(), "x", 0),
+			"hash":       operator.SetSHA256Only(t.Context(), "x", true),
 		} {
 			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("missing %s: %v", what, err)

@@ -43,9 +43,9 @@ func (t table[R]) fields(row *R) []any {
 	return fields
 }
 
-// named returns a statement's name for a column: "p.id" where the rows come from a
+// reference returns a statement's name for a column: "p.id" where the rows come from a
 // source p, "$2" where they are the statement's arguments.
-func (t table[R]) named(source string) func(column string) string {
+func (t table[R]) reference(source string) func(column string) string {
 	return func(column string) string {
 		if source != "" {
 			return source + "." + column
