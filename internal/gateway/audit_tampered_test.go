@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// kept are the tables that a tampering may change.
+// kept lists the tables that a tampering may change.
 var kept = []string{"payment", "refund", "movement", "event", "delivery"}
 
 // sql runs a statement in the shell, in which {NO} stands for the id of the
@@ -23,7 +23,7 @@ func (a *audited) sql(text string) {
 	}
 }
 
-// open takes away what keeps rows from being changed, as who owns the database can.
+// open drops the triggers that protect rows, as the database's owner can.
 func (a *audited) open() {
 	a.t.Helper()
 	drops := []string{"DROP TRIGGER movement_update", "DROP TRIGGER movement_delete", "DROP TRIGGER event_update",
@@ -38,7 +38,7 @@ func (a *audited) open() {
 	}
 }
 
-// keep copies the tables, and restore has them be as they were.
+// keep copies the tables, and restore puts the copies back.
 func (a *audited) keep() {
 	for _, table := range kept {
 		a.sql("CREATE TABLE kept_" + table + " AS SELECT * FROM " + table)
@@ -56,8 +56,8 @@ func (a *audited) restore() {
 	}
 }
 
-// Whoever changes a row by hand is found out, and the report names the payment
-// and what is wrong with it.
+// The audit finds a row that was changed by hand. Its report names the payment and
+// what is wrong with it.
 func TestAuditFindsTamperedRows(t *testing.T) {
 	of := " WHERE payment_id = "
 	tamperings := []struct {
@@ -357,5 +357,5 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 	})
 }
 
-// eventColumns are those that a row which is put in is given.
+// eventColumns are the columns of an inserted row.
 const eventColumns = "merchant_id, payment_id, id, seq, at, kind, actor, amount, currency, trade_no, refund_id"

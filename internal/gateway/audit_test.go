@@ -17,8 +17,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// audited is a harness with payments of every kind, and its database as somebody
-// with an SQL shell has it before them.
+// audited is a harness with payments of every kind, and a shell on its database.
 type audited struct {
 	*harness
 	dsn   string
@@ -45,7 +44,7 @@ func onEachAudited(t *testing.T, test func(t *testing.T, a *audited)) {
 	})
 }
 
-// audit returns what is wrong, in the words of the report.
+// audit returns the lines of the report.
 func (a *audited) audit() (audit.Report, []string) {
 	a.t.Helper()
 	var found []string
@@ -97,7 +96,7 @@ func (a *audited) order(no string, open bool, change func(*PayRequest)) string {
 	return o.ID
 }
 
-// hears has the gateway hear from the wallet of a payment.
+// hears posts a callback about a payment.
 func (a *audited) hears(id string, s wallet.State) {
 	a.t.Helper()
 	if _, err := a.settle(a.t.Context(), a.stored(id), wordOf(s, ""), pay.ByWallet); err != nil {
@@ -121,7 +120,7 @@ func (a *audited) close(no string) {
 	}
 }
 
-// live has payments of every kind.
+// live makes payments of every kind.
 func (a *audited) live() {
 	online := func(r *PayRequest) { r.PayType = pay.AlipayHK }
 	answering := func(err error) {
@@ -235,7 +234,7 @@ func TestAuditOfEveryKindOfPayment(t *testing.T) {
 			balances[b.Account] += b.Recorded.String() + " "
 		}
 		// Sixteen were paid by their own trades, 12.30 each, one of them through the other
-		// account; 12.30 + 7.30 + 1 + 12.30 went back; 12.30 and 500 are nobody's.
+		// account; 12.30 + 7.30 + 1 + 12.30 went back; 12.30 and 500 belong to no order.
 		if want := fmt.Sprint(map[string]string{
 			"wallet:main": "163.90 HKD 500 JPY ", "wallet:net": "12.30 HKD ", "merchant": "163.90 HKD ",
 			"surplus": "12.30 HKD 500 JPY ",
@@ -245,8 +244,8 @@ func TestAuditOfEveryKindOfPayment(t *testing.T) {
 	})
 }
 
-// The gateway goes on while it is audited, and what it has half done is not
-// taken for a difference.
+// The gateway goes on during an audit. The audit reports no difference for what is
+// half done.
 func TestAuditWhileGatewayWorks(t *testing.T) {
 	onEachAudited(t, func(t *testing.T, a *audited) {
 		a.wallet.query, a.wallet.refund = nil, nil
@@ -301,7 +300,7 @@ func TestAuditWhileGatewayWorks(t *testing.T) {
 		for audits, last := 1, false; !last; audits++ {
 			select {
 			case <-ended:
-				last = true // and once more when all is quiet
+				last = true // one more audit after all is done
 			default:
 			}
 			report, found := a.audit()

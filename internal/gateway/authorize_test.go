@@ -15,8 +15,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// telling is a wallet that knows who buyers are: its code "CODE" is the test's
-// buyer's, once.
+// telling is a wallet that identifies buyers: the code "CODE" is the test's buyer,
+// once.
 type telling struct {
 	scripted
 	buyer string
@@ -40,8 +40,8 @@ func (w *telling) Identify(_ context.Context, query url.Values) (string, error) 
 	return w.buyer, nil
 }
 
-// newAuthorizing is a harness whose merchant has an account that tells buyers, and
-// an app code that may return to shop.example.
+// newAuthorizing returns a harness whose merchant has an account that identifies
+// buyers, and an app code that may return to shop.example.
 func newAuthorizing(t *testing.T) (*harness, *telling, AuthorizeRequest) {
 	t.Helper()
 	h := newHarness(t)
@@ -96,7 +96,7 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 					return
 				}
 				once.Add(1)
-				if pay.CodeOf(err) != pay.WalletTrouble { // that replica knows no such wallet
+				if pay.CodeOf(err) != pay.WalletTrouble { // the other replica does not have that wallet
 					t.Errorf("got %+v, %v", got, err)
 				}
 			})
@@ -133,13 +133,13 @@ func TestALinkOpensOnce(t *testing.T) {
 		_, err := h.Authorize(t.Context(), link)
 		wantCode(t, err, pay.NumberUsed)
 	}
-	h.pass(10*time.Minute - time.Second) // still within its life
+	h.pass(10*time.Minute - time.Second) // before it expires
 	_, err := h.Authorize(t.Context(), link)
 	wantCode(t, err, pay.NumberUsed)
 	h.pass(time.Second)
 	_, err = h.Authorize(t.Context(), link)
 	wantCode(t, err, pay.AlreadyExpired)
-	// Others opening theirs an hour and a half later have it forgotten.
+	// Links that others open an hour and a half later have it deleted.
 	h.pass(90 * time.Minute)
 	link.Nonce, link.ExpiresAt = "n2", h.clock().Add(time.Minute)
 	if _, err := h.Authorize(t.Context(), link); err != nil {
@@ -218,7 +218,7 @@ func TestABuyerReturnsToListedHostsOnly(t *testing.T) {
 		"https://shop.example:/":                  pay.Forbidden,
 		"http://127.0.0.1/":                       pay.Forbidden,
 		"http://2130706433:7703/":                 pay.Forbidden,
-		"https://ｓhop.example/":                   pay.Forbidden, // a browser makes an s of it
+		"https://ｓhop.example/":                   pay.Forbidden, // a browser reads it as an s
 		"https://shop%2eexample/":                 pay.BadParameter,
 		"https://shop.example@evil.example/":      pay.BadParameter,
 		"https://evil.example@shop.example/":      pay.BadParameter,

@@ -26,14 +26,14 @@ func (h *harness) post(m message) ([]byte, error) {
 	return bodyOf(h.Callback(h.t.Context(), "123456", "main", Callback{Body: body}))
 }
 
-// stands has the wallet asked about every notice, and stand by each.
+// stands has every notice confirmed by the wallet, which confirms all of them.
 func (h *harness) stands(err error) {
 	h.wallet.mu.Lock()
 	defer h.wallet.mu.Unlock()
 	h.wallet.confirm = confirmed(err)
 }
 
-// recorded is all that is stored of a payment.
+// recorded returns all that is stored of a payment.
 func (h *harness) recorded(id string) string {
 	h.t.Helper()
 	movements, deliveries := h.books(id)
@@ -44,8 +44,8 @@ func (h *harness) recorded(id string) string {
 	return fmt.Sprintf("%+v %+v %+v %+v %s", h.stored(id), movements, deliveries, refunds, h.history(id))
 }
 
-// A message that says nothing new costs no question to the wallet and no change,
-// however often it is replayed, and is acknowledged.
+// A callback that says nothing new is acknowledged, without a call to the wallet and
+// without a change, however often it is replayed.
 func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 	other := paidBy("T1")
 	other.Amount.Minor = 1
@@ -199,8 +199,8 @@ func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 	}
 }
 
-// What is not recorded is asked about, and changes nothing if the wallet does
-// not stand by it.
+// A callback that says something new is confirmed by the wallet. It changes nothing
+// if the wallet does not confirm it.
 func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
@@ -242,7 +242,7 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 	})
 }
 
-// A message about a trade that has paid another order cannot be true.
+// A callback about a trade that has paid another order cannot be true.
 func TestAnotherOrdersTradeIsRefusedUnasked(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		paid, p := h.paid("A1"), h.ordered("A2", true)
@@ -258,13 +258,13 @@ func TestAnotherOrdersTradeIsRefusedUnasked(t *testing.T) {
 	})
 }
 
-// Whoever can make messages about an order has the wallet asked once in the gap,
-// by whichever replica, and delays no true one by more than that.
+// False callbacks about an order have the wallet asked once in the gap, over all
+// replicas. They delay a true one by no more than the gap.
 func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		replica := h.over(h.Store)
-		h.pass(time.Millisecond) // the clock stands from now on
+		h.pass(time.Millisecond) // the clock is set from here on
 		start := h.clock()
 		h.wallet.forget()
 		h.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) {
@@ -315,14 +315,14 @@ func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 	})
 }
 
-// However false messages come, the look that the first one brought forward takes
-// place.
+// However many false callbacks follow, the inquiry that the first one brought forward
+// takes place.
 func TestFalseMessagesWithoutEndDoNotPutTheLookOff(t *testing.T) {
 	recovering(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
 		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
-		for i := range 14 { // within the first of the ordinary looks
+		for i := range 14 { // before the first ordinary inquiry
 			if i < 8 {
 				_, _ = h.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
 			}
@@ -351,7 +351,8 @@ func TestADeferredMessageDelaysNoInquiry(t *testing.T) {
 	})
 }
 
-// A message that comes too soon is made up for in every state of the order.
+// An inquiry finds what a callback says that came too soon, in every state of the
+// order.
 func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 	for name, c := range map[string]struct {
 		order func(h *harness) pay.Payment
@@ -393,8 +394,8 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 	}
 }
 
-// By the order's number a wallet tells of one of its trades: of another only the
-// message tells.
+// A query by the order's number returns one of its trades. Only the callback names
+// another one.
 func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
@@ -416,7 +417,7 @@ func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
 		check(t, h.stored(p.ID), func(want *pay.Payment) {
 			want.TradeNo, want.Flagged, want.DueAt = "T1", true, time.Time{}
 		})
-		if h.wallet.count() != 4 { // to make the address, for each message, and for the look
+		if h.wallet.count() != 4 { // one for the address, one for each callback, one for the inquiry
 			t.Errorf("asked %v", h.wallet.asked)
 		}
 	})
@@ -445,7 +446,7 @@ func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 	}
 }
 
-// So is one that the wallet did not answer about, or for which there was no place.
+// A callback is also kept if the wallet did not answer, or no place was free.
 func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(h *harness) (after func())
@@ -473,15 +474,15 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
-				p := h.paid("A1") // of which nothing else would ask
+				p := h.paid("A1") // paid, so no inquiry is due
 				after := c.prepare(h)
 				defer after()
 				h.says(wallet.State{}, wallet.ErrUnknown)
 				_, err := h.notice(p.ID, paidBy("T2"))
 				wantCode(t, err, c.want)
 				h.pass(confirmGap)
-				h.Gateway = h.over(h.Store) // which has not kept the message
-				h.recoverDue()              // in vain
+				h.Gateway = h.over(h.Store) // which does not have the callback
+				h.recoverDue()              // finds nothing
 				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T2"}, nil)
 				h.pass(15 * time.Minute)
 				h.recoverDue()
@@ -495,8 +496,8 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 	}
 }
 
-// A look that is under way when a message comes too soon may have asked before
-// the money came: the next one keeps the time that the message wants.
+// An inquiry that is running when a callback comes too soon may have asked before the
+// money came. So the next one keeps the time that the callback has set.
 func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
@@ -527,7 +528,7 @@ func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
 	})
 }
 
-// A pending refund's notice that came too soon has the refund looked at.
+// A callback about a pending refund that came too soon causes an inquiry of the refund.
 func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
@@ -554,7 +555,7 @@ func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 	})
 }
 
-// Merchants' queries and messages have gaps of their own.
+// Merchants' queries and callbacks have separate gaps.
 func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
@@ -582,8 +583,8 @@ func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 	}
 }
 
-// A wallet may sign the path by which it addressed us, that of the base URL
-// included. A proxy in front of us may have taken that off.
+// A wallet may sign the path that it has called, with the path of the base URL, which
+// a proxy may have removed.
 func TestCallbackPathIsTheWallets(t *testing.T) {
 	for base, want := range map[string]string{
 		"https://pay.example":       "/callback/123456/main?a=b",
@@ -609,7 +610,7 @@ func TestCallbackPathIsTheWallets(t *testing.T) {
 	}
 }
 
-// reader tells what callbacks it was given.
+// reader records the callbacks that it gets.
 type reader struct {
 	wallet.Connector
 	tell func(wallet.Callback)

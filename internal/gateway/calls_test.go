@@ -13,15 +13,15 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// crowd counts the calls that a wallet has in flight.
+// crowd counts the calls that are running at a wallet.
 type crowd struct {
 	mu            sync.Mutex
 	now, most     int
-	messages, all int // the most of messages; calls so far
+	messages, all int // the most callbacks at once; all calls so far
 	held          chan struct{}
 }
 
-// hold is a call that lasts until free is called, or its context ends.
+// hold makes a call that lasts until free is called or its context ends.
 func (c *crowd) hold(ctx context.Context, message bool) error {
 	c.mu.Lock()
 	c.now++
@@ -44,7 +44,7 @@ func (c *crowd) hold(ctx context.Context, message bool) error {
 	}
 }
 
-// inFlight are the calls that the wallet holds.
+// inFlight returns how many calls the wallet holds.
 func (c *crowd) inFlight() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +53,7 @@ func (c *crowd) inFlight() int {
 
 func (c *crowd) free() { close(c.held) }
 
-// crowded is a harness, in a bubble, whose wallet holds every call.
+// crowded returns a harness, in a bubble, whose wallet holds every call.
 func crowded(t *testing.T, test func(t *testing.T, h *harness, c *crowd)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,8 +70,8 @@ func crowded(t *testing.T, test func(t *testing.T, h *harness, c *crowd)) {
 	})
 }
 
-// One account's messages and questions do not take more than its share of the
-// connections that all share, nor each other's.
+// One account's callbacks and other calls take no more than the account's share of the
+// connections, and no places of each other.
 func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		var orders []pay.Payment
@@ -109,7 +109,7 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 		if late != 40-maxCallbacks {
 			t.Errorf("%d orders are looked at when the gap is over", late)
 		}
-		time.Sleep(askWithin) // whoever waits for a place gives up
+		time.Sleep(askWithin) // those that wait for a place give up
 		synctest.Wait()
 		c.free()
 		posting.Wait()
@@ -119,8 +119,8 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 	})
 }
 
-// A query is answered in time with what is known, however long the account's
-// places are taken; another account's are its own.
+// A query is answered in time with what is known, however long the account's places
+// are taken. Another account has its own places.
 func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		var orders []pay.Payment
@@ -128,7 +128,7 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 			orders = append(orders, h.ordered(fmt.Sprint("A", i), true))
 		}
 		time.Sleep(time.Minute)
-		for range 3 { // the same orders: most of them are not asked about
+		for range 3 { // the same orders, most of which are not asked about again
 			began := time.Now()
 			found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential, Filter: store.Filter{Limit: 30}})
 			if err != nil || len(found) != len(orders) || time.Since(began) != askWithin {
@@ -147,7 +147,7 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 	})
 }
 
-// Looks wait for their places too.
+// Inquiries wait for places too.
 func TestLooksWaitForTheirPlaces(t *testing.T) {
 	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		for i := range 20 {
@@ -166,8 +166,8 @@ func TestLooksWaitForTheirPlaces(t *testing.T) {
 	})
 }
 
-// What a merchant wishes waits for its place as long as a call may take, and has
-// not been sent if none came free: a refund is not counted as sent then.
+// A merchant's request waits for a place as long as a call may take. If no place
+// becomes free, nothing was sent, and a refund is not counted as sent.
 func TestARefundWaitsForItsPlace(t *testing.T) {
 	crowded(t, func(t *testing.T, h *harness, c *crowd) {
 		h.wallet.confirm = nil

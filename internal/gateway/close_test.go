@@ -14,8 +14,8 @@ func (h *harness) closeRequest(p pay.Payment) CloseRequest {
 	return CloseRequest{Credential: h.credential, PaymentID: p.ID, Minor: p.Amount.Minor}
 }
 
-// atNet is a payment of 12.30 HKD through the account whose wallet can close.
-// Two numbers that are two orders' name neither: a closing cannot be taken back.
+// atNet returns a payment of 12.30 HKD through the account whose wallet can close.
+// Two numbers of two different orders close neither, since a closing cannot be undone.
 func TestAClosingWhoseNumbersDisagreeClosesNothing(t *testing.T) {
 	h := newHarness(t)
 	p, other := h.ordered("A1", true), h.ordered("A2", true)
@@ -142,9 +142,9 @@ func TestOnlyAConfirmedCloseCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		state wallet.State
 		err   error
-		then  wallet.State // what a query says from then on
+		then  wallet.State // what later queries say
 		code  pay.Code
-		want  pay.Status // called off; one that ends by itself is expired instead
+		want  pay.Status // if the merchant closes it; otherwise it expires
 	}{
 		"closed there":         {wallet.State{Outcome: wallet.Closed}, nil, wallet.State{}, "", pay.Closed},
 		"unknown there":        {wallet.State{Outcome: wallet.NotFound}, nil, wallet.State{}, "", pay.Closed},
@@ -243,8 +243,8 @@ func TestAClosingIsRefused(t *testing.T) {
 	}
 }
 
-// A buyer pays while the merchant calls the order off, on two replicas: it is
-// paid and says so, or closed and the money is late and goes back.
+// A buyer pays while the merchant closes the order, on two replicas. Either the order
+// is paid and the closing fails, or it is closed and the money is late and goes back.
 func TestOfAPaymentAndAClosingAtOnceEitherWins(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		replica := h.over(h.Store)

@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// The wallet is asked about a paid trade that is said to be closed, and what it says
-// against the books is shown to people, once.
+// The wallet is asked about a callback that says that a paid trade is closed. If it
+// confirms that, the payment is flagged, once.
 func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T-A1", Code: "TRADE_CLOSED"}
 	gone := paidBy("T-A1")
@@ -51,7 +51,8 @@ func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 	}
 }
 
-// It says nothing new of what was given back by us, nor of the trades of another try.
+// It says nothing new if we have refunded the trade, or the trade has not paid the
+// order.
 func TestAnUncontradictedClosedTradeIsAcknowledged(t *testing.T) {
 	h := newHarness(t)
 	p, other := h.paid("A1"), h.paid("A2")

@@ -20,19 +20,19 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// scripted is a wallet whose every answer the test decides. It stands for the
-// wallet's side of the contract only: the store behind the gateway is real.
+// scripted is a wallet whose answers the test decides. Only the wallet is scripted:
+// the store behind the gateway is real.
 type scripted struct {
 	mu    sync.Mutex
 	asked []string // "pay ID", "query ID" in order
 	pay   func(wallet.Order) (wallet.Checkout, error)
 	query func(context.Context, wallet.Order) (wallet.State, error)
 	close func(context.Context, wallet.Order) (wallet.State, error)
-	// refund and queryRefund answer in place of the wallet's own books.
+	// refund and queryRefund, if set, replace answers from the wallet's books.
 	refund, queryRefund func(context.Context, wallet.Refund) (wallet.State, error)
 	back                map[string]int64 // given back, by refund
 	gap                 time.Duration    // between refunds
-	// confirm is what notices are confirmed by, if it is set.
+	// confirm, if set, confirms notices.
 	confirm func(context.Context, wallet.Notice) (wallet.State, error)
 }
 
@@ -48,7 +48,7 @@ func (s *scripted) count() int {
 	return len(s.asked)
 }
 
-// forget begins the count anew.
+// forget resets the count.
 func (s *scripted) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, err
 	return wallet.State{Outcome: wallet.NotFound}, nil
 }
 
-// Refund gives money back, once for each number, unless the test says otherwise.
+// Refund gives money back, once for each number, unless the test replaces it.
 func (s *scripted) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
 	s.note(fmt.Sprintf("refund %s %d retry=%v", r.ID, r.Amount.Minor, r.Retry))
 	s.mu.Lock()
@@ -99,7 +99,7 @@ func (s *scripted) giveBack(r wallet.Refund) wallet.State {
 	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
 }
 
-// givenBack is the sum of what the wallet has given back.
+// givenBack returns the sum that the wallet has given back.
 func (s *scripted) givenBack() (sum int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,7 @@ func (s *scripted) Close(ctx context.Context, o wallet.Order) (wallet.State, err
 	return wallet.State{Outcome: wallet.Closed}, nil
 }
 
-// Callback takes a notice as JSON, in place of a wallet's signed form.
+// Callback reads a notice as JSON, instead of a wallet's signed form.
 func (s *scripted) Callback(c wallet.Callback) (wallet.Notice, error) {
 	var m message
 	if err := json.Unmarshal(c.Body, &m); err != nil {
@@ -175,17 +175,17 @@ type harness struct {
 
 const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-// newHarness opens a store in a temporary directory and a merchant with two accounts: "main" for
-// 801107 in HKD and JPY, of a wallet that begins an order without a call; and "net" for 801512 in
-// HKD, of one that needs a call and can close orders. (Its contract names JPY too, which that wallet
-// does not take.)
+// newHarness opens a store in a temporary directory, with a merchant that has two
+// accounts. "main" takes 801107 in HKD and JPY, at a wallet that begins an order without
+// a call. "net" takes 801512 in HKD, at a wallet that needs a call and can close orders.
+// (The contract of "net" names JPY too, which its wallet does not take.)
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	return newHarnessOn(t, "sqlite:"+t.TempDir()+"/sampan.db")
 }
 
-// check compares got with what it must be. set sets the fields that matter in a copy of got, so that a failure
-// prints only those that differ.
+// check compares got with what it must be. set sets the fields that matter in a copy
+// of got, so that a failure prints only the fields that differ.
 func check[T any](t *testing.T, got T, set func(want *T)) {
 	t.Helper()
 	want := got
@@ -221,7 +221,7 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 	return h
 }
 
-// over makes one more gateway over the same store: another replica.
+// over returns another gateway over the same store: another replica.
 func (h *harness) over(db *store.DB) *Gateway {
 	h.t.Helper()
 	driver := func(flow wallet.Flow, can ...wallet.Capability) wallet.Driver {
@@ -305,7 +305,7 @@ func (h *harness) request(orderNo string) PayRequest {
 	}
 }
 
-// ordered is a payment of 12.30 HKD, opened if open is true.
+// ordered returns a payment of 12.30 HKD, opened if open is true.
 func (h *harness) ordered(orderNo string, open bool) pay.Payment {
 	h.t.Helper()
 	o, err := h.Pay(h.t.Context(), h.request(orderNo))
@@ -343,7 +343,7 @@ func (h *harness) books(id string) ([]pay.Movement, []store.Delivery) {
 	return movements, deliveries
 }
 
-// paid is a payment of 12.30 HKD that the wallet has told of.
+// paid returns a payment of 12.30 HKD that is paid.
 func (h *harness) paid(orderNo string) pay.Payment {
 	h.t.Helper()
 	p := h.ordered(orderNo, true)
@@ -380,7 +380,7 @@ func (h *harness) history(id string) string {
 	return fmt.Sprint(kinds)
 }
 
-// recoverDue does what Run would with all that is due now.
+// recoverDue makes the inquiries that are due now, as Run does.
 func (h *harness) recoverDue() {
 	h.t.Helper()
 	for range 20 {
@@ -415,12 +415,12 @@ func bodyOf(r *Reply, err error) ([]byte, error) {
 	return r.Body, err
 }
 
-// confirmed is a wallet that stands by every notice, or answers with err.
+// confirmed returns a function that confirms every notice, or returns err.
 func confirmed(err error) func(context.Context, wallet.Notice) (wallet.State, error) {
 	return func(_ context.Context, n wallet.Notice) (wallet.State, error) { return n.State, err }
 }
 
-// paidBy is the wallet's word that trade paid 12.30 HKD.
+// paidBy returns the answer that the trade has paid 12.30 HKD.
 func paidBy(trade string) wallet.State {
 	return wallet.State{Outcome: wallet.Paid, TradeNo: trade, Amount: pay.Amount{Minor: 1230, Currency: "HKD"},
 		BuyerID: "2088***1"}

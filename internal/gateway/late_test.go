@@ -127,8 +127,8 @@ func TestLateMoneyThatCannotGoBackIsFlagged(t *testing.T) {
 	})
 }
 
-// Nobody asked for the refund of late money, so nobody would ask again: what an
-// operator can put right is tried until it works, under the same number.
+// No merchant would send the refund of late money again. So it is sent until it works,
+// under the same number, if an operator can mend the cause.
 func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 	type answer = func(context.Context, wallet.Refund) (wallet.State, error)
 	failed := func(_ context.Context, r wallet.Refund) (wallet.State, error) {
@@ -136,7 +136,7 @@ func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		kind  wallet.RejectionKind
-		query answer // nil: by the wallet's books, which have no such refund
+		query answer // nil for the wallet's books, which do not have the refund
 	}{
 		"the funds":   {wallet.RejectedFunds, nil},
 		"the account": {wallet.RejectedAccount, nil},
@@ -171,7 +171,7 @@ func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 						t.Errorf("%s was asked for %d times, of %d", id, times, len(asked))
 					}
 				}
-				for id := range asked { // a notice of the failure settles nothing either
+				for id := range asked { // a callback about the failure settles nothing either
 					if _, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
 						`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":"failed","Kind":"funds"}}`, p.ID,
 						id))}); err != nil {

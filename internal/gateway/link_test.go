@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// FuzzToken: a token is taken only if it is, byte for byte, the one that this
-// deployment writes for the payment that it names. So nobody can make one, and
-// each payment has one spelling.
+// FuzzToken checks that a token is accepted only if it is, byte for byte, the one that
+// this deployment makes for its payment. So nobody can forge one, and each payment has
+// one token.
 func FuzzToken(f *testing.F) {
 	ours := &Gateway{Config: Config{LinkKey: []byte("a key of sixteen bytes or more")}}
 	other := &Gateway{Config: Config{LinkKey: []byte("another deployment's key 0123456")}}
@@ -37,7 +37,7 @@ func FuzzToken(f *testing.F) {
 				t.Errorf("%q is a second spelling of %q", token, g.Token(payment))
 			}
 		}
-		// Whatever the bytes, a payment's own token leads to it and to no other.
+		// A payment's own token leads to that payment.
 		digits := []byte(strings.Repeat("0", 26))
 		for i := range min(len(token), len(digits)) {
 			digits[i] += token[i] % 10

@@ -10,8 +10,8 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// An order keeps a hundred notes, also of merchants who send many at once, and
-// what else happens to it is still written.
+// An order can have a hundred notes, also if a merchant sends many at once. Its other
+// events are still written.
 func TestAnOrderKeepsSoManyNotesAndNoMore(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p, other := h.paid("A-1"), h.paid("A-2")

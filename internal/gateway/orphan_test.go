@@ -20,16 +20,16 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// restored is a harness whose database is a backup of before the order that
-// another one, with the same wallet, has taken and sent a buyer to.
+// restored is a harness whose database is a backup that is older than an order. The
+// harness lost, with the same wallet, has stored that order and sent a buyer to pay it.
 type restored struct {
 	*harness
 	number string // under which the wallet knows the order
 	logged *bytes.Buffer
 }
 
-// afterRestore runs test on both databases, some hours after noon, when the
-// wallet has been paid for order A1 by trade T1, and nobody was told.
+// afterRestore runs test on both databases, some hours after noon. The wallet has been
+// paid for order A1 by trade T1, and has not sent a callback yet.
 func afterRestore(t *testing.T, test func(t *testing.T, r restored)) {
 	t.Helper()
 	noon := time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC)
@@ -51,7 +51,7 @@ func afterRestore(t *testing.T, test func(t *testing.T, r restored)) {
 	})
 }
 
-// told posts the wallet's notification of the lost order's payment.
+// told posts the callback about the payment of the lost order.
 func (r restored) told() error {
 	r.t.Helper()
 	reply, err := r.notice(r.number, paidBy("T1"))
@@ -70,7 +70,7 @@ func (r restored) orphans() []pay.Orphan {
 	return all
 }
 
-// only is the one orphan that there is.
+// only returns the only orphan.
 func (r restored) only() pay.Orphan {
 	r.t.Helper()
 	all := r.orphans()
@@ -92,7 +92,7 @@ func (h *harness) inOrder() {
 	}
 }
 
-// paidOnce checks that the order is paid by trade T1, once, and its merchant told.
+// paidOnce checks that the order is paid by trade T1, once, with one notification.
 func (r restored) paidOnce(p pay.Payment, moves string) {
 	r.t.Helper()
 	p = r.stored(p.ID)
@@ -188,7 +188,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 				}
 				r.paidOnce(p, "[paid by wallet orphan by wallet]")
 				check(t, r.only(), func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, p.ID })
-				// What is done to it at the wallet is done under the number that the wallet knows.
+				// Refunds use the number that the wallet knows.
 				if p = r.stored(p.ID); p.WalletNumber != r.number {
 					t.Errorf("the wallet's number is %q, want %q", p.WalletNumber, r.number)
 				}
@@ -204,7 +204,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 				if err := r.told(); err != nil { // once more
 					t.Fatal(err)
 				}
-				// Who has the old number, or the old link, finds the order.
+				// The old number and the old link lead to the order.
 				if _, old, err := r.Refund(t.Context(),
 					r.refundRequest(pay.Payment{ID: r.number}, "R2", 40)); err != nil || old.ID != p.ID {
 					t.Errorf("refund by the old number: %+v, %v", old, err)
@@ -212,7 +212,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 				if old, err := r.Lookup(t.Context(), r.Token(r.number)); err != nil || old.ID != p.ID {
 					t.Errorf("the old link leads to %+v, %v", old, err)
 				}
-				// The buyer had been sent to pay the new order, and does.
+				// The buyer has been sent to pay the new order too, and pays it.
 				if _, err := r.notice(p.ID, paidBy("T2")); err != nil {
 					t.Fatal(err)
 				}
@@ -239,7 +239,7 @@ func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 			want.Flagged, want.TradeNo, want.WalletNumber = true, "T-A1", ""
 		})
 		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
-		// Somebody gives the surplus back at the wallet.
+		// The surplus is refunded at the wallet itself.
 		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
 		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: back})
 		if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
@@ -326,7 +326,7 @@ func TestANumberOfAnotherFormIsNotOurs(t *testing.T) {
 	}
 }
 
-// A flood of made-up numbers costs one question a second, over all replicas.
+// A flood of invented numbers causes one call a second, over all replicas.
 func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
@@ -371,7 +371,7 @@ func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 		if o := r.only(); !o.IsRefund() || o.RefundID != "W1" || o.Amount.Minor != 30 || o.State != pay.OrphanOpen {
 			t.Errorf("orphan %+v", o)
 		}
-		// The order takes the number, and the wallet says that it is paid.
+		// The order gets the number, and the wallet says that it is paid.
 		o, err := r.Pay(t.Context(), r.request("A1"))
 		wantCode(t, err, pay.AlreadyPaid)
 		p := r.stored(r.number)
@@ -410,15 +410,15 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 		check(t, r.only(), func(want *pay.Orphan) {
 			want.State, want.SettledBy = pay.OrphanReturned, pay.ByRecover
 		})
-		// The order is free to be made, and paid, under a number of its own.
+		// The order can be made and paid under its own number.
 		if p := r.ordered("A1", true); p.ID == r.number || p.Status != pay.Pending {
 			t.Errorf("payment %+v", p)
 		}
 	})
 }
 
-// All that is known of a lost order becomes its own when it is asked for again:
-// what came in twice, and what went back.
+// If a lost order is sent again, all its orphans are settled: money that came in twice,
+// and money that went back.
 func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 30, Currency: "HKD"}}
@@ -449,8 +449,8 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 	})
 }
 
-// However many orphans are due, each account's wallet is asked once a second, and
-// no look comes again at once.
+// However many orphans are due, each account's wallet is asked once a second, and no
+// inquiry is due again at once.
 func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
@@ -468,7 +468,7 @@ func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.recoverDue() // ends, since none is due at once again
+		h.recoverDue() // ends, since no inquiry is due again at once
 		if n := h.wallet.count(); n != 1 {
 			t.Errorf("asked %d times at one moment", n)
 		}
@@ -503,8 +503,8 @@ func TestMoneyThatWentBackUnknownIsReturned(t *testing.T) {
 	})
 }
 
-// What a crash leaves between the orphan's row and what follows from it, or
-// between the order and its settling, Recover makes up for.
+// After a crash between storing an orphan and matching it, or between storing an order
+// and settling its orphan, Recover does the rest.
 func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		if err := r.told(); err != nil {
@@ -545,7 +545,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.throttle.mark("orphans 123456/main", r.now) // however recently a question was asked
+	r.throttle.mark("orphans 123456/main", r.now) // the wallet was asked just now
 	tell := func(number string) error {
 		_, err := r.notice(number, paidBy("T"+number))
 		r.pass(time.Second)
@@ -559,7 +559,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	if n := strings.Count(r.logged.String(), "reason=orphans_full"); n != 1 || r.wallet.count() != 0 {
 		t.Errorf("%d lines, asked %v", n, r.wallet.asked)
 	}
-	// Orders are taken all the same, and one that is settled makes room.
+	// Orders are still stored, and settling an orphan makes room for another one.
 	check(t, r.ordered("A1", false), func(want *pay.Payment) { want.Status = pay.Pending })
 	settle := func(want pay.Code) {
 		wantCode(t,
@@ -573,8 +573,8 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	}
 }
 
-// Orders and notices race on two replicas: whoever is first, the order is paid
-// once, by the money that came.
+// Orders and callbacks race on two replicas. Whichever is first, the order is paid once,
+// by the money that came in.
 func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 	for range 10 {
 		afterRestore(t, func(t *testing.T, r restored) {

@@ -11,8 +11,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// The wallet gives money back once for each number: so the lost refund of a lost
-// order gets its number again, although the order has another one now.
+// The wallet refunds once for each number. So the lost refund of a lost order gets the
+// same number again, although the order has another number now.
 func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		life    time.Duration
@@ -20,7 +20,7 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 	}{"which is open": {}, "which has expired": {life: 2 * time.Hour}, "which the merchant names": {renamed: true}} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
-				lost := newHarness(t) // what was there before the restore: order, payment and refund
+				lost := newHarness(t) // before the restore: order, payment and refund
 				lost.now = r.now.Add(-2 * time.Hour)
 				before := lost.ordered("A1", true)
 				if _, err := lost.notice(before.ID, paidBy("T1")); err != nil || before.ID != r.number {
@@ -62,8 +62,8 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 	}
 }
 
-// What came in as an orphan and then went back pays for no order, whichever
-// message of the wallet's says so.
+// An orphan's money that went back pays no order, whichever callback says that it went
+// back.
 func TestAnOrphanIsLookedAtOnceItsMoneyWentBack(t *testing.T) {
 	back := paidBy("T1")
 	back.GivenBack = true

@@ -196,8 +196,8 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 	})
 }
 
-// The first request may have reached the wallet: its refusal of the second fails
-// the order, but money may come all the same.
+// The first request may have reached the wallet. The refusal of the second makes the
+// order failed, but late money may still make it paid.
 func TestAnOrderRefusedTheSecondTimeIsQueriedAgain(t *testing.T) {
 	for kind, want := range map[wallet.RejectionKind]pay.Status{wallet.RejectedOrder: pay.Failed,
 		wallet.RejectedAccount: pay.Created} {
@@ -218,7 +218,7 @@ func TestAnOrderRefusedTheSecondTimeIsQueriedAgain(t *testing.T) {
 			if p := h.stored(o.ID); p.Status != want {
 				t.Fatalf("stored %+v", p)
 			}
-			h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its notification is lost
+			h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its callback is lost
 			h.pass(2 * time.Hour)
 			h.recoverDue()
 			if p := h.stored(o.ID); p.Status != pay.Paid || p.Late != (want == pay.Failed) {

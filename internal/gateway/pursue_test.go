@@ -22,7 +22,7 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		// the wallet's answer to the request
 		first func(*harness) func(context.Context, wallet.Refund) (wallet.State, error)
-		// and to the question; nil: by its books
+		// and to the query; nil for the wallet's books
 		query func(context.Context, wallet.Refund) (wallet.State, error)
 		want  pay.RefundStatus
 		sends int
@@ -89,7 +89,7 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 func TestAResentRefundsRefusalNeedsProof(t *testing.T) {
 	for name, c := range map[string]struct {
 		refusal wallet.RejectionKind
-		has     bool // the first one arrived late
+		has     bool // the first one has arrived late
 		want    pay.RefundStatus
 	}{
 		"it has it after all":    {wallet.RejectedAmount, true, pay.RefundSucceeded},
@@ -122,12 +122,12 @@ func TestAResentRefundsRefusalNeedsProof(t *testing.T) {
 	}
 }
 
-// Between any two steps the process may end; what it had in hand is taken up
-// when its lease ends, by one of the replicas.
+// The process may end between any two steps. One of the replicas continues when the
+// lease ends.
 func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		until func(h *harness, claim store.RefundClaim) // what was done before the crash
-		retry bool                                      // whether it must be taken for sent
+		retry bool                                      // whether it may have been sent
 	}{
 		"stored, and nothing else": {func(*harness, store.RefundClaim) {}, false},
 		"about to be sent":         {func(h *harness, claim store.RefundClaim) { h.mustRelease(claim) }, true},
@@ -249,8 +249,8 @@ func TestRefundsUnderOneKeyKeepTheWalletsGap(t *testing.T) {
 	})
 }
 
-// While the wallet works on a refund it says that the outcome is not known. That is
-// no status that a person must look at.
+// While the wallet works on a refund, it says that the outcome is not known. No person
+// needs to look at that status.
 func TestARefundInTheWorksIsNotFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		working := func(context.Context, wallet.Refund) (wallet.State, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// recovering runs Recover in a bubble of its own time.
+// recovering runs Run in a bubble with its own clock.
 func recovering(t *testing.T, test func(t *testing.T, h *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestALostNotificationIsMadeUpFor(t *testing.T) {
 	recovering(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		time.Sleep(5 * time.Second)
-		if n := h.wallet.count(); n != 1 { // the address was made, nothing was asked
+		if n := h.wallet.count(); n != 1 { // the address was made, and no query was sent
 			t.Errorf("the wallet was asked %d times before the first look was due", n-1)
 		}
 		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
@@ -58,7 +58,7 @@ func TestALostNotificationIsMadeUpFor(t *testing.T) {
 	})
 }
 
-// Money of another amount is recorded, and does not keep its order open for ever.
+// Money of another amount is recorded, and its order still ends.
 func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 	wrong := wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}}
 	for name, c := range map[string]struct {
@@ -94,7 +94,7 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 					len(deliveries) != 0 {
 					t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 				}
-				if _, err := h.notice(p.ID, paidBy("T2")); err != nil { // its own, late
+				if _, err := h.notice(p.ID, paidBy("T2")); err != nil { // the order's own trade, late
 					t.Fatal(err)
 				}
 				check(t, h.stored(p.ID), func(want *pay.Payment) {
@@ -105,7 +105,7 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 	}
 }
 
-// A trade that has paid another order pays no second one, and keeps none open.
+// A trade that has paid another order does not pay a second one, which still ends.
 func TestAnOrderWithAnothersTradeEndsFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		paid, p := h.paid("A1"), h.ordered("A2", true)
@@ -122,8 +122,8 @@ func TestAnOrderWithAnothersTradeEndsFlagged(t *testing.T) {
 	})
 }
 
-// What was paid, and given back at the wallet itself before we knew of it, is no
-// payment: nobody may deliver for it.
+// An order that was paid, and refunded at the wallet itself before we knew, does not
+// become paid: nobody may deliver for it.
 func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
@@ -139,7 +139,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 			t.Errorf("movements %v, deliveries %v, history %s", movements, deliveries, h.history(p.ID))
 		}
 		check(t, got, func(want *pay.Payment) { want.Flagged = true })
-		// The wallet's notice of the payment comes only now.
+		// The callback about the payment arrives only now.
 		for range 2 {
 			if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
@@ -149,7 +149,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 		if got := h.stored(p.ID); got.Status == pay.Paid || len(movements)+len(deliveries) != 0 {
 			t.Errorf("after its notice it is %+v, %v, %v", got, movements, deliveries)
 		}
-		// One that is paid here, and that we have not given back.
+		// An order that is paid here, and that we have not refunded.
 		paid := h.paid("A2")
 		again := wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo, GivenBack: true}
 		for range 2 {
@@ -161,7 +161,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 			t.Errorf("history %s", h.history(paid.ID))
 		}
 		check(t, h.stored(paid.ID), func(want *pay.Payment) { want.Status, want.Flagged = pay.Paid, true })
-		// And one that we have.
+		// An order that we have refunded.
 		ours := h.paid("A3")
 		if _, _, err := h.Refund(t.Context(), h.refundRequest(ours, "R1", 1230)); err != nil {
 			t.Fatal(err)
@@ -377,7 +377,7 @@ func TestAHangingWalletDoesNotDelayTheOthers(t *testing.T) {
 		for i := range 200 {
 			h.ordered(fmt.Sprint("hangs-", i), true)
 		}
-		// From here on the account "main" is out of use for new orders.
+		// From here on the account "main" takes no new orders.
 		if err := errors.Join(h.Store.SetWalletAccountDisabled(t.Context(), "123456", "main", true),
 			h.Store.PutWalletAccount(t.Context(), other)); err != nil {
 			t.Fatal(err)
@@ -399,8 +399,8 @@ func TestAHangingWalletDoesNotDelayTheOthers(t *testing.T) {
 	})
 }
 
-// Run looks again soon after the database has come back, and not all the time
-// while it is away, whatever happens meanwhile.
+// Run reads the schedule again soon after the database is back. While the database is
+// away it does not read all the time, whatever else happens.
 func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
 	var away atomic.Bool
 	synctest.Test(t, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// pages is a harness whose wallet "online" answers with the address of its page,
-// a new one at each call, which lasts 14 minutes.
+// pages is a harness whose wallet "online" answers with the address of its page. Each
+// call gets a new address, which lasts 14 minutes.
 type pages struct {
 	*harness
 	mu sync.Mutex
@@ -69,7 +69,7 @@ func (b *pages) order() pay.Payment {
 	return b.stored(o.ID)
 }
 
-// opens opens the pay link and wants this way and error.
+// opens opens the pay link, and checks the way and the error.
 func (b *pages) opens(p pay.Payment, url string, code pay.Code) pay.Payment {
 	b.t.Helper()
 	got, way, err := b.Visit(b.t.Context(), b.Token(p.ID))
@@ -108,7 +108,7 @@ func TestRedirectIsAskedWhenTheLinkIsOpened(t *testing.T) {
 		}
 		b.pass(13 * time.Minute)
 		b.opens(p, first, "")
-		b.pass(51 * time.Second) // it would end before the buyer is there
+		b.pass(51 * time.Second) // it would end before the buyer arrives
 		second := "https://wallet.example/" + p.ID + "/2"
 		b.opens(p, second, "")
 		b.opens(p, second, "")
@@ -149,8 +149,8 @@ func TestRedirectNeedsNoAddressAfterTheEnd(t *testing.T) {
 	unopened.inOrder()
 }
 
-// A slow, broken or badly set up wallet costs nobody the order: it is opened
-// again, and queried meanwhile.
+// An order survives a wallet that is slow, broken or badly set up: it can be opened
+// again, and is queried meanwhile.
 func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer wallet.Checkout
@@ -245,8 +245,8 @@ func TestRedirectRefused(t *testing.T) {
 	})
 }
 
-// Two openings at once ask once in a process. Two processes may both ask: the
-// wallet takes that for one order, and each buyer gets an address.
+// Two openings at the same time make one call in a process. Two processes may both
+// call: the wallet treats that as one order, and each buyer gets an address.
 func TestRedirectOpenedByManyAtOnce(t *testing.T) {
 	onEachPages(t, func(t *testing.T, b *pages) {
 		p := b.order()

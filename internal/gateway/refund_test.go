@@ -133,7 +133,7 @@ func TestWhatIsRefundedInFullIsRefundedNoMore(t *testing.T) {
 func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
-		// The wallet pays them all back, whatever it answers.
+		// The wallet refunds all of them, whatever it answers.
 		h.wallet.refund = func(_ context.Context, r wallet.Refund) (wallet.State, error) {
 			if state := h.wallet.giveBack(r); r.ID[25]%2 == 0 {
 				return state, nil
@@ -303,7 +303,7 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 		if err := post(p.ID, r.ID, wallet.State{Outcome: wallet.Failed}); err != nil {
 			t.Error(err)
 		}
-		// Two contradictions, the amount's and the failure's.
+		// Two contradictions: the amount and the failure.
 		if !h.stored(p.ID).Flagged || strings.Count(h.history(p.ID), "refund_contradicted") != 2 {
 			t.Errorf("after a contradiction, history %s", h.history(p.ID))
 		}
@@ -311,8 +311,8 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 	})
 }
 
-// Money that goes back at the wallet itself, past us, is not ours to count, but
-// somebody must look.
+// Money that is refunded at the wallet itself, without us, is not recorded, and flags
+// the payment.
 func TestARefundMadeAtTheWalletIsFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		for _, p := range []pay.Payment{h.paid("A1"), h.ordered("A2", true)} {

@@ -23,18 +23,18 @@ func TestWhoSignedIsToldByTheKeyOfNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := h.credential.ClientKey.Reveal()
-	ask(h.credential.AppCode, key) // kept from now on
+	ask(h.credential.AppCode, key) // cached from here on
 	if looks, known := ask(h.credential.AppCode, key); looks != 1 || !known {
 		t.Errorf("a right signature: %v after %d looks", known, looks)
 	}
-	// Whatever is refused has the same work behind it.
+	// Every refusal takes the same work.
 	for appCode, key := range map[string]string{h.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": DummyKey,
 		"": DummyKey} {
 		if looks, known := ask(appCode, key); looks != 2 || known {
 			t.Errorf("%q: %v after %d looks", appCode, known, looks)
 		}
 	}
-	// Another process has changed the key: the new one counts before what is kept is forgotten.
+	// Another process has changed the key. The new key works before the cached one ends.
 	if err := storetest.Open(t, dsn).SetClientKey(t.Context(), h.credential.AppCode, "NEW"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// disable takes the harness's merchant out of use, noticed at once.
+// disable disables the harness's merchant, with effect at once.
 func (h *harness) disable(d pay.Disabling) {
 	h.t.Helper()
 	d.Disabled = true
@@ -67,7 +67,7 @@ func TestADisabledMerchantsLinksAreClosed(t *testing.T) {
 				t.Errorf("opened at %v", at)
 			}
 
-			// What the buyer pays at the wallet all the same is money as ever.
+			// What the buyer still pays at the wallet is recorded as always.
 			if _, err := h.notice(opened.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestRefundsOfADisabledMerchantStopIfTheyAreTo(t *testing.T) {
 	_, _, err = h.Refund(t.Context(), other)
 	wantCode(t, err, pay.NumberUsed)
 
-	// Nobody asks for the refund of late money: it goes back all the same.
+	// Late money is still refunded, since no merchant asks for that refund.
 	before := h.wallet.givenBack()
 	if _, err := h.notice(late.ID, paidBy("T2")); err != nil {
 		t.Fatal(err)
@@ -186,8 +186,8 @@ func TestTheLinkIntoTheWalletsAppIsShutToo(t *testing.T) {
 	}
 }
 
-// An order that its wallet has not taken yet is not sent to it any more, and whether it has one from before is not
-// known: it is no refusal.
+// An order that its wallet has not accepted yet is not sent to it any more. Since an
+// earlier call may have reached the wallet, the answer is not a refusal.
 func TestARepeatOfADisabledMerchantAsksNoWallet(t *testing.T) {
 	h := newHarness(t)
 	r := h.request("A1")

@@ -20,14 +20,14 @@ func (h *harness) listen() *bytes.Buffer {
 	return log
 }
 
-// unlistedState is a wallet's answer, or a notice of it, with a status that is in no
-// document.
+// unlistedState is a wallet's answer, or a callback, with a status that its documents
+// do not list.
 func unlistedState(trade string) wallet.State {
 	return wallet.State{Outcome: wallet.Unknown, TradeNo: trade, Code: "TRADE_SUCCESS"}
 }
 
-// A status that no document lists settles nothing, is asked about, and does not
-// stay unseen: one error in the log and one event, and the payment is flagged.
+// A status that the wallet's documents do not list settles nothing, and the wallet is
+// asked again. It causes one error in the log and one event, and flags the payment.
 func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 	for name, hear := range map[string]func(h *harness, p pay.Payment){
 		"in answers to our questions": func(h *harness, p pay.Payment) {
@@ -84,8 +84,8 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 	}
 }
 
-// A notice of such a status has the wallet asked soon; a listed answer settles
-// the order, and then nobody need look any more.
+// After a callback with such a status the wallet is asked soon. A listed answer settles
+// the order and clears the flag.
 func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p, surplus := h.ordered("A1", true), h.ordered("A2", true)
@@ -113,8 +113,8 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 	})
 }
 
-// Another trade's listed status says nothing of the one that was unlisted: it may
-// hold the buyer's money.
+// A listed status of another trade says nothing about the trade with the unlisted one,
+// which may have the buyer's money.
 func TestAnotherTradesPaymentKeepsTheFlag(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
@@ -131,8 +131,7 @@ func TestAnotherTradesPaymentKeepsTheFlag(t *testing.T) {
 	})
 }
 
-// An answer that was on its way while the order was paid by the same trade flags
-// nothing.
+// An answer that arrives after the same trade has paid the order flags nothing.
 func TestAnUnlistedAnswerAfterPaymentFlagsNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
@@ -151,7 +150,7 @@ func TestAnUnlistedAnswerAfterPaymentFlagsNothing(t *testing.T) {
 	})
 }
 
-// A false notice of such a status flags nothing.
+// A false callback with such a status flags nothing.
 func TestAFalseUnlistedStatusFlagsNothing(t *testing.T) {
 	h := newHarness(t)
 	log := h.listen()
@@ -165,7 +164,8 @@ func TestAFalseUnlistedStatusFlagsNothing(t *testing.T) {
 	check(t, h.stored(p.ID), func(want *pay.Payment) { want.Flagged = false })
 }
 
-// So is a refund's: the refund stays pending, and is tried on.
+// An unlisted status of a refund flags the payment too. The refund stays pending, and
+// is tried again.
 func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 	strange := wallet.State{Outcome: wallet.Unknown, Code: "REFUND_MAYBE"}
 	for name, hear := range map[string]func(h *harness, p pay.Payment, r pay.Refund){

@@ -11,7 +11,7 @@ import (
 func TestALinkCannotMakeTheWalletBeAskedAtWill(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
-	h.pass(30*time.Minute + time.Second) // past its life, within the margin
+	h.pass(30*time.Minute + time.Second) // after its end, within the margin
 	h.wallet.forget()
 	for range 50 {
 		got, way, err := h.Visit(t.Context(), h.Token(p.ID))
@@ -37,8 +37,8 @@ func TestAnExpiredLinkIsAnsweredWithoutTheWallet(t *testing.T) {
 func TestABuyerIsNotSentToAnAbandonedOrder(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", false)
-	// Between the visit's look at the order and the record of its opening,
-	// another replica gives the order up.
+	// After the visit has read the order, and before it records the opening,
+	// another replica ends the order.
 	h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
 		h.pass(30 * time.Minute)
 		if _, err := h.over(h.Store).inquire(t.Context(), p, pay.ByRecover); err != nil {

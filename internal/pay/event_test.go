@@ -8,8 +8,8 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// Two events say the same if nothing differs but where they stand, when they
-// were written and who caused them: each field is changed in turn.
+// Two events say the same if they differ only in their ids, time and actor. The test
+// changes each field in turn.
 func TestEventSaysTheSame(t *testing.T) {
 	e := pay.Event{Kind: pay.EventAmountsDiffer, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T"}
 	same := map[string]bool{"MerchantID": true, "PaymentID": true, "ID": true, "Seq": true, "At": true, "By": true}

@@ -14,7 +14,7 @@ var (
 	hkd   = func(minor int64) Amount { return Amount{Minor: minor, Currency: "HKD"} }
 )
 
-// pending is an order of HKD 12.30 that its buyer has opened.
+// pending returns an order of HKD 12.30 that its buyer has opened.
 func pending() Payment {
 	return Payment{
 		Scope: Scope{MerchantID: "100001", AppCode: "A"}, ID: "P", AccountID: "main", Amount: hkd(1230),
@@ -22,7 +22,7 @@ func pending() Payment {
 	}
 }
 
-// with returns p as change leaves it.
+// with returns p after change.
 func with[T any](p T, change func(*T)) T {
 	change(&p)
 	return p
@@ -42,7 +42,7 @@ func paidWord(trade string, amount Amount) Word {
 
 func flagged(p Payment) Payment { return with(p, func(p *Payment) { p.Flagged = true }) }
 
-// event is an event as Judge makes it.
+// event returns an event as Judge makes it.
 func event(e Event) []Event {
 	e.MerchantID, e.PaymentID, e.At, e.By = "100001", "P", later, ByWallet
 	return []Event{e}
@@ -391,7 +391,7 @@ func TestUnlistedStatusIsCutShort(t *testing.T) {
 	}
 }
 
-// A word that was taken once changes nothing when it comes again, whatever it is.
+// A word that has changed something changes nothing when it is repeated.
 func TestJudgeTakesAWordOnce(t *testing.T) {
 	amounts := []Amount{{}, hkd(1230), hkd(230), hkd(5), {1230, "JPY"}}
 	payments := []Payment{pending(), paidBy("T"), paidBy("T2"), flagged(pending()), reserved(paidBy("T"), 230, 0),
@@ -433,7 +433,7 @@ func TestJudgeTakesAWordOnce(t *testing.T) {
 	}
 }
 
-// after is what is recorded once a verdict is written.
+// after returns what is recorded after a verdict is written.
 func after(r Recorded, v Verdict) Recorded {
 	r.Payment, r.Refund = v.Payment, v.Refund
 	if v.Movement != nil && v.Movement.RefundID == "" {

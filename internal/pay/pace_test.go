@@ -19,11 +19,11 @@ func TestPaceTake(t *testing.T) {
 		{at: 0, mine: true},
 		{at: 1, again: 10},
 		{at: 2, again: 20},
-		{at: 10, again: 30}, // a new caller does not overtake the two that wait
+		{at: 10, again: 30}, // a new caller goes after the two that wait
 		{at: 11, waited: true, mine: true},
 		{at: 12, waited: true, again: 21},
 		{at: 21, waited: true, mine: true},
-		{at: 40, mine: true},                // nobody waits any more
+		{at: 40, mine: true},                // no caller waits any more
 		{at: -60, waited: true, again: -50}, // the clock was set back
 		{at: -50, waited: true, mine: true},
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The moves that the program makes are those that docs/states.md lists.
+// The legal moves are those that docs/states.md lists.
 func TestMovesAreThoseOfTheTable(t *testing.T) {
 	payments := documented(t, "# States of a payment")
 	statuses := []Status{Created, Pending, Paid, Failed, Closed, Expired}
@@ -52,8 +52,8 @@ func TestMovesAreThoseOfTheTable(t *testing.T) {
 
 var state = regexp.MustCompile("`([a-z ]+)`")
 
-// documented reads the moves from the first table of a chapter of docs/states.md,
-// but for those that begin with "–": there is nothing before them.
+// documented reads the moves from the first table of a chapter of docs/states.md. It
+// skips the moves that begin with "–", which create a row.
 func documented(t *testing.T, chapter string) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/states.md")
