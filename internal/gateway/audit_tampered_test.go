@@ -23,8 +23,8 @@ func (a *audited) sql(text string) {
 	}
 }
 
-// open drops the triggers that protect rows, as the database's owner can.
-func (a *audited) open() {
+// dropTriggers drops the triggers that protect rows, as the database's owner can.
+func (a *audited) dropTriggers() {
 	a.t.Helper()
 	drops := []string{"DROP TRIGGER movement_update", "DROP TRIGGER movement_delete", "DROP TRIGGER event_update",
 		"DROP TRIGGER event_delete"}
@@ -38,8 +38,8 @@ func (a *audited) open() {
 	}
 }
 
-// keep copies the tables, and restore puts the copies back.
-func (a *audited) keep() {
+// backUp copies the tables, and restore puts the copies back.
+func (a *audited) backUp() {
 	for _, table := range kept {
 		a.sql("CREATE TABLE kept_" + table + " AS SELECT * FROM " + table)
 	}
@@ -333,8 +333,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 					"FROM delivery" + of + "{late-back}"}, "late-back: notification x: of payment, should be none"},
 	}
 	onEachAudited(t, func(t *testing.T, a *audited) {
-		a.open()
-		a.keep()
+		a.dropTriggers()
+		a.backUp()
 		for _, c := range tamperings {
 			t.Run(c.name, func(t *testing.T) {
 				for _, text := range c.sql {

@@ -39,7 +39,7 @@ func onEachAudited(t *testing.T, test func(t *testing.T, a *audited)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { a.shell.Close() })
-		a.live()
+		a.makePayments()
 		test(t, a)
 	})
 }
@@ -96,8 +96,8 @@ func (a *audited) order(no string, open bool, change func(*PayRequest)) string {
 	return o.ID
 }
 
-// hears posts a callback about a payment.
-func (a *audited) hears(id string, s wallet.State) {
+// postCallback posts a callback about a payment.
+func (a *audited) postCallback(id string, s wallet.State) {
 	a.t.Helper()
 	if _, err := a.settle(a.t.Context(), a.stored(id), wordOf(s, ""), pay.ByWallet); err != nil {
 		a.t.Fatal(err)
@@ -120,8 +120,8 @@ func (a *audited) close(no string) {
 	}
 }
 
-// live makes payments of every kind.
-func (a *audited) live() {
+// makePayments makes payments of every kind.
+func (a *audited) makePayments() {
 	online := func(r *PayRequest) { r.PayType = pay.AlipayHK }
 	answering := func(err error) {
 		a.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, err }
@@ -130,7 +130,7 @@ func (a *audited) live() {
 
 	a.order("expired-unopened", false, nil)
 	a.order("expired-opened", true, nil)
-	a.pass(time.Hour)
+	a.advance(time.Hour)
 	a.recoverDue()
 
 	a.order("unopened", false, nil)
@@ -143,18 +143,18 @@ func (a *audited) live() {
 		return wallet.Checkout{}, &wallet.Rejection{Code: "NO: WAY"}
 	}
 	a.order("failed", false, online)
-	a.hears(a.order("failed-paid", false, online), paidBy("T-failed-paid"))
+	a.postCallback(a.order("failed-paid", false, online), paidBy("T-failed-paid"))
 	a.wallet.pay = nil
 
 	for _, no := range []string{"paid", "refunded", "in-parts", "refund-pending", "refund-failed",
 		"refund-contradicted", "noted", "second-trade", "two-amounts", "refunded-elsewhere"} {
-		a.hears(a.order(no, true, nil), paidBy("T-"+no))
+		a.postCallback(a.order(no, true, nil), paidBy("T-"+no))
 	}
-	a.hears(a.order("untold", true, func(r *PayRequest) { r.NotifyURL = "" }), paidBy("T-untold"))
-	a.hears(a.ids["second-trade"], paidBy("T-second"))
-	a.hears(a.ids["two-amounts"],
+	a.postCallback(a.order("untold", true, func(r *PayRequest) { r.NotifyURL = "" }), paidBy("T-untold"))
+	a.postCallback(a.ids["second-trade"], paidBy("T-second"))
+	a.postCallback(a.ids["two-amounts"],
 		wallet.State{Outcome: wallet.Paid, TradeNo: "T-two-amounts", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
-	a.hears(a.order("other-amount", true, nil),
+	a.postCallback(a.order("other-amount", true, nil),
 		wallet.State{Outcome: wallet.Paid, TradeNo: "T-other", Amount: pay.Amount{Minor: 500, Currency: "JPY"}})
 	if err := a.Note(a.t.Context(), a.credential, a.ids["noted"], "12.30 HKD under trade T-mine"); err != nil {
 		a.t.Fatal(err)
@@ -183,9 +183,9 @@ func (a *audited) live() {
 	late := func(no string, end func(string)) {
 		a.order(no, true, nil)
 		end(no)
-		a.hears(a.ids[no], paidBy("T-"+no))
+		a.postCallback(a.ids[no], paidBy("T-"+no))
 	}
-	expires := func(no string) { a.hears(a.ids[no], expired) }
+	expires := func(no string) { a.postCallback(a.ids[no], expired) }
 	late("late-kept", expires)
 	answering(&wallet.Rejection{Code: "NO"})
 	late("late-stuck", a.close)
@@ -207,7 +207,7 @@ func (a *audited) live() {
 	a.close("closing")
 	a.order("closed-expired", true, nil)
 	a.close("closed-expired")
-	a.hears(a.ids["closed-expired"], expired)
+	a.postCallback(a.ids["closed-expired"], expired)
 }
 
 func TestAuditOfEveryKindOfPayment(t *testing.T) {

@@ -15,22 +15,22 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// telling is a wallet that identifies buyers: the code "CODE" is the test's buyer,
+// identifier is a wallet that identifies buyers: the code "CODE" is the test's buyer,
 // once.
-type telling struct {
+type identifier struct {
 	scripted
 	buyer string
 	err   error
 	used  atomic.Bool
 }
 
-func (w *telling) Authorize(redirectURL, state string) (string, error) {
+func (w *identifier) Authorize(redirectURL, state string) (string, error) {
 	return "https://wallet.example/oauth?redirect_uri=" + url.QueryEscape(redirectURL) + "&state=" +
 		url.QueryEscape(state), nil
 }
 
-func (w *telling) Identify(_ context.Context, query url.Values) (string, error) {
-	w.note("identify")
+func (w *identifier) Identify(_ context.Context, query url.Values) (string, error) {
+	w.countCall("identify")
 	if w.err != nil {
 		return "", w.err
 	}
@@ -40,17 +40,17 @@ func (w *telling) Identify(_ context.Context, query url.Values) (string, error) 
 	return w.buyer, nil
 }
 
-// newAuthorizing returns a harness whose merchant has an account that identifies
+// newIdentifying returns a harness whose merchant has an account that identifies
 // buyers, and an app code that may return to shop.example.
-func newAuthorizing(t *testing.T) (*harness, *telling, AuthorizeRequest) {
+func newIdentifying(t *testing.T) (*harness, *identifier, AuthorizeRequest) {
 	t.Helper()
 	h := newHarness(t)
-	return h, h.tells(), h.link()
+	return h, h.addIdentifier(), h.authorizeRequest()
 }
 
-func (h *harness) tells() *telling {
+func (h *harness) addIdentifier() *identifier {
 	h.t.Helper()
-	w := &telling{buyer: "2088102122524333"}
+	w := &identifier{buyer: "2088102122524333"}
 	h.Wallets["window"] = wallet.Driver{
 		Info: wallet.Info{Currencies: map[pay.PayType][]pay.Currency{pay.AlipayServiceWindow: {"CNY"}}},
 		Open: func(wallet.Account) (wallet.Connector, error) { return w, nil },
@@ -64,7 +64,7 @@ func (h *harness) tells() *telling {
 	return w
 }
 
-func (h *harness) link() AuthorizeRequest {
+func (h *harness) authorizeRequest() AuthorizeRequest {
 	c := h.credential
 	c.ReturnHosts = []string{"shop.example", "shop.example:8443", "127.0.0.1:7703"}
 	return AuthorizeRequest{Credential: c, ReturnURL: "https://shop.example/back?order=7", State: "session 1",
@@ -75,8 +75,8 @@ var fromWallet = url.Values{"auth_code": {"CODE"}, "app_id": {"2021"}}
 
 func TestABuyerIsIdentifiedOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
-		w := h.tells()
-		ticket, err := h.Authorize(t.Context(), h.link())
+		w := h.addIdentifier()
+		ticket, err := h.Authorize(t.Context(), h.authorizeRequest())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 5 { // on another replica
 			all.Go(func() {
-				got, err := h.over(h.Store).Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+				got, err := h.newReplica(h.Store).Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
 				if pay.CodeOf(err) == pay.AlreadyExpired {
 					return
 				}
@@ -106,7 +106,7 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 			t.Errorf("served %d times", once.Load())
 		}
 
-		request := h.link()
+		request := h.authorizeRequest()
 		request.Nonce = "n2"
 		if ticket, err = h.Authorize(t.Context(), request); err != nil {
 			t.Fatal(err)
@@ -118,14 +118,14 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 		}
 		_, err = h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
 		wantCode(t, err, pay.AlreadyExpired)
-		if w.count() != 1 {
-			t.Errorf("the wallet was asked %d times", w.count())
+		if w.calls() != 1 {
+			t.Errorf("the wallet was asked %d times", w.calls())
 		}
 	})
 }
 
 func TestALinkOpensOnce(t *testing.T) {
-	h, _, link := newAuthorizing(t)
+	h, _, link := newIdentifying(t)
 	if _, err := h.Authorize(t.Context(), link); err != nil {
 		t.Fatal(err)
 	}
@@ -133,14 +133,14 @@ func TestALinkOpensOnce(t *testing.T) {
 		_, err := h.Authorize(t.Context(), link)
 		wantCode(t, err, pay.NumberUsed)
 	}
-	h.pass(10*time.Minute - time.Second) // before it expires
+	h.advance(10*time.Minute - time.Second) // before it expires
 	_, err := h.Authorize(t.Context(), link)
 	wantCode(t, err, pay.NumberUsed)
-	h.pass(time.Second)
+	h.advance(time.Second)
 	_, err = h.Authorize(t.Context(), link)
 	wantCode(t, err, pay.AlreadyExpired)
 	// Links that others open an hour and a half later have it deleted.
-	h.pass(90 * time.Minute)
+	h.advance(90 * time.Minute)
 	link.Nonce, link.ExpiresAt = "n2", h.clock().Add(time.Minute)
 	if _, err := h.Authorize(t.Context(), link); err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestALinkOpensOnce(t *testing.T) {
 }
 
 func TestLinksThatMayNotBeFollowed(t *testing.T) {
-	h, _, _ := newAuthorizing(t)
+	h, _, _ := newIdentifying(t)
 	for name, c := range map[string]struct {
 		change func(*AuthorizeRequest)
 		want   pay.Code
@@ -171,7 +171,7 @@ func TestLinksThatMayNotBeFollowed(t *testing.T) {
 		"nothing wrong: another app's n": {func(r *AuthorizeRequest) { r.Credential.AppCode = "OTHER" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			link := h.link()
+			link := h.authorizeRequest()
 			link.Nonce = name
 			c.change(&link)
 			_, err := h.Authorize(t.Context(), link)
@@ -180,14 +180,14 @@ func TestLinksThatMayNotBeFollowed(t *testing.T) {
 	}
 	t.Run("no account tells buyers", func(t *testing.T) {
 		h := newHarness(t)
-		_, err := h.Authorize(t.Context(), h.link())
+		_, err := h.Authorize(t.Context(), h.authorizeRequest())
 		wantCode(t, err, pay.Forbidden)
-		w := h.tells()
+		w := h.addIdentifier()
 		h.Wallets["window"] = wallet.Driver{Info: h.Wallets["window"].Info,
 			Open: func(wallet.Account) (wallet.Connector, error) { return &w.scripted, nil }}
-		_, err = h.over(h.Store).Authorize(t.Context(), h.link())
+		_, err = h.newReplica(h.Store).Authorize(t.Context(), h.authorizeRequest())
 		wantCode(t, err, pay.Forbidden)
-		_, err = h.Authorize(t.Context(), h.link())
+		_, err = h.Authorize(t.Context(), h.authorizeRequest())
 		wantCode(t, err, pay.Forbidden)
 	})
 }
@@ -291,7 +291,7 @@ func TestHostsForTheListAreReadStrictly(t *testing.T) {
 }
 
 func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
-	h, w, link := newAuthorizing(t)
+	h, w, link := newIdentifying(t)
 	mine, err := h.Authorize(t.Context(), link)
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +316,7 @@ func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if w.count() != 0 {
+	if w.calls() != 0 {
 		t.Error("the wallet was asked for a stranger")
 	}
 	if _, err := h.Authorized(t.Context(), mine.ID, mine.Proof, fromWallet); err != nil {
@@ -326,31 +326,31 @@ func TestOnlyTheBrowserThatWentOutComesBack(t *testing.T) {
 
 func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil func(*harness, *telling)
+		spoil func(*harness, *identifier)
 		want  pay.Code
 	}{
-		"a code used before": {func(_ *harness, w *telling) { w.used.Store(true) }, pay.WalletRejected},
+		"a code used before": {func(_ *harness, w *identifier) { w.used.Store(true) }, pay.WalletRejected},
 		"the account refused": {func(_ *harness,
-			w *telling) {
+			w *identifier) {
 			w.err = &wallet.Rejection{Kind: wallet.RejectedAccount}
 		}, pay.WalletTrouble},
-		"silence": {func(_ *harness, w *telling) { w.err = wallet.ErrUnknown },
+		"silence": {func(_ *harness, w *identifier) { w.err = wallet.ErrUnknown },
 			pay.OutcomeUnknown},
-		"not reached":                  {func(_ *harness, w *telling) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
-		"anything else":                {func(_ *harness, w *telling) { w.err = errors.New("surprise") }, pay.Internal},
-		"an id that no order can have": {func(_ *harness, w *telling) { w.buyer = "1&sig=" }, pay.Internal},
-		"no id":                        {func(_ *harness, w *telling) { w.buyer = "" }, pay.Internal},
-		"the app code revoked": {func(h *harness, _ *telling) {
+		"not reached":                  {func(_ *harness, w *identifier) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
+		"anything else":                {func(_ *harness, w *identifier) { w.err = errors.New("surprise") }, pay.Internal},
+		"an id that no order can have": {func(_ *harness, w *identifier) { w.buyer = "1&sig=" }, pay.Internal},
+		"no id":                        {func(_ *harness, w *identifier) { w.buyer = "" }, pay.Internal},
+		"the app code revoked": {func(h *harness, _ *identifier) {
 			if err := h.Store.SetCredentialDisabled(h.t.Context(), "APP", true); err != nil {
 				h.t.Fatal(err)
 			}
 		}, pay.BadSignature},
-		"after its time": {func(h *harness, _ *telling) { h.pass(AuthorizeWithin) },
+		"after its time": {func(h *harness, _ *identifier) { h.advance(AuthorizeWithin) },
 			pay.AlreadyExpired},
-		"nothing wrong: the last moment": {func(h *harness, _ *telling) { h.pass(AuthorizeWithin - time.Second) }, ""},
+		"nothing wrong: the last moment": {func(h *harness, _ *identifier) { h.advance(AuthorizeWithin - time.Second) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, w, link := newAuthorizing(t)
+			h, w, link := newIdentifying(t)
 			ticket, err := h.Authorize(t.Context(), link)
 			if err != nil {
 				t.Fatal(err)

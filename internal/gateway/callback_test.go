@@ -26,8 +26,8 @@ func (h *harness) post(m message) ([]byte, error) {
 	return bodyOf(h.Callback(h.t.Context(), "123456", "main", Callback{Body: body}))
 }
 
-// stands has every notice confirmed by the wallet, which confirms all of them.
-func (h *harness) stands(err error) {
+// confirmAll has every notice confirmed by the wallet, which confirms all of them.
+func (h *harness) confirmAll(err error) {
 	h.wallet.mu.Lock()
 	defer h.wallet.mu.Unlock()
 	h.wallet.confirm = confirmed(err)
@@ -174,21 +174,21 @@ func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
 				m := c(h)
-				h.pass(confirmGap)
-				h.stands(nil)
+				h.advance(confirmGap)
+				h.confirmAll(nil)
 				if _, err := h.post(m); err != nil {
 					t.Fatalf("the first time: %v", err)
 				}
-				h.pass(confirmGap)
-				h.stands(&wallet.Rejection{Code: "the wallet knows of it no more"})
-				h.wallet.forget()
+				h.advance(confirmGap)
+				h.confirmAll(&wallet.Rejection{Code: "the wallet knows of it no more"})
+				h.wallet.resetCalls()
 				before := h.recorded(m.OrderID)
 				for range 100 {
 					if reply, err := h.post(m); err != nil || string(reply) != "success" {
 						t.Fatalf("a repeat is answered %q, %v", reply, err)
 					}
 				}
-				if h.wallet.count() != 0 {
+				if h.wallet.calls() != 0 {
 					t.Errorf("the wallet was asked: %v", h.wallet.asked)
 				}
 				if after := h.recorded(m.OrderID); after != before {
@@ -208,7 +208,7 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
+		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
 		less, yen := paidBy(p.TradeNo), paidBy(p.TradeNo)
 		less.Amount.Minor--
 		yen.Amount.Currency = "JPY"
@@ -226,8 +226,8 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 			{OrderID: p.ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Succeeded}},
 			{OrderID: h.ordered("A2", true).ID, State: wallet.State{Outcome: wallet.Closed}},
 		} {
-			h.pass(confirmGap)
-			h.wallet.forget()
+			h.advance(confirmGap)
+			h.wallet.resetCalls()
 			before := h.stored(m.OrderID)
 			_, err := h.post(m)
 			wantCode(t, err, pay.BadSignature)
@@ -246,13 +246,13 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 func TestAnotherOrdersTradeIsRefusedUnasked(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		paid, p := h.paid("A1"), h.ordered("A2", true)
-		h.stands(nil)
-		h.wallet.forget()
+		h.confirmAll(nil)
+		h.wallet.resetCalls()
 		for range 5 {
 			_, err := h.post(message{OrderID: p.ID, State: paidBy(paid.TradeNo)})
 			wantCode(t, err, pay.BadSignature)
 		}
-		if h.wallet.count() != 0 || h.stored(p.ID).Status != pay.Pending {
+		if h.wallet.calls() != 0 || h.stored(p.ID).Status != pay.Pending {
 			t.Errorf("asked %v, stored %+v", h.wallet.asked, h.stored(p.ID))
 		}
 	})
@@ -263,10 +263,10 @@ func TestAnotherOrdersTradeIsRefusedUnasked(t *testing.T) {
 func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		replica := h.over(h.Store)
-		h.pass(time.Millisecond) // the clock is set from here on
+		replica := h.newReplica(h.Store)
+		h.advance(time.Millisecond) // the clock is set from here on
 		start := h.clock()
-		h.wallet.forget()
+		h.wallet.resetCalls()
 		h.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) {
 			if n.State.TradeNo == "T1" {
 				return n.State, nil
@@ -292,24 +292,24 @@ func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 		for _, code := range codes {
 			count[code]++
 		}
-		if h.wallet.count() != 1 || count[pay.BadSignature] != 1 || count[pay.InProgress] != 19 {
+		if h.wallet.calls() != 1 || count[pay.BadSignature] != 1 || count[pay.InProgress] != 19 {
 			t.Errorf("asked %v, answered %v", h.wallet.asked, count)
 		}
 
-		h.pass(time.Second)
-		_, err := h.notice(p.ID, paidBy("T1"))
+		h.advance(time.Second)
+		_, err := h.callback(p.ID, paidBy("T1"))
 		wantCode(t, err, pay.InProgress)
 		if got := h.stored(p.ID); got.Status != pay.Pending ||
 			!got.DueAt.Equal(start.Add(confirmGap).Truncate(time.Millisecond)) {
 			t.Errorf("due at %s, the gap began at %s", got.DueAt, start)
 		}
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		h.recoverDue()
 		check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status = pay.Pending })
-		h.pass(confirmGap - time.Second)
+		h.advance(confirmGap - time.Second)
 		h.recoverDue()
 		check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status, want.TradeNo = pay.Paid, "T1" })
-		if reply, err := h.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
+		if reply, err := h.callback(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
 			t.Errorf("its repeat is answered %q, %v", reply, err)
 		}
 	})
@@ -318,13 +318,13 @@ func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
 // However many false callbacks follow, the inquiry that the first one brought forward
 // takes place.
 func TestFalseMessagesWithoutEndDoNotPutTheLookOff(t *testing.T) {
-	recovering(t, func(t *testing.T, h *harness) {
+	withRun(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		for i := range 14 { // before the first ordinary inquiry
 			if i < 8 {
-				_, _ = h.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
+				_, _ = h.callback(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
 			}
 			time.Sleep(500 * time.Millisecond)
 		}
@@ -338,15 +338,15 @@ func TestADeferredMessageDelaysNoInquiry(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		due := h.stored(p.ID).DueAt
-		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		h.pass(due.Sub(h.clock()) - time.Second)
+		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
+		h.advance(due.Sub(h.clock()) - time.Second)
 		for i, want := range []pay.Code{pay.BadSignature, pay.InProgress, pay.InProgress} {
-			_, err := h.notice(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
+			_, err := h.callback(p.ID, paidBy(fmt.Sprint("FALSE-", i)))
 			wantCode(t, err, want)
 			if got := h.stored(p.ID).DueAt; !got.Equal(due) {
 				t.Errorf("due at %s, was %s", got, due)
 			}
-			h.pass(time.Millisecond)
+			h.advance(time.Millisecond)
 		}
 	})
 }
@@ -377,14 +377,14 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
 				p := c.order(h)
-				h.pass(time.Millisecond)
-				h.stands(&wallet.Rejection{Code: "NOT_OURS"})
-				_, err := h.notice(p.ID, paidBy("FALSE"))
+				h.advance(time.Millisecond)
+				h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
+				_, err := h.callback(p.ID, paidBy("FALSE"))
 				wantCode(t, err, pay.BadSignature)
-				_, err = h.notice(p.ID, c.true_)
+				_, err = h.callback(p.ID, c.true_)
 				wantCode(t, err, pay.InProgress)
-				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: c.true_.TradeNo}, nil)
-				h.pass(confirmGap)
+				h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: c.true_.TradeNo}, nil)
+				h.advance(confirmGap)
 				h.recoverDue()
 				if got := h.stored(p.ID); !c.want(got) {
 					t.Errorf("stored %+v", got)
@@ -399,16 +399,16 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		h.pass(time.Millisecond)
-		h.stands(nil)
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
-		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+		h.advance(time.Millisecond)
+		h.confirmAll(nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		h.pass(2 * time.Second)
-		_, err := h.notice(p.ID, paidBy("T2"))
+		h.advance(2 * time.Second)
+		_, err := h.callback(p.ID, paidBy("T2"))
 		wantCode(t, err, pay.InProgress)
-		h.pass(time.Second)
+		h.advance(time.Second)
 		h.recoverDue()
 		movements, _ := h.books(p.ID)
 		if len(movements) != 2 || movements[1].TradeNo != "T2" {
@@ -417,7 +417,7 @@ func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
 		check(t, h.stored(p.ID), func(want *pay.Payment) {
 			want.TradeNo, want.Flagged, want.DueAt = "T1", true, time.Time{}
 		})
-		if h.wallet.count() != 4 { // one for the address, one for each callback, one for the inquiry
+		if h.wallet.calls() != 4 { // one for the address, one for each callback, one for the inquiry
 			t.Errorf("asked %v", h.wallet.asked)
 		}
 	})
@@ -452,12 +452,12 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 		prepare func(h *harness) (after func())
 		want    pay.Code
 	}{
-		"the wallet is silent": {func(h *harness) func() { h.stands(wallet.ErrUnknown); return func() {} },
+		"the wallet is silent": {func(h *harness) func() { h.confirmAll(wallet.ErrUnknown); return func() {} },
 			pay.OutcomeUnknown},
-		"it is not reached": {func(h *harness) func() { h.stands(wallet.ErrNotSent); return func() {} },
+		"it is not reached": {func(h *harness) func() { h.confirmAll(wallet.ErrNotSent); return func() {} },
 			pay.WalletBusy},
 		"no place is free": {func(h *harness) func() {
-			h.stands(nil)
+			h.confirmAll(nil)
 			conn, err := h.connectorOf(h.t.Context(),
 				pay.Payment{Scope: pay.Scope{MerchantID: "123456"}, AccountID: "main"})
 			if err != nil {
@@ -477,14 +477,14 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 				p := h.paid("A1") // paid, so no inquiry is due
 				after := c.prepare(h)
 				defer after()
-				h.says(wallet.State{}, wallet.ErrUnknown)
-				_, err := h.notice(p.ID, paidBy("T2"))
+				h.answers(wallet.State{}, wallet.ErrUnknown)
+				_, err := h.callback(p.ID, paidBy("T2"))
 				wantCode(t, err, c.want)
-				h.pass(confirmGap)
-				h.Gateway = h.over(h.Store) // which does not have the callback
-				h.recoverDue()              // finds nothing
-				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T2"}, nil)
-				h.pass(15 * time.Minute)
+				h.advance(confirmGap)
+				h.Gateway = h.newReplica(h.Store) // which does not have the callback
+				h.recoverDue()                    // finds nothing
+				h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T2"}, nil)
+				h.advance(15 * time.Minute)
 				h.recoverDue()
 				movements, _ := h.books(p.ID)
 				if len(movements) != 2 {
@@ -501,13 +501,13 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		h.pass(15 * time.Second)
-		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		_, err := h.notice(p.ID, paidBy("FALSE"))
+		h.advance(15 * time.Second)
+		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
+		_, err := h.callback(p.ID, paidBy("FALSE"))
 		wantCode(t, err, pay.BadSignature)
 		began := h.clock()
 		h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
-			_, err := h.notice(p.ID, paidBy("T1"))
+			_, err := h.callback(p.ID, paidBy("T1"))
 			wantCode(t, err, pay.InProgress)
 			return wallet.State{Outcome: wallet.Waiting}, nil
 		}
@@ -540,16 +540,16 @@ func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 		if err != nil || r.Status != pay.RefundPending {
 			t.Fatal(r, err)
 		}
-		h.pass(time.Second)
-		h.stands(&wallet.Rejection{Code: "NOT_OURS"})
-		_, err = h.notice(p.ID, paidBy("FALSE"))
+		h.advance(time.Second)
+		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
+		_, err = h.callback(p.ID, paidBy("FALSE"))
 		wantCode(t, err, pay.BadSignature)
 		_, err = h.post(message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded}})
 		wantCode(t, err, pay.InProgress)
 		h.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
 		}
-		h.pass(confirmGap)
+		h.advance(confirmGap)
 		h.recoverDue()
 		check(t, h.storedRefund(r.ID), func(want *pay.Refund) { want.Status = pay.RefundSucceeded })
 	})
@@ -559,9 +559,9 @@ func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
-	h.pass(time.Second)
-	h.says(wallet.State{Outcome: wallet.Waiting}, nil)
-	h.wallet.forget()
+	h.advance(time.Second)
+	h.answers(wallet.State{Outcome: wallet.Waiting}, nil)
+	h.wallet.resetCalls()
 	ask := func() {
 		if _, err := h.Query(t.Context(),
 			QueryRequest{Credential: h.credential, Filter: store.Filter{IDs: []string{p.ID}}}); err != nil {
@@ -569,12 +569,12 @@ func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
 		}
 	}
 	ask()
-	h.stands(&wallet.Rejection{Code: "NOT_OURS"})
-	_, err := h.notice(p.ID, paidBy("FALSE"))
+	h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
+	_, err := h.callback(p.ID, paidBy("FALSE"))
 	wantCode(t, err, pay.BadSignature)
-	h.pass(askGap + time.Millisecond)
-	h.stands(nil)
-	if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+	h.advance(askGap + time.Millisecond)
+	h.confirmAll(nil)
+	if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 		t.Error(err)
 	}
 	if got := strings.Join(h.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s",

@@ -83,7 +83,7 @@ func TestAnAccountHasSixteenCallsInFlightAtMost(t *testing.T) {
 		var posting sync.WaitGroup
 		for _, p := range orders {
 			posting.Go(func() {
-				_, err := h.notice(p.ID, paidBy("T-"+p.ID))
+				_, err := h.callback(p.ID, paidBy("T-"+p.ID))
 				answered <- pay.CodeOf(err)
 			})
 			posting.Go(func() { _, _ = h.ask(t.Context(), p, pay.ByMerchant("APP")) })

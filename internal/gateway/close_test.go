@@ -32,7 +32,7 @@ func TestAClosingWhoseNumbersDisagreeClosesNothing(t *testing.T) {
 	}
 }
 
-func (h *harness) atNet(orderNo string) pay.Payment {
+func (h *harness) orderedAtNet(orderNo string) pay.Payment {
 	h.t.Helper()
 	r := h.request(orderNo)
 	r.PayType = pay.AlipayHK
@@ -48,7 +48,7 @@ func TestAnUnopenedOrderIsClosedUnasked(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", false)
 		c, err := h.Close(t.Context(), h.closeRequest(p))
-		if err != nil || c.Payment.Status != pay.Closed || len(c.ID) != 26 || c.At.IsZero() || h.wallet.count() != 0 {
+		if err != nil || c.Payment.Status != pay.Closed || len(c.ID) != 26 || c.At.IsZero() || h.wallet.calls() != 0 {
 			t.Fatalf("closing %+v, %v, wallet asked %v", c, err, h.wallet.asked)
 		}
 		byNumber := CloseRequest{Credential: h.credential, OrderNo: "A1", Minor: 1230}
@@ -84,7 +84,7 @@ func TestAnOpenedOrderIsClosedOnTheWalletsWord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
 				p := h.ordered("A1", true)
-				h.says(c.state, c.err)
+				h.answers(c.state, c.err)
 				got, err := h.Close(t.Context(), h.closeRequest(p))
 				wantCode(t, err, c.code)
 				after := h.stored(p.ID)
@@ -113,9 +113,9 @@ func TestAnUnansweredClosingIsFinishedLater(t *testing.T) {
 		"paid in the end":   {paidBy("T1"), pay.AlreadyPaid, pay.Paid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			recovering(t, func(t *testing.T, h *harness) {
+			withRun(t, func(t *testing.T, h *harness) {
 				p := h.ordered("A1", true)
-				h.says(wallet.State{}, wallet.ErrUnknown)
+				h.answers(wallet.State{}, wallet.ErrUnknown)
 				first, err := h.Close(t.Context(), h.closeRequest(p))
 				if err != nil || !first.Payment.Status.Open() {
 					t.Fatalf("%+v, %v", first, err)
@@ -126,7 +126,7 @@ func TestAnUnansweredClosingIsFinishedLater(t *testing.T) {
 				if got := h.stored(p.ID); !got.Status.Open() {
 					t.Errorf("%s though the wallet was silent", got.Status)
 				}
-				h.says(c.state, nil)
+				h.answers(c.state, nil)
 				time.Sleep(15 * time.Minute)
 				again, err := h.Close(t.Context(), h.closeRequest(p))
 				wantCode(t, err, c.code)
@@ -154,17 +154,17 @@ func TestOnlyAConfirmedCloseCounts(t *testing.T) {
 		"refused":              {wallet.State{}, &wallet.Rejection{Code: "NO"}, wallet.State{}, "", pay.Pending},
 	} {
 		answers := func(h *harness) {
-			h.says(wallet.State{Outcome: wallet.Waiting}, nil)
+			h.answers(wallet.State{Outcome: wallet.Waiting}, nil)
 			h.wallet.close = func(context.Context, wallet.Order) (wallet.State, error) {
 				if c.then.Outcome != "" {
-					h.says(c.then, nil)
+					h.answers(c.then, nil)
 				}
 				return c.state, c.err
 			}
 		}
 		t.Run("called off, "+name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
-				p := h.atNet("A1")
+				p := h.orderedAtNet("A1")
 				answers(h)
 				got, err := h.Close(t.Context(), h.closeRequest(p))
 				wantCode(t, err, c.code)
@@ -175,9 +175,9 @@ func TestOnlyAConfirmedCloseCounts(t *testing.T) {
 		})
 		t.Run("past its life, "+name, func(t *testing.T) {
 			h := newHarness(t)
-			p := h.atNet("A1")
+			p := h.orderedAtNet("A1")
 			answers(h)
-			h.pass(32 * time.Minute)
+			h.advance(32 * time.Minute)
 			h.recoverDue()
 			want := c.want
 			if want == pay.Closed {
@@ -211,7 +211,7 @@ func TestAClosingIsRefused(t *testing.T) {
 		"of a paid order": {func(h *harness) CloseRequest { return h.closeRequest(h.paid("A1")) }, pay.AlreadyPaid},
 		"of an expired order": {func(h *harness) CloseRequest {
 			p := h.ordered("A1", true)
-			if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+			if _, err := h.callback(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
 				h.t.Fatal(err)
 			}
 			return h.closeRequest(p)
@@ -230,10 +230,10 @@ func TestAClosingIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
 			r := c.order(h)
-			before := h.wallet.count()
+			before := h.wallet.calls()
 			_, err := h.Close(t.Context(), r)
 			wantCode(t, err, c.want)
-			if h.wallet.count() != before {
+			if h.wallet.calls() != before {
 				t.Errorf("the wallet was asked %v", h.wallet.asked)
 			}
 			if r.PaymentID != "" && h.stored(r.PaymentID).CloseID != "" {
@@ -247,7 +247,7 @@ func TestAClosingIsRefused(t *testing.T) {
 // is paid and the closing fails, or it is closed and the money is late and goes back.
 func TestOfAPaymentAndAClosingAtOnceEitherWins(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
-		replica := h.over(h.Store)
+		replica := h.newReplica(h.Store)
 		for i := range 12 {
 			p := h.ordered(string(rune('a'+i)), true)
 			var wg sync.WaitGroup
@@ -255,12 +255,12 @@ func TestOfAPaymentAndAClosingAtOnceEitherWins(t *testing.T) {
 			var refused error
 			wg.Go(func() { closing, refused = replica.Close(t.Context(), h.closeRequest(p)) })
 			wg.Go(func() {
-				if _, err := h.notice(p.ID, paidBy("T"+p.ID)); err != nil {
+				if _, err := h.callback(p.ID, paidBy("T"+p.ID)); err != nil {
 					t.Error(err)
 				}
 			})
 			wg.Wait()
-			h.pass(time.Minute)
+			h.advance(time.Minute)
 			h.recoverDue()
 			after := h.stored(p.ID)
 			_, deliveries := h.books(p.ID)

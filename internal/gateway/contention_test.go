@@ -33,7 +33,7 @@ func TestManyAtOnceAboutOneOrder(t *testing.T) {
 		if p = h.stored(p.ID); p.Refunded != 5*many || p.Reserved != 5*many || p.Events != 1+3*many {
 			t.Errorf("%+v", p)
 		}
-		h.inOrder()
+		h.checkAudit()
 	})
 }
 
@@ -63,12 +63,12 @@ func TestLateOrphanWhoseRefundNumberIsTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.told(); err != nil {
+		if err := r.postLost(); err != nil {
 			t.Error(err)
 		}
 		p = r.stored(p.ID)
-		if p.Status != pay.Paid || !p.Late || p.Reserved != p.Amount.Minor || r.only().State != pay.OrphanMatched {
-			t.Errorf("%+v, %+v", p, r.only())
+		if p.Status != pay.Paid || !p.Late || p.Reserved != p.Amount.Minor || r.onlyOrphan().State != pay.OrphanMatched {
+			t.Errorf("%+v, %+v", p, r.onlyOrphan())
 		}
 	})
 }

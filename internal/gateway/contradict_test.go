@@ -27,12 +27,12 @@ func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
 				p := h.paid("A1")
-				log := h.listen()
+				log := h.captureLog()
 				h.wallet.confirm = confirm
-				h.wallet.forget()
+				h.wallet.resetCalls()
 				for range 3 {
-					h.pass(time.Minute)
-					if _, err := h.notice(p.ID, closed); err != nil {
+					h.advance(time.Minute)
+					if _, err := h.callback(p.ID, closed); err != nil {
 						t.Error(err)
 					}
 				}
@@ -42,10 +42,10 @@ func TestAPaidTradeThatIsSaidToBeClosedIsFlagged(t *testing.T) {
 					t.Errorf("%d errors, history %s", n, h.history(p.ID))
 				}
 				check(t, got, func(want *pay.Payment) { want.Flagged, want.Status = true, pay.Paid })
-				if n := h.wallet.count(); confirm != nil && n != 1 {
+				if n := h.wallet.calls(); confirm != nil && n != 1 {
 					t.Errorf("asked %v", h.wallet.asked)
 				}
-				h.inOrder()
+				h.checkAudit()
 			})
 		})
 	}
@@ -59,17 +59,17 @@ func TestAnUncontradictedClosedTradeIsAcknowledged(t *testing.T) {
 	if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230)); err != nil {
 		t.Fatal(err)
 	}
-	h.stands(wallet.ErrUnknown)
-	h.wallet.forget()
+	h.confirmAll(wallet.ErrUnknown)
+	h.wallet.resetCalls()
 	for id, trade := range map[string]string{p.ID: "T-A1", other.ID: "T-another"} {
-		if _, err := h.notice(id, wallet.State{Outcome: wallet.Closed, TradeNo: trade}); err != nil {
+		if _, err := h.callback(id, wallet.State{Outcome: wallet.Closed, TradeNo: trade}); err != nil {
 			t.Error(err)
 		}
 		if h.stored(id).Flagged {
 			t.Errorf("%s is flagged", id)
 		}
 	}
-	if h.wallet.count() != 0 {
+	if h.wallet.calls() != 0 {
 		t.Errorf("asked %v", h.wallet.asked)
 	}
 }

@@ -36,27 +36,27 @@ type scripted struct {
 	confirm func(context.Context, wallet.Notice) (wallet.State, error)
 }
 
-func (s *scripted) note(what string) {
+func (s *scripted) countCall(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, what)
 }
 
-func (s *scripted) count() int {
+func (s *scripted) calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.asked)
 }
 
-// forget resets the count.
-func (s *scripted) forget() {
+// resetCalls resets the count.
+func (s *scripted) resetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = nil
 }
 
 func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
-	s.note("pay " + o.Number)
+	s.countCall("pay " + o.Number)
 	if s.pay != nil {
 		return s.pay(o)
 	}
@@ -67,7 +67,7 @@ func (s *scripted) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, erro
 }
 
 func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, error) {
-	s.note("query " + o.Number)
+	s.countCall("query " + o.Number)
 	s.mu.Lock()
 	answer := s.query
 	s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *scripted) Query(ctx context.Context, o wallet.Order) (wallet.State, err
 
 // Refund gives money back, once for each number, unless the test replaces it.
 func (s *scripted) Refund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
-	s.note(fmt.Sprintf("refund %s %d retry=%v", r.ID, r.Amount.Minor, r.Retry))
+	s.countCall(fmt.Sprintf("refund %s %d retry=%v", r.ID, r.Amount.Minor, r.Retry))
 	s.mu.Lock()
 	answer := s.refund
 	s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *scripted) givenBack() (sum int64) {
 }
 
 func (s *scripted) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.State, error) {
-	s.note("query refund " + r.ID)
+	s.countCall("query refund " + r.ID)
 	s.mu.Lock()
 	answer := s.queryRefund
 	_, done := s.back[r.ID]
@@ -127,7 +127,7 @@ func (s *scripted) QueryRefund(ctx context.Context, r wallet.Refund) (wallet.Sta
 func (s *scripted) RefundGap() (string, time.Duration) { return "key", s.gap }
 
 func (s *scripted) Close(ctx context.Context, o wallet.Order) (wallet.State, error) {
-	s.note("close " + o.Number)
+	s.countCall("close " + o.Number)
 	s.mu.Lock()
 	answer := s.close
 	s.mu.Unlock()
@@ -149,7 +149,7 @@ func (s *scripted) Callback(c wallet.Callback) (wallet.Notice, error) {
 	defer s.mu.Unlock()
 	if confirm := s.confirm; confirm != nil {
 		n.Confirm = func(ctx context.Context, o wallet.Order) (wallet.State, error) {
-			s.note("confirm " + o.Number)
+			s.countCall("confirm " + o.Number)
 			return confirm(ctx, n)
 		}
 	}
@@ -212,7 +212,7 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Gateway = h.over(db)
+	h.Gateway = h.newReplica(db)
 	t.Cleanup(func() {
 		h.Wait()
 		db.Close()
@@ -221,8 +221,8 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 	return h
 }
 
-// over returns another gateway over the same store: another replica.
-func (h *harness) over(db *store.DB) *Gateway {
+// newReplica returns another gateway over the same store: another replica.
+func (h *harness) newReplica(db *store.DB) *Gateway {
 	h.t.Helper()
 	driver := func(flow wallet.Flow, can ...wallet.Capability) wallet.Driver {
 		return wallet.Driver{
@@ -289,8 +289,8 @@ func (h *harness) clock() time.Time {
 	return h.now
 }
 
-// pass sets the clock forward.
-func (h *harness) pass(d time.Duration) {
+// advance sets the clock forward.
+func (h *harness) advance(d time.Duration) {
 	now := h.clock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -347,7 +347,7 @@ func (h *harness) books(id string) ([]pay.Movement, []store.Delivery) {
 func (h *harness) paid(orderNo string) pay.Payment {
 	h.t.Helper()
 	p := h.ordered(orderNo, true)
-	if _, err := h.notice(p.ID, paidBy("T-"+orderNo)); err != nil {
+	if _, err := h.callback(p.ID, paidBy("T-"+orderNo)); err != nil {
 		h.t.Fatal(err)
 	}
 	return h.stored(p.ID)
@@ -398,8 +398,8 @@ func (h *harness) recoverDue() {
 	h.t.Error("something is due for ever")
 }
 
-// notice posts a success for a payment to the callback of account "main".
-func (h *harness) notice(id string, s wallet.State) ([]byte, error) {
+// callback posts a success for a payment to the callback of account "main".
+func (h *harness) callback(id string, s wallet.State) ([]byte, error) {
 	h.t.Helper()
 	body, err := json.Marshal(message{OrderID: id, State: s})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 	ends := map[pay.Status]func(h *harness, p pay.Payment){
 		pay.Expired: func(h *harness, p pay.Payment) {
-			if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+			if _, err := h.callback(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
 				h.t.Fatal(err)
 			}
 		},
@@ -44,7 +44,7 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 				p := h.ordered("A1", true)
 				ends[c.status](h, p)
 				for range 3 {
-					if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+					if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -53,7 +53,7 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 					after.GoesBack() != (c.want == LateRefund) {
 					t.Errorf("stored %+v", after)
 				}
-				h.pass(time.Second)
+				h.advance(time.Second)
 				h.recoverDue()
 				refunds, err := h.Store.RefundsOf(t.Context(), p.MerchantID, p.ID)
 				if err != nil {
@@ -87,13 +87,13 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 }
 
 func TestRunGivesLateMoneyBackAtOnce(t *testing.T) {
-	recovering(t, func(t *testing.T, h *harness) {
+	withRun(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		if _, err := h.Close(t.Context(), h.closeRequest(p)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+		if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -110,7 +110,7 @@ func TestLateMoneyThatCannotGoBackIsFlagged(t *testing.T) {
 		h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
 			return wallet.State{}, &wallet.Rejection{Code: "FROZEN", Kind: wallet.RejectedOrder}
 		}
-		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+		if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
 		h.recoverDue()
@@ -155,12 +155,12 @@ func TestLateMoneyGoesBackWhenFundsAllowIt(t *testing.T) {
 					asked[r.ID]++
 					return wallet.State{}, &wallet.Rejection{Code: "NOT_NOW", Kind: kind}
 				}
-				if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+				if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 					t.Fatal(err)
 				}
 				for range 10 {
 					h.recoverDue()
-					h.pass(time.Hour)
+					h.advance(time.Hour)
 				}
 				if got := h.stored(p.ID); !got.GoesBack() || got.Refunded != 0 || got.Reserved != 1230 ||
 					strings.Contains(h.history(p.ID), "refund_failed") {
@@ -198,7 +198,7 @@ func TestSurplusMoneyIsNeverGivenBackByItself(t *testing.T) {
 	}
 	wrong := paidBy("T1")
 	wrong.Amount.Minor = 1
-	if _, err := h.notice(p.ID, wrong); err != nil {
+	if _, err := h.callback(p.ID, wrong); err != nil {
 		t.Fatal(err)
 	}
 	h.recoverDue()

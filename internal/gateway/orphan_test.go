@@ -20,8 +20,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// restored is a harness whose database is a backup that is older than an order. The
-// harness lost, with the same wallet, has stored that order and sent a buyer to pay it.
+// restored is a harness whose database is a backup that is older than an order. Another
+// harness, with the same wallet, has stored that order and sent a buyer to pay it.
 type restored struct {
 	*harness
 	number string // under which the wallet knows the order
@@ -47,14 +47,14 @@ func afterRestore(t *testing.T, test func(t *testing.T, r restored)) {
 			return wallet.State{Outcome: wallet.NotFound}, nil
 		}
 		test(t, r)
-		r.inOrder()
+		r.checkAudit()
 	})
 }
 
-// told posts the callback about the payment of the lost order.
-func (r restored) told() error {
+// postLost posts the callback about the payment of the lost order.
+func (r restored) postLost() error {
 	r.t.Helper()
-	reply, err := r.notice(r.number, paidBy("T1"))
+	reply, err := r.callback(r.number, paidBy("T1"))
 	if err == nil && string(reply) != "success" {
 		r.t.Errorf("answered %q", reply)
 	}
@@ -70,8 +70,8 @@ func (r restored) orphans() []pay.Orphan {
 	return all
 }
 
-// only returns the only orphan.
-func (r restored) only() pay.Orphan {
+// onlyOrphan returns the only orphan.
+func (r restored) onlyOrphan() pay.Orphan {
 	r.t.Helper()
 	all := r.orphans()
 	if len(all) != 1 {
@@ -80,8 +80,8 @@ func (r restored) only() pay.Orphan {
 	return all[0]
 }
 
-// inOrder audits the books.
-func (h *harness) inOrder() {
+// checkAudit audits the books.
+func (h *harness) checkAudit() {
 	h.t.Helper()
 	_, err := audit.Audit{
 		Store: h.Store, Zone: h.Zone,
@@ -114,14 +114,14 @@ func (r restored) paidOnce(p pay.Payment, moves string) {
 func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		for range 3 {
-			if err := r.told(); err != nil {
+			if err := r.postLost(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if r.wallet.count() != 1 {
+		if r.wallet.calls() != 1 {
 			t.Errorf("the wallet was asked %v", r.wallet.asked)
 		}
-		o := r.only()
+		o := r.onlyOrphan()
 		check(t, o, func(want *pay.Orphan) {
 			want.State = pay.OrphanOpen
 			want.Number = r.number
@@ -142,12 +142,12 @@ func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 			t.Errorf("the order has the number %s, want the wallet's %s", again.ID, r.number)
 		}
 		r.paidOnce(again.Payment, "[paid by merchant orphan by merchant]")
-		if o := r.only(); o.State != pay.OrphanMatched || o.PaymentID != r.number ||
+		if o := r.onlyOrphan(); o.State != pay.OrphanMatched || o.PaymentID != r.number ||
 			o.SettledBy != pay.ByMerchant("APP") || o.SettledAt.IsZero() {
 			t.Errorf("orphan %+v", o)
 		}
 		for range 2 { // repeats of either change nothing
-			if err := r.told(); err != nil {
+			if err := r.postLost(); err != nil {
 				t.Fatal(err)
 			}
 			_, err := r.Pay(t.Context(), r.request("A1"))
@@ -159,7 +159,7 @@ func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 
 func TestAnotherOrderDoesNotTakeAnOrphan(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
-		if err := r.told(); err != nil {
+		if err := r.postLost(); err != nil {
 			t.Fatal(err)
 		}
 		dearer := r.request("A1")
@@ -170,7 +170,7 @@ func TestAnotherOrderDoesNotTakeAnOrphan(t *testing.T) {
 				t.Errorf("%+v, %v", o, err)
 			}
 		}
-		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanOpen })
+		check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State = pay.OrphanOpen })
 	})
 }
 
@@ -178,16 +178,16 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 	for name, later := range map[string]time.Duration{"on the same day": 0, "on the next day": 20 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
-				r.pass(later)
+				r.advance(later)
 				p := r.ordered("A1", true)
 				if p.ID == r.number {
 					t.Fatal("the slots are the same")
 				}
-				if err := r.told(); err != nil {
+				if err := r.postLost(); err != nil {
 					t.Fatal(err)
 				}
 				r.paidOnce(p, "[paid by wallet orphan by wallet]")
-				check(t, r.only(), func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, p.ID })
+				check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, p.ID })
 				// Refunds use the number that the wallet knows.
 				if p = r.stored(p.ID); p.WalletNumber != r.number {
 					t.Errorf("the wallet's number is %q, want %q", p.WalletNumber, r.number)
@@ -201,7 +201,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 					back.Status != pay.RefundSucceeded || asked != r.number {
 					t.Errorf("refund %+v under %s, %v", back, asked, err)
 				}
-				if err := r.told(); err != nil { // once more
+				if err := r.postLost(); err != nil { // once more
 					t.Fatal(err)
 				}
 				// The old number and the old link lead to the order.
@@ -213,7 +213,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 					t.Errorf("the old link leads to %+v, %v", old, err)
 				}
 				// The buyer has been sent to pay the new order too, and pays it.
-				if _, err := r.notice(p.ID, paidBy("T2")); err != nil {
+				if _, err := r.callback(p.ID, paidBy("T2")); err != nil {
 					t.Fatal(err)
 				}
 				if p = r.stored(p.ID); !p.Flagged || p.TradeNo != "T1" || p.WalletNumber != r.number {
@@ -227,7 +227,7 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		p := r.paid("A1")
-		if err := r.told(); err != nil {
+		if err := r.postLost(); err != nil {
 			t.Fatal(err)
 		}
 		p = r.stored(p.ID)
@@ -238,7 +238,7 @@ func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 		check(t, p, func(want *pay.Payment) {
 			want.Flagged, want.TradeNo, want.WalletNumber = true, "T-A1", ""
 		})
-		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
+		check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 		// The surplus is refunded at the wallet itself.
 		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
 		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: back})
@@ -287,7 +287,7 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 			h := newHarness(t)
 			h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 			h.wallet.query, h.wallet.confirm = c.query, c.confirm
-			_, err := h.notice("20260102123456500000000001", paidBy("T1"))
+			_, err := h.callback("20260102123456500000000001", paidBy("T1"))
 			wantCode(t, err, c.want)
 			if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
 				t.Errorf("kept %+v, %v", all, err)
@@ -305,23 +305,23 @@ func TestANumberOfAnotherFormIsNotOurs(t *testing.T) {
 		"20261302123456500000000001", "2026010212345650000000000x", "20260230123456500000000001", "SHOP-20260102123456",
 		"２026010212345650000000",
 	} {
-		_, err := h.notice(number, paidBy("T1"))
+		_, err := h.callback(number, paidBy("T1"))
 		wantCode(t, err, pay.Forbidden)
 		if errors.Is(err, ErrForeignLogged) != (i > 0) {
 			t.Errorf("%q: %v", number, err)
 		}
 	}
-	h.pass(59 * time.Minute)
-	if _, err := h.notice("1", paidBy("T1")); !errors.Is(err, ErrForeignLogged) {
+	h.advance(59 * time.Minute)
+	if _, err := h.callback("1", paidBy("T1")); !errors.Is(err, ErrForeignLogged) {
 		t.Errorf("within the hour: %v", err)
 	}
-	h.pass(time.Minute)
-	if _, err := h.notice("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) ||
+	h.advance(time.Minute)
+	if _, err := h.callback("1", paidBy("T1")); errors.Is(err, ErrForeignLogged) ||
 		!strings.Contains(err.Error(), "11 such") {
 		t.Errorf("after an hour: %v", err)
 	}
 	if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 ||
-		h.wallet.count() != 0 {
+		h.wallet.calls() != 0 {
 		t.Errorf("kept %+v, %v, asked %v", all, err, h.wallet.asked)
 	}
 }
@@ -330,7 +330,7 @@ func TestANumberOfAnotherFormIsNotOurs(t *testing.T) {
 func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
-		replicas := []*Gateway{h.Gateway, h.over(h.Store), h.over(h.Store)}
+		replicas := []*Gateway{h.Gateway, h.newReplica(h.Store), h.newReplica(h.Store)}
 		for second := range 3 {
 			var all sync.WaitGroup
 			for i := range 30 {
@@ -344,10 +344,10 @@ func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if n := h.wallet.count(); n != second+1 {
+			if n := h.wallet.calls(); n != second+1 {
 				t.Errorf("asked %d times within %d seconds", n, second+1)
 			}
-			h.pass(time.Second)
+			h.advance(time.Second)
 		}
 		if all, err := h.Store.Orphans(t.Context(), store.OrphanFilter{}); err != nil || len(all) != 0 {
 			t.Errorf("kept %+v, %v", all, err)
@@ -368,7 +368,7 @@ func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if o := r.only(); !o.IsRefund() || o.RefundID != "W1" || o.Amount.Minor != 30 || o.State != pay.OrphanOpen {
+		if o := r.onlyOrphan(); !o.IsRefund() || o.RefundID != "W1" || o.Amount.Minor != 30 || o.State != pay.OrphanOpen {
 			t.Errorf("orphan %+v", o)
 		}
 		// The order gets the number, and the wallet says that it is paid.
@@ -381,33 +381,33 @@ func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 		check(t, p, func(want *pay.Payment) {
 			want.Status, want.TradeNo, want.Flagged = pay.Paid, "T1", true
 		})
-		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
+		check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 	})
 }
 
 func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
-		if err := r.told(); err != nil {
+		if err := r.postLost(); err != nil {
 			t.Fatal(err)
 		}
-		r.wallet.forget()
-		r.pass(time.Hour)
+		r.wallet.resetCalls()
+		r.advance(time.Hour)
 		r.recoverDue()
-		if r.wallet.count() != 1 {
+		if r.wallet.calls() != 1 {
 			t.Errorf("asked %v", r.wallet.asked)
 		}
-		check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanOpen })
+		check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State = pay.OrphanOpen })
 		r.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
 			s := paidBy("T1")
 			s.GivenBack = true
 			return s, nil
 		}
-		if _, err := r.notice(r.number, wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}); err != nil {
+		if _, err := r.callback(r.number, wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}); err != nil {
 			t.Fatal(err)
 		}
-		r.pass(2 * time.Second)
+		r.advance(2 * time.Second)
 		r.recoverDue()
-		check(t, r.only(), func(want *pay.Orphan) {
+		check(t, r.onlyOrphan(), func(want *pay.Orphan) {
 			want.State, want.SettledBy = pay.OrphanReturned, pay.ByRecover
 		})
 		// The order can be made and paid under its own number.
@@ -432,7 +432,7 @@ func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 			if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 				t.Fatal(err)
 			}
-			r.pass(time.Second)
+			r.advance(time.Second)
 		}
 		_, err := r.Pay(t.Context(), r.request("A1"))
 		wantCode(t, err, pay.AlreadyPaid)
@@ -469,14 +469,14 @@ func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.recoverDue() // ends, since no inquiry is due again at once
-		if n := h.wallet.count(); n != 1 {
+		if n := h.wallet.calls(); n != 1 {
 			t.Errorf("asked %d times at one moment", n)
 		}
 		for range 100 {
-			h.pass(time.Second)
+			h.advance(time.Second)
 			h.recoverDue()
 		}
-		if n := h.wallet.count(); n != 40 {
+		if n := h.wallet.calls(); n != 40 {
 			t.Errorf("asked %d times about 40 orphans", n)
 		}
 	})
@@ -490,14 +490,14 @@ func TestMoneyThatWentBackUnknownIsReturned(t *testing.T) {
 			return s, nil
 		}
 		for range 2 {
-			if err := r.told(); err != nil {
+			if err := r.postLost(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if strings.Contains(r.logged.String(), "level=ERROR") {
 			t.Errorf("logged\n%s", r.logged)
 		}
-		check(t, r.only(), func(want *pay.Orphan) {
+		check(t, r.onlyOrphan(), func(want *pay.Orphan) {
 			want.State, want.DueAt = pay.OrphanReturned, (time.Time{})
 		})
 	})
@@ -507,7 +507,7 @@ func TestMoneyThatWentBackUnknownIsReturned(t *testing.T) {
 // and settling its orphan, Recover does the rest.
 func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
-		if err := r.told(); err != nil {
+		if err := r.postLost(); err != nil {
 			t.Fatal(err)
 		}
 		p := r.newPayment(r.request("A1"), pay.WalletAccount{ID: "main"}, wallet.Info{Flow: wallet.Link})
@@ -515,9 +515,9 @@ func TestRecoverMatchesWhatACrashLeftOpen(t *testing.T) {
 		if _, isNew, err := r.Store.CreatePaymentKnowing(t.Context(), p, 1); err != nil || !isNew {
 			t.Fatal(isNew, err)
 		}
-		r.pass(time.Minute)
+		r.advance(time.Minute)
 		r.recoverDue()
-		r.pass(time.Hour)
+		r.advance(time.Hour)
 		r.recoverDue()
 		r.paidOnce(p, "[paid by recover orphan by recover]")
 	})
@@ -547,8 +547,8 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	}
 	r.throttle.mark("orphans 123456/main", r.now) // the wallet was asked just now
 	tell := func(number string) error {
-		_, err := r.notice(number, paidBy("T"+number))
-		r.pass(time.Second)
+		_, err := r.callback(number, paidBy("T"+number))
+		r.advance(time.Second)
 		return err
 	}
 	for range 3 {
@@ -556,7 +556,7 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 			t.Errorf("one more: %v", err)
 		}
 	}
-	if n := strings.Count(r.logged.String(), "reason=orphans_full"); n != 1 || r.wallet.count() != 0 {
+	if n := strings.Count(r.logged.String(), "reason=orphans_full"); n != 1 || r.wallet.calls() != 0 {
 		t.Errorf("%d lines, asked %v", n, r.wallet.asked)
 	}
 	// Orders are still stored, and settling an orphan makes room for another one.
@@ -578,10 +578,10 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 	for range 10 {
 		afterRestore(t, func(t *testing.T, r restored) {
-			other := r.over(r.Store)
+			other := r.newReplica(r.Store)
 			var both sync.WaitGroup
 			var told error
-			both.Go(func() { told = r.told() })
+			both.Go(func() { told = r.postLost() })
 			both.Go(func() { other.Pay(context.Background(), r.request("A1")) })
 			both.Wait()
 			if told != nil {
@@ -591,12 +591,12 @@ func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.pass(time.Hour + time.Minute)
+			r.advance(time.Hour + time.Minute)
 			r.recoverDue()
 			if p = r.stored(p.ID); p.Status != pay.Paid || p.Flagged || p.TradeNo != "T1" {
 				t.Errorf("payment %+v", p)
 			}
-			check(t, r.only(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
+			check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 		})
 	}
 }
@@ -607,7 +607,7 @@ func TestALostRefundGetsItsNumberAgain(t *testing.T) {
 	for i, h := range []*harness{lost, again} {
 		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 		p := h.paid("A1")
-		h.pass(time.Duration(i) * 26 * time.Hour)
+		h.advance(time.Duration(i) * 26 * time.Hour)
 		for _, minor := range []int64{30, 40} {
 			r, _, err := h.Refund(t.Context(), h.refundRequest(p, fmt.Sprint("R", minor), minor))
 			if err != nil {

@@ -23,7 +23,7 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 				lost := newHarness(t) // before the restore: order, payment and refund
 				lost.now = r.now.Add(-2 * time.Hour)
 				before := lost.ordered("A1", true)
-				if _, err := lost.notice(before.ID, paidBy("T1")); err != nil || before.ID != r.number {
+				if _, err := lost.callback(before.ID, paidBy("T1")); err != nil || before.ID != r.number {
 					t.Fatal(before.ID, err)
 				}
 				request := lost.refundRequest(before, "R1", 500)
@@ -34,8 +34,8 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 				r.wallet.giveBack(wallet.Refund{ID: back.ID, Amount: back.Amount})
 
 				p := r.ordered("A1", true)
-				r.pass(c.life)
-				if err := r.told(); err != nil {
+				r.advance(c.life)
+				if err := r.postLost(); err != nil {
 					t.Fatal(err)
 				}
 				if c.renamed {
@@ -74,13 +74,13 @@ func TestAnOrphanIsLookedAtOnceItsMoneyWentBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
-				if err := r.told(); err != nil {
+				if err := r.postLost(); err != nil {
 					t.Fatal(err)
 				}
-				r.pass(2 * time.Hour)
+				r.advance(2 * time.Hour)
 				r.recoverDue()
-				r.says(back, nil)
-				r.pass(2 * time.Second)
+				r.answers(back, nil)
+				r.advance(2 * time.Second)
 				m.OrderID = r.number
 				if m.RefundID != "" {
 					r.wallet.giveBack(wallet.Refund{ID: m.RefundID, Amount: refund.Amount})
@@ -91,7 +91,7 @@ func TestAnOrphanIsLookedAtOnceItsMoneyWentBack(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				r.pass(2 * time.Second)
+				r.advance(2 * time.Second)
 				r.recoverDue()
 				for _, o := range r.orphans() {
 					check(t, o, func(want *pay.Orphan) { want.State = pay.OrphanReturned })

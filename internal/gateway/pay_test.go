@@ -30,7 +30,7 @@ func TestAnOrderGetsALinkWithoutAskingTheWallet(t *testing.T) {
 		want.AccountID = "main"
 		want.OpenedAt = time.Time{}
 	})
-	if h.wallet.count() != 0 {
+	if h.wallet.calls() != 0 {
 		t.Errorf("the wallet was asked: %v", h.wallet.asked)
 	}
 }
@@ -49,7 +49,7 @@ func TestARepeatGivesTheSameOrder(t *testing.T) {
 		other.Fingerprint, other.Amount.Minor = "else", 1
 		_, err = h.Pay(t.Context(), other)
 		wantCode(t, err, pay.NumberUsed)
-		if _, err := h.notice(first.ID, paidBy("T1")); err != nil {
+		if _, err := h.callback(first.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
 		paid, err := h.Pay(t.Context(), h.request("A1"))
@@ -65,7 +65,7 @@ func TestARepeatGivesTheSameOrder(t *testing.T) {
 func TestARepeatPastTheLifeIsExpired(t *testing.T) {
 	h := newHarness(t)
 	h.ordered("A1", true)
-	h.pass(30 * time.Minute)
+	h.advance(30 * time.Minute)
 	_, err := h.Pay(t.Context(), h.request("A1"))
 	wantCode(t, err, pay.AlreadyExpired)
 }
@@ -159,8 +159,8 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if h.wallet.count() != 1 {
-			t.Errorf("the wallet was asked %d times", h.wallet.count())
+		if h.wallet.calls() != 1 {
+			t.Errorf("the wallet was asked %d times", h.wallet.calls())
 		}
 	})
 	t.Run("a refusal fails the order for good", func(t *testing.T) {
@@ -175,8 +175,8 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 				t.Errorf("got %+v", o.Payment)
 			}
 		}
-		if h.wallet.count() != 1 {
-			t.Errorf("the wallet was asked %d times", h.wallet.count())
+		if h.wallet.calls() != 1 {
+			t.Errorf("the wallet was asked %d times", h.wallet.calls())
 		}
 	})
 	t.Run("silence leaves the order as it is, and the same order can be sent again", func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 		if p := h.stored(o.ID); p.Status != pay.Created {
 			t.Errorf("status %s after silence", p.Status)
 		}
-		h.pass(time.Minute)
+		h.advance(time.Minute)
 		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "R1"}, nil }
 		again, err := h.Pay(t.Context(), online(h, "A1"))
 		if err != nil || again.ID != o.ID || again.Checkout != "R1" {
@@ -211,15 +211,15 @@ func TestAnOrderRefusedTheSecondTimeIsQueriedAgain(t *testing.T) {
 			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
 				return wallet.Checkout{}, &wallet.Rejection{Code: "NO", Kind: kind}
 			}
-			h.pass(time.Minute)
+			h.advance(time.Minute)
 			if _, err = h.Pay(t.Context(), r); err == nil {
 				t.Error("taken")
 			}
 			if p := h.stored(o.ID); p.Status != want {
 				t.Fatalf("stored %+v", p)
 			}
-			h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its callback is lost
-			h.pass(2 * time.Hour)
+			h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil) // and its callback is lost
+			h.advance(2 * time.Hour)
 			h.recoverDue()
 			if p := h.stored(o.ID); p.Status != pay.Paid || p.Late != (want == pay.Failed) {
 				t.Errorf("stored %+v", p)
@@ -260,7 +260,7 @@ func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
 		_, err := h.Lookup(t.Context(), tok)
 		wantCode(t, err, pay.NotFound)
 	}
-	other := h.over(h.Store)
+	other := h.newReplica(h.Store)
 	other.LinkKey = []byte("another deployment's key 0123456")
 	_, err := other.Lookup(t.Context(), token)
 	wantCode(t, err, pay.NotFound)

@@ -67,7 +67,7 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 				wantCode(t, err, pay.RefundTooLarge)
 				h.wallet.refund, h.wallet.queryRefund = nil, c.query
 				for range 4 {
-					h.pass(3 * time.Minute)
+					h.advance(3 * time.Minute)
 					h.recoverDue()
 				}
 				got, after := h.storedRefund(r.ID), h.stored(p.ID)
@@ -113,7 +113,7 @@ func TestAResentRefundsRefusalNeedsProof(t *testing.T) {
 				}
 				return wallet.State{}, &wallet.Rejection{Code: "NO", Kind: c.refusal}
 			}
-			h.pass(time.Minute)
+			h.advance(time.Minute)
 			h.recoverDue()
 			if got := h.storedRefund(r.ID); got.Status != c.want {
 				t.Errorf("refund %+v, asked %v", got, h.wallet.asked)
@@ -130,13 +130,13 @@ func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 		retry bool                                      // whether it may have been sent
 	}{
 		"stored, and nothing else": {func(*harness, store.RefundClaim) {}, false},
-		"about to be sent":         {func(h *harness, claim store.RefundClaim) { h.mustRelease(claim) }, true},
+		"about to be sent":         {func(h *harness, claim store.RefundClaim) { h.mustMarkSent(claim) }, true},
 		"sent, and the answer not stored": {func(h *harness, claim store.RefundClaim) {
-			h.mustRelease(claim)
+			h.mustMarkSent(claim)
 			h.wallet.giveBack(wallet.Refund{ID: claim.ID, Amount: claim.Amount})
 		}, true},
 		"settled": {func(h *harness, claim store.RefundClaim) {
-			h.mustRelease(claim)
+			h.mustMarkSent(claim)
 			state := h.wallet.giveBack(wallet.Refund{ID: claim.ID, Amount: claim.Amount})
 			if _, err := h.settleRefund(h.t.Context(), h.stored(claim.PaymentID), claim.Refund, state,
 				pay.ByMerchant("APP")); err != nil {
@@ -152,14 +152,14 @@ func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.until(h, claim)
-				h.wallet.forget()
+				h.wallet.resetCalls()
 				h.recoverDue()
-				if n := h.wallet.count(); n != 0 {
+				if n := h.wallet.calls(); n != 0 {
 					t.Errorf("within the lease the wallet was asked %v", h.wallet.asked)
 				}
-				h.pass(h.Lease + time.Second)
+				h.advance(h.Lease + time.Second)
 				var replicas sync.WaitGroup
-				for _, g := range []*Gateway{h.Gateway, h.over(h.Store)} {
+				for _, g := range []*Gateway{h.Gateway, h.newReplica(h.Store)} {
 					replicas.Go(func() {
 						all, err := g.runner.ClaimDue(t.Context())
 						if err != nil {
@@ -192,7 +192,7 @@ func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 	}
 }
 
-func (h *harness) mustRelease(c store.RefundClaim) {
+func (h *harness) mustMarkSent(c store.RefundClaim) {
 	h.t.Helper()
 	p := h.stored(c.PaymentID)
 	conn, err := h.connectorOf(h.t.Context(), p)
@@ -216,7 +216,7 @@ func TestRefundsUnderOneKeyKeepTheWalletsGap(t *testing.T) {
 			sent = append(sent, time.Now())
 			return h.wallet.giveBack(r), nil
 		}
-		replica := h.over(h.Store)
+		replica := h.newReplica(h.Store)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		for _, g := range []*Gateway{h.Gateway, replica} {
@@ -263,7 +263,7 @@ func TestARefundInTheWorksIsNotFlagged(t *testing.T) {
 			t.Fatal(r, err)
 		}
 		for range 3 {
-			h.pass(time.Hour)
+			h.advance(time.Hour)
 			h.recoverDue()
 		}
 		if p = h.stored(p.ID); p.Flagged {
@@ -271,11 +271,11 @@ func TestARefundInTheWorksIsNotFlagged(t *testing.T) {
 		}
 		h.wallet.queryRefund = nil
 		h.wallet.giveBack(wallet.Refund{ID: r.ID, Amount: r.Amount})
-		h.pass(24 * time.Hour)
+		h.advance(24 * time.Hour)
 		h.recoverDue()
 		if r = h.storedRefund(r.ID); r.Status != pay.RefundSucceeded {
 			t.Errorf("%+v", r)
 		}
-		h.inOrder()
+		h.checkAudit()
 	})
 }

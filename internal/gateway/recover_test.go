@@ -15,8 +15,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// recovering runs Run in a bubble with its own clock.
-func recovering(t *testing.T, test func(t *testing.T, h *harness)) {
+// withRun runs Run in a bubble with its own clock.
+func withRun(t *testing.T, test func(t *testing.T, h *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)
@@ -31,28 +31,28 @@ func recovering(t *testing.T, test func(t *testing.T, h *harness)) {
 	})
 }
 
-func (h *harness) says(s wallet.State, err error) {
+func (h *harness) answers(s wallet.State, err error) {
 	h.wallet.mu.Lock()
 	defer h.wallet.mu.Unlock()
 	h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return s, err }
 }
 
 func TestALostNotificationIsMadeUpFor(t *testing.T) {
-	recovering(t, func(t *testing.T, h *harness) {
+	withRun(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		time.Sleep(5 * time.Second)
-		if n := h.wallet.count(); n != 1 { // the address was made, and no query was sent
+		if n := h.wallet.calls(); n != 1 { // the address was made, and no query was sent
 			t.Errorf("the wallet was asked %d times before the first look was due", n-1)
 		}
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		time.Sleep(14 * time.Second)
 		movements, deliveries := h.books(p.ID)
 		if got := h.stored(p.ID); got.Status != pay.Paid || got.Late || len(movements) != 1 || len(deliveries) != 1 {
 			t.Errorf("stored %+v", got)
 		}
-		before := h.wallet.count()
+		before := h.wallet.calls()
 		time.Sleep(48 * time.Hour)
-		if n := h.wallet.count() - before; n != 0 {
+		if n := h.wallet.calls() - before; n != 0 {
 			t.Errorf("a paid order was asked about %d times more", n)
 		}
 	})
@@ -65,7 +65,7 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 		end  func(h *harness, p pay.Payment)
 		want pay.Status
 	}{
-		"its life is over": {func(h *harness, p pay.Payment) { h.pass(2 * time.Hour); h.recoverDue() }, pay.Expired},
+		"its life is over": {func(h *harness, p pay.Payment) { h.advance(2 * time.Hour); h.recoverDue() }, pay.Expired},
 		"it is called off": {func(h *harness, p pay.Payment) {
 			c, err := h.Close(h.t.Context(), h.closeRequest(p))
 			if err != nil || c.Payment.Status != pay.Closed {
@@ -73,19 +73,19 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 			}
 		}, pay.Closed},
 		"it is given back at the wallet, and its life is over": {func(h *harness, p pay.Payment) {
-			h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
-			h.pass(2 * time.Hour)
+			h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
+			h.advance(2 * time.Hour)
 			h.recoverDue()
 		}, pay.Expired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
 				p := h.ordered("A1", true)
-				if _, err := h.notice(p.ID, wrong); err != nil {
+				if _, err := h.callback(p.ID, wrong); err != nil {
 					t.Fatal(err)
 				}
-				h.says(wrong, nil)
-				h.pass(time.Minute)
+				h.answers(wrong, nil)
+				h.advance(time.Minute)
 				h.recoverDue()
 				check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status, want.Flagged = pay.Pending, true })
 				c.end(h, p)
@@ -94,7 +94,7 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 					len(deliveries) != 0 {
 					t.Errorf("stored %+v, %d movements, %d deliveries", got, len(movements), len(deliveries))
 				}
-				if _, err := h.notice(p.ID, paidBy("T2")); err != nil { // the order's own trade, late
+				if _, err := h.callback(p.ID, paidBy("T2")); err != nil { // the order's own trade, late
 					t.Fatal(err)
 				}
 				check(t, h.stored(p.ID), func(want *pay.Payment) {
@@ -109,9 +109,9 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 func TestAnOrderWithAnothersTradeEndsFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		paid, p := h.paid("A1"), h.ordered("A2", true)
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo}, nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo}, nil)
 		for range 3 {
-			h.pass(30 * time.Minute)
+			h.advance(30 * time.Minute)
 			h.recoverDue()
 		}
 		movements, _ := h.books(p.ID)
@@ -127,9 +127,9 @@ func TestAnOrderWithAnothersTradeEndsFlagged(t *testing.T) {
 func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1", GivenBack: true}, nil)
 		for range 3 {
-			h.pass(11 * time.Minute)
+			h.advance(11 * time.Minute)
 			h.recoverDue()
 		}
 		movements, deliveries := h.books(p.ID)
@@ -141,7 +141,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 		check(t, got, func(want *pay.Payment) { want.Flagged = true })
 		// The callback about the payment arrives only now.
 		for range 2 {
-			if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+			if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -153,7 +153,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 		paid := h.paid("A2")
 		again := wallet.State{Outcome: wallet.Paid, TradeNo: paid.TradeNo, GivenBack: true}
 		for range 2 {
-			if _, err := h.notice(paid.ID, again); err != nil {
+			if _, err := h.callback(paid.ID, again); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -167,7 +167,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 			t.Fatal(err)
 		}
 		again.TradeNo = ours.TradeNo
-		if _, err := h.notice(ours.ID, again); err != nil {
+		if _, err := h.callback(ours.ID, again); err != nil {
 			t.Fatal(err)
 		}
 		check(t, h.stored(ours.ID), func(want *pay.Payment) { want.Flagged, want.Refunded = false, 1230 })
@@ -175,7 +175,7 @@ func TestAPaymentRefundedUnknownIsFlagged(t *testing.T) {
 }
 
 func TestAnUnopenedOrderExpiresUnasked(t *testing.T) {
-	recovering(t, func(t *testing.T, h *harness) {
+	withRun(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", false)
 		time.Sleep(30*time.Minute - time.Second)
 		if got := h.stored(p.ID); got.Status != pay.Pending {
@@ -185,7 +185,7 @@ func TestAnUnopenedOrderExpiresUnasked(t *testing.T) {
 		check(t, h.stored(p.ID), func(want *pay.Payment) {
 			want.Status, want.DueAt = pay.Expired, time.Time{}
 		})
-		if h.wallet.count() != 0 {
+		if h.wallet.calls() != 0 {
 			t.Errorf("the wallet was asked: %v", h.wallet.asked)
 		}
 	})
@@ -206,9 +206,9 @@ func TestAnOpenedOrderExpiresOnlyOnTheWalletsWord(t *testing.T) {
 			&wallet.Rejection{Code: "ILLEGAL_SIGN", Kind: wallet.RejectedAccount}, pay.Pending},
 	} {
 		t.Run(name, func(t *testing.T) {
-			recovering(t, func(t *testing.T, h *harness) {
+			withRun(t, func(t *testing.T, h *harness) {
 				p := h.ordered("A1", true)
-				h.says(c.state, c.err)
+				h.answers(c.state, c.err)
 				time.Sleep(30*time.Minute + 30*time.Second)
 				if got := h.stored(p.ID); got.Status != pay.Pending {
 					t.Errorf("%s before the margin was over", got.Status)
@@ -228,14 +228,14 @@ func TestLateMoneyWithALostNotificationIsFound(t *testing.T) {
 		"within a day": 24 * time.Hour, "at the wallet's very last moment": 15 * 24 * time.Hour,
 	} {
 		t.Run(name, func(t *testing.T) {
-			recovering(t, func(t *testing.T, h *harness) {
+			withRun(t, func(t *testing.T, h *harness) {
 				p := h.ordered("A1", true)
 				time.Sleep(32 * time.Minute)
 				if got := h.stored(p.ID); got.Status != pay.Expired {
 					t.Fatalf("status %s", got.Status)
 				}
 				time.Sleep(paidAfter)
-				h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+				h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 				time.Sleep(13 * time.Hour)
 				_, deliveries := h.books(p.ID)
 				if len(deliveries) != 1 {
@@ -248,13 +248,13 @@ func TestLateMoneyWithALostNotificationIsFound(t *testing.T) {
 }
 
 func TestLooksGetRarerAndEnd(t *testing.T) {
-	recovering(t, func(t *testing.T, h *harness) {
+	withRun(t, func(t *testing.T, h *harness) {
 		h.ordered("A1", true)
-		h.wallet.forget()
+		h.wallet.resetCalls()
 		time.Sleep(30 * time.Minute)
-		within := h.wallet.count()
+		within := h.wallet.calls()
 		time.Sleep(40 * 24 * time.Hour)
-		after := h.wallet.count() - within
+		after := h.wallet.calls() - within
 		// 15 s, 45 s, 1:45, 3:45, 8:45, 18:45, 28:45; then the end, 1 h, 12 h 15 min, 25 h and the maximum.
 		if within != 7 || after != 5 {
 			t.Errorf("%d looks within the life and %d after it, want 7 and 5", within, after)
@@ -267,7 +267,7 @@ func TestQueriesAskTheWalletOnceInThreeSeconds(t *testing.T) {
 		h := newHarness(t)
 		p := h.ordered("A1", true)
 		unopened := h.ordered("A2", false)
-		h.wallet.forget()
+		h.wallet.resetCalls()
 		query := func() []store.Transaction {
 			found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential})
 			if err != nil {
@@ -278,11 +278,11 @@ func TestQueriesAskTheWalletOnceInThreeSeconds(t *testing.T) {
 		for range 3 {
 			query()
 		}
-		if h.wallet.count() != 1 || h.wallet.asked[0] != "query "+p.ID {
+		if h.wallet.calls() != 1 || h.wallet.asked[0] != "query "+p.ID {
 			t.Errorf("asked %v; %s was never opened", h.wallet.asked, unopened.ID)
 		}
 		time.Sleep(4 * time.Second)
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		for _, found := range query() {
 			if want := map[string]pay.Status{p.ID: pay.Paid, unopened.ID: pay.Pending}[found.ID]; found.Status != want {
 				t.Errorf("%s is %s, want %s", found.OrderNo, found.Status, want)
@@ -337,8 +337,8 @@ func TestTheBrowsersReturnDecidesNothing(t *testing.T) {
 	if err != nil || back.Status != pay.Pending {
 		t.Errorf("%s, %v", back.Status, err)
 	}
-	h.pass(4 * time.Second)
-	h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+	h.advance(4 * time.Second)
+	h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 	if back, err = h.Returned(t.Context(), h.Token(p.ID)); err != nil || back.Status != pay.Paid {
 		t.Errorf("%s, %v", back.Status, err)
 	}
@@ -350,7 +350,7 @@ func TestTheBrowsersReturnDecidesNothing(t *testing.T) {
 func TestALinkPastItsLifeLeadsNowhere(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", false)
-	h.pass(31 * time.Minute)
+	h.advance(31 * time.Minute)
 	got, way, err := h.Visit(t.Context(), h.Token(p.ID))
 	if err != nil || way.URL != "" || got.Status != pay.Expired {
 		t.Errorf("%s, %q, %v", got.Status, way, err)
@@ -361,7 +361,7 @@ func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
 	first := h.stored(p.ID).OpenedAt
-	h.pass(time.Minute)
+	h.advance(time.Minute)
 	if _, way, err := h.Visit(t.Context(), h.Token(p.ID)); err != nil || way.URL == "" {
 		t.Fatalf("%q, %v", way, err)
 	}
@@ -371,7 +371,7 @@ func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
 }
 
 func TestAHangingWalletDoesNotDelayTheOthers(t *testing.T) {
-	recovering(t, func(t *testing.T, h *harness) {
+	withRun(t, func(t *testing.T, h *harness) {
 		other := pay.WalletAccount{MerchantID: "123456", ID: "zz-other", Wallet: "offline",
 			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"}, UpdatedAt: h.clock()}
 		for i := range 200 {
@@ -415,7 +415,7 @@ func TestRunWaitsOutTroubleWithTheDatabase(t *testing.T) {
 		var turns atomic.Int32
 		h.Turned = func() { turns.Add(1) }
 		p := h.ordered("A1", true)
-		h.says(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
+		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- h.Run(ctx) }()

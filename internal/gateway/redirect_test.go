@@ -27,15 +27,15 @@ func onEachPages(t *testing.T, test func(t *testing.T, b *pages)) {
 
 func newPages(h *harness) *pages {
 	p := &pages{harness: h}
-	h.Gateway = p.over(h.Store)
+	h.Gateway = p.newReplica(h.Store)
 	h.wallet.pay = p.answer
 	h.now = time.Now().Truncate(time.Second)
 	return p
 }
 
-// over is harness.over with that wallet.
-func (b *pages) over(db *store.DB) *Gateway {
-	g := b.harness.over(db)
+// newReplica is harness.over with that wallet.
+func (b *pages) newReplica(db *store.DB) *Gateway {
+	g := b.harness.newReplica(db)
 	driver := g.Wallets["online"]
 	driver.Info.Flow = wallet.Redirect
 	g.Wallets["online"] = driver
@@ -52,7 +52,7 @@ func (b *pages) answer(o wallet.Order) (wallet.Checkout, error) {
 	}, nil
 }
 
-func (b *pages) refuses(kind wallet.RejectionKind) {
+func (b *pages) refuse(kind wallet.RejectionKind) {
 	b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
 		return wallet.Checkout{}, &wallet.Rejection{Code: "NO", Kind: kind}
 	}
@@ -69,8 +69,8 @@ func (b *pages) order() pay.Payment {
 	return b.stored(o.ID)
 }
 
-// opens opens the pay link, and checks the way and the error.
-func (b *pages) opens(p pay.Payment, url string, code pay.Code) pay.Payment {
+// visit opens the pay link, and checks the way and the error.
+func (b *pages) visit(p pay.Payment, url string, code pay.Code) pay.Payment {
 	b.t.Helper()
 	got, way, err := b.Visit(b.t.Context(), b.Token(p.ID))
 	if wantCode(b.t, err, code); way != (Way{URL: url}) {
@@ -85,8 +85,8 @@ func (b *pages) calls() int {
 	return len(slices.DeleteFunc(slices.Clone(b.wallet.asked), func(s string) bool { return s[:4] != "pay " }))
 }
 
-// hears posts a success for an order of account "net".
-func (b *pages) hears(p pay.Payment, s wallet.State) {
+// postCallback posts a success for an order of account "net".
+func (b *pages) postCallback(p pay.Payment, s wallet.State) {
 	b.t.Helper()
 	if _, err := b.settle(b.t.Context(), p, wordOf(s, ""), pay.ByWallet); err != nil {
 		b.t.Fatal(err)
@@ -96,57 +96,57 @@ func (b *pages) hears(p pay.Payment, s wallet.State) {
 func TestRedirectIsAskedWhenTheLinkIsOpened(t *testing.T) {
 	onEachPages(t, func(t *testing.T, b *pages) {
 		p := b.order()
-		if b.wallet.count() != 0 {
+		if b.wallet.calls() != 0 {
 			t.Errorf("before the opening: %v", b.wallet.asked)
 		}
 		check(t, p, func(want *pay.Payment) { want.Status, want.OpenedAt = pay.Created, time.Time{} })
 		first := "https://wallet.example/" + p.ID + "/1"
-		b.opens(p, first, "")
+		b.visit(p, first, "")
 		if got := b.stored(p.ID); got.Status != pay.Pending || got.Checkout != first || got.WalletID != "W1" ||
 			!got.CheckoutEndsAt.Equal(b.clock().Add(14*time.Minute)) || got.OpenedAt.IsZero() || got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
-		b.pass(13 * time.Minute)
-		b.opens(p, first, "")
-		b.pass(51 * time.Second) // it would end before the buyer arrives
+		b.advance(13 * time.Minute)
+		b.visit(p, first, "")
+		b.advance(51 * time.Second) // it would end before the buyer arrives
 		second := "https://wallet.example/" + p.ID + "/2"
-		b.opens(p, second, "")
-		b.opens(p, second, "")
+		b.visit(p, second, "")
+		b.visit(p, second, "")
 		check(t, b.stored(p.ID), func(want *pay.Payment) {
 			want.Checkout, want.WalletID, want.Status = second, "W2", pay.Pending
 		})
 		if want := []string{"pay " + p.ID, "pay " + p.ID}; !slices.Equal(b.wallet.asked, want) {
 			t.Errorf("asked %v, want %v", b.wallet.asked, want)
 		}
-		b.hears(p, paidBy("T1"))
-		b.opens(p, "", "")
+		b.postCallback(p, paidBy("T1"))
+		b.visit(p, "", "")
 		if got := b.history(p.ID); got != "[registered by buyer registered by buyer paid by wallet]" {
 			t.Error(got)
 		}
-		b.inOrder()
+		b.checkAudit()
 	})
 }
 
 func TestRedirectNeedsNoAddressAfterTheEnd(t *testing.T) {
 	b := newPages(newHarness(t))
 	p := b.order()
-	b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
-	b.pass(30 * time.Minute)
-	b.opens(p, "", "")
+	b.visit(p, "https://wallet.example/"+p.ID+"/1", "")
+	b.advance(30 * time.Minute)
+	b.visit(p, "", "")
 	if b.calls() != 1 {
 		t.Errorf("asked %v", b.wallet.asked)
 	}
 
 	unopened := newPages(newHarness(t))
 	p = unopened.order()
-	unopened.pass(31 * time.Minute)
-	unopened.opens(p, "", "")
+	unopened.advance(31 * time.Minute)
+	unopened.visit(p, "", "")
 	unopened.recoverDue()
-	if unopened.wallet.count() != 0 {
+	if unopened.wallet.calls() != 0 {
 		t.Errorf("asked %v", unopened.wallet.asked)
 	}
 	check(t, unopened.stored(p.ID), func(want *pay.Payment) { want.Status = pay.Expired })
-	unopened.inOrder()
+	unopened.checkAudit()
 }
 
 // An order survives a wallet that is slow, broken or badly set up: it can be opened
@@ -172,7 +172,7 @@ func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 			p := b.order()
 			b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return c.answer, c.err }
 			for range 5 {
-				b.opens(p, "", c.want)
+				b.visit(p, "", c.want)
 			}
 			if b.calls() != 1 {
 				t.Errorf("5 openings asked the wallet %d times", b.calls())
@@ -181,10 +181,10 @@ func TestRedirectOutlivesAWalletThatGivesNoAddress(t *testing.T) {
 				got.DueAt.After(b.clock().Add(time.Minute)) {
 				t.Errorf("stored %+v", got)
 			}
-			b.pass(openGap)
+			b.advance(openGap)
 			b.wallet.pay = b.answer
-			b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
-			b.inOrder()
+			b.visit(p, "https://wallet.example/"+p.ID+"/1", "")
+			b.checkAudit()
 		})
 	}
 }
@@ -193,55 +193,55 @@ func TestRedirectRefused(t *testing.T) {
 	t.Run("at the first opening the order fails", func(t *testing.T) {
 		b := newPages(newHarness(t))
 		p := b.order()
-		b.refuses(wallet.RejectedOrder)
-		check(t, b.opens(p, "", ""), func(want *pay.Payment) {
+		b.refuse(wallet.RejectedOrder)
+		check(t, b.visit(p, "", ""), func(want *pay.Payment) {
 			want.Status, want.Failure, want.DueAt = pay.Failed, "NO", time.Time{}
 		})
-		b.inOrder()
+		b.checkAudit()
 	})
 	t.Run("after silence it fails too, and is queried later", func(t *testing.T) {
 		b := newPages(newHarness(t))
 		p := b.order()
 		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
-		b.opens(p, "", pay.OutcomeUnknown)
-		b.pass(openGap)
-		b.refuses(wallet.RejectedOrder)
-		if got := b.opens(p, "", ""); got.Status != pay.Failed || got.DueAt.IsZero() {
+		b.visit(p, "", pay.OutcomeUnknown)
+		b.advance(openGap)
+		b.refuse(wallet.RejectedOrder)
+		if got := b.visit(p, "", ""); got.Status != pay.Failed || got.DueAt.IsZero() {
 			t.Errorf("got %+v", got)
 		}
-		b.inOrder()
+		b.checkAudit()
 	})
 	t.Run("at a later opening it stays open", func(t *testing.T) {
 		b := newPages(newHarness(t))
 		p := b.order()
-		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
-		b.pass(15 * time.Minute)
-		b.refuses(wallet.RejectedOrder)
-		check(t, b.opens(p, "", pay.WalletRejected), func(want *pay.Payment) { want.Status = pay.Pending })
-		b.pass(openGap)
+		b.visit(p, "https://wallet.example/"+p.ID+"/1", "")
+		b.advance(15 * time.Minute)
+		b.refuse(wallet.RejectedOrder)
+		check(t, b.visit(p, "", pay.WalletRejected), func(want *pay.Payment) { want.Status = pay.Pending })
+		b.advance(openGap)
 		b.wallet.pay = b.answer
-		b.opens(p, "https://wallet.example/"+p.ID+"/2", "")
-		b.inOrder()
+		b.visit(p, "https://wallet.example/"+p.ID+"/2", "")
+		b.checkAudit()
 	})
 	t.Run("because it is paid", func(t *testing.T) {
 		b := newPages(newHarness(t))
 		p := b.order()
-		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
-		b.pass(15 * time.Minute)
-		b.refuses(wallet.RejectedOrder)
-		b.says(paidBy("T1"), nil)
-		check(t, b.opens(p, "", ""), func(want *pay.Payment) { want.Status = pay.Paid })
-		b.inOrder()
+		b.visit(p, "https://wallet.example/"+p.ID+"/1", "")
+		b.advance(15 * time.Minute)
+		b.refuse(wallet.RejectedOrder)
+		b.answers(paidBy("T1"), nil)
+		check(t, b.visit(p, "", ""), func(want *pay.Payment) { want.Status = pay.Paid })
+		b.checkAudit()
 	})
 	t.Run("and its state is not known", func(t *testing.T) {
 		b := newPages(newHarness(t))
 		p := b.order()
-		b.opens(p, "https://wallet.example/"+p.ID+"/1", "")
-		b.pass(15 * time.Minute)
-		b.refuses(wallet.RejectedOrder)
-		b.says(wallet.State{}, wallet.ErrUnknown)
-		b.opens(p, "", pay.WalletRejected)
-		b.inOrder()
+		b.visit(p, "https://wallet.example/"+p.ID+"/1", "")
+		b.advance(15 * time.Minute)
+		b.refuse(wallet.RejectedOrder)
+		b.answers(wallet.State{}, wallet.ErrUnknown)
+		b.visit(p, "", pay.WalletRejected)
+		b.checkAudit()
 	})
 }
 
@@ -250,7 +250,7 @@ func TestRedirectRefused(t *testing.T) {
 func TestRedirectOpenedByManyAtOnce(t *testing.T) {
 	onEachPages(t, func(t *testing.T, b *pages) {
 		p := b.order()
-		others := []*Gateway{b.Gateway, b.over(b.Store)}
+		others := []*Gateway{b.Gateway, b.newReplica(b.Store)}
 		for _, wantAtMost := range []int{2, 4} {
 			var wg sync.WaitGroup
 			for i := range 20 {
@@ -265,9 +265,9 @@ func TestRedirectOpenedByManyAtOnce(t *testing.T) {
 			if n := b.calls(); n > wantAtMost {
 				t.Errorf("20 openings in two processes made it %d calls", n)
 			}
-			b.pass(15 * time.Minute)
+			b.advance(15 * time.Minute)
 		}
-		b.inOrder()
+		b.checkAudit()
 	})
 }
 
@@ -281,17 +281,17 @@ func TestRedirectEndsWhileTheWalletIsAsked(t *testing.T) {
 		}
 		return b.answer(o)
 	}
-	check(t, b.opens(p, "", ""), func(want *pay.Payment) { want.Status = pay.Closed })
+	check(t, b.visit(p, "", ""), func(want *pay.Payment) { want.Status = pay.Closed })
 	if got := b.stored(p.ID); got.DueAt.IsZero() {
 		t.Error("late money would not be found")
 	}
-	b.inOrder()
+	b.checkAudit()
 }
 
 func TestRedirectHasNoDirectAddress(t *testing.T) {
 	b := newPages(newHarness(t))
 	b.DirectPayURL = true
-	if b.wallet.count() != 0 {
+	if b.wallet.calls() != 0 {
 		t.Errorf("asked %v", b.wallet.asked)
 	}
 	check(t, b.order(), func(want *pay.Payment) { want.OpenedAt = time.Time{} })

@@ -15,7 +15,7 @@ import (
 func TestARefundIsMadeOnceAndNotified(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
-		h.wallet.forget()
+		h.wallet.resetCalls()
 		r, after, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 500))
 		if err != nil || r.Status != pay.RefundSucceeded || len(r.ID) != 26 || r.DoneAt.IsZero() ||
 			after.Refunded != 500 {
@@ -25,7 +25,7 @@ func TestARefundIsMadeOnceAndNotified(t *testing.T) {
 		if err != nil || again.ID != r.ID || again.Status != r.Status {
 			t.Errorf("the same request got %+v, %v; first %+v", again, err, r)
 		}
-		if n := h.wallet.count(); n != 1 {
+		if n := h.wallet.calls(); n != 1 {
 			t.Errorf("the wallet was asked %v", h.wallet.asked)
 		}
 		movements, deliveries := h.books(p.ID)
@@ -69,7 +69,7 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 		"of nothing":            {func(_ *harness, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
 		"of less than nothing":  {func(_ *harness, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
 		"after a year": {
-			func(h *harness, _ *RefundRequest) { h.pass(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
+			func(h *harness, _ *RefundRequest) { h.advance(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
 		"under a payment's number":         {func(_ *harness, r *RefundRequest) { r.OrderNo = "A1" }, pay.NumberUsed},
 		"under another refund's number":    {func(_ *harness, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
 		"with a store that does not exist": {func(_ *harness, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
@@ -83,13 +83,13 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 			if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R0", 1)); err != nil {
 				t.Fatal(err)
 			}
-			h.wallet.forget()
+			h.wallet.resetCalls()
 			r := h.refundRequest(p, "R1", 30)
 			c.change(h, &r)
 			got, _, err := h.Refund(t.Context(), r)
 			wantCode(t, err, c.want)
 			if after := h.stored(p.ID); got.ID != "" || after.Reserved != 1 || after.Refunded != 1 ||
-				h.wallet.count() != 0 && c.want != pay.NotPaid {
+				h.wallet.calls() != 0 && c.want != pay.NotPaid {
 				t.Errorf("refund %+v, payment %+v, wallet asked %v", got, after, h.wallet.asked)
 			}
 		})
@@ -108,11 +108,11 @@ func TestAnAccountsOwnWindowForRefundsWins(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := h.paid("A1")
-	h.pass(30*24*time.Hour - time.Hour)
+	h.advance(30*24*time.Hour - time.Hour)
 	if _, _, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1)); err != nil {
 		t.Error(err)
 	}
-	h.pass(2 * time.Hour)
+	h.advance(2 * time.Hour)
 	_, _, err = h.Refund(t.Context(), h.refundRequest(p, "R2", 1))
 	wantCode(t, err, pay.RefundTooLate)
 }
@@ -140,7 +140,7 @@ func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
 			}
 			return wallet.State{}, wallet.ErrUnknown
 		}
-		replicas := []*Gateway{h.Gateway, h.over(h.Store)}
+		replicas := []*Gateway{h.Gateway, h.newReplica(h.Store)}
 		codes := map[pay.Code]int{}
 		var mu sync.Mutex
 		var wg sync.WaitGroup
@@ -156,7 +156,7 @@ func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
 		if codes[""] != 4 || codes[pay.RefundTooLarge] != 20 {
 			t.Errorf("answers: %v", codes)
 		}
-		h.pass(time.Minute)
+		h.advance(time.Minute)
 		h.recoverDue()
 		movements, deliveries := h.books(p.ID)
 		if h.wallet.givenBack() != 1200 || len(movements) != 5 || len(deliveries) != 5 {
@@ -170,7 +170,7 @@ func TestRefundsAtOnceNeverExceedThePayment(t *testing.T) {
 func TestTheSameRefundAtOnceIsOneRefund(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
-		replicas := []*Gateway{h.Gateway, h.over(h.Store)}
+		replicas := []*Gateway{h.Gateway, h.newReplica(h.Store)}
 		ids := map[string]bool{}
 		var mu sync.Mutex
 		var wg sync.WaitGroup
@@ -293,7 +293,7 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		h.pass(time.Hour)
+		h.advance(time.Hour)
 		h.recoverDue()
 		movements, deliveries := h.books(p.ID)
 		if h.stored(p.ID).Refunded != 500 || len(movements) != 2 || len(deliveries) != 2 {

@@ -15,7 +15,7 @@ import (
 func TestARepeatedNoticePaysTheOrderOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		replica := h.over(h.Store)
+		replica := h.newReplica(h.Store)
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Go(func() {
@@ -29,7 +29,7 @@ func TestARepeatedNoticePaysTheOrderOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if reply, err := h.notice(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
+		if reply, err := h.callback(p.ID, paidBy("T1")); err != nil || string(reply) != "success" {
 			t.Errorf("a repeat is answered %q, %v", reply, err)
 		}
 		got := h.stored(p.ID)
@@ -57,7 +57,7 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 		onEach(t, func(t *testing.T, h *harness) {
 			p := h.ordered("A1", true)
 			for _, trade := range []string{"T1", "T2", "T2", "T1"} {
-				if _, err := h.notice(p.ID, paidBy(trade)); err != nil {
+				if _, err := h.callback(p.ID, paidBy(trade)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -80,7 +80,7 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 			for _, wrong := range []pay.Amount{{Minor: 1, Currency: "HKD"}, {Minor: 1230, Currency: "JPY"}} {
 				s := paidBy("T" + string(wrong.Currency))
 				s.Amount = wrong
-				if _, err := h.notice(p.ID, s); err != nil {
+				if _, err := h.callback(p.ID, s); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -102,7 +102,7 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 			p := h.ordered("A1", true)
 			s := paidBy("T1")
 			for range 2 {
-				if _, err := h.notice(p.ID, s); err != nil {
+				if _, err := h.callback(p.ID, s); err != nil {
 					t.Fatal(err)
 				}
 				s.Amount.Minor = 1
@@ -117,12 +117,12 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 	t.Run("a trade that paid another order is refused", func(t *testing.T) {
 		onEach(t, func(t *testing.T, h *harness) {
 			one, two := h.ordered("A1", true), h.ordered("A2", true)
-			if _, err := h.notice(one.ID, paidBy("T1")); err != nil {
+			if _, err := h.callback(one.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
 			}
-			_, err := h.notice(two.ID, paidBy("T1"))
+			_, err := h.callback(two.ID, paidBy("T1"))
 			wantCode(t, err, pay.BadSignature)
-			_, err = h.notice(two.ID,
+			_, err = h.callback(two.ID,
 				wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
 			wantCode(t, err, pay.BadSignature)
 			movements, deliveries := h.books(two.ID)
@@ -139,11 +139,11 @@ func TestOutcomesThatAreNotFinalChangeNothing(t *testing.T) {
 	p := h.ordered("A1", true)
 	for _, o := range []wallet.Outcome{wallet.Waiting, wallet.NotFound, wallet.Succeeded, wallet.Failed, "",
 		"TRADE_WHATEVER"} {
-		if _, err := h.notice(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
+		if _, err := h.callback(p.ID, wallet.State{Outcome: o, TradeNo: "T1"}); err != nil {
 			t.Errorf("%s: %v", o, err)
 		}
 	}
-	if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Paid}); err == nil {
+	if _, err := h.callback(p.ID, wallet.State{Outcome: wallet.Paid}); err == nil {
 		t.Error("a success without a trade number was taken")
 	}
 	movements, deliveries := h.books(p.ID)
@@ -157,14 +157,14 @@ func TestAClosedTradeExpiresOnlyAnOpenOrder(t *testing.T) {
 	h := newHarness(t)
 	closed := wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}
 	open, paid := h.ordered("A1", true), h.ordered("A2", true)
-	if _, err := h.notice(open.ID, closed); err != nil {
+	if _, err := h.callback(open.ID, closed); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.stored(open.ID); got.Status != pay.Expired || got.ClosedAt.IsZero() {
 		t.Errorf("open one: %+v", got)
 	}
 	for _, s := range []wallet.State{paidBy("T2"), closed} {
-		if _, err := h.notice(paid.ID, s); err != nil {
+		if _, err := h.callback(paid.ID, s); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,10 +174,10 @@ func TestAClosedTradeExpiresOnlyAnOpenOrder(t *testing.T) {
 func TestLateMoneyPaysAnExpiredOrder(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		if _, err := h.notice(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
+		if _, err := h.callback(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+		if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
 		movements, deliveries := h.books(p.ID)
@@ -197,7 +197,7 @@ func TestAnUnreadableNotifyURLDoesNotStopAPayment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.notice(o.ID, paidBy("T1")); err != nil {
+		if _, err := h.callback(o.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
 		if _, deliveries := h.books(o.ID); h.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || h.wakes != 0 {
@@ -229,7 +229,7 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 			return err
 		}, pay.BadSignature},
 		"an order that never was": {func(h *harness, p pay.Payment) error {
-			_, err := h.notice("20260102123456000000000000", paidBy("T1"))
+			_, err := h.callback("20260102123456000000000000", paidBy("T1"))
 			return err
 		}, pay.BadSignature},
 		"another order's refund": {func(h *harness, p pay.Payment) error {
@@ -244,12 +244,12 @@ func TestARefusedCallbackChangesNothing(t *testing.T) {
 		}, pay.BadSignature},
 		"one that the wallet does not stand by": {func(h *harness, p pay.Payment) error {
 			h.wallet.confirm = confirmed(&wallet.Rejection{Code: "false"})
-			_, err := h.notice(p.ID, paidBy("T1"))
+			_, err := h.callback(p.ID, paidBy("T1"))
 			return err
 		}, pay.BadSignature},
 		"one that the wallet was silent about": {func(h *harness, p pay.Payment) error {
 			h.wallet.confirm = confirmed(wallet.ErrUnknown)
-			_, err := h.notice(p.ID, paidBy("T1"))
+			_, err := h.callback(p.ID, paidBy("T1"))
 			return err
 		}, pay.OutcomeUnknown},
 	} {
@@ -270,7 +270,7 @@ func TestAConfirmedNoticeSettles(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
 	h.wallet.confirm = confirmed(nil)
-	if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+	if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Contains(h.wallet.asked, "confirm "+p.ID) {
@@ -283,8 +283,8 @@ func TestThePaymentsHistoryIsKept(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		for _, s := range []wallet.State{{Outcome: wallet.Closed}, paidBy("T1"), paidBy("T2")} {
-			h.pass(time.Second)
-			if _, err := h.notice(p.ID, s); err != nil {
+			h.advance(time.Second)
+			if _, err := h.callback(p.ID, s); err != nil {
 				t.Fatal(err)
 			}
 		}

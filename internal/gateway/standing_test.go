@@ -68,7 +68,7 @@ func TestADisabledMerchantsLinksAreClosed(t *testing.T) {
 			}
 
 			// What the buyer still pays at the wallet is recorded as always.
-			if _, err := h.notice(opened.ID, paidBy("T1")); err != nil {
+			if _, err := h.callback(opened.ID, paidBy("T1")); err != nil {
 				t.Fatal(err)
 			}
 			movements, deliveries := h.books(opened.ID)
@@ -80,7 +80,7 @@ func TestADisabledMerchantsLinksAreClosed(t *testing.T) {
 				p.Status != pay.Paid {
 				t.Errorf("the link of a paid order: %s, %q, %v", p.Status, way, err)
 			}
-			h.pass(2 * time.Hour)
+			h.advance(2 * time.Hour)
 			h.recoverDue()
 			if p := h.stored(unopened.ID); p.Status != pay.Expired {
 				t.Errorf("the other order is %s", p.Status)
@@ -117,7 +117,7 @@ func TestRefundsOfADisabledMerchantStopIfTheyAreTo(t *testing.T) {
 
 	// Late money is still refunded, since no merchant asks for that refund.
 	before := h.wallet.givenBack()
-	if _, err := h.notice(late.ID, paidBy("T2")); err != nil {
+	if _, err := h.callback(late.ID, paidBy("T2")); err != nil {
 		t.Fatal(err)
 	}
 	h.recoverDue()
@@ -196,11 +196,11 @@ func TestARepeatOfADisabledMerchantAsksNoWallet(t *testing.T) {
 	o, err := h.Pay(t.Context(), r)
 	wantCode(t, err, pay.OutcomeUnknown)
 	h.disable(pay.Disabling{KeepLinks: true})
-	h.pass(time.Minute)
-	asked := h.wallet.count()
+	h.advance(time.Minute)
+	asked := h.wallet.calls()
 	again, err := h.Pay(t.Context(), r)
-	if wantCode(t, err, pay.OutcomeUnknown); again.ID != o.ID || h.wallet.count() != asked {
-		t.Errorf("got %+v, and the wallet was asked %d times", again.Payment, h.wallet.count()-asked)
+	if wantCode(t, err, pay.OutcomeUnknown); again.ID != o.ID || h.wallet.calls() != asked {
+		t.Errorf("got %+v, and the wallet was asked %d times", again.Payment, h.wallet.calls()-asked)
 	}
 }
 
@@ -219,9 +219,9 @@ func TestClosedLinksGiveNoDirectAddress(t *testing.T) {
 
 func TestNobodyIsIdentifiedForADisabledMerchant(t *testing.T) {
 	h := newHarness(t)
-	h.tells()
+	h.addIdentifier()
 	h.disable(pay.Disabling{KeepLinks: true})
-	_, err := h.Authorize(t.Context(), h.link())
+	_, err := h.Authorize(t.Context(), h.authorizeRequest())
 	wantCode(t, err, pay.StoreDisabled)
 }
 

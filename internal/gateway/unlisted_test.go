@@ -13,8 +13,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// listen keeps what the gateway logs.
-func (h *harness) listen() *bytes.Buffer {
+// captureLog keeps what the gateway logs.
+func (h *harness) captureLog() *bytes.Buffer {
 	log := &bytes.Buffer{}
 	h.Log = slog.New(slog.NewTextHandler(log, nil))
 	return log
@@ -31,29 +31,29 @@ func unlistedState(trade string) wallet.State {
 func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 	for name, hear := range map[string]func(h *harness, p pay.Payment){
 		"in answers to our questions": func(h *harness, p pay.Payment) {
-			h.says(unlistedState("T1"), fmt.Errorf("%w: TRADE_SUCCESS", wallet.ErrUnlisted))
+			h.answers(unlistedState("T1"), fmt.Errorf("%w: TRADE_SUCCESS", wallet.ErrUnlisted))
 			for range 5 {
-				h.pass(time.Hour)
+				h.advance(time.Hour)
 				h.recoverDue()
 			}
 		},
 		"in a notice that proves itself": func(h *harness, p pay.Payment) {
 			for range 3 {
-				if _, err := h.notice(p.ID, unlistedState("T1")); err != nil {
+				if _, err := h.callback(p.ID, unlistedState("T1")); err != nil {
 					h.t.Error(err)
 				}
 			}
 		},
 		"in a notice that the wallet stands by": func(h *harness, p pay.Payment) {
-			h.stands(nil)
+			h.confirmAll(nil)
 			for range 3 {
-				if _, err := h.notice(p.ID, unlistedState("T1")); err != nil {
+				if _, err := h.callback(p.ID, unlistedState("T1")); err != nil {
 					h.t.Error(err)
 				}
 			}
 		},
 		"as the answer to a closing": func(h *harness, p pay.Payment) {
-			h.says(unlistedState("T1"), wallet.ErrUnlisted)
+			h.answers(unlistedState("T1"), wallet.ErrUnlisted)
 			if c, err := h.Close(h.t.Context(), h.closeRequest(p)); err != nil || !c.Payment.Status.Open() {
 				h.t.Errorf("%+v, %v", c, err)
 			}
@@ -61,9 +61,9 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
-				log := h.listen()
+				log := h.captureLog()
 				p := h.ordered("A1", true)
-				h.pass(time.Minute)
+				h.advance(time.Minute)
 				hear(h, p)
 				movements, deliveries := h.books(p.ID)
 				got := h.stored(p.ID)
@@ -78,7 +78,7 @@ func TestAStatusThatNoDocumentListsIsShownToPeople(t *testing.T) {
 				if n := strings.Count(h.history(p.ID), "unlisted"); n != 1 {
 					t.Errorf("history %s", h.history(p.ID))
 				}
-				h.inOrder()
+				h.checkAudit()
 			})
 		})
 	}
@@ -91,25 +91,25 @@ func TestAListedStatusEndsTheFlagOfAnUnlistedOne(t *testing.T) {
 		p, surplus := h.ordered("A1", true), h.ordered("A2", true)
 		less := paidBy("T8")
 		less.Amount.Minor = 1
-		if _, err := h.notice(surplus.ID, less); err != nil {
+		if _, err := h.callback(surplus.ID, less); err != nil {
 			t.Fatal(err)
 		}
-		h.pass(time.Millisecond)
+		h.advance(time.Millisecond)
 		for _, id := range []string{p.ID, surplus.ID} {
-			if _, err := h.notice(id, unlistedState("T-"+id)); err != nil {
+			if _, err := h.callback(id, unlistedState("T-"+id)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		h.wallet.query = func(_ context.Context, o wallet.Order) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Paid, TradeNo: "T-" + o.Number}, nil
 		}
-		h.pass(confirmGap)
+		h.advance(confirmGap)
 		h.recoverDue()
 		check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status, want.Flagged = pay.Paid, false })
 		check(t, h.stored(surplus.ID), func(want *pay.Payment) {
 			want.Status, want.Flagged = pay.Paid, true
 		})
-		h.inOrder()
+		h.checkAudit()
 	})
 }
 
@@ -119,15 +119,15 @@ func TestAnotherTradesPaymentKeepsTheFlag(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		for _, s := range []wallet.State{unlistedState("T1"), paidBy("T2")} {
-			if _, err := h.notice(p.ID, s); err != nil {
+			if _, err := h.callback(p.ID, s); err != nil {
 				t.Fatal(err)
 			}
-			h.pass(time.Minute)
+			h.advance(time.Minute)
 		}
 		check(t, h.stored(p.ID), func(want *pay.Payment) {
 			want.Status, want.TradeNo, want.Flagged = pay.Paid, "T2", true
 		})
-		h.inOrder()
+		h.checkAudit()
 	})
 }
 
@@ -135,9 +135,9 @@ func TestAnotherTradesPaymentKeepsTheFlag(t *testing.T) {
 func TestAnUnlistedAnswerAfterPaymentFlagsNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
-		h.pass(time.Minute)
+		h.advance(time.Minute)
 		h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) {
-			if _, err := h.notice(p.ID, paidBy("T1")); err != nil {
+			if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 				t.Error(err)
 			}
 			return unlistedState("T1"), wallet.ErrUnlisted
@@ -146,17 +146,17 @@ func TestAnUnlistedAnswerAfterPaymentFlagsNothing(t *testing.T) {
 		check(t, h.stored(p.ID), func(want *pay.Payment) {
 			want.Status, want.Flagged, want.TradeNo = pay.Paid, false, "T1"
 		})
-		h.inOrder()
+		h.checkAudit()
 	})
 }
 
 // A false callback with such a status flags nothing.
 func TestAFalseUnlistedStatusFlagsNothing(t *testing.T) {
 	h := newHarness(t)
-	log := h.listen()
+	log := h.captureLog()
 	p := h.ordered("A1", true)
-	h.stands(&wallet.Rejection{Code: "WAIT_BUYER_PAY"})
-	_, err := h.notice(p.ID, unlistedState("T1"))
+	h.confirmAll(&wallet.Rejection{Code: "WAIT_BUYER_PAY"})
+	_, err := h.callback(p.ID, unlistedState("T1"))
 	wantCode(t, err, pay.BadSignature)
 	if h.history(p.ID) != "[]" || strings.Contains(log.String(), "level=ERROR") {
 		t.Errorf("history %s\n%s", h.history(p.ID), log)
@@ -175,7 +175,7 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 				return strange, wallet.ErrUnlisted
 			}
 			for range 3 {
-				h.pass(time.Hour)
+				h.advance(time.Hour)
 				h.recoverDue()
 			}
 		},
@@ -187,7 +187,7 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 			h.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) {
 				return wallet.State{Outcome: wallet.NotFound}, nil
 			}
-			h.pass(time.Hour)
+			h.advance(time.Hour)
 			h.recoverDue()
 		},
 		"in a notice": func(h *harness, p pay.Payment, r pay.Refund) {
@@ -207,7 +207,7 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				log := h.listen()
+				log := h.captureLog()
 				hear(h, p, r)
 				if got := h.storedRefund(r.ID); got.Status != pay.RefundPending || got.DueAt.IsZero() ||
 					!h.stored(p.ID).Flagged {
@@ -217,7 +217,7 @@ func TestAnUnlistedStatusOfARefundIsShownToPeople(t *testing.T) {
 					!strings.Contains(log.String(), "REFUND_MAYBE") {
 					t.Errorf("%d errors:\n%s", n, log)
 				}
-				h.inOrder()
+				h.checkAudit()
 			})
 		})
 	}

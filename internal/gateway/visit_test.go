@@ -11,24 +11,24 @@ import (
 func TestALinkCannotMakeTheWalletBeAskedAtWill(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
-	h.pass(30*time.Minute + time.Second) // after its end, within the margin
-	h.wallet.forget()
+	h.advance(30*time.Minute + time.Second) // after its end, within the margin
+	h.wallet.resetCalls()
 	for range 50 {
 		got, way, err := h.Visit(t.Context(), h.Token(p.ID))
 		if err != nil || way.URL != "" || got.Status != pay.Pending {
 			t.Fatalf("%s, %q, %v", got.Status, way, err)
 		}
 	}
-	if h.wallet.count() != 1 {
-		t.Errorf("50 openings asked the wallet %d times", h.wallet.count())
+	if h.wallet.calls() != 1 {
+		t.Errorf("50 openings asked the wallet %d times", h.wallet.calls())
 	}
 }
 
 func TestAnExpiredLinkIsAnsweredWithoutTheWallet(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
-	h.pass(31 * time.Minute)
-	h.says(wallet.State{}, wallet.ErrNotSent)
+	h.advance(31 * time.Minute)
+	h.answers(wallet.State{}, wallet.ErrNotSent)
 	if got, way, err := h.Visit(t.Context(), h.Token(p.ID)); err != nil || way.URL != "" || got.Status != pay.Pending {
 		t.Errorf("%s, %q, %v", got.Status, way, err)
 	}
@@ -40,8 +40,8 @@ func TestABuyerIsNotSentToAnAbandonedOrder(t *testing.T) {
 	// After the visit has read the order, and before it records the opening,
 	// another replica ends the order.
 	h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
-		h.pass(30 * time.Minute)
-		if _, err := h.over(h.Store).inquire(t.Context(), p, pay.ByRecover); err != nil {
+		h.advance(30 * time.Minute)
+		if _, err := h.newReplica(h.Store).inquire(t.Context(), p, pay.ByRecover); err != nil {
 			t.Error(err)
 		}
 		return wallet.Checkout{URL: "https://wallet.example/"}, nil
