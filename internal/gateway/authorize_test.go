@@ -336,8 +336,9 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 		}, pay.WalletTrouble},
 		"silence": {func(_ *harness, w *identifier) { w.err = wallet.ErrUnknown },
 			pay.OutcomeUnknown},
-		"not reached":                  {func(_ *harness, w *identifier) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
-		"anything else":                {func(_ *harness, w *identifier) { w.err = errors.New("surprise") }, pay.Internal},
+		"not reached": {func(_ *harness, w *identifier) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
+		"anything else": {func(_ *harness, w *identifier) { w.err = errors.New("surprise") },
+			pay.Internal},
 		"an id that no order can have": {func(_ *harness, w *identifier) { w.buyer = "1&sig=" }, pay.Internal},
 		"no id":                        {func(_ *harness, w *identifier) { w.buyer = "" }, pay.Internal},
 		"the app code revoked": {func(h *harness, _ *identifier) {
@@ -347,7 +348,8 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 		}, pay.BadSignature},
 		"after its time": {func(h *harness, _ *identifier) { h.advance(AuthorizeWithin) },
 			pay.AlreadyExpired},
-		"nothing wrong: the last moment": {func(h *harness, _ *identifier) { h.advance(AuthorizeWithin - time.Second) }, ""},
+		"nothing wrong: the last moment": {
+			func(h *harness, _ *identifier) { h.advance(AuthorizeWithin - time.Second) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, w, link := newIdentifying(t)

@@ -67,7 +67,8 @@ func TestLateOrphanWhoseRefundNumberIsTaken(t *testing.T) {
 			t.Error(err)
 		}
 		p = r.stored(p.ID)
-		if p.Status != pay.Paid || !p.Late || p.Reserved != p.Amount.Minor || r.onlyOrphan().State != pay.OrphanMatched {
+		if p.Status != pay.Paid || !p.Late || p.Reserved != p.Amount.Minor ||
+			r.onlyOrphan().State != pay.OrphanMatched {
 			t.Errorf("%+v, %+v", p, r.onlyOrphan())
 		}
 	})

@@ -11,7 +11,8 @@ import (
 
 // stored reads all payments.
 func (h *historyHarness) stored() map[string]pay.Payment {
-	all, err := h.replicas[0].Store.Payments(h.replicas[0].ctx, store.Filter{Scope: pay.Scope{MerchantID: "123456", AppCode: "APP"}})
+	all, err := h.replicas[0].Store.Payments(h.replicas[0].ctx,
+		store.Filter{Scope: pay.Scope{MerchantID: "123456", AppCode: "APP"}})
 	if err != nil {
 		panic(err)
 	}
@@ -182,7 +183,8 @@ func (h *historyHarness) checkPayment(p pay.Payment) {
 			h.problem("%s: %s came in by %s", p.ID, m.Amount, m.TradeNo)
 		}
 	}
-	if paid := len(t.paid) > 0; p.Status.Open() || (p.Status == pay.Paid) != paid || paid != (own == 1) || len(in) != len(t.paid) {
+	if paid := len(t.paid) > 0; p.Status.Open() || (p.Status == pay.Paid) != paid || paid != (own == 1) ||
+		len(in) != len(t.paid) {
 		h.problem("%s is %s with %v in the money record, and the wallet has %v", p.ID, p.Status, in, t.paid)
 	}
 	for _, number := range t.paid {
@@ -200,8 +202,10 @@ func (h *historyHarness) checkPayment(p pay.Payment) {
 		known[r.ID] = true
 		done := r.Status == pay.RefundSucceeded
 		stuck = stuck || r.Automatic() && !done
-		if given, ok := t.back[r.ID]; r.Status == pay.RefundPending || done != ok || done && given != r.Amount.Minor || done != (back[r.ID] == r.Amount.Minor) {
-			h.problem("refund %s of %d is %s with %d in the money record, and the wallet has %d", r.ID, r.Amount.Minor, r.Status, back[r.ID], given)
+		if given, ok := t.back[r.ID]; r.Status == pay.RefundPending || done != ok ||
+			done && given != r.Amount.Minor || done != (back[r.ID] == r.Amount.Minor) {
+			h.problem("refund %s of %d is %s with %d in the money record, and the wallet has %d", r.ID,
+				r.Amount.Minor, r.Status, back[r.ID], given)
 		}
 		if done {
 			sum += r.Amount.Minor
@@ -232,7 +236,8 @@ func (h *historyHarness) checkTold(what string, so bool) {
 
 // deaf reports whether a notification was given up.
 func (h *historyHarness) deaf() bool {
-	dead, err := h.replicas[0].Store.Deliveries(h.replicas[0].ctx, store.DeliveryFilter{MerchantID: "123456", State: store.DeliveryDead})
+	dead, err := h.replicas[0].Store.Deliveries(h.replicas[0].ctx,
+		store.DeliveryFilter{MerchantID: "123456", State: store.DeliveryDead})
 	return err == nil && len(dead) > 0
 }
 

@@ -97,7 +97,8 @@ func (h *historyHarness) start(r *replica) {
 	*r = replica{number: r.number}
 	r.ctx, r.crash = context.WithCancel(context.Background())
 	db, err := store.Open(r.ctx, store.Config{
-		DSN: "sqlite:" + filepath.Join(h.dir, "sampan.db"), MasterKey: masterKey, Now: h.clock, NoSync: true, Log: h.log,
+		DSN: "sqlite:" + filepath.Join(h.dir, "sampan.db"), MasterKey: masterKey, Now: h.clock, NoSync: true,
+		Log:    h.log,
 		Before: func(text string) error { return h.statement(r, text) },
 	})
 	if err != nil {

@@ -20,7 +20,8 @@ type merchantsView struct {
 
 func newMerchantsView() merchantsView {
 	return merchantsView{
-		ids: map[int]string{}, prints: map[int]string{}, refunds: map[string]pay.Refund{}, refused: map[string]bool{}, closed: map[int]bool{},
+		ids: map[int]string{}, prints: map[int]string{}, refunds: map[string]pay.Refund{}, refused: map[string]bool{},
+		closed: map[int]bool{},
 	}
 }
 
@@ -34,8 +35,10 @@ func credential() pay.Credential {
 // wallet.Link, 1 wallet.InApp, 2 wallet.Redirect.
 func (h *historyHarness) place(r *replica, st step) {
 	request := PayRequest{
-		Credential: credential(), OrderNo: fmt.Sprint("O", st.Order), Fingerprint: fmt.Sprint(st.Amount), PayType: pay.AlipayCrossBorder,
-		Amount: pay.Amount{Minor: price, Currency: "HKD"}, NotifyURL: "https://shop.example/notify", Life: 30 * time.Minute,
+		Credential: credential(), OrderNo: fmt.Sprint("O", st.Order), Fingerprint: fmt.Sprint(st.Amount),
+		PayType: pay.AlipayCrossBorder,
+		Amount:  pay.Amount{Minor: price, Currency: "HKD"}, NotifyURL: "https://shop.example/notify",
+		Life: 30 * time.Minute,
 	}
 	switch st.Order {
 	case 1:
@@ -110,7 +113,8 @@ func (h *historyHarness) shut(r *replica, st step) {
 
 // query asks for an order and its refunds.
 func (h *historyHarness) query(r *replica, st step) {
-	found, err := r.Query(r.ctx, QueryRequest{Credential: credential(), Filter: store.Filter{OrderNos: []string{fmt.Sprint("O", st.Order)}}})
+	found, err := r.Query(r.ctx,
+		QueryRequest{Credential: credential(), Filter: store.Filter{OrderNos: []string{fmt.Sprint("O", st.Order)}}})
 	if err != nil || r.gone {
 		return
 	}

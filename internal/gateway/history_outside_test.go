@@ -42,7 +42,8 @@ type trade struct {
 }
 
 func newOutside() *outside {
-	return &outside{trades: map[string]*trade{}, told: map[string][]byte{}, heard: map[string]int{}, acked: map[string]int{}}
+	return &outside{trades: map[string]*trade{}, told: map[string][]byte{}, heard: map[string]int{},
+		acked: map[string]int{}}
 }
 
 // know has the wallet learn of an order: the buyer opened it there, or it was
@@ -65,7 +66,8 @@ func (w *outside) buy(id string, force bool) {
 	w.late++
 	number := fmt.Sprintf("T%d", w.late)
 	t.paid = append(t.paid, number)
-	t.notices = append(t.notices, message{OrderID: id, State: wallet.State{Outcome: wallet.Paid, TradeNo: number, Amount: t.amount}})
+	t.notices = append(t.notices,
+		message{OrderID: id, State: wallet.State{Outcome: wallet.Paid, TradeNo: number, Amount: t.amount}})
 }
 
 // given is what the wallet has given back by a refund, whatever number it knows
@@ -211,7 +213,8 @@ func (w *outside) giveBack(r wallet.Refund) (wallet.State, error) {
 			return wallet.State{}, &wallet.Rejection{Code: "TOO_MUCH", Kind: wallet.RejectedAmount}
 		}
 		t.back[r.ID] = r.Amount.Minor
-		t.notices = append(t.notices, message{OrderID: r.Order.Number, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}})
+		t.notices = append(t.notices, message{OrderID: r.Order.Number, RefundID: r.ID,
+			State: wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}})
 	}
 	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
 }
@@ -220,7 +223,8 @@ func (c teller) QueryRefund(_ context.Context, r wallet.Refund) (wallet.State, e
 	return c.ask(unaware, func() (wallet.State, error) {
 		if t := c.outside.trades[r.Order.Number]; t != nil {
 			if minor, done := t.back[r.ID]; done {
-				return wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: minor, Currency: t.amount.Currency}}, nil
+				return wallet.State{Outcome: wallet.Succeeded,
+					Amount: pay.Amount{Minor: minor, Currency: t.amount.Currency}}, nil
 			}
 		}
 		return *unaware, nil
@@ -235,10 +239,12 @@ func (c teller) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	if err := json.Unmarshal(posted.Body, &m); err != nil {
 		return wallet.Notice{}, errors.New("forged")
 	}
-	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State, Reply: wallet.Reply{Body: []byte("success")}}
+	n := wallet.Notice{Number: m.OrderID, RefundID: m.RefundID, State: m.State,
+		Reply: wallet.Reply{Body: []byte("success")}}
 	n.Confirm = func(context.Context, wallet.Order) (wallet.State, error) {
 		_, err := c.ask(nil, func() (wallet.State, error) {
-			if t := c.outside.trades[m.OrderID]; t != nil && slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
+			if t := c.outside.trades[m.OrderID]; t != nil &&
+				slices.ContainsFunc(t.notices, func(n message) bool { return n == m }) {
 				return wallet.State{}, nil
 			}
 			return wallet.State{}, &wallet.Rejection{Code: "NOT_OURS"}
@@ -277,7 +283,8 @@ func (s shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		s.outside.acked[what]++
 	}
-	return &http.Response{StatusCode: status, Body: io.NopCloser(bytes.NewReader([]byte(text))), Header: http.Header{}, Request: r}, nil
+	return &http.Response{StatusCode: status, Body: io.NopCloser(bytes.NewReader([]byte(text))),
+		Header: http.Header{}, Request: r}, nil
 }
 
 // hear takes down what the merchant is told, which must be so at this moment.

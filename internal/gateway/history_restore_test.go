@@ -227,7 +227,8 @@ func (h *historyHarness) checkRestored() {
 		for _, l := range lines {
 			if l.Kind == pay.MovementRefund {
 				if given := h.outside.given(l.RefundID); given != l.Amount.Minor {
-					h.problem("refund %s of %s is in the money record, and the wallet has %d", l.RefundID, l.Amount, given)
+					h.problem("refund %s of %s is in the money record, and the wallet has %d", l.RefundID, l.Amount,
+						given)
 				}
 				continue
 			}
@@ -240,7 +241,8 @@ func (h *historyHarness) checkRestored() {
 		if (p.Status == pay.Paid) != (in > 0) || in > 1 && !p.Flagged {
 			h.problem("%s is %s with %d trades, surplus %v", id, p.Status, in, p.Flagged)
 		}
-		if p.Status == pay.Paid && !(p.Late && p.CloseID != "") && h.outside.heard["payment "+id] == 0 && p.CloseID == "" && !h.deaf() {
+		if p.Status == pay.Paid && !(p.Late && p.CloseID != "") && h.outside.heard["payment "+id] == 0 &&
+			p.CloseID == "" && !h.deaf() {
 			h.problem("the merchant was not told of %s", id)
 		}
 	}

@@ -36,8 +36,9 @@ type step struct {
 	Force   bool     `json:"force,omitempty"`   // buy what is closed or paid; a notice that is a lie
 	Wallet  []string `json:"wallet,omitempty"`  // how the wallet takes the calls, in turn
 	Shop    []string `json:"shop,omitempty"`    // how the merchant answers notifications, in turn
-	At      int      `json:"at,omitempty"`      // a moment in the step, from 1: before a statement or a call to the wallet
-	Then    *step    `json:"then,omitempty"`    // what happens then, at the other replica; absent: the process dies
+	// a moment in the step, from 1: before a statement or a call to the wallet
+	At   int   `json:"at,omitempty"`
+	Then *step `json:"then,omitempty"` // what happens then, at the other replica; absent: the process dies
 }
 
 // What may happen.
@@ -58,7 +59,8 @@ const (
 
 // often is how often each is drawn.
 var often = slices.Concat(
-	slices.Repeat([]string{place, open, buy, notify}, 3), []string{refund, refund, refund, refund, refund}, slices.Repeat([]string{shut, query, deliver, wait}, 2), slices.Repeat([]string{looking}, 4),
+	slices.Repeat([]string{place, open, buy, notify}, 3), []string{refund, refund, refund, refund, refund},
+	slices.Repeat([]string{shut, query, deliver, wait}, 2), slices.Repeat([]string{looking}, 4),
 	[]string{wink, restart},
 )
 
@@ -76,7 +78,8 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		case place:
 			st.Amount = rapid.SampledFrom([]int64{0, 0, 0, 0, 1}).Draw(t, "differs")
 		case refund:
-			st.N, st.Amount = rapid.IntRange(0, 3).Draw(t, "n"), rapid.SampledFrom([]int64{1, 300, 600, price}).Draw(t, "amount")
+			st.N = rapid.IntRange(0, 3).Draw(t, "n")
+			st.Amount = rapid.SampledFrom([]int64{1, 300, 600, price}).Draw(t, "amount")
 		case notify:
 			st.N, st.Force = rapid.IntRange(0, 3).Draw(t, "n"), rapid.IntRange(0, 5).Draw(t, "lie") == 5
 		case buy:
@@ -86,9 +89,11 @@ func drawStep(nested bool) *rapid.Generator[step] {
 		}
 		switch st.Do {
 		case place, open, notify, refund, shut, query, looking:
-			st.Wallet = rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", unsent, silent, lost, stale, refuse, other}), 0, 3).Draw(t, "wallet")
+			moods := rapid.SampledFrom([]string{"", "", "", unsent, silent, lost, stale, refuse, other})
+			st.Wallet = rapid.SliceOfN(moods, 0, 3).Draw(t, "wallet")
 		case deliver:
-			st.Shop = rapid.SliceOfN(rapid.SampledFrom([]string{"", "away", "trouble", "cut", "other"}), 0, 3).Draw(t, "shop")
+			answers := rapid.SampledFrom([]string{"", "away", "trouble", "cut", "other"})
+			st.Shop = rapid.SliceOfN(answers, 0, 3).Draw(t, "shop")
 		}
 		switch st.Do {
 		case place, open, notify, refund, shut, query, looking, deliver:
@@ -229,14 +234,16 @@ func seededDatabase(t *testing.T) string {
 	dir, now := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	ctx := context.Background()
 	db, err := storetest.Create(ctx, store.Config{
-		DSN: "sqlite:" + filepath.Join(dir, "sampan.db"), MasterKey: masterKey, NoSync: true, Log: slog.New(slog.DiscardHandler),
+		DSN: "sqlite:" + filepath.Join(dir, "sampan.db"), MasterKey: masterKey, NoSync: true,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	account := func(id, driver string, payType pay.PayType) pay.WalletAccount {
 		return pay.WalletAccount{
-			MerchantID: "123456", ID: id, Wallet: driver, PayTypes: []pay.PayType{payType}, Currencies: []pay.Currency{"HKD"}, CreatedAt: now, UpdatedAt: now,
+			MerchantID: "123456", ID: id, Wallet: driver, PayTypes: []pay.PayType{payType},
+			Currencies: []pay.Currency{"HKD"}, CreatedAt: now, UpdatedAt: now,
 		}
 	}
 	c := credential()

@@ -187,7 +187,8 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.paidOnce(p, "[paid by wallet orphan by wallet]")
-				check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, p.ID })
+				check(t, r.onlyOrphan(),
+					func(want *pay.Orphan) { want.State, want.PaymentID = pay.OrphanMatched, p.ID })
 				// Refunds use the number that the wallet knows.
 				if p = r.stored(p.ID); p.WalletNumber != r.number {
 					t.Errorf("the wallet's number is %q, want %q", p.WalletNumber, r.number)
@@ -368,7 +369,8 @@ func TestALostNumbersRefundIsAnOrphanToo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if o := r.onlyOrphan(); !o.IsRefund() || o.RefundID != "W1" || o.Amount.Minor != 30 || o.State != pay.OrphanOpen {
+		if o := r.onlyOrphan(); !o.IsRefund() || o.RefundID != "W1" || o.Amount.Minor != 30 ||
+			o.State != pay.OrphanOpen {
 			t.Errorf("orphan %+v", o)
 		}
 		// The order gets the number, and the wallet says that it is paid.
