@@ -119,6 +119,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			"closing: close_asked_at: none, should be a value"},
 		{"the wallet's reference", []string{"UPDATE payment SET checkout = 'REF-x' WHERE id = {registered}"},
 			"registered: checkout: REF-x, should be REF"},
+		{"the wallet's id of the order", []string{"UPDATE payment SET wallet_id = 'ID-x' WHERE id = {registered}"},
+			"registered: wallet_id: ID-x, should be REF"},
 		{"the wallet's refusal", []string{"UPDATE payment SET failure = '' WHERE id = {failed}"},
 			"failed: failure: empty, should be NO: WAY"},
 		{"the account", []string{"UPDATE payment SET account_id = 'net' WHERE id = {paid}"},
