@@ -371,8 +371,8 @@ func goingBack() *payments {
 	return f
 }
 
-// A buyer whose money is on its way back must not be told that all is well, nor
-// be sent away before they have read it.
+// A buyer whose money goes back must not read that all is well, nor be sent away
+// before they have read that it does.
 func TestMoneyThatGoesBackIsNoPaymentToTheBuyer(t *testing.T) {
 	done := goingBack()
 	done.Refunded = done.Amount.Minor

@@ -9,7 +9,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// stored reads all payments.
+// stored returns all payments.
 func (h *historyHarness) stored() map[string]pay.Payment {
 	all, err := h.replicas[0].Store.Payments(h.replicas[0].ctx,
 		store.Filter{Scope: pay.Scope{MerchantID: "123456", AppCode: "APP"}})
@@ -23,8 +23,8 @@ func (h *historyHarness) stored() map[string]pay.Payment {
 	return found
 }
 
-// compare finds what a step must not have done: payments that are gone, states
-// and sums that have moved backwards.
+// compare reports what a step must not do: payments that are gone, and states and sums
+// that went backwards.
 func (h *historyHarness) compare(before, after map[string]pay.Payment) {
 	for id, was := range before {
 		is, ok := after[id]
@@ -60,8 +60,8 @@ func leadsTo(from, to pay.Status) bool {
 	return false
 }
 
-// settleAll lets the wallet send every notice until it is taken, and time pass
-// until nothing is due any more, with nothing in the way.
+// settleAll has the wallet send every notice until it is acknowledged, and lets time
+// pass until nothing is due any more. Nothing fails meanwhile.
 func (h *historyHarness) settleAll() {
 	r := h.replicas[0]
 	taken := map[message]bool{}
@@ -146,7 +146,7 @@ func (h *historyHarness) check() {
 	h.audit("at the end")
 }
 
-// audit has the gateway's own audit look at its books.
+// audit runs the audit over the books.
 func (h *historyHarness) audit(when string) {
 	r := h.replicas[0]
 	report, err := audit.Audit{
@@ -226,22 +226,22 @@ func (h *historyHarness) checkPayment(p pay.Payment) {
 	h.checkTold("payment "+p.ID, p.Status == pay.Paid && !(p.Late && p.CloseID != ""))
 }
 
-// checkTold checks that the merchant has heard of something that is so, and only
-// then; one who never listens in eight attempts has had its chance.
+// checkTold checks that the merchant has got a notification of what has happened, and
+// of nothing else. A notification that failed eight times needs no receipt.
 func (h *historyHarness) checkTold(what string, so bool) {
 	if heard := h.outside.heard[what] > 0; heard != so && (heard || !h.deaf()) {
 		h.problem("the merchant has heard of %s %d times", what, h.outside.heard[what])
 	}
 }
 
-// deaf reports whether a notification was given up.
+// deaf reports whether a delivery is dead.
 func (h *historyHarness) deaf() bool {
 	dead, err := h.replicas[0].Store.Deliveries(h.replicas[0].ctx,
 		store.DeliveryFilter{MerchantID: "123456", State: store.DeliveryDead})
 	return err == nil && len(dead) > 0
 }
 
-// count adds what there was to the tally.
+// count adds what has happened to the tally.
 func (h *historyHarness) count(steps int) {
 	h.seen["histories"]++
 	h.seen["steps"] += steps

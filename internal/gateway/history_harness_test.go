@@ -23,8 +23,8 @@ import (
 
 var errCrash = errors.New("the process is gone")
 
-// historyHarness is two replicas of the real gateway over one SQLite file, with their senders of notifications,
-// and everything outside of them.
+// historyHarness has two replicas of the real gateway over one SQLite file, which also
+// send notifications, and everything outside of them.
 type historyHarness struct {
 	dir      string
 	now      time.Time
@@ -33,9 +33,9 @@ type historyHarness struct {
 	outside  *outside
 	replicas [2]*replica
 	merchant merchantsView
-	numbers  map[string][]string // that lost orders had, by the merchant's number
-	accounts map[string]string   // of the same
-	excuses  int                 // for telling the merchant again what it has acknowledged
+	numbers  map[string][]string // of lost orders, by the merchant's number
+	accounts map[string]string   // of lost orders
+	excuses  int                 // reasons to repeat an acknowledged notification
 	problems []string
 	seen     tally
 }
@@ -49,17 +49,17 @@ type replica struct {
 	ctx    context.Context
 	crash  context.CancelFunc
 
-	// Of the step that is being done:
+	// Of the current step:
 	step   *step
 	points int  // passed so far: statements and calls to the wallet
-	inTx   bool // others must not be let in: they would wait for us
+	inTx   bool // the other replica must wait
 	gone   bool
 	calls  int
 	sends  int
 }
 
-// begin opens the replicas at the beginning of 2026. empty is the directory of a
-// database that has been made and seeded, which is copied.
+// begin opens the replicas at the beginning of 2026, over a copy of the seeded database
+// in the directory empty.
 func begin(t *testing.T, empty string, seen tally) *historyHarness {
 	t.Helper()
 	h := &historyHarness{
@@ -142,7 +142,7 @@ func (h *historyHarness) start(r *replica) {
 	}
 }
 
-// statement stands before each statement of a replica.
+// statement is called before each statement of a replica.
 func (h *historyHarness) statement(r *replica, text string) error {
 	if r.gone && text != "ROLLBACK" {
 		return errCrash
@@ -165,7 +165,7 @@ func (h *historyHarness) statement(r *replica, text string) error {
 	return err
 }
 
-// walletCall stands before each call of a replica to the wallet.
+// walletCall is called before each call of a replica to the wallet.
 func (h *historyHarness) walletCall(r *replica) (mood string, err error) {
 	if err := h.point(r); err != nil {
 		return "", err
@@ -177,7 +177,7 @@ func (h *historyHarness) walletCall(r *replica) (mood string, err error) {
 	return mood, nil
 }
 
-// answer is how the merchant answers a replica's next notification.
+// answer returns how the merchant answers a replica's next notification.
 func (h *historyHarness) answer(r *replica) (how string) {
 	if r.step != nil && r.sends < len(r.step.Shop) {
 		how = r.step.Shop[r.sends]
@@ -186,9 +186,9 @@ func (h *historyHarness) answer(r *replica) (how string) {
 	return how
 }
 
-// point is a moment at which the step may have the process crash, or something
-// else happen at the other replica. The latter waits for the end of a
-// transaction, as it would in the database.
+// point is a moment at which the step may crash the process, or do something else at
+// the other replica. The other replica waits for the end of a transaction, as it would
+// at the database.
 func (h *historyHarness) point(r *replica) error {
 	if r.gone {
 		return errCrash
@@ -203,7 +203,7 @@ func (h *historyHarness) point(r *replica) error {
 	then := r.step.Then
 	r.step.At, r.step.Then = 0, nil
 	if r.sends > 0 && (then == nil || then.Do == wait) {
-		h.excuses++ // the acknowledgement is lost, or the lease over before it is written down
+		h.excuses++ // the acknowledgement is lost, or the lease ends before it is stored
 	}
 	if then != nil {
 		h.seen["something at the other replica, in the middle of a step"]++
@@ -216,7 +216,7 @@ func (h *historyHarness) point(r *replica) error {
 	return errCrash
 }
 
-// do does a step at a replica; one that crashed is started again.
+// do does a step at a replica. A replica that crashed is started again.
 func (h *historyHarness) do(r *replica, st step) {
 	r.step, r.points, r.calls, r.sends = &st, 0, 0, 0
 	h.act(r, st)
@@ -262,7 +262,7 @@ func (h *historyHarness) act(r *replica, st step) {
 	}
 }
 
-// open has the buyer's browser follow the link.
+// open has the buyer's browser open the link.
 func (h *historyHarness) open(r *replica, st step) {
 	if id := h.merchant.ids[st.Order]; id != "" {
 		if p, way, err := r.Visit(r.ctx, r.Token(id)); err == nil && way.URL != "" && !r.gone {
@@ -271,7 +271,7 @@ func (h *historyHarness) open(r *replica, st step) {
 	}
 }
 
-// notify posts one of the notices that the wallet has of an order, or a lie.
+// notify posts one of the wallet's notices of an order, or a false one.
 func (h *historyHarness) notify(r *replica, st step) {
 	id := h.merchant.ids[st.Order]
 	t := h.outside.trades[id]

@@ -9,13 +9,13 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// merchantsView is what the gateway has promised the merchant, by its answers.
+// merchantsView is what the gateway's answers have promised the merchant.
 type merchantsView struct {
 	ids     map[int]string // of orders
-	prints  map[int]string // what was asked for under the order's number
+	prints  map[int]string // the values of the request with the order's number
 	refunds map[string]pay.Refund
-	refused map[string]bool // refunds that are said to have failed
-	closed  map[int]bool    // orders that are said to be closed
+	refused map[string]bool // refunds that have failed, as answered
+	closed  map[int]bool    // orders that are closed, as answered
 }
 
 func newMerchantsView() merchantsView {
@@ -47,7 +47,7 @@ func (h *historyHarness) place(r *replica, st step) {
 		request.PayType = pay.AlipayServiceWindow
 	}
 	o, err := r.Pay(r.ctx, request)
-	if r.gone { // nobody hears the answer
+	if r.gone { // the answer is lost
 		return
 	}
 	known, print := h.merchant.ids[st.Order], h.merchant.prints[st.Order]
@@ -61,7 +61,7 @@ func (h *historyHarness) place(r *replica, st step) {
 	}
 }
 
-// refund asks for a refund of an order, or again for one.
+// refund sends a refund of an order, or repeats one.
 func (h *historyHarness) refund(r *replica, st step) {
 	id := h.merchant.ids[st.Order]
 	if id == "" {
@@ -91,7 +91,7 @@ func (h *historyHarness) refund(r *replica, st step) {
 	}
 }
 
-// shut calls an order off.
+// shut closes an order.
 func (h *historyHarness) shut(r *replica, st step) {
 	id := h.merchant.ids[st.Order]
 	if id == "" {
@@ -111,7 +111,7 @@ func (h *historyHarness) shut(r *replica, st step) {
 	}
 }
 
-// query asks for an order and its refunds.
+// query queries an order and its refunds.
 func (h *historyHarness) query(r *replica, st step) {
 	found, err := r.Query(r.ctx,
 		QueryRequest{Credential: credential(), Filter: store.Filter{OrderNos: []string{fmt.Sprint("O", st.Order)}}})
@@ -129,8 +129,7 @@ func (h *historyHarness) query(r *replica, st step) {
 	}
 }
 
-// paid lists the trades that paid an order at the wallet, under whichever number
-// it has had.
+// paid lists the trades that paid an order at the wallet, under all its numbers.
 func (h *historyHarness) paid(orderNo, id string) (all []string) {
 	ids := h.numbers[orderNo]
 	if !slices.Contains(ids, id) {

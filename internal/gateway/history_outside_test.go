@@ -15,19 +15,20 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// outside is everything outside of the gateway: the wallet with its own books, and the merchant that is notified.
-// The gateway's books are compared with the wallet's, which are the truth.
+// outside is everything outside of the gateway: the wallet with its own books, and the
+// merchant that gets notifications. The gateway's books are compared with the wallet's,
+// which are the truth.
 type outside struct {
 	trades map[string]*trade // by the order's id
 	order  []string          // the same, by age
-	told   map[string][]byte // to the merchant: what, and the first body
-	heard  map[string]int    // how often the merchant has heard it
+	told   map[string][]byte // notifications to the merchant: subject, and the first body
+	heard  map[string]int    // how often the merchant has got it
 	acked  map[string]int    // how often it has acknowledged it
-	false_ []string          // what was told and is not so
+	false_ []string          // notifications that were not true
 	late   int               // trades paid so far, for their numbers
 
-	// restored: orders that the database has lost may have other numbers by now
-	// than the wallet knows them by.
+	// restored says that orders that the database has lost may have other numbers now
+	// than at the wallet.
 	restored bool
 }
 
@@ -37,8 +38,8 @@ type trade struct {
 	closed  bool
 	paid    []string         // trade numbers; more than one if the buyer paid twice
 	back    map[string]int64 // given back, by refund
-	notices []message        // of what has happened, in that order
-	doubted bool             // another amount was named for a refund
+	notices []message        // of what has happened, oldest first
+	doubted bool             // another amount was stated for a refund
 }
 
 func newOutside() *outside {
@@ -46,7 +47,7 @@ func newOutside() *outside {
 		acked: map[string]int{}}
 }
 
-// know has the wallet learn of an order: the buyer opened it there, or it was
+// know makes an order known to the wallet: the buyer has opened it there, or it was
 // registered.
 func (w *outside) know(id string, amount pay.Amount) *trade {
 	if w.trades[id] == nil {
@@ -56,8 +57,8 @@ func (w *outside) know(id string, amount pay.Amount) *trade {
 	return w.trades[id]
 }
 
-// buy has the buyer pay an order that the wallet knows of. What is closed there
-// is paid only by force, as by wallets that take money all the same.
+// buy has the buyer pay an order that the wallet knows. An order that is closed there is
+// paid only by force, as some wallets take money for it.
 func (w *outside) buy(id string, force bool) {
 	t := w.trades[id]
 	if t == nil || (t.closed || len(t.paid) > 0) && !force {
@@ -70,8 +71,8 @@ func (w *outside) buy(id string, force bool) {
 		message{OrderID: id, State: wallet.State{Outcome: wallet.Paid, TradeNo: number, Amount: t.amount}})
 }
 
-// given is what the wallet has given back by a refund, whatever number it knows
-// the order by.
+// given returns what the wallet has given back by a refund, under any number of the
+// order.
 func (w *outside) given(refund string) (minor int64) {
 	for _, t := range w.trades {
 		minor += t.back[refund]
@@ -79,27 +80,27 @@ func (w *outside) given(refund string) (minor int64) {
 	return minor
 }
 
-// Moods are how the wallet takes a call.
+// Moods say how the wallet handles a call.
 const (
 	unsent = "unsent" // it is not reached
 	silent = "silent" // it is reached, does nothing and answers nothing
-	lost   = "lost"   // it does what is asked, and the answer is lost
-	stale  = "stale"  // it answers as if it did not know yet; to a wish, silent
-	refuse = "refuse" // it refuses a wish; to a question, silent
-	other  = "other"  // it names another amount of a refund; else silent
+	lost   = "lost"   // it does what was requested, and the answer is lost
+	stale  = "stale"  // it answers as if it did not know yet; silent to refunds and closings
+	refuse = "refuse" // it refuses refunds and closings; silent to queries
+	other  = "other"  // it states another amount of a refund; otherwise silent
 )
 
-// teller is the connector of one replica to the wallet outside.
+// teller is one replica's connector to the wallet.
 type teller struct {
 	outside *outside
 	now     func() time.Time
-	// call is told of each call before it is made, and says in what mood the
-	// wallet is; an error is the replica's end.
+	// call is called before each call, and returns the wallet's mood. An error ends the
+	// replica.
 	call func() (mood string, err error)
 }
 
-// ask makes a call: do is what the wallet does and answers when all is well,
-// blind what it answers while it does not know yet.
+// ask makes a call. do is what the wallet does and answers without a fault, blind what
+// it answers while it does not know yet.
 func (c teller) ask(blind *wallet.State, do func() (wallet.State, error)) (wallet.State, error) {
 	mood, err := c.call()
 	if err != nil {
@@ -125,8 +126,8 @@ func (c teller) ask(blind *wallet.State, do func() (wallet.State, error)) (walle
 	return wallet.State{}, wallet.ErrUnknown
 }
 
-// Pay gives an order of wallet.Redirect an address for ten minutes. An order that is
-// paid or closed gets none.
+// Pay returns an address for ten minutes for an order with wallet.Redirect. It refuses
+// an order that is paid or closed.
 func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if o.PayType == pay.AlipayCrossBorder { // only makes an address: the wallet is not called
 		return wallet.Checkout{URL: "https://wallet.example/" + o.Number}, nil
@@ -154,7 +155,7 @@ func (c teller) Query(_ context.Context, o wallet.Order) (wallet.State, error) {
 	return c.ask(unaware, func() (wallet.State, error) { return c.outside.state(o.Number), nil })
 }
 
-// state is the truth about an order.
+// state returns the truth about an order.
 func (w *outside) state(id string) wallet.State {
 	t := w.trades[id]
 	switch {
@@ -198,7 +199,7 @@ func elsewise(r wallet.Refund) wallet.State {
 	return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
 }
 
-// giveBack pays a refund out, once for each number and never more than came.
+// giveBack pays a refund out, once for each number and never more than came in.
 func (w *outside) giveBack(r wallet.Refund) (wallet.State, error) {
 	t := w.trades[r.Order.Number]
 	if t == nil || len(t.paid) == 0 {
@@ -233,7 +234,7 @@ func (c teller) QueryRefund(_ context.Context, r wallet.Refund) (wallet.State, e
 
 func (c teller) RefundGap() (string, time.Duration) { return "partner", 3 * time.Second }
 
-// Callback reads a notice; it is confirmed by the wallet's books.
+// Callback reads a notice, which the wallet's books confirm.
 func (c teller) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	var m message
 	if err := json.Unmarshal(posted.Body, &m); err != nil {
@@ -254,14 +255,14 @@ func (c teller) Callback(posted wallet.Callback) (wallet.Notice, error) {
 	return n, nil
 }
 
-// shop is the merchant's side of the notifications, as a transport: answers are
-// taken from the list, in turn, and then all is acknowledged.
+// shop is the merchant's receiver of notifications, as a transport. It gives the answers
+// of the list in turn, and acknowledges all notifications after them.
 type shop struct {
 	outside *outside
 	answers func() string
 }
 
-// RoundTrip takes a notification. What it says must be true at this moment.
+// RoundTrip receives a notification. What it says must be true at this moment.
 func (s shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := s.answers()
 	if answer == "away" {
@@ -287,7 +288,7 @@ func (s shop) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: http.Header{}, Request: r}, nil
 }
 
-// hear takes down what the merchant is told, which must be so at this moment.
+// hear records what a notification says, which must be true at this moment.
 func (w *outside) hear(body []byte) (what string) {
 	var n struct {
 		ID     string `json:"syssn"`

@@ -15,13 +15,12 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// TestHistoriesWithARestore is TestHistories with a database that is put back to
-// an earlier moment: after a history a backup is made, then more happens, then
-// the backup is restored, and more happens still. In the end the wallet has sent
-// all its notices until they were taken, and the merchant has asked once more for
-// each order that the database has lost.
+// TestHistoriesWithARestore is TestHistories with a restore of the database. After a
+// history a backup is made, more happens, the backup is restored, and more happens
+// again. At the end the wallet has sent all its notices until they were acknowledged,
+// and the merchant has sent each order that the database has lost once more.
 //
-// Whatever came in at the wallet is then once in the money record of the order
+// Then all money that came in at the wallet is in the money record once, for the order
 // that it was paid for, and nothing was given back twice.
 func TestHistoriesWithARestore(t *testing.T) {
 	empty, seen := seededDatabase(t), tally{}
@@ -78,7 +77,7 @@ func restoreBetween(t *testing.T, empty string, parts [][]step, noticeFirst bool
 	return h.problems
 }
 
-// stopped does something while no process runs.
+// stopped calls a function while no process runs.
 func (h *historyHarness) stopped(do func()) {
 	for _, r := range h.replicas {
 		r.crash()
@@ -91,8 +90,8 @@ func (h *historyHarness) stopped(do func()) {
 	}
 }
 
-// forget gives up what the merchant was promised, and remembers the numbers that
-// the wallet knows the orders by.
+// forget drops the promises about orders that were lost, and keeps the numbers that
+// they have at the wallet.
 func (h *historyHarness) forget(lost map[string]pay.Payment) {
 	h.merchant, h.outside.restored, h.outside.told = newMerchantsView(), true, map[string][]byte{}
 	h.numbers, h.accounts = map[string][]string{}, map[string]string{}
@@ -100,7 +99,7 @@ func (h *historyHarness) forget(lost map[string]pay.Payment) {
 		h.numbers[p.OrderNo] = append(h.numbers[p.OrderNo], id)
 		h.accounts[id] = p.AccountID
 	}
-	for id, p := range h.stored() { // what was not lost is as it was promised
+	for id, p := range h.stored() { // what was not lost is still as promised
 		var order int
 		fmt.Sscanf(p.OrderNo, "O%d", &order)
 		h.merchant.ids[order], h.merchant.prints[order] = id, p.Fingerprint
@@ -108,8 +107,8 @@ func (h *historyHarness) forget(lost map[string]pay.Payment) {
 	h.seen["orders lost"] += len(lost) - len(h.merchant.ids)
 }
 
-// again is a step after the restore: the merchant asks for what it asked for
-// before, and the wallet tells of any of its orders.
+// again returns a step after the restore: the merchant repeats its requests, and the
+// wallet sends notices of all its orders.
 func (h *historyHarness) again(st step, lost map[string]pay.Payment) step {
 	if st.Then != nil {
 		then := h.again(*st.Then, lost)
@@ -129,8 +128,8 @@ func (h *historyHarness) again(st step, lost map[string]pay.Payment) step {
 	return st
 }
 
-// makeUpFor lets the wallet send every notice until it is taken, has the merchant
-// ask for each lost order again, and all settle.
+// makeUpFor has the wallet send every notice until it is acknowledged, and the merchant
+// send each lost order again, and then settles all.
 func (h *historyHarness) makeUpFor(lost map[string]pay.Payment, noticeFirst bool) {
 	r := h.replicas[0]
 	taken := map[message]bool{}
@@ -171,8 +170,8 @@ func (h *historyHarness) makeUpFor(lost map[string]pay.Payment, noticeFirst bool
 	h.settleAll()
 }
 
-// refundNumbers collects the numbers of refunds by what was asked for, and finds
-// those that were given a second one.
+// refundNumbers collects the numbers of refunds by their requests, and reports a request
+// that got a second number.
 func (h *historyHarness) refundNumbers(before map[string]string) map[string]string {
 	found := map[string]string{}
 	for id := range h.stored() {
@@ -204,7 +203,7 @@ func (h *historyHarness) checkRestored() {
 	if err != nil {
 		panic(err)
 	}
-	settledIn := map[string]string{} // numbers, by the payment whose they are
+	settledIn := map[string]string{} // numbers, by payment
 	for _, o := range orphans {
 		h.seen["orphans "+string(o.State)]++
 		if o.State != pay.OrphanMatched {

@@ -24,40 +24,40 @@ import (
 	"github.com/sampanpay/sampan/internal/store/storetest"
 )
 
-// step is something that happens. A history is a list of them; it decides
+// step is something that happens. A history is a list of steps. It determines
 // everything, so that it can be repeated.
 type step struct {
 	Do      string   `json:"do"`
 	On      int      `json:"on,omitempty"`      // the replica, 0 or 1
 	Order   int      `json:"order,omitempty"`   // the merchant's number
 	N       int      `json:"n,omitempty"`       // which refund or which notice of it
-	Amount  int64    `json:"amount,omitempty"`  // of a refund; of an order, what it differs in
-	Minutes int      `json:"minutes,omitempty"` // to wait; below zero the clock is set back
-	Force   bool     `json:"force,omitempty"`   // buy what is closed or paid; a notice that is a lie
-	Wallet  []string `json:"wallet,omitempty"`  // how the wallet takes the calls, in turn
+	Amount  int64    `json:"amount,omitempty"`  // of a refund; of an order, the difference to the usual one
+	Minutes int      `json:"minutes,omitempty"` // to wait; the clock is set back if negative
+	Force   bool     `json:"force,omitempty"`   // buy what is closed or paid; send a false notice
+	Wallet  []string `json:"wallet,omitempty"`  // how the wallet handles the calls, in turn
 	Shop    []string `json:"shop,omitempty"`    // how the merchant answers notifications, in turn
-	// a moment in the step, from 1: before a statement or a call to the wallet
+	// At is a moment in the step, from 1: before a statement or a call to the wallet.
 	At   int   `json:"at,omitempty"`
-	Then *step `json:"then,omitempty"` // what happens then, at the other replica; absent: the process dies
+	Then *step `json:"then,omitempty"` // what the other replica does then; without it the process dies
 }
 
-// What may happen.
+// The kinds of steps.
 const (
-	place   = "place"   // the merchant orders, or repeats it
+	place   = "place"   // the merchant sends an order, or repeats it
 	open    = "open"    // the buyer opens the link
 	buy     = "buy"     // the buyer pays
 	notify  = "notify"  // the wallet sends a notice
-	refund  = "refund"  // the merchant asks for money back, or repeats it
-	shut    = "shut"    // the merchant calls the order off
-	query   = "query"   // the merchant asks
-	looking = "look"    // the gateway does what is due
-	deliver = "deliver" // and sends the notifications that are
+	refund  = "refund"  // the merchant sends a refund, or repeats it
+	shut    = "shut"    // the merchant closes the order
+	query   = "query"   // the merchant queries
+	looking = "look"    // the gateway makes the inquiries that are due
+	deliver = "deliver" // the gateway sends the notifications that are due
 	wait    = "wait"    // time passes
-	wink    = "wink"    // three seconds of it
+	wink    = "wink"    // three seconds pass
 	restart = "restart" // a process is stopped and started
 )
 
-// often is how often each is drawn.
+// often lists each kind as often as it is drawn.
 var often = slices.Concat(
 	slices.Repeat([]string{place, open, buy, notify}, 3), []string{refund, refund, refund, refund, refund},
 	slices.Repeat([]string{shut, query, deliver, wait}, 2), slices.Repeat([]string{looking}, 4),
@@ -113,15 +113,14 @@ func drawStep(nested bool) *rapid.Generator[step] {
 }
 
 // TestHistories drives two replicas of the gateway, over a real database, through
-// random histories: merchants who repeat, race and call off; a wallet that
-// answers late, twice, out of order, wrongly or never, and one that lies; crashes
-// and other replicas between any two statements; a clock that jumps, and is set
-// back. After each,
-// all is let to settle, and the gateway's books are compared with the wallet's
-// and with what the merchant was told.
+// random histories. Merchants repeat, race and close orders. The wallet answers late,
+// twice, out of order, wrongly or never, and sends false notices. Crashes and other
+// replicas come between any two statements. The clock jumps, and is set back. After each
+// history everything settles, and the gateway's books are compared with the wallet's and
+// with the notifications to the merchant.
 //
-// A history that fails is printed, as short as it can be made. It is repeated
-// with -history FILE, and kept in testdata/histories.
+// A history that fails is printed, as short as it can be made. It is repeated with
+// -history FILE, and kept in testdata/histories.
 func TestHistories(t *testing.T) {
 	empty, seen := seededDatabase(t), tally{}
 	defer func() { t.Log(seen) }()
@@ -156,8 +155,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// live lets a history happen and tells what went wrong. In its bubble nobody
-// waits for long: when all do, the time has come.
+// live runs a history and returns what went wrong. It runs in a bubble, whose clock jumps
+// when everything waits.
 func live(t *testing.T, empty string, history []step, seen tally) (problems []string) {
 	synctest.Test(t, func(t *testing.T) { problems = happen(t, empty, history, seen) })
 	return problems
@@ -184,8 +183,8 @@ func happen(t *testing.T, empty string, history []step, seen tally) []string {
 	return h.problems
 }
 
-// tally counts what the histories were made of, since one in which nothing
-// happens proves nothing.
+// tally counts what happens in the histories, since a history in which nothing happens
+// proves nothing.
 type tally map[string]int
 
 func (seen tally) String() string {
@@ -196,7 +195,7 @@ func (seen tally) String() string {
 	return b.String()
 }
 
-// script writes a history down, a step on each line.
+// script writes a history, one step on each line.
 func script(history []step) string {
 	var b bytes.Buffer
 	for _, st := range history {
@@ -228,7 +227,7 @@ func readScript(t *testing.T, file string) (history []step) {
 	return history
 }
 
-// seededDatabase is a directory with a database that has a merchant in it.
+// seededDatabase returns a directory with a database that has a merchant.
 func seededDatabase(t *testing.T) string {
 	t.Helper()
 	dir, now := t.TempDir(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
