@@ -174,7 +174,7 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 		}
 		ours = claim(t0.Add(4 * time.Hour))
 		c = store.Change{Was: ours.Payment, Payment: ours.Payment}
-		c.Payment.DueAt = t0.Add(5 * time.Hour)
+		c.Payment.DueAt = t0.Add(6 * time.Hour) // not when the lease would have ended
 		if err := db.Apply(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

@@ -78,6 +78,34 @@ func TestHouseKeepsRows(t *testing.T) {
 	})
 }
 
+// Whoever owns the database can delete events, and the audit says so. The payment
+// still takes its next event after the step.
+func TestHouseAfterAnEventIsGone(t *testing.T) {
+	storetest.EachPrevious(t, func(t *testing.T, dsn, _ string) {
+		shell := openDSN(t, dsn)
+		deleteEvents(t, shell, dsn, "seq = 1")
+		if _, err := store.Migrate(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey}); err != nil {
+			t.Fatal(err)
+		}
+		db := storetest.Open(t, dsn)
+		tried := 0
+		for id, d := range dossiers(t, db, "100001") {
+			if d.Payment == nil || len(d.Events) == 0 {
+				continue
+			}
+			tried++
+			c := store.Change{Was: *d.Payment, Payment: *d.Payment}
+			c.Events = []pay.Event{{ID: "next", At: t0, Kind: pay.EventNote, By: pay.ByRecover}}
+			if err := db.Apply(t.Context(), c); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		if tried == 0 {
+			t.Error("no payment has lost an event and has others")
+		}
+	})
+}
+
 // A sentence that no release wrote stops the step. The error names the row, and
 // nothing is changed.
 func TestHouseStopsAtUnreadableEvent(t *testing.T) {
@@ -101,14 +129,7 @@ func TestHouseStopsAtUnreadableEvent(t *testing.T) {
 		}
 		appendOnly(t, shell, dsn)
 
-		unlock, lock := "ALTER TABLE event DISABLE TRIGGER append_only", "ALTER TABLE event ENABLE TRIGGER append_only"
-		if strings.HasPrefix(dsn, "sqlite:") {
-			unlock, lock = "DROP TRIGGER event_delete", "CREATE TRIGGER event_delete BEFORE DELETE ON event "+
-				"BEGIN SELECT RAISE(ABORT, 'rows of event are only ever added'); END"
-		}
-		for _, text := range []string{unlock, "DELETE FROM event WHERE id = 'odd'", lock} {
-			run(t, shell, text)
-		}
+		deleteEvents(t, shell, dsn, "id = 'odd'")
 		if _, err := store.Migrate(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey}); err != nil {
 			t.Errorf("once it is gone: %v", err)
 		}
@@ -204,6 +225,19 @@ func run(t *testing.T, shell *sql.DB, text string) {
 	t.Helper()
 	if _, err := shell.ExecContext(t.Context(), text); err != nil {
 		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// deleteEvents deletes what no program of ours deletes, as the database's owner can.
+func deleteEvents(t *testing.T, shell *sql.DB, dsn, which string) {
+	t.Helper()
+	unlock, lock := "ALTER TABLE event DISABLE TRIGGER append_only", "ALTER TABLE event ENABLE TRIGGER append_only"
+	if strings.HasPrefix(dsn, "sqlite:") {
+		unlock, lock = "DROP TRIGGER event_delete", "CREATE TRIGGER event_delete BEFORE DELETE ON event "+
+			"BEGIN SELECT RAISE(ABORT, 'rows of event are only ever added'); END"
+	}
+	for _, text := range []string{unlock, "DELETE FROM event WHERE " + which, lock} {
+		run(t, shell, text)
 	}
 }
 
