@@ -187,6 +187,37 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 	})
 }
 
+func TestApplyEndsTheLeaseOfARefund(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := paid(create(t, db, payment(1)), "T1")
+		r := refundOf(c.Was, 1, 30)
+		c.Refund, c.Payment.Reserved = &r, 30
+		if err := db.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		claims, err := db.ClaimRefunds(t.Context(), store.Claim{
+			Now: t0.Add(time.Hour), Lease: time.Hour, Keys: storetest.Keys(t, 1)(db.NextRefunds(t.Context())),
+		})
+		if err != nil || len(claims) != 1 {
+			t.Fatal(claims, err)
+		}
+		done := claims[0].Refund
+		done.Status, done.DoneAt, done.DueAt = pay.RefundSucceeded, t0, time.Time{}
+		c = store.Change{Was: becomes(c), Payment: becomes(c), WasRefund: &r, Refund: &done}
+		c.Payment.Refunded = 30
+		c.Events = []pay.Event{{ID: "e3", At: t0, Kind: pay.EventRefunded}}
+		if err := db.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.RescheduleRefund(t.Context(), claims[0], t0); !errors.Is(err, store.ErrLeaseLost) {
+			t.Errorf("the lease outlived the refund: %v", err)
+		}
+		if next, err := db.NextRefunds(t.Context()); err != nil || len(next) != 0 {
+			t.Errorf("to be claimed: %v, %v", next, err)
+		}
+	})
+}
+
 // Of concurrent changes each fails by itself, and the others are made.
 func TestApplyFailsAlone(t *testing.T) {
 	bad := map[string]struct {
