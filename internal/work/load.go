@@ -92,8 +92,7 @@ func (l *load) room() int { return min(l.Total-l.total, l.PerClaim) }
 func (l *load) share(now time.Time, next map[string]time.Time) (keys map[string]int, soonest time.Time) {
 	l.forget(now)
 	room, slowRoom := l.room(), l.slowRoom()
-	var due []string
-	most := map[string]int{}
+	var due []dueKey
 	for key, at := range next {
 		_, slow := l.slow[key]
 		switch n := l.most(key); {
@@ -105,31 +104,46 @@ func (l *load) share(now time.Time, next map[string]time.Time) (keys map[string]
 		case slow && slowRoom <= 0:
 			l.slow[key] = now // it waits for its turn, and must not be forgotten meanwhile
 		default:
-			due, most[key] = append(due, key), n
+			due = append(due, dueKey{key, l.tenants[l.Tenant(key)], l.served[key], at, n, slow})
 		}
 	}
-	slices.SortFunc(due, func(a, b string) int {
-		return cmp.Or(
-			cmp.Compare(l.tenants[l.Tenant(a)], l.tenants[l.Tenant(b)]), cmp.Compare(l.served[a], l.served[b]),
-			next[a].Compare(next[b]), cmp.Compare(a, b))
-	})
+	slices.SortFunc(due, dueKey.compare)
 	keys = map[string]int{}
 	for given := true; given && room > 0; {
 		given = false
-		for _, key := range due {
-			_, slow := l.slow[key]
-			if room == 0 || keys[key] == most[key] || slow && slowRoom <= 0 {
+		for _, d := range due {
+			if room == 0 {
+				break
+			}
+			if keys[d.key] == d.most || d.slow && slowRoom <= 0 {
 				continue
 			}
-			if slow {
+			if d.slow {
 				slowRoom--
 			}
-			keys[key]++
+			keys[d.key]++
 			room--
 			given = true
 		}
 	}
 	return keys, soonest
+}
+
+// dueKey is a key that may have items now. There can be one for each of many
+// thousand accounts at each claim, so all that decides their order is at hand.
+type dueKey struct {
+	key            string
+	tenant, served int // the number of the last item of each; 0: none
+	at             time.Time
+	most           int
+	slow           bool
+}
+
+// compare puts the key first that is to be served first.
+func (d dueKey) compare(other dueKey) int {
+	return cmp.Or(
+		cmp.Compare(d.tenant, other.tenant), cmp.Compare(d.served, other.served),
+		d.at.Compare(other.at), cmp.Compare(d.key, other.key))
 }
 
 // most is how many more items a key may have.

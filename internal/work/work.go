@@ -15,7 +15,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -120,7 +122,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	start := func(item Item) {
 		l.begin(item.Key)
 		running.Go(func() {
-			took := item.Do(items)
+			took := r.do(items, item)
 			over <- ended{item.Key, r.Now(), took}
 		})
 	}
@@ -144,6 +146,19 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	running.Wait()
 	return nil
+}
+
+// do does an item. A panic is logged and ends that item only: a row that no code was
+// written for must not end the process, and again after each start. The item is
+// claimed again when its lease has ended.
+func (r *Runner) do(ctx context.Context, item Item) (took time.Duration) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.Log.ErrorContext(ctx, "work panicked; it is repeated when its lease has ended", "what", r.Name,
+				"key", item.Key, "error", fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return item.Do(ctx)
 }
 
 // RunDue does what is due by now and returns when all of it has been done. It is
@@ -181,39 +196,67 @@ const lost = 50 * time.Millisecond
 func (r *Runner) turn(ctx context.Context, l *load, start func(Item)) (pause time.Duration, err error) {
 	pause = r.Poll
 	for _, q := range r.Queues {
-		for {
-			if l.room() == 0 {
-				return r.Poll, nil
-			}
-			now := r.Now()
-			next, err := q.Next(ctx)
-			if err != nil {
+		for more := true; more; {
+			var soon time.Duration
+			if soon, more, err = r.pass(ctx, q, l, start); err != nil {
 				return 0, err
 			}
-			keys, soonest := l.share(now, next)
-			if len(keys) == 0 {
-				if !soonest.IsZero() {
-					pause = min(pause, soonest.Sub(now))
-				}
-				break
-			}
-			items, err := q.Claim(ctx, now, keys)
-			if err != nil {
-				return 0, err
-			}
-			if r.Claim > 0 && r.Now().Sub(now) > r.Claim {
-				return min(r.Poll, lost), nil
-			}
-			for _, item := range items {
-				start(item)
-			}
-			if len(items) == 0 {
-				pause = min(pause, lost)
-				break
-			}
+			pause = min(pause, soon)
+		}
+		if l.room() == 0 {
+			return r.Poll, nil
 		}
 	}
 	return pause, nil
+}
+
+// pass reads the schedule of a queue once, and claims from each key that is due
+// once. Thousands of keys can be due, so that a read costs more than a claim. more
+// is true if there may be more to claim; otherwise that is so after the pause.
+func (r *Runner) pass(ctx context.Context, q Queue, l *load, start func(Item)) (
+	pause time.Duration, more bool, err error) {
+	pause = r.Poll
+	if l.room() == 0 {
+		return pause, false, nil
+	}
+	now := r.Now()
+	next, err := q.Next(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	for {
+		keys, soonest := l.share(now, next)
+		switch {
+		case len(keys) > 0:
+		case soonest.IsZero():
+			return pause, more, nil
+		default:
+			return min(pause, soonest.Sub(now)), more, nil
+		}
+		items, took, err := r.claim(ctx, q, keys)
+		switch {
+		case err != nil:
+			return 0, false, err
+		case r.Claim > 0 && took > r.Claim:
+			return min(pause, lost), false, nil
+		case len(items) == 0: // somebody else has them, or holds their rows
+			pause = min(pause, lost)
+		}
+		for _, item := range items {
+			start(item)
+			more = true
+		}
+		for key := range keys {
+			delete(next, key)
+		}
+	}
+}
+
+// claim claims items that are due now, and returns how long that took.
+func (r *Runner) claim(ctx context.Context, q Queue, keys map[string]int) ([]Item, time.Duration, error) {
+	now := r.Now()
+	items, err := q.Claim(ctx, now, keys)
+	return items, r.Now().Sub(now), err
 }
 
 // wait returns after the pause, at a signal, when an item has ended, or when ctx

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -63,6 +64,7 @@ func (q *table) claim(_ context.Context, now time.Time, keys map[string]int) (it
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.claims++
+	keys = maps.Clone(keys)
 	q.rows = slices.DeleteFunc(q.rows, func(r row) bool {
 		if keys[r.key] == 0 || r.at.After(now) {
 			return false
