@@ -22,7 +22,7 @@ func (g *Gateway) pursue(ctx context.Context, c store.RefundClaim, by pay.Actor)
 			level, what = slog.LevelError, "late money cannot be given back yet: needs a look"
 		}
 		g.Log.Log(ctx, level, what, "refund", c.ID, "syssn", c.PaymentID,
-			"looks", c.Inquiries, "age", g.Now().Sub(c.CreatedAt).Round(time.Second), "error", err)
+			"inquiries", c.Inquiries, "age", g.Now().Sub(c.CreatedAt).Round(time.Second), "error", err)
 		r = c.Refund
 	}
 	if r.Status != pay.RefundPending {

@@ -102,7 +102,7 @@ func inquiryItems[C any](
 func (g *Gateway) recoverPayment(ctx context.Context, c store.PaymentClaim) {
 	p, err := g.inquire(ctx, c.Payment, pay.ByRecover)
 	if err != nil {
-		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "looks", c.Inquiries, "error", err)
+		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "inquiries", c.Inquiries, "error", err)
 		p = c.Payment
 	}
 	g.settlePostponed(ctx, c.Payment)

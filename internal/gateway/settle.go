@@ -15,7 +15,8 @@ import (
 var errForeignTrade = errors.New("gateway: the trade number belongs to another payment")
 
 // unlockedTries is how often a verdict is applied without a lock on the payment. If
-// the payment changes each time in between, many are at it, and they queue up.
+// the payment changes in between each time, many callers change it, and the next try
+// locks it, so that they queue up.
 const unlockedTries = 2
 
 // settle records a wallet's word about a payment or one of its refunds. All money
@@ -73,8 +74,8 @@ func (g *Gateway) judge(ctx context.Context, r pay.Recorded, w pay.Word,
 	}
 }
 
-// judgeLocked is judge with the payment locked from the reading to the commit: it
-// waits for all others, and nothing changes in between.
+// judgeLocked is judge with the payment locked from the reading to the commit. It waits
+// for other changes of the payment, and nothing changes in between.
 func (g *Gateway) judgeLocked(ctx context.Context, p pay.Payment, w pay.Word,
 	verdict func(*store.Tx, pay.Recorded) (pay.Verdict, error)) (v pay.Verdict, err error) {
 	var r pay.Recorded
@@ -126,9 +127,9 @@ func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (app
 	return applied, err
 }
 
-// tryNumbers calls apply until no other refund has the number that late money would go
-// back under, with the number of tries before. Each call is a transaction of its own,
-// since a refused change ends the one that it is part of.
+// tryNumbers calls apply until the number of the refund of late money is free, at most
+// numberTries times. try counts the calls before. Each call needs its own transaction,
+// since a change that fails ends its transaction.
 func tryNumbers(apply func(try int) error) (err error) {
 	for try := range numberTries {
 		if err = apply(try); !errors.Is(err, store.ErrIDClash) {
@@ -268,7 +269,8 @@ func (g *Gateway) flagUnlisted(ctx context.Context, p pay.Payment, refundID stri
 func wordOf(s wallet.State, refundID string) pay.Word {
 	return pay.Word{
 		Outcome: outcomes[s.Outcome], RefundID: refundID, TradeNo: pay.Storable(s.TradeNo), Amount: s.Amount,
-		BuyerID: pay.Storable(s.BuyerID), At: s.At, Code: pay.Storable(s.Code), GivenBack: s.GivenBack, Cause: causeOf(s.Kind),
+		BuyerID: pay.Storable(s.BuyerID), At: s.At, Code: pay.Storable(s.Code), GivenBack: s.GivenBack,
+		Cause: causeOf(s.Kind),
 	}
 }
 

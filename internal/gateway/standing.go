@@ -56,7 +56,7 @@ func (s standing) checkRefunds() error {
 
 // checkLinks returns StoreDisabled if buyers cannot pay open orders.
 func (s standing) checkLinks() error {
-	return s.disabledError(s.merchant.LinksShut(), s.store.LinksShut(), "takes no payments by its open links")
+	return s.disabledError(s.merchant.LinksClosed(), s.store.LinksClosed(), "takes no payments by its open links")
 }
 
 func (s standing) disabledError(byMerchant, byStore bool, what string) error {

@@ -19,8 +19,8 @@ type Disabling struct {
 	StopRefunds bool // while disabled, new refunds are refused
 }
 
-// LinksShut reports whether buyers cannot pay open orders.
-func (d Disabling) LinksShut() bool { return d.Disabled && !d.KeepLinks }
+// LinksClosed reports whether buyers cannot pay open orders.
+func (d Disabling) LinksClosed() bool { return d.Disabled && !d.KeepLinks }
 
 // RefundsStopped reports whether new refunds are refused.
 func (d Disabling) RefundsStopped() bool { return d.Disabled && d.StopRefunds }

@@ -13,8 +13,8 @@ func TestDisabling(t *testing.T) {
 		{Disabling{Disabled: true, StopRefunds: true}, true, true},
 		{Disabling{KeepLinks: true, StopRefunds: true}, false, false}, // these matter only while it is disabled
 	} {
-		if c.d.LinksShut() != c.shut || c.d.RefundsStopped() != c.stopped {
-			t.Errorf("%+v: links shut %t, refunds stopped %t", c.d, c.d.LinksShut(), c.d.RefundsStopped())
+		if c.d.LinksClosed() != c.shut || c.d.RefundsStopped() != c.stopped {
+			t.Errorf("%+v: links shut %t, refunds stopped %t", c.d, c.d.LinksClosed(), c.d.RefundsStopped())
 		}
 	}
 }
