@@ -381,6 +381,46 @@ func TestApplyWaitsForALockAlone(t *testing.T) {
 	}
 }
 
+// What a change has waited for may have changed the payment.
+func TestApplyLooksAgainAfterALock(t *testing.T) {
+	nothing := func(c *store.Change) { *c = store.Change{Was: c.Was, Payment: c.Was} }
+	db := storetest.Postgres(t)
+	n := 0
+	for name, c := range map[string]struct {
+		meanwhile func(*store.Change)
+		want      error
+	}{
+		"another status":  {func(c *store.Change) { c.Events = nil }, store.ErrChanged},
+		"another version": {func(c *store.Change) { events := c.Events; nothing(c); c.Events = events }, store.ErrChanged},
+		"nothing":         {nothing, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n++
+			p := create(t, db, payment(n))
+			result := make(chan error, 1)
+			err := db.Tx(t.Context(), func(tx *store.Tx) error {
+				if _, err := tx.Payment(p.MerchantID, p.ID); err != nil {
+					return err
+				}
+				go func() { result <- db.Apply(context.Background(), paid(p, fmt.Sprint("late", n))) }()
+				time.Sleep(100 * time.Millisecond)
+				other := paid(p, fmt.Sprint("T", n))
+				c.meanwhile(&other)
+				return tx.Apply(other)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := <-result; !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if r := recordOf(t, db, p); len(r.Events) != r.Payment.Events || len(r.Movements) > 1 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 // Random changes, right and stale ones, by concurrent callers, must leave what a
 // model says.
 func TestApplyAgreesWithAModel(t *testing.T) {
