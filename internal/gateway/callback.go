@@ -54,8 +54,8 @@ func (g *Gateway) Callback(ctx context.Context, merchantID, accountID string, c 
 	if err == nil {
 		return &n.Reply, nil
 	}
-	if own, ok := conn.Connector.(wallet.FailureReplier); ok {
-		reply := own.CallbackFailed(c, err)
+	if replier, ok := conn.Connector.(wallet.FailureReplier); ok {
+		reply := replier.CallbackFailed(c, err)
 		return &reply, err
 	}
 	return nil, err

@@ -96,12 +96,12 @@ func (g *Gateway) findOrCreate(ctx context.Context, r PayRequest) (p pay.Payment
 	account, info, err := g.placeable(ctx, r)
 	if err != nil {
 		scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
-		taken, notTaken := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
+		stored, missing := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
 		switch {
-		case notTaken == nil:
-			return taken, false, nil
-		case !errors.Is(notTaken, store.ErrNotFound): // it may be stored, so the merchant must not read that it failed
-			err = notTaken
+		case missing == nil:
+			return stored, false, nil
+		case !errors.Is(missing, store.ErrNotFound): // it may be stored, so the merchant must not read that it failed
+			err = missing
 		}
 		return pay.Payment{}, false, err
 	}
