@@ -42,7 +42,7 @@ func (h *harness) recorded(id string) string {
 
 // A callback that says nothing new is acknowledged, without a call to the wallet and
 // without a change, however often it is replayed.
-func TestAReplayedMessageAsksTheWalletNothing(t *testing.T) {
+func TestAReplayedCallbackAsksTheWalletNothing(t *testing.T) {
 	other := paidBy("T1")
 	other.Amount.Minor = 1
 	back := paidBy("T1")
@@ -256,7 +256,7 @@ func TestAnotherOrdersTradeIsRefusedUnasked(t *testing.T) {
 
 // False callbacks about an order have the wallet asked once in the gap, over all
 // replicas. They delay a true one by no more than the gap.
-func TestFalseMessagesDelayNoTrueOne(t *testing.T) {
+func TestFalseCallbacksDelayNoTrueOne(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		replica := h.newReplica(h.Store)

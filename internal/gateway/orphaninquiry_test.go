@@ -46,7 +46,7 @@ func TestAnOrphanThatTheWalletGaveBackIsReturned(t *testing.T) {
 
 // However many orphans are due, each account's wallet is asked once a second, and no
 // inquiry is due again at once.
-func TestManyOrphansThatAreDueAreLookedAtInTurn(t *testing.T) {
+func TestManyDueOrphansAreAskedAboutInTurn(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		h.now = time.Date(2026, 1, 2, 6, 0, 0, 0, time.UTC)
 		err := h.Store.Tx(t.Context(), func(tx *store.Tx) error {

@@ -16,7 +16,7 @@ import (
 
 // However many false callbacks follow, the inquiry that the first one brought forward
 // takes place.
-func TestFalseMessagesWithoutEndDoNotPutTheLookOff(t *testing.T) {
+func TestEndlessFalseCallbacksDelayNoInquiry(t *testing.T) {
 	withRun(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
@@ -33,7 +33,7 @@ func TestFalseMessagesWithoutEndDoNotPutTheLookOff(t *testing.T) {
 }
 
 // What is due before the gap ends stays due then.
-func TestADeferredMessageDelaysNoInquiry(t *testing.T) {
+func TestAPostponedCallbackDelaysNoInquiry(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		due := h.stored(p.ID).DueAt
@@ -52,7 +52,7 @@ func TestADeferredMessageDelaysNoInquiry(t *testing.T) {
 
 // An inquiry finds what a callback says that came too soon, in every state of the
 // order.
-func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
+func TestAnInquiryReplacesACallbackTooSoon(t *testing.T) {
 	for name, c := range map[string]struct {
 		order func(h *harness) pay.Payment
 		true_ wallet.State
@@ -95,7 +95,7 @@ func TestAMessageThatCameTooSoonIsMadeUpForByALook(t *testing.T) {
 
 // A query by the order's number returns one of its trades. Only the callback names
 // another one.
-func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
+func TestASecondTradesEarlyCallbackIsConfirmedLater(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		h.advance(time.Millisecond)
@@ -122,7 +122,7 @@ func TestASecondTradesEarlyMessageIsConfirmedLater(t *testing.T) {
 	})
 }
 
-func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
+func TestPostponedCallbacksAreBounded(t *testing.T) {
 	var a postponedNotices
 	of := func(i int) recordedNotice {
 		return recordedNotice{Notice: wallet.Notice{ID: fmt.Sprint(i)},
@@ -146,7 +146,7 @@ func TestMessagesThatArePutOffAreKeptInBounds(t *testing.T) {
 }
 
 // A callback is also kept if the wallet did not answer, or no place was free.
-func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
+func TestAnInquiryReplacesAnUnconfirmedCallback(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(h *harness) (after func())
 		want    pay.Code
@@ -197,7 +197,7 @@ func TestAnInquiryReplacesAnUnconfirmedMessage(t *testing.T) {
 
 // An inquiry that is running when a callback comes too soon may have asked before the
 // money came. So the next one keeps the time that the callback has set.
-func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
+func TestARunningInquiryIsFollowedByTheCallbacks(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", true)
 		h.advance(15 * time.Second)
@@ -228,7 +228,7 @@ func TestARunningInquiryIsFollowedByTheMessagesOwn(t *testing.T) {
 }
 
 // A callback about a pending refund that came too soon causes an inquiry of the refund.
-func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
+func TestARefundsCallbackTooSoonCausesAnInquiry(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.paid("A1")
 		h.wallet.refund = func(context.Context,
@@ -255,7 +255,7 @@ func TestARefundsNoticeThatCameTooSoonIsMadeUpFor(t *testing.T) {
 }
 
 // Merchants' queries and callbacks have separate gaps.
-func TestQueriesAndMessagesDoNotTakeEachOthersTurn(t *testing.T) {
+func TestQueriesAndCallbacksHaveSeparateGaps(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", true)
 	h.advance(time.Second)
