@@ -27,8 +27,10 @@ func TestAFrozenBodyDiffersInWhatItSaysOfMoney(t *testing.T) {
 			"paydtm 2026-01-02 03:05:07"},
 		{"no body", "{", "{", body},
 	} {
-		if stored, want := Differ([]byte(c.frozen), []byte(body)); stored != c.stored || want != c.want {
-			t.Errorf("%s: got %q and %q, want %q and %q", c.name, stored, want, c.stored, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if stored, want := Differ([]byte(c.frozen), []byte(body)); stored != c.stored || want != c.want {
+				t.Errorf("got %q and %q, want %q and %q", stored, want, c.stored, c.want)
+			}
+		})
 	}
 }

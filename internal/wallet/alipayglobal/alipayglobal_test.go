@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wallet/wallettest"
@@ -207,13 +209,9 @@ func TestQueryAsksBySignedPost(t *testing.T) {
 	}, nil)
 	got, err := c.Query(context.Background(), o)
 	want := wallet.State{Outcome: wallet.Paid, TradeNo: wallettest.TradeNo, BuyerID: "abc***@mail.example",
-		Code: "TRADE_FINISHED",
-		At:   time.Date(2026, 1, 1, 19, 4, 5, 0, time.UTC)}
-	if !got.At.Equal(want.At) {
-		t.Errorf("at %s, want %s", got.At, want.At)
-	}
-	if got.At = want.At; err != nil || got != want {
-		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+		Code: "TRADE_FINISHED", At: time.Date(2026, 1, 1, 19, 4, 5, 0, time.UTC)}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
 	}
 }
 

@@ -59,12 +59,14 @@ func TestTheQueryRefutesOnlyAnotherAmount(t *testing.T) {
 			"another amount, and the query's has fewer figures": {map[string]string{"total_fee": "1.00"}, "12.34",
 				true},
 		} {
-			m := payment(o)
-			maps.Copy(m, x.notice)
-			n, s, err := w.confirmed(t, m, o, w.query(o, "TRADE_FINISHED", map[string]string{"total_fee": x.query}))
-			if x.refuted != rejected(err) || !x.refuted && (err != nil || s != n.State) {
-				t.Errorf("%s, %s: %+v, %v", signType, name, s, err)
-			}
+			t.Run(string(signType)+"/"+name, func(t *testing.T) {
+				m := payment(o)
+				maps.Copy(m, x.notice)
+				n, s, err := w.confirmed(t, m, o, w.query(o, "TRADE_FINISHED", map[string]string{"total_fee": x.query}))
+				if x.refuted != rejected(err) || !x.refuted && (err != nil || s != n.State) {
+					t.Errorf("%+v, %v", s, err)
+				}
+			})
 		}
 	}
 }
@@ -95,14 +97,17 @@ func TestARefundsNoticeIsConfirmedByItsQuery(t *testing.T) {
 		"unlisted, while it is done":         {"REFUND_MAYBE", "", answer("SUCCESS", nil), rejected},
 		"unlisted, while the wallet is mute": {"REFUND_MAYBE", "", "", unknown},
 	} {
-		m := mapi.Message{"notify_type": "refund_status_sync", "notify_id": "1", "notify_time": "2026-01-02 03:04:05",
-			"out_trade_no": o.Number, "out_return_no": id, "refund_status": x.status, "trade_no": x.trade}
-		if x.trade == "" {
-			delete(m, "trade_no")
-		}
-		if _, s, err := w.confirmed(t, m, o, x.answer); !x.want(err) {
-			t.Errorf("%s: %+v, %v", name, s, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			m := mapi.Message{"notify_type": "refund_status_sync", "notify_id": "1",
+				"notify_time":  "2026-01-02 03:04:05",
+				"out_trade_no": o.Number, "out_return_no": id, "refund_status": x.status, "trade_no": x.trade}
+			if x.trade == "" {
+				delete(m, "trade_no")
+			}
+			if _, s, err := w.confirmed(t, m, o, x.answer); !x.want(err) {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
 	}
 }
 

@@ -74,21 +74,23 @@ func TestNotices(t *testing.T) {
 		{"with an equals sign in a name", map[string]string{"a=b": "1"}, "", ""},
 		{"of no end", map[string]string{"body": strings.Repeat("x", maxCallback)}, "", ""},
 	} {
-		n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), x.change))})
-		if back := x.want == wallet.Paid && x.change["trade_status"] == "TRADE_CLOSED"; n.State.GivenBack != back {
-			t.Errorf("%s: given back: %v", x.what, n.State.GivenBack)
-		}
-		if n.State.Outcome != x.want || (err == nil) != (x.want != "") || n.RefundID != x.refund {
-			t.Errorf("%s: %+v, %v", x.what, n, err)
-		}
-		if err == nil && (n.Number != o.Number || string(n.Reply.Body) != "success" || n.Confirm != nil) ||
-			n.State.Outcome == wallet.Paid && n.State.Amount != o.Amount ||
-			x.refund != "" && n.State.At.IsZero() {
-			t.Errorf("%s: %+v", x.what, n)
-		}
-		if n.State.Outcome != wallet.Paid && n.State.Amount != (pay.Amount{}) {
-			t.Errorf("%s: is of %s", x.what, n.State.Amount)
-		}
+		t.Run(x.what, func(t *testing.T) {
+			n, err := c.Callback(wallet.Callback{Body: w.notice(with(payment(o), x.change))})
+			if back := x.want == wallet.Paid && x.change["trade_status"] == "TRADE_CLOSED"; n.State.GivenBack != back {
+				t.Errorf("given back: %v", n.State.GivenBack)
+			}
+			if n.State.Outcome != x.want || (err == nil) != (x.want != "") || n.RefundID != x.refund {
+				t.Errorf("%+v, %v", n, err)
+			}
+			if err == nil && (n.Number != o.Number || string(n.Reply.Body) != "success" || n.Confirm != nil) ||
+				n.State.Outcome == wallet.Paid && n.State.Amount != o.Amount ||
+				x.refund != "" && n.State.At.IsZero() {
+				t.Errorf("%+v", n)
+			}
+			if n.State.Outcome != wallet.Paid && n.State.Amount != (pay.Amount{}) {
+				t.Errorf("is of %s", n.State.Amount)
+			}
+		})
 	}
 	// Where the account does not say who is paid, anybody of the application's may be.
 	c, _ = w.open(t, nil, nil)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/wallet"
 	"github.com/sampanpay/sampan/internal/wallet/wallettest"
@@ -111,13 +113,10 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 	answers := map[string]map[string]string{}
 	c, _ := w.open(t, nil, answers)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) // 11:04:05 in China
-	is := func(what string, got wallet.State, err error, want wallet.State) {
+	is := func(t *testing.T, got wallet.State, err error, want wallet.State) {
 		t.Helper()
-		if got.At.Equal(want.At) {
-			got.At = want.At
-		}
-		if err != nil || got != want {
-			t.Errorf("%s: %+v, %v, want %+v", what, got, err, want)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v, -want +got:\n%s", err, diff)
 		}
 	}
 	paid := trade(o, "TRADE_SUCCESS")
@@ -159,10 +158,12 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		{"closed unpaid", map[string]string{"trade_status": "TRADE_CLOSED", "send_pay_date": ""},
 			wallet.State{Outcome: wallet.Closed, BuyerID: "138****0009", Code: "TRADE_CLOSED"}},
 	} {
-		answers["alipay.trade.query"] = with(paid, x.change)
-		x.want.TradeNo = wallettest.TradeNo
-		s, err := c.Query(t.Context(), o)
-		is(x.what, s, err, x.want)
+		t.Run(x.what, func(t *testing.T) {
+			answers["alipay.trade.query"] = with(paid, x.change)
+			x.want.TradeNo = wallettest.TradeNo
+			s, err := c.Query(t.Context(), o)
+			is(t, s, err, x.want)
+		})
 	}
 	answers["alipay.trade.query"] = with(paid, map[string]string{"trade_status": "TRADE_CLOSED"})
 	if s, err := c.Query(t.Context(), o); err != nil || s.Outcome != wallet.Paid || !s.GivenBack ||
@@ -176,17 +177,19 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		"of no status":                    {"trade_status": ""},
 		"of a currency that nobody knows": {"trans_currency": "XXX"}, "of half a yen": {"trans_currency": "JPY"},
 	} {
-		answers["alipay.trade.query"] = with(paid, change)
-		if s, err := c.Query(t.Context(), o); !errors.Is(err, wallet.ErrUnknown) || s.Outcome != wallet.Unknown {
-			t.Errorf("%s: %+v, %v", what, s, err)
-		}
+		t.Run(what, func(t *testing.T) {
+			answers["alipay.trade.query"] = with(paid, change)
+			if s, err := c.Query(t.Context(), o); !errors.Is(err, wallet.ErrUnknown) || s.Outcome != wallet.Unknown {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
 	}
 
 	answers["alipay.trade.refund"] = map[string]string{"code": "10000", "out_trade_no": o.Number,
 		"trade_no": wallettest.TradeNo, "fund_change": "Y",
 		"refund_fee": "7.00", "gmt_refund_pay": "2026-01-02 11:04:05"}
 	s, err := c.Refund(t.Context(), r)
-	is("refund", s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
+	is(t, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
 		Code: "fund_change"})
 	known := map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
 		"out_request_no": r.ID,
@@ -204,18 +207,23 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 			return c.Refund(t.Context(), r)
 		},
 	} {
-		s, err := ask()
-		is(what, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
-			Code: "REFUND_SUCCESS"})
+		t.Run(what, func(t *testing.T) {
+			s, err := ask()
+			is(t, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
+				Code: "REFUND_SUCCESS"})
+		})
 	}
 	for what, change := range map[string]map[string]string{
 		"of no amount": {"refund_amount": ""}, "of an amount that cannot be read": {"refund_amount": "2,34"},
 		"of no refund": {"out_request_no": ""},
 	} {
-		answers["alipay.trade.fastpay.refund.query"] = with(known, change)
-		if s, err := c.QueryRefund(t.Context(), r); !errors.Is(err, wallet.ErrUnknown) || s.Outcome != wallet.Unknown {
-			t.Errorf("refund %s: %+v, %v", what, s, err)
-		}
+		t.Run("refund "+what, func(t *testing.T) {
+			answers["alipay.trade.fastpay.refund.query"] = with(known, change)
+			if s, err := c.QueryRefund(t.Context(), r); !errors.Is(err, wallet.ErrUnknown) ||
+				s.Outcome != wallet.Unknown {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
 	}
 }
 
