@@ -355,17 +355,30 @@ func TestOfManyPaymentsOneHasTheTrade(t *testing.T) {
 // A locked payment holds up its own change only.
 func TestApplyWaitsForALockAlone(t *testing.T) {
 	db := storetest.Postgres(t)
-	locked, free := create(t, db, payment(1)), create(t, db, payment(2))
+	held := time.Hour
+	for n := 1; n <= 3 && held > 700*time.Millisecond; n++ { // a busy machine may hold up one of them
+		held = min(held, applyBesideALock(t, db, create(t, db, payment(2*n)), create(t, db, payment(2*n+1))))
+	}
+	if held > 700*time.Millisecond { // a group that waits is overtaken after a second
+		t.Errorf("held up for %s", held)
+	}
+}
+
+// applyBesideALock changes two payments, one of which is locked, and returns how long
+// the other one takes.
+func applyBesideALock(t *testing.T, db *store.DB, locked, free pay.Payment) (took time.Duration) {
 	result := make(chan error, 1)
 	err := db.Tx(t.Context(), func(tx *store.Tx) error {
 		if _, err := tx.Payment(locked.MerchantID, locked.ID); err != nil {
 			return err
 		}
-		go func() { result <- db.Apply(context.Background(), paid(locked, "T1")) }()
+		go func() { result <- db.Apply(context.Background(), paid(locked, "T-"+locked.ID)) }()
 		time.Sleep(50 * time.Millisecond)
-		if err := db.Apply(t.Context(), paid(free, "T2")); err != nil {
+		start := time.Now()
+		if err := db.Apply(t.Context(), paid(free, "T-"+free.ID)); err != nil {
 			t.Error(err)
 		}
+		took = time.Since(start)
 		select {
 		case err := <-result:
 			t.Errorf("did not wait: %v", err)
@@ -379,6 +392,7 @@ func TestApplyWaitsForALockAlone(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Errorf("once the lock was free: %v", err)
 	}
+	return took
 }
 
 // What a change has waited for may have changed the payment.
