@@ -70,7 +70,8 @@ func (a *API) authenticate(ctx context.Context, header http.Header, params sign.
 		return pay.Credential{}, err
 	case !known:
 		return pay.Credential{}, unsigned("X-QF-SIGN", fmt.Sprintf(
-			"does not fit the app code and these parameters: it must be the %s, in hex, of %q followed by the client key",
+			"does not fit the app code and these parameters: it must be the %s, in hex, "+
+				"of %q followed by the client key",
 			algorithm, web.Clip(params.Canonical(), 1000)))
 	case algorithm == sign.MD5 && credential.SHA256Only: // only the owner of the key reads this
 		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be SHA256: this app code takes no other hash")

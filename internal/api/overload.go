@@ -14,7 +14,8 @@ import (
 func (a *API) Overloaded(w http.ResponseWriter, r *http.Request) {
 	entry := a.observer().Begin(w, r) // no line in the log: it could be flooded
 	err := &pay.Error{Code: pay.Unavailable,
-		Message: "the server has all the connections that it takes, and nothing of this was stored: send the same request again"}
+		Message: "the server has all the connections that it takes, and nothing of this was stored: " +
+			"send the same request again"}
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/trade/"):
 		a.refuse(err, "", entry).send(w)

@@ -34,7 +34,8 @@ func TestHistoryApply(t *testing.T) {
 	}{
 		"nothing": {},
 		"registered and paid": {
-			[]pay.Event{{Kind: pay.EventRegistered, Number: "REF"}, paid(pay.EventPaid, "T"), {Kind: pay.EventNote, Note: "x"}},
+			[]pay.Event{{Kind: pay.EventRegistered, Number: "REF"}, paid(pay.EventPaid, "T"),
+				{Kind: pay.EventNote, Note: "x"}},
 			History{Status: pay.Paid, WalletID: "REF", Paid: Money{hkd(1230), "T"}},
 		},
 		"failed, and paid late": {
@@ -46,7 +47,8 @@ func TestHistoryApply(t *testing.T) {
 			[]pay.Event{{Kind: pay.EventClosed}}, History{Status: pay.Closed, Ended: true, Closing: true},
 		},
 		"called off, paid late and given back": {
-			[]pay.Event{asked, {Kind: pay.EventClosed}, paid(pay.EventPaidLate, "T"), late, refund(pay.EventRefunded, "R", 1230)},
+			[]pay.Event{asked, {Kind: pay.EventClosed}, paid(pay.EventPaidLate, "T"), late,
+				refund(pay.EventRefunded, "R", 1230)},
 			History{
 				Status: pay.Paid, Ended: true, Late: true, Closing: true, CloseID: "C", Paid: Money{hkd(1230), "T"},
 				Reserved: 1230, Returned: 1230,
@@ -58,12 +60,15 @@ func TestHistoryApply(t *testing.T) {
 				Kind: pay.EventRefundFailed, Amount: hkd(1230), RefundID: "R", Code: "NO",
 			}},
 			History{
-				Status: pay.Paid, Ended: true, Late: true, Closing: true, CloseID: "C", Flagged: true, Paid: Money{hkd(1230), "T"},
-				Refunds: map[string]*Refund{"R": {Amount: hkd(1230), Automatic: true, Status: pay.RefundFailed, Failure: "NO"}},
+				Status: pay.Paid, Ended: true, Late: true, Closing: true, CloseID: "C", Flagged: true,
+				Paid: Money{hkd(1230), "T"},
+				Refunds: map[string]*Refund{"R": {Amount: hkd(1230), Automatic: true, Status: pay.RefundFailed,
+					Failure: "NO"}},
 			},
 		},
 		"a failed refund of a merchant's is not": {
-			[]pay.Event{paid(pay.EventPaid, "T"), refund(pay.EventRefundAsked, "R", 30), refund(pay.EventRefundFailed, "R", 30)},
+			[]pay.Event{paid(pay.EventPaid, "T"), refund(pay.EventRefundAsked, "R", 30),
+				refund(pay.EventRefundFailed, "R", 30)},
 			History{
 				Status: pay.Paid, Paid: Money{hkd(1230), "T"},
 				Refunds: map[string]*Refund{"R": {Amount: hkd(30), Status: pay.RefundFailed}},
@@ -91,7 +96,8 @@ func TestHistoryApply(t *testing.T) {
 		},
 		"an orphan's money": {
 			[]pay.Event{paid(pay.EventPaid, "T"), {
-				Kind: pay.EventOrphan, MerchantID: "100001", PaymentID: payment, Number: "20261128100001123456789012", TradeNo: "T",
+				Kind: pay.EventOrphan, MerchantID: "100001", PaymentID: payment, Number: "20261128100001123456789012",
+				TradeNo: "T",
 			}},
 			History{
 				Status: pay.Paid, Paid: Money{hkd(1230), "T"},
@@ -148,19 +154,26 @@ func TestHistoryApplyFindsWhatCannotFollow(t *testing.T) {
 		{[]pay.Event{one, one}, "paid_late: it was paid"},
 		{[]pay.Event{paid(pay.EventPaid, "")}, "an amount under a trade"},
 		{[]pay.Event{{Kind: pay.EventPaid, TradeNo: "T"}}, "an amount under a trade"},
-		{[]pay.Event{{Kind: pay.EventSurplus, TradeNo: "T", Amount: pay.Amount{Minor: 1, Currency: "XXX"}}}, "an amount under a trade"},
-		{[]pay.Event{{Kind: pay.EventOrphan, MerchantID: "100001", Number: "1", TradeNo: "T"}}, "a number of the merchant's"},
+		{[]pay.Event{{Kind: pay.EventSurplus, TradeNo: "T", Amount: pay.Amount{Minor: 1, Currency: "XXX"}}},
+			"an amount under a trade"},
+		{[]pay.Event{{Kind: pay.EventOrphan, MerchantID: "100001", Number: "1", TradeNo: "T"}},
+			"a number of the merchant's"},
 		{[]pay.Event{refund(pay.EventRefundAsked, "R", 1)}, "of an order that is paid"},
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "", 1)}, "the refund's number"},
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 0)}, "an amount"},
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1231)}, "at most what was left of 12.30 HKD"},
-		{[]pay.Event{one, {Kind: pay.EventRefundAsked, RefundID: "R", Amount: pay.Amount{Minor: 1, Currency: "JPY"}}}, "at most what was left"},
-		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefundAsked, "R", 1)}, "not asked for before"},
+		{[]pay.Event{one, {Kind: pay.EventRefundAsked, RefundID: "R", Amount: pay.Amount{Minor: 1, Currency: "JPY"}}},
+			"at most what was left"},
+		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefundAsked, "R", 1)},
+			"not asked for before"},
 		{[]pay.Event{one, refund(pay.EventRefunded, "R", 1)}, "that was asked for"},
-		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefunded, "R", 2)}, "of the same amount"},
-		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefundFailed, "R", 2)}, "the failure of a refund"},
+		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefunded, "R", 2)},
+			"of the same amount"},
+		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefundFailed, "R", 2)},
+			"the failure of a refund"},
 		{
-			[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefunded, "R", 1), refund(pay.EventRefundFailed, "R", 1)},
+			[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefunded, "R", 1),
+				refund(pay.EventRefundFailed, "R", 1)},
 			"the failure of a refund that is pending",
 		},
 	} {

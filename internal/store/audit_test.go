@@ -177,7 +177,8 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 				"INSERT OR REPLACE INTO movement "+
 					"SELECT merchant_id, id, payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
 				"REPLACE INTO movement "+
-					"SELECT merchant_id, 'other', payment_id, refund_id, kind, debit, credit, 1, currency, trade_no, at "+
+					"SELECT merchant_id, 'other', payment_id, refund_id, kind, "+
+					"debit, credit, 1, currency, trade_no, at "+
 					"FROM movement",
 				"REPLACE INTO movement (rowid, merchant_id, id, "+
 					"payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) "+

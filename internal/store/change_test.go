@@ -404,9 +404,10 @@ func TestApplyLooksAgainAfterALock(t *testing.T) {
 		meanwhile func(*store.Change)
 		want      error
 	}{
-		"another status":  {func(c *store.Change) { c.Events = nil }, store.ErrChanged},
-		"another version": {func(c *store.Change) { events := c.Events; nothing(c); c.Events = events }, store.ErrChanged},
-		"nothing":         {nothing, nil},
+		"another status": {func(c *store.Change) { c.Events = nil }, store.ErrChanged},
+		"another version": {func(c *store.Change) { events := c.Events; nothing(c); c.Events = events },
+			store.ErrChanged},
+		"nothing": {nothing, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n++

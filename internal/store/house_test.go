@@ -116,7 +116,8 @@ func TestHouseStopsAtUnreadableEvent(t *testing.T) {
 		if err := row.Scan(&payment); err != nil {
 			t.Fatal(err)
 		}
-		run(t, shell, "INSERT INTO event VALUES ('100001', '"+payment+"', 'odd', 7, 1, 'surplus', 'wallet', 'all under trade T')")
+		run(t, shell, "INSERT INTO event VALUES ('100001', '"+payment+
+			"', 'odd', 7, 1, 'surplus', 'wallet', 'all under trade T')")
 		before := allRows(t, shell)
 		_, err := store.Migrate(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
 		want := "event 7 of payment " + payment + ` of merchant 100001 (id odd, kind "surplus", actor "wallet") ` +
@@ -202,7 +203,8 @@ func migrateUntilKilled(dsn string) {
 		fmt.Println(done, all)
 		select {}
 	}
-	_, err := store.Migrate(context.Background(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey, Migrating: stay})
+	_, err := store.Migrate(context.Background(),
+		store.Config{DSN: dsn, MasterKey: storetest.MasterKey, Migrating: stay})
 	panic(err)
 }
 
