@@ -84,8 +84,7 @@ func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ p
 			return p, "", err
 		}
 	case flow == wallet.Link && g.DirectPayURL && s.checkLinks() == nil:
-		payURL, err = g.directURL(ctx, conn, p)
-		return p, payURL, err
+		return g.directURL(ctx, conn, p)
 	}
 	return p, g.PayLink(p), nil
 }
@@ -301,15 +300,24 @@ func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Pay
 	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being processed; ask again in a moment"}
 }
 
-// directURL returns the wallet's own address, for a buyer who does not need our link.
-func (g *Gateway) directURL(ctx context.Context, conn limitedConnector, p pay.Payment) (string, error) {
+// directURL returns the wallet's own address, for a buyer who does not need our link. An
+// order that was placed while buyers did need it counts as opened from now on.
+func (g *Gateway) directURL(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, string, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
-		return "", err
+		return p, "", err
 	}
 	checkout, err := conn.Pay(ctx, order)
 	if err != nil {
-		return "", walletError(err)
+		return p, "", walletError(err)
 	}
-	return checkout.URL, nil
+	if p.OpenedAt.IsZero() {
+		if p, _, err = g.markOpened(ctx, p); err == nil {
+			err = g.endedError(p)
+		}
+		if err != nil {
+			return p, "", err
+		}
+	}
+	return p, checkout.URL, nil
 }

@@ -240,6 +240,23 @@ func TestADirectPayURLCountsAsOpened(t *testing.T) {
 	}
 }
 
+// The configuration has changed since the order was placed.
+func TestALaterDirectPayURLCountsAsOpened(t *testing.T) {
+	h := newHarness(t)
+	p := h.ordered("A1", false)
+	h.DirectPayURL = true
+	o, err := h.Pay(t.Context(), h.request("A1"))
+	if err != nil || o.PayURL != "https://wallet.example/cashier/"+p.ID {
+		t.Fatalf("got %q, %v", o.PayURL, err)
+	}
+	h.answers(paidBy("T1"), nil)
+	h.advance(31 * time.Minute)
+	h.recoverDue()
+	if got := h.stored(p.ID); got.Status != pay.Paid {
+		t.Errorf("the buyer has paid, the callback was lost, and the order is %s", got.Status)
+	}
+}
+
 func TestOnlyTokensOfThisDeploymentLeadAnywhere(t *testing.T) {
 	h := newHarness(t)
 	p := h.ordered("A1", false)

@@ -127,10 +127,15 @@ func (g *Gateway) noAddress(ctx context.Context, conn limitedConnector, p pay.Pa
 		p = now
 	}
 	p, err = g.registered(ctx, p, wallet.Checkout{}, no, pay.ByWallet, !first)
-	if !p.Status.Open() {
-		err = nil
+	switch {
+	case g.endedError(p) != nil:
+		return p, Way{}, nil
+	case err != nil:
+		return p, Way{}, err
+	case g.addressLasts(p): // another replica was given one meanwhile
+		return p, Way{URL: p.Checkout}, nil
 	}
-	return p, Way{}, err
+	return p, Way{}, walletError(no)
 }
 
 // openings are the calls for an address that are in flight or ended within

@@ -271,6 +271,42 @@ func TestRedirectOpenedByManyAtOnce(t *testing.T) {
 	})
 }
 
+// Of two processes that ask at once, one is refused and the other gets an address.
+func TestRedirectRefusedInOneProcessOnly(t *testing.T) {
+	b := newPages(newHarness(t))
+	p := b.order()
+	other, asked := b.newReplica(b.Store), false
+	b.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) {
+		if asked {
+			return b.answer(o)
+		}
+		asked = true
+		if _, way, err := other.Visit(t.Context(), b.Token(p.ID)); err != nil || way.URL == "" {
+			t.Errorf("%+v, %v", way, err)
+		}
+		return wallet.Checkout{}, &wallet.Rejection{Code: "BUSY"}
+	}
+	b.visit(p, "https://wallet.example/"+p.ID+"/1", "")
+	b.checkAudit()
+}
+
+// The wallet refuses an order that the merchant has asked to close meanwhile, and then
+// does not answer the closing.
+func TestRedirectRefusedWhileItIsClosed(t *testing.T) {
+	b := newPages(newHarness(t))
+	p := b.order()
+	b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+		b.answers(wallet.State{}, wallet.ErrUnknown)
+		if _, err := b.Close(t.Context(),
+			CloseRequest{Credential: b.credential, PaymentID: p.ID, Minor: 1230}); err != nil {
+			t.Error(err)
+		}
+		return wallet.Checkout{}, &wallet.Rejection{Code: "BUSY"}
+	}
+	b.visit(p, "", "")
+	b.checkAudit()
+}
+
 func TestRedirectEndsWhileTheWalletIsAsked(t *testing.T) {
 	b := newPages(newHarness(t))
 	p := b.order()
