@@ -24,14 +24,14 @@ import (
 	"github.com/sampanpay/sampan/internal/terminal"
 )
 
-// hostile is what strangers can put into a text: a title and a colour for the
-// terminal, the same by C1 controls, a bell and a backspace, what turns the text,
-// what does not show, line and paragraph ends, a byte that is not UTF-8, and a
-// line that looks like one of ours.
+// hostile is a text that a stranger may send: a title and a colour for the terminal,
+// the same by C1 controls, a bell and a backspace, characters that turn the text or do
+// not show, line and paragraph ends, a byte that is not UTF-8, and a line that looks
+// like one of ours.
 const hostile = "\x1b]0;title\a\x1b[31m\u009b31m\x7f\b\u202egnp.exe\u202c\u2066x\u2069" +
 	"\u200e\u200f\u061c\u200b\u200d\ufeff\u2028\u2029\u00ad\U000e0041\u3164\xff\r\n✔ FORGED\t\v\f"
 
-// honest is what must come through.
+// honest is a text that must be printed unchanged.
 const honest = "烏龍茶 crème brûlée ﷼ नमस्ते 🍵 ☕️ €"
 
 // obeyed lists the characters of a text that a screen would not let through.
@@ -46,7 +46,7 @@ func obeyed(text string) (found []string) {
 	return found
 }
 
-// prints runs a command of the true program and returns all that it prints.
+// prints runs a command of the real program and returns all that it prints.
 func prints(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -132,7 +132,7 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 		return err
 	}))
 
-	// The commands of merchants talk to a server of somebody's choice.
+	// The merchants' commands talk to a server that somebody else runs.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/trade/v1/query":

@@ -21,7 +21,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// sender is one that talks to real servers on this machine.
+// sender returns a Sender that talks to real servers on this machine.
 func sender(t *testing.T, db *store.DB, timeout time.Duration) (*Sender, *logs) {
 	t.Helper()
 	l := &logs{}

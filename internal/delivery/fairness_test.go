@@ -12,7 +12,7 @@ import (
 	"github.com/sampanpay/sampan/internal/store"
 )
 
-// crowd is a receiver of which those whose host begins with "dead" hang. It
+// crowd is all receivers. Those whose host begins with "dead" hang. It
 // counts how many attempts each host has at once.
 type crowd struct {
 	mu   sync.Mutex
@@ -73,8 +73,8 @@ func TestHangingReceiversDelayNobodyElse(t *testing.T) {
 	})
 }
 
-// More hanging receivers than there is room for: once they are known, half of
-// the room stays free.
+// There are more hanging receivers than free slots. Once they are known, half of the
+// slots stays free.
 func TestReceiversKnownToHangLeaveRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, c := openStore(t), newCrowd()
@@ -100,7 +100,7 @@ func TestReceiversKnownToHangLeaveRoom(t *testing.T) {
 	})
 }
 
-// A receiver that was dead and comes back gets all that waited.
+// A receiver that was dead and answers again gets all notifications that waited.
 func TestAReceiverThatComesBackCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openStore(t)

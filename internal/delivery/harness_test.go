@@ -89,7 +89,7 @@ func add(t *testing.T, db *store.DB, receiver string, ids ...string) {
 	}
 }
 
-// names are n ids that begin with prefix.
+// names returns n ids that begin with prefix.
 func names(prefix string, n int) (ids []string) {
 	for i := range n {
 		ids = append(ids, fmt.Sprintf("%s-%04d", prefix, i))

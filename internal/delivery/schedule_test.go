@@ -123,7 +123,7 @@ func TestAcknowledgedOnceMeansNeverAgain(t *testing.T) {
 	})
 }
 
-// What another replica committed comes without a Wake.
+// Notifications that another replica committed are sent without a Wake.
 func TestWhatNobodyAnnouncedIsFoundWithinThePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openStore(t)
@@ -295,14 +295,14 @@ func TestTroubleWithTheDatabaseIsWaitedOut(t *testing.T) {
 			t.Errorf("%d turns in a minute", n)
 		}
 		if n := log.count("cannot be claimed"); n != 1 {
-			t.Errorf("the outage is told %d times:\n%s", n, log)
+			t.Errorf("the outage is logged %d times:\n%s", n, log)
 		}
 		stop()
 	})
 }
 
-// A claim that took so long that its lease would end before the attempt is made
-// nothing of: whoever claims next would send the same at the same time.
+// A claim that took so long that its lease would end before the attempt is
+// discarded: the next claimer would send the same notification at the same time.
 func TestWhatASlowDatabaseGaveTooLateIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slow atomic.Bool

@@ -88,7 +88,7 @@ func sound(t *testing.T, db *store.DB, gateway string) (pay.Merchant, pay.Creden
 	return m, c
 }
 
-// wants fails the test unless every line is said.
+// wants fails the test unless every line was printed.
 func wants(t *testing.T, said string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {

@@ -14,7 +14,7 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet/alipayglobal"
 )
 
-// alice is who acts in these tests.
+// alice is the operator in these tests.
 var alice = pay.ByOperator("cli:alice")
 
 // each runs f on a new deployment on each kind of database, which has the merchant

@@ -78,7 +78,7 @@ func TestHouseKeepsRows(t *testing.T) {
 	})
 }
 
-// Whoever owns the database can delete events, and the audit says so. The payment
+// An owner of the database can delete events, and the audit says so. The payment
 // still takes its next event after the step.
 func TestHouseAfterAnEventIsGone(t *testing.T) {
 	storetest.EachPrevious(t, func(t *testing.T, dsn, _ string) {

@@ -22,7 +22,7 @@ type readiness struct {
 	mu     sync.Mutex
 	err    error         // of the last change that shows it
 	began  time.Time     // when the last try began
-	trying chan struct{} // closed when the current try ends; nil if there is no current one
+	trying chan struct{} // closed when the current try ends; nil while no try runs
 	tries  sync.WaitGroup
 	closed bool // no try begins any more
 }

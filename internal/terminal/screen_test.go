@@ -9,9 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// obeyed lists the characters of a text that a terminal obeys or that do not
-// show. It is written apart from hidden, from the
-// names in the Unicode standard.
+// obeyed lists the characters of a text that a terminal obeys or that do not show. It
+// is written independently of hidden, from the names in the Unicode standard.
 func obeyed(text string) (found []string) {
 	for i, r := range text {
 		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
@@ -30,7 +29,7 @@ func obeyed(text string) (found []string) {
 	return found
 }
 
-// What a stream does to a text holds for every character that there is.
+// No character that a terminal obeys, or that does not show, gets through. All are tried.
 func TestOnlyWhatShowsComesThrough(t *testing.T) {
 	for r := range rune(unicode.MaxRune + 1) {
 		if !utf8.ValidRune(r) || r >= ' ' && r <= '~' {

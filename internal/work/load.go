@@ -139,7 +139,7 @@ type dueKey struct {
 	slow           bool
 }
 
-// compare puts the key first that is to be served first.
+// compare orders keys by which is served first.
 func (d dueKey) compare(other dueKey) int {
 	return cmp.Or(
 		cmp.Compare(d.tenant, other.tenant), cmp.Compare(d.served, other.served),

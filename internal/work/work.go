@@ -212,7 +212,7 @@ func (r *Runner) turn(ctx context.Context, l *load, start func(Item)) (pause tim
 
 // pass reads the schedule of a queue once, and claims from each key that is due
 // once. Thousands of keys can be due, so that a read costs more than a claim. more
-// is true if there may be more to claim; otherwise that is so after the pause.
+// reports whether there may be more to claim at once; if not, pause says when.
 func (r *Runner) pass(ctx context.Context, q Queue, l *load, start func(Item)) (
 	pause time.Duration, more bool, err error) {
 	pause = r.Poll

@@ -85,7 +85,8 @@ func TestKeysMustFitTheSignType(t *testing.T) {
 	}
 }
 
-// signed gives the fields of the address that Pay makes, its signature checked.
+// signed returns the fields of the address that Pay makes, after it has verified
+// the signature.
 func signed(t *testing.T, w wire, c *connector, o wallet.Order) mapi.Message {
 	t.Helper()
 	checkout, err := c.Pay(context.Background(), o)
@@ -215,7 +216,7 @@ func TestQueryAsksBySignedPost(t *testing.T) {
 	}
 }
 
-// A trade that is closed and has the time of a payment was paid, and given back.
+// A closed trade with the time of a payment was paid and then refunded in full.
 func TestATradeThatWasGivenBackInFullWasPaid(t *testing.T) {
 	w, o := newWire(mapi.RSA2), testOrder()
 	for paidAt, want := range map[string]wallet.State{
@@ -368,8 +369,8 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// Anybody with the MD5 key can sign a false notice under the id of a true one, which
-// notify_verify then confirms.
+// Anybody with the MD5 key can sign a forged notice under the id of a genuine one,
+// and notify_verify then confirms it.
 func TestASharedKeysNoticeIDConfirmsNothing(t *testing.T) {
 	w := newWire(mapi.MD5)
 	o := testOrder()
@@ -444,8 +445,8 @@ func TestASecondPaymentIsConfirmedByItsOwnNumber(t *testing.T) {
 	}
 }
 
-// That one trade of an order is closed says nothing of the order where another
-// is paid, whatever key signs.
+// An order may have a closed trade and a paid one. The closed one does not close the
+// order, whatever key signs.
 func TestAClosedTradesNoticeIsConfirmedByTheOrder(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder()

@@ -12,8 +12,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// gbk are texts of a merchant's, a buyer's and the wallet's, whose last bytes in
-// GBK are those of \\ | { and }.
+// gbk lists texts of a merchant, a buyer and the wallet. Their last bytes in GBK are
+// those of \\ | { and }.
 const gbk = "誠亅亄亇 茶"
 
 func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
@@ -59,7 +59,7 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 				t.Errorf("%s, %s: accepted: %+v", signType, name, n)
 			}
 		}
-		// The charset is signed: it can be neither changed nor put in nor taken out.
+		// The charset is signed, so nobody can change, add or remove it.
 		m := payment(o)
 		m["_input_charset"], m["subject"] = "GBK", gbk
 		body := string(w.form(m.In(alipay.GBK)))

@@ -12,8 +12,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/mapi"
 )
 
-// confirmed asks the wallet, which answers every question so, whether it stands by
-// a notice with these fields.
+// confirmed posts a notice with these fields and has it confirmed by a wallet that
+// gives the same answer to every call.
 func (w wire) confirmed(t *testing.T, m mapi.Message, o wallet.Order,
 	answer string) (wallet.Notice, wallet.State, error) {
 	t.Helper()
@@ -32,8 +32,8 @@ func (w wire) confirmed(t *testing.T, m mapi.Message, o wallet.Order,
 	return n, s, err
 }
 
-// The number that the query names has no currency: it refutes a notice of another
-// amount than the order's only where it is the order's itself.
+// The query's amount has no currency. It refutes a notice of an amount other than the
+// order's only if it equals the order's.
 func TestTheQueryRefutesOnlyAnotherAmount(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder() // 12.34 USD
@@ -115,8 +115,8 @@ func unlistedError(err error) bool {
 	return errors.Is(err, wallet.ErrUnlisted) && errors.Is(err, wallet.ErrUnknown)
 }
 
-// A trade is closed too once all of its money went back: such a notice is genuine,
-// and says that.
+// The wallet also closes a trade once all of its money is refunded. Such a notice is
+// genuine, and says that the order was paid and refunded.
 func TestARefundedTradesNoticeIsNoForgery(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		w, o := newWire(signType), testOrder()

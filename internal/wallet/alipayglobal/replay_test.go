@@ -98,7 +98,7 @@ func (h *harness) credential() pay.Credential {
 		CreatedAt: h.now}
 }
 
-// opened is an order of 12.34 US dollars whose buyer is at the wallet.
+// opened makes an order of 12.34 US dollars whose buyer is at the wallet.
 func (h *harness) opened() wallet.Order {
 	h.t.Helper()
 	o, err := h.Pay(h.t.Context(), gateway.PayRequest{
@@ -120,7 +120,7 @@ func (h *harness) pass(d time.Duration) {
 	h.now = h.now.Add(d)
 }
 
-// post posts a callback n times: each must be answered so.
+// post posts a callback n times. Each must get this answer.
 func (h *harness) post(m mapi.Message, times int, want string) {
 	h.t.Helper()
 	body := h.wire.form(maps.Clone(m))
@@ -136,7 +136,7 @@ func (h *harness) post(m mapi.Message, times int, want string) {
 	}
 }
 
-// calls are the wallet's since it was last asked.
+// calls lists the wallet's calls since calls was last used.
 func (h *harness) calls() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -154,7 +154,7 @@ func (h *harness) stored(o wallet.Order) pay.Payment {
 	return p
 }
 
-// The first time a notice costs a question or two; replays cost none.
+// A new notice costs one or two calls to the wallet; replays cost none.
 func TestAReplayedNoticeCostsTheWalletNoCall(t *testing.T) {
 	for signType, first := range map[mapi.SignType]string{mapi.MD5: "[single_trade_query]",
 		mapi.RSA2: "[notify_verify single_trade_query]"} {
@@ -176,7 +176,7 @@ func TestAReplayedNoticeCostsTheWalletNoCall(t *testing.T) {
 }
 
 // Another partner's notice about the same number verifies by Alipay's RSA key. It
-// has the wallet asked once in three seconds.
+// causes at most one inquiry in three seconds.
 func TestReplayedNoticesAskTheWalletOnceInAGap(t *testing.T) {
 	h := newHarness(t, mapi.RSA2)
 	o := h.opened()
@@ -197,8 +197,8 @@ func TestReplayedNoticesAskTheWalletOnceInAGap(t *testing.T) {
 	}
 }
 
-// A notice that comes after the money was given back says what was so. The wallet,
-// asked now, would say that the trade is closed.
+// A notice that comes after the money was refunded describes an earlier state. The
+// wallet now says that the trade is closed.
 func TestALateNoticeOfARefundedPaymentIsTaken(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		h := newHarness(t, signType)
@@ -230,8 +230,9 @@ func TestALateNoticeOfARefundedPaymentIsTaken(t *testing.T) {
 	}
 }
 
-// Money that went back at the wallet itself before its notice came makes no order
-// paid: the notice is true, the payment is flagged, and the wallet is answered.
+// Money that was refunded at the wallet itself before its notice arrived does not make
+// the order paid. The notice is genuine, the payment is flagged, and the wallet gets
+// its answer.
 func TestANoticeOfRefundedMoneyIsTaken(t *testing.T) {
 	for _, signType := range []mapi.SignType{mapi.MD5, mapi.RSA2} {
 		h := newHarness(t, signType)
@@ -253,7 +254,8 @@ func TestANoticeOfRefundedMoneyIsTaken(t *testing.T) {
 	}
 }
 
-// TRADE_SUCCESS is of Alipay's other products. It pays nothing, and is shown.
+// TRADE_SUCCESS is a status of Alipay's other products. It pays no order, and is
+// shown.
 func TestTradeSuccessIsAskedAboutAndFlagged(t *testing.T) {
 	for signType, asked := range map[mapi.SignType]string{mapi.MD5: "[single_trade_query]",
 		mapi.RSA2: "[notify_verify single_trade_query]"} {

@@ -27,7 +27,7 @@ import (
 
 const partner = "2088000000000001"
 
-// wire is an account's keys, both ends, for one sign type.
+// wire holds the keys of an account and of the wallet, for one sign type.
 type wire struct{ ours, alipays mapi.Keys }
 
 var rsaKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
@@ -54,7 +54,7 @@ func newWire(t mapi.SignType) wire {
 	}
 }
 
-// account is a complete account with these keys, at gateway.
+// account returns a complete account with these keys, at gateway.
 func (w wire) account(gateway string) pay.WalletAccount {
 	a := pay.WalletAccount{
 		MerchantID: "100001", ID: "main", Wallet: Driver.Name,
@@ -104,7 +104,7 @@ func testOrder() wallet.Order {
 	}
 }
 
-// payment is the notice of a paid order.
+// payment returns the notice of a paid order.
 func payment(o wallet.Order) mapi.Message {
 	return mapi.Message{
 		"notify_type": "trade_status_sync", "notify_id": "0123456789abcdef0123456789abcdefg1",
@@ -138,7 +138,7 @@ func (w wire) answer(file string, set map[string]string) string {
 	return strings.NewReplacer("{sign}", a.Fields["sign"], "{sign_type}", a.Fields["sign_type"]).Replace(doc)
 }
 
-// query is the answer to single_trade_query about o.
+// query returns the answer to single_trade_query about o.
 func (w wire) query(o wallet.Order, status string, set map[string]string) string {
 	all := map[string]string{"out_trade_no": o.Number, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo,
 		"trade_status": status, "gmt_payment": ""}
@@ -149,7 +149,7 @@ func (w wire) query(o wallet.Order, status string, set map[string]string) string
 	return w.answer("query.xml", all)
 }
 
-// service is what a request asks for.
+// service returns the service that a request names.
 func service(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body)
 	m, err := mapi.Parse(string(body))
@@ -237,7 +237,7 @@ func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 	return w.form(m)
 }
 
-// traps are texts that, unescaped between & and =, are fields of a notice.
+// traps lists texts that, unescaped between & and =, are fields of a notice.
 var traps = []string{
 	"x&total_fee=12.34&trade_no=" + wallettest.TradeNo + "&trade_status=TRADE_FINISHED&z=",
 	"x&notify_id=1&notify_type=trade_status_sync&out_trade_no=20260102100001123456789012" +
@@ -282,9 +282,9 @@ func (w wire) forgeries(c wallet.Checkout, o wallet.Order) [][]byte {
 	return append(all, []byte(answer.Fields.Encode()), w.form(back))
 }
 
-// recut gives other messages with the signature of m: its canonical string cut
-// at every &; and from each pair on only before the names that a notice has,
-// the rest being taken by the values before.
+// recut returns other messages with the signature of m. Its canonical string is cut
+// at every &, and also, from each pair on, only before the names that a notice has;
+// the values before take the rest.
 func recut(m mapi.Message) [][]byte {
 	wanted := payment(wallet.Order{})
 	wanted["z"] = "" // takes what follows the trap
@@ -312,8 +312,8 @@ func cut(m mapi.Message, pairs []string, from int, wanted mapi.Message) []byte {
 	return []byte(fields.Encode())
 }
 
-// TestRecutMessagesVerify shows that the forgeries are real: without the
-// connector's care the signature holds.
+// The forgeries are real: their signatures hold, and only the connector's checks
+// refuse them.
 func TestRecutMessagesVerify(t *testing.T) {
 	w := newWire(mapi.MD5)
 	for _, trap := range traps[1:3] {

@@ -92,7 +92,7 @@ func TestNotices(t *testing.T) {
 			}
 		})
 	}
-	// Where the account does not say who is paid, anybody of the application's may be.
+	// If the account names no seller, any seller of the application is accepted.
 	c, _ = w.open(t, nil, nil)
 	if n, err := c.Callback(wallet.Callback{Body: w.notice(payment(o))}); err != nil || n.State.Outcome != wallet.Paid {
 		t.Errorf("no seller is set: %+v, %v", n, err)

@@ -102,7 +102,7 @@ func TestOrdersThatCannotBeWrittenAreNotSent(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// A trade that cannot be opened may all the same be there.
+	// A trade that cannot be opened may still exist.
 	if checkout, err := c.Pay(t.Context(), order()); !errors.Is(err, wallet.ErrUnknown) || checkout.Ref != "" {
 		t.Errorf("without a trade_no: %+v, %v", checkout, err)
 	}
@@ -227,7 +227,7 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 	}
 }
 
-// caught is a wallet that keeps what it was sent, and is silent.
+// caught is a wallet that keeps the request and gives no answer.
 type caught struct{ form string }
 
 func (c *caught) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wire/openapi"
 )
 
-// gbk are texts of a merchant's, a buyer's and the wallet's, whose last bytes in
-// GBK are those of \\ | { and }.
+// gbk lists texts of a merchant, a buyer and the wallet. Their last bytes in GBK are
+// those of \\ | { and }.
 const gbk = "誠亅亄亇 茶"
 
 func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sampanpay/sampan/internal/wallet"
 )
 
-// said is the wallet's codes of a call, by what they prove, from its documents: the
-// table of the code written a second time.
+// said lists the wallet's codes of a call, by what they prove, from its documents. It
+// is the connector's table, written a second time.
 var said = []struct {
 	call string
 	kind wallet.RejectionKind // "" for nothing
@@ -30,7 +30,7 @@ var said = []struct {
 		`ACCESS_FORBIDDEN PARTNER_ERROR BIZ_PRODUCT_NOT_ALLOWED PRODUCT_NOT_SUPPORT_IN_TINY_APP
 		SELLER_BEEN_BLOCKED SELLER_NOT_EXIST INVALID_RECEIVE_ACCOUNT MERCHANT_STATUS_NOT_NORMAL
 		ERROR_SELLER_CERTIFY_LEVEL_LIMIT UNBOUND_APPLICATION`},
-	// A trade is there, or may be.
+	// A trade exists, or may exist.
 	{"pay", "", "SYSTEM_ERROR TRADE_HAS_SUCCESS CONTEXT_INCONSISTENT TRADE_NOT_EXIST OF_TOMORROW"},
 
 	{"query", "", "SYSTEM_ERROR INVALID_PARAMETER ENTERPRISE_PAY_BIZ_ERROR TRADE_HAS_CLOSE OF_TOMORROW"},
@@ -45,7 +45,7 @@ var said = []struct {
 		TRADE_NOT_EXIST REFUND_ACCOUNT_NOT_EXIST BUYER_ERROR USER_NOT_MATCH_ERR CURRENCY_NOT_SUPPORT
 		CUSTOMER_VALIDATE_ERROR BUYER_ENABLE_STATUS_FORBID ERROR_BUYER_CERTIFY_LEVEL_LIMIT INVALID_PARAMETER
 		ILLEGAL_ARGUMENT`},
-	// A refund of the number is there, or may be.
+	// A refund of the number exists, or may exist.
 	{"refund", "", "SYSTEM_ERROR DISCORDANT_REPEAT_REQUEST TRADE_HAS_SUCCESS OF_TOMORROW"},
 	{"query refund", "", "SYSTEM_ERROR TRADE_NOT_EXIST INVALID_PARAMETER OF_TOMORROW"},
 }
@@ -116,7 +116,7 @@ func TestEachCodeProvesWhatTheWalletSaysOfIt(t *testing.T) {
 	}
 }
 
-// An answer with any other code fails, whatever fields of a success stand beside it.
+// An answer with any other code fails, even with the fields of a success.
 func TestNoOtherCodeIsASuccess(t *testing.T) {
 	w, answers := newWire(t), map[string]map[string]string{}
 	c, _ := w.open(t, nil, answers)
@@ -133,8 +133,8 @@ func TestNoOtherCodeIsASuccess(t *testing.T) {
 	}
 }
 
-// The wallet leaves an answer unsigned only if it could not read the call. So somebody
-// who answers in its place can refuse nothing else in its name.
+// The wallet leaves an answer unsigned only if it could not read the call. So a forged
+// unsigned answer can refuse nothing else.
 func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {
 	for content, refused := range map[string]bool{
 		`"alipay_trade_create_response":{"code":"40004","sub_code":"ACQ.INVALID_PARAMETER"}`:       false,

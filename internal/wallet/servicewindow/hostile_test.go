@@ -113,10 +113,10 @@ func (h *harness) serve(w http.ResponseWriter, r *http.Request) {
 	w.Write(h.wire.answer(m, f))
 }
 
-// tradeOf is the wallet's number for an order's trade.
+// tradeOf returns the wallet's number for an order's trade.
 func tradeOf(id string) string { return "T" + id }
 
-// requests are the wallet's calls since it was last asked.
+// requests lists the wallet's calls since requests was last used.
 func (h *harness) requests() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -125,7 +125,7 @@ func (h *harness) requests() []string {
 	return asked
 }
 
-// sells takes an order of 12.34 yuan, and gives it as the wallet knows it.
+// sells accepts an order of 12.34 yuan, and returns it as the wallet knows it.
 func (h *harness) sells(number string) wallet.Order {
 	h.t.Helper()
 	o, err := h.Pay(h.t.Context(), gateway.PayRequest{
@@ -138,12 +138,13 @@ func (h *harness) sells(number string) wallet.Order {
 	return wallet.Order{Number: o.ID, Amount: o.Amount}
 }
 
-// notice is the wallet's callback that an order was paid, with changes.
+// notice returns the wallet's callback that an order was paid, with changes.
 func (h *harness) notice(o wallet.Order, changes map[string]string) openapi.Message {
 	return with(with(payment(o), map[string]string{"trade_no": tradeOf(o.Number)}), changes)
 }
 
-// posted is what came of a body that was posted to the account of an order.
+// posted posts a body to the account of an order, and returns the answer and the code
+// of the error.
 func (h *harness) posted(body []byte) (reply string, code pay.Code) {
 	r, err := h.Callback(h.t.Context(), "100001", "window", wallet.Callback{Body: body})
 	if err == nil {
@@ -152,7 +153,7 @@ func (h *harness) posted(body []byte) (reply string, code pay.Code) {
 	return reply, pay.CodeOf(err)
 }
 
-// stands fails unless the order has this state and so much money moved for it.
+// stands fails the test unless the order has this state and these amounts moved for it.
 func (h *harness) stands(what string, o wallet.Order, status pay.Status, moved ...int64) {
 	h.t.Helper()
 	p, err := h.db.Payment(h.t.Context(), "100001", o.Number)
@@ -232,7 +233,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 		}
 		h.stands(what, o, pay.Pending)
 	}
-	// A true callback about a refund that is not ours moves nothing of ours.
+	// A genuine callback about a refund that is not ours moves no money here.
 	for what, id := range map[string]string{"a refund that was never asked for": "20260102100001000000000001",
 		"an order for a refund": o.Number, "another order for one": other.Number} {
 		h.posted(signed(map[string]string{"out_biz_no": id, "gmt_refund": "2026-01-02 11:05:04"}))
@@ -248,7 +249,7 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 	}
 	h.stands("the other order", other, pay.Paid, 1234)
 
-	// The wallet's true word on another amount is money, but not the order's.
+	// Another amount, truly reported, is money, but not the order's.
 	for _, amount := range []string{"12.33", "0.01", "1234"} {
 		if reply, code := h.posted(signed(map[string]string{"total_amount": amount,
 			"trade_no": "T" + amount})); reply != "success" || code != "" {

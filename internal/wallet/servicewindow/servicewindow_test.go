@@ -38,14 +38,14 @@ func refund() wallet.Refund {
 		Amount: pay.Amount{Minor: 234, Currency: "CNY"}, At: now}
 }
 
-// asked is one verified request.
+// asked is one request, verified.
 type asked struct {
 	openapi.Message
 	content map[string]any
 	address string
 }
 
-// open gives a connector whose wallet answers each method with what answers has
+// open returns a connector whose wallet answers each method with what answers has
 // for it, and the requests that it made.
 func (w wire) open(t *testing.T, set map[string]string, answers map[string]map[string]string) (*connector, *[]asked) {
 	t.Helper()

@@ -25,7 +25,7 @@ const (
 	ourBuyer = "2088000000000009"
 )
 
-// wire is both sides' keys.
+// wire holds both sides' keys.
 type wire struct{ ours, alipays openapi.Keys }
 
 func newWire(t *testing.T) wire {
@@ -44,7 +44,7 @@ func newWire(t *testing.T) wire {
 	}
 }
 
-// knownWire is for fuzzing, which takes several processes: the same keys in each.
+// knownWire returns the same keys in each process, for fuzzing.
 func knownWire(f *testing.F) wire {
 	f.Helper()
 	text, err := os.ReadFile("../../wire/openapi/testdata/made.key")
@@ -86,14 +86,14 @@ func (w wire) answer(method string, fields map[string]string) []byte {
 	return doc
 }
 
-// method is what the connector asked for; the query's if it asked for nothing.
+// method returns the method that the connector called; the query's if it called none.
 func method(r *http.Request) string { return cmp.Or(r.PostFormValue("method"), "alipay.trade.query") }
 
 func refusedWith(code, sub string) map[string]string {
 	return map[string]string{"code": code, "msg": "Business Failed", "sub_code": sub, "sub_msg": "no"}
 }
 
-// trade is what a query answers of a trade.
+// trade returns the answer of a query about a trade.
 func trade(o wallet.Order, status string) map[string]string {
 	f := map[string]string{
 		"code": "10000", "msg": "Success", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
@@ -143,7 +143,7 @@ func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request
 	return nil
 }
 
-// payment is a callback's fields, unsigned.
+// payment returns a callback's fields, unsigned.
 func payment(o wallet.Order) openapi.Message {
 	return openapi.Message{
 		"notify_type": "trade_status_sync", "notify_id": "2026010200222110405000000000000001",
@@ -218,7 +218,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// with is a message with other values; "" takes a field away.
+// with returns a message with other values; "" removes a field.
 func with(m openapi.Message, changes map[string]string) openapi.Message {
 	m = maps.Clone(m)
 	for name, value := range changes {
