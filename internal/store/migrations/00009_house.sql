@@ -19,9 +19,10 @@ ALTER TABLE payment ADD COLUMN events BIGINT NOT NULL DEFAULT 0;           -- ho
 
 ALTER TABLE refund RENAME COLUMN looks TO inquiries;
 
-UPDATE payment SET wallet_id = checkout;
--- The next event gets the next number, also where somebody has deleted a row.
-UPDATE payment SET events = (SELECT COALESCE(MAX(e.seq), 0) FROM event e WHERE e.merchant_id = payment.merchant_id AND e.payment_id = payment.id);
+-- The next event gets the next number, also where somebody has deleted a row. One
+-- update is enough: PostgreSQL writes each row anew for each.
+UPDATE payment SET wallet_id = checkout, events = COALESCE((SELECT MAX(e.seq) FROM event e
+    WHERE e.merchant_id = payment.merchant_id AND e.payment_id = payment.id), 0);
 
 ALTER TABLE event ADD COLUMN actor_name TEXT NOT NULL DEFAULT ''; -- actor is the role; this is which one: an app code, an operator
 ALTER TABLE event ADD COLUMN amount BIGINT NOT NULL DEFAULT 0;
