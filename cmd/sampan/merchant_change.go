@@ -11,7 +11,7 @@ import (
 type merchantSetCmd struct {
 	configFlag
 	AppCode     string         `required:"" help:"The app code to change." placeholder:"CODE"`
-	ReturnHosts *[]string      `help:"All hosts that its authorisation links may return to." placeholder:"HOSTS"`
+	ReturnHosts *[]string      `help:"Hosts that authorisation links may return to, or empty." placeholder:"HOSTS"`
 	MaxAge      *time.Duration `help:"How far txdtm may be from our time; 0 for any." placeholder:"TIME"`
 
 	MD5 string `name:"md5" enum:"on,off," default:"" help:"Accept MD5 besides SHA256." placeholder:"on|off"`

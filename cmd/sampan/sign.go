@@ -20,7 +20,7 @@ type signCmd struct {
 	Signature    string   `help:"The X-QF-SIGN that came with it." placeholder:"HEX"`
 	SignType     string   `help:"The X-QF-SIGNTYPE that came with it; absent means MD5." placeholder:"TYPE"`
 	AppCode      string   `env:"SAMPAN_APP_CODE" help:"The X-QF-APPCODE that came with it." placeholder:"CODE"`
-	ClientKey    string   `help:"Client key, as @FILE, - or env:NAME; or else the sandbox's." placeholder:"SOURCE"`
+	ClientKey    string   `help:"@FILE, - or env:NAME; or SAMPAN_CLIENT_KEY, or the sandbox's." placeholder:"SOURCE"`
 	Data         string   `default:"${sandbox_dir}" help:"The sandbox's directory." placeholder:"DIR"`
 }
 

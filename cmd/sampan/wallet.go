@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -29,7 +30,7 @@ type walletAddCmd struct {
 	Currencies []pay.Currency `required:"" help:"What the contract settles in, as HKD,USD." placeholder:"CODES"`
 
 	Set    map[string]string `help:"A setting: partner=2088… or app_cert=@FILE." placeholder:"NAME=VALUE" mapsep:"none"`
-	Secret map[string]string `help:"A secret: md5_key=@FILE." placeholder:"NAME=SOURCE" mapsep:"none"`
+	Secret map[string]string `help:"A secret: md5_key=@FILE, =- or =env:NAME." placeholder:"NAME=SOURCE" mapsep:"none"`
 }
 
 // Run checks the account as the gateway does and stores it.
@@ -62,11 +63,14 @@ func (cmd walletAddCmd) account(e *env) (pay.WalletAccount, error) {
 		Settings: map[string]string{}, Secrets: map[string]pay.Secret{},
 	}
 	for name, value := range cmd.Set {
-		text, err := terminal.ReadText(value, e.stdin)
-		if err != nil {
-			return a, fmt.Errorf("--set %s: %w", name, err)
+		if path, ok := strings.CutPrefix(value, "@"); ok {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return a, fmt.Errorf("--set %s: %w", name, err)
+			}
+			value = strings.TrimSpace(string(text))
 		}
-		a.Settings[name] = strings.TrimSpace(text)
+		a.Settings[name] = value // "-" is a value, and not standard input as in a secret
 	}
 	for name, source := range cmd.Secret {
 		secret, err := terminal.ReadSecret(source, e.stdin)
