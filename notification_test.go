@@ -100,8 +100,8 @@ func TestRefusedNotifications(t *testing.T) {
 }
 
 func TestForgedNotificationIsErrBadSignature(t *testing.T) {
-	if _, err := sampan.VerifyNotification(signed(paidBody, "other"), testKey); !errors.Is(err,
-		sampan.ErrBadSignature) {
+	_, err := sampan.VerifyNotification(signed(paidBody, "other"), testKey)
+	if !errors.Is(err, sampan.ErrBadSignature) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -50,8 +50,8 @@ func obeyed(text string) (found []string) {
 func prints(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); err != nil && !errors.Is(err,
-		errReported) {
+	err := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintln(terminal.ForPeople(&stderr), complaint(err))
 	}
 	return stdout.String() + stderr.String()
@@ -244,8 +244,8 @@ func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
 				return true
 			}
 			of, isName := f.X.(*ast.Ident)
-			if !isName || of.Name != "fmt" || !strings.HasPrefix(f.Sel.Name, "Fprint") && !strings.HasPrefix(f.Sel.Name,
-				"Print") {
+			if !isName || of.Name != "fmt" ||
+				!strings.HasPrefix(f.Sel.Name, "Fprint") && !strings.HasPrefix(f.Sel.Name, "Print") {
 				return true
 			}
 			for i, arg := range call.Args {

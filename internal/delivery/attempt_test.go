@@ -212,8 +212,8 @@ func TestWhyNothingWasReachedTellsNoSecret(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := s.post(ended, store.Delivery{AppCode: "another", URL: "http://127.0.0.1:1/"}); !errors.As(err,
-		new(*notSentError)) {
+	_, _, err := s.post(ended, store.Delivery{AppCode: "another", URL: "http://127.0.0.1:1/"})
+	if !errors.As(err, new(*notSentError)) {
 		t.Errorf("trouble of our own is taken for the receiver's: %v", err)
 	}
 }

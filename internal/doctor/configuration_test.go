@@ -37,8 +37,8 @@ func TestSaysWhoElseReadsTheConfiguration(t *testing.T) {
 		}
 		said, _ := findings(t, file, offline)
 		doubted := strings.Contains(said, "! configuration ")
-		if doubted != (c.want != "") || c.want != "" && !strings.Contains(said,
-			"! configuration   "+file+" "+c.want) || strings.Contains(said, "hidden") {
+		if doubted != (c.want != "") || strings.Contains(said, "hidden") ||
+			c.want != "" && !strings.Contains(said, "! configuration   "+file+" "+c.want) {
 			t.Errorf("%v, %.20s: want %q in\n%s", c.mode, c.database, c.want, said)
 		}
 	}

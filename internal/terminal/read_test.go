@@ -27,8 +27,8 @@ func TestReadSecret(t *testing.T) {
 		switch {
 		case tt.err == "" && (err != nil || got.Reveal() != tt.want):
 			t.Errorf("%s: got %q, %v", tt.source, got.Reveal(), err)
-		case tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(),
-			"itself")):
+		case tt.err != "" && (err == nil ||
+			!strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "itself")):
 			t.Errorf("%s: got %v, want %q", tt.source, err, tt.err)
 		}
 	}
