@@ -264,7 +264,9 @@ func cutLast(s, separator string) (before, after string, found bool) {
 }
 
 // storable replaces what PostgreSQL does not take in a text: bytes that are no
-// UTF-8, and NUL. Only quoted text can have hidden them.
+// UTF-8, and NUL. Only quoted text can have hidden them. Each byte is replaced for
+// itself, as when the program records such a status: else the wallet's next message
+// with the same status would flag the payment once more.
 func storable(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	return strings.ReplaceAll(string([]rune(s)), "\x00", "\uFFFD")
 }

@@ -61,7 +61,7 @@ func TestReadEvent(t *testing.T) {
 			facts{refundID: "R", code: `is "x" \`}},
 		{"unlisted", "wallet",
 			`trade T is "x" y is "a\n\x00\xff\xfe" by the wallet's word, which no document of it lists`,
-			facts{tradeNo: `T is "x" y`, code: "a\n\uFFFD\uFFFD"}},
+			facts{tradeNo: `T is "x" y`, code: "a\n\uFFFD\uFFFD\uFFFD"}},
 		{"unlisted", "wallet", `the order is "` + long + `" by the wallet's word, which no document of it lists`,
 			facts{code: long}},
 
