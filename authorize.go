@@ -40,7 +40,9 @@ type Authorization struct {
 var (
 	// ErrNotAuthorized means that the gateway did not sign the return with this key, that the
 	// return was altered, or that it belongs to another visit than the state.
-	ErrNotAuthorized = errors.New("sampan: the return from the authorisation is not genuine or not of this visit")
+	ErrNotAuthorized = errors.New(
+		"sampan: the return from the authorisation is not genuine or not of this visit",
+	)
 
 	// ErrAuthorizationExpired means that a genuine return comes too late. Send the buyer through a
 	// new link.
@@ -97,7 +99,8 @@ func (c *Client) VerifyAuthorization(r *http.Request, state string) (*Authorizat
 		p[name] = query.Get(name)
 	}
 	expires, err := strconv.ParseInt(p["expires"], 10, 64)
-	if err != nil || !sign.VerifyLink(p, c.ClientKey, sign.Authorized) || p["state"] != state || p["openid"] == "" {
+	if err != nil || !sign.VerifyLink(p, c.ClientKey, sign.Authorized) ||
+		p["state"] != state || p["openid"] == "" {
 		return nil, ErrNotAuthorized
 	}
 	a := &Authorization{OpenID: p["openid"], ExpiresAt: time.Unix(expires, 0)}

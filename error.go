@@ -27,7 +27,7 @@ const (
 	CodeAlreadyPaid    Code = "1260"
 	CodeAlreadyClosed  Code = "1264"
 	CodeWalletSlow     Code = "1296"
-	CodeWalletBusy     Code = "1297" // retry later; with HTTP 429: too many requests, with 503: a fault of the gateway
+	CodeWalletBusy     Code = "1297" // retry later: HTTP 429 is too many requests, 503 a fault of the gateway
 	CodeOutcomeUnknown Code = "1298" // the order may exist: ask with a query
 	CodeNumberUsed     Code = "2011" // the order number belongs to another order
 
@@ -81,7 +81,7 @@ func (e *unsentError) Unwrap() error { return e.err }
 // Error is an answer of the gateway that is not a success. Use errors.As to get it. Repeat reports
 // whether it is final.
 type Error struct {
-	Code       Code          // "" if the answer does not come from the trade API but, for example, from a proxy
+	Code       Code          // "" if the answer does not come from the trade API: a proxy's, for example
 	Message    string        // resperr: for people
 	Detail     string        // respmsg: for developers
 	HTTPStatus int           // the answer's status

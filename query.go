@@ -18,7 +18,7 @@ type QueryRequest struct {
 	OrderNos []string // out_trade_no
 	PayTypes []PayType
 	Code     Code      // only transactions in this state
-	From, To time.Time // time of creation, both or neither, at most 92 days apart; ignored with IDs or OrderNos
+	From, To time.Time // of creation: both or neither, at most 92 days; ignored with IDs or OrderNos
 	Page     int       // from 1
 	PageSize int       // at most 100; 10 if 0
 	StoreID  string    // default: the client's

@@ -176,7 +176,8 @@ func repeatable(err error) bool {
 		return false
 	}
 	switch e.HTTPStatus {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
 	return e.Code == CodeInProgress || e.Code == CodeWalletSlow || e.Code == CodeWalletBusy

@@ -88,7 +88,9 @@ func (a *API) Register(mux *http.ServeMux) {
 
 // unknownPath answers requests for other paths below /trade/.
 func (a *API) unknownPath(_ http.ResponseWriter, _ *http.Request, entry *web.Entry) answer {
-	return a.refuse(&pay.Error{Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath}, "", entry)
+	return a.refuse(&pay.Error{
+		Code: pay.BadRequest, Message: "there is no such path", Err: errNoPath,
+	}, "", entry)
 }
 
 // Handler serves the API's paths and nothing else.

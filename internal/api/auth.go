@@ -37,7 +37,8 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 		return call{}, err
 	}
 	err = a.rates.admit(r.Context(), credential)
-	if errors.Is(err, store.ErrOutcomeUnknown) { // of the reservation; nothing of the request itself is stored
+	if errors.Is(err, store.ErrOutcomeUnknown) {
+		// of the reservation; nothing of the request itself is stored
 		err = &pay.Error{Code: pay.Unavailable, Message: "the request was not begun: send it again", Err: err}
 	}
 	if err != nil {
@@ -49,7 +50,9 @@ func (a *API) admit(w http.ResponseWriter, r *http.Request) (call, error) {
 // authenticate returns the credential that signed params. The error is
 // pay.BadSignature, the same for an unknown or revoked app code as for a wrong
 // signature. Any other error is trouble of our own.
-func (a *API) authenticate(ctx context.Context, header http.Header, params sign.Params) (pay.Credential, error) {
+func (a *API) authenticate(
+	ctx context.Context, header http.Header, params sign.Params,
+) (pay.Credential, error) {
 	appCode, signature := header.Get("X-QF-APPCODE"), header.Get("X-QF-SIGN")
 	switch {
 	case appCode == "":
@@ -74,7 +77,8 @@ func (a *API) authenticate(ctx context.Context, header http.Header, params sign.
 				"of %q followed by the client key",
 			algorithm, web.Clip(params.Canonical(), 1000)))
 	case algorithm == sign.MD5 && credential.SHA256Only: // only the owner of the key reads this
-		return pay.Credential{}, unsigned("X-QF-SIGNTYPE", "must be SHA256: this app code takes no other hash")
+		return pay.Credential{}, unsigned("X-QF-SIGNTYPE",
+			"must be SHA256: this app code takes no other hash")
 	}
 	return credential, nil
 }

@@ -43,7 +43,9 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request, entry *web.Entry)
 
 // takeCallback hands a callback to the gateway. A request with another method, or to an
 // address that cannot be ours, is refused before its body is read.
-func (a *API) takeCallback(w http.ResponseWriter, r *http.Request, merchant, account string) (*gateway.Reply, error) {
+func (a *API) takeCallback(
+	w http.ResponseWriter, r *http.Request, merchant, account string,
+) (*gateway.Reply, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		return nil, &pay.Error{Code: pay.BadRequest, Message: "the method must be POST", Err: errMethod}

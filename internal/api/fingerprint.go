@@ -40,7 +40,8 @@ func fingerprint(params sign.Params, names ...string) string {
 func Asked(p pay.Payment) bool {
 	params := sign.Params{
 		"txamt": strconv.FormatInt(p.Amount.Minor, 10), "txcurrcd": string(p.Amount.Currency),
-		"pay_type": string(p.PayType), "out_trade_no": p.OrderNo, "goods_name": p.Goods, "return_url": p.ReturnURL,
+		"pay_type": string(p.PayType), "out_trade_no": p.OrderNo,
+		"goods_name": p.Goods, "return_url": p.ReturnURL,
 		"openid": p.OpenID, "mchid": p.StoreID, "udid": p.DeviceID,
 	}
 	if p.NoCredit {

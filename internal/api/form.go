@@ -65,7 +65,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case errors.As(err, &over):
 		return nil, tooLarge()
 	case err != nil:
-		return nil, &pay.Error{Code: pay.BadRequest, Message: "the body could not be read to its end", Err: err}
+		return nil, &pay.Error{
+			Code: pay.BadRequest, Message: "the body could not be read to its end", Err: err,
+		}
 	}
 	return body, nil
 }
@@ -105,8 +107,9 @@ func DecodeForm(raw string) (sign.Params, error) {
 		case name == "":
 			return nil, unreadable("", "a parameter has no name")
 		case !names.MatchString(name):
-			return nil, unreadable("", fmt.Sprintf("the parameter name %q must be 1 to 64 letters, digits and _; "+
-				"a & within a value must be sent as %%26", web.Clip(name, 64)))
+			return nil, unreadable("",
+				fmt.Sprintf("the parameter name %q must be 1 to 64 letters, digits and _; "+
+					"a & within a value must be sent as %%26", web.Clip(name, 64)))
 		}
 		value, wrong := unescape(rawValue)
 		if wrong != "" {

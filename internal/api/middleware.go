@@ -36,7 +36,9 @@ func (a *API) observed(
 	broken func(error, *web.Entry) answer, serve func(http.ResponseWriter, *http.Request, *web.Entry) answer,
 ) http.Handler {
 	return a.observer().Handle(
-		func(w http.ResponseWriter, r *http.Request, entry *web.Entry) { serve(w, r, entry).finish(w, entry) },
+		func(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
+			serve(w, r, entry).finish(w, entry)
+		},
 		func(w http.ResponseWriter, _ *http.Request, entry *web.Entry, err error) {
 			broken(err, entry).finish(w, entry)
 		},

@@ -26,7 +26,8 @@ func (a *API) pay(ctx context.Context, c call, entry *web.Entry) answer {
 	}
 	result := outcomeOf(err, entry.ID)
 	return answer{
-		status: a.status(err), json: a.paymentAnswer(order, result), respcd: result.RespCd, syssn: order.ID, err: err,
+		status: a.status(err), json: a.paymentAnswer(order, result),
+		respcd: result.RespCd, syssn: order.ID, err: err,
 	}
 }
 
@@ -70,7 +71,8 @@ func paymentRequest(c call) (gateway.PayRequest, error) {
 	case limit != "no_credit":
 		v.fail("limit_pay", "must be no_credit")
 	case !r.PayType.ExcludesCredit():
-		v.fail("limit_pay", "cannot be asked for with pay_type %s, since the wallet does not know it", r.PayType)
+		v.fail("limit_pay",
+			"cannot be asked for with pay_type %s, since the wallet does not know it", r.PayType)
 	default:
 		r.NoCredit = true
 	}

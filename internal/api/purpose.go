@@ -27,7 +27,8 @@ var callsByPath = map[string]purpose{
 	"reversal": closing,
 	"add_note": {[]string{"code", "syssn", "note"}, [][]string{{"txamt"}}},
 	"query": {[]string{
-		"mchid", "syssn", "out_trade_no", "pay_type", "respcd", "txzone", "start_time", "end_time", "page_size", "page",
+		"mchid", "syssn", "out_trade_no", "pay_type", "respcd",
+		"txzone", "start_time", "end_time", "page_size", "page",
 	}, nil},
 }
 
@@ -57,7 +58,8 @@ func (p purpose) check(params sign.Params) error {
 		}
 		for _, hidden := range known {
 			if text := "&" + hidden + "="; strings.Contains(params[name], text) {
-				return misfit(name, fmt.Sprintf("must not hold %q: a parameter of this call could hide in it", text))
+				return misfit(name,
+					fmt.Sprintf("must not hold %q: a parameter of this call could hide in it", text))
 			}
 		}
 	}
@@ -70,9 +72,8 @@ var addresses = []string{"return_url", "notify_url"}
 // notify_url has swallowed counts too: the order's number could then be cut out of the
 // return_url's query.
 func isThere(params sign.Params, name string) bool {
-	return params[name] != "" || name == "pay_type" && slices.ContainsFunc(addresses, func(address string) bool {
-		return strings.Contains(params[address], "&pay_type=")
-	})
+	swallowed := func(address string) bool { return strings.Contains(params[address], "&pay_type=") }
+	return params[name] != "" || name == "pay_type" && slices.ContainsFunc(addresses, swallowed)
 }
 
 func misfit(name, message string) error {

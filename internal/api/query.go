@@ -287,7 +287,8 @@ func (a *API) refundTransaction(r pay.Refund, p pay.Payment) transaction {
 	state := refundStateOf(r)
 	t := a.transaction(p)
 	t.SysSn, t.OutTradeNo, t.OrigSn, t.OrderType = r.ID, r.OrderNo, p.ID, "refund"
-	t.TxAmt, t.RespCd, t.ErrMsg, t.Cancel = strconv.FormatInt(r.Amount.Minor, 10), state.respcd, state.text, "0"
+	t.TxAmt, t.Cancel = strconv.FormatInt(r.Amount.Minor, 10), "0"
+	t.RespCd, t.ErrMsg = state.respcd, state.text
 	t.TxDtm, t.SysDtm, t.PayDtm, t.UdID = r.ClientTime, a.print(r.CreatedAt), a.doneAt(r), r.DeviceID
 	return t
 }

@@ -61,7 +61,8 @@ func (r *rates) admit(ctx context.Context, c pay.Credential) error {
 	}
 
 	take.Want = a.lot
-	a.takenAt, a.left = now, 0 // before the call: nothing is returned twice, should the call's outcome be unknown
+	// before the call: nothing is returned twice, should the call's outcome be unknown
+	a.takenAt, a.left = now, 0
 	granted, retry, err := r.take(ctx, take)
 	switch {
 	case err != nil:

@@ -37,7 +37,9 @@ type reversalAnswer struct {
 // processing is the error for a refund or a closing that is stored and whose outcome is
 // not known yet.
 func processing(what string) error {
-	return &pay.Error{Code: pay.Processing, Message: "the " + what + "'s outcome is not known yet: ask with a query"}
+	return &pay.Error{
+		Code: pay.Processing, Message: "the " + what + "'s outcome is not known yet: ask with a query",
+	}
 }
 
 // refund serves /trade/v1/refund.
@@ -57,7 +59,8 @@ func (a *API) refund(ctx context.Context, c call, entry *web.Entry) answer {
 	return answer{status: a.status(err), respcd: result.RespCd, syssn: r.ID, err: err, json: reversalAnswer{
 		SysSn: r.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(r.Amount.Minor, 10), TxCurrCd: string(r.Amount.Currency),
-		TxDtm: r.ClientTime, SysDtm: a.print(r.CreatedAt), PayDtm: a.doneAt(r), UdID: r.DeviceID, OutTradeNo: r.OrderNo,
+		TxDtm: r.ClientTime, SysDtm: a.print(r.CreatedAt),
+		PayDtm: a.doneAt(r), UdID: r.DeviceID, OutTradeNo: r.OrderNo,
 		RespCd: result.RespCd, RespErr: result.RespErr, RespMsg: result.RespMsg,
 		ChnlSn: p.TradeNo, CardCd: p.BuyerID, CashFee: "0", CashRefundFee: "0",
 	}}
@@ -95,14 +98,17 @@ func (a *API) close(ctx context.Context, c call, entry *web.Entry) answer {
 		err = processing("closing")
 	}
 	result := outcomeOf(err, entry.ID)
-	return answer{status: a.status(err), respcd: result.RespCd, syssn: closing.ID, err: err, json: reversalAnswer{
+	reversal := reversalAnswer{
 		SysSn: closing.ID, OrigSysSn: p.ID,
 		TxAmt: strconv.FormatInt(p.Amount.Minor, 10), TxCurrCd: string(p.Amount.Currency),
 		TxDtm: request.ClientTime, SysDtm: a.print(closing.At), PayDtm: a.print(closing.At),
 		UdID: request.DeviceID, OutTradeNo: p.OrderNo,
 		RespCd: result.RespCd, RespErr: result.RespErr, RespMsg: result.RespMsg,
 		ChnlSn: p.TradeNo, CardCd: p.BuyerID, CashFee: "0", CashRefundFee: "0",
-	}}
+	}
+	return answer{
+		status: a.status(err), respcd: result.RespCd, syssn: closing.ID, err: err, json: reversal,
+	}
 }
 
 func closeRequest(c call) (gateway.CloseRequest, error) {

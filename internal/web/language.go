@@ -23,7 +23,9 @@ type Languages []*Language
 // LoadLanguages reads the embedded messages/TAG.json for every language. It
 // panics if one is missing or is not JSON.
 func LoadLanguages(files fs.FS) Languages {
-	all := Languages{{Tag: "en", Name: "English"}, {Tag: "zh-Hant", Name: "繁體中文"}, {Tag: "zh-Hans", Name: "简体中文"}}
+	all := Languages{
+		{Tag: "en", Name: "English"}, {Tag: "zh-Hant", Name: "繁體中文"}, {Tag: "zh-Hans", Name: "简体中文"},
+	}
 	for _, l := range all {
 		file := "messages/" + l.Tag + ".json"
 		raw, err := fs.ReadFile(files, file)

@@ -192,7 +192,8 @@ func (a Answer) Verify(k Keys) error {
 	}
 	text := string(a.Content)
 	err := alipay.Verify(k.Type, k.Public, text, a.Sign)
-	if plain := unescapeSlashes(text, charsetOf(a.Content)); errors.Is(err, ErrBadSignature) && plain != text {
+	plain := unescapeSlashes(text, charsetOf(a.Content))
+	if errors.Is(err, ErrBadSignature) && plain != text {
 		err = alipay.Verify(k.Type, k.Public, plain, a.Sign)
 	}
 	return err

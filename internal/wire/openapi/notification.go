@@ -55,7 +55,8 @@ func (m Message) VerifyNotification(k Keys) error {
 		if !m.has(without[len(without)-1]) {
 			continue // the same text as in the first way
 		}
-		if err := alipay.Verify(k.Type, k.Public, m.join(without...), m["sign"]); !errors.Is(err, ErrBadSignature) {
+		err := alipay.Verify(k.Type, k.Public, m.join(without...), m["sign"])
+		if !errors.Is(err, ErrBadSignature) {
 			return err
 		}
 	}
