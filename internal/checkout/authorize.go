@@ -20,8 +20,9 @@ import (
 
 // Authorizations is the part of gateway.Gateway that the authorisation link uses.
 type Authorizations interface {
-	Signer(ctx context.Context, appCode string, signed func(clientKey string) bool) (c pay.Credential, known bool,
-		err error)
+	Signer(
+		ctx context.Context, appCode string, signed func(clientKey string) bool,
+	) (c pay.Credential, known bool, err error)
 	Authorize(context.Context, gateway.AuthorizeRequest) (gateway.Ticket, error)
 	Authorized(ctx context.Context, id, proof string, query url.Values) (gateway.Identified, error)
 }
@@ -80,7 +81,8 @@ func (c *Checkout) authorized(w http.ResponseWriter, r *http.Request, entry *web
 		target.RawQuery += "&"
 	}
 	target.RawQuery += sign.SignedQuery(sign.Params{
-		"openid": buyer.OpenID, "state": buyer.State, "expires": strconv.FormatInt(c.Now().Add(returnWithin).Unix(),
+		"openid": buyer.OpenID, "state": buyer.State,
+		"expires": strconv.FormatInt(c.Now().Add(returnWithin).Unix(),
 			10),
 	}, buyer.Credential.ClientKey.Reveal(), sign.Authorized)
 	http.Redirect(w, r, target.String(), http.StatusFound)
@@ -101,7 +103,8 @@ var ticketTail = regexp.MustCompile(`[0-9a-f]{8}$`)
 // ticket.
 func (c *Checkout) cookie(id, proof string, life time.Duration) *http.Cookie {
 	k := &http.Cookie{
-		Name: "sampan-authorize-" + ticketTail.FindString(id), Value: proof, Path: "/", MaxAge: int(life.Seconds()),
+		Name:  "sampan-authorize-" + ticketTail.FindString(id),
+		Value: proof, Path: "/", MaxAge: int(life.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if strings.HasPrefix(c.BaseURL, "https:") {
@@ -134,7 +137,8 @@ func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
 	}{
 		{"app_code", "must be an app code", appCodes.MatchString(p["app_code"])},
 		{"mchid", "must be at most 16 letters and digits", storeIDs.MatchString(p["mchid"])},
-		{"return_url", "must have 1 to 512 characters, and no control characters", plain(p["return_url"], 512)},
+		{"return_url", "must have 1 to 512 characters, and no control characters",
+			plain(p["return_url"], 512)},
 		{"state", "must have 1 to 128 characters, and no control characters", plain(p["state"], 128)},
 		{"expires", "must be a time in seconds since 1970", seconds.MatchString(p["expires"])},
 		{"nonce", "must be 8 to 64 letters, digits, - and _", nonces.MatchString(p["nonce"])},
@@ -143,9 +147,8 @@ func (c *Checkout) readLink(r *http.Request) (gateway.AuthorizeRequest, error) {
 			return gateway.AuthorizeRequest{}, badLink(rule.name, rule.rule)
 		}
 	}
-	credential, known, err := c.Authorizations.Signer(r.Context(), p["app_code"], func(clientKey string) bool {
-		return sign.VerifyLink(p, clientKey, sign.Authorize)
-	})
+	signed := func(clientKey string) bool { return sign.VerifyLink(p, clientKey, sign.Authorize) }
+	credential, known, err := c.Authorizations.Signer(r.Context(), p["app_code"], signed)
 	switch {
 	case err != nil:
 		return gateway.AuthorizeRequest{}, err

@@ -56,7 +56,8 @@ var apps = []app{
 		noIntents: true, noDesk: true},
 	{ID: "wechat", Name: "WeChat", tokens: []string{"micromessenger", "windowswechat", "macwechat"},
 		iOS: dotsTop, Android: dotsTop, noIntents: true, noDesk: true},
-	{ID: "qq", Name: "QQ", tokens: []string{"qq/", "qzone/"}, iOS: dotsTop, Android: dotsTop, noIntents: true},
+	{ID: "qq", Name: "QQ", tokens: []string{"qq/", "qzone/"},
+		iOS: dotsTop, Android: dotsTop, noIntents: true},
 	{ID: "weibo", Name: "Weibo", tokens: []string{"weibo"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "messenger", Name: "Messenger", iOS: dotsBottom, Android: kebabTop,
 		tokens: []string{"fban/messenger", "messengerlite", "fb_iab/messenger", "fb_iab/orca"}},
@@ -64,25 +65,30 @@ var apps = []app{
 	{ID: "instagram", Name: "Instagram", tokens: []string{"instagram"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "facebook", Name: "Facebook", tokens: []string{"fban", "fbav", "fb_iab", "fbios"},
 		iOS: dotsBottom, Android: kebabTop},
-	{ID: "line", Name: "LINE", tokens: []string{"line/"}, iOS: shareBottom, Android: kebabTop, escape: escapeLINE},
+	{ID: "line", Name: "LINE", tokens: []string{"line/"},
+		iOS: shareBottom, Android: kebabTop, escape: escapeLINE},
 	{ID: "kakaotalk", Name: "KakaoTalk", tokens: []string{"kakaotalk"}, iOS: dotsBottom, Android: kebabBottom,
 		escape: escapeKakaoTalk},
 	{ID: "whatsapp", Name: "WhatsApp", tokens: []string{"whatsapp"}, iOS: dotsAny, Android: kebabTop,
 		fetches: "whatsapp/"},
 	{ID: "telegram", Name: "Telegram", tokens: []string{"telegram"}, iOS: dotsAny, Android: kebabTop},
 	{ID: "douyin", Name: "Douyin", tokens: []string{"aweme"}, iOS: dotsTop, Android: dotsTop},
-	{ID: "tiktok", Name: "TikTok", tokens: []string{"tiktok", "musical_ly", "trill_"}, iOS: dotsTop, Android: dotsTop},
+	{ID: "tiktok", Name: "TikTok", tokens: []string{"tiktok", "musical_ly", "trill_"},
+		iOS: dotsTop, Android: dotsTop},
 	{ID: "lark", Name: "Lark", tokens: []string{"lark/", "feishu"}, iOS: dotsTop, Android: dotsTop},
-	{ID: "unknown", tokens: []string{"bytedancewebview"}, iOS: dotsTop, Android: dotsTop}, // Toutiao and its sisters
+	// Toutiao and its sisters
+	{ID: "unknown", tokens: []string{"bytedancewebview"}, iOS: dotsTop, Android: dotsTop},
 	{ID: "xiaohongshu", Name: "Xiaohongshu", tokens: []string{"xhsdiscover", "xiaohongshu"},
 		iOS: dotsTop, Android: dotsTop},
 	{ID: "snapchat", Name: "Snapchat", tokens: []string{"snapchat"}, iOS: dotsAny, Android: kebabAny},
 	{ID: "x", Name: "X", tokens: []string{"twitter for ", "twitterandroid"}, iOS: dotsAny, Android: kebabTop},
 	{ID: "linkedin", Name: "LinkedIn", tokens: []string{"linkedinapp"}, iOS: dotsTop, Android: kebabTop},
 	{ID: "pinterest", Name: "Pinterest", tokens: []string{"pinterest"}, iOS: dotsAny, Android: kebabAny},
-	{ID: "viber", Name: "Viber", tokens: []string{"viber"}, iOS: dotsAny, Android: kebabAny, fetches: "viber/"},
+	{ID: "viber", Name: "Viber", tokens: []string{"viber"},
+		iOS: dotsAny, Android: kebabAny, fetches: "viber/"},
 	{ID: "zalo", Name: "Zalo", tokens: []string{"zalo"}, iOS: dotsTop, Android: kebabTop},
-	{ID: "unknown", tokens: []string{"; wv)"}, iOS: dotsAny, Android: kebabAny}, // Android's WebView, in any app
+	// Android's WebView, in any app
+	{ID: "unknown", tokens: []string{"; wv)"}, iOS: dotsAny, Android: kebabAny},
 }
 
 // previews are parts of the User-Agents of programs that open links to show a
@@ -106,7 +112,9 @@ type browser struct {
 func browserOf(userAgent string) browser {
 	const limit = 2 << 10 // of a header that may have a megabyte
 	ua := strings.ToLower(userAgent[:min(len(userAgent), limit)])
-	b := browser{system: systemOf(ua), alipay: hasWord(ua, "alipayclient"), preview: containsAny(ua, previews)}
+	b := browser{
+		system: systemOf(ua), alipay: hasWord(ua, "alipayclient"), preview: containsAny(ua, previews),
+	}
 	i := slices.IndexFunc(apps, func(a app) bool {
 		return slices.ContainsFunc(a.tokens,
 			func(t string) bool { return hasWord(ua, t) })

@@ -87,8 +87,8 @@ func (c *Checkout) observed(serve web.Handler) http.Handler {
 
 // policy lets a page load its own style sheet, script and icon and ask for the
 // payment's status, and nothing else: no inline code, no forms, no frames.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 
 // payLink sends a browser that can open the wallet on to the wallet. If the wallet
 // would not open from this browser, it shows how to leave the app; if there is
@@ -199,7 +199,8 @@ func enter(r *http.Request, entry *web.Entry, err error) {
 // wallet asked too when its cashier has failed.
 func (c *Checkout) status(w http.ResponseWriter, r *http.Request, entry *web.Entry) {
 	type answer struct {
-		Status    string `json:"status"` // waiting, paid, returned, failed, closed, expired; or missing, trouble
+		// Status is waiting, paid, returned, failed, closed or expired; or missing, or trouble.
+		Status    string `json:"status"`
 		Amount    string `json:"amount,omitempty"`
 		Currency  string `json:"currency,omitempty"`
 		ReturnURL string `json:"return_url,omitempty"`

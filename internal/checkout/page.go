@@ -62,7 +62,9 @@ type view struct {
 
 func (c *Checkout) view(r *http.Request, from browser) *view {
 	chosen := r.FormValue("lang")
-	v := &view{Language: languages.Match(chosen, r.Header.Get("Accept-Language")), from: from, keep: url.Values{}}
+	v := &view{
+		Language: languages.Match(chosen, r.Header.Get("Accept-Language")), from: from, keep: url.Values{},
+	}
 	if chosen == v.Tag {
 		v.keep.Set("lang", chosen)
 	}
@@ -128,7 +130,8 @@ func (v *view) Title() string { return v.Say(v.Kind + ".title") }
 // MenuStep is the text that says where the app's menu is, with a picture of it.
 func (v *view) MenuStep() template.HTML {
 	text := template.HTMLEscapeString(v.Say("guide.menu." + v.Menu.Corner))
-	picture := fmt.Sprintf(`<kbd role="img" aria-label="%s">%s</kbd>`, template.HTMLEscapeString(v.Say("guide.menu")),
+	picture := fmt.Sprintf(`<kbd role="img" aria-label="%s">%s</kbd>`,
+		template.HTMLEscapeString(v.Say("guide.menu")),
 		v.Menu.Glyph)
 	return template.HTML(strings.ReplaceAll(text, "{menu}", picture))
 }

@@ -29,11 +29,11 @@ type Config struct {
 	Log    *slog.Logger
 	Turned func() // called after each of Run's turns, failed ones included; may be nil
 
-	Gaps        []time.Duration // before each further attempt, from the end of the one before; DefaultGaps if nil
+	Gaps        []time.Duration // from the end of an attempt to the next; DefaultGaps if nil
 	Timeout     time.Duration   // of an attempt in all; 10 s
 	Workers     int             // attempts at once; 512
 	PerReceiver int             // attempts at once to one receiver; 32
-	Lease       time.Duration   // on a claimed row; Timeout + 30 s, for storing the outcome and for clocks that differ
+	Lease       time.Duration   // of a claimed row; Timeout + 30 s: for storing, and clocks that differ
 	Poll        time.Duration   // how often to read what other replicas have made due; 3 s
 	Drain       time.Duration   // how long attempts may go on after Run's context has ended; Timeout + 2 s
 }
@@ -77,7 +77,8 @@ func New(c Config) (*Sender, error) {
 	s := &Sender{Config: c}
 	var err error
 	s.runner, err = work.New(work.Config{
-		Name: "delivery", Queues: []work.Queue{{Next: c.Store.NextDeliveries, Claim: s.claim}}, Now: c.Now, Log: c.Log,
+		Name: "delivery", Queues: []work.Queue{{Next: c.Store.NextDeliveries, Claim: s.claim}},
+		Now: c.Now, Log: c.Log,
 		Poll: c.Poll, Claim: c.Lease - c.Timeout, Drain: c.Drain, Final: store.ErrStopped,
 		Turned: func(context.Context, error) { c.Turned() },
 		// Receivers that hang cannot take all the room: one that is known to be slow
@@ -108,7 +109,9 @@ func (s *Sender) claim(ctx context.Context, now time.Time, receivers map[string]
 	claimed, err := s.Store.ClaimDeliveries(ctx, store.Claim{Now: now, Lease: s.Lease, Keys: receivers})
 	items := make([]work.Item, len(claimed))
 	for i, d := range claimed {
-		items[i] = work.Item{Key: d.Receiver, Do: func(ctx context.Context) time.Duration { return s.attempt(ctx, d) }}
+		items[i] = work.Item{
+			Key: d.Receiver, Do: func(ctx context.Context) time.Duration { return s.attempt(ctx, d) },
+		}
 	}
 	return items, err
 }

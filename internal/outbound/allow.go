@@ -19,7 +19,8 @@ type Allow struct {
 // "127.0.0.0/8:*", "fd00::/8:443".
 func ParseAllow(s string) (Allow, error) {
 	bad := func(why string) (Allow, error) {
-		return Allow{}, fmt.Errorf("allowed receiver %q: %s; write it like 10.1.2.0/24:8080 or 127.0.0.0/8:*", s, why)
+		return Allow{}, fmt.Errorf("allowed receiver %q: %s; write it like 10.1.2.0/24:8080 or 127.0.0.0/8:*",
+			s, why)
 	}
 	slash := strings.LastIndexByte(s, '/')
 	colon := strings.LastIndexByte(s, ':')

@@ -23,7 +23,7 @@ import (
 // Limits bounds a plain client. A zero field takes the value behind it.
 type Limits struct {
 	Idle        int           // connections that are kept open to one host; 32
-	Connections int           // connections to one host; 256, sixteen accounts at the gateway's bound for each
+	Connections int           // connections to one host; 256: sixteen accounts at the gateway's bound
 	Header      time.Duration // from the end of a request to the end of the answer's header; 10 s
 }
 
