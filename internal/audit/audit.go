@@ -158,8 +158,10 @@ func (r *run) dossier(d store.Dossier) {
 	r.books.record(d.Movements)
 	c := check{run: r, Dossier: d}
 	if d.Payment == nil {
-		c.wrong("payment", fmt.Sprintf("none, with %d movements, %d refunds, %d events and %d notifications of it",
-			len(d.Movements), len(d.Refunds), len(d.Events), len(d.Deliveries)), "the payment that they are of")
+		c.wrong("payment",
+			fmt.Sprintf("none, with %d movements, %d refunds, %d events and %d notifications of it",
+				len(d.Movements), len(d.Refunds), len(d.Events), len(d.Deliveries)),
+			"the payment that they are of")
 		return
 	}
 	c.events()

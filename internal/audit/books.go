@@ -32,7 +32,8 @@ func (b books) add(account string, currency pay.Currency, recorded, stated int64
 	e := entry{account, currency}
 	if b[e] == nil {
 		b[e] = &Balance{
-			Account: account, Recorded: pay.Amount{Currency: currency}, Stated: pay.Amount{Currency: currency},
+			Account: account, Recorded: pay.Amount{Currency: currency},
+			Stated: pay.Amount{Currency: currency},
 		}
 	}
 	b[e].Recorded.Minor += recorded

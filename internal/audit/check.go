@@ -41,7 +41,8 @@ func (c *check) isSet(what string, stored, want bool) {
 // written reports a row whose id is not of the time at which it was written.
 func (c *check) written(what, id string, at time.Time) {
 	if !strings.HasPrefix(id, fmt.Sprintf("%012x", at.UnixMilli())) || len(id) < 36 {
-		c.wrong(what, "has the id "+id+" and the time "+at.Format(time.RFC3339Nano), "an id that begins with its time")
+		c.wrong(what, "has the id "+id+" and the time "+at.Format(time.RFC3339Nano),
+			"an id that begins with its time")
 	}
 }
 
@@ -103,7 +104,8 @@ func (c *check) payment(p pay.Payment) {
 	c.same("refunded", amountOf(p, p.Refunded), amountOf(p, h.Returned))
 	c.same("events", p.Events, len(c.Events))
 	c.same("wallet_id", p.WalletID, h.WalletID)
-	if isAddress := strings.Contains(p.Checkout, "://"); !isAddress { // events have references, and no addresses
+	if isAddress := strings.Contains(p.Checkout, "://"); !isAddress {
+		// events have references, and no addresses
 		c.same("checkout", p.Checkout, h.WalletID)
 	}
 	c.same("wallet_number", p.WalletNumber, h.WalletNumber)

@@ -89,7 +89,8 @@ func (h *History) Apply(e pay.Event) (want string) {
 	case pay.EventOrphan:
 		return h.orphan(e)
 	case pay.EventGivenBack, pay.EventAmountsDiffer, pay.EventClosedAfterPaid, pay.EventForeignTrade,
-		pay.EventUnlisted, pay.EventRefundContradicted, pay.EventRefundForeign, pay.EventNote: // nothing else follows
+		pay.EventUnlisted, pay.EventRefundContradicted, pay.EventRefundForeign, pay.EventNote:
+		// nothing else follows
 	default:
 		return "an event of a known kind"
 	}
@@ -155,7 +156,9 @@ func (h *History) askRefund(e pay.Event) (want string) {
 	if h.Refunds == nil {
 		h.Refunds = map[string]*Refund{}
 	}
-	h.Refunds[e.RefundID] = &Refund{Amount: e.Amount, Automatic: e.By.Role == pay.RolePolicy, Status: pay.RefundPending}
+	h.Refunds[e.RefundID] = &Refund{
+		Amount: e.Amount, Automatic: e.By.Role == pay.RolePolicy, Status: pay.RefundPending,
+	}
 	h.Reserved += e.Amount.Minor
 	switch {
 	case known:

@@ -60,7 +60,9 @@ func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, er
 	case ahead <= 0:
 		return Ticket{}, &pay.Error{Code: pay.AlreadyExpired, Field: "expires", Message: "is past"}
 	case ahead > AuthorizeWithin:
-		return Ticket{}, &pay.Error{Code: pay.BadParameter, Field: "expires", Message: "is more than 15 minutes ahead"}
+		return Ticket{}, &pay.Error{
+			Code: pay.BadParameter, Field: "expires", Message: "is more than 15 minutes ahead",
+		}
 	}
 	s, err := g.standingOf(ctx, r.Credential, r.StoreID)
 	if err = firstError(err, s.checkOrders()); err != nil {
@@ -86,18 +88,22 @@ func (g *Gateway) Authorize(ctx context.Context, r AuthorizeRequest) (Ticket, er
 		return Ticket{}, walletError(err)
 	}
 	a := pay.Authorization{
-		MerchantID: account.MerchantID, ID: id, AppCode: r.Credential.AppCode, Nonce: r.Nonce, AccountID: account.ID,
+		MerchantID: account.MerchantID, ID: id, AppCode: r.Credential.AppCode,
+		Nonce: r.Nonce, AccountID: account.ID,
 		ReturnURL: r.ReturnURL, State: r.State, CreatedAt: now, ExpiresAt: now.Add(AuthorizeWithin),
 	}
 	err = g.Store.OpenAuthorization(ctx, a)
 	if errors.Is(err, store.ErrExists) {
-		return Ticket{}, &pay.Error{Code: pay.NumberUsed, Field: "nonce", Message: "this link was opened before"}
+		return Ticket{}, &pay.Error{
+			Code: pay.NumberUsed, Field: "nonce", Message: "this link was opened before",
+		}
 	}
 	if err != nil {
 		return Ticket{}, err
 	}
 	if err := g.Store.DropAuthorizations(ctx, now.Add(-authorizationsKept)); err != nil {
-		g.Log.WarnContext(ctx, "old authorisations cannot be deleted", "error", err) // the next call tries again
+		// the next call tries again
+		g.Log.WarnContext(ctx, "old authorisations cannot be deleted", "error", err)
 	}
 	return Ticket{WalletURL: address, ID: id, Proof: g.authorizationProof(id), ExpiresAt: a.ExpiresAt}, nil
 }
@@ -121,7 +127,9 @@ func (g *Gateway) Authorized(ctx context.Context, id, proof string, query url.Va
 	}
 	a, err := g.Store.UseAuthorization(ctx, id[:merchantDigits], id, g.Now())
 	if errors.Is(err, store.ErrNotFound) {
-		return Identified{}, &pay.Error{Code: pay.AlreadyExpired, Message: "the sign-in was used, or it took too long"}
+		return Identified{}, &pay.Error{
+			Code: pay.AlreadyExpired, Message: "the sign-in was used, or it took too long",
+		}
 	}
 	if err != nil {
 		return Identified{}, err
@@ -164,7 +172,9 @@ func (g *Gateway) authorizer(account pay.WalletAccount) (limitedConnector, walle
 	}
 	authorizer, ok := conn.Connector.(wallet.Authorizer)
 	if !ok {
-		return conn, nil, &pay.Error{Code: pay.Forbidden, Message: "the merchant's wallet does not identify buyers"}
+		return conn, nil, &pay.Error{
+			Code: pay.Forbidden, Message: "the merchant's wallet does not identify buyers",
+		}
 	}
 	return conn, authorizer, nil
 }
@@ -206,7 +216,8 @@ func checkReturn(address string, hosts []string) error {
 		return &pay.Error{Code: code, Field: "return_url", Message: why}
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Opaque != "" || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" ||
+	if err != nil || u.Opaque != "" || u.Host == "" || u.User != nil ||
+		u.Scheme != "http" && u.Scheme != "https" ||
 		strings.ContainsAny(address, " \\\"<>`") {
 		return refuse(pay.BadParameter, "must be an http or https address without a user name")
 	}

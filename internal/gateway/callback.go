@@ -104,7 +104,9 @@ func (m recordedNotice) word() pay.Word {
 // readNotice reads what is recorded of a notice's payment. The error is
 // store.ErrNotFound if no payment has its number, and BadSignature if what the notice
 // says cannot be true.
-func (g *Gateway) readNotice(ctx context.Context, a pay.WalletAccount, n wallet.Notice) (m recordedNotice, err error) {
+func (g *Gateway) readNotice(
+	ctx context.Context, a pay.WalletAccount, n wallet.Notice,
+) (m recordedNotice, err error) {
 	m = recordedNotice{Notice: n}
 	w := m.word()
 	m.Recorded, err = g.Store.Recorded(ctx, a.MerchantID, n.Number, pay.HeldBy(a.ID), w.TradeNo, w.RefundID)
@@ -134,8 +136,10 @@ func (g *Gateway) readNotice(ctx context.Context, a pay.WalletAccount, n wallet.
 func (g *Gateway) isKnown(m recordedNotice) bool {
 	w, v := m.word(), pay.Judge(m.Recorded, m.word(), pay.ByWallet, g.Now())
 	switch {
-	case w.Outcome == pay.WordClosed && w.RefundID == "": // what a wallet also says of money that it has given back
-		back := pay.Flag(m.Recorded, pay.Event{Kind: pay.EventGivenBack, TradeNo: w.TradeNo}, pay.ByWallet, g.Now())
+	case w.Outcome == pay.WordClosed && w.RefundID == "":
+		// what a wallet also says of money that it has given back
+		givenBack := pay.Event{Kind: pay.EventGivenBack, TradeNo: w.TradeNo}
+		back := pay.Flag(m.Recorded, givenBack, pay.ByWallet, g.Now())
 		return !back.Changes() || !v.Changes()
 	case m.Refund.ID != "" && w.TradeNo != "" && w.TradeNo != m.Payment.TradeNo:
 		return v.Kind == pay.VerdictNothing

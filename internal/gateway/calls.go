@@ -36,7 +36,8 @@ func (l semaphore) acquire(ctx context.Context) error {
 	case l <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %d calls of the account are in flight: %w", wallet.ErrNotSent, cap(l), ctx.Err())
+		return fmt.Errorf("%w: %d calls of the account are in flight: %w",
+			wallet.ErrNotSent, cap(l), ctx.Err())
 	}
 }
 
@@ -94,13 +95,16 @@ func (c limitedConnector) Pay(ctx context.Context, o wallet.Order) (checkout wal
 	if c.info.Flow == wallet.Link {
 		checkout, err = c.Connector.Pay(ctx, o)
 	} else {
-		checkout, err = call(ctx, c, func(to wallet.Connector) (wallet.Checkout, error) { return to.Pay(ctx, o) })
+		checkout, err = call(ctx, c, func(to wallet.Connector) (wallet.Checkout, error) {
+			return to.Pay(ctx, o)
+		})
 	}
 	if err != nil {
 		return wallet.Checkout{}, err
 	}
 	if err := checkout.Check(c.info.Flow); err != nil {
-		return wallet.Checkout{}, fmt.Errorf("%w: no buyer can pay by the wallet's answer: %w", wallet.ErrUnknown, err)
+		return wallet.Checkout{}, fmt.Errorf("%w: no buyer can pay by the wallet's answer: %w",
+			wallet.ErrUnknown, err)
 	}
 	return checkout, nil
 }
@@ -126,6 +130,8 @@ func (c limitedConnector) Close(ctx context.Context, o wallet.Order) (wallet.Sta
 }
 
 // identify calls wallet.Authorizer's Identify within the account's limit.
-func (c limitedConnector) identify(ctx context.Context, a wallet.Authorizer, query url.Values) (string, error) {
+func (c limitedConnector) identify(
+	ctx context.Context, a wallet.Authorizer, query url.Values,
+) (string, error) {
 	return call(ctx, c, func(wallet.Connector) (string, error) { return a.Identify(ctx, query) })
 }

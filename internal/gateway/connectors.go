@@ -176,9 +176,13 @@ func walletError(err error) error {
 	case errors.As(err, &no):
 		return &pay.Error{Code: pay.WalletRejected, Message: "the wallet refused: " + no.Code, Err: err}
 	case errors.Is(err, wallet.ErrNotSent):
-		return &pay.Error{Code: pay.WalletBusy, Message: "the wallet could not be reached, try again", Err: err}
+		return &pay.Error{
+			Code: pay.WalletBusy, Message: "the wallet could not be reached, try again", Err: err,
+		}
 	case errors.Is(err, wallet.ErrUnknown), errors.Is(err, context.DeadlineExceeded):
-		return &pay.Error{Code: pay.OutcomeUnknown, Message: "the wallet did not answer, ask with a query", Err: err}
+		return &pay.Error{
+			Code: pay.OutcomeUnknown, Message: "the wallet did not answer, ask with a query", Err: err,
+		}
 	}
 	return fmt.Errorf("gateway: wallet: %w", err)
 }

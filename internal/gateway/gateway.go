@@ -64,10 +64,10 @@ type Config struct {
 	Now          func() time.Time // time.Now if nil
 	Rand         io.Reader        // crypto/rand if nil
 	Log          *slog.Logger     // slog.Default() if nil
-	Turned       func()           // called after each of Run's reads of the schedule, failed ones too; may be nil
+	Turned       func()           // called after each read of the schedule by Run, failed or not; may be nil
 	DirectPayURL bool             // the pay URL is the wallet's own address where that needs no call
 
-	Late         map[pay.Status]LatePolicy // by the state in which the money arrives; DefaultLate for missing states
+	Late         map[pay.Status]LatePolicy // by the state at its arrival; DefaultLate for missing ones
 	RefundWindow time.Duration             // after the payment, for accounts without a window of their own
 
 	InquiryGaps   []time.Duration // between inquiries of an order whose buyer may pay; the last one repeats
@@ -113,7 +113,9 @@ func (g *Gateway) Wait() { g.background.Wait() }
 func New(c Config) (*Gateway, error) {
 	if c.Store == nil || c.Wallets == nil || c.HTTP == nil || c.Zone == nil ||
 		c.Notification == nil || c.RefundNotification == nil {
-		return nil, errors.New("gateway: Store, Wallets, HTTP, Zone, Notification and RefundNotification are required")
+		return nil, errors.New(
+			"gateway: Store, Wallets, HTTP, Zone, Notification and RefundNotification are required",
+		)
 	}
 	if len(c.LinkKey) < 16 {
 		return nil, errors.New("gateway: the link key is too short")
@@ -152,7 +154,8 @@ func New(c Config) (*Gateway, error) {
 		c.Lease = DefaultLease
 	}
 	if c.Lease <= c.WalletTimeout {
-		return nil, fmt.Errorf("gateway: the lease (%s) must be longer than the timeout of a call to a wallet (%s)",
+		return nil, fmt.Errorf("gateway: the lease (%s) must be longer than the timeout of a call to "+
+			"a wallet (%s)",
 			c.Lease, c.WalletTimeout)
 	}
 	if c.Poll == 0 {

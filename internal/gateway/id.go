@@ -34,7 +34,8 @@ func (g *Gateway) paymentNumber(s pay.Scope, orderNo, fingerprint string, at tim
 	ofDay := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute +
 		time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
 	slot := int(ofDay / (24 * time.Hour / 1000))
-	return fmt.Sprintf("%s%s%03d%s", date, s.MerchantID, slot, g.orderDigits(s, orderNo, fingerprint, date, try))
+	return fmt.Sprintf("%s%s%03d%s",
+		date, s.MerchantID, slot, g.orderDigits(s, orderNo, fingerprint, date, try))
 }
 
 // orderDigits returns the nine digits of an order's number on the given date.
@@ -57,7 +58,7 @@ func (g *Gateway) macDigits(kind string, s pay.Scope, orderNo, fingerprint, of s
 	h := hmac.New(sha256.New, g.numberKey)
 	var length [4]byte
 	for _, value := range []string{kind, s.MerchantID, s.AppCode, s.StoreID, orderNo, fingerprint, of} {
-		binary.BigEndian.PutUint32(length[:], uint32(len(value))) //nolint:gosec // a request has 64 KiB at most
+		binary.BigEndian.PutUint32(length[:], uint32(len(value))) //nolint:gosec // at most 64 KiB
 		h.Write(length[:])
 		io.WriteString(h, value)
 	}

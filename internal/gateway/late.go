@@ -14,19 +14,22 @@ type LatePolicy string
 // The policies. With both, the payment becomes paid and is marked late.
 const (
 	LateKeep   LatePolicy = "keep"   // the merchant gets the usual notification
-	LateRefund LatePolicy = "refund" // it is refunded, and the merchant gets a notification of the refund only
+	LateRefund LatePolicy = "refund" // it is refunded: the merchant gets the notification of the refund only
 )
 
 // DefaultLate is the policy by the state that the order was in. A merchant that has
 // closed an order does not want it paid any more. The money of other orders would
 // have been welcome a moment before.
-var DefaultLate = map[pay.Status]LatePolicy{pay.Expired: LateKeep, pay.Failed: LateKeep, pay.Closed: LateRefund}
+var DefaultLate = map[pay.Status]LatePolicy{
+	pay.Expired: LateKeep, pay.Failed: LateKeep, pay.Closed: LateRefund,
+}
 
 // CheckLate returns an error if Config.Late cannot have the value policies.
 func CheckLate(policies map[pay.Status]LatePolicy) error {
 	for status, policy := range policies {
 		if _, ok := DefaultLate[status]; !ok {
-			return fmt.Errorf("%q must be expired, failed or closed, the states in which money can come late", status)
+			return fmt.Errorf("%q must be expired, failed or closed, the states in which money can come late",
+				status)
 		}
 		if policy != LateKeep && policy != LateRefund {
 			return fmt.Errorf("%s: %q must be %q or %q", status, policy, LateKeep, LateRefund)

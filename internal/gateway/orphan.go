@@ -32,7 +32,8 @@ func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn li
 		return g.foreign.count(a, n.Number, g.Now())
 	}
 	switch {
-	case n.State.Outcome == wallet.Paid && n.RefundID == "", n.State.Outcome == wallet.Succeeded && n.RefundID != "":
+	case n.State.Outcome == wallet.Paid && n.RefundID == "",
+		n.State.Outcome == wallet.Succeeded && n.RefundID != "":
 	case n.State.Outcome == wallet.Closed && n.RefundID == "", n.State.Outcome == wallet.Failed:
 		return g.hastenOrphan(ctx, a, n.State.TradeNo) // there is nothing to store
 	default:
@@ -43,7 +44,8 @@ func (g *Gateway) recordOrphan(ctx context.Context, a pay.WalletAccount, conn li
 		return badCallback("money moved, without a trade number: "+n.Number, nil)
 	}
 	o := pay.Orphan{
-		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.Number, TradeNo: n.State.TradeNo, RefundID: n.RefundID,
+		MerchantID: a.MerchantID, AccountID: a.ID, Number: n.Number,
+		TradeNo: n.State.TradeNo, RefundID: n.RefundID,
 		Amount: n.State.Amount, BuyerID: n.State.BuyerID, At: n.State.At,
 	}
 	switch known, err := g.Store.Orphan(ctx, o.MerchantID, o.AccountID, o.TradeNo, o.RefundID); {
@@ -160,7 +162,8 @@ func (g *Gateway) confirmOrphan(ctx context.Context, conn limitedConnector, n wa
 	case s.Outcome != n.State.Outcome,
 		s.TradeNo != n.State.TradeNo && (s.TradeNo != "" || n.RefundID == ""),
 		s.Amount.Currency != "" && n.State.Amount.Currency != "" && s.Amount != n.State.Amount:
-		return s, badCallback(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: %s, %s, trade %q",
+		return s, badCallback(fmt.Sprintf("the order is unknown here, and the wallet says otherwise: "+
+			"%s, %s, trade %q",
 			s.Outcome, s.Amount, s.TradeNo), nil)
 	}
 	return s, nil
@@ -208,7 +211,8 @@ func (g *Gateway) storeOrphan(ctx context.Context, o pay.Orphan, givenBack bool,
 		err = g.hastenOrphan(ctx, pay.WalletAccount{MerchantID: o.MerchantID, ID: o.AccountID}, o.TradeNo)
 	}
 	if err != nil {
-		g.Log.WarnContext(ctx, "orphan cannot be matched yet", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
+		g.Log.WarnContext(ctx, "orphan cannot be matched yet",
+			"syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 		g.runner.Wake()
 	}
 	return nil

@@ -24,7 +24,8 @@ const allGivenBack = "the wallet says that all of it was given back"
 func (g *Gateway) inquireOrphan(ctx context.Context, o pay.Orphan) {
 	err := g.inquireOrphanInTurn(ctx, o)
 	if err != nil {
-		g.Log.WarnContext(ctx, "orphan's outcome is not known", "syssn", o.Number, "trade_no", o.TradeNo, "error", err)
+		g.Log.WarnContext(ctx, "orphan's outcome is not known",
+			"syssn", o.Number, "trade_no", o.TradeNo, "error", err)
 	}
 	g.runner.Wake()
 }
@@ -75,7 +76,8 @@ func (g *Gateway) queryOrphan(ctx context.Context, o pay.Orphan) error {
 			if each.State != pay.OrphanOpen {
 				continue
 			}
-			if err := moveOrphan(tx, each, pay.OrphanReturned, g.Now(), "", pay.ByRecover, allGivenBack); err != nil {
+			if err := moveOrphan(tx, each, pay.OrphanReturned,
+				g.Now(), "", pay.ByRecover, allGivenBack); err != nil {
 				return err
 			}
 			returned++
@@ -98,7 +100,8 @@ func (g *Gateway) tidyOrphans(ctx context.Context) {
 	if !g.throttle.allow("tidy orphans", now, orphanTidyGap) {
 		return
 	}
-	if n, err := g.Store.DropOrphanMessages(ctx, now.Add(-orphanMessageKept)); err != nil && ctx.Err() == nil {
+	if n, err := g.Store.DropOrphanMessages(ctx, now.Add(-orphanMessageKept)); err != nil &&
+		ctx.Err() == nil {
 		g.Log.ErrorContext(ctx, "callbacks of settled orphans cannot be deleted", "error", err)
 	} else if n > 0 {
 		g.Log.InfoContext(ctx, "callbacks of settled orphans are deleted", "orphans", n)

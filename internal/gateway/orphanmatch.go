@@ -93,7 +93,8 @@ func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 		return false
 	}
 	for try := range numberTries {
-		if g.orderDigits(p.Scope, p.OrderNo, p.Fingerprint, o.Number[:dateDigits], try) == o.Number[timeDigits:] {
+		digits := g.orderDigits(p.Scope, p.OrderNo, p.Fingerprint, o.Number[:dateDigits], try)
+		if digits == o.Number[timeDigits:] {
 			return true
 		}
 	}
@@ -103,7 +104,9 @@ func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 // settleOrphan settles an open orphan as a payment's money, by the rules of settle: as
 // the order's own money if the order is not paid, else as surplus. Money that went back
 // is not recorded, and flags the payment.
-func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor) (pay.Payment, error) {
+func (g *Gateway) settleOrphan(
+	ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor,
+) (pay.Payment, error) {
 	w := pay.Word{TradeNo: o.TradeNo, RefundID: o.RefundID}
 	v, err := g.judgeLocked(ctx, p, w, func(tx *store.Tx, r pay.Recorded) (pay.Verdict, error) {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
@@ -137,7 +140,8 @@ func (g *Gateway) settleOrphan(ctx context.Context, o pay.Orphan, p pay.Payment,
 // the inquiries of that refund find it.
 func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdict {
 	w := pay.Word{
-		Outcome: pay.WordPaid, TradeNo: o.TradeNo, Amount: o.Amount, BuyerID: o.BuyerID, At: o.At, RefundID: o.RefundID,
+		Outcome: pay.WordPaid, TradeNo: o.TradeNo, Amount: o.Amount,
+		BuyerID: o.BuyerID, At: o.At, RefundID: o.RefundID,
 	}
 	if o.IsRefund() {
 		if r.Refund.PaymentID == r.Payment.ID {
@@ -203,7 +207,9 @@ func moveOrphan(tx *store.Tx, o pay.Orphan, to pay.OrphanState, at time.Time,
 // SettleElsewhere settles an open orphan whose money a person has handled outside of
 // Sampan. note says how. The error is NotFound for an unknown orphan, and AlreadyClosed
 // if it is not open any more.
-func SettleElsewhere(ctx context.Context, db *store.DB, o pay.Orphan, at time.Time, by pay.Actor, note string) error {
+func SettleElsewhere(
+	ctx context.Context, db *store.DB, o pay.Orphan, at time.Time, by pay.Actor, note string,
+) error {
 	err := db.Tx(ctx, func(tx *store.Tx) error {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
 		if err != nil {
@@ -321,7 +327,8 @@ func (g *Gateway) settleOrphansOf(ctx context.Context, p pay.Payment, o pay.Orph
 		settled, err = g.inquire(ctx, settled, by)
 	}
 	if err != nil {
-		g.Log.WarnContext(ctx, "orphan is not settled yet", "syssn", p.ID, "trade_no", o.TradeNo, "error", err)
+		g.Log.WarnContext(ctx, "orphan is not settled yet",
+			"syssn", p.ID, "trade_no", o.TradeNo, "error", err)
 		g.runner.Wake()
 		return p, &pay.Error{Code: pay.Unconfirmed, Err: err,
 			Message: "the order is stored, and the wallet has been paid for it before: query"}

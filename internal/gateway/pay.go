@@ -69,7 +69,9 @@ func (g *Gateway) Pay(ctx context.Context, r PayRequest) (Order, error) {
 // at a wallet that must know it first. If new orders are refused, the order is a repeat:
 // it is not registered any more, and the buyer does not get the wallet's own address
 // while links cannot be paid.
-func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ pay.Payment, payURL string, err error) {
+func (g *Gateway) payURLFor(
+	ctx context.Context, p pay.Payment, s standing,
+) (_ pay.Payment, payURL string, err error) {
 	conn, err := g.connectorOf(ctx, p)
 	if err != nil {
 		return p, "", err
@@ -78,7 +80,8 @@ func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ p
 	case flow == wallet.InApp && p.Checkout == "":
 		if err := s.checkOrders(); err != nil {
 			return p, "", &pay.Error{Code: pay.OutcomeUnknown, Err: err,
-				Message: "the order is stored, and is not registered at the wallet any more: ask with a query"}
+				Message: "the order is stored, and is not registered at the wallet any more: ask " +
+					"with a query"}
 		}
 		if p, err = g.register(ctx, conn, p); err != nil {
 			return p, "", err
@@ -94,12 +97,15 @@ func (g *Gateway) payURLFor(ctx context.Context, p pay.Payment, s standing) (_ p
 func (g *Gateway) findOrCreate(ctx context.Context, r PayRequest) (p pay.Payment, isNew bool, err error) {
 	account, info, err := g.placeable(ctx, r)
 	if err != nil {
-		scope := pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
+		scope := pay.Scope{
+			MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID,
+		}
 		stored, missing := g.Store.PaymentByOrderNo(ctx, scope, r.OrderNo)
 		switch {
 		case missing == nil:
 			return stored, false, nil
-		case !errors.Is(missing, store.ErrNotFound): // it may be stored, so the merchant must not read that it failed
+		case !errors.Is(missing, store.ErrNotFound):
+			// it may be stored, so the merchant must not read that it failed
 			err = missing
 		}
 		return pay.Payment{}, false, err
@@ -126,7 +132,9 @@ func (g *Gateway) placeable(ctx context.Context, r PayRequest) (pay.WalletAccoun
 func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info) pay.Payment {
 	now := g.Now()
 	p := pay.Payment{
-		Scope:   pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID},
+		Scope: pay.Scope{
+			MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID,
+		},
 		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint,
 		PayType: r.PayType, AccountID: a.ID, Amount: r.Amount, Goods: r.Goods,
 		ClientTime: r.ClientTime, DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL,
@@ -139,7 +147,8 @@ func (g *Gateway) newPayment(r PayRequest, a pay.WalletAccount, info wallet.Info
 	if info.Flow == wallet.Link {
 		p.Status = pay.Pending // the buyer can pay without a call to the wallet
 	}
-	if info.Flow == wallet.InApp || info.Flow == wallet.Link && g.DirectPayURL { // the buyer does not need our link
+	if info.Flow == wallet.InApp || info.Flow == wallet.Link && g.DirectPayURL {
+		// the buyer does not need our link
 		p.OpenedAt, p.DueAt = now, now.Add(g.InquiryGaps[0])
 	}
 	return p
@@ -297,12 +306,16 @@ func (g *Gateway) awaitRegistration(ctx context.Context, p pay.Payment) (pay.Pay
 			return current, g.endedError(current)
 		}
 	}
-	return p, &pay.Error{Code: pay.InProgress, Message: "the same order is being processed; ask again in a moment"}
+	return p, &pay.Error{
+		Code: pay.InProgress, Message: "the same order is being processed; ask again in a moment",
+	}
 }
 
 // directURL returns the wallet's own address, for a buyer who does not need our link. An
 // order that was placed while buyers did need it counts as opened from now on.
-func (g *Gateway) directURL(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, string, error) {
+func (g *Gateway) directURL(
+	ctx context.Context, conn limitedConnector, p pay.Payment,
+) (pay.Payment, string, error) {
 	order, err := g.orderOf(ctx, p)
 	if err != nil {
 		return p, "", err

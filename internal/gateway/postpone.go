@@ -77,7 +77,8 @@ func (g *Gateway) settlePostponed(ctx context.Context, p pay.Payment) {
 		return
 	}
 	if err := g.settleNotice(ctx, account, conn, n, nil); err != nil {
-		g.Log.WarnContext(ctx, "postponed callback is not settled", "syssn", p.ID, "notice", n.ID, "error", err)
+		g.Log.WarnContext(ctx, "postponed callback is not settled",
+			"syssn", p.ID, "notice", n.ID, "error", err)
 	}
 }
 

@@ -155,7 +155,8 @@ var errOtherAmount = errors.New("gateway: the wallet states another amount than 
 
 // settleRefund settles what a wallet says of a refund. The error is errOtherAmount if
 // the wallet states another amount. Then the refund stays as it is.
-func (g *Gateway) settleRefund(ctx context.Context, p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (
+func (g *Gateway) settleRefund(ctx context.Context,
+	p pay.Payment, r pay.Refund, s wallet.State, by pay.Actor) (
 	pay.Refund, error) {
 	v, err := g.settle(ctx, p, wordOf(s, r.ID), by)
 	switch {

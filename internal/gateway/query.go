@@ -31,7 +31,9 @@ func (g *Gateway) Query(ctx context.Context, r QueryRequest) ([]store.Transactio
 	if _, err := g.standingOf(ctx, r.Credential, r.StoreID); err != nil {
 		return nil, err
 	}
-	r.Filter.Scope = pay.Scope{MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID}
+	r.Filter.Scope = pay.Scope{
+		MerchantID: r.Credential.MerchantID, AppCode: r.Credential.AppCode, StoreID: r.StoreID,
+	}
 	found, err := g.Store.Transactions(ctx, r.Filter)
 	if err != nil {
 		return nil, err

@@ -51,7 +51,8 @@ func (g *Gateway) newRunner() (*work.Runner, error) {
 		Name: "recover", Limits: inquiryLimits, Log: g.Log, Poll: g.Poll, Final: store.ErrStopped,
 		Now: func() time.Time { return g.Now() },
 		Queues: []work.Queue{
-			{Next: g.Store.NextRefunds, Claim: g.claimRefunds}, // first: they are few, and buyers wait for the money
+			// first: they are few, and buyers wait for the money
+			{Next: g.Store.NextRefunds, Claim: g.claimRefunds},
 			{Next: g.Store.NextPayments, Claim: g.claimPayments},
 			{Next: g.Store.NextOrphans, Claim: g.claimOrphans},
 		},
@@ -71,7 +72,9 @@ func (g *Gateway) claimRefunds(ctx context.Context, now time.Time, keys map[stri
 	}), err
 }
 
-func (g *Gateway) claimPayments(ctx context.Context, now time.Time, keys map[string]int) ([]work.Item, error) {
+func (g *Gateway) claimPayments(
+	ctx context.Context, now time.Time, keys map[string]int,
+) ([]work.Item, error) {
 	claims, err := g.Store.ClaimPayments(ctx, store.Claim{Now: now, Lease: g.Lease, Keys: keys})
 	return inquiryItems(g, claims, store.PaymentClaim.Account, g.recoverPayment), err
 }
@@ -102,14 +105,16 @@ func inquiryItems[C any](
 func (g *Gateway) recoverPayment(ctx context.Context, c store.PaymentClaim) {
 	p, err := g.inquire(ctx, c.Payment, pay.ByRecover)
 	if err != nil {
-		g.Log.WarnContext(ctx, "payment's outcome is not known", "syssn", c.ID, "inquiries", c.Inquiries, "error", err)
+		g.Log.WarnContext(ctx, "payment's outcome is not known",
+			"syssn", c.ID, "inquiries", c.Inquiries, "error", err)
 		p = c.Payment
 	}
 	g.settlePostponed(ctx, c.Payment)
 	p.Inquiries = c.Inquiries + 1
 	due := g.nextInquiry(ctx, p)
 	if err != nil && due.IsZero() && g.Now().Before(p.ConfirmedAt.Add(callbacksRepeat)) {
-		due = g.Now().Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)]) // for a callback that was postponed
+		// for a callback that was postponed
+		due = g.Now().Add(g.InquiryGaps[min(p.Inquiries, len(g.InquiryGaps)-1)])
 	}
 	switch err := g.Store.ReschedulePayment(ctx, c, due); {
 	case errors.Is(err, store.ErrLeaseLost): // another replica has claimed it

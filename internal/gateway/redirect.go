@@ -28,7 +28,9 @@ const (
 // and OutcomeUnknown if no address could be had now. The order can be opened again
 // after each of them. If the order is not open any more, the way is zero and there is
 // no error.
-func (g *Gateway) redirect(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
+func (g *Gateway) redirect(
+	ctx context.Context, conn limitedConnector, p pay.Payment,
+) (pay.Payment, Way, error) {
 	if g.addressLasts(p) {
 		return p, Way{URL: p.Checkout}, nil
 	}
@@ -60,7 +62,9 @@ func (g *Gateway) addressLasts(p pay.Payment) bool {
 
 // requestAddress asks the wallet for an address and stores it. The opening is
 // recorded first, so that Recover queries the order even if the call fails.
-func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p pay.Payment) (pay.Payment, Way, error) {
+func (g *Gateway) requestAddress(
+	ctx context.Context, conn limitedConnector, p pay.Payment,
+) (pay.Payment, Way, error) {
 	first := p.OpenedAt.IsZero()
 	if first {
 		var err error
@@ -75,7 +79,8 @@ func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p p
 		return p, Way{}, walletError(err)
 	}
 	defer leave()
-	p, err = g.Store.Payment(ctx, p.MerchantID, p.ID) // another replica may have ended it, or stored an address
+	// another replica may have ended it, or stored an address
+	p, err = g.Store.Payment(ctx, p.MerchantID, p.ID)
 	switch {
 	case err != nil:
 		return p, Way{}, err
@@ -106,7 +111,8 @@ func (g *Gateway) requestAddress(ctx context.Context, conn limitedConnector, p p
 // refuses at the first call fails. After an earlier call a refusal may mean that
 // the order is paid, so the wallet is queried, and an order that had an address
 // stays open.
-func (g *Gateway) noAddress(ctx context.Context, conn limitedConnector, p pay.Payment, err error, first bool) (
+func (g *Gateway) noAddress(ctx context.Context,
+	conn limitedConnector, p pay.Payment, err error, first bool) (
 	pay.Payment, Way, error) {
 	g.Log.WarnContext(ctx, "wallet gave no address for the order", "syssn", p.ID, "error", err)
 	var no *wallet.Rejection

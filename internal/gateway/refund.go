@@ -92,7 +92,8 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 		return claim, err
 	}
 	refund := pay.Refund{
-		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, Amount: pay.Amount{Minor: r.Minor, Currency: p.Amount.Currency},
+		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint,
+		Amount:     pay.Amount{Minor: r.Minor, Currency: p.Amount.Currency},
 		ClientTime: r.ClientTime, DeviceID: r.DeviceID, CreatedAt: g.Now(),
 	}
 	for try := range numberTries {
@@ -116,7 +117,8 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 			}
 			// The fingerprint would not do: it covers the syssn, and the payment may have two.
 			refund.ID = g.numberUnder(current, "refund", refund.OrderNo, refund.Amount.String(), try)
-			claim, err = g.addRefund(tx, current, refund, refund.CreatedAt.Add(g.Lease), pay.ByMerchant(p.AppCode))
+			claim, err = g.addRefund(tx, current, refund,
+				refund.CreatedAt.Add(g.Lease), pay.ByMerchant(p.AppCode))
 			return err
 		})
 		if !errors.Is(err, store.ErrIDClash) {

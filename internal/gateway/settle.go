@@ -35,13 +35,17 @@ func (g *Gateway) settle(ctx context.Context, p pay.Payment, w pay.Word, by pay.
 }
 
 // settleRecorded is settle for a payment that was just read.
-func (g *Gateway) settleRecorded(ctx context.Context, r pay.Recorded, w pay.Word, by pay.Actor) (pay.Verdict, error) {
+func (g *Gateway) settleRecorded(
+	ctx context.Context, r pay.Recorded, w pay.Word, by pay.Actor,
+) (pay.Verdict, error) {
 	if w.Outcome == pay.WordPaid && w.TradeNo == "" {
 		err := fmt.Errorf("gateway: %s: the wallet says that it is paid, without a trade number: %w",
 			r.Payment.ID, wallet.ErrUnknown)
 		return pay.Verdict{Payment: r.Payment}, err
 	}
-	return g.judge(ctx, r, w, func(r pay.Recorded) (pay.Verdict, error) { return pay.Judge(r, w, by, g.Now()), nil })
+	return g.judge(ctx, r, w, func(r pay.Recorded) (pay.Verdict, error) {
+		return pay.Judge(r, w, by, g.Now()), nil
+	})
 }
 
 // recorded reads what is stored of a payment, and of the trade and the refund that a
@@ -154,7 +158,8 @@ func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, try int, apply func(s
 	}
 	switch {
 	case errors.Is(err, store.ErrTradeTaken) && c.Movement.RefundID == "":
-		return before, c, fmt.Errorf("%w: %s, found for %s", errForeignTrade, c.Movement.TradeNo, r.Payment.ID)
+		return before, c, fmt.Errorf("%w: %s, found for %s",
+			errForeignTrade, c.Movement.TradeNo, r.Payment.ID)
 	case err != nil:
 		return before, c, err
 	}
@@ -218,7 +223,8 @@ func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict
 	by := c.Events[0].By.Role
 	for _, e := range c.Events {
 		if e.Kind.Flags() {
-			g.Log.ErrorContext(ctx, "payment needs a look", "syssn", r.Payment.ID, "status", v.Payment.Status, "by", by,
+			g.Log.ErrorContext(ctx, "payment needs a look",
+				"syssn", r.Payment.ID, "status", v.Payment.Status, "by", by,
 				"why", e.Kind, "trade_no", e.TradeNo, "refund", e.RefundID, "code", e.Code)
 		}
 	}
@@ -230,7 +236,8 @@ func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict
 		g.Log.InfoContext(ctx, "refund "+string(f.Status), "refund", f.ID, "syssn", f.PaymentID,
 			"amount", f.Amount.String(), "failure", f.Failure, "by", by)
 		if f.Status == pay.RefundFailed && f.Automatic() {
-			g.Log.ErrorContext(ctx, "payment needs a look", "syssn", r.Payment.ID, "status", v.Payment.Status, "by", by,
+			g.Log.ErrorContext(ctx, "payment needs a look",
+				"syssn", r.Payment.ID, "status", v.Payment.Status, "by", by,
 				"why", pay.EventRefundFailed, "refund", f.ID, "code", f.Failure)
 		}
 	}
@@ -238,7 +245,9 @@ func (g *Gateway) afterCommit(ctx context.Context, r pay.Recorded, v pay.Verdict
 
 // flag flags a payment for the facts of e, once.
 func (g *Gateway) flag(ctx context.Context, p pay.Payment, e pay.Event, by pay.Actor) error {
-	_, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) { return pay.Flag(r, e, by, g.Now()), nil })
+	_, err := g.act(ctx, p, func(r pay.Recorded) (pay.Verdict, error) {
+		return pay.Flag(r, e, by, g.Now()), nil
+	})
 	return err
 }
 

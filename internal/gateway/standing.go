@@ -56,7 +56,8 @@ func (s standing) checkRefunds() error {
 
 // checkLinks returns StoreDisabled if buyers cannot pay open orders.
 func (s standing) checkLinks() error {
-	return s.disabledError(s.merchant.LinksClosed(), s.store.LinksClosed(), "takes no payments by its open links")
+	return s.disabledError(s.merchant.LinksClosed(),
+		s.store.LinksClosed(), "takes no payments by its open links")
 }
 
 func (s standing) disabledError(byMerchant, byStore bool, what string) error {
@@ -76,7 +77,8 @@ func (g *Gateway) standingOfPayment(ctx context.Context, p pay.Payment) (s stand
 	if s.merchant, err = g.Store.Merchant(ctx, p.MerchantID); err != nil || p.StoreID == "" {
 		return s, err
 	}
-	if s.store, err = g.Store.Store(ctx, p.MerchantID, p.AppCode, p.StoreID); errors.Is(err, store.ErrNotFound) {
+	s.store, err = g.Store.Store(ctx, p.MerchantID, p.AppCode, p.StoreID)
+	if errors.Is(err, store.ErrNotFound) {
 		err = nil // an order outlives its store's row
 	}
 	return s, err

@@ -18,7 +18,9 @@ var digits = map[Currency]int{
 }
 
 // Currencies lists the known currencies in alphabetical order.
-var Currencies = []Currency{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY", "MMK", "MYR", "SGD", "THB", "USD"}
+var Currencies = []Currency{
+	"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY", "MMK", "MYR", "SGD", "THB", "USD",
+}
 
 // Known reports whether c is one of Currencies.
 func (c Currency) Known() bool { _, ok := digits[c]; return ok }

@@ -34,22 +34,22 @@ type VerdictKind string
 
 // The verdicts. The first three change nothing.
 const (
-	VerdictNothing      VerdictKind = "nothing"       // the word is not final, or concerns nothing that is stored
+	VerdictNothing      VerdictKind = "nothing"       // the word is not final, or of nothing that is stored
 	VerdictRepeat       VerdictKind = "repeat"        // all that the word says is recorded
-	VerdictForeignTrade VerdictKind = "foreign trade" // the trade has paid another payment, and cannot pay twice
+	VerdictForeignTrade VerdictKind = "foreign trade" // the trade has paid another payment
 
 	VerdictPaid         VerdictKind = "paid"               // by the order's own trade
-	VerdictPaidLate     VerdictKind = "paid late"          // the same, after the order was closed, expired or failed
+	VerdictPaidLate     VerdictKind = "paid late"          // the same, for an order that had ended
 	VerdictEnded        VerdictKind = "ended"              // the order is closed or expired
-	VerdictSurplus      VerdictKind = "surplus"            // money beyond the order: a second trade, or another amount
-	VerdictGivenBack    VerdictKind = "given back"         // paid, and refunded at the wallet itself before we knew
+	VerdictSurplus      VerdictKind = "surplus"            // beyond the order: a second trade or amount
+	VerdictGivenBack    VerdictKind = "given back"         // paid, and refunded at the wallet unknown to us
 	VerdictAmounts      VerdictKind = "amounts differ"     // one trade, two amounts
 	VerdictClosedPaid   VerdictKind = "closed after paid"  // the wallet says that a paid trade is closed
 	VerdictUnlisted     VerdictKind = "unlisted"           // a status that the wallet's documents do not list
 	VerdictRefunded     VerdictKind = "refunded"           // a refund is done
 	VerdictRefundFailed VerdictKind = "refund failed"      // a refund will never be done
-	VerdictRefundOther  VerdictKind = "refund foreign"     // money went back under a number that we never gave
-	VerdictContradicted VerdictKind = "refund contradicts" // the wallet contradicts what is recorded of a refund
+	VerdictRefundOther  VerdictKind = "refund foreign"     // money went back under a foreign number
+	VerdictContradicted VerdictKind = "refund contradicts" // the word contradicts a recorded refund
 	VerdictFlagged      VerdictKind = "flagged"            // by Flag
 	VerdictActed        VerdictKind = "acted"              // by Act
 )
@@ -173,7 +173,9 @@ func (j judgement) ownTrade() Verdict {
 	if p.PaidAt = w.At; p.PaidAt.IsZero() {
 		p.PaidAt = j.now
 	}
-	p.Flagged = p.Flagged && slices.ContainsFunc(j.Flags, func(f Event) bool { return !f.ExplainedBy(w.TradeNo) })
+	p.Flagged = p.Flagged && slices.ContainsFunc(j.Flags, func(f Event) bool {
+		return !f.ExplainedBy(w.TradeNo)
+	})
 	v.Movement = j.line(MovementPayment, OwedToMerchant, p.Amount)
 	v.Events = []Event{j.event(e)}
 	v.Notify = true
@@ -279,9 +281,12 @@ func (j judgement) refunded() Verdict {
 func (j judgement) refundFailed() Verdict {
 	v := j.nothing(VerdictRefundFailed)
 	r, p := &v.Refund, &v.Payment
-	r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = RefundFailed, j.word.Code, j.word.Cause, j.now, time.Time{}
+	r.Status, r.Failure, r.Cause = RefundFailed, j.word.Code, j.word.Cause
+	r.DoneAt, r.DueAt = j.now, time.Time{}
 	p.Reserved -= r.Amount.Minor
 	p.Flagged = p.Flagged || r.Automatic()
-	v.Events = []Event{j.event(Event{Kind: EventRefundFailed, Amount: r.Amount, RefundID: r.ID, Code: r.Failure})}
+	v.Events = []Event{
+		j.event(Event{Kind: EventRefundFailed, Amount: r.Amount, RefundID: r.ID, Code: r.Failure}),
+	}
 	return v
 }

@@ -13,7 +13,7 @@ type Scope struct {
 // Payment is one order, to be paid once.
 type Payment struct {
 	Scope
-	ID          string // 26 digits (syssn): date, merchant, time slot, MAC; also the order number at the wallet
+	ID          string // 26 digits (syssn): date, merchant, time slot, MAC; also its number at the wallet
 	OrderNo     string // the merchant's own number, unique within Scope
 	Fingerprint string // of the request that made it; a repeat must have the same
 

@@ -6,7 +6,7 @@ import "time"
 type Refund struct {
 	Scope
 	ID          string // 26 digits (syssn), like a payment's; also the refund number at the wallet
-	OrderNo     string // the merchant's own number of the refund, unique within Scope among payments and refunds
+	OrderNo     string // the merchant's own number, unique within Scope among payments and refunds
 	Fingerprint string // of the request that made it; a repeat must have the same
 	PaymentID   string
 	AccountID   string // the wallet account that the payment was paid to
