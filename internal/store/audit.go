@@ -51,7 +51,9 @@ func (db *DB) MerchantIDs(ctx context.Context) iter.Seq2[string, error] {
 func (db *DB) Dossiers(ctx context.Context, merchantID string) iter.Seq2[Dossier, error] {
 	return func(yield func(Dossier, error) bool) {
 		// Rows that name no payment at all come before the first page.
-		page, err := db.dossiers(ctx, merchantID, func(*queries.Queries) ([]string, error) { return []string{""}, nil })
+		page, err := db.dossiers(ctx, merchantID, func(*queries.Queries) ([]string, error) {
+			return []string{""}, nil
+		})
 		for first := true; ; first = false {
 			if err != nil {
 				yield(Dossier{}, wrap("read the payments of merchant "+merchantID, err))

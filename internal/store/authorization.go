@@ -21,7 +21,9 @@ func (db *DB) OpenAuthorization(ctx context.Context, a pay.Authorization) error 
 
 // UseAuthorization returns an authorisation once. It returns ErrNotFound if it does
 // not exist, was used, or has expired.
-func (db *DB) UseAuthorization(ctx context.Context, merchantID, id string, now time.Time) (pay.Authorization, error) {
+func (db *DB) UseAuthorization(
+	ctx context.Context, merchantID, id string, now time.Time,
+) (pay.Authorization, error) {
 	var row queries.UseAuthorizationRow
 	err := db.one(ctx, func(tx *Tx) (err error) {
 		row, err = tx.q.UseAuthorization(tx.ctx, queries.UseAuthorizationParams{
@@ -31,7 +33,8 @@ func (db *DB) UseAuthorization(ctx context.Context, merchantID, id string, now t
 	})
 	return pay.Authorization{
 		MerchantID: merchantID, ID: id, AppCode: row.AppCode, Nonce: row.Nonce, AccountID: row.AccountID,
-		ReturnURL: row.ReturnURL, State: row.State, CreatedAt: at(row.CreatedAt), ExpiresAt: at(row.ExpiresAt),
+		ReturnURL: row.ReturnURL, State: row.State,
+		CreatedAt: at(row.CreatedAt), ExpiresAt: at(row.ExpiresAt),
 	}, wrap("use authorisation", notFound(err))
 }
 

@@ -94,7 +94,8 @@ func (c Change) rows(now func() time.Time) (*changeRows, error) {
 		BuyerID: clean(p.BuyerID), Failure: clean(p.Failure), Late: bit(p.Late), Flagged: bit(p.Flagged),
 		Reserved: p.Reserved, Refunded: p.Refunded, PaidAt: ms(p.PaidAt), ClosedAt: ms(p.ClosedAt),
 		CloseID: p.CloseID, CloseAskedAt: ms(p.CloseAskedAt),
-		Events: int64(was.Events + len(c.Events)), Reschedule: bit(!p.DueAt.Equal(was.DueAt)), DueAt: ms(p.DueAt),
+		Events:     int64(was.Events + len(c.Events)),
+		Reschedule: bit(!p.DueAt.Equal(was.DueAt)), DueAt: ms(p.DueAt),
 	}}
 	switch r := c.Refund; {
 	case r != nil && c.WasRefund == nil:
@@ -102,7 +103,8 @@ func (c Change) rows(now func() time.Time) (*changeRows, error) {
 		rows.newRefund = &row
 	case r != nil:
 		rows.refund = &queries.ApplyRefundParams{
-			MerchantID: r.MerchantID, ID: r.ID, WasStatus: string(c.WasRefund.Status), Status: string(r.Status),
+			MerchantID: r.MerchantID, ID: r.ID,
+			WasStatus: string(c.WasRefund.Status), Status: string(r.Status),
 			Failure: clean(r.Failure), Cause: string(r.Cause), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt),
 		}
 	}

@@ -68,7 +68,8 @@ func notFound(err error) error {
 // test for pass unchanged. The error of a statement that is its own transaction
 // must go through unknown first.
 func wrap(what string, err error) error {
-	if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) ||
+	if err == nil || errors.Is(err, ErrNotFound) ||
+		errors.Is(err, ErrExists) || errors.Is(err, ErrLeaseLost) ||
 		errors.Is(err, ErrOrphansFull) {
 		return err
 	}

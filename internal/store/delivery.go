@@ -133,7 +133,8 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 	if f.Limit == 0 {
 		f.Limit = 100
 	}
-	text := "SELECT " + deliveryTable.list("") + " FROM delivery" + w.page("created_at DESC, id DESC", f.Limit, 0)
+	text := "SELECT " + deliveryTable.list("") + " FROM delivery" +
+		w.page("created_at DESC, id DESC", f.Limit, 0)
 	rows, err := db.pool().QueryContext(ctx, text, w.args...)
 	return list(toDelivery)(collect(rows, err, deliveryTable.fields))
 }
@@ -142,7 +143,8 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 func (db *DB) Attempts(ctx context.Context, merchantID, deliveryID string) ([]DeliveryAttempt, error) {
 	return list(func(a queries.DeliveryAttempt) DeliveryAttempt {
 		return DeliveryAttempt{
-			DeliveryID: a.DeliveryID, Number: int(a.Number), StartedAt: at(a.StartedAt), Took: time.Duration(a.Took),
+			DeliveryID: a.DeliveryID, Number: int(a.Number),
+			StartedAt: at(a.StartedAt), Took: time.Duration(a.Took),
 			Status: int(a.Status), Answer: a.Answer, Error: a.Error, Manual: a.Manual != 0,
 		}
 	})(db.read.Attempts(ctx, queries.AttemptsParams{MerchantID: merchantID, DeliveryID: deliveryID}))
@@ -158,7 +160,9 @@ func (db *DB) Resend(ctx context.Context, merchantID, id string, now time.Time) 
 	if err != nil || resent {
 		return err
 	}
-	if _, err := db.read.DeliveryState(ctx, queries.DeliveryStateParams{MerchantID: merchantID, ID: id}); err != nil {
+	if _, err := db.read.DeliveryState(ctx, queries.DeliveryStateParams{
+		MerchantID: merchantID, ID: id,
+	}); err != nil {
 		return notFound(err)
 	}
 	return ErrExists
@@ -171,7 +175,8 @@ func fromDelivery(d Delivery, now func() time.Time) queries.AddDeliveryParams {
 	}
 	return queries.AddDeliveryParams{
 		MerchantID: d.MerchantID, ID: d.ID, PaymentID: d.PaymentID, RefundID: d.RefundID,
-		AppCode: d.AppCode, Kind: d.Kind, URL: d.URL, Receiver: d.Receiver, Body: d.Body, CreatedAt: ms(d.CreatedAt),
+		AppCode: d.AppCode, Kind: d.Kind, URL: d.URL,
+		Receiver: d.Receiver, Body: d.Body, CreatedAt: ms(d.CreatedAt),
 	}
 }
 

@@ -9,12 +9,16 @@ import (
 
 // Events lists a payment's events, oldest first.
 func (db *DB) Events(ctx context.Context, merchantID, paymentID string) ([]pay.Event, error) {
-	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toEvent)(db.read.Events(ctx, queries.EventsParams{
+		MerchantID: merchantID, PaymentID: paymentID,
+	}))
 }
 
 // Events is DB.Events within a transaction.
 func (tx *Tx) Events(merchantID, paymentID string) ([]pay.Event, error) {
-	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toEvent)(tx.q.Events(tx.ctx, queries.EventsParams{
+		MerchantID: merchantID, PaymentID: paymentID,
+	}))
 }
 
 // CountEvents returns how many events of a kind a payment has.

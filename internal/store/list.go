@@ -42,7 +42,8 @@ type Transaction struct {
 func (db *DB) Payments(ctx context.Context, f Filter) ([]pay.Payment, error) {
 	var w where
 	restrict(&w, f, "", "pay_type", f.Statuses)
-	text := "SELECT " + paymentTable.list("") + " FROM payment" + w.page("created_at DESC, id DESC", f.Limit, f.Offset)
+	text := "SELECT " + paymentTable.list("") + " FROM payment" +
+		w.page("created_at DESC, id DESC", f.Limit, f.Offset)
 	rows, err := db.pool().QueryContext(ctx, text, w.args...)
 	return list(toPayment)(collect(rows, err, paymentTable.fields))
 }
@@ -112,7 +113,8 @@ func (db *DB) Transactions(ctx context.Context, f Filter) ([]Transaction, error)
 
 // restrict adds the filter's conditions for a table whose columns have a prefix.
 func restrict[S ~string](w *where, f Filter, prefix, payType string, statuses []S) {
-	w.and(prefix+"merchant_id = ? AND "+prefix+"app_code = ? AND "+prefix+"store_id = ?", f.MerchantID, f.AppCode,
+	w.and(prefix+"merchant_id = ? AND "+prefix+"app_code = ? AND "+prefix+"store_id = ?",
+		f.MerchantID, f.AppCode,
 		f.StoreID)
 	id, orderNo := prefix+"id", prefix+"order_no"
 	switch {

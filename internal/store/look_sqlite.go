@@ -71,7 +71,8 @@ func readAlone(path string) (bool, error) {
 	case log > 0:
 		return false, fmt.Errorf("store: %s cannot be read where it is: "+
 			"changes that belong to it are in its log, %s-wal, "+
-			"and this user cannot write beside it. Copy both files to a directory of your own while no server runs, "+
+			"and this user cannot write beside it. Copy both files to a directory of your own while "+
+			"no server runs, "+
 			"and look there", path, path)
 	}
 	return true, nil
@@ -112,7 +113,9 @@ func sizeOf(path string) (int64, error) {
 }
 
 // errSpoiled: what was read may mix several states of the database.
-var errSpoiled = errors.New("was opened by a server while it was read, so what was read may be wrong: run it again")
+var errSpoiled = errors.New(
+	"was opened by a server while it was read, so what was read may be wrong: run it again",
+)
 
 // existing returns the real path of a database file, beside which SQLite keeps its
 // log. It names the cause where SQLite would only say that it cannot open the file.

@@ -73,7 +73,8 @@ func (db *DB) Stores(ctx context.Context, merchantID string) ([]pay.Store, error
 
 func toStore(s queries.Store) pay.Store {
 	return pay.Store{
-		MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID, Name: s.Name, MCC: s.MCC, CreatedAt: at(s.CreatedAt),
+		MerchantID: s.MerchantID, AppCode: s.AppCode, ID: s.ID,
+		Name: s.Name, MCC: s.MCC, CreatedAt: at(s.CreatedAt),
 		Disabling: pay.Disabling{Disabled: s.Disabled != 0, KeepLinks: s.KeepLinks != 0,
 			StopRefunds: s.StopRefunds != 0},
 	}
@@ -116,7 +117,9 @@ func (db *DB) KeptCredential(appCode string) pay.Credential {
 // much as a known one: a decoy is read and unsealed in its place.
 func (db *DB) FreshCredential(ctx context.Context, appCode string) (pay.Credential, error) {
 	return db.credentials.fresh(appCode, func() (pay.Credential, bool, error) {
-		c, err := db.read.CredentialOrDecoy(ctx, queries.CredentialOrDecoyParams{AppCode: appCode, Decoy: db.decoy})
+		c, err := db.read.CredentialOrDecoy(ctx, queries.CredentialOrDecoyParams{
+			AppCode: appCode, Decoy: db.decoy,
+		})
 		if err != nil {
 			return pay.Credential{}, false, notFound(err)
 		}
@@ -271,7 +274,9 @@ func (db *DB) SetMaxAge(ctx context.Context, appCode string, age time.Duration) 
 func (db *DB) SetSHA256Only(ctx context.Context, appCode string, only bool) error {
 	defer db.credentials.drop(appCode)
 	return db.set(ctx, "app code "+appCode, func(tx *Tx) (int64, error) {
-		return tx.q.SetSHA256Only(tx.ctx, queries.SetSHA256OnlyParams{AppCode: appCode, Sha256Only: bit(only)})
+		return tx.q.SetSHA256Only(tx.ctx, queries.SetSHA256OnlyParams{
+			AppCode: appCode, Sha256Only: bit(only),
+		})
 	})
 }
 

@@ -38,7 +38,8 @@ func Migrate(ctx context.Context, c Config) (Schema, error) {
 			if err != nil || s.Have == 0 || s.Have > s.Want {
 				return s, errors.Join(err, s.newer())
 			}
-			if _, err = seal.proved(ctx, queries.New(l.reader())); err == nil && l.dialect == goose.DialectSQLite3 {
+			if _, err = seal.proved(ctx, queries.New(l.reader())); err == nil &&
+				l.dialect == goose.DialectSQLite3 {
 				err = checker{ctx, l.pool(), l.place}.check(Ends) // fast, whatever the size
 			}
 			return s, err
@@ -140,7 +141,8 @@ func openForSteps(path string) (*sql.DB, error) {
 type halfError struct{ path string }
 
 func (e *halfError) Error() string {
-	return fmt.Sprintf("store: %s holds half of a change, which %s-journal undoes: sampan migrate has SQLite do so",
+	return fmt.Sprintf("store: %s holds half of a change, which %s-journal undoes: sampan migrate has "+
+		"SQLite do so",
 		e.path, e.path)
 }
 
@@ -180,7 +182,8 @@ func runMigrations(ctx context.Context, c Config, db *sql.DB, d goose.Dialect, p
 	house := migrations.House(d == goose.DialectPostgres, c.Migrating)
 	options = append(options, goose.WithDisableGlobalRegistry(true),
 		goose.WithExcludeVersions([]int64{migrations.HouseVersion}),
-		goose.WithGoMigrations(goose.NewGoMigration(migrations.HouseVersion, &goose.GoFunc{RunTx: house}, nil)))
+		goose.WithGoMigrations(
+			goose.NewGoMigration(migrations.HouseVersion, &goose.GoFunc{RunTx: house}, nil)))
 	provider, err := goose.NewProvider(d, db, steps(d), options...)
 	if err != nil {
 		return fmt.Errorf("store: migrate: %w", err)

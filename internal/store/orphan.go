@@ -36,7 +36,8 @@ func (tx *Tx) AddOrphan(o pay.Orphan, message []byte, most int) (isNew bool, err
 		Number: row.Number,
 		Amount: row.Amount, Currency: row.Currency, BuyerID: row.BuyerID, WalletAt: row.WalletAt,
 		NoticedAt: row.NoticedAt, DueAt: row.DueAt,
-		Message: tx.seal.seal("orphan", orphanRow(row), string(message[:min(len(message), maxOrphanMessage)])),
+		Message: tx.seal.seal("orphan", orphanRow(row),
+			string(message[:min(len(message), maxOrphanMessage)])),
 	})
 	return n > 0, wrap("add orphan "+o.Number, err)
 }
@@ -51,7 +52,9 @@ func (db *DB) CountOpenOrphans(ctx context.Context, merchantID, accountID string
 
 // Orphan returns an orphan, or ErrNotFound. With refundID "" it is a payment's,
 // otherwise a refund's.
-func (db *DB) Orphan(ctx context.Context, merchantID, accountID, tradeNo, refundID string) (pay.Orphan, error) {
+func (db *DB) Orphan(
+	ctx context.Context, merchantID, accountID, tradeNo, refundID string,
+) (pay.Orphan, error) {
 	row, err := db.read.Orphan(ctx, queries.OrphanParams{
 		MerchantID: merchantID, AccountID: accountID, TradeNo: clean(tradeNo), RefundID: clean(refundID)})
 	return toOrphan(row), notFound(err)
@@ -103,7 +106,8 @@ func (db *DB) Orphans(ctx context.Context, f OrphanFilter) ([]pay.Orphan, error)
 		w.and("state = ?", string(f.State))
 	}
 	rows, err := db.pool().QueryContext(ctx,
-		"SELECT "+orphanTable.list("")+" FROM orphan"+w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
+		"SELECT "+orphanTable.list("")+" FROM orphan"+
+			w.page("noticed_at DESC, seq DESC", f.Limit, 0), w.args...)
 	return list(toOrphan)(collect(rows, err, orphanTable.fields))
 }
 
@@ -147,7 +151,8 @@ func (db *DB) NextOrphans(ctx context.Context) (map[string]time.Time, error) {
 func (db *DB) RescheduleOrphan(ctx context.Context, o pay.Orphan, due time.Time) error {
 	_, err := db.changed(ctx, "reschedule orphan "+o.Number, func(tx *Tx) (int64, error) {
 		return tx.q.RescheduleOrphan(tx.ctx, queries.RescheduleOrphanParams{
-			MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: o.TradeNo, RefundID: o.RefundID, Due: ms(due)})
+			MerchantID: o.MerchantID, AccountID: o.AccountID,
+			TradeNo: o.TradeNo, RefundID: o.RefundID, Due: ms(due)})
 	})
 	return err
 }
@@ -191,7 +196,8 @@ func (db *DB) PaymentsOfAnySlot(ctx context.Context, merchantID, begin, end stri
 	var w where
 	w.and("merchant_id = ?", merchantID)
 	w.and(in("id", ids), anys(ids)...)
-	rows, err := db.pool().QueryContext(ctx, "SELECT "+paymentTable.list("")+" FROM payment"+w.page("id", 0, 0),
+	rows, err := db.pool().QueryContext(ctx,
+		"SELECT "+paymentTable.list("")+" FROM payment"+w.page("id", 0, 0),
 		w.args...)
 	return list(toPayment)(collect(rows, err, paymentTable.fields))
 }
@@ -213,7 +219,8 @@ func orphanRow(o queries.Orphan) string {
 
 func fromOrphan(o pay.Orphan) queries.Orphan {
 	return queries.Orphan{
-		MerchantID: o.MerchantID, AccountID: o.AccountID, TradeNo: clean(o.TradeNo), RefundID: clean(o.RefundID),
+		MerchantID: o.MerchantID, AccountID: o.AccountID,
+		TradeNo: clean(o.TradeNo), RefundID: clean(o.RefundID),
 		Number: o.Number,
 		Amount: o.Amount.Minor, Currency: string(o.Amount.Currency), BuyerID: clean(o.BuyerID),
 		WalletAt: ms(o.At), NoticedAt: ms(o.NoticedAt), DueAt: ms(o.DueAt),

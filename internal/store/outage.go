@@ -43,7 +43,8 @@ func outage(err error) bool {
 		return outageCode(file.Code())
 	case pgconn.SafeToRetry(err), errors.As(err, &network):
 		return true
-	case strings.Contains(err.Error(), "sql: database is closed"): // of package sql, which does not give it a name
+	case strings.Contains(err.Error(), "sql: database is closed"):
+		// of package sql, which does not give it a name
 		return true
 	}
 	for _, cause := range []error{

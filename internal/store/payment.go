@@ -88,7 +88,9 @@ func (db *DB) MarkOpened(ctx context.Context, merchantID, id string, at, due tim
 // reports whether it did: of several concurrent callers one wins. A stored AskedAt
 // that lies in the future by more than clocks may differ came from a wrong clock
 // and does not count.
-func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
+func (db *DB) MarkAsked(
+	ctx context.Context, merchantID, id string, at time.Time, gap time.Duration,
+) (bool, error) {
 	return db.changed(ctx, "mark asked payment "+id, func(tx *Tx) (int64, error) {
 		return tx.q.MarkAsked(tx.ctx, queries.MarkAskedParams{
 			MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)),
@@ -98,7 +100,9 @@ func (db *DB) MarkAsked(ctx context.Context, merchantID, id string, at time.Time
 }
 
 // MarkConfirmed is MarkAsked for ConfirmedAt. The two gaps are independent.
-func (db *DB) MarkConfirmed(ctx context.Context, merchantID, id string, at time.Time, gap time.Duration) (bool, error) {
+func (db *DB) MarkConfirmed(
+	ctx context.Context, merchantID, id string, at time.Time, gap time.Duration,
+) (bool, error) {
 	return db.changed(ctx, "mark confirmed payment "+id, func(tx *Tx) (int64, error) {
 		return tx.q.MarkConfirmed(tx.ctx, queries.MarkConfirmedParams{
 			MerchantID: merchantID, ID: id, At: ms(at), OlderThan: ms(at.Add(-gap)),
@@ -177,7 +181,8 @@ func toMovement(m queries.Movement) pay.Movement {
 	return pay.Movement{
 		MerchantID: m.MerchantID, ID: m.ID, PaymentID: m.PaymentID, RefundID: m.RefundID,
 		Kind: pay.MovementKind(m.Kind), Debit: m.Debit, Credit: m.Credit,
-		Amount: pay.Amount{Minor: m.Amount, Currency: pay.Currency(m.Currency)}, TradeNo: m.TradeNo, At: at(m.At),
+		Amount:  pay.Amount{Minor: m.Amount, Currency: pay.Currency(m.Currency)},
+		TradeNo: m.TradeNo, At: at(m.At),
 	}
 }
 

@@ -39,7 +39,8 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Deadline)
 	defer cancel()
 	if err := checkPooler(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", placeOf(c.DSN), unavailable(err)), db.Close())
+		return nil, errors.Join(
+			fmt.Errorf("store: open %s: %w", placeOf(c.DSN), unavailable(err)), db.Close())
 	}
 	if err := need(ctx, db, goose.DialectPostgres, placeOf(c.DSN)); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -41,7 +41,9 @@ func (e *postgresEngine) apply(ctx context.Context, c *changeRows) error {
 	ctx, cancel := context.WithTimeout(ctx, e.deadline-time.Since(start))
 	defer cancel()
 	return repeated(func() error {
-		return e.runOne(ctx, func(ctx context.Context, db queries.DBTX) error { return e.applyIn(ctx, db, c) })
+		return e.runOne(ctx, func(ctx context.Context, db queries.DBTX) error {
+			return e.applyIn(ctx, db, c)
+		})
 	})
 }
 

@@ -38,7 +38,8 @@ func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) err
 	slices.Sort(merchants)
 	var stored []insertionKey
 	err := conn.Raw(func(driver any) (err error) {
-		stored, err = sendPayments(ctx, driver.(*stdlib.Conn).Conn(), slices.Compact(merchants), rows.String())
+		stored, err = sendPayments(ctx, driver.(*stdlib.Conn).Conn(),
+			slices.Compact(merchants), rows.String())
 		return err
 	})
 	if err != nil {
@@ -53,7 +54,9 @@ func insertPayments(ctx context.Context, conn *sql.Conn, batch []*insertion) err
 // sendPayments sends two statements at once, which are one transaction. The second
 // needs a snapshot from after the first has its locks: otherwise it would miss a
 // refund that has just taken one of the numbers.
-func sendPayments(ctx context.Context, conn *pgx.Conn, merchants []string, payments string) ([]insertionKey, error) {
+func sendPayments(
+	ctx context.Context, conn *pgx.Conn, merchants []string, payments string,
+) ([]insertionKey, error) {
 	var both pgx.Batch
 	both.Queue(shareNumbersText, merchants)
 	both.Queue(insertManyText, payments)

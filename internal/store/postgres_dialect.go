@@ -34,7 +34,8 @@ func (postgresDialect) claim(c claimed, keys map[string]int) (string, []claimKey
 	for i, column := range c.id {
 		same[i] = c.table + "." + column + " = due." + column
 	}
-	text := strings.NewReplacer("$table", c.table, "$key", c.key, "$at", c.at, "$set", c.set, "$returning", c.returning,
+	text := strings.NewReplacer("$table", c.table, "$key", c.key,
+		"$at", c.at, "$set", c.set, "$returning", c.returning,
 		"$id", strings.Join(c.id, ", "), "$same", strings.Join(same, " AND ")).Replace(`
 	WITH due AS (
 		SELECT d.* FROM unnest($3::text[], $4::bigint[]) AS k (name, most) CROSS JOIN LATERAL (

@@ -32,7 +32,9 @@ func (a *answer) give(err error) {
 
 // submit hands m to a group and waits for its answer a until the deadline. A member
 // that has not begun when the deadline or ctx ends never begins.
-func submit[T member](ctx context.Context, deadline time.Duration, g *group[T], m T, a *answer) (bool, error) {
+func submit[T member](
+	ctx context.Context, deadline time.Duration, g *group[T], m T, a *answer,
+) (bool, error) {
 	bound, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)

@@ -60,7 +60,8 @@ func postgresPool(c Config, write bool, adapt ...func(*pgx.ConnConfig)) (*sql.DB
 	config.DialFunc = dialer().DialContext
 	look := config.LookupFunc
 	config.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
-		ctx, cancel := context.WithTimeout(ctx, connectWithin) // the names of the other hosts must get their turn
+		// the names of the other hosts must get their turn
+		ctx, cancel := context.WithTimeout(ctx, connectWithin)
 		defer cancel()
 		return look(ctx, host)
 	}
@@ -88,7 +89,9 @@ func says(dsn, name, variable string) bool {
 // notice a stopped process; the deadline does.
 func dialer() *net.Dialer {
 	return &net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
+		KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3,
+		},
 		Control: func(network, _ string, c syscall.RawConn) (err error) {
 			if network == "unix" {
 				return nil

@@ -14,7 +14,8 @@ import (
 // ErrPooler says that the address leads to a pooler that gives each transaction another
 // connection to the server, so prepared statements are lost.
 var ErrPooler = errors.New("store: the address leads to a pooler in transaction mode, such as PgBouncer: " +
-	"add default_query_exec_mode=exec to it, and raise the schema with sampan migrate at the server's own address")
+	"add default_query_exec_mode=exec to it, and raise the schema with sampan migrate at the server's " +
+	"own address")
 
 // explained adds ErrPooler to the error of a prepared statement that unexpectedly
 // exists already, or no longer exists.

@@ -26,7 +26,8 @@ func (e *postgresEngine) tryRecorded(ctx context.Context, k recordedKey) (r reco
 	var all pgx.Batch
 	all.Queue(recordedPaymentText, k.merchantID, k.paymentID).Query(one(paymentTable, &r.payment))
 	if k.tradeNo != "" {
-		all.Queue(recordedMovementText, k.merchantID, k.debit, k.tradeNo).Query(one(movementTable, &r.movement))
+		all.Queue(recordedMovementText, k.merchantID, k.debit, k.tradeNo).
+			Query(one(movementTable, &r.movement))
 	}
 	if k.refundID != "" {
 		all.Queue(recordedRefundText, k.merchantID, k.refundID).Query(one(refundTable, &r.refund))
@@ -62,7 +63,8 @@ func scan[R any](t table[R]) func(pgx.CollectableRow) (R, error) {
 }
 
 var (
-	recordedPaymentText  = "SELECT " + paymentTable.list("") + " FROM payment WHERE merchant_id = $1 AND id = $2"
+	recordedPaymentText = "SELECT " + paymentTable.list("") +
+		" FROM payment WHERE merchant_id = $1 AND id = $2"
 	recordedMovementText = "SELECT " + movementTable.list("") +
 		" FROM movement WHERE merchant_id = $1 AND debit = $2 AND trade_no = $3 AND refund_id = ''"
 	recordedRefundText = "SELECT " + refundTable.list("") + " FROM refund WHERE merchant_id = $1 AND id = $2"

@@ -38,7 +38,9 @@ func (tx *Tx) takeRate(t RateTake) (granted int, retry time.Duration, err error)
 		return 0, 0, err
 	}
 	if t.GiveBack > 0 {
-		back := queries.GiveBackRateParams{AppCode: t.Key, Second: t.GiveBackAt.Unix(), Given: int64(t.GiveBack)}
+		back := queries.GiveBackRateParams{
+			AppCode: t.Key, Second: t.GiveBackAt.Unix(), Given: int64(t.GiveBack),
+		}
 		if err := tx.q.GiveBackRate(tx.ctx, back); err != nil {
 			return 0, 0, err
 		}
@@ -54,7 +56,9 @@ func (tx *Tx) takeRate(t RateTake) (granted int, retry time.Duration, err error)
 	if granted == 0 {
 		return 0, retry, nil
 	}
-	if err := tx.q.DropRateSlots(tx.ctx, queries.DropRateSlotsParams{AppCode: t.Key, Before: first - 1}); err != nil {
+	if err := tx.q.DropRateSlots(tx.ctx, queries.DropRateSlotsParams{
+		AppCode: t.Key, Before: first - 1,
+	}); err != nil {
 		return 0, 0, err
 	}
 	return granted, 0, tx.q.AddRate(tx.ctx, queries.AddRateParams{
@@ -75,6 +79,8 @@ func (tx *Tx) TakeTurn(
 		return false, time.Time{}, wrap("take a turn", err)
 	}
 	next, mine, again := pay.Pace{FreeAt: at(row.FreeAt), QueuedAt: at(row.QueuedAt)}.Take(now, gap, waited)
-	err = tx.q.SetPace(tx.ctx, queries.SetPaceParams{Name: name, FreeAt: ms(next.FreeAt), QueuedAt: ms(next.QueuedAt)})
+	err = tx.q.SetPace(tx.ctx, queries.SetPaceParams{
+		Name: name, FreeAt: ms(next.FreeAt), QueuedAt: ms(next.QueuedAt),
+	})
 	return mine, again, wrap("take a turn", err)
 }

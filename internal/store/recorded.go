@@ -25,7 +25,8 @@ func (db *DB) Recorded(
 	ctx context.Context, merchantID, paymentID, heldBy, tradeNo, refundID string) (pay.Recorded, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.config.Deadline)
 	defer cancel()
-	rows, err := db.engine.recorded(ctx, recordedKey{merchantID, paymentID, heldBy, clean(tradeNo), clean(refundID)})
+	rows, err := db.engine.recorded(ctx,
+		recordedKey{merchantID, paymentID, heldBy, clean(tradeNo), clean(refundID)})
 	if err = notFound(err); err != nil {
 		return pay.Recorded{}, err
 	}
@@ -34,7 +35,9 @@ func (db *DB) Recorded(
 
 // Recorded is DB.Recorded within a transaction. It locks the payment.
 func (tx *Tx) Recorded(merchantID, paymentID, heldBy, tradeNo, refundID string) (pay.Recorded, error) {
-	p, err := tx.dialect.lockPayment(tx.ctx, tx.q, queries.PaymentParams{MerchantID: merchantID, ID: paymentID})
+	p, err := tx.dialect.lockPayment(tx.ctx, tx.q, queries.PaymentParams{
+		MerchantID: merchantID, ID: paymentID,
+	})
 	if err != nil {
 		return pay.Recorded{}, notFound(err)
 	}
@@ -59,7 +62,9 @@ type recordedRows struct {
 }
 
 func (r recordedRows) recorded() pay.Recorded {
-	all := pay.Recorded{Payment: toPayment(r.payment), Movement: toMovement(r.movement), Refund: toRefund(r.refund)}
+	all := pay.Recorded{
+		Payment: toPayment(r.payment), Movement: toMovement(r.movement), Refund: toRefund(r.refund),
+	}
 	for _, row := range r.flags {
 		all.Flags = append(all.Flags, toEvent(row))
 	}
@@ -101,6 +106,7 @@ var flagsText = func() string {
 			kinds = append(kinds, "'"+string(k)+"'")
 		}
 	}
-	return "-- name: Flags\nSELECT " + eventTable.list("") + " FROM event WHERE merchant_id = $1 AND payment_id = $2" +
+	return "-- name: Flags\nSELECT " + eventTable.list("") +
+		" FROM event WHERE merchant_id = $1 AND payment_id = $2" +
 		" AND kind IN (" + strings.Join(kinds, ", ") + ")"
 }()

@@ -23,7 +23,9 @@ func (db *DB) RefundByOrderNo(ctx context.Context, s pay.Scope, orderNo string) 
 
 // RefundsOf lists a payment's refunds, oldest first.
 func (db *DB) RefundsOf(ctx context.Context, merchantID, paymentID string) ([]pay.Refund, error) {
-	return list(toRefund)(db.read.RefundsOf(ctx, queries.RefundsOfParams{MerchantID: merchantID, PaymentID: paymentID}))
+	return list(toRefund)(db.read.RefundsOf(ctx, queries.RefundsOfParams{
+		MerchantID: merchantID, PaymentID: paymentID,
+	}))
 }
 
 // Refund returns a refund, or ErrNotFound. A transaction that changes refunds locks
@@ -136,7 +138,8 @@ func fromRefund(r pay.Refund) queries.Refund {
 	return queries.Refund{
 		MerchantID: r.MerchantID, ID: r.ID, AppCode: r.AppCode, StoreID: r.StoreID,
 		OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
-		Amount: r.Amount.Minor, Currency: string(r.Amount.Currency), ClientTime: r.ClientTime, DeviceID: r.DeviceID,
+		Amount: r.Amount.Minor, Currency: string(r.Amount.Currency),
+		ClientTime: r.ClientTime, DeviceID: r.DeviceID,
 		Status: string(r.Status), Failure: r.Failure, Cause: string(r.Cause), Sends: int64(r.Sends),
 		CreatedAt: ms(r.CreatedAt), DoneAt: ms(r.DoneAt), DueAt: ms(r.DueAt), Inquiries: int64(r.Inquiries),
 		ClaimableAt: ms(r.DueAt),
@@ -146,10 +149,12 @@ func fromRefund(r pay.Refund) queries.Refund {
 func toRefund(r queries.Refund) pay.Refund {
 	return pay.Refund{
 		Scope: pay.Scope{MerchantID: r.MerchantID, AppCode: r.AppCode, StoreID: r.StoreID},
-		ID:    r.ID, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PaymentID: r.PaymentID, AccountID: r.AccountID,
+		ID:    r.ID, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint,
+		PaymentID: r.PaymentID, AccountID: r.AccountID,
 		Amount: pay.Amount{Minor: r.Amount, Currency: pay.Currency(r.Currency)}, ClientTime: r.ClientTime,
 		DeviceID: r.DeviceID,
-		Status:   pay.RefundStatus(r.Status), Failure: r.Failure, Cause: pay.Code(r.Cause), Sends: int(r.Sends),
+		Status:   pay.RefundStatus(r.Status), Failure: r.Failure,
+		Cause: pay.Code(r.Cause), Sends: int(r.Sends),
 		CreatedAt: at(r.CreatedAt), DoneAt: at(r.DoneAt), DueAt: at(r.DueAt), Inquiries: int(r.Inquiries),
 	}
 }

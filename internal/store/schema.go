@@ -26,7 +26,9 @@ type Schema struct {
 // ReadSchema returns a database's schema. It creates and changes nothing, and needs
 // no master key.
 func ReadSchema(ctx context.Context, dsn string) (Schema, error) {
-	s, err := withLook(ctx, Config{DSN: dsn}.complete(), func(l *look) (Schema, error) { return l.schema(ctx) })
+	s, err := withLook(ctx, Config{DSN: dsn}.complete(), func(l *look) (Schema, error) {
+		return l.schema(ctx)
+	})
 	if different := (*SchemaError)(nil); errors.As(err, &different) {
 		return different.Schema, nil // that of a file that is not there
 	}

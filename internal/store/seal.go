@@ -85,7 +85,8 @@ func (s sealer) seal(table, row, plain string) string {
 func (s sealer) open(table, row, sealed string) (string, error) {
 	keyID, text, _ := strings.Cut(sealed, ".")
 	if keyID != s.keyID {
-		return "", fmt.Errorf("store: %s %s is sealed with master key %s, not with %s", table, row, keyID, s.keyID)
+		return "", fmt.Errorf("store: %s %s is sealed with master key %s, not with %s",
+			table, row, keyID, s.keyID)
 	}
 	box, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {

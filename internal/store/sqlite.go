@@ -175,7 +175,9 @@ func (e *sqliteEngine) insertPayment(ctx context.Context, c creation) (bool, err
 var insertOneText = insertPaymentText("", "")
 
 func (e *sqliteEngine) recorded(ctx context.Context, k recordedKey) (recordedRows, error) {
-	p, err := queries.New(e.read).Payment(ctx, queries.PaymentParams{MerchantID: k.merchantID, ID: k.paymentID})
+	p, err := queries.New(e.read).Payment(ctx, queries.PaymentParams{
+		MerchantID: k.merchantID, ID: k.paymentID,
+	})
 	if err != nil {
 		return recordedRows{}, err
 	}
@@ -188,7 +190,8 @@ func (e *sqliteEngine) finishAttempt(ctx context.Context, f finish) (bool, error
 		q := queries.New(db)
 		n, err = q.FinishDelivery(ctx, queries.FinishDeliveryParams{
 			MerchantID: f.MerchantID, ID: f.ID, Lease: f.Lease,
-			State: f.State, Attempts: f.Attempts, DueAt: f.DueAt, DoneAt: f.DoneAt, ClaimableAt: f.ClaimableAt,
+			State: f.State, Attempts: f.Attempts, DueAt: f.DueAt,
+			DoneAt: f.DoneAt, ClaimableAt: f.ClaimableAt,
 		})
 		if err != nil {
 			return err

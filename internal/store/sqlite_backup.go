@@ -158,7 +158,8 @@ func vacuumInto(ctx context.Context, from, to string) (err error) {
 	if err := syscall.Statfs(filepath.Dir(to), &disk); err == nil {
 		//nolint:unconvert,gosec // other systems' types differ; no disk has 2^63 bytes
 		if free := int64(disk.Bavail) * int64(disk.Bsize); free < pages*size {
-			return fmt.Errorf("%d MiB are needed in %s, and %d are free", pages*size>>20+1, filepath.Dir(to), free>>20)
+			return fmt.Errorf("%d MiB are needed in %s, and %d are free",
+				pages*size>>20+1, filepath.Dir(to), free>>20)
 		}
 	}
 	_, err = db.ExecContext(ctx, "VACUUM INTO ?", to)
@@ -193,7 +194,8 @@ func inspect(ctx context.Context, path string, key pay.Secret) (_ Snapshot, err 
 	case schema.Have == 0:
 		return Snapshot{}, errors.New("it is not a database of Sampan's: it has no schema")
 	case schema.Have > schema.Want:
-		return Snapshot{}, fmt.Errorf("it has schema %d, and this program knows schema %d: use the newer program",
+		return Snapshot{}, fmt.Errorf(
+			"it has schema %d, and this program knows schema %d: use the newer program",
 			schema.Have, schema.Want)
 	}
 	if proved, err := seal.proved(ctx, queries.New(db)); err != nil {

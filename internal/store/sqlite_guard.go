@@ -72,15 +72,21 @@ func (c *guardedConn) PrepareContext(ctx context.Context, text string) (driver.S
 }
 
 // ExecContext implements driver.ExecerContext.
-func (c *guardedConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+func (c *guardedConn) ExecContext(
+	ctx context.Context, text string, args []driver.NamedValue,
+) (driver.Result, error) {
 	return guarded(c.stop, text == "COMMIT", func() (driver.Result, error) {
 		return c.sqliteConn.ExecContext(ctx, text, args)
 	})
 }
 
 // QueryContext implements driver.QueryerContext.
-func (c *guardedConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	return guardedQuery(c.stop, func() (driver.Rows, error) { return c.sqliteConn.QueryContext(ctx, text, args) })
+func (c *guardedConn) QueryContext(
+	ctx context.Context, text string, args []driver.NamedValue,
+) (driver.Rows, error) {
+	return guardedQuery(c.stop, func() (driver.Rows, error) {
+		return c.sqliteConn.QueryContext(ctx, text, args)
+	})
 }
 
 // BeginTx implements driver.ConnBeginTx.
@@ -115,7 +121,9 @@ type guardedStmt struct {
 
 // ExecContext implements driver.StmtExecContext.
 func (s *guardedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return guarded(s.stop, s.commit, func() (driver.Result, error) { return s.sqliteStmt.ExecContext(ctx, args) })
+	return guarded(s.stop, s.commit, func() (driver.Result, error) {
+		return s.sqliteStmt.ExecContext(ctx, args)
+	})
 }
 
 // QueryContext implements driver.StmtQueryContext.

@@ -162,8 +162,8 @@ func (c checker) size() error {
 		return err
 	}
 	if missing := pages - file.Size()/size; missing > frames {
-		return fmt.Errorf("%w: it is to have %d pages of %d bytes, and %d are missing", ErrDamaged, pages, size,
-			missing)
+		return fmt.Errorf("%w: it is to have %d pages of %d bytes, and %d are missing",
+			ErrDamaged, pages, size, missing)
 	}
 	return nil
 }

@@ -68,7 +68,8 @@ func restore(ctx context.Context, r Restoring) (_ Snapshot, err error) {
 		return Snapshot{}, errServed(path)
 	}
 	if err := noLog(path, fmt.Sprintf("changes that belong to the old database may be in it. "+
-		"Start sampan serve once and stop it; or, if that does not work, keep all of the old database elsewhere: "+
+		"Start sampan serve once and stop it; or, if that does not work, keep all of the old database "+
+		"elsewhere: "+
 		"mv %[1]s %[1]s-wal %[1]s-shm DIRECTORY", path)); err != nil {
 		return Snapshot{}, err
 	}

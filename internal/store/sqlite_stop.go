@@ -35,7 +35,8 @@ func (e *stopError) Unwrap() error { return e.cause }
 // Is matches ErrStopped, and the error that tells the caller what became of its
 // change.
 func (e *stopError) Is(target error) bool {
-	return target == ErrStopped || target == ErrUnavailable && !e.commit || target == ErrOutcomeUnknown && e.commit
+	return target == ErrStopped || target == ErrUnavailable && !e.commit ||
+		target == ErrOutcomeUnknown && e.commit
 }
 
 // stopper ends the use of a database for all calls, once and for all.
@@ -61,7 +62,8 @@ func (db *DB) Stopped() error { return db.usable() }
 func (s *stopper) stop(reason string) {
 	s.once.Do(func() {
 		s.reason.Store(&stopError{reason: reason})
-		s.log.Error("the database is stopped: nothing is read or written until sampan is restarted", "reason", reason)
+		s.log.Error("the database is stopped: nothing is read or written until sampan is restarted",
+			"reason", reason)
 	})
 }
 

@@ -35,7 +35,8 @@ func unwritablePostgres(ctx context.Context, dsn string) (why string, err error)
 		return "", err // which masks the password
 	}
 	// Of several hosts it takes a writable one, otherwise whichever answers.
-	config.ConnectTimeout, config.ValidateConnect = connectWithin, pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	config.ConnectTimeout = connectWithin
+	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil && ctx.Err() == nil {
 		config.ValidateConnect = nil

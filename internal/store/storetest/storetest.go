@@ -99,15 +99,17 @@ func Merchant(t testing.TB, db *store.DB) (pay.Merchant, pay.Credential) {
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	m := pay.Merchant{ID: "100001", Name: "Tea House", MCC: "5499", CreatedAt: created}
 	c := pay.Credential{
-		MerchantID: m.ID, AppCode: "8A1B2C3D4E5F60718293A4B5C6D7E8F9", ClientKey: "0F1E2D3C4B5A69788796A5B4C3D2E1F0",
+		MerchantID: m.ID, AppCode: "8A1B2C3D4E5F60718293A4B5C6D7E8F9",
+		ClientKey: "0F1E2D3C4B5A69788796A5B4C3D2E1F0",
 		NotifyURL: "http://shop.test/notify", PerSecond: 100, PerMinute: 400, CreatedAt: created,
 	}
 	a := pay.WalletAccount{
 		MerchantID: m.ID, ID: "main", Wallet: "alipayglobal",
-		PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"},
-		Settings:  map[string]string{"partner": "2088101122136241"},
-		Secrets:   map[string]pay.Secret{"md5_key": "760bdzec6y9goq7ctyx96ezkz78287de"},
-		CreatedAt: created, UpdatedAt: created,
+		PayTypes:   []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
+		Currencies: []pay.Currency{"HKD", "JPY"},
+		Settings:   map[string]string{"partner": "2088101122136241"},
+		Secrets:    map[string]pay.Secret{"md5_key": "760bdzec6y9goq7ctyx96ezkz78287de"},
+		CreatedAt:  created, UpdatedAt: created,
 	}
 	for _, err := range []error{
 		db.CreateMerchant(t.Context(), m),
