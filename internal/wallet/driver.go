@@ -56,7 +56,8 @@ type Setting struct {
 // the gateway reads it.
 var RefundDays = Setting{
 	Name: "refund_days",
-	Help: "Days after the payment in which the contract lets it be refunded; the deployment's refund_days if absent.",
+	Help: "Days after the payment in which the contract lets it be refunded; the deployment's " +
+		"refund_days if absent.",
 }
 
 // Account is what Driver.Open is given.

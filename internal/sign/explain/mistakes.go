@@ -31,9 +31,12 @@ func requestMistakes(body, stated string, declared sign.Algorithm, appCode strin
 	all = append(all, valueMistakes()...)
 	all = append(all, keyMistakes(appCode)...)
 	all = append(all, mistake{
-		"the names are sorted without regard to upper and lower case", "sort byte by byte: B before _ before a",
+		"the names are sorted without regard to upper and lower case",
+		"sort byte by byte: B before _ before a",
 		func(s *signing) {
-			s.order = func(a, b param) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) }
+			s.order = func(a, b param) int {
+				return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name))
+			}
 		},
 	})
 	all = append(all, charsetMistakes()...)
@@ -109,10 +112,13 @@ func hashMistakes(stated string, declared sign.Algorithm) []mistake {
 			fix = "hash with MD5 or SHA-256, and name it in X-QF-SIGNTYPE"
 		}
 		all = append(all,
-			mistake{"it is hashed with " + h.name + ", and " + says, fix, func(s *signing) { s.hash = h.new }})
+			mistake{"it is hashed with " + h.name + ", and " + says, fix, func(s *signing) {
+				s.hash = h.new
+			}})
 	}
 	return append(all, mistake{
-		"it is an HMAC", "append the key to the text and hash both plainly", func(s *signing) { s.mac = true },
+		"it is an HMAC", "append the key to the text and hash both plainly",
+		func(s *signing) { s.mac = true },
 	})
 }
 
@@ -133,7 +139,9 @@ func valueMistakes() []mistake {
 			"sign the space as it is; send a + as %2B",
 			func(p param) string { return strings.ReplaceAll(p.value, " ", "+") },
 		},
-		{"a space was signed as %20", before, func(p param) string { return strings.ReplaceAll(p.value, " ", "%20") }},
+		{"a space was signed as %20", before, func(p param) string {
+			return strings.ReplaceAll(p.value, " ", "%20")
+		}},
 		{encoded, before, func(p param) string { return p.raw }},
 		{encoded, before, percent("-._*", "+", "%02X")},
 		{encoded + ", in lower-case hex", before, percent("-_.!*()", "+", "%02x")},
@@ -165,7 +173,8 @@ func percent(keep, space, hex string) func(param) string {
 			switch {
 			case c == ' ':
 				b.WriteString(space)
-			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte(keep, c) >= 0:
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z',
+				'0' <= c && c <= '9', strings.IndexByte(keep, c) >= 0:
 				b.WriteByte(c)
 			default:
 				fmt.Fprintf(&b, "%%"+hex, c)
@@ -194,7 +203,9 @@ func keyMistakes(appCode string) []mistake {
 		{"a space is behind the client key", func(t, k string) string { return t + k + " " }},
 		{"a space is before the client key", func(t, k string) string { return t + " " + k }},
 		{"the client key is in front of the text", func(t, k string) string { return k + t }},
-		{"the client key is in front of the text and behind it", func(t, k string) string { return k + t + k }},
+		{"the client key is in front of the text and behind it", func(t, k string) string {
+			return k + t + k
+		}},
 		{"the client key is in lower case", func(t, k string) string { return t + strings.ToLower(k) }},
 		{"the client key is in upper case", func(t, k string) string { return t + strings.ToUpper(k) }},
 		{"there is no client key", func(t, _ string) string { return t }},

@@ -22,7 +22,8 @@ func notificationMistakes(body, appCode string) []mistake {
 	}
 	all := hashMistakes("", sign.MD5)
 	all = append(all,
-		whole("the body has a line feed at its end that was not signed", "leave it out: a file often ends in one",
+		whole("the body has a line feed at its end that was not signed",
+			"leave it out: a file often ends in one",
 			strings.TrimRight(body, "\r\n")),
 		whole("the body lacks a line feed at its end that was signed", raw, body+"\n"))
 	if members, ok := readMembers(body); ok {
@@ -37,7 +38,8 @@ func notificationMistakes(body, appCode string) []mistake {
 		for _, p := range sorted {
 			pairs = append(pairs, p.name+"="+p.value)
 		}
-		all = append(all, whole("the members were sorted and joined, as for a request", raw, strings.Join(pairs, "&")))
+		all = append(all, whole("the members were sorted and joined, as for a request",
+			raw, strings.Join(pairs, "&")))
 	}
 	return append(all, keyMistakes(appCode)...)
 }
@@ -52,7 +54,9 @@ type jsonStyle struct {
 var jsonStyles = []jsonStyle{
 	{"JavaScript", ",", ":", quoted},
 	{"Python", ", ", ": ", func(s string) string { return escapeUnicode(quoted(s)) }},
-	{"PHP", ",", ":", func(s string) string { return strings.ReplaceAll(escapeUnicode(quoted(s)), "/", `\/`) }},
+	{"PHP", ",", ":", func(s string) string {
+		return strings.ReplaceAll(escapeUnicode(quoted(s)), "/", `\/`)
+	}},
 	{"Python without ensure_ascii", ", ", ": ", quoted},
 }
 

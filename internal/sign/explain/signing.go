@@ -155,7 +155,9 @@ type mistake struct {
 
 // findMistakes returns the fewest mistakes, two at most, that make the digest,
 // and the way to sign that has them.
-func findMistakes(right signing, usual []mistake, m message, key string, digest []byte) ([]mistake, signing, bool) {
+func findMistakes(
+	right signing, usual []mistake, m message, key string, digest []byte,
+) ([]mistake, signing, bool) {
 	withoutEmpty := right // also right: the API lets clients leave empty values out
 	withoutEmpty.choose = func(all []param) []param {
 		return slices.DeleteFunc(all, func(p param) bool { return p.value == "" })

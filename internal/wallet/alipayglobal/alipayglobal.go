@@ -56,13 +56,15 @@ var info = wallet.Info{
 		{Name: "product_code", Help: "as in the contract", Default: "NEW_WAP_OVERSEAS_SELLER"},
 		{Name: "timeout_rule",
 			Help: "time to pay from the login on, 1m to 15d; only if Alipay has enabled it for the contract"},
-		{Name: "secondary_merchant", Help: "yes for payment companies: tell the wallet who sells", Default: "no"},
+		{Name: "secondary_merchant",
+			Help: "yes for payment companies: tell the wallet who sells", Default: "no"},
 		{Name: "supplier", Help: "merchant's name in the cashier, at most 16 characters"},
 		{Name: "refer_url", Help: "home page of the shop"},
 		{Name: "app_pay", Help: "Y opens the Alipay app where there is one"},
 		{Name: "confirm", Help: "ask the wallet about each notice before it settles: yes or no. " +
 			"no is safe only if Alipay's public key is this partner's alone", Default: "yes"},
-		{Name: "refund_gap", Help: "the time that the wallet wants between two refunds of the partner, up to 1m",
+		{Name: "refund_gap",
+			Help:    "the time that the wallet wants between two refunds of the partner, up to 1m",
 			Default: "3s"},
 		wallet.RefundDays,
 	},
@@ -126,11 +128,13 @@ var rules = map[string]wallet.Rule{
 	"secondary_merchant": {OK: yesOrNo, Text: "must be yes or no"},
 	"supplier": {OK: func(s string) bool { return wallet.CleanText(s, 64) == s && len([]rune(s)) <= 16 },
 		Text: `must be at most 16 characters without & = / " < >`},
-	"refer_url":   {OK: plainURL, Text: "must be a web address of at most 200 characters without & and ="},
-	"app_pay":     {OK: func(s string) bool { return s == "Y" }, Text: "must be Y or absent"},
-	"confirm":     {OK: yesOrNo, Text: "must be yes or no"},
-	"refund_gap":  {OK: validGap, Text: "must be a duration such as 3s, from 0s to 1m"},
-	"refund_days": {OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days"},
+	"refer_url":  {OK: plainURL, Text: "must be a web address of at most 200 characters without & and ="},
+	"app_pay":    {OK: func(s string) bool { return s == "Y" }, Text: "must be Y or absent"},
+	"confirm":    {OK: yesOrNo, Text: "must be yes or no"},
+	"refund_gap": {OK: validGap, Text: "must be a duration such as 3s, from 0s to 1m"},
+	"refund_days": {
+		OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days",
+	},
 }
 
 func keys(s map[string]string) (mapi.Keys, error) {
@@ -156,7 +160,9 @@ func keys(s map[string]string) (mapi.Keys, error) {
 		return k, fmt.Errorf("setting alipay_public_key: %w", err)
 	}
 	if k.Public.Equal(&k.Private.PublicKey) {
-		return k, errors.New("setting alipay_public_key must be Alipay's key, not the other half of private_key")
+		return k, errors.New(
+			"setting alipay_public_key must be Alipay's key, not the other half of private_key",
+		)
 	}
 	return k, nil
 }

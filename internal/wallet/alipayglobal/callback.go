@@ -65,8 +65,10 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 // the same key, and with every sign type Alipay's returns and answers have it. The deciding fields
 // must be plain ASCII, whatever the charset.
 func (c *connector) isNotice(m mapi.Message) error {
-	if err := wallet.Plain(m, "notify_id", "notify_type", "seller_id", "out_trade_no", "trade_no", "trade_status",
-		"total_fee", "currency", "out_return_no", "return_amount", "refund_status", "error_code"); err != nil {
+	if err := wallet.Plain(m, "notify_id", "notify_type",
+		"seller_id", "out_trade_no", "trade_no", "trade_status",
+		"total_fee", "currency", "out_return_no", "return_amount",
+		"refund_status", "error_code"); err != nil {
 		return err
 	}
 	for _, name := range []string{"service", "partner", "notify_url"} {
@@ -150,7 +152,9 @@ func refundState(m mapi.Message) wallet.State {
 // query gives another trade, as when the buyer has paid twice, the notice's own trade is queried
 // too. With any key, a closed trade is confirmed by the order alone: another of its trades may be
 // paid.
-func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet.Order) (wallet.State, error) {
+func (c *connector) confirmNotice(
+	ctx context.Context, n wallet.Notice, o wallet.Order,
+) (wallet.State, error) {
 	if n.Number != o.Number {
 		return n.State, &wallet.Rejection{Code: "out_trade_no", Text: "the notice is about another order",
 			Kind: wallet.RejectedOrder}
@@ -183,7 +187,8 @@ func (c *connector) confirmNotice(ctx context.Context, n wallet.Notice, o wallet
 		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it",
 			Kind: wallet.RejectedOrder}
 	case otherAmount(n, o, fee):
-		return n.State, &wallet.Rejection{Code: s.Code, Text: "the wallet names the order's amount, the notice another",
+		return n.State, &wallet.Rejection{Code: s.Code,
+			Text: "the wallet names the order's amount, the notice another",
 			Kind: wallet.RejectedOrder}
 	}
 	confirmed := n.State

@@ -16,7 +16,8 @@ import (
 // order when the buyer's browser arrives.
 func (c *connector) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if !slices.Contains(currencies[o.PayType], o.Amount.Currency) {
-		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q", wallet.ErrNotSent,
+		return wallet.Checkout{}, fmt.Errorf("%w: alipayglobal: pay %s: %q does not take %q",
+			wallet.ErrNotSent,
 			o.Number, o.PayType, o.Amount.Currency)
 	}
 	if !plainURL(o.CallbackURL) || !plainURL(o.ReturnURL) {

@@ -156,14 +156,17 @@ func (c *connector) Close(context.Context, wallet.Order) (wallet.State, error) {
 // status is confirmed as long as the wallet's answer is not final.
 func (c *connector) confirmRefund(ctx context.Context, n wallet.Notice, o wallet.Order) error {
 	s, err := c.queryRefund(ctx, wallet.Refund{ID: n.RefundID, Order: o})
-	same := s.Outcome == n.State.Outcome && (n.State.TradeNo == "" || s.TradeNo == "" || s.TradeNo == n.State.TradeNo)
+	sameTrade := n.State.TradeNo == "" || s.TradeNo == "" || s.TradeNo == n.State.TradeNo
+	same := s.Outcome == n.State.Outcome && sameTrade
 	switch {
 	case same && errors.Is(err, wallet.ErrUnlisted):
 		return nil
 	case err != nil:
 		return notAccount(err)
 	case !same:
-		return &wallet.Rejection{Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder}
+		return &wallet.Rejection{
+			Code: s.Code, Text: "the wallet does not know of it", Kind: wallet.RejectedOrder,
+		}
 	}
 	return nil
 }

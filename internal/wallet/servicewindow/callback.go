@@ -32,7 +32,9 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 	if err := c.isNotice(m); err != nil {
 		return wallet.Notice{}, err
 	}
-	n := wallet.Notice{Number: m["out_trade_no"], ID: m["notify_id"], Reply: wallet.Reply{Body: []byte("success")}}
+	n := wallet.Notice{
+		Number: m["out_trade_no"], ID: m["notify_id"], Reply: wallet.Reply{Body: []byte("success")},
+	}
 	if m["out_biz_no"] != "" && m["gmt_refund"] != "" {
 		// refund_fee is the sum of all refunds so far, so the notice has no amount of its own.
 		n.RefundID = m["out_biz_no"]
@@ -50,7 +52,8 @@ func (c *connector) notice(body []byte) (wallet.Notice, error) {
 // isNotice refuses correctly signed messages that are not notices to this account. The deciding
 // fields must be plain ASCII, whatever the charset.
 func (c *connector) isNotice(m openapi.Message) error {
-	if err := wallet.Plain(m, "notify_id", "notify_type", "app_id", "auth_app_id", "seller_id", "out_trade_no",
+	if err := wallet.Plain(m, "notify_id", "notify_type",
+		"app_id", "auth_app_id", "seller_id", "out_trade_no",
 		"out_biz_no", "trade_no", "trade_status", "total_amount", "refund_fee"); err != nil {
 		return err
 	}

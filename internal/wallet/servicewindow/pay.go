@@ -59,7 +59,8 @@ func (c *connector) Pay(ctx context.Context, o wallet.Order) (wallet.Checkout, e
 
 func (c *connector) create(ctx context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if o.PayType != pay.AlipayServiceWindow || o.Amount.Currency != "CNY" {
-		return wallet.Checkout{}, fmt.Errorf("%w: %q does not take %q", wallet.ErrNotSent, o.PayType, o.Amount.Currency)
+		return wallet.Checkout{}, fmt.Errorf("%w: %q does not take %q",
+			wallet.ErrNotSent, o.PayType, o.Amount.Currency)
 	}
 	if strings.ContainsAny(o.CallbackURL, "&=?") {
 		return wallet.Checkout{}, fmt.Errorf("%w: the notify address must have no query", wallet.ErrNotSent)

@@ -29,7 +29,8 @@ func (c *connector) query(ctx context.Context, o wallet.Order) (wallet.State, er
 	}
 	s, err := tradeState(a.Fields, "send_pay_date")
 	if err != nil {
-		return wallet.State{Outcome: wallet.Unknown, Code: s.Code}, fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
+		return wallet.State{Outcome: wallet.Unknown, Code: s.Code},
+			fmt.Errorf("%w: %w", wallet.ErrUnknown, err)
 	}
 	if s.Outcome == wallet.Unknown {
 		return s, fmt.Errorf("%w: trade_status %.64q", wallet.ErrUnlisted, s.Code)
@@ -68,7 +69,8 @@ func tradeState(fields map[string]string, paidAt string) (wallet.State, error) {
 	if s.TradeNo == "" {
 		return s, fmt.Errorf("paid without a trade_no")
 	}
-	amount, err := pay.ParseDecimal(fields["total_amount"], pay.Currency(cmp.Or(fields["trans_currency"], "CNY")))
+	amount, err := pay.ParseDecimal(fields["total_amount"],
+		pay.Currency(cmp.Or(fields["trans_currency"], "CNY")))
 	if err != nil {
 		return s, fmt.Errorf("paid, but %w", err)
 	}
@@ -101,12 +103,14 @@ func (c *connector) Close(ctx context.Context, o wallet.Order) (wallet.State, er
 		return wallet.State{Outcome: wallet.Closed}, nil
 	case failedWith(err, "ACQ.TRADE_NOT_EXIST"):
 		return wallet.State{Outcome: wallet.NotFound, Code: "ACQ.TRADE_NOT_EXIST"}, nil
-	case failedWith(err, "ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_STATUS_INVALID", "ACQ.REASON_ILLEGAL_STATUS"):
+	case failedWith(err, "ACQ.TRADE_STATUS_ERROR",
+		"ACQ.REASON_TRADE_STATUS_INVALID", "ACQ.REASON_ILLEGAL_STATUS"):
 		s, err := c.Query(ctx, o)
 		if s.Outcome == wallet.Waiting {
 			s.Outcome = wallet.Unknown // the wallet contradicts itself
 		}
 		return s, err
 	}
-	return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("servicewindow: close %s: %w", o.Number, sorted(err, nil))
+	return wallet.State{Outcome: wallet.Unknown}, fmt.Errorf("servicewindow: close %s: %w",
+		o.Number, sorted(err, nil))
 }

@@ -44,14 +44,18 @@ var info = wallet.Info{
 		{Name: "authorize", Help: "address of the page that tells who the buyer is",
 			Default: "https://openauth.alipay.com/oauth2/publicAppAuthorize.htm"},
 		{Name: "app_id", Help: "the application's id", Required: true},
-		{Name: "private_key", Help: "the application's private key, PEM or base64", Secret: true, Required: true},
+		{Name: "private_key", Help: "the application's private key, PEM or base64",
+			Secret: true, Required: true},
 		{Name: "alipay_public_key",
-			Help: "Alipay's public key for the application, PEM or base64; without it the three certificates"},
+			Help: "Alipay's public key for the application, PEM or base64; without it the three " +
+				"certificates"},
 		{Name: "app_cert", Help: "certificate mode: the application's certificate, PEM"},
 		{Name: "alipay_cert", Help: "certificate mode: Alipay's certificate, PEM"},
 		{Name: "root_cert", Help: "certificate mode: Alipay's root certificates, PEM"},
-		{Name: "seller_id", Help: "who is paid: 16 digits that begin with 2088; the application's owner if absent"},
-		{Name: "product_code", Help: "as in the contract: absent for a page in the app, JSAPI_PAY for a mini program"},
+		{Name: "seller_id",
+			Help: "who is paid: 16 digits that begin with 2088; the application's owner if absent"},
+		{Name: "product_code",
+			Help: "as in the contract: absent for a page in the app, JSAPI_PAY for a mini program"},
 		{Name: "op_app_id", Help: "with JSAPI_PAY: the app id of the mini program that opens the cashier"},
 		{Name: "app_auth_token", Help: "for payment companies: the merchant's authorisation", Secret: true},
 		wallet.RefundDays,
@@ -60,13 +64,17 @@ var info = wallet.Info{
 
 // rules give the form of each setting, if it is set.
 var rules = map[string]wallet.Rule{
-	"gateway":      wallet.Gateway,
-	"authorize":    wallet.Gateway,
-	"app_id":       {OK: appID, Text: "must be 16 digits"},
-	"seller_id":    {OK: userID, Text: "must be 16 digits that begin with 2088"},
-	"product_code": {OK: regexp.MustCompile(`^[A-Z0-9_]{1,64}$`).MatchString, Text: "must be capitals, digits and _"},
-	"op_app_id":    {OK: appID, Text: "must be 16 digits"},
-	"refund_days":  {OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days"},
+	"gateway":   wallet.Gateway,
+	"authorize": wallet.Gateway,
+	"app_id":    {OK: appID, Text: "must be 16 digits"},
+	"seller_id": {OK: userID, Text: "must be 16 digits that begin with 2088"},
+	"product_code": {
+		OK: regexp.MustCompile(`^[A-Z0-9_]{1,64}$`).MatchString, Text: "must be capitals, digits and _",
+	},
+	"op_app_id": {OK: appID, Text: "must be 16 digits"},
+	"refund_days": {
+		OK: regexp.MustCompile(`^[1-9][0-9]{0,3}$`).MatchString, Text: "must be a number of days",
+	},
 }
 
 var (
@@ -126,7 +134,9 @@ func newConnector(a wallet.Account) (*connector, error) {
 		return nil, err
 	}
 	if c.keys.Public.Equal(&c.keys.Private.PublicKey) {
-		return nil, errors.New("setting alipay_public_key must be Alipay's key, not the other half of private_key")
+		return nil, errors.New(
+			"setting alipay_public_key must be Alipay's key, not the other half of private_key",
+		)
 	}
 	return c, nil
 }

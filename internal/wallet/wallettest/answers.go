@@ -32,15 +32,19 @@ func (s *suite) answers() {
 	}
 	s.says(GivenBack, o)
 	given, err := s.c.Query(context.Background(), o)
-	if s.scrubbed(err) != nil || given.Outcome != wallet.Paid || !given.GivenBack || given.TradeNo != TradeNo {
+	if s.scrubbed(err) != nil || given.Outcome != wallet.Paid ||
+		!given.GivenBack || given.TradeNo != TradeNo {
 		s.Errorf("given back: %+v, %v", given, err)
 	}
 	s.says(NewState, o)
 	unlisted, err := s.c.Query(context.Background(), o)
 	if !errors.Is(s.scrubbed(err), wallet.ErrUnlisted) || unlisted.Code == "" || unlisted.TradeNo != TradeNo {
-		s.Errorf("an invented status: %+v, %v; want wallet.ErrUnlisted, the code and the trade", unlisted, err)
+		s.Errorf("an invented status: %+v, %v; want wallet.ErrUnlisted, the code and the trade",
+			unlisted, err)
 	}
-	for _, sit := range []Situation{NewState, NewCode, Trouble, BadSignature, Unsigned, BadAmount, NoTradeNo} {
+	for _, sit := range []Situation{
+		NewState, NewCode, Trouble, BadSignature, Unsigned, BadAmount, NoTradeNo,
+	} {
 		if s.Answer(sit, o, probe).Body == nil {
 			continue
 		}
@@ -105,7 +109,9 @@ func (s *suite) damagedAnswers() {
 			write(w, answer)
 		},
 		"an empty answer": func(w http.ResponseWriter, r *http.Request) {},
-		"a page":          func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html><body>busy")) },
+		"a page": func(w http.ResponseWriter, r *http.Request) {
+			w.Write([]byte("<html><body>busy"))
+		},
 		"an answer without end": func(w http.ResponseWriter, r *http.Request) {
 			write(w, paid(r))
 			w.Write(bytes.Repeat([]byte(" "), 8<<20))

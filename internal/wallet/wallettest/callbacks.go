@@ -37,7 +37,8 @@ func (s *suite) callbacks() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if n.Number != o.Number || n.RefundID != "" || n.State.Outcome != wallet.Paid || n.State.TradeNo != TradeNo ||
+	if n.Number != o.Number || n.RefundID != "" ||
+		n.State.Outcome != wallet.Paid || n.State.TradeNo != TradeNo ||
 		len(n.Reply.Body) == 0 {
 		s.Errorf("%+v", n)
 	}
@@ -141,7 +142,8 @@ func (s *suite) forgeries() {
 			for i, c := range s.Forgeries(checkout, o) {
 				tried++
 				if n, err := s.post(c); err == nil {
-					s.Errorf("%q as the %s: forgery %d is accepted as %+v\n%s", trap, place, i, n.State, c.Body)
+					s.Errorf("%q as the %s: forgery %d is accepted as %+v\n%s",
+						trap, place, i, n.State, c.Body)
 				}
 			}
 		}
@@ -168,7 +170,8 @@ func (s *suite) confirm() {
 	}
 	for _, sit := range []Situation{PaidLongAgo, GivenBack} {
 		s.says(sit, o)
-		if st, err := n.Confirm(context.Background(), o); s.scrubbed(err) != nil || st.GivenBack != (sit == GivenBack) {
+		if st, err := n.Confirm(context.Background(), o); s.scrubbed(err) != nil ||
+			st.GivenBack != (sit == GivenBack) {
 			s.Errorf("the wallet stands by what it says was %s: %+v, %v", sit, st, err)
 		}
 	}
@@ -178,7 +181,8 @@ func (s *suite) confirm() {
 		s.says(PaidLongAgo, o)
 		var rejected *wallet.Rejection
 		if err := s.confirmed(wrong, o); !errors.As(err, &rejected) {
-			s.Errorf("a notice of %s, while the wallet says %s: %v; want a rejection", less.Amount, o.Amount, err)
+			s.Errorf("a notice of %s, while the wallet says %s: %v; want a rejection",
+				less.Amount, o.Amount, err)
 		}
 	}
 	s.unlistedConfirmed(o)

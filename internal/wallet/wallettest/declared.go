@@ -16,7 +16,8 @@ func (s *suite) info() {
 		s.Errorf("flow %q", i.Flow)
 	}
 	if s.Driver.Name == "" || i.Title == "" || i.LateMax <= 0 || len(i.PayTypes) == 0 {
-		s.Errorf("name %q, title %q, late by at most %s, pay types %v", s.Driver.Name, i.Title, i.LateMax, i.PayTypes)
+		s.Errorf("name %q, title %q, late by at most %s, pay types %v",
+			s.Driver.Name, i.Title, i.LateMax, i.PayTypes)
 	}
 	if !slices.Contains([]string{"alpha", "beta", "stable"}, i.Maturity) {
 		s.Errorf("maturity %q", i.Maturity)

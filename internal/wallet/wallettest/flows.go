@@ -81,7 +81,8 @@ func (s *suite) reached(o wallet.Order) wallet.Checkout {
 		return checkout
 	}
 	if s.life(checkout) <= 0 {
-		s.Errorf("%s in %s: the address ended at %s, it is %s", o.PayType, o.Amount.Currency, checkout.EndsAt, s.clock)
+		s.Errorf("%s in %s: the address ended at %s, it is %s",
+			o.PayType, o.Amount.Currency, checkout.EndsAt, s.clock)
 	}
 	if s.Driver.Info.Flow == wallet.InApp {
 		return checkout

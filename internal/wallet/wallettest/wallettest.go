@@ -41,7 +41,7 @@ const (
 	NewCode  Situation = "unlisted code"   // an error with a code that is in no document
 	Trouble  Situation = "wallet trouble"  // the code by which the wallet says that it is out of order
 
-	PaidLongAgo Situation = "paid long ago"       // as Paid; the wallet vouches for no notice by its id any more
+	PaidLongAgo Situation = "paid long ago"       // as Paid; the wallet vouches for its notice no longer
 	GivenBack   Situation = "paid and given back" // as PaidLongAgo; all of it has gone back since
 
 	// Paid, but:

@@ -28,7 +28,8 @@ var outcomes = map[string]wallet.Outcome{
 func (c *connector) Pay(ctx context.Context, o wallet.Order) (wallet.Checkout, error) {
 	if !slices.Contains(info.Currencies[o.PayType], o.Amount.Currency) {
 		return wallet.Checkout{}, fmt.Errorf(
-			"%w: lantern: pay %s: %q does not take %q", wallet.ErrNotSent, o.Number, o.PayType, o.Amount.Currency)
+			"%w: lantern: pay %s: %q does not take %q",
+			wallet.ErrNotSent, o.Number, o.PayType, o.Amount.Currency)
 	}
 	m, err := c.call(ctx, "/pay", message{
 		Number: o.Number, Amount: o.Amount.Minor, Currency: string(o.Amount.Currency), Subject: o.Subject,
@@ -39,7 +40,8 @@ func (c *connector) Pay(ctx context.Context, o wallet.Order) (wallet.Checkout, e
 	}
 	ends, err := time.Parse(time.RFC3339Nano, m.EndsAt)
 	if err != nil {
-		return wallet.Checkout{}, fmt.Errorf("%w: lantern: pay %s: the address has no end", wallet.ErrUnknown, o.Number)
+		return wallet.Checkout{}, fmt.Errorf("%w: lantern: pay %s: the address has no end",
+			wallet.ErrUnknown, o.Number)
 	}
 	return wallet.Checkout{URL: m.URL, EndsAt: ends, WalletID: m.ID}, nil
 }
@@ -87,7 +89,9 @@ func (c *connector) ask(ctx context.Context, path string, o wallet.Order) (walle
 // stateOf reads what the wallet says of an order. A state that is not listed is
 // wallet.Unknown.
 func stateOf(m message) (wallet.State, error) {
-	s := wallet.State{Outcome: wallet.Unknown, TradeNo: m.TradeNo, Code: m.State, GivenBack: m.State == "RETURNED"}
+	s := wallet.State{
+		Outcome: wallet.Unknown, TradeNo: m.TradeNo, Code: m.State, GivenBack: m.State == "RETURNED",
+	}
 	if outcome, listed := outcomes[m.State]; listed {
 		s.Outcome = outcome
 	}

@@ -57,7 +57,8 @@ func seal(key, path string, at time.Time, m message) (http.Header, []byte) {
 
 // unseal reads a message whose signature is that of seal.
 func unseal(key, path string, h http.Header, body []byte) (m message, err error) {
-	if want := sign(key, path, h.Get(timeHeader), body); !hmac.Equal([]byte(want), []byte(h.Get(signatureHeader))) {
+	want, have := sign(key, path, h.Get(timeHeader), body), h.Get(signatureHeader)
+	if !hmac.Equal([]byte(want), []byte(have)) {
 		return message{}, errors.New("the signature is wrong")
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
