@@ -13,7 +13,8 @@ const maxOrders = 1000 // the oldest make room
 
 // currencies are what each wallet takes, with their sign.
 var currencies = map[sampan.PayType][2]string{
-	sampan.Alipay: {"HKD", "HK$"}, sampan.AlipayHK: {"HKD", "HK$"}, sampan.AlipayServiceWindow: {"CNY", "CN¥"},
+	sampan.Alipay: {"HKD", "HK$"}, sampan.AlipayHK: {"HKD", "HK$"},
+	sampan.AlipayServiceWindow: {"CNY", "CN¥"},
 }
 
 // tea is something that can be bought.
@@ -128,10 +129,12 @@ func (o *order) addRefund(id, number string, amount int64) error {
 		return nil
 	}
 	if want, ours := o.requested[number]; ours && want != amount {
-		return fmt.Errorf("refund %s of order %s: requested %d, but %d was refunded", number, o.Number, want, amount)
+		return fmt.Errorf("refund %s of order %s: requested %d, but %d was refunded",
+			number, o.Number, want, amount)
 	}
 	if amount <= 0 || amount > o.Left() {
-		return fmt.Errorf("refund %s of order %s: %d exceeds the remaining %d", number, o.Number, amount, o.Left())
+		return fmt.Errorf("refund %s of order %s: %d exceeds the remaining %d",
+			number, o.Number, amount, o.Left())
 	}
 	o.refunds = withEntry(o.refunds, id, amount)
 	if number == o.pending {

@@ -157,7 +157,10 @@ func (s *shop) sell(w http.ResponseWriter, r *http.Request, o order, openID stri
 		s.show(w, r, http.StatusBadGateway, "trouble.html", err)
 		return
 	}
-	_ = s.orders.change(o.Number, func(o *order) error { o.ID, o.PayURL = payment.ID, payment.PayURL; return nil })
+	_ = s.orders.change(o.Number, func(o *order) error {
+		o.ID, o.PayURL = payment.ID, payment.PayURL
+		return nil
+	})
 	http.Redirect(w, r, payment.PayURL, http.StatusSeeOther)
 }
 
@@ -227,13 +230,15 @@ func (s *shop) notified(ctx context.Context, n *sampan.Notification) error {
 		currency := currencies[o.Wallet][0]
 		switch {
 		case n.Currency != currency:
-			return fmt.Errorf("order %s is in %s, but the notification is in %s", o.Number, currency, n.Currency)
+			return fmt.Errorf("order %s is in %s, but the notification is in %s",
+				o.Number, currency, n.Currency)
 		case n.Refund:
 			if err := o.addRefund(n.ID, n.OrderNo, n.Amount); err != nil {
 				return err
 			}
 		case n.Amount != o.Tea.Price:
-			return fmt.Errorf("order %s costs %d, but the notification is about %d", o.Number, o.Tea.Price, n.Amount)
+			return fmt.Errorf("order %s costs %d, but the notification is about %d",
+				o.Number, o.Tea.Price, n.Amount)
 		case o.Paid:
 			return nil
 		default:

@@ -56,7 +56,8 @@ func claim(dir string) error {
 	}
 	for _, name := range written {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("%s holds a %s that no sandbox made; choose another directory with --data", dir, name)
+			return fmt.Errorf("%s holds a %s that no sandbox made; choose another directory with --data",
+				dir, name)
 		}
 	}
 	return writeFile(mark, []byte("sampan sandbox --fresh empties this directory\n"))

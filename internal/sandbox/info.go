@@ -57,7 +57,8 @@ func newInfo(dir string, at []net.Listener, c pay.Credential, k walletKeys) (Inf
 		OpenAPIPrivate: k.MerchantPrivate, OpenAPIPublicKey: k.AlipayPublic,
 
 		OpenAPICertApp: CertApp, OpenAPIAppCert: filepath.Join(dir, appCertFile),
-		OpenAPIAlipayCert: filepath.Join(dir, alipayCertFile), OpenAPIRootCert: filepath.Join(dir, rootCertsFile),
+		OpenAPIAlipayCert: filepath.Join(dir, alipayCertFile),
+		OpenAPIRootCert:   filepath.Join(dir, rootCertsFile),
 
 		OpenAPIOpenIDApp: OpenIDApp,
 	}, nil

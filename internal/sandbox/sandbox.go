@@ -60,7 +60,8 @@ func Run(ctx context.Context, o Options, started func(Info)) error {
 	if err != nil {
 		return err
 	}
-	sim, err := newSimulator(o.SimulatorOptions, keys, server.URL(atSimulator[0]), opens(o.AppOpens, listeners[:4]...))
+	sim, err := newSimulator(o.SimulatorOptions, keys,
+		server.URL(atSimulator[0]), opens(o.AppOpens, listeners[:4]...))
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,9 @@ func Run(ctx context.Context, o Options, started func(Info)) error {
 	}
 	g.Handler = server.LocalOnly(atGateway, g.Handler)
 	shop := demo.New(demo.Config{
-		Client:  &sampan.Client{BaseURL: info.Gateway, AppCode: info.AppCode, ClientKey: info.ClientKey, Log: o.Log},
+		Client: &sampan.Client{
+			BaseURL: info.Gateway, AppCode: info.AppCode, ClientKey: info.ClientKey, Log: o.Log,
+		},
 		BaseURL: info.Shop, Log: o.Log,
 	})
 	started(info)

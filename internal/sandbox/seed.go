@@ -61,7 +61,9 @@ func configure(dir, listen, baseURL string) (config.Config, error) {
 // simulator, unless they are there. It returns the app code.
 func seed(ctx context.Context, db *store.DB, walletURL string, k walletKeys) (pay.Credential, error) {
 	now := time.Now()
-	err := db.CreateMerchant(ctx, pay.Merchant{ID: merchantID, Name: merchantName, MCC: "5812", CreatedAt: now})
+	err := db.CreateMerchant(ctx, pay.Merchant{
+		ID: merchantID, Name: merchantName, MCC: "5812", CreatedAt: now,
+	})
 	if err != nil && !errors.Is(err, store.ErrExists) {
 		return pay.Credential{}, err
 	}
@@ -106,7 +108,8 @@ func accounts(walletURL string, k walletKeys) []pay.WalletAccount {
 			ID: "alipayhk", Wallet: "alipayglobal",
 			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
 			Settings: map[string]string{
-				"gateway": gateway, "partner": RSAPartner, "sign_type": "RSA2", "alipay_public_key": k.AlipayPublic,
+				"gateway": gateway, "partner": RSAPartner,
+				"sign_type": "RSA2", "alipay_public_key": k.AlipayPublic,
 				"refund_gap": "0s",
 			},
 			Secrets: map[string]pay.Secret{"private_key": pay.Secret(k.MerchantPrivate)},

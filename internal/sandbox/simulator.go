@@ -94,7 +94,9 @@ func RunSimulator(ctx context.Context, o SimulatorOptions, started func(Simulato
 }
 
 // newSimulator makes a wallet with the two partners and the three applications.
-func newSimulator(o SimulatorOptions, k walletKeys, baseURL string, opens []string) (*simulator.Simulator, error) {
+func newSimulator(
+	o SimulatorOptions, k walletKeys, baseURL string, opens []string,
+) (*simulator.Simulator, error) {
 	private, err := alipay.ParsePrivateKey(k.AlipayPrivate)
 	if err != nil {
 		return nil, err
@@ -120,9 +122,11 @@ func newSimulator(o SimulatorOptions, k walletKeys, baseURL string, opens []stri
 		Dir: filepath.Join(o.Dir, walletDir), BaseURL: baseURL, Log: o.Log, Awkward: o.Awkward, Seed: o.Seed,
 		HTTP: callbacks,
 		Partners: []simulator.Partner{
-			{ID: MD5Partner, Name: merchantName, SignType: mapi.MD5, MD5Key: k.MD5Key, Currencies: currencies},
+			{ID: MD5Partner, Name: merchantName, SignType: mapi.MD5,
+				MD5Key: k.MD5Key, Currencies: currencies},
 			{
-				ID: RSAPartner, Name: merchantName, SignType: mapi.RSA2, Private: private, MerchantPublic: public,
+				ID: RSAPartner, Name: merchantName, SignType: mapi.RSA2,
+				Private: private, MerchantPublic: public,
 				Currencies: []string{"HKD"},
 			},
 		},
@@ -131,7 +135,9 @@ func newSimulator(o SimulatorOptions, k walletKeys, baseURL string, opens []stri
 
 // runSimulator serves the ports of the wallet, the control API and the app until
 // ctx ends, and closes the simulator. It answers requests for this machine only.
-func runSimulator(ctx context.Context, sim *simulator.Simulator, ports [3]net.Listener, log *slog.Logger) error {
+func runSimulator(
+	ctx context.Context, sim *simulator.Simulator, ports [3]net.Listener, log *slog.Logger,
+) error {
 	serve := func(l net.Listener, h http.Handler) func(context.Context) error {
 		return func(ctx context.Context) error { return server.Serve(ctx, l, server.LocalOnly(l, h), log) }
 	}

@@ -83,7 +83,9 @@ func (k *walletKeys) complete(now time.Time) error {
 	if k.MD5Key == "" {
 		k.MD5Key = randomHex(16)
 	}
-	for _, pair := range [][2]*string{{&k.MerchantPrivate, &k.MerchantPublic}, {&k.AlipayPrivate, &k.AlipayPublic}} {
+	for _, pair := range [][2]*string{
+		{&k.MerchantPrivate, &k.MerchantPublic}, {&k.AlipayPrivate, &k.AlipayPublic},
+	} {
 		if *pair[0] != "" {
 			continue
 		}
@@ -149,7 +151,8 @@ func (k *walletKeys) certify(now time.Time) error {
 
 func certName(unit, name string) pkix.Name {
 	return pkix.Name{
-		Country: []string{"CN"}, Organization: []string{"Sampan"}, OrganizationalUnit: []string{unit}, CommonName: name,
+		Country: []string{"CN"}, Organization: []string{"Sampan"},
+		OrganizationalUnit: []string{unit}, CommonName: name,
 	}
 }
 

@@ -22,7 +22,8 @@ const (
 	appPageLimit = 4 << 20
 	appAgent     = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) " +
 		"AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 " +
-		"AlipayDefined(nt:WIFI,ws:390|780|3.0) AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
+		"AlipayDefined(nt:WIFI,ws:390|780|3.0) AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 " +
+		"Language/zh-Hans"
 )
 
 // App serves the browser inside the Alipay app, as far as a page can tell. It shows local pages as
@@ -38,7 +39,9 @@ func (s *Simulator) App() http.Handler {
 	mux.HandleFunc("GET "+appPath+"style.css", servePageFile("page/bridge.css"))
 	mux.HandleFunc("GET "+appPath+"trade", s.showAppCashier)
 	mux.HandleFunc("POST "+appPath+"trade", s.actInApp)
-	mux.Handle("/", &httputil.ReverseProxy{Rewrite: s.toPage, ModifyResponse: s.fromPage, ErrorHandler: s.pageError})
+	mux.Handle("/", &httputil.ReverseProxy{
+		Rewrite: s.toPage, ModifyResponse: s.fromPage, ErrorHandler: s.pageError,
+	})
 	sameOrigin := http.NewCrossOriginProtection()
 	return sameOrigin.Handler(mux)
 }
@@ -127,7 +130,8 @@ func (s *Simulator) fromPage(resp *http.Response) error {
 		}
 		page = linkAttribute.ReplaceAllFunc(page, func(attribute []byte) []byte {
 			return httpAddress.ReplaceAllFunc(attribute, func(to []byte) []byte {
-				return []byte(strings.ReplaceAll(s.appLink(strings.ReplaceAll(string(to), "&amp;", "&")), "&", "&amp;"))
+				link := s.appLink(strings.ReplaceAll(string(to), "&amp;", "&"))
+				return []byte(strings.ReplaceAll(link, "&", "&amp;"))
 			})
 		})
 	}
@@ -245,7 +249,8 @@ func (s *Simulator) payInApp(r *http.Request) (paid *Trade, why string) {
 	if v.Why != "" {
 		return nil, v.Why
 	}
-	out, err := s.act(s.attempts[t.Attempt], Buyer{ID: v.Buyer, Balance: s.apps[t.Partner].buyer(t.Buyer).Balance}, Pay)
+	buyer := Buyer{ID: v.Buyer, Balance: s.apps[t.Partner].buyer(t.Buyer).Balance}
+	out, err := s.act(s.attempts[t.Attempt], buyer, Pay)
 	switch {
 	case err != nil:
 		return nil, err.Error()

@@ -131,7 +131,8 @@ func checkSignature(m mapi.Message, svc service, p Partner) error {
 	}
 	charset := cmp.Or(m["_input_charset"], assumedCharset)
 	if !slices.ContainsFunc(svc.charsets, func(c string) bool { return strings.EqualFold(c, charset) }) {
-		return mapiErrorf("ILLEGAL_CHARSET", "_input_charset %q is not one of %v", m["_input_charset"], svc.charsets)
+		return mapiErrorf("ILLEGAL_CHARSET", "_input_charset %q is not one of %v",
+			m["_input_charset"], svc.charsets)
 	}
 	if err := m.Verify(p.keys()); err != nil {
 		return mapiErrorf("ILLEGAL_SIGN", "%v", err)
@@ -208,7 +209,8 @@ func (s *Simulator) writeError(w http.ResponseWriter, r *http.Request, page bool
 		s.pages.write(w, r, status, "error", ref.view())
 		return
 	}
-	writeXML(w, status, xmlHead("GBK")+"<alipay><is_success>F</is_success><error>"+ref.code+"</error></alipay>")
+	writeXML(w, status,
+		xmlHead("GBK")+"<alipay><is_success>F</is_success><error>"+ref.code+"</error></alipay>")
 }
 
 func writeXML(w http.ResponseWriter, status int, doc string) {

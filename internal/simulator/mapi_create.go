@@ -32,7 +32,8 @@ func (s *Simulator) create(w http.ResponseWriter, r *http.Request, p Partner, m 
 	case AlreadyClosed:
 		return mapiErrorf("REPEAT_OUT_TRADE_NO", "the trade of %q is closed", m["out_trade_no"])
 	case Inconsistent:
-		return mapiErrorf("CONTEXT_INCONSISTENT", "ALIN42282: the trade of %q has other parameters", m["out_trade_no"])
+		return mapiErrorf("CONTEXT_INCONSISTENT",
+			"ALIN42282: the trade of %q has other parameters", m["out_trade_no"])
 	}
 	s.cfg.Log.Info("simulator: cashier opened", "partner", p.ID, "out_trade_no", m["out_trade_no"],
 		"total", terms.Total.String())
@@ -67,7 +68,8 @@ func readTerms(p Partner, m mapi.Message) (Terms, error) {
 	}
 	t := Terms{
 		Subject: m["subject"], Body: m["body"], ProductCode: m["product_code"], Supplier: m["supplier"],
-		TimeoutRule: m["timeout_rule"], TradeInformation: m["trade_information"], SplitFundInfo: m["split_fund_info"],
+		TimeoutRule: m["timeout_rule"], TradeInformation: m["trade_information"],
+		SplitFundInfo: m["split_fund_info"],
 		SecondaryID:   m["secondary_merchant_id"],
 		SecondaryName: m["secondary_merchant_name"],
 		SecondaryMCC:  m["secondary_merchant_industry"],
@@ -77,7 +79,8 @@ func readTerms(p Partner, m mapi.Message) (Terms, error) {
 		t.Wallet = alipayCN
 	}
 	if p.Acquirer && (t.SecondaryID == "" || t.SecondaryName == "" || t.SecondaryMCC == "") {
-		return t, mapiErrorf("ILLEGAL_ARGUMENT", "an acquirer must name the secondary_merchant_id, _name and _industry")
+		return t, mapiErrorf("ILLEGAL_ARGUMENT",
+			"an acquirer must name the secondary_merchant_id, _name and _industry")
 	}
 	if m["service"] == createPC {
 		t.CreatedByShop, t.ValidSeconds = m["order_gmt_create"], m["order_valid_time"]
@@ -112,11 +115,13 @@ func checkShape(m mapi.Message) error {
 	}
 	for _, name := range []string{"notify_url", "return_url", "refer_url"} {
 		if v := m[name]; v != "" && !webAddress(v) {
-			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is not an http or https address of at most 200 characters", name)
+			return mapiErrorf("ILLEGAL_ARGUMENT",
+				"%s is not an http or https address of at most 200 characters", name)
 		}
 	}
 	if !slices.Contains(productCodes[m["service"]], m["product_code"]) {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "product_code %q does not belong to %s", m["product_code"], m["service"])
+		return mapiErrorf("ILLEGAL_ARGUMENT",
+			"product_code %q does not belong to %s", m["product_code"], m["service"])
 	}
 	if w := m["payment_inst"]; w != "" && w != alipayCN && w != alipayHK {
 		return mapiErrorf("ILLEGAL_ARGUMENT", "payment_inst %q is neither %s nor %s", w, alipayHK, alipayCN)
@@ -129,7 +134,8 @@ func checkShape(m mapi.Message) error {
 
 func webAddress(v string) bool {
 	u, err := url.Parse(v)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && utf8.RuneCountInString(v) <= 200
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") &&
+		u.Host != "" && utf8.RuneCountInString(v) <= 200
 }
 
 // checkShopTime checks the shop's own validity of a PC order: both parameters or neither, more than
@@ -163,7 +169,8 @@ func readPrice(t *Terms, p Partner, m mapi.Message) error {
 		t.Total, ok = parseFee(total, currency)
 	}
 	if !ok {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "%q is not an amount from 0.01 to 1000000.00 in %s (JPY: no decimals)",
+		return mapiErrorf("ILLEGAL_ARGUMENT",
+			"%q is not an amount from 0.01 to 1000000.00 in %s (JPY: no decimals)",
 			total+rmb, currency)
 	}
 	if t.Wallet == alipayHK && rmb != "" {
@@ -173,7 +180,8 @@ func readPrice(t *Terms, p Partner, m mapi.Message) error {
 		return mapiErrorf("ILLEGAL_CURRENCY", "%q is not a settlement currency", currency)
 	}
 	if !slices.Contains(p.Currencies, currency) {
-		return mapiErrorf("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "%s is not in the partner's contract", currency)
+		return mapiErrorf("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY",
+			"%s is not in the partner's contract", currency)
 	}
 	if t.Wallet == alipayHK && currency != "HKD" {
 		return mapiErrorf("FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", "AlipayHK takes HKD only")

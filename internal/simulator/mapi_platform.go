@@ -90,7 +90,9 @@ func (g globalGateway) returnURL(a *Attempt, t *Trade) (string, error) {
 		return "", err
 	}
 	var query []string
-	names := []string{"out_trade_no", "total_fee", "trade_status", "sign", "trade_no", "currency", "sign_type"}
+	names := []string{
+		"out_trade_no", "total_fee", "trade_status", "sign", "trade_no", "currency", "sign_type",
+	}
 	for _, name := range names {
 		query = append(query, name+"="+url.QueryEscape(m[name]))
 	}

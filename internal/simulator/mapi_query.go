@@ -171,7 +171,8 @@ func (s *Simulator) faultsOn(o *order, on Occasion) answerFaults {
 	t.random = s.random(o, shuffling, nth)
 	set := s.faultsOf(o)
 	for _, f := range Faults {
-		if !set.has(f.Fault) || !slices.Contains(f.On, on) || limitedFaults.has(f.Fault) && nth > badQueryLimit {
+		if !set.has(f.Fault) || !slices.Contains(f.On, on) ||
+			limitedFaults.has(f.Fault) && nth > badQueryLimit {
 			continue
 		}
 		t.faultSet = append(t.faultSet, f.Fault)
@@ -191,9 +192,12 @@ func (s *Simulator) tradeFields(p Partner, t *Trade) mapi.Message {
 	total := t.Total.Decimal()
 	m := mapi.Message{
 		"buyer_email": buyer.Email, "buyer_id": buyer.BuyerID, "discount": "0.00", "flag_trade_locked": "0",
-		"gmt_create": stamp(t.CreatedAt), "gmt_last_modified_time": stamp(t.CreatedAt), "is_total_fee_adjust": "F",
-		"operator_role": "B", "out_trade_no": t.OutTradeNo, "payment_type": "100", "price": total, "quantity": "1",
-		"seller_email": "seller@mail.example", "seller_id": p.ID, "subject": terms.Subject, "to_buyer_fee": "0.00",
+		"gmt_create":             stamp(t.CreatedAt),
+		"gmt_last_modified_time": stamp(t.CreatedAt), "is_total_fee_adjust": "F",
+		"operator_role": "B", "out_trade_no": t.OutTradeNo,
+		"payment_type": "100", "price": total, "quantity": "1",
+		"seller_email": "seller@mail.example", "seller_id": p.ID,
+		"subject": terms.Subject, "to_buyer_fee": "0.00",
 		"to_seller_fee": total, "total_fee": total, "trade_no": t.TradeNo, "trade_status": string(t.Status),
 		"use_coupon": "F",
 	}

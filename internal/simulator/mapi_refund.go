@@ -41,7 +41,9 @@ func (s *Simulator) refund(w http.ResponseWriter, r *http.Request, p Partner, m 
 // checkRefund checks what does not need the trade. It accepts both forms of gmt_return that the
 // vendor's pages show, and its absence, since one client library omits it.
 func checkRefund(m mapi.Message) error {
-	for name, most := range map[string]int{"out_return_no": 64, "out_trade_no": 64, "reason": 100, "product_code": 32} {
+	for name, most := range map[string]int{
+		"out_return_no": 64, "out_trade_no": 64, "reason": 100, "product_code": 32,
+	} {
 		if m[name] == "" || len([]rune(m[name])) > most {
 			return mapiErrorf("ILLEGAL_ARGUMENT", "%s is missing or longer than %d characters", name, most)
 		}
@@ -57,7 +59,8 @@ func checkRefund(m mapi.Message) error {
 		return mapiErrorf("ILLEGAL_ARGUMENT", "is_sync %q is neither Y nor N", sync)
 	}
 	if (m["return_amount"] == "") == (m["return_rmb_amount"] == "") {
-		return mapiErrorf("ILLEGAL_ARGUMENT", "exactly one of return_amount and return_rmb_amount must be given")
+		return mapiErrorf("ILLEGAL_ARGUMENT",
+			"exactly one of return_amount and return_rmb_amount must be given")
 	}
 	return nil
 }
@@ -69,13 +72,15 @@ func (s *Simulator) acceptRefund(p Partner, m mapi.Message) (answerFaults, error
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	if last, gap := s.refundAskedAt[p.ID], p.RefundGap; gap > 0 && now.Sub(last) < gap {
-		return answerFaults{}, mapiErrorf("SYSTEM_ERROR", "only %s after the partner's last refund: the gap is %s",
+		return answerFaults{}, mapiErrorf("SYSTEM_ERROR",
+			"only %s after the partner's last refund: the gap is %s",
 			now.Sub(last), gap)
 	}
 	s.refundAskedAt[p.ID] = now
 	o := s.orders[orderKey{p.ID, m["out_trade_no"]}]
 	if o == nil || o.trade() == nil || o.trade().PaidAt.IsZero() {
-		return answerFaults{}, mapiErrorf("PURCHASE_TRADE_NOT_EXIST", "nothing was paid for %q", m["out_trade_no"])
+		return answerFaults{}, mapiErrorf("PURCHASE_TRADE_NOT_EXIST",
+			"nothing was paid for %q", m["out_trade_no"])
 	}
 	wrong := s.faultsOn(o, OnRefund)
 	t, number := *o.trade(), m["out_return_no"]
@@ -139,7 +144,8 @@ func (s *Simulator) refundAmount(t *Trade, m mapi.Message) (Money, error) {
 	}
 	amount, ok := parseFee(m[name], currency)
 	if !ok {
-		return Money{}, mapiErrorf("ILLEGAL_ARGUMENT", "%s %q is not an amount of %s", name, m[name], currency)
+		return Money{}, mapiErrorf("ILLEGAL_ARGUMENT",
+			"%s %q is not an amount of %s", name, m[name], currency)
 	}
 	if currency != t.Total.Currency {
 		amount = amount.in(t.Total.Currency)

@@ -41,7 +41,9 @@ var laterFields = []string{
 
 // withFaults makes the notification with these fields, changed by the faults, and the notifications
 // that faults add.
-func (s *Simulator) withFaults(t *Trade, to string, fields mapi.Message, fs faultSet, now time.Time) []*Notice {
+func (s *Simulator) withFaults(
+	t *Trade, to string, fields mapi.Message, fs faultSet, now time.Time,
+) []*Notice {
 	if to == "" {
 		return nil
 	}

@@ -225,7 +225,9 @@ func (c *call) encode(answer content, charset alipay.Charset) ([]byte, error) {
 func (c *call) faultError() error {
 	switch {
 	case c.has(CallDown):
-		return &openapiError{"20000", "isp.unknow-error", "fault " + string(CallDown) + ": the call was carried out"}
+		return &openapiError{
+			"20000", "isp.unknow-error", "fault " + string(CallDown) + ": the call was carried out",
+		}
 	case c.has(CallError):
 		return business("SYSTEM_ERROR", "fault %s: the call was carried out", CallError)
 	}
@@ -277,7 +279,8 @@ func (s *Simulator) callOpenAPI(c *call) (content, error) {
 	}
 	if err := c.m.Verify(app.keys()); err != nil {
 		// The real text contains the string to sign, with & written as &amp;.
-		return nil, invalid("signature", "%v; the string to sign is %s", err, html.EscapeString(c.m.Canonical()))
+		return nil, invalid("signature", "%v; the string to sign is %s",
+			err, html.EscapeString(c.m.Canonical()))
 	}
 	for name, value := range c.m {
 		if !utf8.ValidString(name + value) {

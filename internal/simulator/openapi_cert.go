@@ -19,7 +19,8 @@ func (c *call) checkCertificates() error {
 		return invalid("app-cert-sn", "app_cert_sn %q: the application's certificate is %s", app, on.App)
 	}
 	if root := c.m["alipay_root_cert_sn"]; root != on.Root {
-		return invalid("alipay-root-cert-sn", "alipay_root_cert_sn %q: the root certificates are %s", root, on.Root)
+		return invalid("alipay-root-cert-sn",
+			"alipay_root_cert_sn %q: the root certificates are %s", root, on.Root)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (s *Simulator) grantCode(w http.ResponseWriter, r *http.Request) {
 		answer.Set("state", q.Get("state"))
 	}
 	back.RawQuery = answer.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // the page exists to redirect to the shop
+	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // its purpose: back to the shop
 }
 
 // buyerIDOf returns the id by which an application knows a buyer. An open_id differs between
@@ -147,7 +147,9 @@ func (s *Simulator) checkTokens(c *call) error {
 	defer s.mu.Unlock()
 	switch g, ok := s.grants[c.m["auth_token"]]; {
 	case !ok || g.kind != accessToken || g.app != c.app.ID:
-		return &openapiError{"20001", "aop.invalid-auth-token", "it is not an access_token of the application"}
+		return &openapiError{
+			"20001", "aop.invalid-auth-token", "it is not an access_token of the application",
+		}
 	case s.cfg.Now().After(g.until):
 		return &openapiError{"20001", "aop.auth-token-time-out", "it has expired"}
 	}
@@ -213,8 +215,12 @@ func (s *Simulator) isOtherAppsBuyer(app App, id string) bool {
 // stands for a buyer too.
 func (a App) buyer(id string) Buyer {
 	all := buyersOf(alipayCN)
-	if i := slices.IndexFunc(all, func(b Buyer) bool { return b.BuyerID == id || a.buyerIDOf(b) == id }); i >= 0 {
+	if i := slices.IndexFunc(all, func(b Buyer) bool {
+		return b.BuyerID == id || a.buyerIDOf(b) == id
+	}); i >= 0 {
 		return all[i]
 	}
-	return Buyer{ID: id, Name: id, Wallet: alipayCN, Balance: all[0].Balance, BuyerID: id, Email: maskedLogin(id)}
+	return Buyer{
+		ID: id, Name: id, Wallet: alipayCN, Balance: all[0].Balance, BuyerID: id, Email: maskedLogin(id),
+	}
 }

@@ -89,7 +89,8 @@ func (o openPlatform) tradeNotice(t *Trade, a *Attempt) mapi.Message {
 	m[who] = t.Buyer
 	if !t.PaidAt.IsZero() {
 		m["gmt_payment"] = stamp(t.PaidAt)
-		m["receipt_amount"], m["invoice_amount"], m["buyer_pay_amount"], m["point_amount"] = total, total, total, "0.00"
+		m["receipt_amount"], m["invoice_amount"], m["buyer_pay_amount"] = total, total, total
+		m["point_amount"] = "0.00"
 		m["fund_bill_list"] = `[{"amount":` + strconv.Quote(total) + `,"fundChannel":"ALIPAYACCOUNT"}]`
 	}
 	if !t.ClosedAt.IsZero() {

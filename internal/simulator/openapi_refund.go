@@ -48,7 +48,8 @@ func (s *Simulator) tradeRefund(c *call) (content, error) {
 		return nil, business("REFUND_AMT_NOT_EQUAL_TOTAL", "only %d can be refunded", t.refundable())
 	}
 	r := Refund{
-		Number: number, Partner: t.Partner, Amount: amount, Status: RefundDone, Reason: c.biz["refund_reason"],
+		Number: number, Partner: t.Partner, Amount: amount,
+		Status: RefundDone, Reason: c.biz["refund_reason"],
 		AskedAt: now, DoneAt: now, NotifyURL: s.attempts[t.Attempt].NotifyURL,
 	}
 	switch {
@@ -111,7 +112,9 @@ func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 	if number == "" {
 		return nil, business("INVALID_PARAMETER", "out_request_no is missing")
 	}
-	i := slices.IndexFunc(t.Refunds, func(r Refund) bool { return r.Number == number && r.Status == RefundDone })
+	i := slices.IndexFunc(t.Refunds, func(r Refund) bool {
+		return r.Number == number && r.Status == RefundDone
+	})
 	if i < 0 {
 		return content{}, nil
 	}
@@ -119,7 +122,8 @@ func (s *Simulator) tradeRefundQuery(c *call) (content, error) {
 	answer := content{
 		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "out_request_no": r.Number,
 		"total_amount":  t.Total.Decimal(),
-		"refund_amount": r.Amount.Decimal(), "refund_status": "REFUND_SUCCESS", "gmt_refund_pay": stamp(r.DoneAt),
+		"refund_amount": r.Amount.Decimal(), "refund_status": "REFUND_SUCCESS",
+		"gmt_refund_pay": stamp(r.DoneAt),
 	}
 	if r.Reason != "" {
 		answer["refund_reason"] = r.Reason

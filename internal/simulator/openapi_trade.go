@@ -63,7 +63,8 @@ func (s *Simulator) tradeCreate(c *call) (content, error) {
 		return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, nil
 	}
 	if end := s.platform(a.Partner).deadline(a.Terms, now); !end.After(now) {
-		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "the trade would have ended at %s", stamp(end))
+		return nil, business("NOW_TIME_AFTER_EXPIRE_TIME_ERROR",
+			"the trade would have ended at %s", stamp(end))
 	}
 	a.ID, a.OpenedAt, a.LoginAt = s.newID(), now, now
 	t := s.newTrade(a, now)
@@ -103,7 +104,8 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	case !ok:
 		return bad("total_amount %q is not an amount with at most two decimals", b["total_amount"])
 	case total.Minor > mostYuan:
-		return nil, business("TOTAL_FEE_EXCEED", "total_amount %q is more than 100000000.00", b["total_amount"])
+		return nil, business("TOTAL_FEE_EXCEED",
+			"total_amount %q is more than 100000000.00", b["total_amount"])
 	case b["subject"] == "" || badSubject.MatchString(b["subject"]):
 		return bad("subject is missing, or has one of / = &")
 	case buyer == "":
@@ -115,7 +117,8 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	case buyer == c.app.Seller:
 		return nil, business("BUYER_SELLER_EQUAL", "the buyer is the seller")
 	case b["seller_id"] != "" && b["seller_id"] != c.app.Seller:
-		return nil, business("INVALID_RECEIVE_ACCOUNT", "seller_id %q is not %s", b["seller_id"], c.app.Seller)
+		return nil, business("INVALID_RECEIVE_ACCOUNT",
+			"seller_id %q is not %s", b["seller_id"], c.app.Seller)
 	case b["disable_pay_channels"] != "" && b["enable_pay_channels"] != "":
 		return bad("disable_pay_channels and enable_pay_channels exclude each other")
 	}
@@ -126,7 +129,8 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 			return bad("op_app_id is missing: JSAPI_PAY needs it")
 		}
 		if b["op_app_id"] != c.app.ID && !slices.Contains(c.app.OpApps, b["op_app_id"]) {
-			return nil, business("UNBOUND_APPLICATION", "op_app_id %q is not bound to the merchant", b["op_app_id"])
+			return nil, business("UNBOUND_APPLICATION",
+				"op_app_id %q is not bound to the merchant", b["op_app_id"])
 		}
 	default:
 		return bad("product_code %q is neither FACE_TO_FACE_PAYMENT nor JSAPI_PAY", b["product_code"])
@@ -135,7 +139,8 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 	if _, ok := timeout(rule); rule != "" && rule != "1c" && !ok {
 		return bad("timeout_express %q is not between 1m and 15d", rule)
 	}
-	if _, err := time.ParseInLocation(time.DateTime, b["time_expire"], beijing); b["time_expire"] != "" && err != nil {
+	if _, err := time.ParseInLocation(time.DateTime, b["time_expire"], beijing); b["time_expire"] != "" &&
+		err != nil {
 		return bad("time_expire %q is not a time", b["time_expire"])
 	}
 	expire := b["time_expire"]
@@ -150,9 +155,11 @@ func (c *call) attempt(now time.Time) (*Attempt, error) {
 		Partner: c.app.ID, OutTradeNo: b["out_trade_no"], Service: tradeService, NotifyURL: c.m["notify_url"],
 		Buyer: buyer,
 		Terms: Terms{
-			Subject: b["subject"], Body: b["body"], Total: total, Wallet: alipayCN, ProductCode: b["product_code"],
+			Subject: b["subject"], Body: b["body"], Total: total,
+			Wallet: alipayCN, ProductCode: b["product_code"],
 			TimeoutRule: rule, TimeExpire: expire,
-			Passback: b["passback_params"], Channels: b["disable_pay_channels"] + "/" + b["enable_pay_channels"],
+			Passback: b["passback_params"],
+			Channels: b["disable_pay_channels"] + "/" + b["enable_pay_channels"],
 		},
 	}, nil
 }
@@ -166,7 +173,8 @@ func (s *Simulator) findTrade(c *call) (*order, *Trade, error) {
 		return nil, nil, business("INVALID_PARAMETER", "trade_no %q is not 16 to 64 digits", no)
 	}
 	if no := c.biz["out_trade_no"]; no != "" && !tradeNumber.MatchString(no) {
-		return nil, nil, business("INVALID_PARAMETER", "out_trade_no %q is not 1 to 64 letters, digits and _", no)
+		return nil, nil, business("INVALID_PARAMETER",
+			"out_trade_no %q is not 1 to 64 letters, digits and _", no)
 	}
 	o := s.orders[orderKey{c.app.ID, c.biz["out_trade_no"]}]
 	if no := c.biz["trade_no"]; no != "" {
@@ -175,7 +183,8 @@ func (s *Simulator) findTrade(c *call) (*order, *Trade, error) {
 		}
 	}
 	if o == nil {
-		return nil, nil, business("TRADE_NOT_EXIST", "%q has no trade", c.biz["trade_no"]+c.biz["out_trade_no"])
+		return nil, nil, business("TRADE_NOT_EXIST",
+			"%q has no trade", c.biz["trade_no"]+c.biz["out_trade_no"])
 	}
 	return o, o.trade(), nil
 }
@@ -188,7 +197,8 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 	now := s.cfg.Now()
 	s.closeOverdue(now)
 	nothing := content{
-		"buyer_pay_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00", "receipt_amount": "0.00",
+		"buyer_pay_amount": "0.00", "invoice_amount": "0.00",
+		"point_amount": "0.00", "receipt_amount": "0.00",
 		"out_trade_no": c.biz["out_trade_no"],
 	}
 	o, t, err := s.findTrade(c)
@@ -204,7 +214,8 @@ func (s *Simulator) tradeQuery(c *call) (content, error) {
 	answer := content{
 		"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo, "buyer_logon_id": maskedLogin(t.Buyer),
 		"trade_status": string(t.Status), "total_amount": t.Total.Decimal(),
-		"buyer_pay_amount": "0.00", "receipt_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00",
+		"buyer_pay_amount": "0.00", "receipt_amount": "0.00",
+		"invoice_amount": "0.00", "point_amount": "0.00",
 	}
 	putBuyer(answer, "buyer_user_id", t.Buyer)
 	if !t.PaidAt.IsZero() {
@@ -239,7 +250,8 @@ func (s *Simulator) tradeClose(c *call) (content, error) {
 	t := *found
 	t.Status, t.ClosedAt, t.CloseAt = Closed, now, time.Time{}
 	ch := change{Trades: []*Trade{&t}}
-	ch.Notices = s.tradeNotices(&t, s.attempts[t.Attempt], slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)
+	ch.Notices = s.tradeNotices(&t, s.attempts[t.Attempt],
+		slices.Concat(s.faultsOf(o), s.drawFault(o, OnNotice)), now)
 	return content{"trade_no": t.TradeNo, "out_trade_no": t.OutTradeNo}, s.commit(ch)
 }
 

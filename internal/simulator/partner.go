@@ -85,6 +85,8 @@ func timeout(rule string) (time.Duration, bool) {
 		return 0, false
 	}
 	n, _ := strconv.Atoi(m[1])
-	d := time.Duration(n) * map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
+	d := time.Duration(n) * map[string]time.Duration{
+		"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
+	}[m[2]]
 	return d, d <= 15*24*time.Hour
 }

@@ -15,7 +15,7 @@ import (
 // Config configures a simulator. Every field except Partners may be zero and then has its default.
 type Config struct {
 	Dir       string           // directory of the journal; "" keeps no journal
-	BaseURL   string           // the wallet port as browsers reach it, without a final slash; "" makes links relative
+	BaseURL   string           // the wallet port for browsers, without a final slash; "": relative links
 	Partners  []Partner        // the merchants under contract with the global gateway
 	Apps      []App            // the applications of the open platform
 	Opens     []string         // the host:port values whose pages the in-app browser may open

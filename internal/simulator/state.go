@@ -68,7 +68,7 @@ type Trade struct {
 	Total      Money     `json:"total"`
 	Buyer      string    `json:"buyer"`
 	CreatedAt  time.Time `json:"gmt_create"`
-	CloseAt    time.Time `json:"close_at,omitzero"` // when a waiting trade closes, or a TRADE_SUCCESS is finished
+	CloseAt    time.Time `json:"close_at,omitzero"` // a waiting trade closes, TRADE_SUCCESS finishes
 	PaidAt     time.Time `json:"gmt_payment,omitzero"`
 	ClosedAt   time.Time `json:"gmt_close,omitzero"`
 	HiddenTill time.Time `json:"hidden_till,omitzero"` // queries do not see the payment before
@@ -163,7 +163,7 @@ type Notice struct {
 	OutTradeNo string       `json:"out_trade_no"`
 	TradeNo    string       `json:"trade_no"`
 	URL        string       `json:"url"`
-	Fields     mapi.Message `json:"fields"`             // without notify_time and signature, which differ between sends
+	Fields     mapi.Message `json:"fields"`             // all but notify_time and signature, which each send has anew
 	Extra      Extra        `json:"extra,omitempty"`    // "" for the true notification
 	Time       time.Time    `json:"time,omitzero"`      // a notify_time other than the time of sending
 	Shuffled   bool         `json:"shuffled,omitempty"` // the fields are sent in random order
@@ -303,7 +303,8 @@ func (st *state) apply(c change) {
 	}
 	for _, n := range c.Notices {
 		o, old := st.order(orderKey{n.Partner, n.OutTradeNo}), st.notices[n.ID]
-		moved := old == nil || !old.DueAt.Equal(n.DueAt) // an unmoved one may be on its way, and off the schedule
+		// an unmoved one may be on its way, and off the schedule
+		moved := old == nil || !old.DueAt.Equal(n.DueAt)
 		if old != nil {
 			*old = *n
 		} else {
