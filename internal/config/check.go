@@ -45,7 +45,9 @@ func (c *Config) readMasterKey() (err error) {
 	case c.MasterKey != "":
 		return nil
 	case c.MasterKeyFile == "":
-		return errors.New("master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: " + makeKey)
+		return errors.New(
+			"master_key_file: missing, and SAMPAN_MASTER_KEY is not set; make one with: " + makeKey,
+		)
 	}
 	if c.MasterKey, c.KeyFile, err = readKeyFile(c.MasterKeyFile); err != nil {
 		return fmt.Errorf("master_key_file: %w", err)

@@ -101,7 +101,9 @@ func Read(path string) (Config, error) {
 	if err := decoder.Decode(&c); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, unreadable(err))
 	}
-	for name, value := range map[string]*string{"LISTEN": &c.Listen, "BASE_URL": &c.BaseURL, "DATABASE": &c.Database} {
+	for name, value := range map[string]*string{
+		"LISTEN": &c.Listen, "BASE_URL": &c.BaseURL, "DATABASE": &c.Database,
+	} {
 		if v := os.Getenv("SAMPAN_" + name); v != "" {
 			*value = v
 		}

@@ -31,7 +31,8 @@ func (d *checkup) backlog(db *store.DB) {
 	waits := false
 	if b.Deliveries > 0 && now.Sub(b.DeliverDue) > late {
 		waits = true
-		d.warn(what, fmt.Sprintf("%d notifications are overdue, the oldest for %s", b.Deliveries, since(b.DeliverDue)),
+		d.warn(what, fmt.Sprintf("%d notifications are overdue, the oldest for %s",
+			b.Deliveries, since(b.DeliverDue)),
 			idle)
 	}
 	if b.Payments > 0 && now.Sub(b.PaymentDue) > late {

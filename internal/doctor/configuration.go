@@ -19,12 +19,15 @@ import (
 func (d *checkup) configuration() bool {
 	var err error
 	if d.Config, err = config.Read(d.File); err != nil {
-		d.wrong("configuration", err.Error(), "every key is explained in sampan.example.toml; then run doctor again")
+		d.wrong("configuration", err.Error(),
+			"every key is explained in sampan.example.toml; then run doctor again")
 		return false
 	}
 	d.good("configuration", "%s can be read", d.File)
 	d.configurationFile(d.File)
-	for _, name := range []string{"SAMPAN_LISTEN", "SAMPAN_BASE_URL", "SAMPAN_DATABASE", "SAMPAN_MASTER_KEY"} {
+	for _, name := range []string{
+		"SAMPAN_LISTEN", "SAMPAN_BASE_URL", "SAMPAN_DATABASE", "SAMPAN_MASTER_KEY",
+	} {
 		if os.Getenv(name) != "" {
 			d.warn("environment", name+" wins over the file", "")
 		}
@@ -34,7 +37,8 @@ func (d *checkup) configuration() bool {
 	}
 	for _, p := range d.Proxies {
 		if p.Bits() == 0 {
-			d.warn("trusted_proxies", p.String()+" lets everybody choose the address that is counted against them",
+			d.warn("trusted_proxies",
+				p.String()+" lets everybody choose the address that is counted against them",
 				"name your proxies only")
 		}
 	}
@@ -154,7 +158,8 @@ func opened(a outbound.Allow) string {
 func (d *checkup) databaseFiles(path string) {
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
 		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {
-			d.warn("database", fmt.Sprintf("%s can be read by others than its owner (%v)", name, info.Mode().Perm()),
+			d.warn("database",
+				fmt.Sprintf("%s can be read by others than its owner (%v)", name, info.Mode().Perm()),
 				"chmod 600 "+name)
 		}
 	}

@@ -48,15 +48,18 @@ func (d *checkup) database() {
 		d.wrong(what, fmt.Sprintf("%s: %v", place, err), "PgBouncer in session mode needs no change")
 		return
 	case err != nil:
-		d.wrong(what, fmt.Sprintf("%s: %v", place, err), "is it running, is the address right, does the user exist?")
+		d.wrong(what, fmt.Sprintf("%s: %v", place, err),
+			"is it running, is the address right, does the user exist?")
 		return
 	case s.Missing:
 		d.warn("schema", place+" has none yet",
-			"sampan serve makes it when it starts, or sampan migrate; is the address right? There is no such file")
+			"sampan serve makes it when it starts, or sampan migrate; is the address right? There is "+
+				"no such file")
 		return
 	case s.Have == 0:
 		d.warn("schema", place+" has none yet",
-			"sampan serve makes it when it starts, or sampan migrate; is the address right? Then run doctor again")
+			"sampan serve makes it when it starts, or sampan migrate; is the address right? Then run "+
+				"doctor again")
 		return
 	case s.Have > s.Want:
 		d.wrong("schema", fmt.Sprintf("%s has version %d, this program knows %d", place, s.Have, s.Want),
@@ -66,7 +69,8 @@ func (d *checkup) database() {
 		d.warn("schema",
 			fmt.Sprintf("%s has version %d, this program needs %d; steps to do: %d", place, s.Have, s.Want,
 				len(s.Pending)),
-			"back it up: sampan serve brings it up to date when it starts, or sampan migrate; then run doctor again")
+			"back it up: sampan serve brings it up to date when it starts, or sampan migrate; then "+
+				"run doctor again")
 		return
 	}
 	d.good("schema", "version %d, up to date", s.Have)
@@ -84,7 +88,8 @@ func (d *checkup) open() {
 	db, err := store.OpenReadOnly(ctx, d.StoreConfig(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		d.wrong("database", err.Error(),
-			"if it is the master key: find the one that this database was made with; without it its secrets are lost")
+			"if it is the master key: find the one that this database was made with; without it its "+
+				"secrets are lost")
 		return
 	}
 	d.good("master key", "opens the database's secrets")

@@ -40,9 +40,11 @@ func (d *checkup) integrity() bool {
 	case err != nil:
 		d.wrong(what, err.Error(), "")
 	case d.Deep:
-		d.good(what, "every page and every index is as it should be (%v)", d.now().Sub(began).Round(time.Millisecond))
+		d.good(what, "every page and every index is as it should be (%v)",
+			d.now().Sub(began).Round(time.Millisecond))
 	default:
-		d.good(what, "header, size and the ends of each table and index are as they should be; --deep checks all")
+		d.good(what, "header, size and the ends of each table and index are as they should be; --deep "+
+			"checks all")
 	}
 	return true
 }

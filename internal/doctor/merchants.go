@@ -40,7 +40,8 @@ func (d *checkup) merchants(db *store.DB) {
 			}
 			if err := rules.CheckURL(c.NotifyURL); err != nil {
 				d.wrong(what,
-					fmt.Sprintf("%s: notifications to the notify_url of %s are never sent: %v", m.ID, c.AppCode, err),
+					fmt.Sprintf("%s: notifications to the notify_url of %s are never sent: %v",
+						m.ID, c.AppCode, err),
 					"give it an address on the internet, or open that one in delivery.allow")
 			}
 		}
@@ -75,7 +76,8 @@ func (d *checkup) account(a pay.WalletAccount) {
 	}
 	if _, err := driver.Open(wallet.Account{WalletAccount: a, HTTP: outbound.Plain(outbound.Limits{}),
 		Now: d.now}); err != nil {
-		d.wrong(what, fmt.Sprintf("%s: %v", name, err), "add it again: sampan wallet add; see sampan wallet kinds")
+		d.wrong(what, fmt.Sprintf("%s: %v", name, err),
+			"add it again: sampan wallet add; see sampan wallet kinds")
 		return
 	}
 	for _, t := range a.PayTypes {

@@ -87,7 +87,8 @@ func (d *checkup) baseURLReached() {
 // certificate warns two weeks before a certificate ends.
 func (d *checkup) certificate(c *x509.Certificate) {
 	if c.NotAfter.Sub(d.now()) < 14*24*time.Hour {
-		d.warn("base_url", "its certificate ends on "+c.NotAfter.In(d.Location).Format(time.DateTime), "renew it")
+		d.warn("base_url", "its certificate ends on "+c.NotAfter.In(d.Location).Format(time.DateTime),
+			"renew it")
 	}
 }
 

@@ -65,9 +65,12 @@ type limitedListener struct {
 // gets one answer and is closed: h answers the probes /livez and /readyz, and
 // overloaded answers every other request.
 func serveLimited(
-	ctx context.Context, l net.Listener, limit int, h http.Handler, overloaded http.HandlerFunc, log *slog.Logger,
+	ctx context.Context, l net.Listener, limit int, h http.Handler,
+	overloaded http.HandlerFunc, log *slog.Logger,
 ) error {
-	over := &overflow{addr: l.Addr(), accepted: make(chan net.Conn, overflowSize), closed: make(chan struct{})}
+	over := &overflow{
+		addr: l.Addr(), accepted: make(chan net.Conn, overflowSize), closed: make(chan struct{}),
+	}
 	limited := &limitedListener{Listener: l, limit: limit, overflow: over, log: log}
 	refuser := &http.Server{
 		Handler: over.handler(h, overloaded), ConnContext: withOverflowConn,
@@ -107,7 +110,8 @@ func (l *limitedListener) admit() bool {
 	}
 	l.refused++
 	if now := time.Now(); now.Sub(l.logged) >= refusedLogPeriod {
-		l.log.Warn("connections refused: max_connections are open", "max_connections", l.limit, "refused", l.refused)
+		l.log.Warn("connections refused: max_connections are open",
+			"max_connections", l.limit, "refused", l.refused)
 		l.logged, l.refused = now, 0
 	}
 	return false

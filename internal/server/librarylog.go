@@ -52,7 +52,8 @@ func (s *libraryLog) Write(text []byte) (int, error) {
 	}
 	s.written++
 	cut := string(text[:min(len(text), libraryLength)])
-	s.log.Warn("said by a library", "text", strings.TrimSpace(strings.ToValidUTF8(cut, "\uFFFD")), "left_out", s.left)
+	s.log.Warn("said by a library",
+		"text", strings.TrimSpace(strings.ToValidUTF8(cut, "\uFFFD")), "left_out", s.left)
 	s.left = 0
 	return len(text), nil
 }

@@ -44,7 +44,9 @@ type Server struct {
 // New migrates the database to the schema of this program, opens it, and
 // assembles a Server. Run closes the database; a caller that does not call Run
 // closes Store.
-func New(ctx context.Context, c config.Config, drivers map[string]wallet.Driver, log *slog.Logger) (*Server, error) {
+func New(
+	ctx context.Context, c config.Config, drivers map[string]wallet.Driver, log *slog.Logger,
+) (*Server, error) {
 	was, err := store.Migrate(ctx, c.StoreConfig(log))
 	if err != nil {
 		return nil, err
@@ -89,17 +91,19 @@ func Assemble(
 	}
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: db, Wallets: drivers, BaseURL: c.BaseURL, LinkKey: linkKey, Zone: c.Location, Log: log,
-		HTTP:               outbound.Plain(outbound.Limits{}),
-		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, c.Location) },
-		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, c.Location) },
-		Wake:               s.sender.Wake,
-		Turned:             s.ready.loops[recoverLoop].turned,
-		DirectPayURL:       c.PayURL == "direct",
-		InquiryGaps:        config.Durations(c.Recover.Looks),
-		Margin:             time.Duration(c.Recover.Margin),
-		Lease:              time.Duration(c.Recover.Lease),
-		Late:               c.Late,
-		RefundWindow:       time.Duration(c.RefundDays) * 24 * time.Hour,
+		HTTP:         outbound.Plain(outbound.Limits{}),
+		Notification: func(p pay.Payment) []byte { return delivery.Body(p, c.Location) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte {
+			return delivery.RefundBody(r, p, c.Location)
+		},
+		Wake:         s.sender.Wake,
+		Turned:       s.ready.loops[recoverLoop].turned,
+		DirectPayURL: c.PayURL == "direct",
+		InquiryGaps:  config.Durations(c.Recover.Looks),
+		Margin:       time.Duration(c.Recover.Margin),
+		Lease:        time.Duration(c.Recover.Lease),
+		Late:         c.Late,
+		RefundWindow: time.Duration(c.RefundDays) * 24 * time.Hour,
 	})
 	if err != nil {
 		return nil, err
