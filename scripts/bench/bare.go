@@ -62,9 +62,11 @@ func serveBare(l net.Listener, wallet string) error {
 			PayURL     string `json:"pay_url"`
 			ChnlSn     string `json:"chnlsn"`
 		}{
-			"2026-11-22 12:00:00", "2026-11-22 12:00:00", p["txcurrcd"], "", p["pay_type"], "", p["txdtm"], p["txamt"],
+			"2026-11-22 12:00:00", "2026-11-22 12:00:00", p["txcurrcd"],
+			"", p["pay_type"], "", p["txdtm"], p["txamt"],
 			"",
-			p["out_trade_no"], p["out_trade_no"], "0000", "http://" + r.Host + "/pay/" + p["out_trade_no"], "",
+			p["out_trade_no"], p["out_trade_no"], "0000",
+			"http://" + r.Host + "/pay/" + p["out_trade_no"], "",
 		})
 	})
 	return http.Serve(l, mux)
@@ -80,7 +82,8 @@ func startBare(ctx context.Context, r run, wallet string) (*server, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := startServer(ctx, "http://"+address+"/readyz", filepath.Join(r.dir, "bare.log"), self, "-bare", address,
+	s, err := startServer(ctx, "http://"+address+"/readyz",
+		filepath.Join(r.dir, "bare.log"), self, "-bare", address,
 		"-wallet", wallet)
 	return s, "http://" + address, err
 }

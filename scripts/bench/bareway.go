@@ -28,10 +28,13 @@ type bareWay struct {
 func (b *bareWay) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /pay/{order}", func(w http.ResponseWriter, r *http.Request) {
 		m := mapi.Message{
-			"service": "create_forex_trade_wap", "partner": partner, "_input_charset": "UTF-8", "currency": "HKD",
+			"service": "create_forex_trade_wap", "partner": partner,
+			"_input_charset": "UTF-8", "currency": "HKD",
 			"total_fee":    "12.30",
-			"out_trade_no": r.PathValue("order"), "subject": "Oolong", "product_code": "NEW_WAP_OVERSEAS_SELLER",
-			"notify_url": "http://" + r.Host + "/callback/100001/alipay", "return_url": "http://" + r.Host + "/return",
+			"out_trade_no": r.PathValue("order"), "subject": "Oolong",
+			"product_code": "NEW_WAP_OVERSEAS_SELLER",
+			"notify_url":   "http://" + r.Host + "/callback/100001/alipay",
+			"return_url":   "http://" + r.Host + "/return",
 		}
 		if err := m.Sign(mapi.Keys{Type: mapi.MD5, Shared: md5Key}); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

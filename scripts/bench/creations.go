@@ -101,14 +101,16 @@ func bareLoad(ctx context.Context, r run, base string, connections int) (load, e
 // the database.
 func creations(ctx context.Context, r run, d *deployment, connections int) (load, error) {
 	orders, prefix := filepath.Join(r.dir, "orders"), r.unique()
-	if err := signOrders(orders, d.appCode, d.key, prefix, mostPerSecond*int(r.duration.Seconds())); err != nil {
+	if err := signOrders(orders, d.appCode, d.key, prefix,
+		mostPerSecond*int(r.duration.Seconds())); err != nil {
 		return load{}, err
 	}
 	l, err := wrk(ctx, r, d.base, orders, connections, r.duration)
 	if err != nil {
 		return l, err
 	}
-	stored, err := d.ask(ctx, "SELECT count(*) FROM payment WHERE order_no >= $1 AND order_no < $2", prefix, prefix+"~")
+	stored, err := d.ask(ctx,
+		"SELECT count(*) FROM payment WHERE order_no >= $1 AND order_no < $2", prefix, prefix+"~")
 	if err != nil {
 		return l, err
 	}
@@ -170,9 +172,11 @@ func (d *deployment) plainLoop(ctx context.Context, duration time.Duration) (flo
 // excludes the time to connect.
 func (d *deployment) pgbench(ctx context.Context, r run, clients int) (float64, error) {
 	script := filepath.Join(r.dir, "insert.sql")
-	text := "\\set id random(1, 9000000000000000000)\n\\set at 1795348800000 + :id % 1000000\nINSERT INTO payment (" +
+	text := "\\set id random(1, 9000000000000000000)\n\\set at 1795348800000 + :id % 1000000\n" +
+		"INSERT INTO payment (" +
 		strings.ReplaceAll(rowColumns, "\n\t", " ") + ") VALUES (" +
-		strings.ReplaceAll(fmt.Sprintf(rowValues, "(:id)::bigint::text", "(:at)::bigint"), "\n\t", " ") + ");\n"
+		strings.ReplaceAll(fmt.Sprintf(rowValues, "(:id)::bigint::text",
+			"(:at)::bigint"), "\n\t", " ") + ");\n"
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		return 0, err
 	}
@@ -230,7 +234,8 @@ func measureCreations(ctx context.Context, r run, out *report) error {
 		return err
 	}
 	out.title("Signed creations over HTTP on loopback, by wrk",
-		"database", "connections", "per s", "p50", "p99", "errors", "bare handler/s", "ratio", "own inserts/s", "ratio")
+		"database", "connections", "per s", "p50", "p99", "errors",
+		"bare handler/s", "ratio", "own inserts/s", "ratio")
 	for _, kind := range r.kinds() {
 		d, err := deploy(ctx, r, kind, "creations", "http://127.0.0.1:9/")
 		if err != nil {
@@ -259,10 +264,12 @@ func measureCreations(ctx context.Context, r run, out *report) error {
 			}
 			out.creations[kind] = median(s.ours)
 			if kind == "sqlite" {
-				out.target("sqlite: creations, of the bare handler's", ratioOf(toBare), "≥ 0.40", toBare >= 0.4)
+				out.target("sqlite: creations, of the bare handler's",
+					ratioOf(toBare), "≥ 0.40", toBare >= 0.4)
 				out.target("sqlite: creations, p99", p99.String(), "≤ 40ms", p99 <= 40*time.Millisecond)
 			} else {
-				out.target("postgres: creations, of pgbench's inserts", ratioOf(toInserts), "≥ 2.00", toInserts >= 2)
+				out.target("postgres: creations, of pgbench's inserts",
+					ratioOf(toInserts), "≥ 2.00", toInserts >= 2)
 			}
 		}
 		if err := server.end(); err != nil {

@@ -17,10 +17,12 @@ const (
 	perReceiver  = 200
 	toReceivers  = receivers * perReceiver
 	deliveryBody = `{"status": "1", "pay_type": "801107", "sysdtm": "2026-11-22 12:00:00", ` +
-		`"paydtm": "2026-11-22 12:00:01", "goods_name": "Oolong", "txcurrcd": "HKD", "txdtm": "2026-11-22 12:00:00", ` +
+		`"paydtm": "2026-11-22 12:00:01", "goods_name": "Oolong", "txcurrcd": "HKD", ` +
+		`"txdtm": "2026-11-22 12:00:00", ` +
 		`"mchid": "", "txamt": "1230", "exchange_rate": "", "chnlsn2": "", "out_trade_no": "T-1001", ` +
 		`"syssn": "20261122100001123456789012", "cash_fee_type": "", "cancel": "0", "respcd": "0000", ` +
-		`"goods_info": "", "cash_fee": "0", "notify_type": "payment", "chnlsn": "2026112222001", "cardcd": "2088"}`
+		`"goods_info": "", "cash_fee": "0", "notify_type": "payment", ` +
+		`"chnlsn": "2026112222001", "cardcd": "2088"}`
 )
 
 // pile stores due deliveries, evenly mixed among the receivers.

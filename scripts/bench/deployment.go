@@ -63,7 +63,8 @@ func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployme
 	text := fmt.Sprintf("listen = %q\nbase_url = %q\ndatabase = %q\nmaster_key_file = %q\n",
 		address, d.base, d.dsn, key) +
 		"[delivery]\nallow = [\"127.0.0.0/8:*\"]\n"
-	err = errors.Join(os.WriteFile(key, []byte(masterKey), 0o600), os.WriteFile(d.config, []byte(text), 0o600))
+	err = errors.Join(os.WriteFile(key, []byte(masterKey), 0o600),
+		os.WriteFile(d.config, []byte(text), 0o600))
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +89,10 @@ func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployme
 	if err := os.WriteFile(secret, []byte(md5Key), 0o600); err != nil {
 		return nil, err
 	}
-	_, err = d.operate(ctx, "wallet", "add", "--merchant", "100001", "--id", "alipay", "--kind", "alipayglobal",
-		"--pay-types", "801107", "--currencies", "HKD", "--set", "gateway="+walletURL, "--set", "partner="+partner,
+	_, err = d.operate(ctx, "wallet", "add", "--merchant", "100001",
+		"--id", "alipay", "--kind", "alipayglobal",
+		"--pay-types", "801107", "--currencies", "HKD",
+		"--set", "gateway="+walletURL, "--set", "partner="+partner,
 		"--set", "sign_type=MD5", "--secret", "md5_key=@"+secret)
 	return d, err
 }
@@ -111,7 +114,8 @@ type server struct {
 
 // serve starts the gateway and waits until it is ready. Its log goes to a file, as in a deployment.
 func (d *deployment) serve(ctx context.Context) (*server, error) {
-	return startServer(ctx, d.base+"/readyz", filepath.Join(filepath.Dir(d.config), "serve.log"), d.binary, "serve",
+	return startServer(ctx, d.base+"/readyz",
+		filepath.Join(filepath.Dir(d.config), "serve.log"), d.binary, "serve",
 		"--config", d.config)
 }
 

@@ -123,7 +123,8 @@ func (w *way) one(ctx context.Context, number, notify string) error {
 		URL  string `json:"pay_url"`
 	}
 	status, body, err := w.post(ctx, "/trade/v1/payment", form(p), map[string]string{
-		"X-QF-APPCODE": w.appCode, "X-QF-SIGNTYPE": "SHA256", "X-QF-SIGN": sign.Request(p, w.key, sign.SHA256),
+		"X-QF-APPCODE": w.appCode, "X-QF-SIGNTYPE": "SHA256",
+		"X-QF-SIGN": sign.Request(p, w.key, sign.SHA256),
 	})
 	if err != nil {
 		return err
@@ -143,7 +144,8 @@ func (w *way) one(ctx context.Context, number, notify string) error {
 	}
 
 	notice := mapi.Message{
-		"notify_type": "trade_status_sync", "notify_id": "n" + placed.ID, "notify_time": "2026-11-22 12:00:01",
+		"notify_type": "trade_status_sync", "notify_id": "n" + placed.ID,
+		"notify_time":  "2026-11-22 12:00:01",
 		"out_trade_no": placed.ID, "trade_no": "T" + placed.ID, "trade_status": "TRADE_FINISHED",
 		"total_fee": "12.30", "currency": "HKD", "gmt_payment": "2026-11-22 12:00:01",
 	}
@@ -204,7 +206,8 @@ func (d *deployment) firstAttempt(ctx context.Context, since time.Time) (time.Du
 
 // newWay makes a driver for a gateway. Its shops run until end is called.
 func newWay(d *deployment) (w *way, end func(), err error) {
-	w = &way{deployment: d, notified: map[string]chan struct{}{}, posting: make(chan struct{}, callbacksAtOnce),
+	w = &way{deployment: d, notified: map[string]chan struct{}{},
+		posting: make(chan struct{}, callbacksAtOnce),
 		client: &http.Client{
 			Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -257,8 +260,10 @@ func measureWay(ctx context.Context, r run, out *report) error {
 		return err
 	}
 	defer endBare()
-	out.title("The whole way: created, opened, paid at the wallet, settled, merchant notified", "database", "in turn",
-		"orders/s", "of creations", "bare way/s", "ratio", "commit to first attempt, p99", "the same at 20 a second")
+	out.title("The whole way: created, opened, paid at the wallet, settled, merchant notified",
+		"database", "in turn",
+		"orders/s", "of creations", "bare way/s", "ratio",
+		"commit to first attempt, p99", "the same at 20 a second")
 	for _, kind := range r.kinds() {
 		d, err := deploy(ctx, r, kind, "way", wallet+"/gateway.do")
 		if err != nil {
@@ -309,7 +314,8 @@ func measureWay(ctx context.Context, r run, out *report) error {
 		if out.creations[kind] > 0 {
 			out.target(kind+": the whole way, of the creations", ratioOf(ratio), "≥ 0.20", ratio >= 0.2)
 		}
-		out.target(kind+": commit to first attempt, p99", quiet.String(), "≤ 50ms", quiet <= 50*time.Millisecond)
+		out.target(kind+": commit to first attempt, p99",
+			quiet.String(), "≤ 50ms", quiet <= 50*time.Millisecond)
 		if err := s.end(); err != nil {
 			return err
 		}

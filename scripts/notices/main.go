@@ -124,7 +124,8 @@ func notices(works []work) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteString(heading)
 	for _, text := range texts {
-		fmt.Fprintf(&out, "\n%s\n\n%s\n\n%s\n", strings.Repeat("=", 78), strings.Join(under[text], "\n"), text)
+		fmt.Fprintf(&out, "\n%s\n\n%s\n\n%s\n",
+			strings.Repeat("=", 78), strings.Join(under[text], "\n"), text)
 	}
 	return out.Bytes(), nil
 }

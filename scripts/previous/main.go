@@ -72,7 +72,9 @@ func run(commit, binary, server, out, only string) error {
 			continue
 		}
 		both.Go(func() {
-			f := filler{ctx: ctx, kind: kind, binary: binary, server: server, dir: filepath.Join(dir, kind), out: out}
+			f := filler{
+				ctx: ctx, kind: kind, binary: binary, server: server, dir: filepath.Join(dir, kind), out: out,
+			}
 			failed <- f.fill()
 		})
 	}
@@ -92,7 +94,7 @@ type filler struct {
 	md5Key, windowKey              string   // files
 	windowPublic                   string   // the wallet's key
 	receiver                       string   // where notifications are acknowledged
-	main, shadow                   *release // shadow is a copy of the database from before the story, as a backup is
+	main, shadow                   *release // shadow is a copy of the database from before the story
 	tea, chain                     *sampan.Client
 }
 
@@ -136,7 +138,8 @@ func (f *filler) startWallet() error {
 	if err != nil {
 		return err
 	}
-	f.windowPublic, f.windowKey = base64.StdEncoding.EncodeToString(public), filepath.Join(f.dir, "window.key")
+	f.windowPublic = base64.StdEncoding.EncodeToString(public)
+	f.windowKey = filepath.Join(f.dir, "window.key")
 	f.md5Key = filepath.Join(f.dir, "md5.key")
 	shared := "0123456789abcdefghijklmnopqrstuv"
 	if err := errors.Join(
@@ -203,10 +206,12 @@ func (f *filler) furnish() (err error) {
 	if f.tea, err = f.main.merchant("100001", "Tea House"); err != nil {
 		return err
 	}
-	if f.chain, err = f.main.merchant("100002", "Noodle Chain", "--stores", "--notify-url", f.receiver); err != nil {
+	if f.chain, err = f.main.merchant("100002", "Noodle Chain",
+		"--stores", "--notify-url", f.receiver); err != nil {
 		return err
 	}
-	global := []string{"--kind", "alipayglobal", "--pay-types", "801107,801512", "--secret", "md5_key=@" + f.md5Key,
+	global := []string{"--kind", "alipayglobal",
+		"--pay-types", "801107,801512", "--secret", "md5_key=@" + f.md5Key,
 		"--set", "gateway=" + f.wallet.address + "/mapi", "--set", "sign_type=MD5", "--set", "confirm=no",
 		"--set", "refund_gap=0s"}
 	for _, args := range [][]string{
@@ -214,10 +219,13 @@ func (f *filler) furnish() (err error) {
 			"--set", "partner=2088000000000001"}, global...),
 		append([]string{"wallet", "add", "--merchant", "100002", "--id", "main", "--currencies", "HKD",
 			"--set", "partner=2088000000000002"}, global...),
-		{"wallet", "add", "--merchant", "100001", "--id", "window", "--kind", "servicewindow", "--pay-types", "800107",
-			"--currencies", "CNY", "--set", "gateway=" + f.wallet.address + "/openapi", "--set", "app_id=" + appID,
+		{"wallet", "add", "--merchant", "100001", "--id", "window",
+			"--kind", "servicewindow", "--pay-types", "800107",
+			"--currencies", "CNY", "--set", "gateway=" + f.wallet.address + "/openapi",
+			"--set", "app_id=" + appID,
 			"--set", "alipay_public_key=" + f.windowPublic, "--secret", "private_key=@" + f.windowKey},
-		{"merchant", "add-store", "--app-code", f.chain.AppCode, "--id", "S1", "--name", "Noodles, first street"},
+		{"merchant", "add-store", "--app-code", f.chain.AppCode,
+			"--id", "S1", "--name", "Noodles, first street"},
 	} {
 		if _, err := f.main.run(args...); err != nil {
 			return err
@@ -294,7 +302,8 @@ func (f *filler) keepDatabase() error {
 		return err
 	}
 	u.Path = "/sampan_previous"
-	cmd := exec.CommandContext(f.ctx, "pg_dump", "--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50",
+	cmd := exec.CommandContext(f.ctx, "pg_dump",
+		"--no-owner", "--no-privileges", "--inserts", "--rows-per-insert=50",
 		"-d", u.String())
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()

@@ -65,7 +65,9 @@ func newRelease(ctx context.Context, binary, dir, name, dsn string) (*release, e
 	if err := listener.Close(); err != nil {
 		return nil, err
 	}
-	r := &release{ctx: ctx, binary: binary, config: filepath.Join(dir, name+".toml"), gateway: "http://" + address}
+	r := &release{
+		ctx: ctx, binary: binary, config: filepath.Join(dir, name+".toml"), gateway: "http://" + address,
+	}
 	text := fmt.Sprintf(`listen = %q
 base_url = %q
 database = %q
@@ -139,7 +141,9 @@ func (r *release) merchant(id, name string, flags ...string) (*sampan.Client, er
 
 // open opens a pay link as a browser does, and follows no redirect.
 func open(link string) error {
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	req, err := http.NewRequest(http.MethodGet, link, nil)
 	if err != nil {
 		return err

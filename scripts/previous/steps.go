@@ -126,7 +126,8 @@ func (s *story) noticeOf(merchant, partner, id, tradeNo, status string, more ...
 	m := mapi.Message{
 		"notify_type": "trade_status_sync", "seller_id": partner, "out_trade_no": id, "trade_no": tradeNo,
 		"trade_status": status,
-		"total_fee":    "12.30", "currency": "HKD", "buyer_id": "2088000000000042", "gmt_payment": walletTime(),
+		"total_fee":    "12.30", "currency": "HKD",
+		"buyer_id": "2088000000000042", "gmt_payment": walletTime(),
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		m[more[i]] = more[i+1]
@@ -158,7 +159,8 @@ func (s *story) global(m mapi.Message) string {
 func (s *story) appNotice(number, tradeNo, status string) {
 	s.notices++
 	m := openapi.Message{
-		"notify_type": "trade_status_sync", "notify_id": fmt.Sprintf("n%06d", s.notices), "notify_time": walletTime(),
+		"notify_type": "trade_status_sync",
+		"notify_id":   fmt.Sprintf("n%06d", s.notices), "notify_time": walletTime(),
 		"app_id":      appID,
 		"auth_app_id": appID, "out_trade_no": s.id(number), "trade_no": tradeNo, "trade_status": status,
 		"total_amount": "12.30",

@@ -47,7 +47,8 @@ func (s *story) tell() error {
 
 // ordersThatEnd are those whose life the story waits for.
 func (s *story) ordersThatEnd() {
-	for _, name := range []string{"end-unopened", "end-waiting", "end-unknown", "end-foreign-trade", "end-given-back",
+	for _, name := range []string{"end-unopened", "end-waiting",
+		"end-unknown", "end-foreign-trade", "end-given-back",
 		"end-unlisted-trade",
 		"end-unlisted-order", "end-late"} {
 		s.order(name, func(r *sampan.PaymentRequest) { r.ExpiresIn = 5 * time.Minute })
@@ -140,7 +141,8 @@ func (s *story) refunds() {
 	s.refundNotice("refund-refused-later", later, "REFUND_FAIL", "error_code", "NO: WAY: 12.30 HKD as 5")
 	s.paid("refund-of-another-amount")
 	other := s.refund("refund-of-another-amount", "refund-of-another-amount-R", 100, "silent")
-	s.refundNotice("refund-of-another-amount", other, "REFUND_SUCCESS", "return_amount", "2.00", "currency", "HKD")
+	s.refundNotice("refund-of-another-amount", other,
+		"REFUND_SUCCESS", "return_amount", "2.00", "currency", "HKD")
 	s.paid("refund-said-to-have-failed")
 	failed := s.refund("refund-said-to-have-failed", "refund-said-to-have-failed-R", 100, "")
 	s.refundNotice("refund-said-to-have-failed", failed, "REFUND_FAIL")
@@ -250,8 +252,10 @@ func (s *story) orphaned() {
 	})
 	s.orphans = append(s.orphans, back)
 	s.post("/callback/100001/main", s.global(mapi.Message{
-		"notify_type": "refund_sync", "seller_id": "2088000000000001", "out_trade_no": back, "trade_no": "T-back",
-		"out_return_no": "R-back", "refund_status": "REFUND_SUCCESS", "return_amount": "5.00", "currency": "HKD",
+		"notify_type": "refund_sync", "seller_id": "2088000000000001",
+		"out_trade_no": back, "trade_no": "T-back",
+		"out_return_no": "R-back", "refund_status": "REFUND_SUCCESS",
+		"return_amount": "5.00", "currency": "HKD",
 	}))
 	time.Sleep(1200 * time.Millisecond) // an account's questions about orphans have a gap
 }

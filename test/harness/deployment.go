@@ -95,7 +95,8 @@ func (d *Deployment) WalletKeys(t testing.TB) (keys map[string]string) {
 func (d *Deployment) Simulate(t testing.TB) {
 	t.Helper()
 	d.Simulator = Start(t, "simulator", "--data", filepath.Join(d.Dir, "simulator"), "--app", "127.0.0.1:0",
-		"--wallet", strings.TrimPrefix(d.Wallet, "http://"), "--control", strings.TrimPrefix(d.Control, "http://"))
+		"--wallet", strings.TrimPrefix(d.Wallet, "http://"),
+		"--control", strings.TrimPrefix(d.Control, "http://"))
 }
 
 // Serve starts a gateway at the address and waits until it is ready.

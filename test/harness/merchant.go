@@ -14,7 +14,8 @@ import (
 )
 
 // Safari is the user agent of a phone's browser.
-const Safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+const Safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, " +
+	"like Gecko) " +
 	"Version/18.5 Mobile/15E148 Safari/604.1"
 
 // Merchant is a shop's server: the client, and the address that notifications go to.
@@ -31,10 +32,11 @@ func NewMerchant(t testing.TB, e Endpoints) *Merchant {
 		Client:        &sampan.Client{BaseURL: e.Gateway, AppCode: e.AppCode, ClientKey: e.ClientKey},
 		Notifications: make(chan *sampan.Notification, 10),
 	}
-	m.Server = httptest.NewServer(m.NotificationHandler(func(_ context.Context, n *sampan.Notification) error {
+	notified := func(_ context.Context, n *sampan.Notification) error {
 		m.Notifications <- n
 		return nil
-	}))
+	}
+	m.Server = httptest.NewServer(m.NotificationHandler(notified))
 	t.Cleanup(m.Server.Close)
 	return m
 }

@@ -47,7 +47,8 @@ func NewCluster(t testing.TB) *Cluster {
 	password, secret := rand.Text(), filepath.Join(pg.Dir, "password")
 	write(t, secret, password)
 	pg.Own(t, secret)
-	Run(t, pg.Command("initdb", "-D", "data", "-U", "postgres", "-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8",
+	Run(t, pg.Command("initdb", "-D", "data", "-U", "postgres",
+		"-A", "scram-sha-256", "--pwfile", secret, "-E", "UTF8",
 		"--locale=C", "--no-sync"))
 	pg.DSN = "postgres://postgres:" + password + "@" + address + "/postgres?sslmode=disable"
 	pg.Start(t)
@@ -140,7 +141,8 @@ func (pg *Cluster) Start(t testing.TB) {
 	defer log.Close()
 	// The server crashes in tests, and the machine does not: what it has written survives without
 	// fsync.
-	pg.Server = pg.Command("postgres", "-D", "data", "-c", "listen_addresses=127.0.0.1", "-c", "port="+pg.Port,
+	pg.Server = pg.Command("postgres", "-D", "data",
+		"-c", "listen_addresses=127.0.0.1", "-c", "port="+pg.Port,
 		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=100")
 	pg.Server.Stdout, pg.Server.Stderr = log, log
 	if err := pg.Server.Start(); err != nil {

@@ -109,7 +109,8 @@ func Run(t testing.TB, cmd *exec.Cmd) string {
 func Audit(t testing.TB, config string, flags ...string) (printed string, inOrder bool) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), Binary(t), append([]string{"audit", "--config", config}, flags...)...)
+	cmd := exec.CommandContext(t.Context(), Binary(t),
+		append([]string{"audit", "--config", config}, flags...)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError

@@ -26,7 +26,8 @@ type Endpoints struct {
 // Act does at the simulator what the buyer of an opened trade does: pay, fail or cancel.
 func (e Endpoints) Act(t testing.TB, trade, what string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.Control+"/trades/"+trade+"/"+what, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		e.Control+"/trades/"+trade+"/"+what, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,8 @@ func startSandbox(t testing.TB, dir string, at Endpoints, flags ...string) *Sand
 	}
 	args := []string{"sandbox", "--data", dir}
 	for flag, base := range map[string]string{
-		"--gateway": at.Gateway, "--wallet": at.Wallet, "--control": at.Control, "--shop": at.Shop, "--app": at.App,
+		"--gateway": at.Gateway, "--wallet": at.Wallet,
+		"--control": at.Control, "--shop": at.Shop, "--app": at.App,
 	} {
 		address := "127.0.0.1:0"
 		if u, err := url.Parse(base); err == nil && base != "" {
