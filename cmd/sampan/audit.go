@@ -77,7 +77,8 @@ func printAudit(e *env, r audit.Report, shown []audit.Difference) error {
 				stated = b.Stated.Decimal()
 			}
 			rows = append(rows, []string{
-				b.MerchantID, b.Account, string(b.Recorded.Currency), strconv.Itoa(b.Lines), b.Recorded.Decimal(),
+				b.MerchantID, b.Account, string(b.Recorded.Currency),
+				strconv.Itoa(b.Lines), b.Recorded.Decimal(),
 				stated,
 			})
 		}

@@ -41,7 +41,8 @@ func (cmd backupCmd) Run(e *env) error {
 // printSnapshot prints what a copy contains.
 func printSnapshot(e *env, c config.Config, s store.Snapshot) {
 	e.printf("  %s, %s, schema %d, newest row of %s\n",
-		mebibytes(s.Bytes), operator.Several(int(s.Payments), "payment"), s.Schema, when(s.Newest, c.Location))
+		mebibytes(s.Bytes), operator.Several(int(s.Payments), "payment"),
+		s.Schema, when(s.Newest, c.Location))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -41,7 +41,8 @@ func (cmd benchCmd) Run(e *env) error {
 	for _, n := range cmd.Connections {
 		r := cmd.measure(e, client, n)
 		rows = append(rows, []string{
-			strconv.Itoa(n), fmt.Sprintf("%.0f", r.PerSecond()), r.Percentile(50).String(), r.Percentile(99).String(),
+			strconv.Itoa(n), fmt.Sprintf("%.0f", r.PerSecond()),
+			r.Percentile(50).String(), r.Percentile(99).String(),
 			strconv.Itoa(len(r.Took)), strconv.Itoa(r.Errors),
 		})
 		failure = errors.Join(failure, r.Failure)
@@ -72,7 +73,8 @@ func (cmd benchCmd) measure(e *env, client *sampan.Client, connections int) benc
 	})
 	defer stop()
 	return bench.Run(e.ctx, bench.Load{
-		Client: client, Connections: connections, Duration: cmd.Duration, Requests: cmd.Requests, Answered: &answered,
+		Client: client, Connections: connections, Duration: cmd.Duration,
+		Requests: cmd.Requests, Answered: &answered,
 		Order: sampan.PaymentRequest{
 			PayType: sampan.PayType(pay.PayTypeNamed(cmd.With)), Amount: 100, Currency: cmd.Currency,
 			GoodsName: "bench",

@@ -27,7 +27,8 @@ type deliveryListCmd struct {
 func (cmd deliveryListCmd) Run(e *env) error {
 	return cmd.look(e.ctx, func(o *operator.Deployment) error {
 		list, err := o.Deliveries(e.ctx, store.DeliveryFilter{
-			MerchantID: cmd.Merchant, PaymentID: cmd.Payment, State: store.DeliveryState(cmd.State), Limit: cmd.Limit,
+			MerchantID: cmd.Merchant, PaymentID: cmd.Payment,
+			State: store.DeliveryState(cmd.State), Limit: cmd.Limit,
 		})
 		if err != nil {
 			return err
@@ -70,7 +71,8 @@ func (cmd deliveryShowCmd) Run(e *env) error {
 		rows := [][]string{{"#", "STARTED", "TOOK", "HTTP", "ANSWER", "WHY NOT"}}
 		for _, a := range d.Tries {
 			rows = append(rows, []string{
-				strconv.Itoa(a.Number), when(a.StartedAt, o.Location), a.Took.Round(time.Millisecond).String(),
+				strconv.Itoa(a.Number), when(a.StartedAt, o.Location),
+				a.Took.Round(time.Millisecond).String(),
 				strconv.Itoa(a.Status), fmt.Sprintf("%.60q", a.Answer), orDash(a.Error),
 			})
 		}

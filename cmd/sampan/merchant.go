@@ -82,7 +82,8 @@ func (cmd merchantListCmd) Run(e *env) error {
 			return err
 		}
 		rows := [][]string{{
-			"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES", "RETURN HOSTS", "LIMITS", "SIGNED BY", "MAX AGE",
+			"MERCHANT", "NAME", "MCC", "APP CODE", "STATE", "STORES",
+			"RETURN HOSTS", "LIMITS", "SIGNED BY", "MAX AGE",
 			"SINCE",
 		}}
 		for _, m := range merchants {
@@ -91,13 +92,15 @@ func (cmd merchantListCmd) Run(e *env) error {
 				rows = append(rows, []string{
 					m.ID, m.Name, orDash(m.MCC), c.AppCode, operator.CredentialStanding(m.Merchant, c),
 					storeNames(m, c),
-					orDash(operator.Join(c.ReturnHosts)), fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute),
+					orDash(operator.Join(c.ReturnHosts)),
+					fmt.Sprintf("%d/s %d/min", c.PerSecond, c.PerMinute),
 					operator.Algorithms(c.SHA256Only), operator.AgeLimit(c.MaxAge), since,
 				})
 			}
 			if len(m.Credentials) == 0 {
 				rows = append(rows, []string{
-					m.ID, m.Name, orDash(m.MCC), "-", operator.Standing(m.Disabling), "-", "-", "-", "-", "-", since,
+					m.ID, m.Name, orDash(m.MCC), "-", operator.Standing(m.Disabling),
+					"-", "-", "-", "-", "-", since,
 				})
 			}
 		}

@@ -38,7 +38,8 @@ func (cmd merchantSetCmd) Run(e *env) error {
 				cmd.AppCode, operator.AgeLimit(*done.MaxAge))
 		}
 		if done.SHA256Only != nil {
-			e.printf("app code %s takes requests signed by: %s\n", cmd.AppCode, operator.Algorithms(*done.SHA256Only))
+			e.printf("app code %s takes requests signed by: %s\n",
+				cmd.AppCode, operator.Algorithms(*done.SHA256Only))
 		}
 		if err != nil {
 			return err
@@ -87,7 +88,9 @@ type merchantDisableCmd struct {
 
 // Run disables the part.
 func (cmd merchantDisableCmd) Run(e *env) error {
-	return cmd.set(e, pay.Disabling{Disabled: true, KeepLinks: cmd.Links == "keep", StopRefunds: cmd.Refunds == "stop"})
+	return cmd.set(e, pay.Disabling{
+		Disabled: true, KeepLinks: cmd.Links == "keep", StopRefunds: cmd.Refunds == "stop",
+	})
 }
 
 type merchantEnableCmd struct{ merchantPart }

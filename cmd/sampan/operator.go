@@ -23,7 +23,9 @@ func (f configFlag) look(ctx context.Context, fn func(*operator.Deployment) erro
 // change runs fn on the database of the configuration file, which must have the
 // schema that this program knows.
 func (f configFlag) change(ctx context.Context, fn func(operator.Acts) error) error {
-	return f.open(ctx, operator.Open, func(d *operator.Deployment) error { return fn(d.By(operator.OnCommandLine())) })
+	return f.open(ctx, operator.Open, func(d *operator.Deployment) error {
+		return fn(d.By(operator.OnCommandLine()))
+	})
 }
 
 func (f configFlag) open(ctx context.Context,

@@ -25,7 +25,9 @@ type orphanListCmd struct {
 // Run lists orphans.
 func (cmd orphanListCmd) Run(e *env) error {
 	state := map[string]pay.OrphanState{"all": "", "settled": pay.OrphanSettled}
-	filter := store.OrphanFilter{MerchantID: cmd.Merchant, State: pay.OrphanState(cmd.State), Limit: cmd.Limit}
+	filter := store.OrphanFilter{
+		MerchantID: cmd.Merchant, State: pay.OrphanState(cmd.State), Limit: cmd.Limit,
+	}
 	if s, ok := state[cmd.State]; ok {
 		filter.State = s
 	}
@@ -37,7 +39,8 @@ func (cmd orphanListCmd) Run(e *env) error {
 		rows := [][]string{{"NUMBER", "ACCOUNT", "WHAT", "AMOUNT", "TRADE", "BUYER", "NOTICED", "STATE"}}
 		for _, r := range list {
 			rows = append(rows, []string{
-				r.Number, r.AccountID, operator.CameOrWent(r), operator.OrphanAmount(r), r.TradeNo, orDash(r.BuyerID),
+				r.Number, r.AccountID, operator.CameOrWent(r),
+				operator.OrphanAmount(r), r.TradeNo, orDash(r.BuyerID),
 				when(r.NoticedAt, o.Location), string(r.State),
 			})
 		}
@@ -90,7 +93,8 @@ func (cmd orphanSettleCmd) Run(e *env) error {
 	return cmd.change(e.ctx, func(o operator.Acts) error {
 		settled, err := o.SettleOrphans(e.ctx, cmd.Number, cmd.Trade, cmd.Note)
 		for _, r := range settled {
-			e.printf("%s, %s under trade %s: settled elsewhere\n", r.Number, operator.OrphanAmount(r), r.TradeNo)
+			e.printf("%s, %s under trade %s: settled elsewhere\n",
+				r.Number, operator.OrphanAmount(r), r.TradeNo)
 		}
 		return err
 	})
@@ -99,8 +103,10 @@ func (cmd orphanSettleCmd) Run(e *env) error {
 // showOrphan prints everything about an orphan except its message.
 func showOrphan(e *env, r pay.Orphan, zone *time.Location) {
 	e.printf("orphan    %s\nmerchant  %s, through the account %s\n", r.Number, r.MerchantID, r.AccountID)
-	e.printf("amount    %s, %s%s\n", operator.OrphanAmount(r), operator.CameOrWent(r), ifAny(" as ", r.RefundID))
-	e.printf("trade     %s%s, %s by the wallet's clock\n", r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, zone))
+	e.printf("amount    %s, %s%s\n",
+		operator.OrphanAmount(r), operator.CameOrWent(r), ifAny(" as ", r.RefundID))
+	e.printf("trade     %s%s, %s by the wallet's clock\n",
+		r.TradeNo, ifAny(", buyer ", r.BuyerID), when(r.At, zone))
 	e.printf("noticed   %s, next look %s\n", when(r.NoticedAt, zone), when(r.DueAt, zone))
 	if r.State == pay.OrphanOpen {
 		fmt.Fprintln(e.stdout, "state     open: no order has this number")

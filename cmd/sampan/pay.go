@@ -28,7 +28,9 @@ type asMerchant struct {
 }
 
 func (m asMerchant) client(e *env) (*sampan.Client, error) {
-	c := &sampan.Client{BaseURL: m.Server, AppCode: m.AppCode, StoreID: m.Store, SignType: sampan.SignType(m.SignType)}
+	c := &sampan.Client{
+		BaseURL: m.Server, AppCode: m.AppCode, StoreID: m.Store, SignType: sampan.SignType(m.SignType),
+	}
 	if m.Server == "" {
 		info, err := sandbox.ReadInfo(m.Data)
 		if err != nil {
@@ -78,7 +80,8 @@ func (cmd payCmd) Run(e *env) error {
 		return err
 	}
 	r := sampan.PaymentRequest{
-		PayType: sampan.PayType(payType), Amount: amount.Minor, Currency: string(amount.Currency), OpenID: cmd.OpenID,
+		PayType: sampan.PayType(payType), Amount: amount.Minor,
+		Currency: string(amount.Currency), OpenID: cmd.OpenID,
 		OrderNo: cmd.OrderNo, GoodsName: cmd.Goods, NotifyURL: cmd.NotifyURL, ReturnURL: cmd.ReturnURL,
 		ExpiresIn: cmd.Life,
 	}
@@ -90,7 +93,8 @@ func (cmd payCmd) Run(e *env) error {
 		return open(err, "the same command with --order-no "+r.OrderNo+" makes no second order",
 			"sampan query --order-no "+r.OrderNo+" tells whether there is one")
 	}
-	e.printf("order      %s\nsyssn      %s\namount     %s\npay link   %s\n", p.OrderNo, p.ID, amount, p.PayURL)
+	e.printf("order      %s\nsyssn      %s\namount     %s\npay link   %s\n",
+		p.OrderNo, p.ID, amount, p.PayURL)
 	if p.TradeNo != "" {
 		e.printf("tradeNO    %s\n", p.TradeNo)
 	}

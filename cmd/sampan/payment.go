@@ -81,7 +81,8 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 			number = "by itself"
 		}
 		rows = append(rows, []string{
-			r.ID, number, r.Amount.String(), string(r.Status), strconv.Itoa(r.Sends), at(r.DueAt), orDash(r.Failure),
+			r.ID, number, r.Amount.String(), string(r.Status),
+			strconv.Itoa(r.Sends), at(r.DueAt), orDash(r.Failure),
 		})
 	}
 	if err := e.section(rows); err != nil {
@@ -89,7 +90,8 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 	}
 	rows = [][]string{{"MONEY", "WHAT", "FROM", "TO", "AMOUNT", "TRADE"}}
 	for _, m := range h.Movements {
-		rows = append(rows, []string{at(m.At), string(m.Kind), m.Credit, m.Debit, m.Amount.String(), m.TradeNo})
+		rows = append(rows,
+			[]string{at(m.At), string(m.Kind), m.Credit, m.Debit, m.Amount.String(), m.TradeNo})
 	}
 	if err := e.section(rows); err != nil {
 		return err
@@ -97,7 +99,8 @@ func showPayment(e *env, o *operator.Deployment, p pay.Payment) error {
 	rows = [][]string{{"NOTIFICATION", "OF", "STATE", "TRIES", "NEXT", "URL"}}
 	for _, d := range h.Deliveries {
 		rows = append(rows, []string{
-			d.ID, "the " + d.Kind, string(d.State), strconv.Itoa(d.Attempts), at(operator.NextAttempt(d)), d.URL,
+			d.ID, "the " + d.Kind, string(d.State),
+			strconv.Itoa(d.Attempts), at(operator.NextAttempt(d)), d.URL,
 		})
 	}
 	return e.section(rows)

@@ -55,7 +55,8 @@ func ifAny(before, text string) string {
 // complaint returns the text of the error that ends the program. Its lines after the
 // first are indented, so that none can pass for another program's.
 func complaint(err error) string {
-	text := strings.TrimPrefix(err.Error(), "sampan: ")                    // the client's errors begin with it
+	// the client's errors begin with it
+	text := strings.TrimPrefix(err.Error(), "sampan: ")
 	indent := strings.NewReplacer("\n\t", "\n  ", "\n", "\n  ", "\t", " ") // libraries indent with tabs
 	return "sampan: " + indent.Replace(text)
 }

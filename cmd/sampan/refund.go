@@ -83,7 +83,9 @@ func (cmd refundCmd) Run(e *env) error {
 		cmd.OrderNo = newNumber("CLI-R")
 	}
 	e.printf("\nrefund     %s\n", cmd.OrderNo)
-	r, err := client.Refund(e.ctx, sampan.RefundRequest{PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor})
+	r, err := client.Refund(e.ctx, sampan.RefundRequest{
+		PaymentID: cmd.ID, OrderNo: cmd.OrderNo, Amount: back.Minor,
+	})
 	if err != nil {
 		return open(err, "the same command with --order-no "+cmd.OrderNo+" gives nothing back twice",
 			"sampan query --order-no "+cmd.OrderNo+" tells whether there is a refund")
@@ -109,7 +111,8 @@ func (cmd closeCmd) Run(e *env) error {
 	}
 	c, err := client.Close(e.ctx, sampan.CloseRequest{PaymentID: cmd.ID, Amount: t.Amount})
 	if err != nil {
-		return open(err, "the same command closes it if it is open", "sampan query "+t.ID+" tells how it stands")
+		return open(err, "the same command closes it if it is open",
+			"sampan query "+t.ID+" tells how it stands")
 	}
 	e.printf("\nclosing    %s\n", c.ID)
 	return outcome(e, t.ID, c.Code)

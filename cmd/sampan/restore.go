@@ -22,7 +22,8 @@ func (cmd restoreCmd) Run(e *env) error {
 		return err
 	}
 	if !c.IsSQLite() {
-		return operator.PostgresTool("pg_restore --clean --if-exists --single-transaction", c.Database, "", cmd.Backup)
+		return operator.PostgresTool("pg_restore --clean --if-exists --single-transaction",
+			c.Database, "", cmd.Backup)
 	}
 	done := terminal.Waiting(e.stderr, "copying and checking")
 	s, err := store.Restore(e.ctx, store.Restoring{
@@ -42,7 +43,8 @@ func (cmd restoreCmd) Run(e *env) error {
 		later = "of before"
 	}
 	e.printf("! Orders and refunds %s are not in it. Payments of such orders become orphans once\n"+
-		"  sampan serve runs: sampan orphan list. Tell merchants to repeat the orders that they are not sure of.\n",
+		"  sampan serve runs: sampan orphan list. "+
+		"Tell merchants to repeat the orders that they are not sure of.\n",
 		later)
 	return nil
 }

@@ -27,7 +27,8 @@ func (cmd serveCmd) Run(e *env) error {
 	log := server.Logger(c, e.stderr)
 	server.TakeLibraryLog(log)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // the heap is small: the default collects garbage many times a second under load
+		// the heap is small: the default collects garbage many times a second under load
+		debug.SetGCPercent(200)
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(e.ctx, "tcp", c.Listen)

@@ -30,7 +30,9 @@ func (cmd signCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	sent := explain.Sent{SignType: cmd.SignType, AppCode: cmd.AppCode, Signature: cmd.Signature, Key: key.Reveal()}
+	sent := explain.Sent{
+		SignType: cmd.SignType, AppCode: cmd.AppCode, Signature: cmd.Signature, Key: key.Reveal(),
+	}
 	if cmd.Notification != "" {
 		if sent.Body, err = terminal.ReadText(cmd.Notification, e.stdin); err != nil {
 			return fmt.Errorf("--notification: %w", err)
@@ -42,7 +44,8 @@ func (cmd signCmd) Run(e *env) error {
 	}
 	params, err := api.DecodeForm(sent.Body)
 	if refused, ok := errors.AsType[*pay.Error](err); ok {
-		return printExplanation(e, explain.Unreadable(sent, strings.TrimSpace(refused.Field+" "+refused.Message)))
+		return printExplanation(e, explain.Unreadable(sent,
+			strings.TrimSpace(refused.Field+" "+refused.Message)))
 	}
 	return printExplanation(e, explain.Request(sent, params))
 }

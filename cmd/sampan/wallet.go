@@ -59,7 +59,8 @@ func (cmd walletAddCmd) Run(e *env) error {
 // account reads the account's settings and secrets.
 func (cmd walletAddCmd) account(e *env) (pay.WalletAccount, error) {
 	a := pay.WalletAccount{
-		MerchantID: cmd.Merchant, ID: cmd.ID, Wallet: cmd.Kind, PayTypes: cmd.PayTypes, Currencies: cmd.Currencies,
+		MerchantID: cmd.Merchant, ID: cmd.ID, Wallet: cmd.Kind,
+		PayTypes: cmd.PayTypes, Currencies: cmd.Currencies,
 		Settings: map[string]string{}, Secrets: map[string]pay.Secret{},
 	}
 	for name, value := range cmd.Set {
@@ -122,15 +123,19 @@ func (cmd walletListCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"ACCOUNT", "WALLET", "STATE", "PAY TYPES", "CURRENCIES", "SETTINGS", "SECRETS", "SINCE"}}
+		rows := [][]string{
+			{"ACCOUNT", "WALLET", "STATE", "PAY TYPES", "CURRENCIES", "SETTINGS", "SECRETS", "SINCE"},
+		}
 		for _, a := range accounts {
 			var settings []string
 			for _, name := range slices.Sorted(maps.Keys(a.Settings)) {
 				settings = append(settings, name+"="+operator.Shortened(a.Settings[name]))
 			}
 			rows = append(rows, []string{
-				a.ID, a.Wallet, operator.Enabled(a.Disabled), operator.Join(a.PayTypes), operator.Join(a.Currencies),
-				orDash(strings.Join(settings, " ")), orDash(operator.Join(slices.Sorted(maps.Keys(a.Secrets)))),
+				a.ID, a.Wallet, operator.Enabled(a.Disabled),
+				operator.Join(a.PayTypes), operator.Join(a.Currencies),
+				orDash(strings.Join(settings, " ")),
+				orDash(operator.Join(slices.Sorted(maps.Keys(a.Secrets)))),
 				when(a.CreatedAt, o.Location),
 			})
 		}

@@ -29,7 +29,9 @@ func (a Acts) PutAccount(ctx context.Context, account pay.WalletAccount) (AddedA
 		return added, err
 	}
 	if _, err := a.db.Merchant(ctx, account.MerchantID); err != nil {
-		return added, &InputError{Field: "merchant", Value: "", Err: fmt.Errorf("%s: %w", account.MerchantID, err)}
+		return added, &InputError{
+			Field: "merchant", Value: "", Err: fmt.Errorf("%s: %w", account.MerchantID, err),
+		}
 	}
 	added.CreatedAt = a.Now()
 	added.UpdatedAt = added.CreatedAt
@@ -44,8 +46,8 @@ func (a Acts) PutAccount(ctx context.Context, account pay.WalletAccount) (AddedA
 		return have.ID == account.ID && have.Disabled
 	})
 	if a.BaseURL != "" {
-		added.Callback = fmt.Sprintf("%s/callback/%s/%s", strings.TrimRight(a.BaseURL, "/"), account.MerchantID,
-			account.ID)
+		added.Callback = fmt.Sprintf("%s/callback/%s/%s",
+			strings.TrimRight(a.BaseURL, "/"), account.MerchantID, account.ID)
 	}
 	return added, nil
 }
@@ -73,7 +75,9 @@ func (a Acts) checkAccount(account pay.WalletAccount) error {
 					c, account.Wallet)}
 		}
 	}
-	_, err := driver.Open(wallet.Account{WalletAccount: account, HTTP: outbound.Plain(outbound.Limits{}), Now: a.Now})
+	_, err := driver.Open(wallet.Account{
+		WalletAccount: account, HTTP: outbound.Plain(outbound.Limits{}), Now: a.Now,
+	})
 	return err
 }
 

@@ -21,7 +21,9 @@ type DeliveryHistory struct {
 }
 
 // DeliveryHistory reads a notification, or returns store.ErrNotFound.
-func (d *Deployment) DeliveryHistory(ctx context.Context, merchantID, id string) (h DeliveryHistory, err error) {
+func (d *Deployment) DeliveryHistory(
+	ctx context.Context, merchantID, id string,
+) (h DeliveryHistory, err error) {
 	found, err := d.db.Deliveries(ctx, store.DeliveryFilter{MerchantID: merchantID, ID: id, Limit: 1})
 	if err != nil {
 		return h, err

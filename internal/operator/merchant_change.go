@@ -111,7 +111,9 @@ func (a Acts) SetDisabled(ctx context.Context, p Part, d pay.Disabling) error {
 	return a.db.SetStoreDisabled(ctx, c.MerchantID, p.AppCode, p.Store, d)
 }
 
-var errNotOfAppCode = errors.New("belongs to a merchant or a store; a disabled app code is refused everything")
+var errNotOfAppCode = errors.New(
+	"belongs to a merchant or a store; a disabled app code is refused everything",
+)
 
 // Consequence is what a disabling does to one thing.
 type Consequence struct {
@@ -140,10 +142,13 @@ func (d *Deployment) Consequences(p Part, by pay.Disabling) []Consequence {
 	if by.StopRefunds {
 		refunds = "stopped: new ones are refused (1243); late money that goes back by itself still does"
 	}
-	all := []Consequence{{"orders", "new ones are refused (1243); queries, closings and notes go on"}, {"links", links}}
+	all := []Consequence{
+		{"orders", "new ones are refused (1243); queries, closings and notes go on"}, {"links", links},
+	}
 	if !by.KeepLinks && d.PayURL == "direct" {
 		all = append(all, Consequence{"",
-			`the addresses that pay_url = "direct" has handed out are the wallet's own: they cannot be closed`})
+			`the addresses that pay_url = "direct" has handed out are the wallet's own: ` +
+				`they cannot be closed`})
 	}
 	return append(all, Consequence{"refunds", refunds})
 }

@@ -42,7 +42,9 @@ func Open(ctx context.Context, c config.Config, wallets map[string]wallet.Driver
 
 // OpenReadOnly opens the database for reading. It creates, changes and locks
 // nothing.
-func OpenReadOnly(ctx context.Context, c config.Config, wallets map[string]wallet.Driver) (*Deployment, error) {
+func OpenReadOnly(
+	ctx context.Context, c config.Config, wallets map[string]wallet.Driver,
+) (*Deployment, error) {
 	return open(ctx, c, wallets, store.OpenReadOnly)
 }
 

@@ -33,7 +33,9 @@ func (d *Deployment) OrphanMessage(ctx context.Context, o pay.Orphan) (string, e
 // SettleOrphans settles the open orphans of a number and a trade, after the operator
 // has dealt with their money elsewhere. The note says how. trade may be "" if all
 // are of one trade. It returns those that it has settled, also with an error.
-func (a Acts) SettleOrphans(ctx context.Context, number, trade, note string) (settled []pay.Orphan, err error) {
+func (a Acts) SettleOrphans(
+	ctx context.Context, number, trade, note string,
+) (settled []pay.Orphan, err error) {
 	if strings.TrimSpace(note) == "" || len(note) > 1000 {
 		return nil, &InputError{
 			Field: "note", Err: errors.New("must say what was done about the money, in 1000 bytes at most"),

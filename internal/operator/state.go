@@ -126,7 +126,8 @@ func OrphanSum(s store.OrphanSum) string {
 	if s.Amount.Currency == "" {
 		amount = "amounts that the wallet did not say"
 	}
-	return fmt.Sprintf("%s open: %s %s under numbers that no order has", Several(s.Orphans, "orphan"), amount, what)
+	return fmt.Sprintf("%s open: %s %s under numbers that no order has",
+		Several(s.Orphans, "orphan"), amount, what)
 }
 
 // Several is a count with its noun: "1 orphan", "2 orphans".

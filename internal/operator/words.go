@@ -32,14 +32,15 @@ func Describe(e pay.Event) string {
 	case pay.EventGivenBack:
 		return fmt.Sprintf("trade %s was paid, and given back in full at the wallet itself", e.TradeNo)
 	case pay.EventAmountsDiffer:
-		return fmt.Sprintf("trade %s is %s by the wallet's word now, and was another amount before", e.TradeNo,
-			e.Amount)
+		return fmt.Sprintf("trade %s is %s by the wallet's word now, and was another amount before",
+			e.TradeNo, e.Amount)
 	case pay.EventClosedAfterPaid:
 		return fmt.Sprintf("trade %s was paid, and is closed by the wallet's word", e.TradeNo)
 	case pay.EventForeignTrade:
 		return fmt.Sprintf("trade %s has paid another order", e.TradeNo)
 	case pay.EventUnlisted:
-		return fmt.Sprintf("%s is %q by the wallet's word, which no document of it lists", subjectOf(e), e.Code)
+		return fmt.Sprintf("%s is %q by the wallet's word, which no document of it lists",
+			subjectOf(e), e.Code)
 	case pay.EventRefundAsked, pay.EventRefunded:
 		return fmt.Sprintf("%s as %s", e.Amount, e.RefundID)
 	case pay.EventRefundFailed:
