@@ -39,7 +39,8 @@ type queue[R any] struct {
 }
 
 func newQueue[R any](q queue[R]) queue[R] {
-	q.next = strings.NewReplacer("$queue", q.name, "$key", q.key, "$at", q.at).Replace(`WITH RECURSIVE k (key) AS (
+	named := strings.NewReplacer("$queue", q.name, "$key", q.key, "$at", q.at)
+	q.next = named.Replace(`WITH RECURSIVE k (key) AS (
 	SELECT * FROM (SELECT $key FROM $queue WHERE $at > 0 ORDER BY $key LIMIT 1) AS first
 	UNION ALL
 	SELECT (SELECT $key FROM $queue WHERE $at > 0 AND $key > k.key ORDER BY $key LIMIT 1)
@@ -50,19 +51,23 @@ SELECT k.key, (SELECT MIN($at) FROM $queue WHERE $key = k.key AND $at > 0) FROM 
 
 var (
 	paymentQueue = newQueue(queue[queries.Payment]{
-		name: "payment", table: paymentTable, id: []string{"merchant_id", "id"}, key: accountKey, at: "claimable_at",
+		name: "payment", table: paymentTable, id: []string{"merchant_id", "id"},
+		key: accountKey, at: "claimable_at",
 		due: func(p queries.Payment) int64 { return p.DueAt }, leased: true,
 	})
 	refundQueue = newQueue(queue[queries.Refund]{
-		name: "refund", table: refundTable, id: []string{"merchant_id", "id"}, key: accountKey, at: "claimable_at",
+		name: "refund", table: refundTable, id: []string{"merchant_id", "id"},
+		key: accountKey, at: "claimable_at",
 		due: func(r queries.Refund) int64 { return r.DueAt }, leased: true,
 	})
 	orphanQueue = newQueue(queue[queries.Orphan]{
-		name: "orphan", table: orphanTable, id: []string{"merchant_id", "account_id", "trade_no", "refund_id"},
+		name: "orphan", table: orphanTable,
+		id:  []string{"merchant_id", "account_id", "trade_no", "refund_id"},
 		key: accountKey, at: "due_at", due: func(o queries.Orphan) int64 { return o.Seq },
 	})
 	deliveryQueue = newQueue(queue[queries.Delivery]{
-		name: "delivery", table: deliveryTable, id: []string{"merchant_id", "id"}, key: "receiver", at: "claimable_at",
+		name: "delivery", table: deliveryTable, id: []string{"merchant_id", "id"},
+		key: "receiver", at: "claimable_at",
 		due: func(d queries.Delivery) int64 { return d.DueAt }, leased: true,
 	})
 )

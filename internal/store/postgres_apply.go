@@ -173,7 +173,8 @@ func applyText(waiting string) string {
 		WHERE b.status IS DISTINCT FROM r.was_status
 		UNION ALL
 		SELECT c.n FROM c LEFT JOIN payment p ON p.merchant_id = c.merchant_id AND p.id = c.id
-		WHERE p.status IS DISTINCT FROM c.was_status OR p.events <> c.was_events OR p.opened_at <> c.was_opened_at),
+		WHERE p.status IS DISTINCT FROM c.was_status OR p.events <> c.was_events
+			OR p.opened_at <> c.was_opened_at),
 	locked AS MATERIALIZED (
 		SELECT c.n FROM c JOIN payment p ON p.merchant_id = c.merchant_id AND p.id = c.id
 		WHERE p.status = c.was_status AND p.events = c.was_events AND p.opened_at = c.was_opened_at

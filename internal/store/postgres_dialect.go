@@ -55,7 +55,8 @@ func (postgresDialect) clock() string {
 }
 
 func (postgresDialect) slots() string {
-	return `SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int +
+	return `SELECT current_setting('max_connections')::int,
+		current_setting('superuser_reserved_connections')::int +
 		COALESCE(current_setting('reserved_connections', true)::int, 0)`
 }
 

@@ -14,7 +14,7 @@ type Limits struct {
 	PerClaim int // items of one claim, so that the first ones do not wait for the last
 	PerKey   int // items of one key at once
 
-	SlowAfter  time.Duration // from here on an item makes its key slow; the next faster one makes it fast again
+	SlowAfter  time.Duration // from here on an item makes its key slow, until one is faster
 	PerSlowKey int           // items of one slow key at once
 	Slow       int           // items of all slow keys at once
 

@@ -54,8 +54,9 @@ type Config struct {
 	Poll time.Duration // at most so long between two reads of the schedule, for what other processes add; 5 s
 	// items are dropped if claiming them took longer, since their leases may end too early; 0: never
 	Claim time.Duration
-	Drain time.Duration // after its context has ended, Run waits so long for items that it has begun; 0: until they end
-	Final error         // Run returns when the store fails with this error
+	// after its context has ended, Run waits so long for items that it has begun; 0: until they end
+	Drain time.Duration
+	Final error // Run returns when the store fails with this error
 
 	// Turned is called after each turn: with nil if everything due was claimed that
 	// the limits allow. It may be nil.

@@ -119,10 +119,13 @@ func (h house) convert(ctx context.Context, tx *sql.Tx) error {
 
 // nextEvents returns the events that follow the last one.
 func nextEvents(ctx context.Context, tx *sql.Tx, last event) (batch []event, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT e.merchant_id, e.payment_id, e.id, e.seq, e.kind, e.actor, e.detail,
-		COALESCE((SELECT p.app_code FROM payment p WHERE p.merchant_id = e.merchant_id AND p.id = e.payment_id), '')
+	rows, err := tx.QueryContext(ctx, `SELECT
+		e.merchant_id, e.payment_id, e.id, e.seq, e.kind, e.actor, e.detail,
+		COALESCE((SELECT p.app_code FROM payment p
+			WHERE p.merchant_id = e.merchant_id AND p.id = e.payment_id), '')
 		FROM event e WHERE (e.merchant_id, e.payment_id, e.id) > ($1, $2, $3)
-		ORDER BY e.merchant_id, e.payment_id, e.id LIMIT $4`, last.merchantID, last.paymentID, last.id, houseBatch)
+		ORDER BY e.merchant_id, e.payment_id, e.id LIMIT $4`,
+		last.merchantID, last.paymentID, last.id, houseBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +145,16 @@ func nextEvents(ctx context.Context, tx *sql.Tx, last event) (batch []event, err
 func (e *event) read(ctx context.Context, tx *sql.Tx) (err error) {
 	e.facts, err = readEvent(e.kind, e.actor, e.detail, e.appCode)
 	if err == nil && e.kind == "refund_failed" {
-		const text = "SELECT amount, currency FROM refund WHERE merchant_id = $1 AND id = $2 AND payment_id = $3"
+		const text = "SELECT amount, currency FROM refund " +
+			"WHERE merchant_id = $1 AND id = $2 AND payment_id = $3"
 		err = tx.QueryRowContext(ctx, text, e.merchantID, e.refundID, e.paymentID).Scan(&e.minor, &e.currency)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = errors.New("the payment has no such refund")
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("event %d of payment %s of merchant %s (id %s, kind %q, actor %q) cannot be read: %q: %w",
+		return fmt.Errorf("event %d of payment %s of merchant %s (id %s, kind %q, actor %q) "+
+			"cannot be read: %q: %w",
 			e.seq, e.paymentID, e.merchantID, e.id, e.kind, e.actor, e.detail, err)
 	}
 	return nil
@@ -157,7 +162,8 @@ func (e *event) read(ctx context.Context, tx *sql.Tx) (err error) {
 
 // rewriteSQLite writes the facts row by row: a call is cheap there.
 func rewriteSQLite(ctx context.Context, tx *sql.Tx, batch []event) (err error) {
-	update, err := tx.PrepareContext(ctx, `UPDATE event SET kind = $4, actor = $5, actor_name = $6, amount = $7,
+	update, err := tx.PrepareContext(ctx, `UPDATE event
+		SET kind = $4, actor = $5, actor_name = $6, amount = $7,
 		currency = $8, trade_no = $9, refund_id = $10, number = $11, reason = $12, code = $13, note = $14
 		WHERE merchant_id = $1 AND payment_id = $2 AND id = $3`)
 	if err != nil {
@@ -166,8 +172,9 @@ func rewriteSQLite(ctx context.Context, tx *sql.Tx, batch []event) (err error) {
 	defer func() { err = errors.Join(err, update.Close()) }()
 	for _, e := range batch {
 		f := e.facts
-		_, err := update.ExecContext(ctx, e.merchantID, e.paymentID, e.id, f.kind, f.actor, f.actorName, f.minor,
-			f.currency, f.tradeNo, f.refundID, f.number, f.reason, f.code, f.note)
+		_, err := update.ExecContext(ctx, e.merchantID, e.paymentID, e.id,
+			f.kind, f.actor, f.actorName, f.minor, f.currency, f.tradeNo,
+			f.refundID, f.number, f.reason, f.code, f.note)
 		if err != nil {
 			return err
 		}
@@ -193,11 +200,13 @@ func rewritePostgres(ctx context.Context, tx *sql.Tx, batch []event) error {
 	for _, t := range texts {
 		args = append(args, t)
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE event e SET kind = n.kind, actor = n.actor, actor_name = n.actor_name,
-		amount = n.amount, currency = n.currency, trade_no = n.trade_no, refund_id = n.refund_id, number = n.number,
+	_, err := tx.ExecContext(ctx, `UPDATE event e
+		SET kind = n.kind, actor = n.actor, actor_name = n.actor_name,
+		amount = n.amount, currency = n.currency, trade_no = n.trade_no,
+		refund_id = n.refund_id, number = n.number,
 		reason = n.reason, code = n.code, note = n.note
-		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-			$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
 			AS n (amount, merchant_id, payment_id, id, kind, actor, actor_name, currency,
 				trade_no, refund_id, number, reason, code, note)
 		WHERE e.merchant_id = n.merchant_id AND e.payment_id = n.payment_id AND e.id = n.id`, args...)

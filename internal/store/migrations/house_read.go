@@ -214,7 +214,9 @@ func (f *facts) readContradiction(detail string) error {
 
 // withDecimals are the currencies that the releases up to schema 8 counted in
 // hundredths; they counted JPY in whole yen.
-var withDecimals = []string{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "MMK", "MYR", "SGD", "THB", "USD"}
+var withDecimals = []string{
+	"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "MMK", "MYR", "SGD", "THB", "USD",
+}
 
 // readAmount reads an amount as those releases wrote it: "12.30 HKD", "500 JPY".
 // Any other spelling of the same amount is an error, so that nothing is guessed.

@@ -52,7 +52,8 @@ func CountTrips(t testing.TB, dsn string) (string, *atomic.Int64) {
 						trips.Add(1)
 					}
 					client.Write(head[:])
-					if _, err := io.CopyN(client, server, int64(binary.BigEndian.Uint32(head[1:]))-4); err != nil {
+					rest := int64(binary.BigEndian.Uint32(head[1:])) - 4
+					if _, err := io.CopyN(client, server, rest); err != nil {
 						return
 					}
 				}
