@@ -38,7 +38,7 @@ type app struct {
 	Name         string   // for apps without a translation
 	tokens       []string // one of them begins a word of the User-Agent
 	iOS, Android menu
-	escape       func(link string) string // an address that the app opens in the phone's browser; nil if it has none
+	escape       func(link string) string // an address that opens in the phone's browser; nil if it has none
 	noIntents    bool                     // on Android it usually does not pass links on
 	noDesk       bool                     // the wallet does not open from it on a computer either
 	fetches      string                   // begins its User-Agent when it fetches a preview

@@ -163,7 +163,7 @@ type Notice struct {
 	OutTradeNo string       `json:"out_trade_no"`
 	TradeNo    string       `json:"trade_no"`
 	URL        string       `json:"url"`
-	Fields     mapi.Message `json:"fields"`             // all but notify_time and signature, which each send has anew
+	Fields     mapi.Message `json:"fields"`             // but notify_time and signature: new in each send
 	Extra      Extra        `json:"extra,omitempty"`    // "" for the true notification
 	Time       time.Time    `json:"time,omitzero"`      // a notify_time other than the time of sending
 	Shuffled   bool         `json:"shuffled,omitempty"` // the fields are sent in random order

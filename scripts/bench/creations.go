@@ -122,12 +122,13 @@ func creations(ctx context.Context, r run, d *deployment, connections int) (load
 
 // The row that a creation stores, to measure the databases' own rates.
 const (
-	rowColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id, amount, currency,
-	goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id,
-	failure, late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, inquiries,
-	reserved, refunded, lease, claimable_at`
+	rowColumns = `merchant_id, id, app_code, store_id, order_no, fingerprint, pay_type, account_id,
+	amount, currency, goods, client_time, device_id, return_url, notify_url, open_id, no_credit, status,
+	checkout, trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at,
+	closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at`
 	rowValues = `'100001', %[1]s, '8A1B2C3D4E5F60718293A4B5C6D7E8F9', '', %[1]s,
-	'9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', '801107', 'alipay', 1230, 'HKD', 'Oolong',
+	'9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', '801107', 'alipay',
+	1230, 'HKD', 'Oolong',
 	'2026-11-22 12:00:00', '', 'https://shop.example/thanks', 'http://127.0.0.1:9/notify', '', 0, 'pending',
 	'', '', '', '', 0, 0, %[2]s, %[2]s, 0, 0, 0, 0, %[2]s, 0, 0, 0, '', %[2]s`
 )

@@ -104,7 +104,8 @@ func (w *wallet) mapi(res http.ResponseWriter, req *http.Request) {
 	case "forex_refund":
 		switch o.refund {
 		case "":
-			fmt.Fprint(res, `<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>T</is_success></alipay>`)
+			fmt.Fprint(res, `<?xml version="1.0" encoding="UTF-8"?>`+
+				`<alipay><is_success>T</is_success></alipay>`)
 		case "silent":
 			http.Error(res, "no answer", http.StatusInternalServerError)
 		default:
