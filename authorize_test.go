@@ -33,7 +33,8 @@ func linkSignature(query, purpose string) string {
 
 func TestAuthorizeURLIsSignedAndUnique(t *testing.T) {
 	c := authorizing()
-	r := sampan.AuthorizationRequest{ReturnURL: "https://shop.example/in?a=1&b=茶", State: "s 1+1", StoreID: "M1"}
+	r := sampan.AuthorizationRequest{ReturnURL: "https://shop.example/in?a=1&b=茶",
+		State: "s 1+1", StoreID: "M1"}
 	link, err := c.AuthorizeURL(r)
 	if err != nil {
 		t.Fatal(err)
@@ -57,10 +58,14 @@ func TestAuthorizeURLIsSignedAndUnique(t *testing.T) {
 func TestAuthorizeURLRefusesBadRequests(t *testing.T) {
 	good := sampan.AuthorizationRequest{ReturnURL: "https://shop.example/", State: "s"}
 	for name, change := range map[string]func(*sampan.Client, *sampan.AuthorizationRequest){
-		"no address":    func(_ *sampan.Client, r *sampan.AuthorizationRequest) { r.ReturnURL = "" },
-		"no state":      func(_ *sampan.Client, r *sampan.AuthorizationRequest) { r.State = "" },
-		"too long":      func(_ *sampan.Client, r *sampan.AuthorizationRequest) { r.ExpiresIn = 15*time.Minute + 1 },
-		"over already":  func(_ *sampan.Client, r *sampan.AuthorizationRequest) { r.ExpiresIn = -time.Minute },
+		"no address": func(_ *sampan.Client, r *sampan.AuthorizationRequest) { r.ReturnURL = "" },
+		"no state":   func(_ *sampan.Client, r *sampan.AuthorizationRequest) { r.State = "" },
+		"too long": func(_ *sampan.Client, r *sampan.AuthorizationRequest) {
+			r.ExpiresIn = 15*time.Minute + 1
+		},
+		"over already": func(_ *sampan.Client, r *sampan.AuthorizationRequest) {
+			r.ExpiresIn = -time.Minute
+		},
 		"no client key": func(c *sampan.Client, _ *sampan.AuthorizationRequest) { c.ClientKey = "" },
 		"no app code":   func(c *sampan.Client, _ *sampan.AuthorizationRequest) { c.AppCode = "" },
 		"no gateway":    func(c *sampan.Client, _ *sampan.AuthorizationRequest) { c.BaseURL = "" },
@@ -90,7 +95,8 @@ func TestVerifyAuthorization(t *testing.T) {
 		{"another visit's", good, "s 2", 0, sampan.ErrNotAuthorized},
 		{"another buyer", strings.Replace(good, "2088102122524333", "2088102122524334", 1), "s 1", 0,
 			sampan.ErrNotAuthorized},
-		{"a later end", strings.Replace(good, "1767323345", "1867323345", 1), "s 1", 0, sampan.ErrNotAuthorized},
+		{"a later end", strings.Replace(good, "1767323345", "1867323345", 1), "s 1", 0,
+			sampan.ErrNotAuthorized},
 		{"another state", strings.Replace(good, "s%201", "s%202", 1), "s 2", 0, sampan.ErrNotAuthorized},
 		{"two buyers", good + "&openid=2088102122524334", "s 1", 0, sampan.ErrNotAuthorized},
 		{"no signature", signed, "s 1", 0, sampan.ErrNotAuthorized},
@@ -103,12 +109,14 @@ func TestVerifyAuthorization(t *testing.T) {
 		c := authorizing()
 		c.Now = func() time.Time { return visited.Add(tt.after) }
 		got, err := c.VerifyAuthorization(httptest.NewRequest("GET", "/in?"+tt.query, nil), tt.state)
-		if !errors.Is(err, tt.want) || (err == nil) != (got != nil) || got != nil && got.OpenID != "2088102122524333" {
+		if !errors.Is(err, tt.want) || (err == nil) != (got != nil) ||
+			got != nil && got.OpenID != "2088102122524333" {
 			t.Errorf("%s: %+v, %v; want %v", tt.name, got, err, tt.want)
 		}
 	}
 	for _, c := range []*sampan.Client{{}, {ClientKey: "other"}} {
-		if got, err := c.VerifyAuthorization(httptest.NewRequest("GET", "/in?"+good, nil), "s 1"); err == nil {
+		got, err := c.VerifyAuthorization(httptest.NewRequest("GET", "/in?"+good, nil), "s 1")
+		if err == nil {
 			t.Errorf("another key accepted it as %+v", got)
 		}
 	}

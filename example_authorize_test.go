@@ -29,8 +29,9 @@ func ExampleClient_AuthorizeURL() {
 	fmt.Println(strings.HasPrefix(link, "https://pay.example.com/authorize/alipay?app_code=YOUR_APP_CODE&"))
 
 	// The buyer returns to https://shop.example.com/alipay with:
-	r := httptest.NewRequest("GET", "/alipay?expires=1767323345&openid=2088102122524333&state=KQ4VSZ6XJ7T2M5N3"+
-		"&sig=a646cc4bf88597b5ae52823c641dfd4fd764bcff8964e2acbb839c3f56d51099", nil)
+	r := httptest.NewRequest("GET",
+		"/alipay?expires=1767323345&openid=2088102122524333&state=KQ4VSZ6XJ7T2M5N3"+
+			"&sig=a646cc4bf88597b5ae52823c641dfd4fd764bcff8964e2acbb839c3f56d51099", nil)
 	buyer, err := client.VerifyAuthorization(r, state)
 	switch {
 	case errors.Is(err, sampan.ErrAuthorizationExpired):

@@ -68,22 +68,24 @@ func TestRefusedNotifications(t *testing.T) {
 		key    string
 		status int
 	}{
-		"another key":             {signed(paidBody, "other"), testKey, 401},
-		"altered after signing":   {alteredAfter, testKey, 401},
-		"no signature":            {resigned(""), testKey, 401},
-		"not hex":                 {resigned(strings.Repeat("Z", 32)), testKey, 401},
-		"no key":                  {signed(paidBody, ""), "", 500},
-		"too large":               {signed(paidBody+strings.Repeat(" ", 64<<10), testKey), testKey, 413},
-		"not JSON":                {signed("status=1", testKey), testKey, 400},
-		"not an object":           {signed(`"1"`, testKey), testKey, 400},
-		"null":                    {signed("null", testKey), testKey, 400},
-		"of unknown type":         {signed(altered(`"payment"`, `"chargeback"`), testKey), testKey, 400},
-		"of a failure":            {signed(altered(`"respcd": "0000"`, `"respcd": "1143"`), testKey), testKey, 400},
+		"another key":           {signed(paidBody, "other"), testKey, 401},
+		"altered after signing": {alteredAfter, testKey, 401},
+		"no signature":          {resigned(""), testKey, 401},
+		"not hex":               {resigned(strings.Repeat("Z", 32)), testKey, 401},
+		"no key":                {signed(paidBody, ""), "", 500},
+		"too large":             {signed(paidBody+strings.Repeat(" ", 64<<10), testKey), testKey, 413},
+		"not JSON":              {signed("status=1", testKey), testKey, 400},
+		"not an object":         {signed(`"1"`, testKey), testKey, 400},
+		"null":                  {signed("null", testKey), testKey, 400},
+		"of unknown type":       {signed(altered(`"payment"`, `"chargeback"`), testKey), testKey, 400},
+		"of a failure": {signed(altered(`"respcd": "0000"`, `"respcd": "1143"`), testKey),
+			testKey, 400},
 		"of another status":       {signed(altered(`"status": "1"`, `"status": "0"`), testKey), testKey, 400},
 		"of an amount in dollars": {signed(altered(`"300"`, `"3.00"`), testKey), testKey, 400},
 		"of a negative amount":    {signed(altered(`"300"`, `"-300"`), testKey), testKey, 400},
-		"of an enormous amount":   {signed(altered(`"300"`, `"99999999999999999999"`), testKey), testKey, 400},
-		"sent by GET":             {httptest.NewRequest("GET", "/notify", nil), testKey, 405},
+		"of an enormous amount": {signed(altered(`"300"`, `"99999999999999999999"`), testKey),
+			testKey, 400},
+		"sent by GET": {httptest.NewRequest("GET", "/notify", nil), testKey, 405},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := sampan.Client{ClientKey: c.key}
@@ -115,9 +117,12 @@ func TestHandlerAnswersAfterTheMerchant(t *testing.T) {
 			n)
 	})
 
-	handle = func(context.Context, *sampan.Notification) error { return errors.New("database: secret detail") }
+	handle = func(context.Context, *sampan.Notification) error {
+		return errors.New("database: secret detail")
+	}
 	handler.ServeHTTP(w, signed(paidBody, testKey))
-	if w.Code != 500 || strings.Contains(w.Body.String(), "SUCCESS") || strings.Contains(w.Body.String(), "secret") {
+	if w.Code != 500 || strings.Contains(w.Body.String(), "SUCCESS") ||
+		strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("after an error: %d %q", w.Code, w.Body)
 	}
 

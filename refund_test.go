@@ -26,7 +26,8 @@ func TestRefundFormAndAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Code != code || !r.CreatedAt.Equal(at(6)) || r.DoneAt.Equal(at(9)) != done || r.DoneAt.IsZero() == done {
+		if r.Code != code || !r.CreatedAt.Equal(at(6)) || r.DoneAt.Equal(at(9)) != done ||
+			r.DoneAt.IsZero() == done {
 			t.Errorf("got %+v", r)
 		}
 		r.CreatedAt, r.DoneAt = time.Time{}, time.Time{}
@@ -46,7 +47,8 @@ func TestRefundFormAndAnswer(t *testing.T) {
 }
 
 func TestRefusedRefundAndCloseAreErrors(t *testing.T) {
-	for _, code := range []sampan.Code{sampan.CodeFundsShort, sampan.CodeRefundDenied, sampan.CodeAlreadyPaid} {
+	for _, code := range []sampan.Code{sampan.CodeFundsShort, sampan.CodeRefundDenied,
+		sampan.CodeAlreadyPaid} {
 		g := newGateway(t, answer(200, refundAnswer+string(code)+`"}`))
 		r, err := g.Refund(t.Context(), refund)
 		var e *sampan.Error
@@ -83,7 +85,8 @@ func TestCloseFormAndAnswer(t *testing.T) {
 		if *c != want {
 			t.Errorf("got %+v", c)
 		}
-		if want := "/trade/v1/close out_trade_no=R1&txamt=100&txdtm=2026-01-02+03%3A04%3A05"; g.sent()[0] != want {
+		if want := "/trade/v1/close out_trade_no=R1&txamt=100" +
+			"&txdtm=2026-01-02+03%3A04%3A05"; g.sent()[0] != want {
 			t.Errorf("sent %q", g.sent())
 		}
 	}

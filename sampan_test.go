@@ -137,9 +137,10 @@ func TestPayWithEveryOptionAndMD5(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	want := map[string]string{
-		"pay_type": "800107", "txamt": "300", "txcurrcd": "HKD", "out_trade_no": "T1", "txdtm": "2026-01-01 19:04:05",
-		"goods_name": r.GoodsName, "return_url": r.ReturnURL, "notify_url": r.NotifyURL, "openid": r.OpenID,
-		"expired_time": "90", "limit_pay": "no_credit", "udid": "till 7", "mchid": "S1", "txzone": "+0000",
+		"pay_type": "800107", "txamt": "300", "txcurrcd": "HKD", "out_trade_no": "T1",
+		"txdtm": "2026-01-01 19:04:05", "goods_name": r.GoodsName, "return_url": r.ReturnURL,
+		"notify_url": r.NotifyURL, "openid": r.OpenID, "expired_time": "90", "limit_pay": "no_credit",
+		"udid": "till 7", "mchid": "S1", "txzone": "+0000",
 	}
 	form, err := url.ParseQuery(strings.TrimPrefix(g.sent()[0], "/trade/v1/payment "))
 	if err != nil || len(form) != len(want) {
@@ -153,7 +154,8 @@ func TestPayWithEveryOptionAndMD5(t *testing.T) {
 }
 
 func TestErrorHasTheCode(t *testing.T) {
-	g := newGateway(t, answer(200, `{"respcd":"1104","resperr":"parameter error","respmsg":"txamt: must be above 0"}`))
+	g := newGateway(t, answer(200,
+		`{"respcd":"1104","resperr":"parameter error","respmsg":"txamt: must be above 0"}`))
 	_, err := g.Pay(t.Context(), order)
 	var e *sampan.Error
 	if !errors.As(err, &e) || e.Code != sampan.CodeBadParameter || e.Message != "parameter error" ||
@@ -256,7 +258,8 @@ func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func busy(retryAfter string) trip {
 	return func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {retryAfter}}, Body: http.NoBody}, nil
+		return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {retryAfter}},
+			Body: http.NoBody}, nil
 	}
 }
 
@@ -350,8 +353,8 @@ func TestQueryFormAndAnswer(t *testing.T) {
 	g.StoreID = "S0"
 	hour := time.Date(2026, 1, 31, 18, 0, 0, 0, time.UTC)
 	got, err := g.Query(t.Context(), sampan.QueryRequest{
-		IDs: []string{"1", "2"}, OrderNos: []string{"T1"}, PayTypes: []sampan.PayType{sampan.Alipay, sampan.AlipayHK},
-		Code: sampan.CodeSuccess,
+		IDs: []string{"1", "2"}, OrderNos: []string{"T1"},
+		PayTypes: []sampan.PayType{sampan.Alipay, sampan.AlipayHK}, Code: sampan.CodeSuccess,
 		From: hour, To: hour.Add(time.Hour), Page: 2, PageSize: 50, StoreID: "S1",
 	})
 	if err != nil {
@@ -373,8 +376,8 @@ func TestQueryFormAndAnswer(t *testing.T) {
 	}
 	paid.ClientTime, paid.CreatedAt, paid.PaidAt = time.Time{}, time.Time{}, time.Time{}
 	if want := (sampan.Transaction{
-		ID: "1", OrderNo: "T1", StoreID: "S1", PayType: "801107", Amount: 300, Currency: "HKD", GoodsName: "茶",
-		DeviceID: "u", WalletNo: "W1",
+		ID: "1", OrderNo: "T1", StoreID: "S1", PayType: "801107", Amount: 300,
+		Currency: "HKD", GoodsName: "茶", DeviceID: "u", WalletNo: "W1",
 		BuyerID: "2088***", Code: "0000", Message: "success", Cancel: "5", CashFee: 280, CashCurrency: "CNY",
 		ExchangeRate: "0.93",
 	}); paid != want || !paid.Paid() {

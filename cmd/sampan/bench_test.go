@@ -49,8 +49,9 @@ func benchServer(t *testing.T, fails func(n int) bool) (base string, numbers map
 func runBench(t *testing.T, base string) (out string, err error) {
 	t.Setenv("BENCH_KEY", benchKey)
 	var b strings.Builder
-	err = run(t.Context(), []string{"bench", "--server", base, "--app-code", "A", "--client-key", "env:BENCH_KEY",
-		"--connections", "1,4", "--requests", "20", "--duration", "1m"}, strings.NewReader(""), &b, io.Discard)
+	err = run(t.Context(), []string{"bench", "--server", base, "--app-code", "A",
+		"--client-key", "env:BENCH_KEY", "--connections", "1,4", "--requests", "20", "--duration", "1m"},
+		strings.NewReader(""), &b, io.Discard)
 	return b.String(), err
 }
 

@@ -16,8 +16,8 @@ func operates(t *testing.T, config string) func(args ...string) (string, error) 
 	dir := t.TempDir()
 	t.Setenv("SAMPAN_MASTER_KEY", strings.Repeat("0f", 32))
 	file := filepath.Join(dir, "sampan.toml")
-	if err := os.WriteFile(file, []byte("database = \"sqlite:"+filepath.Join(dir, "x.db")+"\"\n"+config),
-		0o600); err != nil {
+	err := os.WriteFile(file, []byte("database = \"sqlite:"+filepath.Join(dir, "x.db")+"\"\n"+config), 0o600)
+	if err != nil {
 		t.Fatal(err)
 	}
 	sampan := func(args ...string) (string, error) {
@@ -45,25 +45,25 @@ func TestDisabledMerchantIsSaidAndListed(t *testing.T) {
 	appCode := regexp.MustCompile(`app_code +(\S+)`).FindStringSubmatch(added)[1]
 	does("store M1", "merchant", "add-store", "--app-code", appCode, "--id", "M1", "--name", "North")
 
-	does(`(?s)^merchant 100001 is disabled\norders .*links +closed: .*direct.*refunds +kept: `, "merchant", "disable",
-		"--merchant", "100001")
+	does(`(?s)^merchant 100001 is disabled\norders .*links +closed: .*direct.*refunds +kept: `,
+		"merchant", "disable", "--merchant", "100001")
 	does(`disabled: links closed, refunds kept`, "merchant", "list")
-	does(`(?s)links +kept: .*refunds +stopped: `, "merchant", "disable", "--merchant", "100001", "--links", "keep",
-		"--refunds", "stop")
+	does(`(?s)links +kept: .*refunds +stopped: `, "merchant", "disable", "--merchant", "100001",
+		"--links", "keep", "--refunds", "stop")
 	does(`disabled: links kept, refunds stopped`, "merchant", "list")
-	if out := does(`^merchant 100001 is enabled\nServers`, "merchant", "enable", "--merchant",
-		"100001"); strings.Contains(out, "links") {
+	out := does(`^merchant 100001 is enabled\nServers`, "merchant", "enable", "--merchant", "100001")
+	if strings.Contains(out, "links") {
 		t.Errorf("got %s", out)
 	}
-	does(`(?s)^store M1 is disabled\n.*links +closed.*refunds +stopped`, "merchant", "disable", "--app-code", appCode,
-		"--store", "M1", "--refunds", "stop")
+	does(`(?s)^store M1 is disabled\n.*links +closed.*refunds +stopped`, "merchant", "disable",
+		"--app-code", appCode, "--store", "M1", "--refunds", "stop")
 	does(`enabled .*M1 \(disabled: links closed, refunds stopped\)`, "merchant", "list")
-	does(`(?s)^app code \S+ is disabled\ncalls +refused.*1108.*links +kept`, "merchant", "disable", "--app-code",
-		appCode)
+	does(`(?s)^app code \S+ is disabled\ncalls +refused.*1108.*links +kept`, "merchant",
+		"disable", "--app-code", appCode)
 	does(`disabled: calls refused`, "merchant", "list")
 	for _, flag := range []string{"--links=keep", "--refunds=stop"} {
-		if _, err := sampan("merchant", "disable", "--app-code", appCode,
-			flag); err == nil || !strings.Contains(err.Error(), "belongs to a merchant or a store") {
+		_, err := sampan("merchant", "disable", "--app-code", appCode, flag)
+		if err == nil || !strings.Contains(err.Error(), "belongs to a merchant or a store") {
 			t.Errorf("%s of an app code: %v", flag, err)
 		}
 	}
@@ -91,19 +91,21 @@ func TestMerchantSetChangesWhatIsNamed(t *testing.T) {
 		{"--max-age=-5m", "whole seconds", `any`},
 		{"--md5 maybe", "--md5 must be one of", `MD5, SHA256`},
 	} {
-		out, err := sampan(append([]string{"merchant", "set", "--app-code", appCode}, strings.Fields(step.args)...)...)
+		out, err := sampan(append([]string{"merchant", "set", "--app-code", appCode},
+			strings.Fields(step.args)...)...)
 		if err != nil {
 			out += err.Error()
 		}
 		if !strings.Contains(out, step.says) {
 			t.Errorf("%s: %s; want %q", step.args, out, step.says)
 		}
-		if list, err := sampan("merchant", "list"); err != nil || !regexp.MustCompile(step.list).MatchString(list) {
+		if list, err := sampan("merchant", "list"); err != nil ||
+			!regexp.MustCompile(step.list).MatchString(list) {
 			t.Errorf("after %s: %v, %s; want %s", step.args, err, list, step.list)
 		}
 	}
-	if _, err := sampan("merchant", "set", "--app-code", "NOBODY", "--md5",
-		"off"); err == nil || !strings.Contains(err.Error(), "not found") {
+	_, err = sampan("merchant", "set", "--app-code", "NOBODY", "--md5", "off")
+	if err == nil || !strings.Contains(err.Error(), "not found") {
 		t.Errorf("an unknown app code: %v", err)
 	}
 }

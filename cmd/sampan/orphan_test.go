@@ -62,7 +62,8 @@ func TestOrphansAreSeenAndSettled(t *testing.T) {
 			}
 		}
 		wants(t, command("doctor", "--offline"),
-			"✘ orphans         100001/main: 2 orphans open: 24.60 HKD came in under numbers that no order has",
+			"✘ orphans         100001/main: 2 orphans open: 24.60 HKD came in under "+
+				"numbers that no order has",
 			"✘ orphans         100001/main: 1 orphan open: amounts that the wallet did not say went back")
 		audited := command("audit")
 		wants(t, audited, "not in the books: 100001/main: 2 orphans open: 24.60 HKD came in")
@@ -72,8 +73,8 @@ func TestOrphansAreSeenAndSettled(t *testing.T) {
 		wants(t, command("audit", "--json"),
 			`{"orphans":{"account":"main","amount":2460,"currency":"HKD","merchant":"100001",`+
 				`"open":2,"went_back":false}}`)
-		wants(t, command("orphan", "list"), number, "12.30 HKD", "came in", "went back", "T‹U+001B›[2J‹U+202E›1",
-			"open")
+		wants(t, command("orphan", "list"), number, "12.30 HKD", "came in", "went back",
+			"T‹U+001B›[2J‹U+202E›1", "open")
 		wants(t, command("payment", "show", number), "orphan    "+number, "no order has this number")
 		shown := command("orphan", "show", number)
 		wants(t, shown, "out_trade_no="+number+"&subject=Oolong‹U+001B›[2J", "went back as W1")
@@ -83,10 +84,13 @@ func TestOrphansAreSeenAndSettled(t *testing.T) {
 
 		wants(t, command("orphan", "settle", number, "--note", "done"),
 			"--trade: missing: "+number+" has open orphans of 2 trades")
-		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", " "), "--note: must say what was done")
-		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "paid out in cash, receipt 17"),
+		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", " "),
+			"--note: must say what was done")
+		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note",
+			"paid out in cash, receipt 17"),
 			"under trade T2: settled elsewhere")
-		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "again"), "no such orphan is open")
+		wants(t, command("orphan", "settle", number, "--trade", "T2", "--note", "again"),
+			"no such orphan is open")
 		wants(t, command("orphan", "list", "--state", "settled"), "T2", "settled elsewhere")
 		wants(t, command("orphan", "show", number), "settled elsewhere since", "by operator",
 			"paid out in cash, receipt 17")

@@ -61,7 +61,8 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 	dir := t.TempDir()
 	file, dsn := filepath.Join(dir, "sampan.toml"), "sqlite:"+filepath.Join(dir, "sampan.db")
 	text := fmt.Sprintf("database = %q\nmaster_key_file = %q\n", dsn, filepath.Join(dir, "master.key"))
-	for name, text := range map[string]string{"sampan.toml": text, "master.key": storetest.MasterKey.Reveal()} {
+	for name, text := range map[string]string{"sampan.toml": text,
+		"master.key": storetest.MasterKey.Reveal()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -74,15 +75,16 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 	account := pay.WalletAccount{
 		MerchantID: m.ID, ID: words, Wallet: words, PayTypes: []pay.PayType{pay.PayType(words)},
 		Currencies: []pay.Currency{"HKD"},
-		Settings:   map[string]string{words: words}, Secrets: map[string]pay.Secret{words: "x"}, CreatedAt: now,
+		Settings:   map[string]string{words: words},
+		Secrets:    map[string]pay.Secret{words: "x"}, CreatedAt: now,
 	}
 	p := pay.Payment{
 		Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20261129100001000000000001",
 		OrderNo: "A-1" + words, Fingerprint: "f",
-		PayType: pay.PayType(words), AccountID: words, Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Goods: words,
-		ClientTime: words,
-		NotifyURL:  words, ReturnURL: words, OpenID: words, Status: pay.Created, Failure: words, CreatedAt: now,
-		ExpiresAt: now,
+		PayType: pay.PayType(words), AccountID: words,
+		Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Goods: words, ClientTime: words,
+		NotifyURL: words, ReturnURL: words, OpenID: words, Status: pay.Created,
+		Failure: words, CreatedAt: now, ExpiresAt: now,
 	}
 	failed := func(err error) {
 		t.Helper()
@@ -92,8 +94,8 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 	}
 	failed(db.CreateMerchant(t.Context(), evil))
 	failed(db.CreateCredential(t.Context(),
-		pay.Credential{MerchantID: evil.ID, AppCode: "EVIL" + words, ClientKey: "K", ReturnHosts: []string{words},
-			HasStores: true, CreatedAt: now}))
+		pay.Credential{MerchantID: evil.ID, AppCode: "EVIL" + words, ClientKey: "K",
+			ReturnHosts: []string{words}, HasStores: true, CreatedAt: now}))
 	failed(db.CreateStore(t.Context(),
 		pay.Store{MerchantID: evil.ID, AppCode: "EVIL" + words, ID: words, Name: words, CreatedAt: now}))
 	failed(db.PutWalletAccount(t.Context(), account))
@@ -104,15 +106,17 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 		change.Payment.Status, change.Payment.TradeNo, change.Payment.BuyerID = pay.Paid, words, words
 		change.Payment.PaidAt, change.Payment.Reserved = now, 100
 		change.Movement = &pay.Movement{MerchantID: p.MerchantID, ID: words, PaymentID: p.ID,
-			Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount, TradeNo: words, At: now}
-		change.Events = []pay.Event{{ID: words, At: now, Kind: pay.EventNote, By: pay.ByOperator(words), Note: words}}
+			Kind: pay.MovementKind(words), Debit: words, Credit: words, Amount: p.Amount,
+			TradeNo: words, At: now}
+		change.Events = []pay.Event{{ID: words, At: now, Kind: pay.EventNote,
+			By: pay.ByOperator(words), Note: words}}
 		failed(tx.Apply(change))
 		_, err := tx.AddRefund(pay.Refund{Scope: p.Scope, ID: "20261129100001000000000002", OrderNo: words,
 			PaymentID: p.ID, Amount: p.Amount, Status: pay.RefundPending, Failure: words, CreatedAt: now,
 		}, now.Add(time.Hour))
 		failed(err)
-		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID, AppCode: p.AppCode,
-			Kind: words, URL: words,
+		return tx.AddDelivery(store.Delivery{MerchantID: p.MerchantID, ID: "D1", PaymentID: p.ID,
+			AppCode: p.AppCode, Kind: words, URL: words,
 			Receiver: words, Body: []byte(words), CreatedAt: now})
 	}))
 	claims, err := db.ClaimDeliveries(t.Context(),
@@ -123,8 +127,8 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 		store.DeliveryAttempt{StartedAt: now, Status: 500, Answer: words, Error: words}))
 
 	orphan := pay.Orphan{
-		MerchantID: m.ID, AccountID: words, Number: "20261129100001000000000009", TradeNo: words, RefundID: words,
-		Amount: p.Amount, BuyerID: words,
+		MerchantID: m.ID, AccountID: words, Number: "20261129100001000000000009",
+		TradeNo: words, RefundID: words, Amount: p.Amount, BuyerID: words,
 		At: now, NoticedAt: now, State: pay.OrphanOpen, Note: words,
 	}
 	failed(db.Tx(t.Context(), func(tx *store.Tx) error {
@@ -139,8 +143,8 @@ func TestNoCommandPrintsHiddenCharacters(t *testing.T) {
 			line := map[string]any{
 				"syssn": words, "out_trade_no": words, "txamt": "100", "txcurrcd": words, "pay_type": words,
 				"respcd": "1143", "errmsg": words,
-				"respmsg": words, "goods_name": words, "txdtm": "2026-11-29 01:02:03", "sysdtm": "2026-11-29 01:02:03",
-				"cancel": "0", "order_type": "payment",
+				"respmsg": words, "goods_name": words, "txdtm": "2026-11-29 01:02:03",
+				"sysdtm": "2026-11-29 01:02:03", "cancel": "0", "order_type": "payment",
 			}
 			json.NewEncoder(w).Encode(map[string]any{"respcd": "0000", "resperr": words, "respmsg": words,
 				"data": []any{line}})
@@ -233,7 +237,8 @@ func TestEveryValueIsPrintedOnItsLine(t *testing.T) {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if text, ok := n.(*ast.BasicLit); ok && strings.Contains(text.Value, `\x1b`) {
-				t.Errorf("%s: %s of its own: use terminal.Progress", name, text.Value) // the streams let none through
+				// the streams let none through
+				t.Errorf("%s: %s of its own: use terminal.Progress", name, text.Value)
 			}
 			call, ok := n.(*ast.CallExpr)
 			if !ok {
@@ -272,7 +277,8 @@ func printedSafely(arg ast.Expr) bool {
 
 func TestPrintfKeepsEachValueOnItsLine(t *testing.T) {
 	var out bytes.Buffer
-	terminal.Printf(terminal.ForPeople(terminal.ForPeople(&out)), "%-6s|%5d|%v\n", "a\nb", 7, errors.New("c\td"))
+	terminal.Printf(terminal.ForPeople(terminal.ForPeople(&out)), "%-6s|%5d|%v\n", "a\nb", 7,
+		errors.New("c\td"))
 	if out.String() != "a‹U+000A›b   |    7|c‹U+0009›d\n" {
 		t.Errorf("got %q", out.String())
 	}
@@ -296,7 +302,8 @@ func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var log bytes.Buffer
 		stderr := terminal.ForPeople(&log) // as run has it
-		server.Logger(config.Config{LogFormat: format}, stderr).Warn("callback refused", "reason", hostile+honest)
+		server.Logger(config.Config{LogFormat: format}, stderr).
+			Warn("callback refused", "reason", hostile+honest)
 		if found := obeyed(log.String()); len(found) > 0 || strings.Count(log.String(), "\n") != 1 {
 			t.Errorf("%s: %v in %q", format, found, log.String())
 		}
@@ -304,8 +311,8 @@ func TestTheLogHoldsNothingThatATerminalObeys(t *testing.T) {
 		if format != "json" {
 			continue
 		}
-		if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Reason != strings.ToValidUTF8(hostile,
-			"\uFFFD")+honest {
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil ||
+			line.Reason != strings.ToValidUTF8(hostile, "\uFFFD")+honest {
 			t.Errorf("a reader of the JSON gets %q, %v", line.Reason, err)
 		}
 	}
