@@ -12,7 +12,8 @@ import (
 func TestARequestOfAnotherTimeIsRefusedOnDemand(t *testing.T) {
 	h := newHarness(t) // whose clock says 2026-01-02 11:04:05 +0800
 	for i, txdtm := range []string{"2019-01-01 00:00:00", "2030-01-01 00:00:00"} {
-		wantCode(t, h.pay(t, "out_trade_no", fmt.Sprint("any-", i), "txdtm", txdtm, "txzone", "odd"), 200, "0000", "")
+		wantCode(t, h.pay(t, "out_trade_no", fmt.Sprint("any-", i), "txdtm", txdtm, "txzone", "odd"), 200,
+			"0000", "")
 	}
 	must(t, h.Store.SetMaxAge(t.Context(), "plain", 10*time.Minute))
 	for i, c := range []struct{ txdtm, txzone, says string }{
@@ -48,7 +49,8 @@ func TestARequestOfAnotherTimeIsRefusedOnDemand(t *testing.T) {
 	first := h.pay(t, "out_trade_no", "R", "txdtm", "2026-01-02 11:04:05")
 	h.pass(time.Hour)
 	wantCode(t, h.pay(t, "out_trade_no", "R", "txdtm", "2026-01-02 11:04:05"), 200, "1181", "")
-	wantCode(t, h.pay(t, "out_trade_no", "R", "txdtm", "2026-01-02 11:04:05", "txamt", "1201"), 200, "2011", "")
+	wantCode(t, h.pay(t, "out_trade_no", "R", "txdtm", "2026-01-02 11:04:05", "txamt", "1201"), 200,
+		"2011", "")
 	_ = first
 
 	paid := func() string {
@@ -83,7 +85,8 @@ func TestAnAppCodeMayTakeSHA256Alone(t *testing.T) {
 		return h.do(t, r)
 	}
 	for _, hash := range []string{"", "MD5", "md5"} {
-		wantCode(t, send("plain", hash, signature(params, false)), 200, "1108", "X-QF-SIGNTYPE: must be SHA256")
+		wantCode(t, send("plain", hash, signature(params, false)), 200, "1108",
+			"X-QF-SIGNTYPE: must be SHA256")
 		// Who has not the key learns nothing: neither that the app code exists nor what it takes.
 		for _, appCode := range []string{"plain", "nobody", "revoked"} {
 			got := send(appCode, hash, strings.Repeat("0", 32))
@@ -106,13 +109,15 @@ func TestADisabledMerchantIsAnsweredByCall(t *testing.T) {
 	calls := h.calls(t)
 	must(t, h.Store.SetMerchantDisabled(t.Context(), "100001", pay.Disabling{Disabled: true}))
 	for name, want := range map[string]string{
-		"payment": "1243", "payment, in app": "1243", "payment, again": "0000", "refund": "0000", "close": "0000",
+		"payment": "1243", "payment, in app": "1243", "payment, again": "0000",
+		"refund": "0000", "close": "0000",
 		"note":            "0000",
 		"query by number": "0000", "query by nothing": "0000",
 	} {
 		wantCode(t, calls[name](), 200, want, "")
 	}
-	must(t, h.Store.SetMerchantDisabled(t.Context(), "100001", pay.Disabling{Disabled: true, StopRefunds: true}))
+	must(t, h.Store.SetMerchantDisabled(t.Context(), "100001",
+		pay.Disabling{Disabled: true, StopRefunds: true}))
 	wantCode(t, calls["refund"](), 200, "0000", "") // which is there already
 	paid := h.send(t, "/trade/v1/query", "plain", map[string]string{"out_trade_no": "C-paid"})
 	syssn := paid.fields["data"].([]any)[0].(map[string]any)["syssn"].(string)

@@ -13,8 +13,9 @@ import (
 	"github.com/sampanpay/sampan/internal/pay"
 )
 
-// The body of a notification and the string of a request are signed alike: hash(text + key). A name that holds what
-// a JSON object begins with would let a notification's signature open a call.
+// The body of a notification and the string of a request are signed alike: hash(text + key). A
+// name that holds what a JSON object begins with would let a notification's signature open a
+// call.
 func TestANotificationsSignatureOpensNoCall(t *testing.T) {
 	h := newHarness(t)
 	body := `{"status": "1", "out_trade_no": "N1", "goods_name": "a=b", "txamt": "100"}`
@@ -48,8 +49,8 @@ func TestUnsignedRequestsAreRefused(t *testing.T) {
 		{"another algorithm", "plain", good, "SHA256", "the SHA256"},
 		{"not hex", "plain", "signature", "", "X-QF-SIGN: does not fit"},
 		{"cut short", "plain", good[:31], "", "X-QF-SIGN: does not fit"},
-		{"another merchant's app code with the key of none", "plain", signature(order("txamt", "1"), false), "",
-			"X-QF-SIGN: does not fit"},
+		{"another merchant's app code with the key of none", "plain",
+			signature(order("txamt", "1"), false), "", "X-QF-SIGN: does not fit"},
 		{"unknown app code", "nobody", good, "", "X-QF-SIGN: does not fit"},
 		{"revoked app code", "revoked", good, "", "X-QF-SIGN: does not fit"},
 		{"app code of odd bytes", "pl\xffin", good, "", "X-QF-SIGN: does not fit"},
@@ -97,7 +98,8 @@ func TestAnUnknownAppCodeLooksLikeAWrongSignature(t *testing.T) {
 func TestChecksComeInTheDocumentedOrder(t *testing.T) {
 	h := newHarness(t)
 	bad := order("txamt", "0", "txcurrcd", "THB")
-	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", encode(bad)+"&x=%zz", "plain", "bad")), 200, "1103", "x")
+	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", encode(bad)+"&x=%zz", "plain", "bad")), 200,
+		"1103", "x")
 	wantCode(t, h.do(t, h.request(t, "/trade/v1/payment", encode(bad), "plain", "bad")), 200, "1108", "")
 	wantCode(t, h.send(t, "/trade/v1/payment", "plain", bad), 200, "1104", "txamt")
 	wantCode(t, h.pay(t, "txcurrcd", "THB"), 200, "1250", "txcurrcd")

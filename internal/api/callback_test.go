@@ -24,8 +24,8 @@ func md5Hex(s string) string {
 // callback posts what a wallet would and checks the answer.
 func (h *harness) callback(t *testing.T, to, body string, status int, answer string) {
 	t.Helper()
-	response, err := http.Post(h.url+"/callback/"+to, "application/x-www-form-urlencoded; text/html; charset=UTF-8",
-		strings.NewReader(body))
+	response, err := http.Post(h.url+"/callback/"+to,
+		"application/x-www-form-urlencoded; text/html; charset=UTF-8", strings.NewReader(body))
 	must(t, err)
 	defer response.Body.Close()
 	got, err := io.ReadAll(response.Body)
@@ -110,8 +110,9 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 			"/callback/100001/window?from=a%2Fb&c", "SIGNED " + id + " T1",
 			wallet.Reply{Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json",
 				Body: []byte(`{"ok":1}`)},
-			wallet.Reply{Status: 200, Header: http.Header{"Signature": {"s=1"}}, ContentType: "application/json",
-				Body: []byte(`{"ok":1}`)},
+			wallet.Reply{Status: 200, Header: http.Header{"Signature": {"s=1"}},
+				ContentType: "application/json",
+				Body:        []byte(`{"ok":1}`)},
 		},
 		"taken, with another status": {
 			"/callback/100001/window", "SIGNED " + id + " T1", wallet.Reply{Status: 204},
@@ -120,16 +121,18 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 		"refused": {
 			"/callback/100001/%77indow", "FORGED",
 			wallet.Reply{Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json"},
-			wallet.Reply{Status: 403, Header: http.Header{"Signature": {"s=2"}}, ContentType: "application/json",
-				Body: []byte("bad_signature")},
+			wallet.Reply{Status: 403, Header: http.Header{"Signature": {"s=2"}},
+				ContentType: "application/json", Body: []byte("bad_signature")},
 		},
 		"refused, with a status of its own": {
 			"/callback/100001/window", "FORGED", wallet.Reply{Status: 200},
-			wallet.Reply{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte("bad_signature")},
+			wallet.Reply{Status: 200, ContentType: "text/plain; charset=utf-8",
+				Body: []byte("bad_signature")},
 		},
 		"about another order": {
 			"/callback/100001/window", "SIGNED 20260102100001000000000000 T1", wallet.Reply{},
-			wallet.Reply{Status: 403, ContentType: "text/plain; charset=utf-8", Body: []byte("bad_signature")},
+			wallet.Reply{Status: 403, ContentType: "text/plain; charset=utf-8",
+				Body: []byte("bad_signature")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,8 +156,8 @@ func TestCallbackGoesInAndOutAsItIs(t *testing.T) {
 				t.Errorf("answer (-want +got):\n%s", diff)
 			}
 			posted := h.window.posted
-			if posted.Method != "POST" || posted.Path != test.path || posted.Header.Get("Request-Time") != "now" ||
-				string(posted.Body) != test.body {
+			if posted.Method != "POST" || posted.Path != test.path ||
+				posted.Header.Get("Request-Time") != "now" || string(posted.Body) != test.body {
 				t.Errorf("the connector was given %+v", posted)
 			}
 		})

@@ -64,7 +64,8 @@ func TestOutcomeTellsOnlyWhatMerchantsMayKnow(t *testing.T) {
 		want outcome
 	}{
 		{"none", nil, outcome{"0000", "success", ""}},
-		{"uncoded", secret, outcome{"1252", "system error", "an error of ours: ask its operator about request r1"}},
+		{"uncoded", secret, outcome{"1252", "system error",
+			"an error of ours: ask its operator about request r1"}},
 		{"internal", &pay.Error{Code: pay.Internal, Message: "dial", Err: secret},
 			outcome{"1252", "system error", "an error of ours: ask its operator about request r1"}},
 		{"coded, with a cause", fmt.Errorf("pay: %w",
@@ -72,9 +73,11 @@ func TestOutcomeTellsOnlyWhatMerchantsMayKnow(t *testing.T) {
 			outcome{"1297", "wallet busy", "come again"}},
 		{"a field", &pay.Error{Code: pay.BadParameter, Field: "txamt", Message: "is required"},
 			outcome{"1104", "parameter error", "txamt: is required"}},
-		{"a field of an inner room", &pay.Error{Code: pay.StoreUnknown, Field: "store_id", Message: "no such"},
+		{"a field of an inner room",
+			&pay.Error{Code: pay.StoreUnknown, Field: "store_id", Message: "no such"},
 			outcome{"1241", "store unknown", "mchid: no such"}},
-		{"a code that nobody listed", &pay.Error{Code: "new", Message: "x"}, outcome{"1252", "system error", "x"}},
+		{"a code that nobody listed", &pay.Error{Code: "new", Message: "x"},
+			outcome{"1252", "system error", "x"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := outcomeOf(test.err, "r1"); got != test.want {

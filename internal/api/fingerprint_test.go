@@ -17,10 +17,10 @@ func placed(t *testing.T, params sign.Params) pay.Payment {
 	}
 	now := time.Now()
 	p := pay.Payment{
-		Scope: pay.Scope{StoreID: r.StoreID}, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint, PayType: r.PayType,
-		Amount: r.Amount, Goods: r.Goods,
-		DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL, OpenID: r.OpenID, NoCredit: r.NoCredit,
-		CreatedAt: now, ExpiresAt: now.Add(r.Life),
+		Scope: pay.Scope{StoreID: r.StoreID}, OrderNo: r.OrderNo, Fingerprint: r.Fingerprint,
+		PayType: r.PayType, Amount: r.Amount, Goods: r.Goods,
+		DeviceID: r.DeviceID, ReturnURL: r.ReturnURL, NotifyURL: r.NotifyURL, OpenID: r.OpenID,
+		NoCredit: r.NoCredit, CreatedAt: now, ExpiresAt: now.Add(r.Life),
 	}
 	if p.NotifyURL == "" {
 		p.NotifyURL = "https://shop.example/by-default"

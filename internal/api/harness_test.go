@@ -68,8 +68,9 @@ func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harnes
 		}))
 	}
 	must(t, db.PutWalletAccount(t.Context(), pay.WalletAccount{
-		MerchantID: "100001", ID: "window", Wallet: "window", PayTypes: []pay.PayType{pay.AlipayServiceWindow},
-		Currencies: []pay.Currency{"CNY"}, CreatedAt: h.now, UpdatedAt: h.now,
+		MerchantID: "100001", ID: "window", Wallet: "window",
+		PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"},
+		CreatedAt: h.now, UpdatedAt: h.now,
 	}))
 	for _, c := range []pay.Credential{
 		{MerchantID: "100001", AppCode: "plain", PerSecond: 1000, PerMinute: 10000,
@@ -137,8 +138,9 @@ var paper = wallet.Driver{
 	Name: "paper",
 	Info: wallet.Info{
 		Title: "Paper", Flow: wallet.Link, Can: []wallet.Capability{wallet.CanRefund},
-		PayTypes:   []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
-		Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD", "JPY", "USD"}, pay.AlipayHK: {"HKD"}},
+		PayTypes: []pay.PayType{pay.AlipayCrossBorder, pay.AlipayHK},
+		Currencies: map[pay.PayType][]pay.Currency{pay.AlipayCrossBorder: {"HKD", "JPY", "USD"},
+			pay.AlipayHK: {"HKD"}},
 	},
 	Open: func(wallet.Account) (wallet.Connector, error) { return paperWallet{}, nil },
 }

@@ -13,8 +13,9 @@ import (
 // order is a good request for a payment, changed by name and value.
 func order(changes ...string) sign.Params {
 	p := sign.Params{
-		"txamt": "1200", "txcurrcd": "HKD", "pay_type": "801107", "out_trade_no": "A-1", "txdtm": "2026-01-02 03:04:05",
-		"goods_name": "Oolong", "return_url": "https://shop.example/back", "notify_url": "https://shop.example/notify",
+		"txamt": "1200", "txcurrcd": "HKD", "pay_type": "801107", "out_trade_no": "A-1",
+		"txdtm": "2026-01-02 03:04:05", "goods_name": "Oolong", "return_url": "https://shop.example/back",
+		"notify_url": "https://shop.example/notify",
 	}
 	for i := 0; i < len(changes); i += 2 {
 		p[changes[i]] = changes[i+1]
@@ -42,11 +43,13 @@ func TestPaymentValuesThatAreTaken(t *testing.T) {
 		{"shortest life", order("expired_time", "5")},
 		{"longest life", order("expired_time", "120")},
 		{"service window",
-			order("pay_type", "800107", "txcurrcd", "CNY", "openid", "2088000000000001", "limit_pay", "no_credit")},
+			order("pay_type", "800107", "txcurrcd", "CNY", "openid", "2088000000000001",
+				"limit_pay", "no_credit")},
 		{"longest addresses", order("return_url", "http://a/"+strings.Repeat("x", 503), "notify_url",
 			"http://a/"+strings.Repeat("x", 247))},
 		{"addresses with port and query",
-			order("return_url", "HTTPS://shop.example:8443/a?b=c&d=%20#e", "notify_url", "http://[::1]:80/n")},
+			order("return_url", "HTTPS://shop.example:8443/a?b=c&d=%20#e", "notify_url",
+				"http://[::1]:80/n")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := paymentRequest(call{params: test.params})
@@ -72,8 +75,9 @@ func TestPaymentValuesReachTheGateway(t *testing.T) {
 	}
 	if r.Credential.AppCode != "app" || r.StoreID != "M1" || r.PayType != pay.AlipayServiceWindow ||
 		r.Amount != (pay.Amount{Minor: 1200, Currency: "HKD"}) ||
-		r.ClientTime != "2026-01-02 03:04:05" || r.DeviceID != "till" || r.NotifyURL != "https://shop.example/notify" ||
-		r.OpenID != "o" || r.Life != 7*time.Minute || !r.NoCredit || len(r.Fingerprint) != 64 {
+		r.ClientTime != "2026-01-02 03:04:05" || r.DeviceID != "till" ||
+		r.NotifyURL != "https://shop.example/notify" || r.OpenID != "o" || r.Life != 7*time.Minute ||
+		!r.NoCredit || len(r.Fingerprint) != 64 {
 		t.Errorf("got %+v", r)
 	}
 	if r, _ = paymentRequest(call{params: order()}); r.Life != 30*time.Minute || r.NoCredit {
@@ -162,7 +166,8 @@ func TestPaymentValuesAreRefusedByNameAndRule(t *testing.T) {
 		wantRefusal(t, err, pay.BadParameter, "openid", "required")
 	})
 	t.Run("service window with what is no openid", func(t *testing.T) {
-		for _, id := range []string{"208800000000001", "1234", "13800138000", "o p", "buyer@example.com", "<b>"} {
+		for _, id := range []string{"208800000000001", "1234", "13800138000", "o p",
+			"buyer@example.com", "<b>"} {
 			_, err := paymentRequest(call{params: order("pay_type", "800107", "openid", id)})
 			wantRefusal(t, err, pay.BadParameter, "openid", "2088 and twelve digits")
 		}
@@ -198,7 +203,8 @@ func TestFingerprintTellsRequestsApart(t *testing.T) {
 		}
 	}
 	// A value that looks like the next field must not pass for it.
-	for _, join := range []string{"a,return_url:b", "a&return_url=b", "a,10:return_url,1:b", "a,10:return_url,1:b,"} {
+	for _, join := range []string{"a,return_url:b", "a&return_url=b", "a,10:return_url,1:b",
+		"a,10:return_url,1:b,"} {
 		if tell(sign.Params{"goods_name": join}) == tell(sign.Params{"goods_name": "a", "return_url": "b"}) {
 			t.Errorf("%q passes for two fields", join)
 		}

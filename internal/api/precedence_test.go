@@ -38,7 +38,8 @@ func TestPaymentChecksKeepTheirOrder(t *testing.T) {
 		request[rule.field] = rule.mended
 	}
 	if n := h.stored(t); n != 0 || len(h.window.orders()) != 0 {
-		t.Errorf("refused, yet %d orders are stored and the wallet was asked %d times", n, len(h.window.orders()))
+		t.Errorf("refused, yet %d orders are stored and the wallet was asked %d times", n,
+			len(h.window.orders()))
 	}
 	wantCode(t, h.send(t, "/trade/v1/payment", "plain", request), 200, "0000", "")
 }

@@ -41,8 +41,8 @@ func TestACapturedPaymentClosesNothing(t *testing.T) {
 	}
 }
 
-// Addresses may hold the names of parameters, so one can hide the middle of a payment while the query of the other
-// gives the number.
+// Addresses may hold the names of parameters, so one can hide the middle of a payment while
+// the query of the other gives the number.
 func TestAPaymentInsideAnAddressClosesNothing(t *testing.T) {
 	h := newHarness(t)
 	const back = "https://shop.example/back?a=1"
@@ -56,17 +56,19 @@ func TestAPaymentInsideAnAddressClosesNothing(t *testing.T) {
 	for _, path := range []string{"/trade/v1/close", "/trade/v1/reversal"} {
 		wantCode(t, h.replay(t, path, captured, cut), 200, "1104", "pay_type: ")
 	}
-	if p, err := h.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "100001", AppCode: "plain"},
-		"A-1"); err != nil || p.CloseID != "" {
+	p, err := h.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "100001", AppCode: "plain"}, "A-1")
+	if err != nil || p.CloseID != "" {
 		t.Errorf("stored %+v, %v", p, err)
 	}
 	// What a client with one builder sends rightly.
 	for i, c := range []struct{ name, value string }{
-		{"return_url", back + "&pay_type=801107&out_trade_no=B"}, {"notify_url", back + "&txcurrcd=HKD&pay_type=1"},
+		{"return_url", back + "&pay_type=801107&out_trade_no=B"},
+		{"notify_url", back + "&txcurrcd=HKD&pay_type=1"},
 	} {
 		number := fmt.Sprint("B-", i)
 		wantCode(t, h.pay(t, "out_trade_no", number), 200, "0000", "")
-		p := map[string]string{"out_trade_no": number, "txamt": "1200", "txdtm": "2026-01-03 00:00:00", c.name: c.value}
+		p := map[string]string{"out_trade_no": number, "txamt": "1200",
+			"txdtm": "2026-01-03 00:00:00", c.name: c.value}
 		wantCode(t, h.send(t, "/trade/v1/close", "plain", p), 200, "0000", "")
 	}
 }
@@ -80,8 +82,8 @@ func TestANoteCutAnewGivesNoMoneyBack(t *testing.T) {
 	for name, cut := range map[string]map[string]string{
 		"in the open": {"code": "plain", "note": "hello", "out_trade_no": "R-1", "syssn": paid,
 			"txamt": "1200", "txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
-		"note within code": {"code": "plain&note=hello", "out_trade_no": "R-1", "syssn": paid, "txamt": "1200",
-			"txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
+		"note within code": {"code": "plain&note=hello", "out_trade_no": "R-1",
+			"syssn": paid, "txamt": "1200", "txdtm": "2026-01-03 00:00:00", "udid": "till&syssn=" + paid},
 		"all within the end": {"code": "plain",
 			"note": "hello&out_trade_no=R-1&syssn=" + paid +
 				"&txamt=1200&txdtm=2026-01-03 00:00:00&udid=till&syssn=" + paid},
@@ -103,7 +105,8 @@ func TestANoteCutAnewGivesNoMoneyBack(t *testing.T) {
 func TestACallRefusesWhatBelongsToAnother(t *testing.T) {
 	h := newHarness(t)
 	paid := h.paid(t, "A-1")
-	back := map[string]string{"syssn": paid, "out_trade_no": "R-1", "txamt": "100", "txdtm": "2026-01-03 00:00:00"}
+	back := map[string]string{"syssn": paid, "out_trade_no": "R-1", "txamt": "100",
+		"txdtm": "2026-01-03 00:00:00"}
 	end := map[string]string{"out_trade_no": "A-1", "txamt": "1200", "txdtm": "2026-01-03 00:00:00"}
 	note := map[string]string{"code": "plain", "syssn": paid, "note": "hello"}
 	for _, test := range []struct {
@@ -141,8 +144,8 @@ func TestACallRefusesWhatBelongsToAnother(t *testing.T) {
 	}
 }
 
-// Of the parameters of each call, none can be hidden in the value of another: neither what is read nor what would
-// have shown that the request is another call's.
+// Of the parameters of each call, none can be hidden in the value of another: neither what is
+// read nor what would have shown that the request is another call's.
 func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 	h := newHarness(t)
 	paid := h.paid(t, "A-1")
@@ -161,7 +164,8 @@ func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 	for path, params := range base {
 		for _, hidden := range append(slices.Clone(callsByPath[path].reads), also[path]...) {
 			for _, in := range []string{"goods_name", "udid", "mchid", "unknown", "out_trade_no"} {
-				for _, value := range []string{"x&" + hidden + "=1", "&" + hidden + "=", "a&b=c&" + hidden + "=1&d=e"} {
+				for _, value := range []string{"x&" + hidden + "=1", "&" + hidden + "=",
+					"a&b=c&" + hidden + "=1&d=e"} {
 					p := maps.Clone(params)
 					p[in] = value
 					got := h.send(t, "/trade/v1/"+path, "plain", p)
@@ -176,8 +180,8 @@ func TestNoParameterIsHiddenInItsNeighbour(t *testing.T) {
 	if after := h.kept(t); !slices.Equal(before, after) {
 		t.Errorf("stored %q, was %q", after, before)
 	}
-	for i, value := range []string{"Tea & Co=1", "a&b=c", "a&amp;txamt", "R&D", "txamt=1", "a & txamt=1", "&TXAMT=1",
-		"&txamt", "&x_txamt=1", "a&txamt1=2"} {
+	for i, value := range []string{"Tea & Co=1", "a&b=c", "a&amp;txamt", "R&D", "txamt=1",
+		"a & txamt=1", "&TXAMT=1", "&txamt", "&x_txamt=1", "a&txamt1=2"} {
 		wantCode(t, h.pay(t, "out_trade_no", fmt.Sprint("OK-", i), "goods_name", value), 200, "0000", "")
 	}
 	got := h.pay(t, "out_trade_no", "OK-urls", "return_url",

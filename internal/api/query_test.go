@@ -34,8 +34,8 @@ func TestQueryFilters(t *testing.T) {
 
 func TestQueryCodesAreStatuses(t *testing.T) {
 	for code, want := range map[string][]pay.Status{
-		"": nil, "0000": {pay.Paid}, "1143": {pay.Pending}, "1145": {pay.Created, pay.Pending}, "1181": {pay.Expired},
-		"1142": {pay.Closed}, "1205": {pay.Failed}, "9999": {noStatus},
+		"": nil, "0000": {pay.Paid}, "1143": {pay.Pending}, "1145": {pay.Created, pay.Pending},
+		"1181": {pay.Expired}, "1142": {pay.Closed}, "1205": {pay.Failed}, "9999": {noStatus},
 	} {
 		r, err := queryRequest(call{params: sign.Params{"respcd": code}}, queryNow)
 		if err != nil || !slices.Equal(r.Filter.Statuses, want) {
@@ -49,7 +49,8 @@ func TestTheCancelFlagTellsWhetherAnOrderStands(t *testing.T) {
 	hundred := pay.Amount{Minor: 100, Currency: "HKD"}
 	for want, all := range map[string][]pay.Payment{
 		"0": {{Status: pay.Pending}, {Status: pay.Paid}, {Status: pay.Paid, Reserved: 100},
-			{Status: pay.Paid, Late: true}, {Status: pay.Paid, Late: true, Reserved: 99}, {Status: pay.Expired}},
+			{Status: pay.Paid, Late: true}, {Status: pay.Paid, Late: true, Reserved: 99},
+			{Status: pay.Expired}},
 		"2": {{Status: pay.Closed}},
 		"3": {{Status: pay.Paid, Reserved: 100, Refunded: 100}, {Status: pay.Paid, Late: true, Reserved: 100},
 			{Status: pay.Paid, Late: true, Reserved: 100, Refunded: 100}},
@@ -71,11 +72,12 @@ func TestQueryRangeOfTime(t *testing.T) {
 		from, to               string // to: the last second, or the field that is named
 	}{
 		{"the current month", "", "", "", "2026-03-01T00:00:00+08:00", "2026-03-31T23:59:59+08:00"},
-		{"the current month elsewhere", "", "", "-1000", "2026-02-01T00:00:00-10:00", "2026-02-28T23:59:59-10:00"},
+		{"the current month elsewhere", "", "", "-1000", "2026-02-01T00:00:00-10:00",
+			"2026-02-28T23:59:59-10:00"},
 		{"both", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "", "2026-01-01T00:00:00+08:00",
 			"2026-01-31T12:00:00+08:00"},
-		{"both, half-hour zone", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "-0330", "2026-01-01T00:00:00-03:30",
-			"2026-01-31T12:00:00-03:30"},
+		{"both, half-hour zone", "2026-01-01 00:00:00", "2026-01-31 12:00:00", "-0330",
+			"2026-01-01T00:00:00-03:30", "2026-01-31T12:00:00-03:30"},
 		{"start within the month", "2026-03-02 00:00:00", "", "", "2026-03-02T00:00:00+08:00",
 			"2026-03-31T23:59:59+08:00"},
 		{"end within the month", "", "2026-03-02 00:00:00", "", "2026-03-01T00:00:00+08:00",
@@ -108,7 +110,8 @@ func TestQueryRangeOfTime(t *testing.T) {
 			if got := r.Filter.From.Format(time.RFC3339); got != test.from {
 				t.Errorf("from is %s, want %s", got, test.from)
 			}
-			if got := r.Filter.To.Format(time.RFC3339); got != test.to || r.Filter.To.Nanosecond() != 999_000_000 {
+			if got := r.Filter.To.Format(time.RFC3339); got != test.to ||
+				r.Filter.To.Nanosecond() != 999_000_000 {
 				t.Errorf("to is %s, want the whole of %s", r.Filter.To, test.to)
 			}
 		})
@@ -117,7 +120,8 @@ func TestQueryRangeOfTime(t *testing.T) {
 
 func TestQueryValuesAreRefusedByName(t *testing.T) {
 	for _, test := range []struct{ name, field, value string }{
-		{"page zero", "page", "0"}, {"page negative", "page", "-1"}, {"page huge", "page", "99999999999999999999"},
+		{"page zero", "page", "0"}, {"page negative", "page", "-1"},
+		{"page huge", "page", "99999999999999999999"},
 		{"page size zero", "page_size", "0"}, {"page size over 100", "page_size", "101"},
 		{"page size in words", "page_size", "ten"},
 		{"pay type unknown", "pay_type", "801107,1"},
@@ -125,7 +129,8 @@ func TestQueryValuesAreRefusedByName(t *testing.T) {
 		{"respcd too long", "respcd", "00000"}, {"too many numbers", "syssn", strings.Repeat("1,", 101)},
 		{"too many order numbers", "out_trade_no", strings.Repeat("1,", 101)},
 		{"number too long", "out_trade_no", "1," + strings.Repeat("x", 129)},
-		{"number with a control character", "syssn", "1\x00"}, {"store too long", "mchid", strings.Repeat("M", 17)},
+		{"number with a control character", "syssn", "1\x00"},
+		{"store too long", "mchid", strings.Repeat("M", 17)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := queryRequest(call{params: sign.Params{test.field: test.value}}, queryNow)

@@ -146,7 +146,8 @@ func TestASlowDatabaseHoldsUpOnlyItsOwnMerchant(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- r.admit(context.Background(), slow) }()
 	<-entered
-	if err := r.admit(t.Context(), pay.Credential{AppCode: "quick", PerSecond: 100, PerMinute: 400}); err != nil {
+	if err := r.admit(t.Context(),
+		pay.Credential{AppCode: "quick", PerSecond: 100, PerMinute: 400}); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -173,7 +174,8 @@ func TestSourceIsTheFirstAddressThatIsNotTrusted(t *testing.T) {
 		{"through a proxy", "10.0.0.1:1", []string{"203.0.113.5"}, "203.0.113.5"},
 		{"through two", "10.0.0.1:1", []string{"203.0.113.5, 10.0.0.2"}, "203.0.113.5"},
 		{"in two headers", "10.0.0.1:1", []string{"203.0.113.5", "10.0.0.2"}, "203.0.113.5"},
-		{"the client's own line is not reached", "10.0.0.1:1", []string{"6.6.6.6, 203.0.113.5"}, "203.0.113.5"},
+		{"the client's own line is not reached", "10.0.0.1:1",
+			[]string{"6.6.6.6, 203.0.113.5"}, "203.0.113.5"},
 		{"all are proxies", "10.0.0.1:1", []string{"10.0.0.3"}, "10.0.0.3"},
 		{"nonsense", "10.0.0.1:1", []string{"x"}, "10.0.0.1"},
 		{"a proxy without the header", "10.0.0.1:1", nil, "10.0.0.1"},

@@ -23,7 +23,8 @@ func (h *harness) paid(t *testing.T, number string) (syssn string) {
 func (h *harness) refund(t *testing.T, syssn, number, amount string, changes ...string) reply {
 	t.Helper()
 	h.pass(time.Second)
-	p := map[string]string{"syssn": syssn, "out_trade_no": number, "txamt": amount, "txdtm": "2026-01-03 00:00:00"}
+	p := map[string]string{"syssn": syssn, "out_trade_no": number, "txamt": amount,
+		"txdtm": "2026-01-03 00:00:00"}
 	for i := 0; i < len(changes); i += 2 {
 		if p[changes[i]] = changes[i+1]; changes[i+1] == "" {
 			delete(p, changes[i])
@@ -43,8 +44,8 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		first.get("syssn") == order {
 		t.Errorf("got %s", first.raw)
 	}
-	if want := strings.Fields("syssn orig_syssn txamt txcurrcd txdtm sysdtm paydtm udid out_trade_no respcd " +
-		"resperr respmsg chnlsn cardcd " +
+	if want := strings.Fields("syssn orig_syssn txamt txcurrcd txdtm sysdtm paydtm " +
+		"udid out_trade_no respcd resperr respmsg chnlsn cardcd " +
 		"cash_fee cash_fee_type cash_refund_fee cash_refund_fee_type"); !slices.Equal(first.keys(t), want) {
 		t.Errorf("keys %v", first.keys(t))
 	}
@@ -74,14 +75,14 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 		return r.fields["data"].([]any)
 	}
 	field := func(line any, name string) string { s, _ := line.(map[string]any)[name].(string); return s }
-	if all := query(); len(all) != 5 || field(all[4], "order_type") != "payment" || field(all[4], "cancel") != "5" ||
-		field(all[4], "respcd") != "0000" {
+	if all := query(); len(all) != 5 || field(all[4], "order_type") != "payment" ||
+		field(all[4], "cancel") != "5" || field(all[4], "respcd") != "0000" {
 		t.Errorf("got %v", all)
 	}
 	for number, code := range map[string]string{"R-1": "0000", "R-3": "1269", "R-4": "1145", "R-6": "0000"} {
 		lines := query("out_trade_no", number)
-		if len(lines) != 1 || field(lines[0], "order_type") != "refund" || field(lines[0], "origssn") != order ||
-			field(lines[0], "respcd") != code {
+		if len(lines) != 1 || field(lines[0], "order_type") != "refund" ||
+			field(lines[0], "origssn") != order || field(lines[0], "respcd") != code {
 			t.Errorf("%s: %v", number, lines)
 		}
 	}
@@ -100,7 +101,8 @@ func TestRefundsInPartsNeverExceedThePayment(t *testing.T) {
 	whole := h.paid(t, "A-2")
 	wantCode(t, h.refund(t, whole, "R-7", "1200"), 200, "0000", "")
 	wantCode(t, h.refund(t, whole, "R-8", "1"), 200, "1125", "")
-	if lines := query("syssn", whole); field(lines[0], "cancel") != "3" || field(lines[0], "respcd") != "0000" {
+	if lines := query("syssn", whole); field(lines[0], "cancel") != "3" ||
+		field(lines[0], "respcd") != "0000" {
 		t.Errorf("refunded in full: %v", lines)
 	}
 }
@@ -153,7 +155,8 @@ func TestImpossibleRefundsAreRefused(t *testing.T) {
 		"an unknown order":  {"20260102100001000000000000", "R", "1", nil, "1136", ""},
 		"a store":           {order, "R", "1", []string{"mchid", "M1"}, "1241", ""},
 	} {
-		wantCode(t, h.refund(t, test.syssn, test.number, test.amount, test.changes...), 200, test.code, test.message)
+		wantCode(t, h.refund(t, test.syssn, test.number, test.amount, test.changes...), 200,
+			test.code, test.message)
 		if t.Failed() {
 			t.Fatal(name)
 		}
@@ -196,7 +199,8 @@ func TestAnOrderIsCalledOffOnceAndNotWhenItIsPaid(t *testing.T) {
 	late := h.pay(t, "out_trade_no", "A-3").get("syssn")
 	h.pass(2 * time.Hour)
 	r := h.send(t, "/trade/v1/query", "plain", map[string]string{"syssn": order})
-	if line := r.fields["data"].([]any)[0].(map[string]any); line["respcd"] != "1142" || line["cancel"] != "2" {
+	if line := r.fields["data"].([]any)[0].(map[string]any); line["respcd"] != "1142" ||
+		line["cancel"] != "2" {
 		t.Errorf("closed: %v", line)
 	}
 	_ = late
@@ -218,14 +222,19 @@ func TestANoteIsKeptWithThePayment(t *testing.T) {
 		last.By.Role != pay.RoleMerchant {
 		t.Errorf("got %v, %v", events, err)
 	}
-	wantCode(t, note("plain", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200, "1104", "code: ")
-	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strings.Repeat("茶", 201)}),
+	wantCode(t, note("plain", map[string]string{"code": "tight", "syssn": order, "note": "x"}),
+		200, "1104", "code: ")
+	wantCode(t, note("plain",
+		map[string]string{"code": "plain", "syssn": order, "note": strings.Repeat("茶", 201)}),
 		200, "1104", "note: ")
 	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order}), 200, "1104", "note: ")
-	wantCode(t, note("tight", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200, "1136", "")
-	wantCode(t, note("chain", map[string]string{"code": "chain", "syssn": order, "note": "x"}), 200, "1250", "")
+	wantCode(t, note("tight", map[string]string{"code": "tight", "syssn": order, "note": "x"}), 200,
+		"1136", "")
+	wantCode(t, note("chain", map[string]string{"code": "chain", "syssn": order, "note": "x"}), 200,
+		"1250", "")
 	for n := range 99 {
-		wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": strconv.Itoa(n)}), 200,
+		wantCode(t, note("plain",
+			map[string]string{"code": "plain", "syssn": order, "note": strconv.Itoa(n)}), 200,
 			"0000", "")
 	}
 	wantCode(t, note("plain", map[string]string{"code": "plain", "syssn": order, "note": "x"}), 200, "1104",

@@ -28,17 +28,20 @@ func TestTheDocumentsPythonSampleGetsAPayLink(t *testing.T) {
 		"goods_name": "test1", "return_url": "https://merchant.example/success",
 		"notify_url": "https://merchant.example/notify",
 	}, false)
-	body := "txamt=10&txcurrcd=HKD&pay_type=801107&out_trade_no=01234567890123&txdtm=2026-01-02+03%3A04%3A05&" +
-		"goods_name=test1" +
-		"&return_url=https%3A%2F%2Fmerchant.example%2Fsuccess&notify_url=https%3A%2F%2Fmerchant.example%2Fnotify"
+	body := "txamt=10&txcurrcd=HKD&pay_type=801107&out_trade_no=01234567890123" +
+		"&txdtm=2026-01-02+03%3A04%3A05&goods_name=test1" +
+		"&return_url=https%3A%2F%2Fmerchant.example%2Fsuccess" +
+		"&notify_url=https%3A%2F%2Fmerchant.example%2Fnotify"
 	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
 	must(t, err)
 	defer conn.Close()
 	fmt.Fprintf(conn,
-		"POST /trade/v1/payment HTTP/1.1\r\nHost: test-openapi-hk.qfapi.com\r\nUser-Agent: python-requests/2.31.0\r\n"+
+		"POST /trade/v1/payment HTTP/1.1\r\nHost: test-openapi-hk.qfapi.com\r\nUser-Agent: "+
+			"python-requests/2.31.0\r\n"+
 			"Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n"+
 			"X-QF-APPCODE: plain\r\nX-QF-SIGN: %s\r\n"+
-			"Content-Length: %d\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n%s", sign, len(body), body)
+			"Content-Length: %d\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n%s",
+		sign, len(body), body)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	must(t, err)
 	defer response.Body.Close()
@@ -145,16 +148,19 @@ func TestUnreadableRequestsAreRefused(t *testing.T) {
 		{"invalid UTF-8", "/trade/v1/payment", good + "&udid=%ff", nil, 200, "udid"},
 		{"a parameter twice", "/trade/v1/payment", good + "&txamt=1200", nil, 200, "txamt"},
 		{"JSON", "/trade/v1/payment", "{}",
-			func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, 200, "application/json"},
+			func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, 200,
+			"application/json"},
 		{"a query beside the body", "/trade/v1/payment?udid=1", good, nil, 200, "body"},
-		{"an oversized body", "/trade/v1/payment", good + "&udid=" + strings.Repeat("x", maxBody), nil, 413, "64 KiB"},
+		{"an oversized body", "/trade/v1/payment", good + "&udid=" + strings.Repeat("x", maxBody),
+			nil, 413, "64 KiB"},
 		{"an oversized body of unknown length", "/trade/v1/payment", "", func(r *http.Request) {
 			r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(good),
 				strings.NewReader(strings.Repeat("x", maxBody)))), -1
 		}, 413, "64 KiB"},
-		{"another method", "/trade/v1/payment", good, func(r *http.Request) { r.Method = "PUT" }, 405, "POST or GET"},
-		{"another method on query", "/trade/v1/query", good, func(r *http.Request) { r.Method = "DELETE" }, 405,
-			"POST or GET"},
+		{"another method", "/trade/v1/payment", good, func(r *http.Request) { r.Method = "PUT" },
+			405, "POST or GET"},
+		{"another method on query", "/trade/v1/query", good,
+			func(r *http.Request) { r.Method = "DELETE" }, 405, "POST or GET"},
 		{"an unknown path", "/trade/v1/nothing", good, nil, 404, "no such path"},
 		{"a path below", "/trade/v1/payment/", good, nil, 404, "no such path"},
 	} {
@@ -243,8 +249,8 @@ func TestStoresMustBeNamedWhereThereAreAny(t *testing.T) {
 			if test.code == "1243" {
 				test.code = "0000" // what there is of its can be asked for
 			}
-			wantCode(t, h.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}), 200,
-				test.code, "")
+			wantCode(t, h.send(t, "/trade/v1/query", test.appCode, map[string]string{"mchid": test.store}),
+				200, test.code, "")
 		})
 	}
 }
@@ -267,7 +273,8 @@ func TestWhatIsNotEnabledIsForbidden(t *testing.T) {
 
 func TestAPanicIsOursAndTellsNothing(t *testing.T) {
 	h := newHarness(t)
-	handler := h.trade(purpose{}, func(context.Context, call, *web.Entry) answer { panic("the secret " + clientKey) })
+	handler := h.trade(purpose{},
+		func(context.Context, call, *web.Entry) answer { panic("the secret " + clientKey) })
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	r := h.request(t, "/", encode(order()), "plain", signature(order(), false))
@@ -307,11 +314,13 @@ func TestEachRequestIsOneLogLineWithoutSecrets(t *testing.T) {
 			t.Errorf("line %d does not tell how long it took", i)
 		}
 	}
-	if log := h.log.String(); strings.Contains(log, clientKey) || strings.Contains(log, signature(order(), false)) ||
+	if log := h.log.String(); strings.Contains(log, clientKey) ||
+		strings.Contains(log, signature(order(), false)) ||
 		strings.Contains(log, "Oolong") || len(log) > 5000 {
 		t.Errorf("the log holds a secret, what was sent, or %d bytes", len(log))
 	}
-	if paid.header.Get("X-Content-Type-Options") != "nosniff" || paid.header.Get("Cache-Control") != "no-store" {
+	if paid.header.Get("X-Content-Type-Options") != "nosniff" ||
+		paid.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers are %v", paid.header)
 	}
 }
@@ -347,12 +356,13 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 	}{
 		{"this month, newest first", "plain", nil, []string{two, one}},
 		{"by syssn", "plain", []string{"syssn", one}, []string{one}},
-		{"by several", "plain", []string{"syssn", one + "," + two + ",20260102100001000000000000"}, []string{two, one}},
+		{"by several", "plain", []string{"syssn", one + "," + two + ",20260102100001000000000000"},
+			[]string{two, one}},
 		{"by number", "plain", []string{"out_trade_no", "A-1"}, []string{one}},
 		{"by a number with a comma", "plain", []string{"out_trade_no", "B,2"}, []string{two}},
 		{"by either", "plain", []string{"syssn", two, "out_trade_no", "A-1"}, []string{two, one}},
-		{"numbers make the time irrelevant", "plain", []string{"syssn", one, "start_time", "2020-01-01 00:00:00"},
-			[]string{one}},
+		{"numbers make the time irrelevant", "plain",
+			[]string{"syssn", one, "start_time", "2020-01-01 00:00:00"}, []string{one}},
 		{"paid", "plain", []string{"respcd", "0000"}, []string{one}},
 		{"waiting", "plain", []string{"respcd", "1143"}, []string{two}},
 		{"of a code that nothing has", "plain", []string{"respcd", "9999"}, nil},
@@ -360,10 +370,10 @@ func TestQueryTellsOfOnesOwnPayments(t *testing.T) {
 		{"first page", "plain", []string{"page_size", "1"}, []string{two}},
 		{"second page", "plain", []string{"page", "2", "page_size", "1"}, []string{one}},
 		{"past the end", "plain", []string{"page", "3", "page_size", "1"}, nil},
-		{"to the second", "plain", []string{"start_time", "2026-01-02 11:05:05", "end_time", "2026-01-02 11:05:05"},
-			[]string{two}},
-		{"in another zone", "plain", []string{"start_time", "2026-01-02 03:04:05", "end_time", "2026-01-02 03:04:05",
-			"txzone", "+0000"}, []string{one}},
+		{"to the second", "plain",
+			[]string{"start_time", "2026-01-02 11:05:05", "end_time", "2026-01-02 11:05:05"}, []string{two}},
+		{"in another zone", "plain", []string{"start_time", "2026-01-02 03:04:05", "end_time",
+			"2026-01-02 03:04:05", "txzone", "+0000"}, []string{one}},
 		{"another app code's", "tight", []string{"syssn", one}, nil},
 		{"what never was", "tight", []string{"syssn", "20260102100001000000000000"}, nil},
 	} {

@@ -37,7 +37,8 @@ func (h *harness) calls(t *testing.T) map[string]func() reply {
 
 func (h *harness) note(t *testing.T, syssn string) reply {
 	t.Helper()
-	return h.send(t, "/trade/v1/add_note", "plain", map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
+	return h.send(t, "/trade/v1/add_note", "plain",
+		map[string]string{"code": "plain", "syssn": syssn, "note": "hello"})
 }
 
 // wantTrouble checks an answer that says that the trouble is ours.
@@ -69,7 +70,8 @@ func TestAnUnansweredCommitIsNotAFailure(t *testing.T) {
 			'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'`)
 		for _, table := range []string{"payment", "refund", "event"} {
 			sqlExec(t, dsn,
-				`CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+` DEFERRABLE INITIALLY DEFERRED FOR EACH `+
+				`CREATE CONSTRAINT TRIGGER die AFTER INSERT ON `+table+
+					` DEFERRABLE INITIALLY DEFERRED FOR EACH `+
 					`ROW EXECUTE FUNCTION die()`)
 		}
 		for _, name := range []string{"payment", "payment, in app", "refund", "close", "note"} {
@@ -80,7 +82,8 @@ func TestAnUnansweredCommitIsNotAFailure(t *testing.T) {
 	}
 }
 
-// Each cause of an answer that is not 0000, and whose it is: ours is 503, a wallet's or the request's own is not.
+// Each cause of an answer that is not 0000, and whose it is: ours is 503, a wallet's or the
+// request's own is not.
 func TestEachCauseHasItsStatus(t *testing.T) {
 	database := &outage{}
 	h := newHarness(t, func(c *store.Config) { c.Before = database.before })

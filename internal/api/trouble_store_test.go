@@ -96,7 +96,8 @@ func TestWithoutADatabaseMerchantsMustRetry(t *testing.T) {
 	}
 }
 
-// A gateway that has stopped for good is out of service, whatever status the configuration wants for trouble that ends.
+// A gateway that has stopped for good is out of service, whatever status the configuration
+// wants for trouble that ends.
 func TestAStoppedGatewayIsOutOfService(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "api.db")
 	h := newHarnessOn(t, "sqlite:"+path, func(c *store.Config) { c.LookEvery = time.Millisecond })

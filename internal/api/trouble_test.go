@@ -75,21 +75,26 @@ func (h *harness) kept(t *testing.T) (words []string) {
 	return words
 }
 
-// notKnown are the codes after which a merchant asks or repeats. 1297 says more: nothing of the request was stored.
+// notKnown are the codes after which a merchant asks or repeats. 1297 says more: nothing of
+// the request was stored.
 var notKnown = []string{"1102", "1145", "1252", "1297", "1298"}
 
-// Whichever statement the database fails at, for the rest of the request: no merchant reads that it failed, and
-// none that it was not stored while it was; and the same request again carries it out once.
+// Whichever statement the database fails at, for the rest of the request: no merchant reads
+// that it failed, and none that it was not stored while it was; and the same request again
+// carries it out once.
 func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 	for cause, err := range map[string]error{
-		"unavailable": fmt.Errorf("no connection: %w", store.ErrUnavailable), "not understood": errors.New("odd"),
+		"unavailable":    fmt.Errorf("no connection: %w", store.ErrUnavailable),
+		"not understood": errors.New("odd"),
 	} {
 		for name, c := range map[string]struct {
 			prepare func(t *testing.T, h *harness, number string) string
 			call    func(t *testing.T, h *harness, number, syssn string) reply
 		}{
 			"a new order": {nil,
-				func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) }},
+				func(t *testing.T, h *harness, number, _ string) reply {
+					return h.pay(t, "out_trade_no", number)
+				}},
 			"the same order again": {
 				func(t *testing.T, h *harness, number string) string {
 					return h.pay(t, "out_trade_no", number).get("syssn")
@@ -99,7 +104,9 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 			"the same order again, whose pay type was switched off": {
 				func(t *testing.T, h *harness, number string) string {
 					must(t, h.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", false))
-					defer func() { must(t, h.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", true)) }()
+					defer func() {
+						must(t, h.Store.SetWalletAccountDisabled(t.Context(), "100001", "main", true))
+					}()
 					return h.pay(t, "out_trade_no", number).get("syssn")
 				},
 				func(t *testing.T, h *harness, number, _ string) reply { return h.pay(t, "out_trade_no", number) },
@@ -114,7 +121,9 @@ func TestTroubleAtAnyStatementIsNotAFailure(t *testing.T) {
 					defer h.pass(time.Minute)
 					return h.payInApp(t, "out_trade_no", number).get("syssn")
 				},
-				func(t *testing.T, h *harness, number, _ string) reply { return h.payInApp(t, "out_trade_no", number) },
+				func(t *testing.T, h *harness, number, _ string) reply {
+					return h.payInApp(t, "out_trade_no", number)
+				},
 			},
 			"a new refund": {paidFor, func(t *testing.T, h *harness, number, syssn string) reply {
 				return h.refund(t, syssn, "R-"+number, "700")

@@ -97,8 +97,8 @@ func TestAnOrderWithinTheAppGetsPayParams(t *testing.T) {
 		asked[0].ExpiresAt.Sub(asked[0].CreatedAt) != 7*time.Minute {
 		t.Errorf("the wallet was asked for %+v", asked)
 	}
-	if again := h.payInApp(t, "limit_pay", "no_credit", "expired_time", "7", "txdtm",
-		"2026-01-02 03:04:06"); again.get("syssn") != got.get("syssn") || len(h.window.orders()) != 1 {
+	again := h.payInApp(t, "limit_pay", "no_credit", "expired_time", "7", "txdtm", "2026-01-02 03:04:06")
+	if again.get("syssn") != got.get("syssn") || len(h.window.orders()) != 1 {
 		t.Errorf("the repeat gave %s, the wallet was asked %d times", again.raw, len(h.window.orders()))
 	}
 	wantCode(t, h.payInApp(t, "openid", "2088102122524334"), 200, "2011", "")
@@ -125,9 +125,10 @@ func TestAnOrderIsRepeatedUntilTheWalletAnswers(t *testing.T) {
 		err    error
 		respcd string
 	}{
-		"silence":       {wallet.ErrUnknown, "1298"},
-		"not reached":   {wallet.ErrNotSent, "1297"},
-		"account wrong": {&wallet.Rejection{Code: "ACQ.ACCESS_FORBIDDEN", Kind: wallet.RejectedAccount}, "1203"},
+		"silence":     {wallet.ErrUnknown, "1298"},
+		"not reached": {wallet.ErrNotSent, "1297"},
+		"account wrong": {&wallet.Rejection{Code: "ACQ.ACCESS_FORBIDDEN", Kind: wallet.RejectedAccount},
+			"1203"},
 		"order refused": {&wallet.Rejection{Code: "ACQ.BUYER_NOT_EXIST", Kind: wallet.RejectedOrder}, "1205"},
 	} {
 		t.Run(name, func(t *testing.T) {

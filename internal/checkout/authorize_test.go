@@ -46,7 +46,8 @@ type teller struct {
 }
 
 func (w teller) Authorize(redirectURL, state string) (string, error) {
-	return "https://wallet.example/oauth?" + url.Values{"redirect_uri": {redirectURL}, "state": {state}}.Encode(), nil
+	return "https://wallet.example/oauth?" +
+		url.Values{"redirect_uri": {redirectURL}, "state": {state}}.Encode(), nil
 }
 
 func (w teller) Identify(_ context.Context, query url.Values) (string, error) {
@@ -66,8 +67,8 @@ func newHarness(t *testing.T, baseURL string) *harness {
 		Now: func() time.Time { return h.now }}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
 	db, err := storetest.Create(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)),
-		Now: h.Now, Log: log, NoSync: true,
+		DSN:       "sqlite:" + filepath.Join(t.TempDir(), "harness.db"),
+		MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: h.Now, Log: log, NoSync: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -87,17 +88,17 @@ func newHarness(t *testing.T, baseURL string) *harness {
 			CreatedAt: noon}),
 		db.CreateStore(t.Context(), pay.Store{MerchantID: "123456", AppCode: "AGENT", ID: "M2", Name: "South",
 			Disabling: pay.Disabling{Disabled: true}, CreatedAt: noon}),
-		db.PutWalletAccount(t.Context(), pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
-			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: noon,
-			UpdatedAt: noon}),
+		db.PutWalletAccount(t.Context(), pay.WalletAccount{MerchantID: "123456",
+			ID: "window", Wallet: "window", PayTypes: []pay.PayType{pay.AlipayServiceWindow},
+			Currencies: []pay.Currency{"CNY"}, CreatedAt: noon, UpdatedAt: noon}),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	g, err := gateway.New(gateway.Config{
-		Store: db, BaseURL: baseURL, LinkKey: bytes.Repeat([]byte{1}, 32), HTTP: http.DefaultClient, Zone: time.UTC,
-		Now: h.Now, Log: log,
+		Store: db, BaseURL: baseURL, LinkKey: bytes.Repeat([]byte{1}, 32),
+		HTTP: http.DefaultClient, Zone: time.UTC, Now: h.Now, Log: log,
 		Notification:       func(pay.Payment) []byte { return nil },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
 		Wallets: map[string]wallet.Driver{"window": {
@@ -120,7 +121,8 @@ type entrance struct {
 	harness *harness
 }
 
-func (e entrance) Signer(ctx context.Context, appCode string, signed func(string) bool) (pay.Credential, bool, error) {
+func (e entrance) Signer(ctx context.Context, appCode string,
+	signed func(string) bool) (pay.Credential, bool, error) {
 	if e.harness.broken != nil {
 		return pay.Credential{}, false, e.harness.broken
 	}
@@ -133,7 +135,8 @@ func (h *harness) link(changes ...string) string {
 	p := sign.Params{
 		"app_code": "APP1", "return_url": "https://shop.example/in?order=7#top", "state": "visit 1",
 		"expires": strconv.FormatInt(h.now.Add(10*time.Minute).Unix(), 10),
-		"nonce":   "link-nonce-" + strconv.Itoa(len(changes)) + strings.Join(changes[:min(1, len(changes))], ""),
+		"nonce": "link-nonce-" + strconv.Itoa(len(changes)) +
+			strings.Join(changes[:min(1, len(changes))], ""),
 	}
 	for i := 0; i < len(changes); i += 2 {
 		if p[changes[i]] = changes[i+1]; changes[i+1] == "-" {
@@ -159,7 +162,8 @@ func (h *harness) sent(link string) (id string, cookie *http.Cookie) {
 	h.t.Helper()
 	w := h.open("GET", link)
 	u, err := url.Parse(w.Header().Get("Location"))
-	if err != nil || w.Code != http.StatusFound || u.Host != "wallet.example" || len(w.Result().Cookies()) != 1 {
+	if err != nil || w.Code != http.StatusFound || u.Host != "wallet.example" ||
+		len(w.Result().Cookies()) != 1 {
 		h.t.Fatalf("got %d to %s with %v:\n%s", w.Code, u, w.Result().Cookies(), w.Body)
 	}
 	return u.Query().Get("state"), w.Result().Cookies()[0]
@@ -210,7 +214,8 @@ func TestABuyerGoesOutAndComesBackIdentified(t *testing.T) {
 	if _, err := h.VerifyAuthorization(arrived, "visit 1"); !errors.Is(err, sampan.ErrAuthorizationExpired) {
 		t.Errorf("the return does not end: %v", err)
 	}
-	if strings.Contains(h.log.String(), "2088102122524333") || strings.Contains(h.log.String(), cookie.Value) {
+	if strings.Contains(h.log.String(), "2088102122524333") ||
+		strings.Contains(h.log.String(), cookie.Value) {
 		t.Errorf("the log tells too much:\n%s", h.log.String())
 	}
 }
@@ -236,10 +241,10 @@ func TestLinksThatAreRefused(t *testing.T) {
 			func(h *harness) string { return strings.Replace(good(h), "order%3D7", "order%3D8", 1) }, 403,
 			"This link doesn’t work", "sig: does not fit"},
 		{"another host put in",
-			func(h *harness) string { return strings.Replace(good(h), "shop.example", "evil.example", 1) }, 403,
+			func(h *harness) string { return strings.Replace(good(h), "shop.example", "evil.example", 1) },
+			403, "This link doesn’t work", "sig: does not fit"},
+		{"a parameter added", func(h *harness) string { return good(h) + "&mchid=M1" }, 403,
 			"This link doesn’t work", "sig: does not fit"},
-		{"a parameter added", func(h *harness) string { return good(h) + "&mchid=M1" }, 403, "This link doesn’t work",
-			"sig: does not fit"},
 		{"the signature left out", func(h *harness) string { return strings.Split(good(h), "&sig=")[0] }, 403,
 			"This link doesn’t work", "sig: does not fit"},
 		{"an unknown app code", func(h *harness) string { return h.link("app_code", "NOBODY") }, 403,
@@ -256,7 +261,8 @@ func TestLinksThatAreRefused(t *testing.T) {
 		}, 403, "This link doesn’t work", "sig: does not fit"},
 		{"no parameters", func(*harness) string { return "/authorize/alipay" }, 400, "This link doesn’t work",
 			"app_code"},
-		{"no state", func(h *harness) string { return h.link("state", "-") }, 400, "This link doesn’t work", "state"},
+		{"no state", func(h *harness) string { return h.link("state", "-") }, 400,
+			"This link doesn’t work", "state"},
 		{"a long state", func(h *harness) string { return h.link("state", strings.Repeat("茶", 129)) }, 400,
 			"This link doesn’t work", "state"},
 		{"a short nonce", func(h *harness) string { return h.link("nonce", "1234567") }, 400,
@@ -266,24 +272,31 @@ func TestLinksThatAreRefused(t *testing.T) {
 		{"a negative end", func(h *harness) string { return h.link("expires", "-1777896600") }, 400,
 			"This link doesn’t work", "expires"},
 		{"a line break in the address",
-			func(h *harness) string { return h.link("return_url", "https://shop.example/\r\nSet-Cookie: a=b") }, 400,
+			func(h *harness) string {
+				return h.link("return_url", "https://shop.example/\r\nSet-Cookie: a=b")
+			}, 400,
 			"This link doesn’t work", "return_url"},
 		{"a parameter twice", func(h *harness) string { return good(h) + "&state=other" }, 400,
 			"This link doesn’t work", "more than once"},
-		{"a percent error", func(h *harness) string { return good(h) + "&x=%zz" }, 400, "This link doesn’t work",
-			"cannot be read"},
-		{"not UTF-8", func(h *harness) string { return good(h) + "&x=%ff" }, 400, "This link doesn’t work", "UTF-8"},
+		{"a percent error", func(h *harness) string { return good(h) + "&x=%zz" }, 400,
+			"This link doesn’t work", "cannot be read"},
+		{"not UTF-8", func(h *harness) string { return good(h) + "&x=%ff" }, 400,
+			"This link doesn’t work", "UTF-8"},
 		{"endless", func(h *harness) string { return good(h) + "&x=" + strings.Repeat("x", maxLink) }, 400,
 			"This link doesn’t work", "too long"},
-		{"expired", func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Unix(), 10)) }, 410,
-			"This link is no longer good", "expires: is past"},
+		{"expired", func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Unix(), 10)) },
+			410, "This link is no longer good", "expires: is past"},
 		{"too far ahead",
-			func(h *harness) string { return h.link("expires", strconv.FormatInt(noon.Add(time.Hour).Unix(), 10)) },
+			func(h *harness) string {
+				return h.link("expires", strconv.FormatInt(noon.Add(time.Hour).Unix(), 10))
+			},
 			400, "This link doesn’t work", "15 minutes"},
 		{"a host that is not listed",
 			func(h *harness) string { return h.link("return_url", "https://evil.example/") }, 403,
 			"The shop can’t take Alipay just now", "return_url: its host"},
-		{"no address at all", func(h *harness) string { return h.link("return_url", "javascript:alert(1)") }, 400,
+		{"no address at all", func(h *harness) string {
+			return h.link("return_url", "javascript:alert(1)")
+		}, 400,
 			"This link doesn’t work", "return_url: must be"},
 		{"a store where there are none", func(h *harness) string { return h.link("mchid", "M1") }, 403,
 			"The shop can’t take Alipay just now", "no stores"},
@@ -292,7 +305,10 @@ func TestLinksThatAreRefused(t *testing.T) {
 		{"a store that is switched off",
 			func(h *harness) string { return h.link("app_code", "AGENT", "mchid", "M2") }, 403,
 			"The shop can’t take Alipay just now", "disabled"},
-		{"trouble of ours", func(h *harness) string { h.broken = errors.New("disk is full"); return good(h) }, 503,
+		{"trouble of ours", func(h *harness) string {
+			h.broken = errors.New("disk is full")
+			return good(h)
+		}, 503,
 			"We couldn’t reach your Alipay account", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -306,7 +322,8 @@ func TestLinksThatAreRefused(t *testing.T) {
 			hides(t, w, "disk")
 			hides(t, w, "//evil")
 			hides(t, w, "javascript:")
-			if w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("Cache-Control") != "no-store" {
+			if w.Header().Get("Referrer-Policy") != "no-referrer" ||
+				w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("headers %v", w.Header())
 			}
 		})

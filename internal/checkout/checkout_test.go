@@ -70,9 +70,9 @@ func (f *payments) Payable(context.Context, pay.Payment) error { return f.shut }
 func pending() *payments {
 	return &payments{wallet: walletURL, Payment: pay.Payment{
 		ID: "20260504100001000000000001", PayType: pay.AlipayHK, Status: pay.Pending,
-		Goods:  "Iron Buddha oolong, 100 g",
-		Amount: pay.Amount{Minor: 123450, Currency: "HKD"}, ReturnURL: "https://shop.example/orders/7?a=1&b=2",
-		CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
+		Goods:     "Iron Buddha oolong, 100 g",
+		Amount:    pay.Amount{Minor: 123450, Currency: "HKD"},
+		ReturnURL: "https://shop.example/orders/7?a=1&b=2", CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}}
 }
 
@@ -268,7 +268,8 @@ func TestPricesAreWrittenForBuyers(t *testing.T) {
 		currency pay.Currency
 		want     string
 	}{
-		{1230, "HKD", "HK$12.30"}, {1, "HKD", "HK$0.01"}, {100000, "CNY", "¥1,000.00"}, {1200, "JPY", "¥1,200"},
+		{1230, "HKD", "HK$12.30"}, {1, "HKD", "HK$0.01"}, {100000, "CNY", "¥1,000.00"},
+		{1200, "JPY", "¥1,200"},
 		{999, "JPY", "¥999"},
 		{123456789, "USD", "US$1,234,567.89"}, {99999, "EUR", "€999.99"}, {500, "MYR", "RM\u00a05.00"},
 		{500, "AED", "5.00"},

@@ -151,7 +151,8 @@ func serve(p Payments) *httptest.Server {
 type nobody struct{ Authorizations }
 
 func (nobody) Authorized(context.Context, string, string, url.Values) (gateway.Identified, error) {
-	return gateway.Identified{}, &pay.Error{Code: pay.NotFound, Message: "this browser did not start the sign-in"}
+	return gateway.Identified{},
+		&pay.Error{Code: pay.NotFound, Message: "this browser did not start the sign-in"}
 }
 
 // TestScreenshots writes pictures of the pages into the directory that
@@ -171,35 +172,40 @@ func TestScreenshots(t *testing.T) {
 		bridge                    string        // run before the page's own script
 		settle                    time.Duration // before the picture is taken
 	}{
-		{name: "guide-wechat-ios", agent: "ios wechat", accept: "en", path: "/pay/" + trueToken, payments: pending()},
-		{name: "guide-wechat-android-hant", agent: "android wechat", accept: "zh-HK,zh", path: "/pay/" + trueToken,
+		{name: "guide-wechat-ios", agent: "ios wechat", accept: "en", path: "/pay/" + trueToken,
 			payments: pending()},
+		{name: "guide-wechat-android-hant", agent: "android wechat", accept: "zh-HK,zh",
+			path: "/pay/" + trueToken, payments: pending()},
 		{name: "guide-wechat-hans-dark", agent: "ios wechat", accept: "zh-CN", path: "/pay/" + trueToken,
 			payments: pending(), dark: true},
-		{name: "guide-facebook-ios-hant-dark", agent: "ios facebook", accept: "zh-TW", path: "/pay/" + trueToken,
-			payments: pending(), dark: true},
+		{name: "guide-facebook-ios-hant-dark", agent: "ios facebook", accept: "zh-TW",
+			path: "/pay/" + trueToken, payments: pending(), dark: true},
 		{name: "guide-unknown-android", agent: "android unknown", accept: "en", path: "/pay/" + trueToken,
 			payments: pending()},
-		{name: "guide-no-script", agent: "ios line", accept: "en", path: "/pay/" + trueToken, payments: pending(),
-			noScript: true},
+		{name: "guide-no-script", agent: "ios line", accept: "en", path: "/pay/" + trueToken,
+			payments: pending(), noScript: true},
 		{name: "waiting", agent: "ios -", accept: "en", path: "/return/tok", payments: pending()},
-		{name: "waiting-slow-hans", agent: "ios -", accept: "zh-CN", path: "/return/tok?again=11", payments: pending()},
-		{name: "waiting-slow-dark", agent: "ios -", accept: "en", path: "/return/tok?again=11", payments: pending(),
-			dark: true},
+		{name: "waiting-slow-hans", agent: "ios -", accept: "zh-CN", path: "/return/tok?again=11",
+			payments: pending()},
+		{name: "waiting-slow-dark", agent: "ios -", accept: "en", path: "/return/tok?again=11",
+			payments: pending(), dark: true},
 		{name: "paid", agent: "ios -", accept: "en", path: "/return/tok", payments: ended(pay.Paid)},
-		{name: "paid-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: ended(pay.Paid),
-			dark: true},
+		{name: "paid-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok",
+			payments: ended(pay.Paid), dark: true},
 		{name: "paid-desk", agent: "desktop -", accept: "en", path: "/return/tok", payments: ended(pay.Paid),
 			desk: true},
 		{name: "returned", agent: "ios -", accept: "en", path: "/return/tok", payments: goingBack()},
-		{name: "returned-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok", payments: goingBack(),
-			dark: true},
-		{name: "expired", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Expired)},
-		{name: "closed-hans", agent: "ios -", accept: "zh-CN", path: "/pay/" + trueToken, payments: ended(pay.Closed)},
-		{name: "failed-dark", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Failed),
-			dark: true},
+		{name: "returned-hant-dark", agent: "ios -", accept: "zh-HK", path: "/return/tok",
+			payments: goingBack(), dark: true},
+		{name: "expired", agent: "ios -", accept: "en", path: "/pay/" + trueToken,
+			payments: ended(pay.Expired)},
+		{name: "closed-hans", agent: "ios -", accept: "zh-CN", path: "/pay/" + trueToken,
+			payments: ended(pay.Closed)},
+		{name: "failed-dark", agent: "ios -", accept: "en", path: "/pay/" + trueToken,
+			payments: ended(pay.Failed), dark: true},
 		{name: "missing-hant", agent: "ios -", accept: "zh-TW", path: "/pay/nope", payments: pending()},
-		{name: "trouble", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: ended(pay.Pending)},
+		{name: "trouble", agent: "ios -", accept: "en", path: "/pay/" + trueToken,
+			payments: ended(pay.Pending)},
 		{name: "window-opening", accept: "en", path: "/pay/" + trueToken, payments: inWindow()},
 		{name: "window-cancelled-hans", accept: "zh-CN", path: "/pay/" + trueToken, payments: inWindow(),
 			bridge: cancelling},
@@ -209,20 +215,21 @@ func TestScreenshots(t *testing.T) {
 			bridge: strings.ReplaceAll(cancelling, "6001", "4000")},
 		{name: "window-unopened-hant", accept: "zh-HK", path: "/pay/" + trueToken, payments: inWindow(),
 			settle: 7 * time.Second},
-		{name: "outside-phone", agent: "ios -", accept: "en", path: "/pay/" + trueToken, payments: inWindow()},
+		{name: "outside-phone", agent: "ios -", accept: "en", path: "/pay/" + trueToken,
+			payments: inWindow()},
 		{name: "outside-phone-hans-dark", agent: "android -", accept: "zh-CN", path: "/pay/" + trueToken,
 			payments: inWindow(), dark: true},
 		{name: "outside-desk-hant", agent: "desktop -", accept: "zh-TW", path: "/pay/" + trueToken,
 			payments: inWindow(), desk: true},
-		{name: "outside-desk-dark", agent: "desktop -", accept: "en", path: "/pay/" + trueToken, payments: inWindow(),
-			desk: true, dark: true},
+		{name: "outside-desk-dark", agent: "desktop -", accept: "en", path: "/pay/" + trueToken,
+			payments: inWindow(), desk: true, dark: true},
 		{name: "authorize-link", accept: "en", path: "/authorize/alipay?app_code=A", payments: inWindow()},
 		{name: "authorize-stranger-hans-dark", accept: "zh-CN", path: "/authorized/alipay?state=x",
 			payments: inWindow(), dark: true},
 		{name: "authorize-stranger-desk-hant", agent: "desktop -", accept: "zh-HK",
 			path: "/authorized/alipay?state=x", payments: inWindow(), desk: true},
-		{name: "preview-desk-dark", agent: "preview", accept: "en", path: "/pay/" + trueToken, payments: pending(),
-			desk: true, dark: true},
+		{name: "preview-desk-dark", agent: "preview", accept: "en", path: "/pay/" + trueToken,
+			payments: pending(), desk: true, dark: true},
 	} {
 		server := serve(shot.payments)
 		var bridge page.ScriptIdentifier
@@ -241,7 +248,8 @@ func TestScreenshots(t *testing.T) {
 		}
 		prepare := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 			if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride,
-				emulation.SetUserAgentOverrideParams{UserAgent: userAgent, AcceptLanguage: shot.accept}); err != nil {
+				emulation.SetUserAgentOverrideParams{UserAgent: userAgent,
+					AcceptLanguage: shot.accept}); err != nil {
 				return err
 			}
 			if shot.bridge != "" {
@@ -258,7 +266,8 @@ func TestScreenshots(t *testing.T) {
 			}
 			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia,
 				emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-					{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+					{Name: "prefers-color-scheme", Value: scheme},
+					{Name: "prefers-reduced-motion", Value: "reduce"},
 				}})
 			return err
 		})

@@ -46,7 +46,8 @@ func TestOnlyGETAndHEADAreServed(t *testing.T) {
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
 		for _, path := range []string{"/pay/tok", "/return/tok", "/pay/tok/status"} {
 			f := pending()
-			if w := ask(t, f, os.Stderr, method, path); w.Code != http.StatusMethodNotAllowed || f.calls != nil {
+			if w := ask(t, f, os.Stderr, method, path); w.Code != http.StatusMethodNotAllowed ||
+				f.calls != nil {
 				t.Errorf("%s %s: got %d, calls %q", method, path, w.Code, f.calls)
 			}
 		}
@@ -86,7 +87,8 @@ func TestWhatABuyerSentIsNeverMarkup(t *testing.T) {
 	for _, text := range hostile {
 		r := strings.NewReplacer(" ", "%20", `"`, "%22", "<", "%3C", ">", "%3E", "&", "%26")
 		for _, target := range []string{"/pay/tok?lang=" + r.Replace(text),
-			"/return/tok?again=" + r.Replace(text) + "&lang=" + r.Replace(text), "/pay/x?x=" + r.Replace(text)} {
+			"/return/tok?again=" + r.Replace(text) + "&lang=" + r.Replace(text),
+			"/pay/x?x=" + r.Replace(text)} {
 			body := get(t, pending(), target, "User-Agent", agent(t, "ios wechat"), "Accept-Language",
 				"en").Body.String()
 			if strings.Contains(body, "alert") || strings.Contains(body, "exe") {
@@ -113,18 +115,20 @@ func TestAReturnAddressKeepsItsBytes(t *testing.T) {
 
 func TestAssetsAreKeptForEverUnderTheirHash(t *testing.T) {
 	page := get(t, pending(), "/return/tok").Body.String()
-	found := regexp.MustCompile(`"\.\.(/checkout/[a-z]+-[0-9a-f]{12}\.(css|js|svg))"`).FindAllStringSubmatch(page, -1)
+	found := regexp.MustCompile(`"\.\.(/checkout/[a-z]+-[0-9a-f]{12}\.(css|js|svg))"`).
+		FindAllStringSubmatch(page, -1)
 	if len(found) != 3 {
 		t.Fatalf("the page names %d assets:\n%s", len(found), page)
 	}
 	for _, m := range found {
 		w := get(t, pending(), m[1])
-		if w.Code != http.StatusOK || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" ||
+		if w.Code != http.StatusOK ||
+			w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" ||
 			w.Header().Get("Content-Type") == "" {
 			t.Errorf("%s: got %d with %v", m[1], w.Code, w.Header())
 		}
-		source, err := os.ReadFile("assets/" + regexp.MustCompile(`-[0-9a-f]+\.`).ReplaceAllString(path.Base(m[1]),
-			"."))
+		unstamped := regexp.MustCompile(`-[0-9a-f]+\.`).ReplaceAllString(path.Base(m[1]), ".")
+		source, err := os.ReadFile("assets/" + unstamped)
 		if err != nil || string(source) != w.Body.String() {
 			t.Errorf("%s is not the file: %v", m[1], err)
 		}
@@ -225,7 +229,8 @@ func TestNoPageIsLeftWithAPlaceholder(t *testing.T) {
 }
 
 func TestTheChosenLanguageIsKept(t *testing.T) {
-	w := get(t, pending(), "/pay/tok?lang=zh-Hant", "User-Agent", agent(t, "ios wechat"), "Accept-Language", "en")
+	w := get(t, pending(), "/pay/tok?lang=zh-Hant", "User-Agent", agent(t, "ios wechat"),
+		"Accept-Language", "en")
 	shows(t, w, `<html lang="zh-Hant">`)
 	shows(t, w, "微信內無法開啟 AlipayHK，只需兩步即可繼續")
 	shows(t, w, `href="?lang=zh-Hant&open=1"`)

@@ -93,8 +93,8 @@ func TestOnlyWebAddressesAreLedTo(t *testing.T) {
 
 func TestTheStatusIsPlainAndFresh(t *testing.T) {
 	for status, want := range map[pay.Status]string{
-		pay.Created: "waiting", pay.Pending: "waiting", pay.Paid: "paid", pay.Failed: "failed", pay.Closed: "closed",
-		pay.Expired: "expired",
+		pay.Created: "waiting", pay.Pending: "waiting", pay.Paid: "paid", pay.Failed: "failed",
+		pay.Closed: "closed", pay.Expired: "expired",
 	} {
 		w := get(t, ended(status), "/pay/tok/status")
 		var got map[string]string
@@ -105,7 +105,8 @@ func TestTheStatusIsPlainAndFresh(t *testing.T) {
 			"return_url": "https://shop.example/orders/7?a=1&b=2"}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", status, diff)
 		}
-		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json" {
+		if w.Header().Get("Cache-Control") != "no-store" ||
+			w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("headers: %v", w.Header())
 		}
 	}

@@ -21,7 +21,8 @@ import (
 // inWindow is a payment that is paid inside the Alipay app.
 func inWindow() *payments {
 	f := pending()
-	f.wallet, f.PayType, f.Checkout, f.Amount.Currency = "", pay.AlipayServiceWindow, "2026050422001446881000041395",
+	f.wallet, f.PayType, f.Checkout, f.Amount.Currency = "", pay.AlipayServiceWindow,
+		"2026050422001446881000041395",
 		"CNY"
 	return f
 }
@@ -112,8 +113,8 @@ func TestTheWindowOpensOnlyForWhatCanBePaid(t *testing.T) {
 }
 
 func TestTheStatusAsksTheWalletOnlyIfToldTo(t *testing.T) {
-	for path, want := range map[string]string{"/pay/tok/status": "Lookup", "/pay/tok/status?ask=1": "Returned",
-		"/pay/tok/status?ask=2": "Lookup"} {
+	for path, want := range map[string]string{"/pay/tok/status": "Lookup",
+		"/pay/tok/status?ask=1": "Returned", "/pay/tok/status?ask=2": "Lookup"} {
 		f := inWindow()
 		if w := get(t, f, path); w.Code != http.StatusOK || !cmp.Equal(f.calls, []string{want}) {
 			t.Errorf("%s: got %d, calls %q", path, w.Code, f.calls)
@@ -148,21 +149,25 @@ func TestEveryAnswerOfTheCashierIsOnlyAHint(t *testing.T) {
 		{name: "the network failed, yet it is paid", bridge: answering("6002"), status: pay.Paid, then: paid},
 		{name: "left by the forgotten password", bridge: answering("99"), status: pay.Pending, then: waiting},
 		{name: "an answer that nobody knows", bridge: answering("12345"), status: pay.Pending, then: waiting},
-		{name: "no answer worth the name", bridge: "window.answers = [undefined];" + bridge, status: pay.Pending,
-			then: waiting},
+		{name: "no answer worth the name", bridge: "window.answers = [undefined];" + bridge,
+			status: pay.Pending, then: waiting},
 		{name: "a number for an answer", bridge: "window.answers = [{resultCode: 6001}];" + bridge,
 			status: pay.Pending, then: "#cancelled h1", quiet: true},
-		{name: "cancelled", bridge: answering("6001"), status: pay.Pending, then: "#cancelled h1", quiet: true},
-		{name: "cancelled, yet it is paid", bridge: answering("6001"), status: pay.Paid, then: paid, quiet: true},
-		{name: "cancelled, then paid", bridge: answering("6001", "9000"), status: pay.Pending, then: "#cancelled h1",
-			click: true},
+		{name: "cancelled", bridge: answering("6001"), status: pay.Pending,
+			then: "#cancelled h1", quiet: true},
+		{name: "cancelled, yet it is paid", bridge: answering("6001"), status: pay.Paid,
+			then: paid, quiet: true},
+		{name: "cancelled, then paid", bridge: answering("6001", "9000"), status: pay.Pending,
+			then: "#cancelled h1", click: true},
 		{name: "refused", bridge: answering("4000"), status: pay.Pending, then: "#refused h1"},
 		{name: "refused because it is paid", bridge: answering("4000"), status: pay.Paid, then: paid},
 		{name: "no permission", bridge: answering("4"), status: pay.Pending, then: "#refused h1"},
-		{name: "the bridge comes late", bridge: "setTimeout(function () {" + answering("9000") + ready + "}, 700);",
+		{name: "the bridge comes late", bridge: "setTimeout(function () {" + answering("9000") +
+			ready + "}, 700);",
 			status: pay.Paid, then: paid},
-		{name: "it says twice that it is there", bridge: "setTimeout(function () {" + answering("9000") + ready +
-			ready + "}, 300);", status: pay.Pending, then: waiting},
+		{name: "it says twice that it is there",
+			bridge: "setTimeout(function () {" + answering("9000") + ready + ready + "}, 300);",
+			status: pay.Pending, then: waiting},
 		{name: "the bridge never comes", then: "#unopened h1", quiet: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

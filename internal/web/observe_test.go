@@ -28,7 +28,8 @@ func observe(t *testing.T, serve Handler, broken Broken) (*httptest.ResponseReco
 	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
 		t.Fatalf("%v: %s", err, log.String())
 	}
-	if id := w.Header().Get("X-Request-Id"); id != "3132333435363738" || line["request"] != id || line["took"] != 1e9 {
+	if id := w.Header().Get("X-Request-Id"); id != "3132333435363738" || line["request"] != id ||
+		line["took"] != 1e9 {
 		t.Errorf("X-Request-Id %q, logged %v", id, line)
 	}
 	return w, line
@@ -49,7 +50,8 @@ func TestARequestIsOneLineInTheLog(t *testing.T) {
 	if _, ok := line["respcd"]; ok {
 		t.Error("an empty value is in the log")
 	}
-	if _, line = observe(t, func(http.ResponseWriter, *http.Request, *Entry) {}, nil); line["status"] != 200.0 ||
+	if _, line = observe(t, func(http.ResponseWriter, *http.Request, *Entry) {},
+		nil); line["status"] != 200.0 ||
 		line["path"] != "/secret" {
 		t.Errorf("logged %v", line)
 	}
@@ -66,7 +68,8 @@ func TestAPanicIsAnsweredOnce(t *testing.T) {
 		code   int
 		body   string
 	}{
-		"before the answer": {func(http.ResponseWriter, *http.Request, *Entry) { panic("why") }, sorry, 503, "sorry\n"},
+		"before the answer": {func(http.ResponseWriter, *http.Request, *Entry) { panic("why") },
+			sorry, 503, "sorry\n"},
 		"within the answer": {func(w http.ResponseWriter, _ *http.Request, _ *Entry) {
 			io.WriteString(w, "half")
 			panic("why")
@@ -116,7 +119,8 @@ func TestOverloadedClientsAreAskedToRepeat(t *testing.T) {
 }
 
 func TestClipCutsBetweenCharacters(t *testing.T) {
-	for s, want := range map[string]string{"": "", "abc": "abc", "abcd": "abc…", "茶茶茶茶": "茶茶茶…", "a\xff": "a\uFFFD"} {
+	for s, want := range map[string]string{"": "", "abc": "abc", "abcd": "abc…", "茶茶茶茶": "茶茶茶…",
+		"a\xff": "a\uFFFD"} {
 		if got := Clip(s, 3); got != want {
 			t.Errorf("%q: got %q, want %q", s, got, want)
 		}
