@@ -50,9 +50,10 @@ func TestHistoryApply(t *testing.T) {
 			[]pay.Event{asked, {Kind: pay.EventClosed}, paid(pay.EventPaidLate, "T"), late,
 				refund(pay.EventRefunded, "R", 1230)},
 			History{
-				Status: pay.Paid, Ended: true, Late: true, Closing: true, CloseID: "C", Paid: Money{hkd(1230), "T"},
-				Reserved: 1230, Returned: 1230,
-				Refunds: map[string]*Refund{"R": {Amount: hkd(1230), Automatic: true, Status: pay.RefundSucceeded}},
+				Status: pay.Paid, Ended: true, Late: true, Closing: true, CloseID: "C",
+				Paid: Money{hkd(1230), "T"}, Reserved: 1230, Returned: 1230,
+				Refunds: map[string]*Refund{"R": {Amount: hkd(1230), Automatic: true,
+					Status: pay.RefundSucceeded}},
 			},
 		},
 		"a failed refund that nobody asked for is flagged": {
@@ -62,8 +63,8 @@ func TestHistoryApply(t *testing.T) {
 			History{
 				Status: pay.Paid, Ended: true, Late: true, Closing: true, CloseID: "C", Flagged: true,
 				Paid: Money{hkd(1230), "T"},
-				Refunds: map[string]*Refund{"R": {Amount: hkd(1230), Automatic: true, Status: pay.RefundFailed,
-					Failure: "NO"}},
+				Refunds: map[string]*Refund{"R": {Amount: hkd(1230), Automatic: true,
+					Status: pay.RefundFailed, Failure: "NO"}},
 			},
 		},
 		"a failed refund of a merchant's is not": {
@@ -83,7 +84,8 @@ func TestHistoryApply(t *testing.T) {
 			History{Status: pay.Paid, Flagged: true, Paid: Money{hkd(1230), "T"}, Surplus: []Money{{hkd(1230), "U"}}},
 		},
 		"an unlisted status of the trade that pays": {
-			[]pay.Event{{Kind: pay.EventUnlisted, TradeNo: "T"}, {Kind: pay.EventUnlisted}, paid(pay.EventPaid, "T")},
+			[]pay.Event{{Kind: pay.EventUnlisted, TradeNo: "T"}, {Kind: pay.EventUnlisted},
+				paid(pay.EventPaid, "T")},
 			History{Status: pay.Paid, Paid: Money{hkd(1230), "T"}},
 		},
 		"an unlisted status of another trade": {
@@ -96,8 +98,8 @@ func TestHistoryApply(t *testing.T) {
 		},
 		"an orphan's money": {
 			[]pay.Event{paid(pay.EventPaid, "T"), {
-				Kind: pay.EventOrphan, MerchantID: "100001", PaymentID: payment, Number: "20261128100001123456789012",
-				TradeNo: "T",
+				Kind: pay.EventOrphan, MerchantID: "100001", PaymentID: payment,
+				Number: "20261128100001123456789012", TradeNo: "T",
 			}},
 			History{
 				Status: pay.Paid, Paid: Money{hkd(1230), "T"},
@@ -146,7 +148,8 @@ func TestHistoryApplyFindsWhatCannotFollow(t *testing.T) {
 	}{
 		{[]pay.Event{one, {Kind: pay.EventRegistered}}, "an open order"},
 		{[]pay.Event{one, {Kind: pay.EventExpired}}, "paid cannot become expired"},
-		{[]pay.Event{{Kind: pay.EventCloseAsked}, {Kind: pay.EventExpired}}, "closed, since it was called off"},
+		{[]pay.Event{{Kind: pay.EventCloseAsked}, {Kind: pay.EventExpired}},
+			"closed, since it was called off"},
 		{[]pay.Event{one, {Kind: pay.EventCloseAsked}}, "not called off yet"},
 		{[]pay.Event{{Kind: pay.EventCloseAsked}, {Kind: pay.EventCloseAsked}}, "not called off yet"},
 		{[]pay.Event{paid(pay.EventPaidLate, "T")}, "not late: it was open"},
@@ -162,7 +165,8 @@ func TestHistoryApplyFindsWhatCannotFollow(t *testing.T) {
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "", 1)}, "the refund's number"},
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 0)}, "an amount"},
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1231)}, "at most what was left of 12.30 HKD"},
-		{[]pay.Event{one, {Kind: pay.EventRefundAsked, RefundID: "R", Amount: pay.Amount{Minor: 1, Currency: "JPY"}}},
+		{[]pay.Event{one, {Kind: pay.EventRefundAsked, RefundID: "R",
+			Amount: pay.Amount{Minor: 1, Currency: "JPY"}}},
 			"at most what was left"},
 		{[]pay.Event{one, refund(pay.EventRefundAsked, "R", 1), refund(pay.EventRefundAsked, "R", 1)},
 			"not asked for before"},

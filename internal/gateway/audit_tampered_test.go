@@ -26,8 +26,8 @@ func (a *audited) sql(text string) {
 // dropTriggers drops the triggers that protect rows, as the database's owner can.
 func (a *audited) dropTriggers() {
 	a.t.Helper()
-	drops := []string{"DROP TRIGGER movement_update", "DROP TRIGGER movement_delete", "DROP TRIGGER event_update",
-		"DROP TRIGGER event_delete"}
+	drops := []string{"DROP TRIGGER movement_update", "DROP TRIGGER movement_delete",
+		"DROP TRIGGER event_update", "DROP TRIGGER event_delete"}
 	if strings.HasPrefix(a.dsn, "postgres") {
 		drops = []string{"DROP TRIGGER append_only ON movement", "DROP TRIGGER append_only ON event"}
 	}
@@ -48,7 +48,8 @@ func (a *audited) backUp() {
 func (a *audited) restore() {
 	a.t.Helper()
 	for _, table := range kept {
-		for _, text := range []string{"DELETE FROM " + table, "INSERT INTO " + table + " SELECT * FROM kept_" + table} {
+		for _, text := range []string{"DELETE FROM " + table,
+			"INSERT INTO " + table + " SELECT * FROM kept_" + table} {
 			if _, err := a.shell.ExecContext(a.t.Context(), text); err != nil {
 				a.t.Fatal(err)
 			}
@@ -73,7 +74,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 				"merchant's request"},
 		{"a currency", []string{"UPDATE payment SET currency = 'AUD' WHERE id = {paid}"},
 			"paid: amount: 12.30 AUD, should be 12.30 HKD"},
-		{"a currency that there is not", []string{"UPDATE payment SET currency = 'XXX' WHERE id = {unopened}"},
+		{"a currency that there is not",
+			[]string{"UPDATE payment SET currency = 'XXX' WHERE id = {unopened}"},
 			"unopened: currency: XXX, should be one"},
 		{"a state, to paid",
 			[]string{"UPDATE payment SET status = 'paid', paid_at = 1, trade_no = 'T-x' WHERE id = {opened}"},
@@ -83,7 +85,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 		{"a state, from expired to closed",
 			[]string{"UPDATE payment SET status = 'closed' WHERE id = {expired-opened}"},
 			"expired-opened: status: closed, should be expired"},
-		{"a state, from failed to pending", []string{"UPDATE payment SET status = 'pending' WHERE id = {failed}"},
+		{"a state, from failed to pending",
+			[]string{"UPDATE payment SET status = 'pending' WHERE id = {failed}"},
 			"failed: status: pending, should be failed"},
 		{"a trade number", []string{"UPDATE payment SET trade_no = 'T-x' WHERE id = {paid}"},
 			"paid: trade_no: T-x, should be T-paid"},
@@ -91,7 +94,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			": body: paydtm "},
 		{"a time of payment that is gone", []string{"UPDATE payment SET paid_at = 0 WHERE id = {untold}"},
 			"untold: paid_at: none, should be a value"},
-		{"what was given back, less", []string{"UPDATE payment SET refunded = 0, reserved = 0 WHERE id = {refunded}"},
+		{"what was given back, less",
+			[]string{"UPDATE payment SET refunded = 0, reserved = 0 WHERE id = {refunded}"},
 			"refunded: refunded: 0.00 HKD, should be 12.30 HKD"},
 		{"what was given back, more",
 			[]string{"UPDATE payment SET refunded = 1230, reserved = 1230 WHERE id = {paid}"},
@@ -100,10 +104,12 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			"refund-pending: reserved: 0.00 HKD, should be 10.00 HKD"},
 		{"the mark of late money", []string{"UPDATE payment SET late = 0 WHERE id = {late-kept}"},
 			"late-kept: late: false, should be true"},
-		{"the mark of money beyond the order", []string{"UPDATE payment SET flagged = 0 WHERE id = {second-trade}"},
+		{"the mark of money beyond the order",
+			[]string{"UPDATE payment SET flagged = 0 WHERE id = {second-trade}"},
 			"second-trade: flagged: false, should be true"},
 		{"the mark of late money that could not go back", []string{
-			"UPDATE payment SET flagged = 0 WHERE id = {late-stuck}"}, "late-stuck: flagged: false, should be true"},
+			"UPDATE payment SET flagged = 0 WHERE id = {late-stuck}"},
+			"late-stuck: flagged: false, should be true"},
 		{"the mark of a refund that the wallet contradicted",
 			[]string{"UPDATE payment SET flagged = 0 WHERE id = {refund-contradicted}"},
 			"refund-contradicted: flagged: false, should be true"},
@@ -119,27 +125,31 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			"closing: close_asked_at: none, should be a value"},
 		{"the wallet's reference", []string{"UPDATE payment SET checkout = 'REF-x' WHERE id = {registered}"},
 			"registered: checkout: REF-x, should be REF"},
-		{"the wallet's id of the order", []string{"UPDATE payment SET wallet_id = 'ID-x' WHERE id = {registered}"},
+		{"the wallet's id of the order",
+			[]string{"UPDATE payment SET wallet_id = 'ID-x' WHERE id = {registered}"},
 			"registered: wallet_id: ID-x, should be REF"},
 		{"the wallet's refusal", []string{"UPDATE payment SET failure = '' WHERE id = {failed}"},
 			"failed: failure: empty, should be NO: WAY"},
 		{"the account", []string{"UPDATE payment SET account_id = 'net' WHERE id = {paid}"},
 			"should be payment: 12.30 HKD from merchant to wallet:net, trade T-paid"},
-		{"where it is told", []string{"UPDATE payment SET notify_url = 'https://thief.example/' WHERE id = {paid}"},
+		{"where it is told",
+			[]string{"UPDATE payment SET notify_url = 'https://thief.example/' WHERE id = {paid}"},
 			": url: https://Shop.example/notify, should be https://thief.example/"},
 		{"the payment's end", []string{"UPDATE payment SET closed_at = 0 WHERE id = {expired-opened}"},
 			"expired-opened: closed_at: none, should be a value"},
 		{"its number", []string{"UPDATE payment SET id = '20260101654321000000000000' WHERE id = {unopened}"},
 			"syssn: 20260101654321000000000000, should be"},
 		{"the payment, gone", []string{"DELETE FROM payment WHERE id = {paid}"},
-			"paid: payment: none, with 1 movements, 0 refunds, 1 events and 1 notifications of it, should be"},
+			"paid: payment: none, with 1 movements, 0 refunds, 1 events and 1 " +
+				"notifications of it, should be"},
 		{"a payment from nowhere", []string{
-			"INSERT INTO payment SELECT merchant_id, '20260101123456000000000000', app_code, store_id, 'free', " +
-				"fingerprint, pay_type, account_id, amount, currency, goods, client_time, device_id, " +
-				"return_url, notify_url, open_id, no_credit, status, checkout, trade_no, buyer_id, failure, " +
-				"late, flagged, created_at, expires_at, opened_at, paid_at, closed_at, asked_at, due_at, " +
-				"inquiries, reserved, refunded, lease, claimable_at, close_id, close_asked_at, wallet_number, " +
-				"confirmed_at, checkout_ends_at, wallet_id, events FROM payment WHERE id = {paid}",
+			"INSERT INTO payment SELECT merchant_id, '20260101123456000000000000', " +
+				"app_code, store_id, 'free', fingerprint, pay_type, account_id, amount, currency, goods, " +
+				"client_time, device_id, return_url, notify_url, open_id, no_credit, status, checkout, " +
+				"trade_no, buyer_id, failure, late, flagged, created_at, expires_at, opened_at, paid_at, " +
+				"closed_at, asked_at, due_at, inquiries, reserved, refunded, lease, claimable_at, " +
+				"close_id, close_asked_at, wallet_number, confirmed_at, checkout_ends_at, wallet_id, " +
+				"events FROM payment WHERE id = {paid}",
 		}, "20260101123456000000000000: status: paid, should be created or pending"},
 		{"all that there is of a merchant, to another", []string{
 			"UPDATE payment SET merchant_id = '654321' WHERE id = {paid}",
@@ -150,7 +160,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 
 		// The money record.
 		{"a movement's amount", []string{"UPDATE movement SET amount = 1" + of + "{paid}"},
-			"payment: 0.01 HKD from merchant to wallet:main, trade T-paid, should be payment: 12.30 HKD from"},
+			"payment: 0.01 HKD from merchant to wallet:main, trade T-paid, should be " +
+				"payment: 12.30 HKD from"},
 		{"a movement's currency", []string{"UPDATE movement SET currency = 'JPY'" + of + "{paid}"},
 			"payment: 1230 JPY from merchant"},
 		{"a movement's trade", []string{"UPDATE movement SET trade_no = 'T-x'" + of + "{paid}"},
@@ -167,13 +178,16 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			"an id that begins with its time"},
 		{"a movement, gone", []string{"DELETE FROM movement" + of + "{paid}"},
 			"paid: movement: none, should be payment: 12.30 HKD from merchant to wallet:main, trade T-paid"},
-		{"a refund's movement, gone", []string{"DELETE FROM movement" + of + "{refunded} AND kind = 'refund'"},
+		{"a refund's movement, gone",
+			[]string{"DELETE FROM movement" + of + "{refunded} AND kind = 'refund'"},
 			"refunded: movement: none, should be refund "},
 		{"a refund's movement, of less",
 			[]string{"UPDATE movement SET amount = 1" + of + "{refunded} AND kind = 'refund'"},
 			": 0.01 HKD from wallet:main to merchant, trade T-refunded, should be refund"},
-		{"a surplus' movement, gone", []string{"DELETE FROM movement" + of + "{second-trade} AND kind = 'surplus'"},
-			"second-trade: movement: none, should be surplus: 12.30 HKD from surplus to wallet:main, trade T-second"},
+		{"a surplus' movement, gone",
+			[]string{"DELETE FROM movement" + of + "{second-trade} AND kind = 'surplus'"},
+			"second-trade: movement: none, should be surplus: 12.30 HKD from surplus to " +
+				"wallet:main, trade T-second"},
 		{"surplus money, taken for the merchant's",
 			[]string{"UPDATE movement SET credit = 'merchant'" + of + "{second-trade} AND kind = 'surplus'"},
 			"surplus: 12.30 HKD from merchant to wallet:main, trade T-second, should be surplus"},
@@ -190,13 +204,14 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 		{"a movement of no payment",
 			[]string{
 				"INSERT INTO movement SELECT merchant_id, 'x', '', refund_id, kind, debit, credit, amount, " +
-					"currency, 'T-x', at FROM movement" + of + "{paid}"}, ": payment: none, with 1 movements"},
+					"currency, 'T-x', at FROM movement" + of + "{paid}"},
+			": payment: none, with 1 movements"},
 		{"a movement of no merchant", []string{"UPDATE movement SET merchant_id = ''" + of + "{paid}"},
 			"paid: payment: none, with 1 movements"},
 		{"a trade, for two orders",
 			[]string{
-				"INSERT INTO movement SELECT merchant_id, 'x', {opened}, refund_id, kind, 'wallet:net', credit, " +
-					"amount, currency, trade_no, at FROM movement" + of + "{paid}"},
+				"INSERT INTO movement SELECT merchant_id, 'x', {opened}, refund_id, kind, " +
+					"'wallet:net', credit, amount, currency, trade_no, at FROM movement" + of + "{paid}"},
 			"opened: trade T-paid: has brought money in more than once"},
 		{"a balance", []string{"DELETE FROM movement" + of + "{paid}"},
 			": balance of wallet:main: 151.60 HKD by the money record, should be 163.90 HKD"},
@@ -208,7 +223,8 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			[]string{"UPDATE refund SET status = 'failed', cause = 'refund_denied', failure = 'NO'" + of +
 				"{refunded}"}, ": status: failed, should be succeeded"},
 		{"a refund's state, to be sent again",
-			[]string{"UPDATE refund SET status = 'pending', done_at = 0, claimable_at = 1" + of + "{refunded}"},
+			[]string{"UPDATE refund SET status = 'pending', done_at = 0, claimable_at = 1" +
+				of + "{refunded}"},
 			": status: pending, should be succeeded"},
 		{"a refund's amount", []string{"UPDATE refund SET amount = 1230" + of + "{refund-pending}"},
 			": amount: 12.30 HKD, should be 10.00 HKD"},
@@ -224,27 +240,32 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			": cause: none, should be a value"},
 		{"a refund's end", []string{"UPDATE refund SET done_at = 0" + of + "{refund-failed}"},
 			": done_at: none, should be a value"},
-		{"that a merchant asked for a refund", []string{"UPDATE refund SET order_no = id" + of + "{refund-pending}"},
+		{"that a merchant asked for a refund",
+			[]string{"UPDATE refund SET order_no = id" + of + "{refund-pending}"},
 			": that nobody asked for it: true, should be false"},
 		{"a refund's fingerprint", []string{"UPDATE refund SET fingerprint = 'x'" + of + "{refund-pending}"},
 			": 10.00 HKD as refund-pending-R1000, should be what the merchant's request asked for"},
 		{"a refund, gone", []string{"DELETE FROM refund" + of + "{refund-pending}"},
 			": none, should be 10.00 HKD, pending"},
-		{"a refund, to another payment", []string{"UPDATE refund SET payment_id = {paid}" + of + "{refund-pending}"},
+		{"a refund, to another payment",
+			[]string{"UPDATE refund SET payment_id = {paid}" + of + "{refund-pending}"},
 			": 10.00 HKD, pending, should be none: no event asks for it"},
 		{"a refund from nowhere",
 			[]string{
 				"INSERT INTO refund SELECT merchant_id, 'x', app_code, store_id, 'x', fingerprint, {paid}, " +
-					"amount, currency, status, client_time, device_id, failure, created_at, done_at, due_at, " +
-					"inquiries, lease, claimable_at, account_id, cause, sends FROM refund" + of + "{refund-pending}"},
+					"amount, currency, status, client_time, device_id, failure, " +
+					"created_at, done_at, due_at, inquiries, lease, claimable_at, account_id, cause, sends " +
+					"FROM refund" + of + "{refund-pending}"},
 			"paid: refund x: 10.00 HKD, pending, should be none"},
 		{"late money's way back, gone", []string{"DELETE FROM refund" + of + "{late-going-back}",
-			"UPDATE payment SET reserved = 0 WHERE id = {late-going-back}"}, ": none, should be 12.30 HKD, pending"},
+			"UPDATE payment SET reserved = 0 WHERE id = {late-going-back}"},
+			": none, should be 12.30 HKD, pending"},
 
 		// Events.
 		{"an event, gone", []string{"DELETE FROM event" + of + "{paid}"},
 			"paid: status: paid, should be created or pending"},
-		{"an event, gone from between others", []string{"DELETE FROM event" + of + "{noted} AND kind = 'paid'"},
+		{"an event, gone from between others",
+			[]string{"DELETE FROM event" + of + "{noted} AND kind = 'paid'"},
 			"noted: events: number 2 comes after number 0"},
 		{"an event's amount", []string{"UPDATE event SET amount = 9900" + of + "{paid}"},
 			"paid: amount: 12.30 HKD, should be 99.00 HKD"},
@@ -261,16 +282,17 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 		{"an event's time", []string{"UPDATE event SET at = at - 60000" + of + "{paid}"},
 			"an id that begins with its time"},
 		{"an illegal move", []string{"UPDATE event SET kind = 'expired'" + of + "{noted} AND kind = 'note'"},
-			"noted: event 2 (expired): note 12.30 HKD under trade T-mine, should be a legal move: paid cannot " +
-				"become expired"},
+			"noted: event 2 (expired): note 12.30 HKD under trade T-mine, should be a " +
+				"legal move: paid cannot become expired"},
 		{"an event from nowhere",
 			[]string{"INSERT INTO event (" + eventColumns +
 				") SELECT merchant_id, {opened}, id, seq, at, kind, actor, amount, currency, trade_no, " +
 				"refund_id FROM event" + of + "{paid}"}, "opened: status: pending, should be paid"},
 		{"an event, twice",
 			[]string{"INSERT INTO event (" + eventColumns +
-				") SELECT merchant_id, payment_id, 'x', seq + 1, at, kind, actor, amount, currency, trade_no, " +
-				"refund_id FROM event" + of + "{paid}"}, "paid: event 2 (paid): 12.30 HKD, trade T-paid, should " +
+				") SELECT merchant_id, payment_id, 'x', seq + 1, at, kind, actor, " +
+				"amount, currency, trade_no, refund_id FROM event" + of + "{paid}"},
+			"paid: event 2 (paid): 12.30 HKD, trade T-paid, should " +
 				"be paid_late: it was paid"},
 		{"a registration of what is paid",
 			[]string{"UPDATE event SET kind = 'registered'" + of + "{noted} AND kind = 'note'"},
@@ -292,10 +314,12 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 		{"a refund, asked for twice",
 			[]string{"INSERT INTO event (" + eventColumns +
 				") SELECT merchant_id, payment_id, 'x', 4, at, kind, actor, amount, currency, trade_no, " +
-				"refund_id FROM event" + of + "{refunded} AND kind = 'refund_asked'"}, "event 4 (refund_asked): " +
+				"refund_id FROM event" + of + "{refunded} AND kind = 'refund_asked'"},
+			"event 4 (refund_asked): " +
 				"12.30 HKD, refund "},
 		{"a refund of more than came", []string{"UPDATE event SET amount = 1001" + of +
-			"{in-parts} AND kind = 'refund_asked' AND amount = 500"}, "should be at most what was left of 12.30 HKD"},
+			"{in-parts} AND kind = 'refund_asked' AND amount = 500"},
+			"should be at most what was left of 12.30 HKD"},
 		{"a refund in another currency", []string{"UPDATE event SET currency = 'CNY'" + of +
 			"{in-parts} AND kind = 'refund_asked'"}, "should be at most what was left of 12.30 HKD"},
 		{"a refund of what is not paid", []string{"UPDATE event SET kind = 'note'" + of +
@@ -312,27 +336,32 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			[]string{"UPDATE delivery SET body = replace(CAST(body AS TEXT), '\"1230\"', '\"123000\"')" + of +
 				"{paid}"}, ": body: txamt 123000, should be txamt 1230"},
 		{"a notification's address",
-			[]string{"UPDATE delivery SET url = 'https://thief.example/', receiver = 'https://thief.example:443'" +
+			[]string{"UPDATE delivery SET url = 'https://thief.example/', receiver = " +
+				"'https://thief.example:443'" +
 				of + "{paid}"}, ": url: https://thief.example/, should be https://Shop.example/notify"},
-		{"a notification's time", []string{"UPDATE delivery SET created_at = created_at - 1000" + of + "{paid}"},
+		{"a notification's time",
+			[]string{"UPDATE delivery SET created_at = created_at - 1000" + of + "{paid}"},
 			"an id that begins with its time"},
 		{"a notification's kind", []string{"UPDATE delivery SET kind = 'refund'" + of + "{paid}"},
 			": kind: refund, should be payment"},
-		{"a notification's receiver", []string{"UPDATE delivery SET receiver = 'https://slow.example:443'" + of +
-			"{paid}"}, ": receiver: https://slow.example:443, should be https://shop.example:443"},
+		{"a notification's receiver",
+			[]string{"UPDATE delivery SET receiver = 'https://slow.example:443'" + of +
+				"{paid}"}, ": receiver: https://slow.example:443, should be https://shop.example:443"},
 		{"whose key signs a notification", []string{"UPDATE delivery SET app_code = 'OTHER'" + of + "{paid}"},
 			": app_code: OTHER, should be APP"},
-		{"a notification that was never acknowledged", []string{"UPDATE delivery SET state = 'done'" + of + "{paid}"},
+		{"a notification that was never acknowledged",
+			[]string{"UPDATE delivery SET state = 'done'" + of + "{paid}"},
 			": state: done, should be due or dead"},
 		{"a notification given up before it was tried",
 			[]string{"UPDATE delivery SET state = 'dead'" + of + "{paid}"}, ": state: dead, should be due"},
-		{"a notification of what is not paid", []string{"UPDATE delivery SET payment_id = {opened}" + of + "{paid}"},
-			"opened: notification "},
+		{"a notification of what is not paid",
+			[]string{"UPDATE delivery SET payment_id = {opened}" + of + "{paid}"}, "opened: notification "},
 		{"a notification of late money that went back",
 			[]string{
 				"INSERT INTO delivery SELECT merchant_id, 'x', payment_id, '', app_code, 'payment', url, " +
-					"receiver, body, state, attempts, manual, created_at, due_at, done_at, lease, claimable_at " +
-					"FROM delivery" + of + "{late-back}"}, "late-back: notification x: of payment, should be none"},
+					"receiver, body, state, attempts, manual, created_at, due_at, " +
+					"done_at, lease, claimable_at FROM delivery" + of + "{late-back}"},
+			"late-back: notification x: of payment, should be none"},
 	}
 	onEachAudited(t, func(t *testing.T, a *audited) {
 		a.dropTriggers()
@@ -341,8 +370,10 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				for _, text := range c.sql {
 					if strings.HasPrefix(a.dsn, "postgres") {
-						text = strings.ReplaceAll(text, "replace(CAST(body AS TEXT), '\"1230\"', '\"123000\"')",
-							"convert_to(replace(convert_from(body, 'UTF8'), '\"1230\"', '\"123000\"'), 'UTF8')")
+						text = strings.ReplaceAll(text,
+							"replace(CAST(body AS TEXT), '\"1230\"', '\"123000\"')",
+							"convert_to(replace(convert_from(body, 'UTF8'), "+
+								"'\"1230\"', '\"123000\"'), 'UTF8')")
 					}
 					a.sql(text)
 				}
@@ -360,4 +391,5 @@ func TestAuditFindsTamperedRows(t *testing.T) {
 }
 
 // eventColumns are the columns of an inserted row.
-const eventColumns = "merchant_id, payment_id, id, seq, at, kind, actor, amount, currency, trade_no, refund_id"
+const eventColumns = "merchant_id, payment_id, id, seq, at, kind, actor, amount, " +
+	"currency, trade_no, refund_id"

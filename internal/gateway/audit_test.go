@@ -106,7 +106,8 @@ func (a *audited) postCallback(id string, s wallet.State) {
 
 func (a *audited) refund(no string, minor int64) pay.Refund {
 	a.t.Helper()
-	r, _, err := a.Refund(a.t.Context(), a.refundRequest(a.stored(a.ids[no]), no+"-R"+fmt.Sprint(minor), minor))
+	r, _, err := a.Refund(a.t.Context(),
+		a.refundRequest(a.stored(a.ids[no]), no+"-R"+fmt.Sprint(minor), minor))
 	if r.ID == "" {
 		a.t.Fatal(no, err)
 	}
@@ -124,7 +125,9 @@ func (a *audited) close(no string) {
 func (a *audited) makePayments() {
 	online := func(r *PayRequest) { r.PayType = pay.AlipayHK }
 	answering := func(err error) {
-		a.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, err }
+		a.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
+			return wallet.State{}, err
+		}
 	}
 	expired := wallet.State{Outcome: wallet.Closed, Code: "GONE"}
 
@@ -153,10 +156,13 @@ func (a *audited) makePayments() {
 	a.postCallback(a.order("untold", true, func(r *PayRequest) { r.NotifyURL = "" }), paidBy("T-untold"))
 	a.postCallback(a.ids["second-trade"], paidBy("T-second"))
 	a.postCallback(a.ids["two-amounts"],
-		wallet.State{Outcome: wallet.Paid, TradeNo: "T-two-amounts", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
+		wallet.State{Outcome: wallet.Paid, TradeNo: "T-two-amounts",
+			Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
 	a.postCallback(a.order("other-amount", true, nil),
-		wallet.State{Outcome: wallet.Paid, TradeNo: "T-other", Amount: pay.Amount{Minor: 500, Currency: "JPY"}})
-	if err := a.Note(a.t.Context(), a.credential, a.ids["noted"], "12.30 HKD under trade T-mine"); err != nil {
+		wallet.State{Outcome: wallet.Paid, TradeNo: "T-other",
+			Amount: pay.Amount{Minor: 500, Currency: "JPY"}})
+	err := a.Note(a.t.Context(), a.credential, a.ids["noted"], "12.30 HKD under trade T-mine")
+	if err != nil {
 		a.t.Fatal(err)
 	}
 	elsewhere, err := json.Marshal(message{OrderID: a.ids["refunded-elsewhere"], RefundID: "9",
@@ -216,14 +222,15 @@ func TestAuditOfEveryKindOfPayment(t *testing.T) {
 		for _, f := range found {
 			t.Error(f)
 		}
-		if report.Payments != len(a.ids) || report.Refunds != 9 || report.Movements < 20 || report.Events < 40 ||
-			report.Deliveries < 14 || report.Merchants != 1 {
+		if report.Payments != len(a.ids) || report.Refunds != 9 || report.Movements < 20 ||
+			report.Events < 40 || report.Deliveries < 14 || report.Merchants != 1 {
 			t.Errorf("looked at %+v of %d payments", report.Counts, len(a.ids))
 		}
 		var kinds []string
 		for no := range a.ids {
 			p := a.stored(a.ids[no])
-			kinds = append(kinds, fmt.Sprint(p.Status, p.Late, p.Flagged, p.Refunded > 0, p.Reserved > p.Refunded))
+			kinds = append(kinds, fmt.Sprint(p.Status, p.Late, p.Flagged, p.Refunded > 0,
+				p.Reserved > p.Refunded))
 		}
 		slices.Sort(kinds)
 		if kinds = slices.Compact(kinds); len(kinds) < 14 {

@@ -57,8 +57,8 @@ func (h *harness) addIdentifier() *identifier {
 	}
 	if err := h.Store.PutWalletAccount(h.t.Context(),
 		pay.WalletAccount{MerchantID: "123456", ID: "window", Wallet: "window",
-			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"}, CreatedAt: h.clock(),
-			UpdatedAt: h.clock()}); err != nil {
+			PayTypes: []pay.PayType{pay.AlipayServiceWindow}, Currencies: []pay.Currency{"CNY"},
+			CreatedAt: h.clock(), UpdatedAt: h.clock()}); err != nil {
 		h.t.Fatal(err)
 	}
 	return w
@@ -112,8 +112,9 @@ func TestABuyerIsIdentifiedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
-		if err != nil || got.OpenID != "2088102122524333" || got.ReturnURL != "https://shop.example/back?order=7" ||
-			got.State != "session 1" || got.Credential.ClientKey != "KEY" {
+		if err != nil || got.OpenID != "2088102122524333" ||
+			got.ReturnURL != "https://shop.example/back?order=7" || got.State != "session 1" ||
+			got.Credential.ClientKey != "KEY" {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		_, err = h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
@@ -159,7 +160,8 @@ func TestLinksThatMayNotBeFollowed(t *testing.T) {
 	}{
 		"at its end": {func(r *AuthorizeRequest) { r.ExpiresAt = h.clock() }, pay.AlreadyExpired},
 		"too long a life": {
-			func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15*time.Minute + time.Second) }, pay.BadParameter},
+			func(r *AuthorizeRequest) { r.ExpiresAt = h.clock().Add(15*time.Minute + time.Second) },
+			pay.BadParameter},
 		"centuries": {func(r *AuthorizeRequest) { r.ExpiresAt = time.Unix(1<<40, 0) },
 			pay.BadParameter},
 		"a store where there are none": {func(r *AuthorizeRequest) { r.StoreID = "M1" }, pay.StoreUnknown},
@@ -268,7 +270,8 @@ func TestHostsForTheListAreReadStrictly(t *testing.T) {
 	for in, want := range map[string]string{
 		"shop.example": "shop.example", "SHOP.example:8443": "shop.example:8443", "localhost": "localhost",
 		"127.0.0.1:7703": "127.0.0.1:7703",
-		"[::1]:7703":     "[::1]:7703", "xn--fiqs8s.example": "xn--fiqs8s.example", "a-b.example": "a-b.example",
+		"[::1]:7703":     "[::1]:7703", "xn--fiqs8s.example": "xn--fiqs8s.example",
+		"a-b.example": "a-b.example",
 	} {
 		got, err := ReturnHost(in)
 		if err != nil || got != want {
@@ -281,8 +284,8 @@ func TestHostsForTheListAreReadStrictly(t *testing.T) {
 	for _, in := range []string{
 		"", "*", "*.example", "https://shop.example", "shop.example/", "shop.example.", ".example", "a..b",
 		"shop.example:", "shop.example:x",
-		"shop.example:443", "shop.example:80", "user@shop.example", "shop example", "shop.example,evil.example",
-		"茶.example", "-a.example", "a_b.example",
+		"shop.example:443", "shop.example:80", "user@shop.example", "shop example",
+		"shop.example,evil.example", "茶.example", "-a.example", "a_b.example",
 	} {
 		if got, err := ReturnHost(in); err == nil {
 			t.Errorf("%q: got %q", in, got)
@@ -339,8 +342,9 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 		"not reached": {func(_ *harness, w *identifier) { w.err = wallet.ErrNotSent }, pay.WalletBusy},
 		"anything else": {func(_ *harness, w *identifier) { w.err = errors.New("surprise") },
 			pay.Internal},
-		"an id that no order can have": {func(_ *harness, w *identifier) { w.buyer = "1&sig=" }, pay.Internal},
-		"no id":                        {func(_ *harness, w *identifier) { w.buyer = "" }, pay.Internal},
+		"an id that no order can have": {func(_ *harness, w *identifier) { w.buyer = "1&sig=" },
+			pay.Internal},
+		"no id": {func(_ *harness, w *identifier) { w.buyer = "" }, pay.Internal},
 		"the app code revoked": {func(h *harness, _ *identifier) {
 			if err := h.Store.SetCredentialDisabled(h.t.Context(), "APP", true); err != nil {
 				h.t.Fatal(err)
@@ -363,8 +367,8 @@ func TestWithoutTheWalletsWordNoBuyerIsIdentified(t *testing.T) {
 			if err != nil && got.OpenID != "" {
 				t.Errorf("told %+v", got)
 			}
-			if _, err := h.Authorized(t.Context(), ticket.ID, ticket.Proof,
-				fromWallet); pay.CodeOf(err) != pay.AlreadyExpired {
+			_, err = h.Authorized(t.Context(), ticket.ID, ticket.Proof, fromWallet)
+			if pay.CodeOf(err) != pay.AlreadyExpired {
 				t.Errorf("it served twice: %v", err)
 			}
 		})

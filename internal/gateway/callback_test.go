@@ -113,7 +113,8 @@ func TestAReplayedCallbackAsksTheWalletNothing(t *testing.T) {
 				State: wallet.State{Outcome: wallet.Closed, TradeNo: "T1"}}
 		},
 		"a closed trade of a paid order": func(h *harness) message {
-			return message{OrderID: h.paid("A1").ID, State: wallet.State{Outcome: wallet.Closed, TradeNo: "T9"}}
+			return message{OrderID: h.paid("A1").ID,
+				State: wallet.State{Outcome: wallet.Closed, TradeNo: "T9"}}
 		},
 		"that the buyer has not paid yet": func(h *harness) message {
 			return message{OrderID: h.ordered("A1", true).ID,
@@ -155,7 +156,8 @@ func TestAReplayedCallbackAsksTheWalletNothing(t *testing.T) {
 				State: wallet.State{Outcome: wallet.Succeeded}}
 		},
 		"the failure of one": func(h *harness) message {
-			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1", State: wallet.State{Outcome: wallet.Failed}}
+			return message{OrderID: h.paid("A1").ID, RefundID: "PORTAL-1",
+				State: wallet.State{Outcome: wallet.Failed}}
 		},
 		"a status that no document lists": func(h *harness) message {
 			return message{OrderID: h.ordered("A1", true).ID,
@@ -213,8 +215,10 @@ func TestWhatIsNotRecordedIsAskedAbout(t *testing.T) {
 			{OrderID: p.ID, State: less},
 			{OrderID: p.ID, State: yen},
 			{OrderID: p.ID,
-				State: wallet.State{Outcome: wallet.Paid, TradeNo: p.TradeNo, Amount: p.Amount, GivenBack: true}},
-			{OrderID: p.ID, State: wallet.State{Outcome: wallet.Unknown, TradeNo: p.TradeNo, Code: "TRADE_SUCCESS"}},
+				State: wallet.State{Outcome: wallet.Paid, TradeNo: p.TradeNo, Amount: p.Amount,
+					GivenBack: true}},
+			{OrderID: p.ID, State: wallet.State{Outcome: wallet.Unknown, TradeNo: p.TradeNo,
+				Code: "TRADE_SUCCESS"}},
 			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Failed}},
 			{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded, Amount: p.Amount}},
 			{OrderID: p.ID, RefundID: r.ID,
@@ -324,9 +328,10 @@ func TestCallbackPathIsTheWallets(t *testing.T) {
 		c := h.Config
 		c.BaseURL = base
 		got := ""
-		c.Wallets = map[string]wallet.Driver{"offline": {Open: func(wallet.Account) (wallet.Connector, error) {
-			return reader{h.wallet, func(posted wallet.Callback) { got = posted.Path }}, nil
-		}}}
+		c.Wallets = map[string]wallet.Driver{"offline": {
+			Open: func(wallet.Account) (wallet.Connector, error) {
+				return reader{h.wallet, func(posted wallet.Callback) { got = posted.Path }}, nil
+			}}}
 		g, err := New(c)
 		if err != nil {
 			t.Fatal(err)

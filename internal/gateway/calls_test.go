@@ -130,7 +130,8 @@ func TestAQueryGivesWhatIsKnownWhereNoPlaceIsFree(t *testing.T) {
 		time.Sleep(time.Minute)
 		for range 3 { // the same orders, most of which are not asked about again
 			began := time.Now()
-			found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential, Filter: store.Filter{Limit: 30}})
+			found, err := h.Query(t.Context(),
+				QueryRequest{Credential: h.credential, Filter: store.Filter{Limit: 30}})
 			if err != nil || len(found) != len(orders) || time.Since(began) != askWithin {
 				t.Errorf("%d found after %s, %v", len(found), time.Since(began), err)
 			}

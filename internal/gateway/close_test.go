@@ -36,7 +36,9 @@ func (h *harness) orderedAtNet(orderNo string) pay.Payment {
 	h.t.Helper()
 	r := h.request(orderNo)
 	r.PayType = pay.AlipayHK
-	h.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{Ref: "ref-" + o.Number}, nil }
+	h.wallet.pay = func(o wallet.Order) (wallet.Checkout, error) {
+		return wallet.Checkout{Ref: "ref-" + o.Number}, nil
+	}
 	o, err := h.Pay(h.t.Context(), r)
 	if err != nil {
 		h.t.Fatal(err)
@@ -48,7 +50,8 @@ func TestAnUnopenedOrderIsClosedUnasked(t *testing.T) {
 	onEach(t, func(t *testing.T, h *harness) {
 		p := h.ordered("A1", false)
 		c, err := h.Close(t.Context(), h.closeRequest(p))
-		if err != nil || c.Payment.Status != pay.Closed || len(c.ID) != 26 || c.At.IsZero() || h.wallet.calls() != 0 {
+		if err != nil || c.Payment.Status != pay.Closed || len(c.ID) != 26 || c.At.IsZero() ||
+			h.wallet.calls() != 0 {
 			t.Fatalf("closing %+v, %v, wallet asked %v", c, err, h.wallet.asked)
 		}
 		byNumber := CloseRequest{Credential: h.credential, OrderNo: "A1", Minor: 1230}
@@ -146,12 +149,13 @@ func TestOnlyAConfirmedCloseCounts(t *testing.T) {
 		code  pay.Code
 		want  pay.Status // if the merchant closes it; otherwise it expires
 	}{
-		"closed there":         {wallet.State{Outcome: wallet.Closed}, nil, wallet.State{}, "", pay.Closed},
-		"unknown there":        {wallet.State{Outcome: wallet.NotFound}, nil, wallet.State{}, "", pay.Closed},
-		"the buyer was faster": {wallet.State{Outcome: wallet.Paid}, nil, paidBy("T1"), pay.AlreadyPaid, pay.Paid},
-		"no answer":            {wallet.State{}, wallet.ErrUnknown, wallet.State{}, "", pay.Pending},
-		"no clear answer":      {wallet.State{Outcome: wallet.Unknown}, nil, wallet.State{}, "", pay.Pending},
-		"refused":              {wallet.State{}, &wallet.Rejection{Code: "NO"}, wallet.State{}, "", pay.Pending},
+		"closed there":  {wallet.State{Outcome: wallet.Closed}, nil, wallet.State{}, "", pay.Closed},
+		"unknown there": {wallet.State{Outcome: wallet.NotFound}, nil, wallet.State{}, "", pay.Closed},
+		"the buyer was faster": {wallet.State{Outcome: wallet.Paid}, nil, paidBy("T1"),
+			pay.AlreadyPaid, pay.Paid},
+		"no answer":       {wallet.State{}, wallet.ErrUnknown, wallet.State{}, "", pay.Pending},
+		"no clear answer": {wallet.State{Outcome: wallet.Unknown}, nil, wallet.State{}, "", pay.Pending},
+		"refused":         {wallet.State{}, &wallet.Rejection{Code: "NO"}, wallet.State{}, "", pay.Pending},
 	} {
 		answers := func(h *harness) {
 			h.answers(wallet.State{Outcome: wallet.Waiting}, nil)
@@ -208,7 +212,8 @@ func TestAClosingIsRefused(t *testing.T) {
 			r.Minor++
 			return r
 		}, pay.AmountMismatch},
-		"of a paid order": {func(h *harness) CloseRequest { return h.closeRequest(h.paid("A1")) }, pay.AlreadyPaid},
+		"of a paid order": {func(h *harness) CloseRequest { return h.closeRequest(h.paid("A1")) },
+			pay.AlreadyPaid},
 		"of an expired order": {func(h *harness) CloseRequest {
 			p := h.ordered("A1", true)
 			if _, err := h.callback(p.ID, wallet.State{Outcome: wallet.Closed}); err != nil {
@@ -270,7 +275,8 @@ func TestOfAPaymentAndAClosingAtOnceEitherWins(t *testing.T) {
 			case after.Late && (refused != nil || after.Refunded != 1230 || deliveries[0].Kind != "refund"):
 				t.Errorf("late: closing %+v, %v; %+v", closing, refused, after)
 			case !after.Late &&
-				(pay.CodeOf(refused) != pay.AlreadyPaid || after.Refunded != 0 || deliveries[0].Kind != "payment"):
+				(pay.CodeOf(refused) != pay.AlreadyPaid || after.Refunded != 0 ||
+					deliveries[0].Kind != "payment"):
 				t.Errorf("in time: closing %+v, %v; %+v", closing, refused, after)
 			}
 		}

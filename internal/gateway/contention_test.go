@@ -42,15 +42,16 @@ func TestManyAtOnceAboutOneOrder(t *testing.T) {
 func TestLateOrphanWhoseRefundNumberIsTaken(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
 		p, other := r.ordered("A1", false), r.paid("A2")
-		_, err := r.Close(t.Context(), CloseRequest{Credential: r.credential, PaymentID: p.ID, Minor: p.Amount.Minor})
+		_, err := r.Close(t.Context(),
+			CloseRequest{Credential: r.credential, PaymentID: p.ID, Minor: p.Amount.Minor})
 		if err != nil {
 			t.Fatal(err)
 		}
 		numbered := p
 		numbered.WalletNumber = r.number
 		taken := pay.Refund{
-			OrderNo: "R2", Fingerprint: "f", Amount: pay.Amount{Minor: 5, Currency: "HKD"}, CreatedAt: r.clock(),
-			ID: r.numberUnder(numbered, "late money", p.OrderNo, p.Fingerprint, 0),
+			OrderNo: "R2", Fingerprint: "f", Amount: pay.Amount{Minor: 5, Currency: "HKD"},
+			CreatedAt: r.clock(), ID: r.numberUnder(numbered, "late money", p.OrderNo, p.Fingerprint, 0),
 		}
 		err = r.Store.Tx(t.Context(), func(tx *store.Tx) error {
 			current, err := tx.Payment(other.MerchantID, other.ID)

@@ -204,7 +204,8 @@ func onEach(t *testing.T, test func(t *testing.T, h *harness)) {
 func newHarnessOn(t *testing.T, dsn string, options ...storetest.Option) *harness {
 	t.Helper()
 	h := &harness{t: t, wallet: &scripted{}}
-	c := store.Config{DSN: dsn, MasterKey: masterKey, Now: h.clock, NoSync: true, Log: slog.New(slog.DiscardHandler)}
+	c := store.Config{DSN: dsn, MasterKey: masterKey, Now: h.clock, NoSync: true,
+		Log: slog.New(slog.DiscardHandler)}
 	for _, o := range options {
 		o(&c)
 	}
@@ -241,11 +242,13 @@ func (h *harness) newReplica(db *store.DB) *Gateway {
 			"offline": driver(wallet.Link, wallet.CanRefund, wallet.CanRefundQuery),
 			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
-		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
-		Zone: zone, Now: h.clock, Log: slog.New(slog.DiscardHandler),
-		Poll:               time.Hour, // the opening of a link is noticed without polling
-		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, zone) },
-		RefundNotification: func(r pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(r, p, zone) },
+		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"),
+		HTTP: http.DefaultClient, Zone: zone, Now: h.clock, Log: slog.New(slog.DiscardHandler),
+		Poll:         time.Hour, // the opening of a link is noticed without polling
+		Notification: func(p pay.Payment) []byte { return delivery.Body(p, zone) },
+		RefundNotification: func(r pay.Refund, p pay.Payment) []byte {
+			return delivery.RefundBody(r, p, zone)
+		},
 		Wake: func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -268,8 +271,8 @@ func (h *harness) seed(db *store.DB) {
 		db.CreateMerchant(ctx, pay.Merchant{ID: "123456", Name: "Tea House", CreatedAt: now}),
 		db.CreateCredential(ctx, h.credential),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "main", Wallet: "offline",
-			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now,
-			UpdatedAt: now}),
+			PayTypes:   []pay.PayType{pay.AlipayCrossBorder},
+			Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now, UpdatedAt: now}),
 		db.PutWalletAccount(ctx, pay.WalletAccount{MerchantID: "123456", ID: "net", Wallet: "online",
 			PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD", "JPY"}, CreatedAt: now,
 			UpdatedAt: now}),
@@ -299,9 +302,9 @@ func (h *harness) advance(d time.Duration) {
 
 func (h *harness) request(orderNo string) PayRequest {
 	return PayRequest{
-		Credential: h.credential, OrderNo: orderNo, Fingerprint: "f-" + orderNo, PayType: pay.AlipayCrossBorder,
-		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Oolong", NotifyURL: "https://Shop.example/notify",
-		Life: 30 * time.Minute,
+		Credential: h.credential, OrderNo: orderNo, Fingerprint: "f-" + orderNo,
+		PayType: pay.AlipayCrossBorder, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Oolong",
+		NotifyURL: "https://Shop.example/notify", Life: 30 * time.Minute,
 	}
 }
 
@@ -336,7 +339,8 @@ func (h *harness) books(id string) ([]pay.Movement, []store.Delivery) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	deliveries, err := h.Store.Deliveries(h.t.Context(), store.DeliveryFilter{MerchantID: "123456", PaymentID: id})
+	deliveries, err := h.Store.Deliveries(h.t.Context(),
+		store.DeliveryFilter{MerchantID: "123456", PaymentID: id})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -422,8 +426,8 @@ func confirmed(err error) func(context.Context, wallet.Notice) (wallet.State, er
 
 // paidBy returns the answer that the trade has paid 12.30 HKD.
 func paidBy(trade string) wallet.State {
-	return wallet.State{Outcome: wallet.Paid, TradeNo: trade, Amount: pay.Amount{Minor: 1230, Currency: "HKD"},
-		BuyerID: "2088***1"}
+	return wallet.State{Outcome: wallet.Paid, TradeNo: trade,
+		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, BuyerID: "2088***1"}
 }
 
 func wantCode(t *testing.T, err error, want pay.Code) {

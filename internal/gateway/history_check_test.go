@@ -138,7 +138,8 @@ func (h *historyHarness) check() {
 		again += times - 1
 	}
 	if again > h.excuses {
-		h.problem("the merchant was told %d times what it had acknowledged, with an excuse for %d", again, h.excuses)
+		h.problem("the merchant was told %d times what it had acknowledged, with an excuse for %d", again,
+			h.excuses)
 	}
 	for _, what := range h.outside.false_ {
 		h.problem("the merchant was %s", what)

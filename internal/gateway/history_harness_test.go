@@ -125,10 +125,12 @@ func (h *historyHarness) start(r *replica) {
 			"online":  driver(wallet.InApp, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 			"paged":   driver(wallet.Redirect, wallet.CanRefund, wallet.CanRefundQuery, wallet.CanClose),
 		},
-		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"), HTTP: http.DefaultClient,
-		Zone: zone, Now: h.clock, Rand: h.random, Log: h.log,
-		Notification:       func(p pay.Payment) []byte { return delivery.Body(p, zone) },
-		RefundNotification: func(of pay.Refund, p pay.Payment) []byte { return delivery.RefundBody(of, p, zone) },
+		BaseURL: "https://pay.example", LinkKey: []byte("0123456789abcdef0123456789abcdef"),
+		HTTP: http.DefaultClient, Zone: zone, Now: h.clock, Rand: h.random, Log: h.log,
+		Notification: func(p pay.Payment) []byte { return delivery.Body(p, zone) },
+		RefundNotification: func(of pay.Refund, p pay.Payment) []byte {
+			return delivery.RefundBody(of, p, zone)
+		},
 	})
 	if err != nil {
 		panic(err)

@@ -20,15 +20,16 @@ type merchantsView struct {
 
 func newMerchantsView() merchantsView {
 	return merchantsView{
-		ids: map[int]string{}, prints: map[int]string{}, refunds: map[string]pay.Refund{}, refused: map[string]bool{},
-		closed: map[int]bool{},
+		ids: map[int]string{}, prints: map[int]string{}, refunds: map[string]pay.Refund{},
+		refused: map[string]bool{}, closed: map[int]bool{},
 	}
 }
 
 const price = 1000
 
 func credential() pay.Credential {
-	return pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY", PerSecond: 100, PerMinute: 400}
+	return pay.Credential{MerchantID: "123456", AppCode: "APP", ClientKey: "KEY",
+		PerSecond: 100, PerMinute: 400}
 }
 
 // place places an order. Its number says how its buyer gets to the wallet: 0 is
@@ -69,12 +70,14 @@ func (h *historyHarness) refund(r *replica, st step) {
 	}
 	number := fmt.Sprintf("R%d-%d", st.Order, st.N)
 	got, _, err := r.Refund(r.ctx, RefundRequest{
-		Credential: credential(), PaymentID: id, OrderNo: number, Fingerprint: fmt.Sprint(st.Amount), Minor: st.Amount,
+		Credential: credential(), PaymentID: id, OrderNo: number,
+		Fingerprint: fmt.Sprint(st.Amount), Minor: st.Amount,
 	})
 	if r.gone || got.ID == "" {
 		return
 	}
-	if known := h.merchant.refunds[number]; known.ID != "" && (known.ID != got.ID || known.Amount != got.Amount) {
+	if known := h.merchant.refunds[number]; known.ID != "" &&
+		(known.ID != got.ID || known.Amount != got.Amount) {
 		h.problem("refund %s is %s and %s", number, known.ID, got.ID)
 	}
 	h.merchant.refunds[number] = got
@@ -114,7 +117,8 @@ func (h *historyHarness) shut(r *replica, st step) {
 // query queries an order and its refunds.
 func (h *historyHarness) query(r *replica, st step) {
 	found, err := r.Query(r.ctx,
-		QueryRequest{Credential: credential(), Filter: store.Filter{OrderNos: []string{fmt.Sprint("O", st.Order)}}})
+		QueryRequest{Credential: credential(),
+			Filter: store.Filter{OrderNos: []string{fmt.Sprint("O", st.Order)}}})
 	if err != nil || r.gone {
 		return
 	}

@@ -146,7 +146,8 @@ func (c teller) Pay(_ context.Context, o wallet.Order) (wallet.Checkout, error) 
 		return wallet.Checkout{Ref: "R-" + o.Number}, nil
 	}
 	ends := c.now().Add(10 * time.Minute)
-	return wallet.Checkout{URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, ends.Unix()), EndsAt: ends}, nil
+	return wallet.Checkout{URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, ends.Unix()),
+		EndsAt: ends}, nil
 }
 
 var unaware = &wallet.State{Outcome: wallet.NotFound}

@@ -29,7 +29,8 @@ func TestHistoriesWithARestore(t *testing.T) {
 		steps := func(name string, least, most int) []step {
 			return rapid.SliceOfN(drawStep(false), least, most).Draw(rt, name)
 		}
-		parts := [][]step{steps("before the backup", 0, 10), steps("lost", 10, 30), steps("after the restore", 0, 20)}
+		parts := [][]step{steps("before the backup", 0, 10), steps("lost", 10, 30),
+			steps("after the restore", 0, 20)}
 		noticeFirst := rapid.Bool().Draw(rt, "notice first")
 		var problems []string
 		synctest.Test(t, func(t *testing.T) { problems = restoreBetween(t, empty, parts, noticeFirst, seen) })
@@ -226,8 +227,8 @@ func (h *historyHarness) checkRestored() {
 		for _, l := range lines {
 			if l.Kind == pay.MovementRefund {
 				if given := h.outside.given(l.RefundID); given != l.Amount.Minor {
-					h.problem("refund %s of %s is in the money record, and the wallet has %d", l.RefundID, l.Amount,
-						given)
+					h.problem("refund %s of %s is in the money record, and the wallet has %d",
+						l.RefundID, l.Amount, given)
 				}
 				continue
 			}

@@ -135,7 +135,8 @@ func TestHistories(t *testing.T) {
 	})
 }
 
-var historyFile = flag.String("history", "", "a history for TestHistory to repeat, as TestHistories prints them")
+var historyFile = flag.String("history", "",
+	"a history for TestHistory to repeat, as TestHistories prints them")
 
 func TestHistory(t *testing.T) {
 	files, err := filepath.Glob("testdata/histories/*.txt")

@@ -16,7 +16,8 @@ func TestNumbersSortByTimeAndSayWhatTheyAreOf(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Duration
 		slot string
-	}{{0, "000"}, {86*time.Second + 399*time.Millisecond, "000"}, {86*time.Second + 400*time.Millisecond, "001"},
+	}{{0, "000"}, {86*time.Second + 399*time.Millisecond, "000"},
+		{86*time.Second + 400*time.Millisecond, "001"},
 		{12 * time.Hour, "500"}, {24*time.Hour - time.Nanosecond, "999"}} {
 		if got := number(c.at); got != "20260102123456"+c.slot+first[17:] || !pay.IsNumber("123456", got) {
 			t.Errorf("after %v: %s", c.at, got)

@@ -32,7 +32,8 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 	}{
 		{"expired", pay.Expired, nil, LateKeep},
 		{"closed", pay.Closed, nil, LateRefund},
-		{"expired, to be given back", pay.Expired, map[pay.Status]LatePolicy{pay.Expired: LateRefund}, LateRefund},
+		{"expired, to be given back", pay.Expired,
+			map[pay.Status]LatePolicy{pay.Expired: LateRefund}, LateRefund},
 		{"closed, to be kept", pay.Closed, map[pay.Status]LatePolicy{pay.Closed: LateKeep}, LateKeep},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,14 +64,16 @@ func TestLateMoneyIsKeptOrGivenBackByPolicy(t *testing.T) {
 				if c.want == LateKeep {
 					if len(refunds) != 0 || len(movements) != 1 || len(deliveries) != 1 ||
 						deliveries[0].Kind != "payment" || h.wallet.givenBack() != 0 {
-						t.Errorf("%d refunds, movements %+v, deliveries %+v", len(refunds), movements, deliveries)
+						t.Errorf("%d refunds, movements %+v, deliveries %+v", len(refunds),
+							movements, deliveries)
 					}
 					return
 				}
 				if len(refunds) != 1 || refunds[0].Status != pay.RefundSucceeded ||
 					refunds[0].OrderNo != refunds[0].ID || !refunds[0].Automatic() ||
 					h.wallet.givenBack() != 1230 || h.stored(p.ID).Refunded != 1230 {
-					t.Errorf("refunds %+v of %+v, given back %d", refunds, h.stored(p.ID), h.wallet.givenBack())
+					t.Errorf("refunds %+v of %+v, given back %d", refunds, h.stored(p.ID),
+						h.wallet.givenBack())
 				}
 				if len(movements) != 2 || len(deliveries) != 1 || deliveries[0].Kind != "refund" {
 					t.Errorf("movements %+v, deliveries %+v", movements, deliveries)

@@ -129,10 +129,12 @@ func TestALostOrdersNoticeIsAnOrphan(t *testing.T) {
 			want.Amount.Minor = 1230
 			want.BuyerID = "2088***1"
 		})
-		if n := strings.Count(r.logged.String(), "level=ERROR msg=\"orphan: needs a look\" reason=orphan"); n != 1 {
+		n := strings.Count(r.logged.String(), "level=ERROR msg=\"orphan: needs a look\" reason=orphan")
+		if n != 1 {
 			t.Errorf("%d lines about it:\n%s", n, r.logged)
 		}
-		if text, err := r.Store.OrphanMessage(t.Context(), o); err != nil || !strings.Contains(text, r.number) {
+		if text, err := r.Store.OrphanMessage(t.Context(), o); err != nil ||
+			!strings.Contains(text, r.number) {
 			t.Errorf("message %q, %v", text, err)
 		}
 
@@ -190,7 +192,8 @@ func TestOnlyWhatTheWalletConfirmsIsKept(t *testing.T) {
 			return s, nil
 		}, want: pay.BadSignature},
 		"no by a notice's own question": {
-			confirm: confirmed(&wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}), want: pay.BadSignature},
+			confirm: confirmed(&wallet.Rejection{Code: "X", Kind: wallet.RejectedOrder}),
+			want:    pay.BadSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
@@ -211,8 +214,8 @@ func TestANumberOfAnotherFormIsNotOurs(t *testing.T) {
 	h.wallet.query = func(context.Context, wallet.Order) (wallet.State, error) { return paidBy("T1"), nil }
 	for i, number := range []string{
 		"", "1", "20260102999999500000000001", "2026010212345650000000000", "202601021234565000000000011",
-		"20261302123456500000000001", "2026010212345650000000000x", "20260230123456500000000001", "SHOP-20260102123456",
-		"２026010212345650000000",
+		"20261302123456500000000001", "2026010212345650000000000x", "20260230123456500000000001",
+		"SHOP-20260102123456", "２026010212345650000000",
 	} {
 		_, err := h.callback(number, paidBy("T1"))
 		wantCode(t, err, pay.Forbidden)
@@ -246,8 +249,8 @@ func TestUnknownNumbersAreAskedAboutOnceASecond(t *testing.T) {
 				all.Go(func() {
 					body, _ := json.Marshal(message{OrderID: fmt.Sprintf("20260102123456%06d%06d", second, i),
 						State: paidBy(fmt.Sprint("T", second, i))})
-					if _, err := replicas[i%3].Callback(t.Context(), "123456", "main",
-						Callback{Body: body}); err == nil {
+					_, err := replicas[i%3].Callback(t.Context(), "123456", "main", Callback{Body: body})
+					if err == nil {
 						t.Error("a made-up number is acknowledged")
 					}
 				})
@@ -335,8 +338,9 @@ func TestAnAccountTakesABoundedNumberOfOrphans(t *testing.T) {
 	check(t, r.ordered("A1", false), func(want *pay.Payment) { want.Status = pay.Pending })
 	settle := func(want pay.Code) {
 		wantCode(t,
-			SettleElsewhere(t.Context(), r.Store, pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"},
-				r.now, pay.ByOperator("cli:root"), "given back by hand"), want)
+			SettleElsewhere(t.Context(), r.Store,
+				pay.Orphan{MerchantID: "123456", AccountID: "main", TradeNo: "1"}, r.now,
+				pay.ByOperator("cli:root"), "given back by hand"), want)
 	}
 	settle("")
 	settle(pay.AlreadyClosed)

@@ -17,7 +17,8 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		life    time.Duration
 		renamed bool // the merchant names the number that the order has now
-	}{"which is open": {}, "which has expired": {life: 2 * time.Hour}, "which the merchant names": {renamed: true}} {
+	}{"which is open": {}, "which has expired": {life: 2 * time.Hour},
+		"which the merchant names": {renamed: true}} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
 				lost := newHarness(t) // before the restore: order, payment and refund
@@ -43,7 +44,8 @@ func TestALostRefundOfARenumberedOrderIsMadeOnce(t *testing.T) {
 				}
 				request.Credential = r.credential
 				again, _, err := r.Refund(t.Context(), request)
-				if err != nil || again.PaymentID != p.ID || again.ID != back.ID || r.wallet.givenBack() != 500 {
+				if err != nil || again.PaymentID != p.ID || again.ID != back.ID ||
+					r.wallet.givenBack() != 500 {
 					t.Errorf("refund %+v, %v: %d are given back", again, err, r.wallet.givenBack())
 				}
 				_, err = audit.Audit{ // the request named the number that the order had

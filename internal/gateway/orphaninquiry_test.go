@@ -53,7 +53,8 @@ func TestManyDueOrphansAreAskedAboutInTurn(t *testing.T) {
 			for i := range 40 {
 				o := pay.Orphan{MerchantID: "123456", AccountID: "main",
 					Number: fmt.Sprintf("20260101123456%012d", i), TradeNo: fmt.Sprint("T", i),
-					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, NoticedAt: h.now.Add(-time.Hour), DueAt: h.now}
+					Amount:    pay.Amount{Minor: 1, Currency: "HKD"},
+					NoticedAt: h.now.Add(-time.Hour), DueAt: h.now}
 				if _, err := tx.AddOrphan(o, nil, 100); err != nil {
 					return err
 				}

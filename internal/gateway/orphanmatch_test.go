@@ -30,7 +30,8 @@ func TestAnotherOrderDoesNotTakeAnOrphan(t *testing.T) {
 }
 
 func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
-	for name, later := range map[string]time.Duration{"on the same day": 0, "on the next day": 20 * time.Hour} {
+	for name, later := range map[string]time.Duration{"on the same day": 0,
+		"on the next day": 20 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			afterRestore(t, func(t *testing.T, r restored) {
 				r.advance(later)
@@ -61,8 +62,8 @@ func TestARepeatedOrderGetsTheLostOrdersMoney(t *testing.T) {
 					t.Fatal(err)
 				}
 				// The old number and the old link lead to the order.
-				if _, old, err := r.Refund(t.Context(),
-					r.refundRequest(pay.Payment{ID: r.number}, "R2", 40)); err != nil || old.ID != p.ID {
+				_, old, err := r.Refund(t.Context(), r.refundRequest(pay.Payment{ID: r.number}, "R2", 40))
+				if err != nil || old.ID != p.ID {
 					t.Errorf("refund by the old number: %+v, %v", old, err)
 				}
 				if old, err := r.Lookup(t.Context(), r.Token(r.number)); err != nil || old.ID != p.ID {
@@ -96,7 +97,8 @@ func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 		})
 		check(t, r.onlyOrphan(), func(want *pay.Orphan) { want.State = pay.OrphanMatched })
 		// The surplus is refunded at the wallet itself.
-		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
+		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1",
+			Amount: pay.Amount{Minor: 1230, Currency: "HKD"}}
 		body, _ := json.Marshal(message{OrderID: r.number, RefundID: "W1", State: back})
 		if _, err := r.Callback(t.Context(), "123456", "main", Callback{Body: body}); err != nil {
 			t.Error(err)
@@ -108,9 +110,12 @@ func TestALostOrdersMoneyIsSurplusOfAPaidOrder(t *testing.T) {
 // and money that went back.
 func TestAnOrderTakesAllOrphansOfItsNumber(t *testing.T) {
 	afterRestore(t, func(t *testing.T, r restored) {
-		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1", Amount: pay.Amount{Minor: 30, Currency: "HKD"}}
+		back := wallet.State{Outcome: wallet.Succeeded, TradeNo: "T1",
+			Amount: pay.Amount{Minor: 30, Currency: "HKD"}}
 		r.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) { return back, nil }
-		r.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) { return n.State, nil }
+		r.wallet.confirm = func(_ context.Context, n wallet.Notice) (wallet.State, error) {
+			return n.State, nil
+		}
 		for _, m := range []message{
 			{OrderID: r.number, RefundID: "W1", State: back}, {OrderID: r.number, State: paidBy("T1")},
 			{OrderID: r.number, State: paidBy("T2")},
@@ -170,7 +175,8 @@ func TestNoticeAndRepeatAtTheSameMoment(t *testing.T) {
 			if told != nil {
 				t.Fatal(told)
 			}
-			p, err := r.Store.PaymentByOrderNo(t.Context(), pay.Scope{MerchantID: "123456", AppCode: "APP"}, "A1")
+			p, err := r.Store.PaymentByOrderNo(t.Context(),
+				pay.Scope{MerchantID: "123456", AppCode: "APP"}, "A1")
 			if err != nil {
 				t.Fatal(err)
 			}

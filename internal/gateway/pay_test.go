@@ -43,7 +43,8 @@ func TestARepeatGivesTheSameOrder(t *testing.T) {
 		}
 		again, err := h.Pay(t.Context(), h.request("A1"))
 		if err != nil || again.ID != first.ID || again.PayURL != first.PayURL {
-			t.Errorf("repeat gave %s %s (%v), want %s %s", again.ID, again.PayURL, err, first.ID, first.PayURL)
+			t.Errorf("repeat gave %s %s (%v), want %s %s", again.ID, again.PayURL, err,
+				first.ID, first.PayURL)
 		}
 		other := h.request("A1")
 		other.Fingerprint, other.Amount.Minor = "else", 1
@@ -115,15 +116,18 @@ func TestWhatTheMerchantMayNotOrderIsRefused(t *testing.T) {
 		"a currency that no account takes": {func(r *PayRequest) { r.Amount.Currency = "USD" }, pay.Forbidden,
 			"currency"},
 		"a currency that the wallet cannot take": {
-			func(r *PayRequest) { r.PayType, r.Amount.Currency = pay.AlipayHK, "JPY" }, pay.Forbidden, "currency"},
+			func(r *PayRequest) { r.PayType, r.Amount.Currency = pay.AlipayHK, "JPY" },
+			pay.Forbidden, "currency"},
 		"a store where there are none": {func(r *PayRequest) { r.StoreID = "open" }, pay.StoreUnknown,
 			"store_id"},
 		"no store where there are some": {func(r *PayRequest) { r.Credential = withStores },
 			pay.StoreNotSetUp, "store_id"},
 		"a store that does not exist": {
-			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" }, pay.StoreUnknown, "store_id"},
+			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "none" },
+			pay.StoreUnknown, "store_id"},
 		"a store that is disabled": {
-			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" }, pay.StoreDisabled, "store_id"},
+			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "shut" },
+			pay.StoreDisabled, "store_id"},
 		"nothing wrong: a store that is open": {
 			func(r *PayRequest) { r.Credential, r.StoreID = withStores, "open" }, "", ""},
 	} {
@@ -181,7 +185,9 @@ func TestAWalletThatMustBeAskedFirst(t *testing.T) {
 	})
 	t.Run("silence leaves the order as it is, and the same order can be sent again", func(t *testing.T) {
 		h := newHarness(t)
-		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+		h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+			return wallet.Checkout{}, wallet.ErrUnknown
+		}
 		o, err := h.Pay(t.Context(), online(h, "A1"))
 		wantCode(t, err, pay.OutcomeUnknown)
 		if p := h.stored(o.ID); p.Status != pay.Created {
@@ -205,7 +211,9 @@ func TestAnOrderRefusedTheSecondTimeIsQueriedAgain(t *testing.T) {
 			h := newHarness(t)
 			r := h.request("A1")
 			r.PayType = pay.AlipayHK
-			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+				return wallet.Checkout{}, wallet.ErrUnknown
+			}
 			o, err := h.Pay(t.Context(), r)
 			wantCode(t, err, pay.OutcomeUnknown)
 			h.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {

@@ -58,9 +58,10 @@ func TestAnInquiryReplacesACallbackTooSoon(t *testing.T) {
 		true_ wallet.State
 		want  func(p pay.Payment) bool
 	}{
-		"of an order that is open": {func(h *harness) pay.Payment { return h.ordered("A1", true) }, paidBy("T1"),
-			func(p pay.Payment) bool { return p.Status == pay.Paid && !p.Late }},
-		"of one whose opening is not recorded": {func(h *harness) pay.Payment { return h.ordered("A1", false) },
+		"of an order that is open": {func(h *harness) pay.Payment { return h.ordered("A1", true) },
+			paidBy("T1"), func(p pay.Payment) bool { return p.Status == pay.Paid && !p.Late }},
+		"of one whose opening is not recorded": {
+			func(h *harness) pay.Payment { return h.ordered("A1", false) },
 			paidBy("T1"),
 			func(p pay.Payment) bool { return p.Status == pay.Paid }},
 		"of one that is called off": {func(h *harness) pay.Payment {
@@ -70,8 +71,8 @@ func TestAnInquiryReplacesACallbackTooSoon(t *testing.T) {
 			}
 			return p
 		}, paidBy("T1"), func(p pay.Payment) bool { return p.Status == pay.Paid && p.Late }},
-		"of one that is paid by another trade": {func(h *harness) pay.Payment { return h.paid("A1") }, paidBy("T2"),
-			func(p pay.Payment) bool { return p.Flagged && p.DueAt.IsZero() }},
+		"of one that is paid by another trade": {func(h *harness) pay.Payment { return h.paid("A1") },
+			paidBy("T2"), func(p pay.Payment) bool { return p.Flagged && p.DueAt.IsZero() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, h *harness) {
@@ -151,7 +152,10 @@ func TestAnInquiryReplacesAnUnconfirmedCallback(t *testing.T) {
 		prepare func(h *harness) (after func())
 		want    pay.Code
 	}{
-		"the wallet is silent": {func(h *harness) func() { h.confirmAll(wallet.ErrUnknown); return func() {} },
+		"the wallet is silent": {func(h *harness) func() {
+			h.confirmAll(wallet.ErrUnknown)
+			return func() {}
+		},
 			pay.OutcomeUnknown},
 		"it is not reached": {func(h *harness) func() { h.confirmAll(wallet.ErrNotSent); return func() {} },
 			pay.WalletBusy},
@@ -189,7 +193,9 @@ func TestAnInquiryReplacesAnUnconfirmedCallback(t *testing.T) {
 				if len(movements) != 2 {
 					t.Errorf("movements %v", movements)
 				}
-				check(t, h.stored(p.ID), func(want *pay.Payment) { want.Flagged, want.DueAt = true, time.Time{} })
+				check(t, h.stored(p.ID), func(want *pay.Payment) {
+					want.Flagged, want.DueAt = true, time.Time{}
+				})
 			})
 		})
 	}
@@ -243,7 +249,8 @@ func TestARefundsCallbackTooSoonCausesAnInquiry(t *testing.T) {
 		h.confirmAll(&wallet.Rejection{Code: "NOT_OURS"})
 		_, err = h.callback(p.ID, paidBy("FALSE"))
 		wantCode(t, err, pay.BadSignature)
-		_, err = h.post(message{OrderID: p.ID, RefundID: r.ID, State: wallet.State{Outcome: wallet.Succeeded}})
+		_, err = h.post(message{OrderID: p.ID, RefundID: r.ID,
+			State: wallet.State{Outcome: wallet.Succeeded}})
 		wantCode(t, err, pay.InProgress)
 		h.wallet.queryRefund = func(context.Context, wallet.Refund) (wallet.State, error) {
 			return wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}, nil
@@ -276,8 +283,8 @@ func TestQueriesAndCallbacksHaveSeparateGaps(t *testing.T) {
 	if _, err := h.callback(p.ID, paidBy("T1")); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(h.wallet.asked, ", "); got != fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s",
-		p.ID) {
+	want := fmt.Sprintf("query %[1]s, confirm %[1]s, confirm %[1]s", p.ID)
+	if got := strings.Join(h.wallet.asked, ", "); got != want {
 		t.Errorf("asked %s", got)
 	}
 }

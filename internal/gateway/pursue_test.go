@@ -15,7 +15,9 @@ import (
 )
 
 func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
-	unknown := func(context.Context, wallet.Refund) (wallet.State, error) { return wallet.State{}, wallet.ErrUnknown }
+	unknown := func(context.Context, wallet.Refund) (wallet.State, error) {
+		return wallet.State{}, wallet.ErrUnknown
+	}
 	says := func(s wallet.State, err error) func(context.Context, wallet.Refund) (wallet.State, error) {
 		return func(context.Context, wallet.Refund) (wallet.State, error) { return s, err }
 	}
@@ -40,8 +42,9 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 		}, nil, pay.RefundSucceeded, 2},
 		"the wallet says that it failed": {nil, says(wallet.State{Outcome: wallet.Failed, Code: "NO"}, nil),
 			pay.RefundFailed, 1},
-		"the wallet is still at it": {nil, says(wallet.State{Outcome: wallet.Unknown}, nil), pay.RefundPending, 1},
-		"the wallet stays silent":   {nil, unknown, pay.RefundPending, 1},
+		"the wallet is still at it": {nil, says(wallet.State{Outcome: wallet.Unknown}, nil),
+			pay.RefundPending, 1},
+		"the wallet stays silent": {nil, unknown, pay.RefundPending, 1},
 		"the wallet names another amount": {nil,
 			says(wallet.State{Outcome: wallet.Succeeded, Amount: pay.Amount{Minor: 1, Currency: "HKD"}}, nil),
 			pay.RefundPending, 1},
@@ -60,7 +63,8 @@ func TestARefundsUnknownOutcomeIsFoundOut(t *testing.T) {
 					h.wallet.refund = c.first(h)
 				}
 				r, after, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230))
-				if err != nil || r.Status != pay.RefundPending || after.Reserved != 1230 || after.Refunded != 0 {
+				if err != nil || r.Status != pay.RefundPending || after.Reserved != 1230 ||
+					after.Refunded != 0 {
 					t.Fatalf("refund %+v of %+v, %v", r, after, err)
 				}
 				_, _, err = h.Refund(t.Context(), h.refundRequest(p, "R2", 1))
@@ -130,7 +134,9 @@ func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 		retry bool                                      // whether it may have been sent
 	}{
 		"stored, and nothing else": {func(*harness, store.RefundClaim) {}, false},
-		"about to be sent":         {func(h *harness, claim store.RefundClaim) { h.mustMarkSent(claim) }, true},
+		"about to be sent": {func(h *harness, claim store.RefundClaim) {
+			h.mustMarkSent(claim)
+		}, true},
 		"sent, and the answer not stored": {func(h *harness, claim store.RefundClaim) {
 			h.mustMarkSent(claim)
 			h.wallet.giveBack(wallet.Refund{ID: claim.ID, Amount: claim.Amount})
@@ -186,7 +192,8 @@ func TestAfterACrashAtAnyStepARefundIsMadeOnce(t *testing.T) {
 					t.Errorf("the wallet was asked %v; %d movements, %d deliveries",
 						h.wallet.asked, len(movements), len(deliveries))
 				}
-				check(t, h.storedRefund(claim.ID), func(want *pay.Refund) { want.Status = pay.RefundSucceeded })
+				check(t, h.storedRefund(claim.ID),
+					func(want *pay.Refund) { want.Status = pay.RefundSucceeded })
 			})
 		})
 	}

@@ -47,7 +47,8 @@ func TestALostNotificationIsMadeUpFor(t *testing.T) {
 		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		time.Sleep(14 * time.Second)
 		movements, deliveries := h.books(p.ID)
-		if got := h.stored(p.ID); got.Status != pay.Paid || got.Late || len(movements) != 1 || len(deliveries) != 1 {
+		if got := h.stored(p.ID); got.Status != pay.Paid || got.Late || len(movements) != 1 ||
+			len(deliveries) != 1 {
 			t.Errorf("stored %+v", got)
 		}
 		before := h.wallet.calls()
@@ -65,7 +66,8 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 		end  func(h *harness, p pay.Payment)
 		want pay.Status
 	}{
-		"its life is over": {func(h *harness, p pay.Payment) { h.advance(2 * time.Hour); h.recoverDue() }, pay.Expired},
+		"its life is over": {func(h *harness, p pay.Payment) { h.advance(2 * time.Hour); h.recoverDue() },
+			pay.Expired},
 		"it is called off": {func(h *harness, p pay.Payment) {
 			c, err := h.Close(h.t.Context(), h.closeRequest(p))
 			if err != nil || c.Payment.Status != pay.Closed {
@@ -87,7 +89,9 @@ func TestAnOrderPaidInAnotherAmountEnds(t *testing.T) {
 				h.answers(wrong, nil)
 				h.advance(time.Minute)
 				h.recoverDue()
-				check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status, want.Flagged = pay.Pending, true })
+				check(t, h.stored(p.ID), func(want *pay.Payment) {
+					want.Status, want.Flagged = pay.Pending, true
+				})
 				c.end(h, p)
 				movements, deliveries := h.books(p.ID)
 				if got := h.stored(p.ID); got.Status != c.want || !got.Flagged || len(movements) != 1 ||
@@ -284,7 +288,8 @@ func TestQueriesAskTheWalletOnceInThreeSeconds(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		h.answers(wallet.State{Outcome: wallet.Paid, TradeNo: "T1"}, nil)
 		for _, found := range query() {
-			if want := map[string]pay.Status{p.ID: pay.Paid, unopened.ID: pay.Pending}[found.ID]; found.Status != want {
+			if want := map[string]pay.Status{p.ID: pay.Paid,
+				unopened.ID: pay.Pending}[found.ID]; found.Status != want {
 				t.Errorf("%s is %s, want %s", found.OrderNo, found.Status, want)
 			}
 		}
@@ -373,7 +378,8 @@ func TestOnlyTheFirstOpeningIsRecorded(t *testing.T) {
 func TestAHangingWalletDoesNotDelayTheOthers(t *testing.T) {
 	withRun(t, func(t *testing.T, h *harness) {
 		other := pay.WalletAccount{MerchantID: "123456", ID: "zz-other", Wallet: "offline",
-			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"}, UpdatedAt: h.clock()}
+			PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Currencies: []pay.Currency{"HKD"},
+			UpdatedAt: h.clock()}
 		for i := range 200 {
 			h.ordered(fmt.Sprint("hangs-", i), true)
 		}

@@ -47,8 +47,8 @@ func (b *pages) answer(o wallet.Order) (wallet.Checkout, error) {
 	defer b.mu.Unlock()
 	b.n++
 	return wallet.Checkout{
-		URL: fmt.Sprintf("https://wallet.example/%s/%d", o.Number, b.n), EndsAt: b.clock().Add(14 * time.Minute),
-		WalletID: fmt.Sprint("W", b.n),
+		URL:    fmt.Sprintf("https://wallet.example/%s/%d", o.Number, b.n),
+		EndsAt: b.clock().Add(14 * time.Minute), WalletID: fmt.Sprint("W", b.n),
 	}, nil
 }
 
@@ -82,7 +82,8 @@ func (b *pages) visit(p pay.Payment, url string, code pay.Code) pay.Payment {
 func (b *pages) calls() int {
 	b.wallet.mu.Lock()
 	defer b.wallet.mu.Unlock()
-	return len(slices.DeleteFunc(slices.Clone(b.wallet.asked), func(s string) bool { return s[:4] != "pay " }))
+	return len(slices.DeleteFunc(slices.Clone(b.wallet.asked),
+		func(s string) bool { return s[:4] != "pay " }))
 }
 
 // postCallback posts a success for an order of account "net".
@@ -102,8 +103,9 @@ func TestRedirectIsAskedWhenTheLinkIsOpened(t *testing.T) {
 		check(t, p, func(want *pay.Payment) { want.Status, want.OpenedAt = pay.Created, time.Time{} })
 		first := "https://wallet.example/" + p.ID + "/1"
 		b.visit(p, first, "")
-		if got := b.stored(p.ID); got.Status != pay.Pending || got.Checkout != first || got.WalletID != "W1" ||
-			!got.CheckoutEndsAt.Equal(b.clock().Add(14*time.Minute)) || got.OpenedAt.IsZero() || got.DueAt.IsZero() {
+		if got := b.stored(p.ID); got.Status != pay.Pending || got.Checkout != first ||
+			got.WalletID != "W1" || !got.CheckoutEndsAt.Equal(b.clock().Add(14*time.Minute)) ||
+			got.OpenedAt.IsZero() || got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
 		b.advance(13 * time.Minute)
@@ -202,7 +204,9 @@ func TestRedirectRefused(t *testing.T) {
 	t.Run("after silence it fails too, and is queried later", func(t *testing.T) {
 		b := newPages(newHarness(t))
 		p := b.order()
-		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) { return wallet.Checkout{}, wallet.ErrUnknown }
+		b.wallet.pay = func(wallet.Order) (wallet.Checkout, error) {
+			return wallet.Checkout{}, wallet.ErrUnknown
+		}
 		b.visit(p, "", pay.OutcomeUnknown)
 		b.advance(openGap)
 		b.refuse(wallet.RejectedOrder)

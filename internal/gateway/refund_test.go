@@ -69,12 +69,17 @@ func TestARefusedRefundChangesNothing(t *testing.T) {
 		"of nothing":            {func(_ *harness, r *RefundRequest) { r.Minor = 0 }, pay.BadParameter},
 		"of less than nothing":  {func(_ *harness, r *RefundRequest) { r.Minor = -1 }, pay.BadParameter},
 		"after a year": {
-			func(h *harness, _ *RefundRequest) { h.advance(365*24*time.Hour + time.Minute) }, pay.RefundTooLate},
-		"under a payment's number":         {func(_ *harness, r *RefundRequest) { r.OrderNo = "A1" }, pay.NumberUsed},
-		"under another refund's number":    {func(_ *harness, r *RefundRequest) { r.OrderNo = "R0" }, pay.NumberUsed},
-		"with a store that does not exist": {func(_ *harness, r *RefundRequest) { r.StoreID = "S" }, pay.StoreUnknown},
+			func(h *harness, _ *RefundRequest) { h.advance(365*24*time.Hour + time.Minute) },
+			pay.RefundTooLate},
+		"under a payment's number": {func(_ *harness, r *RefundRequest) { r.OrderNo = "A1" },
+			pay.NumberUsed},
+		"under another refund's number": {func(_ *harness, r *RefundRequest) { r.OrderNo = "R0" },
+			pay.NumberUsed},
+		"with a store that does not exist": {func(_ *harness, r *RefundRequest) { r.StoreID = "S" },
+			pay.StoreUnknown},
 		"at a wallet that gives nothing back": {func(h *harness, _ *RefundRequest) {
-			h.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Flow: wallet.Link}, Open: h.Wallets["offline"].Open}
+			h.Wallets["offline"] = wallet.Driver{Info: wallet.Info{Flow: wallet.Link},
+				Open: h.Wallets["offline"].Open}
 		}, pay.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +227,8 @@ func TestAWalletsRefusalFreesTheAmount(t *testing.T) {
 	for kind, want := range map[wallet.RejectionKind]pay.Code{
 		wallet.RejectedOrder: pay.RefundDenied, wallet.RejectedFunds: pay.FundsShort,
 		wallet.RejectedWindow: pay.RefundTooLate,
-		wallet.RejectedAmount: pay.RefundTooLarge, wallet.RejectedAccount: pay.WalletTrouble, "": pay.RefundDenied,
+		wallet.RejectedAmount: pay.RefundTooLarge, wallet.RejectedAccount: pay.WalletTrouble,
+		"": pay.RefundDenied,
 	} {
 		for answer, refuse := range map[string]func() (wallet.State, error){
 			"a rejection": func() (wallet.State, error) {
@@ -235,7 +241,9 @@ func TestAWalletsRefusalFreesTheAmount(t *testing.T) {
 			t.Run(string(kind)+" by "+answer, func(t *testing.T) {
 				h := newHarness(t)
 				p := h.paid("A1")
-				h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) { return refuse() }
+				h.wallet.refund = func(context.Context, wallet.Refund) (wallet.State, error) {
+					return refuse()
+				}
 				r, after, err := h.Refund(t.Context(), h.refundRequest(p, "R1", 1230))
 				wantCode(t, err, want)
 				if r.ID == "" || after.Reserved != 0 {
@@ -276,8 +284,8 @@ func TestANoticeSettlesARefundOnce(t *testing.T) {
 		}
 		post := func(orderID, refundID string, s wallet.State) error {
 			_, err := h.Callback(t.Context(), "123456", "main", Callback{Body: []byte(fmt.Sprintf(
-				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`, orderID,
-				refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency))})
+				`{"OrderID":%q,"RefundID":%q,"State":{"Outcome":%q,"Amount":{"Minor":%d,"Currency":%q}}}`,
+				orderID, refundID, s.Outcome, s.Amount.Minor, s.Amount.Currency))})
 			return err
 		}
 		done := wallet.State{Outcome: wallet.Succeeded, Amount: r.Amount}
@@ -331,7 +339,8 @@ func TestARefundMadeAtTheWalletIsFlagged(t *testing.T) {
 				want.Status, want.Flagged, want.Refunded = p.Status, true, 0
 			})
 			movements, deliveries := h.books(p.ID)
-			if want := map[pay.Status]int{pay.Paid: 1}[p.Status]; len(movements) != want || len(deliveries) != want {
+			if want := map[pay.Status]int{pay.Paid: 1}[p.Status]; len(movements) != want ||
+				len(deliveries) != want {
 				t.Errorf("movements %v, deliveries %v", movements, deliveries)
 			}
 		}

@@ -33,8 +33,8 @@ func TestARepeatedNoticePaysTheOrderOnce(t *testing.T) {
 			t.Errorf("a repeat is answered %q, %v", reply, err)
 		}
 		got := h.stored(p.ID)
-		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" || got.Late || got.Flagged ||
-			got.PaidAt.IsZero() || !got.DueAt.IsZero() {
+		if got.Status != pay.Paid || got.TradeNo != "T1" || got.BuyerID != "2088***1" ||
+			got.Late || got.Flagged || got.PaidAt.IsZero() || !got.DueAt.IsZero() {
 			t.Errorf("stored %+v", got)
 		}
 		movements, deliveries := h.books(p.ID)
@@ -65,8 +65,8 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 				want.Status, want.TradeNo, want.Flagged = pay.Paid, "T1", true
 			})
 			movements, deliveries := h.books(p.ID)
-			if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus || movements[1].TradeNo != "T2" ||
-				movements[1].Credit != "surplus" {
+			if len(movements) != 2 || movements[1].Kind != pay.MovementSurplus ||
+				movements[1].TradeNo != "T2" || movements[1].Credit != "surplus" {
 				t.Errorf("money record: %+v", movements)
 			}
 			if len(deliveries) != 1 {
@@ -90,7 +90,9 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 			if _, err := h.inquire(t.Context(), p, pay.ByRecover); err != nil {
 				t.Fatal(err)
 			}
-			check(t, h.stored(p.ID), func(want *pay.Payment) { want.Status, want.Flagged = pay.Pending, true })
+			check(t, h.stored(p.ID), func(want *pay.Payment) {
+				want.Status, want.Flagged = pay.Pending, true
+			})
 			movements, deliveries := h.books(p.ID)
 			if len(movements) != 2 || len(deliveries) != 0 {
 				t.Errorf("%d movements, %d deliveries", len(movements), len(deliveries))
@@ -123,7 +125,8 @@ func TestMoneyOfAnotherAmountIsFlagged(t *testing.T) {
 			_, err := h.callback(two.ID, paidBy("T1"))
 			wantCode(t, err, pay.BadSignature)
 			_, err = h.callback(two.ID,
-				wallet.State{Outcome: wallet.Paid, TradeNo: "T1", Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
+				wallet.State{Outcome: wallet.Paid, TradeNo: "T1",
+					Amount: pay.Amount{Minor: 1, Currency: "HKD"}})
 			wantCode(t, err, pay.BadSignature)
 			movements, deliveries := h.books(two.ID)
 			if len(movements)+len(deliveries) != 0 {
@@ -200,7 +203,8 @@ func TestAnUnreadableNotifyURLDoesNotStopAPayment(t *testing.T) {
 		if _, err := h.callback(o.ID, paidBy("T1")); err != nil {
 			t.Fatal(err)
 		}
-		if _, deliveries := h.books(o.ID); h.stored(o.ID).Status != pay.Paid || len(deliveries) != 0 || h.wakes != 0 {
+		if _, deliveries := h.books(o.ID); h.stored(o.ID).Status != pay.Paid ||
+			len(deliveries) != 0 || h.wakes != 0 {
 			t.Errorf("%q: %d deliveries, %d wakes", address, len(deliveries), h.wakes)
 		}
 	}
@@ -296,7 +300,8 @@ func TestThePaymentsHistoryIsKept(t *testing.T) {
 		for _, e := range events {
 			kinds = append(kinds, string(e.Kind)+" by "+e.By.String())
 		}
-		if got, want := fmt.Sprint(kinds), "[expired by wallet paid_late by wallet surplus by wallet]"; got != want {
+		if got, want := fmt.Sprint(kinds),
+			"[expired by wallet paid_late by wallet surplus by wallet]"; got != want {
 			t.Errorf("history %s, want %s", got, want)
 		}
 	})

@@ -28,8 +28,8 @@ func TestWhoSignedIsToldByTheKeyOfNow(t *testing.T) {
 		t.Errorf("a right signature: %v after %d looks", known, looks)
 	}
 	// Every refusal takes the same work.
-	for appCode, key := range map[string]string{h.credential.AppCode: "wrong", "REVOKED": key, "NOBODY": DummyKey,
-		"": DummyKey} {
+	for appCode, key := range map[string]string{h.credential.AppCode: "wrong", "REVOKED": key,
+		"NOBODY": DummyKey, "": DummyKey} {
 		if looks, known := ask(appCode, key); looks != 2 || known {
 			t.Errorf("%q: %v after %d looks", appCode, known, looks)
 		}
@@ -47,7 +47,8 @@ func TestWhoSignedIsToldByTheKeyOfNow(t *testing.T) {
 	if err := h.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, known, err := h.Signer(t.Context(), "NOBODY", func(string) bool { return true }); err == nil || known {
+	if _, known, err := h.Signer(t.Context(), "NOBODY", func(string) bool { return true }); err == nil ||
+		known {
 		t.Errorf("without a database: %v, %v", known, err)
 	}
 }

@@ -32,7 +32,8 @@ func TestADisabledMerchantTakesNoOrders(t *testing.T) {
 	_, err = h.Pay(t.Context(), other)
 	wantCode(t, err, pay.NumberUsed)
 
-	if found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential}); err != nil || len(found) != 3 {
+	if found, err := h.Query(t.Context(), QueryRequest{Credential: h.credential}); err != nil ||
+		len(found) != 3 {
 		t.Errorf("a query finds %d, %v", len(found), err)
 	}
 	if err := h.Note(t.Context(), h.credential, paid.ID, "hello"); err != nil {
@@ -107,7 +108,8 @@ func TestRefundsOfADisabledMerchantStopIfTheyAreTo(t *testing.T) {
 	if wantCode(t, err, pay.StoreDisabled); r.ID != "" {
 		t.Errorf("stored %+v", r)
 	}
-	if again, _, err := h.Refund(t.Context(), h.refundRequest(paid, "R1", 100)); err != nil || again.ID != first.ID {
+	if again, _, err := h.Refund(t.Context(), h.refundRequest(paid, "R1", 100)); err != nil ||
+		again.ID != first.ID {
 		t.Errorf("the same refund again: %+v, %v", again, err)
 	}
 	other := h.refundRequest(paid, "R1", 100)
@@ -150,8 +152,8 @@ func TestADisabledStoreStandsForItselfAlone(t *testing.T) {
 		}
 		orders[id] = o.Payment
 	}
-	if err := h.Store.SetStoreDisabled(t.Context(), "123456", "AGENT", "M2",
-		pay.Disabling{Disabled: true}); err != nil {
+	err := h.Store.SetStoreDisabled(t.Context(), "123456", "AGENT", "M2", pay.Disabling{Disabled: true})
+	if err != nil {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]pay.Code{"M1": "", "M2": pay.StoreDisabled} {
@@ -175,7 +177,8 @@ func TestTheLinkIntoTheWalletsAppIsShutToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, way, err := h.Visit(t.Context(), h.Token(o.ID)); err != nil || p.Checkout != "R1" || way != (Way{Ref: "R1"}) {
+	if p, way, err := h.Visit(t.Context(), h.Token(o.ID)); err != nil || p.Checkout != "R1" ||
+		way != (Way{Ref: "R1"}) {
 		t.Fatalf("got %+v, %v", p, err)
 	}
 	h.disable(pay.Disabling{})

@@ -29,7 +29,8 @@ func TestAnExpiredLinkIsAnsweredWithoutTheWallet(t *testing.T) {
 	p := h.ordered("A1", true)
 	h.advance(31 * time.Minute)
 	h.answers(wallet.State{}, wallet.ErrNotSent)
-	if got, way, err := h.Visit(t.Context(), h.Token(p.ID)); err != nil || way.URL != "" || got.Status != pay.Pending {
+	if got, way, err := h.Visit(t.Context(), h.Token(p.ID)); err != nil || way.URL != "" ||
+		got.Status != pay.Pending {
 		t.Errorf("%s, %q, %v", got.Status, way, err)
 	}
 }

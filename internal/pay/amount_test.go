@@ -13,7 +13,8 @@ func TestDecimal(t *testing.T) {
 		currency Currency
 		want     string
 	}{
-		{1230, "HKD", "12.30"}, {5, "HKD", "0.05"}, {0, "HKD", "0.00"}, {100, "HKD", "1.00"}, {-5, "HKD", "-0.05"},
+		{1230, "HKD", "12.30"}, {5, "HKD", "0.05"}, {0, "HKD", "0.00"}, {100, "HKD", "1.00"},
+		{-5, "HKD", "-0.05"},
 		{-1230, "HKD", "-12.30"},
 		{1200, "JPY", "1200"}, {0, "JPY", "0"}, {-7, "JPY", "-7"}, {99_999_999_999, "IDR", "999999999.99"},
 	} {
@@ -30,7 +31,8 @@ func TestParseDecimal(t *testing.T) {
 		currency Currency
 		want     int64
 	}{
-		{"12.30", "HKD", 1230}, {"12.3", "HKD", 1230}, {"12", "HKD", 1200}, {"0.05", "HKD", 5}, {"012.30", "HKD", 1230},
+		{"12.30", "HKD", 1230}, {"12.3", "HKD", 1230}, {"12", "HKD", 1200}, {"0.05", "HKD", 5},
+		{"012.30", "HKD", 1230},
 		{"12.300", "HKD", 1230}, {"1200", "JPY", 1200}, {"1200.00", "JPY", 1200},
 		{"999999999999999.99", "HKD", 99_999_999_999_999_999},
 	} {
@@ -43,7 +45,8 @@ func TestParseDecimal(t *testing.T) {
 		"+5": "not a decimal", "1e3": "not a decimal",
 		" 5": "not a decimal", "5 ": "not a decimal", "1,000": "not a decimal", "1.2.3": "not a decimal",
 		"０":     "not a decimal",
-		"0.001": "too many decimals", "1234567890123456": "not a decimal", strings.Repeat("9", 400): "not a decimal",
+		"0.001": "too many decimals", "1234567890123456": "not a decimal",
+		strings.Repeat("9", 400): "not a decimal",
 	} {
 		if got, err := ParseDecimal(text, "HKD"); err == nil || !strings.Contains(err.Error(), why) ||
 			got != (Amount{}) {

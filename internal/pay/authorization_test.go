@@ -12,7 +12,8 @@ func TestOpenIDs(t *testing.T) {
 		strings.Repeat("x", 64): true,
 		"":                      false, "208810212252433": false, "20881021225243330": false,
 		"2089102122524333": false, "1": false,
-		"20881021225243３3": false, "2088102122524333 ": false, "a b": false, "a.b": false, "a+b": false, "a=b": false,
+		"20881021225243３3": false, "2088102122524333 ": false, "a b": false, "a.b": false,
+		"a+b": false, "a=b": false,
 		"a\n": false,
 		"茶":   false, "<script>": false, strings.Repeat("x", 65): false, strings.Repeat("2", 1000): false,
 	} {

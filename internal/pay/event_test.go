@@ -11,8 +11,10 @@ import (
 // Two events say the same if they differ only in their ids, time and actor. The test
 // changes each field in turn.
 func TestEventSaysTheSame(t *testing.T) {
-	e := pay.Event{Kind: pay.EventAmountsDiffer, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T"}
-	same := map[string]bool{"MerchantID": true, "PaymentID": true, "ID": true, "Seq": true, "At": true, "By": true}
+	e := pay.Event{Kind: pay.EventAmountsDiffer,
+		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T"}
+	same := map[string]bool{"MerchantID": true, "PaymentID": true, "ID": true, "Seq": true,
+		"At": true, "By": true}
 	fields := reflect.TypeFor[pay.Event]()
 	for i := range fields.NumField() {
 		other := e
@@ -40,7 +42,8 @@ func TestEventSaysTheSame(t *testing.T) {
 		}
 	}
 	raw := pay.Event{Kind: pay.EventUnlisted, Code: "A\x00\xff\xfe"}
-	if stored := (pay.Event{Kind: pay.EventUnlisted, Code: "A\uFFFD\uFFFD"}); !raw.Says(stored) || !stored.Says(raw) {
+	if stored := (pay.Event{Kind: pay.EventUnlisted, Code: "A\uFFFD\uFFFD"}); !raw.Says(stored) ||
+		!stored.Says(raw) {
 		t.Error("what is stored of a code does not say the same as the code")
 	}
 	if e.Says(pay.Event{Kind: e.Kind, Amount: pay.Amount{Minor: 1230, Currency: "USD"}, TradeNo: "T"}) {
@@ -50,8 +53,8 @@ func TestEventSaysTheSame(t *testing.T) {
 
 func TestEventKindsThatFlag(t *testing.T) {
 	flags := map[pay.EventKind]bool{
-		"surplus": true, "given_back": true, "amounts_differ": true, "closed_after_paid": true, "foreign_trade": true,
-		"unlisted": true, "refund_foreign": true, "refund_contradicted": true,
+		"surplus": true, "given_back": true, "amounts_differ": true, "closed_after_paid": true,
+		"foreign_trade": true, "unlisted": true, "refund_foreign": true, "refund_contradicted": true,
 	}
 	seen := map[pay.EventKind]bool{}
 	for _, k := range pay.EventKinds {

@@ -29,7 +29,9 @@ func with[T any](p T, change func(*T)) T {
 }
 
 func paidBy(trade string) Payment {
-	return with(pending(), func(p *Payment) { p.Status, p.TradeNo, p.PaidAt, p.DueAt = Paid, trade, day, time.Time{} })
+	return with(pending(), func(p *Payment) {
+		p.Status, p.TradeNo, p.PaidAt, p.DueAt = Paid, trade, day, time.Time{}
+	})
 }
 
 func lineOf(payment, trade string, amount Amount) Movement {
@@ -37,7 +39,8 @@ func lineOf(payment, trade string, amount Amount) Movement {
 }
 
 func paidWord(trade string, amount Amount) Word {
-	return Word{Outcome: WordPaid, TradeNo: trade, Amount: amount, BuyerID: "2088***1", At: day.Add(time.Minute)}
+	return Word{Outcome: WordPaid, TradeNo: trade, Amount: amount, BuyerID: "2088***1",
+		At: day.Add(time.Minute)}
 }
 
 func flagged(p Payment) Payment { return with(p, func(p *Payment) { p.Flagged = true }) }
@@ -87,9 +90,11 @@ func TestJudgeMoneyThatCameIn(t *testing.T) {
 		"own": {Recorded{Payment: pending()}, paidWord("T", hkd(1230)),
 			Verdict{Kind: VerdictPaid, Payment: own, Movement: bookedOwn, Events: paidEvent, Notify: true}},
 		"own, of a created order": {
-			Recorded{Payment: with(pending(), func(p *Payment) { p.Status = Created })}, paidWord("T", hkd(1230)),
-			Verdict{Kind: VerdictPaid, Payment: own, Movement: bookedOwn, Events: paidEvent, Notify: true}},
-		"own, of no stated amount and time": {Recorded{Payment: pending()}, Word{Outcome: WordPaid, TradeNo: "T"},
+			Recorded{Payment: with(pending(), func(p *Payment) { p.Status = Created })},
+			paidWord("T", hkd(1230)), Verdict{Kind: VerdictPaid, Payment: own, Movement: bookedOwn,
+				Events: paidEvent, Notify: true}},
+		"own, of no stated amount and time": {Recorded{Payment: pending()},
+			Word{Outcome: WordPaid, TradeNo: "T"},
 			Verdict{Kind: VerdictPaid, Payment: with(paidBy("T"), func(p *Payment) { p.PaidAt = later }),
 				Movement: bookedOwn, Events: paidEvent, Notify: true}},
 		"late, after expired": {Recorded{Payment: ended(Expired)}, paidWord("T", hkd(1230)),
@@ -114,15 +119,15 @@ func TestJudgeMoneyThatCameIn(t *testing.T) {
 			Verdict{Kind: VerdictPaid, Payment: flagged(own), Movement: bookedOwn,
 				Events: paidEvent, Notify: true}},
 
-		"repeat": {Recorded{Payment: paidBy("T"), Movement: lineOf("P", "T", hkd(1230))}, paidWord("T", hkd(1230)),
-			Verdict{Kind: VerdictRepeat, Payment: paidBy("T")}},
+		"repeat": {Recorded{Payment: paidBy("T"), Movement: lineOf("P", "T", hkd(1230))},
+			paidWord("T", hkd(1230)), Verdict{Kind: VerdictRepeat, Payment: paidBy("T")}},
 		"repeat, of no stated amount": {
 			Recorded{Payment: paidBy("T"), Movement: lineOf("P", "T", hkd(1230))},
 			Word{Outcome: WordPaid, TradeNo: "T"},
 			Verdict{Kind: VerdictRepeat, Payment: paidBy("T")}},
 		"repeat of surplus": {
-			Recorded{Payment: flagged(paidBy("T")), Movement: lineOf("P", "T2", hkd(5))}, paidWord("T2", hkd(5)),
-			Verdict{Kind: VerdictRepeat, Payment: flagged(paidBy("T"))}},
+			Recorded{Payment: flagged(paidBy("T")), Movement: lineOf("P", "T2", hkd(5))},
+			paidWord("T2", hkd(5)), Verdict{Kind: VerdictRepeat, Payment: flagged(paidBy("T"))}},
 		"one trade, two amounts": {
 			Recorded{Payment: paidBy("T"), Movement: lineOf("P", "T", hkd(1230))}, paidWord("T", hkd(5)),
 			Verdict{Kind: VerdictAmounts, Payment: flagged(paidBy("T")),
@@ -140,8 +145,9 @@ func TestJudgeMoneyThatCameIn(t *testing.T) {
 			Verdict{Kind: VerdictSurplus, Payment: flagged(pending()), Movement: surplus("T", hkd(1229)),
 				Events: event(Event{Kind: EventSurplus, Amount: hkd(1229), TradeNo: "T"})}},
 		"another currency is surplus": {Recorded{Payment: pending()}, paidWord("T", Amount{1230, "JPY"}),
-			Verdict{Kind: VerdictSurplus, Payment: flagged(pending()), Movement: surplus("T", Amount{1230, "JPY"}),
-				Events: event(Event{Kind: EventSurplus, Amount: Amount{1230, "JPY"}, TradeNo: "T"})}},
+			Verdict{Kind: VerdictSurplus, Payment: flagged(pending()),
+				Movement: surplus("T", Amount{1230, "JPY"}),
+				Events:   event(Event{Kind: EventSurplus, Amount: Amount{1230, "JPY"}, TradeNo: "T"})}},
 		"another payment's trade": {
 			Recorded{Payment: pending(), Movement: lineOf("Q", "T", hkd(1230))}, paidWord("T", hkd(1230)),
 			Verdict{Kind: VerdictForeignTrade, Payment: pending()}},
@@ -183,16 +189,19 @@ func TestJudgeAnEnd(t *testing.T) {
 	}{
 		"by the wallet": {Recorded{Payment: pending()}, closed,
 			Verdict{Kind: VerdictEnded, Payment: over(Expired),
-				Events: event(Event{Kind: EventExpired, Reason: ReasonClosedByWallet, Code: "TRADE_CLOSED"})}},
+				Events: event(Event{Kind: EventExpired, Reason: ReasonClosedByWallet,
+					Code: "TRADE_CLOSED"})}},
 		"by the wallet, once called off": {Recorded{Payment: calledOff(pending())}, closed,
 			Verdict{Kind: VerdictEnded, Payment: calledOff(over(Closed)),
 				Events: event(Event{Kind: EventClosed, Reason: ReasonClosedByWallet, Code: "TRADE_CLOSED"})}},
-		"again": {Recorded{Payment: over(Expired)}, closed, Verdict{Kind: VerdictRepeat, Payment: over(Expired)}},
+		"again": {Recorded{Payment: over(Expired)}, closed,
+			Verdict{Kind: VerdictRepeat, Payment: over(Expired)}},
 		"of a paid trade": {Recorded{Payment: paidBy("T")}, closed,
 			Verdict{Kind: VerdictClosedPaid, Payment: flagged(paidBy("T")),
 				Events: event(Event{Kind: EventClosedAfterPaid, TradeNo: "T"})}},
 		"of a paid trade, again": {
-			Recorded{Payment: flagged(paidBy("T")), Flags: []Event{{Kind: EventClosedAfterPaid, TradeNo: "T"}}},
+			Recorded{Payment: flagged(paidBy("T")),
+				Flags: []Event{{Kind: EventClosedAfterPaid, TradeNo: "T"}}},
 			closed,
 			Verdict{Kind: VerdictRepeat, Payment: flagged(paidBy("T"))}},
 		"of a paid trade, given back by us": {Recorded{Payment: reserved(paidBy("T"), 1230, 0)}, closed,
@@ -227,10 +236,12 @@ func TestJudgeARefund(t *testing.T) {
 		return Word{Outcome: o, RefundID: "R", Code: "CODE", Cause: RefundDenied, At: day.Add(time.Minute)}
 	}
 	automatic := with(refundOf(RefundPending), func(r *Refund) { r.OrderNo = r.ID })
-	done := with(refundOf(RefundSucceeded), func(r *Refund) { r.DoneAt, r.DueAt = day.Add(time.Minute), time.Time{} })
+	done := with(refundOf(RefundSucceeded),
+		func(r *Refund) { r.DoneAt, r.DueAt = day.Add(time.Minute), time.Time{} })
 	failed := func(r Refund) Refund {
 		return with(r, func(r *Refund) {
-			r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = RefundFailed, "CODE", RefundDenied, later, time.Time{}
+			r.Status, r.Failure, r.Cause, r.DoneAt, r.DueAt = RefundFailed, "CODE", RefundDenied,
+				later, time.Time{}
 		})
 	}
 	booked := &Movement{MerchantID: "100001", PaymentID: "P", RefundID: "R", Kind: MovementRefund,
@@ -269,10 +280,11 @@ func TestJudgeARefund(t *testing.T) {
 			Recorded{Payment: p, Refund: done},
 			said(WordSucceeded), Verdict{Kind: VerdictRepeat, Payment: p, Refund: done}},
 		"failed": {Recorded{Payment: p, Refund: refundOf(RefundPending)}, said(WordFailed),
-			Verdict{Kind: VerdictRefundFailed, Payment: reserved(p, 0, 0), Refund: failed(refundOf(RefundPending)),
-				Events: failedEvent}},
+			Verdict{Kind: VerdictRefundFailed, Payment: reserved(p, 0, 0),
+				Refund: failed(refundOf(RefundPending)), Events: failedEvent}},
 		"failed, beside another, of a flagged payment": {
-			Recorded{Payment: flagged(reserved(p, 530, 300)), Refund: refundOf(RefundPending)}, said(WordFailed),
+			Recorded{Payment: flagged(reserved(p, 530, 300)), Refund: refundOf(RefundPending)},
+			said(WordFailed),
 			Verdict{Kind: VerdictRefundFailed, Payment: flagged(reserved(p, 300, 300)),
 				Refund: failed(refundOf(RefundPending)), Events: failedEvent}},
 		"failed, again": {Recorded{Payment: p, Refund: failed(refundOf(RefundPending))}, said(WordFailed),
@@ -281,7 +293,8 @@ func TestJudgeARefund(t *testing.T) {
 			Verdict{Kind: VerdictRefundFailed, Payment: flagged(reserved(p, 0, 0)), Refund: failed(automatic),
 				Events: failedEvent}},
 		"short of funds, and nobody asked for it": {
-			Recorded{Payment: p, Refund: automatic}, with(said(WordFailed), func(w *Word) { w.Cause = FundsShort }),
+			Recorded{Payment: p, Refund: automatic},
+			with(said(WordFailed), func(w *Word) { w.Cause = FundsShort }),
 			Verdict{Kind: VerdictNothing, Payment: p, Refund: automatic}},
 		"account in trouble, and nobody asked for it": {
 			Recorded{Payment: p, Refund: automatic},
@@ -305,8 +318,10 @@ func TestJudgeARefund(t *testing.T) {
 			Recorded{Payment: flagged(p), Refund: refundOf(RefundPending),
 				Flags: contradicted(Event{Amount: hkd(231)})},
 			with(said(WordSucceeded), func(w *Word) { w.Amount = hkd(231) }),
-			Verdict{Kind: VerdictRepeat, Payment: flagged(p), Refund: refundOf(RefundPending), OtherAmount: true}},
-		"done after failed": {Recorded{Payment: p, Refund: failed(refundOf(RefundPending))}, said(WordSucceeded),
+			Verdict{Kind: VerdictRepeat, Payment: flagged(p), Refund: refundOf(RefundPending),
+				OtherAmount: true}},
+		"done after failed": {Recorded{Payment: p, Refund: failed(refundOf(RefundPending))},
+			said(WordSucceeded),
 			Verdict{Kind: VerdictContradicted, Payment: flagged(p), Refund: failed(refundOf(RefundPending)),
 				Events: contradicted(Event{Reason: ReasonSaidSucceeded})}},
 		"failed after done": {Recorded{Payment: p, Refund: done}, said(WordFailed),
@@ -321,11 +336,13 @@ func TestJudgeARefund(t *testing.T) {
 			said(WordSucceeded),
 			Verdict{Kind: VerdictRepeat, Payment: flagged(p)}},
 		"another payment's": {
-			Recorded{Payment: p, Refund: with(refundOf(RefundPending), func(r *Refund) { r.PaymentID = "P2" })},
+			Recorded{Payment: p, Refund: with(refundOf(RefundPending),
+				func(r *Refund) { r.PaymentID = "P2" })},
 			said(WordSucceeded),
 			Verdict{Kind: VerdictRefundOther, Payment: flagged(p),
 				Events: event(Event{Kind: EventRefundForeign, RefundID: "R"})}},
-		"not ours, and failed": {Recorded{Payment: p}, said(WordFailed), Verdict{Kind: VerdictNothing, Payment: p}},
+		"not ours, and failed": {Recorded{Payment: p}, said(WordFailed),
+			Verdict{Kind: VerdictNothing, Payment: p}},
 	} {
 		t.Run(name, func(t *testing.T) { judges(t, c.recorded, c.word, c.want) })
 	}
@@ -362,11 +379,12 @@ func TestEnd(t *testing.T) {
 func TestFlag(t *testing.T) {
 	e := Event{Kind: EventForeignTrade, TradeNo: "T"}
 	v := Flag(Recorded{Payment: pending()}, e, ByWallet, later)
-	if diff := cmp.Diff(Verdict{Kind: VerdictFlagged, Payment: flagged(pending()), Events: event(e)}, v); diff != "" {
+	diff := cmp.Diff(Verdict{Kind: VerdictFlagged, Payment: flagged(pending()), Events: event(e)}, v)
+	if diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if again := Flag(Recorded{Payment: v.Payment, Flags: v.Events}, e, ByRecover,
-		later.Add(time.Hour)); again.Changes() {
+	again := Flag(Recorded{Payment: v.Payment, Flags: v.Events}, e, ByRecover, later.Add(time.Hour))
+	if again.Changes() {
 		t.Errorf("flags twice: %+v", again)
 	}
 }
@@ -394,13 +412,14 @@ func TestUnlistedStatusIsCutShort(t *testing.T) {
 // A word that has changed something changes nothing when it is repeated.
 func TestJudgeTakesAWordOnce(t *testing.T) {
 	amounts := []Amount{{}, hkd(1230), hkd(230), hkd(5), {1230, "JPY"}}
-	payments := []Payment{pending(), paidBy("T"), paidBy("T2"), flagged(pending()), reserved(paidBy("T"), 230, 0),
-		reserved(paidBy("T"), 1230, 0)}
+	payments := []Payment{pending(), paidBy("T"), paidBy("T2"), flagged(pending()),
+		reserved(paidBy("T"), 230, 0), reserved(paidBy("T"), 1230, 0)}
 	for _, s := range []Status{Created, Closed, Expired, Failed} {
 		payments = append(payments, with(pending(), func(p *Payment) { p.Status = s }))
 	}
 	refunds := []Refund{{}, refundOf(RefundPending), refundOf(RefundSucceeded), refundOf(RefundFailed)}
-	outcomes := []Outcome{WordUnknown, WordNotFound, WordWaiting, WordPaid, WordClosed, WordSucceeded, WordFailed}
+	outcomes := []Outcome{WordUnknown, WordNotFound, WordWaiting, WordPaid, WordClosed,
+		WordSucceeded, WordFailed}
 	tried := 0
 	for _, p := range payments {
 		for _, r := range refunds {

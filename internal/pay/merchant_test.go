@@ -11,7 +11,8 @@ func TestDisabling(t *testing.T) {
 		{Disabling{Disabled: true}, true, false},
 		{Disabling{Disabled: true, KeepLinks: true}, false, false},
 		{Disabling{Disabled: true, StopRefunds: true}, true, true},
-		{Disabling{KeepLinks: true, StopRefunds: true}, false, false}, // these matter only while it is disabled
+		// these matter only while it is disabled
+		{Disabling{KeepLinks: true, StopRefunds: true}, false, false},
 	} {
 		if c.d.LinksClosed() != c.shut || c.d.RefundsStopped() != c.stopped {
 			t.Errorf("%+v: links shut %t, refunds stopped %t", c.d, c.d.LinksClosed(), c.d.RefundsStopped())

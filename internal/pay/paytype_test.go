@@ -20,7 +20,8 @@ func TestPayTypes(t *testing.T) {
 		if !c.code.Known() || c.code.Name() != c.name || c.code.DefaultCurrency() != c.currency ||
 			c.code.NeedsOpenID() != c.needs || c.code.ExcludesCredit() != c.can {
 			t.Errorf("%s: %q, %s, needs an openid %t, excludes credit %t",
-				c.code, c.code.Name(), c.code.DefaultCurrency(), c.code.NeedsOpenID(), c.code.ExcludesCredit())
+				c.code, c.code.Name(), c.code.DefaultCurrency(), c.code.NeedsOpenID(),
+				c.code.ExcludesCredit())
 		}
 		if PayTypeNamed(c.alias) != c.code || PayTypeNamed(string(c.code)) != c.code {
 			t.Errorf("%s: named %s", c.alias, PayTypeNamed(c.alias))

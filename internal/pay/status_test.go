@@ -84,8 +84,8 @@ func documented(t *testing.T, chapter string) map[string]bool {
 }
 
 func TestOpen(t *testing.T) {
-	for s, want := range map[Status]bool{Created: true, Pending: true, Paid: false, Failed: false, Closed: false,
-		Expired: false, "": false} {
+	for s, want := range map[Status]bool{Created: true, Pending: true, Paid: false,
+		Failed: false, Closed: false, Expired: false, "": false} {
 		if s.Open() != want || s.Known() != (s != "") {
 			t.Errorf("%q: open %t, known %t", s, s.Open(), s.Known())
 		}
@@ -100,7 +100,8 @@ func TestOpen(t *testing.T) {
 
 func TestGoesBack(t *testing.T) {
 	p := func(status Status, late bool, reserved, refunded int64) Payment {
-		return Payment{Status: status, Late: late, Amount: Amount{100, "HKD"}, Reserved: reserved, Refunded: refunded}
+		return Payment{Status: status, Late: late, Amount: Amount{100, "HKD"}, Reserved: reserved,
+			Refunded: refunded}
 	}
 	for _, c := range []struct {
 		name string

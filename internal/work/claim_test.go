@@ -74,7 +74,8 @@ func TestAPanicEndsItsItemOnly(t *testing.T) {
 		if n := strings.Count(log.String(), "work panicked"); n != 8 || d.String() != "good" {
 			t.Errorf("%d panics logged, done %q", n, &d)
 		}
-		if !strings.Contains(log.String(), "panic: poisoned") || !strings.Contains(log.String(), "claim_test.go") {
+		if !strings.Contains(log.String(), "panic: poisoned") ||
+			!strings.Contains(log.String(), "claim_test.go") {
 			t.Errorf("the log does not say where: %s", log)
 		}
 	})

@@ -41,13 +41,16 @@ func TestShare(t *testing.T) {
 		{"two keys share a claim", func(*load) {}, 0, due("a", "b"), map[string]int{"a": 6, "b": 6}},
 		{"the rest goes on in turn", func(*load) {}, 0, due("a", "b", "c", "d", "e"),
 			map[string]int{"a": 3, "b": 3, "c": 2, "d": 2, "e": 2}},
-		{"running items count", func(l *load) { begin(l, 6, "a") }, 0, due("a", "b"), map[string]int{"a": 2, "b": 8}},
+		{"running items count", func(l *load) { begin(l, 6, "a") }, 0, due("a", "b"),
+			map[string]int{"a": 2, "b": 8}},
 		{"a full key has none", func(l *load) { begin(l, 8, "a") }, 0, due("a"), map[string]int{}},
-		{"a full runner has none", func(l *load) { begin(l, 8, "a"); begin(l, 8, "b") }, 0, due("c"), map[string]int{}},
-		{"an end makes room", func(l *load) { begin(l, 8, "a"); end(l, "a", 0) }, 0, due("a"), map[string]int{"a": 1}},
+		{"a full runner has none", func(l *load) { begin(l, 8, "a"); begin(l, 8, "b") }, 0, due("c"),
+			map[string]int{}},
+		{"an end makes room", func(l *load) { begin(l, 8, "a"); end(l, "a", 0) }, 0, due("a"),
+			map[string]int{"a": 1}},
 		{"later is not due", func(*load) {}, -time.Minute, due("a"), map[string]int{}},
-		{"a slow key waits for its item", func(l *load) { begin(l, 2, "a"); end(l, "a", slow) }, 0, due("a", "b"),
-			map[string]int{"b": 8}},
+		{"a slow key waits for its item", func(l *load) { begin(l, 2, "a"); end(l, "a", slow) }, 0,
+			due("a", "b"), map[string]int{"b": 8}},
 		{"a slow key gets one item", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) }, 0, due("a", "b"),
 			map[string]int{"a": 1, "b": 8}},
 		{"slow keys share little", func(l *load) {
@@ -63,10 +66,11 @@ func TestShare(t *testing.T) {
 			end(l, "b", slow)
 		},
 			0, due("b"), map[string]int{}},
-		{"a fast item ends slowness", func(l *load) { begin(l, 2, "a"); end(l, "a", slow); end(l, "a", slow-1) }, 0,
+		{"a fast item ends slowness",
+			func(l *load) { begin(l, 2, "a"); end(l, "a", slow); end(l, "a", slow-1) }, 0,
 			due("a"), map[string]int{"a": 8}},
-		{"slowness is forgotten", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) }, slowFor + 1, due("a"),
-			map[string]int{"a": 8}},
+		{"slowness is forgotten", func(l *load) { begin(l, 1, "a"); end(l, "a", slow) },
+			slowFor + 1, due("a"), map[string]int{"a": 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLoad(limits)
@@ -120,7 +124,8 @@ func TestShareServesTenantsBeforeTheirKeys(t *testing.T) {
 func TestShareTellsWhenTheNextKeyIsDue(t *testing.T) {
 	l := newLoad(Limits{Total: 9, PerClaim: 9, PerKey: 1, SlowAfter: time.Hour})
 	l.begin("full")
-	next := map[string]time.Time{"full": t0.Add(time.Second), "b": t0.Add(time.Minute), "c": t0.Add(time.Hour)}
+	next := map[string]time.Time{"full": t0.Add(time.Second), "b": t0.Add(time.Minute),
+		"c": t0.Add(time.Hour)}
 	if keys, soonest := l.share(t0, next); len(keys) != 0 || !soonest.Equal(t0.Add(time.Minute)) {
 		t.Errorf("got %v, %v", keys, soonest)
 	}

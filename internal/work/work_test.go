@@ -70,7 +70,8 @@ func (q *table) claim(_ context.Context, now time.Time, keys map[string]int) (it
 			return false
 		}
 		keys[r.key]--
-		items = append(items, Item{r.key, func(ctx context.Context) time.Duration { return q.do(ctx, r.name) }})
+		items = append(items, Item{r.key,
+			func(ctx context.Context) time.Duration { return q.do(ctx, r.name) }})
 		return true
 	})
 	return items, q.err
@@ -104,9 +105,10 @@ func run(t *testing.T, change func(*Config), queues ...Queue) (r *Runner, stop f
 	t.Helper()
 	log = &bytes.Buffer{}
 	c := Config{
-		Name: "test", Queues: queues, Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)), Final: errStopped,
-		Poll:   time.Hour,
-		Limits: Limits{Total: 100, PerClaim: 10, PerKey: 4, SlowAfter: 2 * time.Second, PerSlowKey: 1, Slow: 50},
+		Name: "test", Queues: queues, Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Final: errStopped, Poll: time.Hour,
+		Limits: Limits{Total: 100, PerClaim: 10, PerKey: 4, SlowAfter: 2 * time.Second,
+			PerSlowKey: 1, Slow: 50},
 	}
 	if change != nil {
 		change(&c)
