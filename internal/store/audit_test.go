@@ -33,8 +33,8 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 		rows := func(paymentID string, n int) func(*store.Tx) error {
 			return func(tx *store.Tx) error {
 				id := fmt.Sprintf("%s-%d", paymentID, n)
-				_, err := tx.AddMovement(pay.Movement{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID,
-					Kind: pay.MovementPayment, Debit: "wallet:main", Credit: "merchant",
+				_, err := tx.AddMovement(pay.Movement{MerchantID: scope.MerchantID, ID: id,
+					PaymentID: paymentID, Kind: pay.MovementPayment, Debit: "wallet:main", Credit: "merchant",
 					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, TradeNo: "T" + id, At: t0})
 				if err != nil {
 					return err
@@ -43,8 +43,8 @@ func TestDossiersHaveEveryRowOnce(t *testing.T) {
 					At: t0.Add(-time.Duration(n) * time.Second), Kind: "paid"}); err != nil {
 					return err
 				}
-				return tx.AddDelivery(store.Delivery{MerchantID: scope.MerchantID, ID: id, PaymentID: paymentID,
-					Receiver: "r", Body: []byte("{}"), CreatedAt: t0})
+				return tx.AddDelivery(store.Delivery{MerchantID: scope.MerchantID, ID: id,
+					PaymentID: paymentID, Receiver: "r", Body: []byte("{}"), CreatedAt: t0})
 			}
 		}
 		var names []string
@@ -113,7 +113,8 @@ func TestADossierIsOfOneMoment(t *testing.T) {
 					return
 				default:
 				}
-				c := store.Change{Was: p, Payment: p, Events: []pay.Event{{ID: fmt.Sprintf("%05d", n), At: t0}}}
+				c := store.Change{Was: p, Payment: p,
+					Events: []pay.Event{{ID: fmt.Sprintf("%05d", n), At: t0}}}
 				c.Payment.TradeNo = fmt.Sprint(n)
 				err := db.Apply(t.Context(), c)
 				p = becomes(c)
@@ -149,14 +150,16 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 		db := storetest.Open(t, dsn)
 		p := create(t, db, payment(1))
 		err := db.Tx(t.Context(), func(tx *store.Tx) error {
-			line := pay.Movement{MerchantID: p.MerchantID, ID: "m", PaymentID: p.ID, Kind: pay.MovementPayment,
-				Debit: "wallet:main", Credit: "merchant", Amount: p.Amount, TradeNo: "T", At: t0}
+			line := pay.Movement{MerchantID: p.MerchantID, ID: "m", PaymentID: p.ID,
+				Kind: pay.MovementPayment, Debit: "wallet:main", Credit: "merchant", Amount: p.Amount,
+				TradeNo: "T", At: t0}
 			for range 2 { // the second is known already
 				if _, err := tx.AddMovement(line); err != nil {
 					return err
 				}
 			}
-			return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: "e", At: t0, Kind: "paid"})
+			return tx.AddEvent(pay.Event{MerchantID: p.MerchantID, PaymentID: p.ID, ID: "e",
+				At: t0, Kind: "paid"})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -169,13 +172,15 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 			"INSERT INTO movement " +
 				"SELECT * FROM movement WHERE true ON CONFLICT (merchant_id, id) DO UPDATE SET amount = 1",
 			"INSERT INTO event " +
-				"SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) DO UPDATE SET note = 'x'",
+				"SELECT * FROM event WHERE true ON CONFLICT (merchant_id, payment_id, id) " +
+				"DO UPDATE SET note = 'x'",
 		}
 		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 			driver, address = "sqlite", path
 			texts = append(texts, // as the sqlite3 shell does it, with no pragma set
 				"INSERT OR REPLACE INTO movement "+
-					"SELECT merchant_id, id, payment_id, 'R', kind, debit, credit, 1, currency, 'U', at FROM movement",
+					"SELECT merchant_id, id, payment_id, 'R', kind, debit, credit, 1, "+
+					"currency, 'U', at FROM movement",
 				"REPLACE INTO movement "+
 					"SELECT merchant_id, 'other', payment_id, refund_id, kind, "+
 					"debit, credit, 1, currency, trade_no, at "+
@@ -197,8 +202,9 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 					"payment_id, refund_id, kind, debit, credit, amount, currency, trade_no, at) " +
 					"SELECT -1, merchant_id, 'other', payment_id, 'R', kind, " +
 					"debit, credit, 1, currency, 'U', at FROM movement",
-				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, at, kind, actor, note) " +
-					"SELECT -1, merchant_id, payment_id, 'other', 7, at, kind, actor, 'x' FROM event",
+				"event": "INSERT INTO event (rowid, merchant_id, payment_id, id, seq, " +
+					"at, kind, actor, note) SELECT -1, merchant_id, payment_id, 'other', 7, at, " +
+					"kind, actor, 'x' FROM event",
 			} {
 				if _, err := open(t, driver, address).ExecContext(t.Context(), text); err == nil ||
 					!strings.Contains(err.Error(), table+" are numbered from 1") {
@@ -207,7 +213,8 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 			}
 		} else {
 			texts = append(texts, "TRUNCATE movement", "TRUNCATE event",
-				"MERGE INTO movement m USING movement n ON m.id = n.id WHEN MATCHED THEN UPDATE SET amount = 1",
+				"MERGE INTO movement m USING movement n ON m.id = n.id WHEN MATCHED "+
+					"THEN UPDATE SET amount = 1",
 				"MERGE INTO event m USING event n ON m.id = n.id WHEN MATCHED THEN DELETE")
 		}
 		shell := open(t, driver, address)
@@ -217,8 +224,8 @@ func TestTheMoneyRecordAndTheEventsCannotBeChanged(t *testing.T) {
 				t.Errorf("%s: %v", text, err)
 			}
 		}
-		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 || d.Movements[0].Amount != p.Amount ||
-			len(d.Events) != 1 || d.Events[0].Note != "" {
+		if d := dossiers(t, db, p.MerchantID)[p.ID]; len(d.Movements) != 1 ||
+			d.Movements[0].Amount != p.Amount || len(d.Events) != 1 || d.Events[0].Note != "" {
 			t.Errorf("got %+v", d)
 		}
 	})

@@ -73,7 +73,8 @@ func TestAnAuthorizationEndsAndIsForgottenLater(t *testing.T) {
 			}
 		}
 		for _, who := range [][2]string{{"100001", "two"}, {"100002", "one"}} {
-			if _, err := db.UseAuthorization(t.Context(), who[0], who[1], t0); !errors.Is(err, store.ErrNotFound) {
+			_, err := db.UseAuthorization(t.Context(), who[0], who[1], t0)
+			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s: %v", who, err)
 			}
 		}

@@ -51,8 +51,8 @@ func refundOf(p pay.Payment, n int, minor int64) pay.Refund {
 	id := fmt.Sprintf("%s-r%d", p.ID, n)
 	return pay.Refund{
 		Scope: p.Scope, ID: id, OrderNo: id, PaymentID: p.ID, AccountID: p.AccountID,
-		Amount: pay.Amount{Minor: minor, Currency: p.Amount.Currency}, Status: pay.RefundPending, CreatedAt: t0,
-		DueAt: t0,
+		Amount: pay.Amount{Minor: minor, Currency: p.Amount.Currency},
+		Status: pay.RefundPending, CreatedAt: t0, DueAt: t0,
 	}
 }
 
@@ -102,7 +102,8 @@ func TestApplyWritesTheWholeChange(t *testing.T) {
 				apply := applies[name]
 				p := create(t, db, payment(i))
 				c := paid(p, fmt.Sprint("T", i))
-				c.Payment.Checkout, c.Payment.CheckoutEndsAt, c.Payment.WalletNumber = "ref", t0.Add(time.Hour), "N"
+				c.Payment.Checkout, c.Payment.CheckoutEndsAt, c.Payment.WalletNumber = "ref",
+					t0.Add(time.Hour), "N"
 				c.Payment.Failure, c.Payment.Late, c.Payment.Flagged = "f", true, true
 				c.Payment.ClosedAt = t0.Add(time.Second)
 				c.Payment.CloseID, c.Payment.CloseAskedAt, c.Payment.Reserved = "c", t0.Add(2*time.Second), 30
@@ -181,7 +182,8 @@ func TestApplyEndsALeaseIfTheTimeIsNew(t *testing.T) {
 		if err := db.ReschedulePayment(t.Context(), ours, t0); !errors.Is(err, store.ErrLeaseLost) {
 			t.Errorf("the lease outlived a new time: %v", err)
 		}
-		if next, err := storetest.Soonest(db.NextPayments(t.Context())); err != nil || !next.Equal(c.Payment.DueAt) {
+		if next, err := storetest.Soonest(db.NextPayments(t.Context())); err != nil ||
+			!next.Equal(c.Payment.DueAt) {
 			t.Errorf("next %v, %v", next, err)
 		}
 	})
@@ -503,7 +505,8 @@ func TestApplyAgreesWithAModel(t *testing.T) {
 func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c store.Change, want error) {
 	c = store.Change{Was: r.Payment, Payment: r.Payment}
 	p := &c.Payment
-	p.Status = rapid.SampledFrom([]pay.Status{pay.Created, pay.Pending, pay.Paid, pay.Expired}).Draw(t, "status")
+	p.Status = rapid.SampledFrom([]pay.Status{pay.Created, pay.Pending, pay.Paid, pay.Expired}).
+		Draw(t, "status")
 	p.Flagged = rapid.Bool().Draw(t, "flagged")
 	p.DueAt = rapid.SampledFrom([]time.Time{p.DueAt, {}, t0.Add(time.Hour)}).Draw(t, "due")
 	p.Failure = rapid.SampledFrom([]string{"", "ACQ.X", "\u9999\u6e2f \"'\\"}).Draw(t, "failure")
@@ -525,12 +528,14 @@ func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c 
 	case kind == "move" && len(r.Refunds) > 0:
 		was := r.Refunds[rapid.IntRange(0, len(r.Refunds)-1).Draw(t, "which")]
 		refund := was
-		refund.Status = rapid.SampledFrom([]pay.RefundStatus{pay.RefundSucceeded, pay.RefundFailed}).Draw(t, "becomes")
+		refund.Status = rapid.SampledFrom([]pay.RefundStatus{pay.RefundSucceeded, pay.RefundFailed}).
+			Draw(t, "becomes")
 		refund.DueAt, refund.DoneAt = time.Time{}, t0.Add(time.Duration(round)*time.Second)
 		c.Refund, c.WasRefund = &refund, &was
 		if rapid.IntRange(0, 4).Draw(t, "stale refund") == 0 {
 			stale := was
-			stale.Status = map[pay.RefundStatus]pay.RefundStatus{pay.RefundPending: pay.RefundFailed}[was.Status]
+			stale.Status = map[pay.RefundStatus]pay.RefundStatus{
+				pay.RefundPending: pay.RefundFailed}[was.Status]
 			stale.Status = cmp.Or(stale.Status, pay.RefundPending)
 			c.WasRefund, want = &stale, store.ErrChanged
 		}
@@ -538,8 +543,8 @@ func drawChange(t *rapid.T, r record, round, base int, owner map[string]int) (c 
 	if rapid.Bool().Draw(t, "movement") {
 		trade := fmt.Sprint("T", base, "-", rapid.IntRange(0, 9).Draw(t, "trade"))
 		c.Movement = &pay.Movement{
-			MerchantID: p.MerchantID, ID: fmt.Sprint("m", p.ID, round), PaymentID: p.ID, Kind: pay.MovementSurplus,
-			Debit:  "wallet:main",
+			MerchantID: p.MerchantID, ID: fmt.Sprint("m", p.ID, round), PaymentID: p.ID,
+			Kind: pay.MovementSurplus, Debit: "wallet:main",
 			Credit: "x", Amount: p.Amount, TradeNo: trade, At: t0.Add(time.Duration(round) * time.Second),
 		}
 		if _, taken := owner[trade]; taken && want == nil {
@@ -567,7 +572,8 @@ func (r *record) apply(c store.Change) {
 		r.Deliveries++
 	}
 	if c.Refund != nil {
-		if i := slices.IndexFunc(r.Refunds, func(old pay.Refund) bool { return old.ID == c.Refund.ID }); i >= 0 {
+		if i := slices.IndexFunc(r.Refunds,
+			func(old pay.Refund) bool { return old.ID == c.Refund.ID }); i >= 0 {
 			r.Refunds[i] = *c.Refund
 		} else {
 			r.Refunds = append(r.Refunds, *c.Refund)

@@ -31,7 +31,8 @@ func TestTheFirstOpeningCounts(t *testing.T) {
 		closed := payment(2)
 		closed.Status = pay.Closed
 		create(t, db, closed)
-		if opened, err := db.MarkOpened(t.Context(), closed.MerchantID, closed.ID, t0, t0); err != nil || opened {
+		if opened, err := db.MarkOpened(t.Context(), closed.MerchantID, closed.ID, t0, t0); err != nil ||
+			opened {
 			t.Errorf("a closed one: %v, %v", opened, err)
 		}
 	})
@@ -62,7 +63,8 @@ func TestOfManyWhoAskOneWins(t *testing.T) {
 		for _, c := range []struct {
 			after time.Duration
 			want  int
-		}{{0, 1}, {3 * time.Second, 0}, {3*time.Second + time.Millisecond, 1}, {time.Second, 0}, {time.Hour, 1},
+		}{{0, 1}, {3 * time.Second, 0}, {3*time.Second + time.Millisecond, 1},
+			{time.Second, 0}, {time.Hour, 1},
 			// The hour came from a clock that was ahead: the others need not wait
 			// for it.
 			{time.Minute, 1}, {time.Minute - time.Second, 0}, {time.Minute - 20*time.Second, 0}} {
@@ -132,7 +134,8 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		}
 		claim := func(after time.Duration) []store.PaymentClaim {
 			claims, err := db.ClaimPayments(t.Context(), store.Claim{
-				Now: t0.Add(after), Lease: 10 * time.Second, Keys: storetest.Keys(t, 10)(db.NextPayments(t.Context()))})
+				Now: t0.Add(after), Lease: 10 * time.Second,
+				Keys: storetest.Keys(t, 10)(db.NextPayments(t.Context()))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +143,8 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		}
 		next := func(want time.Duration) {
 			t.Helper()
-			if got, err := storetest.Soonest(db.NextPayments(t.Context())); err != nil || !got.Equal(t0.Add(want)) {
+			if got, err := storetest.Soonest(db.NextPayments(t.Context())); err != nil ||
+				!got.Equal(t0.Add(want)) {
 				t.Errorf("next is due at %v, %v", got, err)
 			}
 		}
@@ -160,13 +164,15 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 			!got.DueAt.Equal(t0.Add(time.Hour)) {
 			t.Errorf("rescheduled: %+v", got)
 		}
-		if err := db.ReschedulePayment(t.Context(), claims[0], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
+		err := db.ReschedulePayment(t.Context(), claims[0], time.Time{})
+		if !errors.Is(err, store.ErrLeaseLost) {
 			t.Errorf("rescheduled twice: %v", err)
 		}
 		if theirs := claim(12 * time.Second); len(theirs) != 2 {
 			t.Errorf("after the lease: %+v", theirs)
 		}
-		if err := db.ReschedulePayment(t.Context(), claims[1], time.Time{}); !errors.Is(err, store.ErrLeaseLost) {
+		err = db.ReschedulePayment(t.Context(), claims[1], time.Time{})
+		if !errors.Is(err, store.ErrLeaseLost) {
 			t.Errorf("rescheduled what is somebody else's: %v", err)
 		}
 		if theirs := claim(30 * time.Second); len(theirs) != 2 {
@@ -174,8 +180,8 @@ func TestAClaimIsOursUntilSomebodyElseHasIt(t *testing.T) {
 		} else if err := db.ReschedulePayment(t.Context(), theirs[0], time.Time{}); err != nil {
 			t.Error(err)
 		}
-		if opened, err := db.MarkOpened(t.Context(), scope.MerchantID, payment(2).ID, t0,
-			t0.Add(time.Minute)); err != nil || !opened {
+		opened, err := db.MarkOpened(t.Context(), scope.MerchantID, payment(2).ID, t0, t0.Add(time.Minute))
+		if err != nil || !opened {
 			t.Error(opened, err)
 		}
 		next(time.Minute)
@@ -235,8 +241,8 @@ func TestABacklogDoesNotSlowAClaim(t *testing.T) {
 		p.DueAt = t0.Add(time.Hour)
 		create(t, db, p)
 		values := strings.Join(store.PaymentColumns(), ", ")
-		for column, value := range map[string]string{"id": "'x' || i", "order_no": "'x' || i", "claimable_at": "i",
-			"account_id": "'behind'"} {
+		for column, value := range map[string]string{"id": "'x' || i", "order_no": "'x' || i",
+			"claimable_at": "i", "account_id": "'behind'"} {
 			values = strings.Replace(", "+values+",", ", "+column+",", ", "+value+",", 1)
 			values = strings.Trim(values, ", ")
 		}

@@ -201,12 +201,14 @@ func TestEveryCallToAStoppedServerEndsInTime(t *testing.T) {
 			return nil
 		},
 	}
-	skip := []string{"Tx", "MerchantIDs", "Dossiers", "RepeatedTrades"} // the last two only their contexts bound
+	// the last two only their contexts bound
+	skip := []string{"Tx", "MerchantIDs", "Dossiers", "RepeatedTrades"}
 	v := reflect.ValueOf(db)
 	for i := range v.NumMethod() {
 		name, method := v.Type().Method(i).Name, v.Method(i)
 		kind := method.Type()
-		if kind.NumIn() == 0 || kind.In(0) != reflect.TypeFor[context.Context]() || slices.Contains(skip, name) {
+		if kind.NumIn() == 0 || kind.In(0) != reflect.TypeFor[context.Context]() ||
+			slices.Contains(skip, name) {
 			continue
 		}
 		calls[name] = func() error {
@@ -236,7 +238,8 @@ func TestEveryCallToAStoppedServerEndsInTime(t *testing.T) {
 	var wg sync.WaitGroup
 	for name, call := range calls {
 		wg.Go(func() {
-			if err := call(); !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown) {
+			if err := call(); !errors.Is(err, store.ErrUnavailable) &&
+				!errors.Is(err, store.ErrOutcomeUnknown) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -345,7 +348,8 @@ func TestAnUnansweredCommitIsInDoubtAndNotRepeated(t *testing.T) {
 		}
 		g.goOn <- struct{}{}
 		create(t, db, payment(3))
-		if _, err := db.Payment(t.Context(), scope.MerchantID, payment(2).ID); !errors.Is(err, store.ErrNotFound) {
+		_, err := db.Payment(t.Context(), scope.MerchantID, payment(2).ID)
+		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("what was given up is there (%v)", err)
 		}
 	})
@@ -366,7 +370,8 @@ func TestALateWriteIsNeverBegun(t *testing.T) {
 				wg.Wait() // nobody waits for one that has not begun
 				g.goOn <- struct{}{}
 			} else {
-				time.Sleep(2 * short) // the one whose statement is held is waited for, and its deadline passes
+				// the one whose statement is held is waited for, and its deadline passes
+				time.Sleep(2 * short)
 				g.goOn <- struct{}{}
 				wg.Wait()
 			}

@@ -15,9 +15,9 @@ import (
 
 func delivery(n int, receiver string) store.Delivery {
 	return store.Delivery{
-		MerchantID: scope.MerchantID, ID: fmt.Sprintf("d%d", n), PaymentID: payment(1).ID, AppCode: scope.AppCode,
-		Kind: "payment",
-		URL:  receiver + "/notify", Receiver: receiver, Body: []byte(`{"n":1}`),
+		MerchantID: scope.MerchantID, ID: fmt.Sprintf("d%d", n), PaymentID: payment(1).ID,
+		AppCode: scope.AppCode, Kind: "payment",
+		URL: receiver + "/notify", Receiver: receiver, Body: []byte(`{"n":1}`),
 		CreatedAt: t0.Add(time.Duration(n) * time.Millisecond),
 	}
 }
@@ -108,7 +108,8 @@ func TestFinishAttemptEndsTheLease(t *testing.T) {
 		if err := db.FinishAttempt(t.Context(), d, attempt); err != nil {
 			t.Fatal(err)
 		}
-		if next, err := storetest.Soonest(db.NextDeliveries(t.Context())); err != nil || !next.Equal(d.DueAt) {
+		if next, err := storetest.Soonest(db.NextDeliveries(t.Context())); err != nil ||
+			!next.Equal(d.DueAt) {
 			t.Errorf("next %v, %v", next, err)
 		}
 		if err := db.FinishAttempt(t.Context(), d, attempt); !errors.Is(err, store.ErrLeaseLost) {
@@ -242,7 +243,8 @@ func TestManyAttemptsFinishTogether(t *testing.T) {
 			t.Errorf("%d done, %v", len(done), err)
 		}
 		for _, d := range done {
-			if attempts, err := db.Attempts(t.Context(), d.MerchantID, d.ID); err != nil || len(attempts) != 2 {
+			if attempts, err := db.Attempts(t.Context(), d.MerchantID, d.ID); err != nil ||
+				len(attempts) != 2 {
 				t.Errorf("%s: attempts %+v, %v", d.ID, attempts, err)
 			}
 		}

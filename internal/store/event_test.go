@@ -27,7 +27,8 @@ func TestEventsAreNumberedWithoutAGap(t *testing.T) {
 		p := create(t, db, payment(1))
 		for n := range 5 {
 			at := t0.Add(-time.Duration(n) * time.Hour)
-			c := store.Change{Was: p, Payment: p, Events: []pay.Event{{ID: fmt.Sprint(9 - n), At: at, Kind: "note"}}}
+			c := store.Change{Was: p, Payment: p,
+				Events: []pay.Event{{ID: fmt.Sprint(9 - n), At: at, Kind: "note"}}}
 			if err := db.Apply(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
@@ -92,11 +93,13 @@ func TestAnEventCostsTheSameHoweverManyThereAre(t *testing.T) {
 		for name, key := range map[string]string{
 			"Flags":       "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
 			"CountEvents": "event_kind (merchant_id=? AND payment_id=? AND kind=?)",
-			"Movement":    "sqlite_autoindex_movement_2 (merchant_id=? AND debit=? AND trade_no=? AND refund_id=?)",
-			"AddAttempt":  "sqlite_autoindex_delivery_attempt_1 (merchant_id=? AND delivery_id=?)",
+			"Movement": "sqlite_autoindex_movement_2 (merchant_id=? AND debit=? AND " +
+				"trade_no=? AND refund_id=?)",
+			"AddAttempt": "sqlite_autoindex_delivery_attempt_1 (merchant_id=? AND delivery_id=?)",
 		} {
 			plan := explained(t, shell, "EXPLAIN QUERY PLAN "+texts[name], make([]any, 15)...)
-			if !strings.Contains(plan, key) || strings.Contains(plan, "SCAN e") || strings.Contains(plan, "B-TREE") {
+			if !strings.Contains(plan, key) || strings.Contains(plan, "SCAN e") ||
+				strings.Contains(plan, "B-TREE") {
 				t.Errorf("%s goes by\n%s", name, plan)
 			}
 		}
@@ -158,7 +161,8 @@ func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
 			t.Run(fmt.Sprint(name, ", one number twice: ", twice), func(t *testing.T) {
 				dsn, address := c.dsn(t)
 				shell := open(t, c.driver, address)
-				before, err := goose.NewProvider(c.dialect, shell, c.steps, goose.WithDisableGlobalRegistry(true))
+				before, err := goose.NewProvider(c.dialect, shell, c.steps,
+					goose.WithDisableGlobalRegistry(true))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -182,7 +186,8 @@ func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
 				}
 				if twice {
 					var events, version int
-					const text = "SELECT (SELECT COUNT(*) FROM event), (SELECT MAX(version_id) FROM goose_db_version)"
+					const text = "SELECT (SELECT COUNT(*) FROM event), " +
+						"(SELECT MAX(version_id) FROM goose_db_version)"
 					err := shell.QueryRowContext(t.Context(), text).Scan(&events, &version)
 					if err != nil || events != 3 || version != 6 {
 						t.Errorf("%d events in schema %d, %v", events, version, err)
@@ -191,7 +196,8 @@ func TestTheKeysOfEventsAreMadeOverWhatIsThere(t *testing.T) {
 				}
 				db := storetest.Open(t, dsn)
 				if err := db.Tx(t.Context(), func(tx *store.Tx) error {
-					return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: "e4", At: t0, Kind: "note"})
+					return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: "e4",
+						At: t0, Kind: "note"})
 				}); err != nil {
 					t.Fatal(err)
 				}

@@ -54,7 +54,9 @@ func TestTryWriteLeavesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-	}, func(c *store.Config) { c.Token = func() string { return "same" } }) // so that a row left behind would clash
+	}, func(c *store.Config) {
+		c.Token = func() string { return "same" } // so that a row left behind would clash
+	})
 }
 
 func TestDatabasesClockIsRead(t *testing.T) {
@@ -92,7 +94,8 @@ func TestBacklogIsWhatWaitsForWorkersAndForPeople(t *testing.T) {
 		if err := db.Apply(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		early, soon, dead := delivery(1, "http://a:80"), delivery(2, "http://a:80"), delivery(3, "http://b:80")
+		early, soon, dead := delivery(1, "http://a:80"), delivery(2, "http://a:80"),
+			delivery(3, "http://b:80")
 		addDeliveries(t, db, early, soon, dead)
 		for _, d := range claimAll(t, db, store.Claim{Now: t0.Add(time.Second), Lease: time.Minute}) {
 			switch d.ID {
@@ -109,7 +112,8 @@ func TestBacklogIsWhatWaitsForWorkersAndForPeople(t *testing.T) {
 		}
 
 		want := store.Backlog{
-			Payments: 1, PaymentDue: due.DueAt, Deliveries: 1, DeliverDue: t0.Add(-time.Minute), Dead: 1, Flagged: 1,
+			Payments: 1, PaymentDue: due.DueAt, Deliveries: 1, DeliverDue: t0.Add(-time.Minute),
+			Dead: 1, Flagged: 1,
 		}
 		if diff := cmp.Diff(want, backlog(t0)); diff != "" {
 			t.Error(diff)

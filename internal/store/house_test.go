@@ -51,7 +51,8 @@ func TestHouseKeepsRows(t *testing.T) {
 				for _, e := range d.Events {
 					kinds[e.Kind]++
 					named := e.By.Role == pay.RoleMerchant
-					if !e.By.Role.Known() || (e.By.Name != "") != named || named && e.By.Name != d.Payment.AppCode {
+					if !e.By.Role.Known() || (e.By.Name != "") != named ||
+						named && e.By.Name != d.Payment.AppCode {
 						t.Errorf("%s by %+v", e.Kind, e.By)
 					}
 				}
@@ -120,7 +121,8 @@ func TestHouseStopsAtUnreadableEvent(t *testing.T) {
 			"', 'odd', 7, 1, 'surplus', 'wallet', 'all under trade T')")
 		before := allRows(t, shell)
 		_, err := store.Migrate(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
-		want := "event 7 of payment " + payment + ` of merchant 100001 (id odd, kind "surplus", actor "wallet") ` +
+		want := "event 7 of payment " + payment +
+			` of merchant 100001 (id odd, kind "surplus", actor "wallet") ` +
 			`cannot be read: "all under trade T"`
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
@@ -190,7 +192,8 @@ func TestHouseKilledInTheMiddle(t *testing.T) {
 		var converted int
 		const text = `SELECT COUNT(*) FROM event
 			WHERE kind = 'note' AND note LIKE 'note %' AND actor = 'merchant' AND actor_name <> ''`
-		if err := shell.QueryRowContext(t.Context(), text).Scan(&converted); err != nil || converted != notes {
+		if err := shell.QueryRowContext(t.Context(), text).Scan(&converted); err != nil ||
+			converted != notes {
 			t.Errorf("%d notes, %v", converted, err)
 		}
 	})
@@ -233,7 +236,8 @@ func run(t *testing.T, shell *sql.DB, text string) {
 // deleteEvents deletes what no program of ours deletes, as the database's owner can.
 func deleteEvents(t *testing.T, shell *sql.DB, dsn, which string) {
 	t.Helper()
-	unlock, lock := "ALTER TABLE event DISABLE TRIGGER append_only", "ALTER TABLE event ENABLE TRIGGER append_only"
+	unlock, lock := "ALTER TABLE event DISABLE TRIGGER append_only",
+		"ALTER TABLE event ENABLE TRIGGER append_only"
 	if strings.HasPrefix(dsn, "sqlite:") {
 		unlock, lock = "DROP TRIGGER event_delete", "CREATE TRIGGER event_delete BEFORE DELETE ON event "+
 			"BEGIN SELECT RAISE(ABORT, 'rows of event are only ever added'); END"
@@ -248,7 +252,8 @@ func deleteEvents(t *testing.T, shell *sql.DB, dsn, which string) {
 func appendOnly(t *testing.T, shell *sql.DB, dsn string) {
 	t.Helper()
 	texts := []string{
-		"UPDATE event SET kind = 'x'", "DELETE FROM event", "UPDATE movement SET amount = 1", "DELETE FROM movement",
+		"UPDATE event SET kind = 'x'", "DELETE FROM event", "UPDATE movement SET amount = 1",
+		"DELETE FROM movement",
 	}
 	if strings.HasPrefix(dsn, "sqlite:") {
 		texts = append(texts, "INSERT OR REPLACE INTO event SELECT * FROM event")
@@ -269,14 +274,14 @@ func kept(t *testing.T, shell *sql.DB) map[string][]string {
 	rows := map[string][]string{}
 	for table, columns := range map[string]string{
 		"event": "merchant_id, payment_id, id, seq, at",
-		"payment": "merchant_id, id, order_no, fingerprint, status, trade_no, failure, late, amount, currency, " +
-			"created_at, expires_at, paid_at, closed_at, due_at, close_id, refunded",
+		"payment": "merchant_id, id, order_no, fingerprint, status, trade_no, failure, " +
+			"late, amount, currency, created_at, expires_at, paid_at, closed_at, due_at, close_id, refunded",
 		"refund": "merchant_id, id, order_no, fingerprint, status, failure, cause, amount, sends, " +
 			"created_at, done_at, due_at",
 		"movement": "*",
 		"delivery": "merchant_id, id, payment_id, refund_id, body, state, attempts, created_at, done_at",
-		"orphan": "merchant_id, account_id, trade_no, refund_id, number, state, payment_id, settled_at, settled_by, " +
-			"note, message",
+		"orphan": "merchant_id, account_id, trade_no, refund_id, number, state, payment_id, " +
+			"settled_at, settled_by, note, message",
 	} {
 		rows[table] = rowsOf(t, shell, "SELECT "+columns+" FROM "+table)
 	}

@@ -25,7 +25,8 @@ func TestOperatingSaysWhatMayRunBesideEachStep(t *testing.T) {
 		}
 		for _, name := range names {
 			if !strings.Contains(string(text), "| `"+strings.TrimSuffix(name, ".sql")+"` |") {
-				t.Errorf("docs/operating.md does not say whether the previous release may run beside %s", name)
+				t.Errorf("docs/operating.md does not say whether the previous release may run beside %s",
+					name)
 			}
 		}
 	}
@@ -34,7 +35,8 @@ func TestOperatingSaysWhatMayRunBesideEachStep(t *testing.T) {
 // A wrong path must not put our tables into another program's file.
 func TestMigrateLeavesAnotherProgramsFileAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "contacts.db")
-	if _, err := open(t, "sqlite", path).ExecContext(t.Context(), "CREATE TABLE contact (name TEXT)"); err != nil {
+	_, err := open(t, "sqlite", path).ExecContext(t.Context(), "CREATE TABLE contact (name TEXT)")
+	if err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(path)

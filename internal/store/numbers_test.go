@@ -34,7 +34,9 @@ func BenchmarkCreation(b *testing.B) {
 		orphans int
 	}{
 		{"slots", slotted, 0},
-		{"random", func(r *rand.Rand, _ int) string { return fmt.Sprintf("%012d", r.Int64N(1_000_000_000_000)) }, 0},
+		{"random", func(r *rand.Rand, _ int) string {
+			return fmt.Sprintf("%012d", r.Int64N(1_000_000_000_000))
+		}, 0},
 		{"slots and 100 orphans", slotted, 100},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -69,8 +71,8 @@ func BenchmarkCreation(b *testing.B) {
 				for range 64 {
 					wg.Go(func() {
 						for left.Add(-1) >= 0 {
-							if _, _, err := db.CreatePaymentKnowing(b.Context(), create(),
-								int64(c.orphans)); err != nil {
+							_, _, err := db.CreatePaymentKnowing(b.Context(), create(), int64(c.orphans))
+							if err != nil {
 								b.Error(err)
 								return
 							}

@@ -63,7 +63,8 @@ func TestAnOrphanIsOneRowByAccountTradeAndRefund(t *testing.T) {
 			t.Errorf("message %q, %v", text, err)
 		}
 		sums, err := db.OpenOrphanSums(t.Context())
-		if err != nil || len(sums) != 3 || sums[0].Orphans != 1 || sums[0].Amount != want.Amount || !sums[1].Back {
+		if err != nil || len(sums) != 3 || sums[0].Orphans != 1 ||
+			sums[0].Amount != want.Amount || !sums[1].Back {
 			t.Errorf("%+v, %v", sums, err)
 		}
 	})
@@ -165,7 +166,8 @@ func TestAnOrderAndAnOrphanDoNotMissEachOther(t *testing.T) {
 		for n := range 60 {
 			o, p := orphan(n), payment(n)
 			o.AccountID = fmt.Sprint("a", n)
-			p.MerchantID, p.AccountID, p.OrderNo, p.ID = o.MerchantID, o.AccountID, fmt.Sprint("order", n), o.Number
+			p.MerchantID, p.AccountID, p.OrderNo, p.ID = o.MerchantID, o.AccountID,
+				fmt.Sprint("order", n), o.Number
 			var both sync.WaitGroup
 			var created, orphaned error
 			both.Go(func() { _, _, created = db.CreatePayment(t.Context(), p) })
@@ -176,7 +178,8 @@ func TestAnOrderAndAnOrphanDoNotMissEachOther(t *testing.T) {
 			}
 			found, err := db.PaymentsOfAnySlot(t.Context(), p.MerchantID, p.ID[:14], p.ID[17:])
 			if err != nil || (len(found) == 1) != (created == nil) {
-				t.Fatalf("%d payments after the orphan, and the creation says %v, %v", len(found), created, err)
+				t.Fatalf("%d payments after the orphan, and the creation says %v, %v",
+					len(found), created, err)
 			}
 		}
 	})

@@ -34,7 +34,8 @@ func kind(err error) string {
 // settles is a transaction of two statements.
 func settles(ctx context.Context, db *store.DB) error {
 	return db.Tx(ctx, func(tx *store.Tx) error {
-		if err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: "1", Kind: "trouble"}); err != nil {
+		err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: "1", Kind: "trouble"})
+		if err != nil {
 			return err
 		}
 		return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: "2", Kind: "more"})
@@ -73,33 +74,40 @@ func raise(state string) string { return "RAISE EXCEPTION 'as if' USING ERRCODE 
 
 func TestAFailedChangeOnPostgreSQLIsCalledWhatItIs(t *testing.T) {
 	const now, atCommit = "", "DEFERRABLE INITIALLY DEFERRED"
-	const end, wait = "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60)", "PERFORM pg_sleep(60)"
+	const end, wait = "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60)",
+		"PERFORM pg_sleep(60)"
 	for name, c := range map[string]struct {
 		setup  string
 		change func(context.Context, *store.DB) error
 		want   string
 	}{
 		"no room for a row of a transaction": {trouble("event", now, raise("53100")), settles, "unavailable"},
-		"no room at its commit":              {trouble("event", atCommit, raise("53100")), settles, "unavailable"},
-		"no room for an order":               {trouble("payment", now, raise("53100")), ordered, "unavailable"},
-		"no memory":                          {trouble("event", now, raise("53200")), settles, "unavailable"},
-		"a lock that is not to be had":       {trouble("event", now, raise("55P03")), settles, "unavailable"},
-		"a deadlock that does not go away":   {trouble("event", now, raise("40P01")), settles, "unavailable"},
-		"a rule of the schema's":             {trouble("event", now, raise("23514")), settles, "not understood"},
-		"a rule at the commit":               {trouble("event", atCommit, raise("23514")), settles, "not understood"},
-		"a statement takes all the time":     {trouble("event", now, wait), settles, "unavailable"},
-		"the commit takes all the time":      {trouble("event", atCommit, wait), settles, "unknown"},
-		"an order takes all the time":        {trouble("payment", now, wait), ordered, "unknown"},
-		"no room for a change":               {trouble("event", now, raise("53100")), applies, "unavailable"},
-		"a deadlock of a change":             {trouble("event", now, raise("40P01")), applies, "unavailable"},
-		"a change that breaks a rule":        {trouble("event", now, raise("23514")), applies, "not understood"},
-		"a change breaks one at the commit":  {trouble("event", atCommit, raise("23514")), applies, "not understood"},
-		"a change takes all the time":        {trouble("event", now, wait), applies, "unknown"},
-		"a change takes it at the commit":    {trouble("event", atCommit, wait), applies, "unknown"},
-		"a server that ends it at a change":  {trouble("event", now, end), applies, "unknown"},
-		"a server that ends the connection":  {trouble("event", now, end), settles, "unavailable"},
-		"and does so at the commit":          {trouble("event", atCommit, end), settles, "unknown"},
-		"and does so to an order":            {trouble("payment", now, end), ordered, "unknown"},
+		"no room at its commit": {trouble("event", atCommit, raise("53100")),
+			settles, "unavailable"},
+		"no room for an order": {trouble("payment", now, raise("53100")),
+			ordered, "unavailable"},
+		"no memory":                        {trouble("event", now, raise("53200")), settles, "unavailable"},
+		"a lock that is not to be had":     {trouble("event", now, raise("55P03")), settles, "unavailable"},
+		"a deadlock that does not go away": {trouble("event", now, raise("40P01")), settles, "unavailable"},
+		"a rule of the schema's": {trouble("event", now, raise("23514")), settles,
+			"not understood"},
+		"a rule at the commit": {trouble("event", atCommit, raise("23514")), settles,
+			"not understood"},
+		"a statement takes all the time": {trouble("event", now, wait), settles, "unavailable"},
+		"the commit takes all the time":  {trouble("event", atCommit, wait), settles, "unknown"},
+		"an order takes all the time":    {trouble("payment", now, wait), ordered, "unknown"},
+		"no room for a change":           {trouble("event", now, raise("53100")), applies, "unavailable"},
+		"a deadlock of a change":         {trouble("event", now, raise("40P01")), applies, "unavailable"},
+		"a change that breaks a rule": {trouble("event", now, raise("23514")), applies,
+			"not understood"},
+		"a change breaks one at the commit": {trouble("event", atCommit, raise("23514")), applies,
+			"not understood"},
+		"a change takes all the time":       {trouble("event", now, wait), applies, "unknown"},
+		"a change takes it at the commit":   {trouble("event", atCommit, wait), applies, "unknown"},
+		"a server that ends it at a change": {trouble("event", now, end), applies, "unknown"},
+		"a server that ends the connection": {trouble("event", now, end), settles, "unavailable"},
+		"and does so at the commit":         {trouble("event", atCommit, end), settles, "unknown"},
+		"and does so to an order":           {trouble("payment", now, end), ordered, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +180,8 @@ func TestNoConnectionIsNotAvailable(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(context.Context, *store.DB) error
-	}{{"a read", reads}, {"a transaction", settles}, {"an order", ordered}, {"a change", applies}, {"a mark", marks}} {
+	}{{"a read", reads}, {"a transaction", settles}, {"an order", ordered}, {"a change", applies},
+		{"a mark", marks}} {
 		if err := c.change(t.Context(), db); kind(err) != "unavailable" {
 			t.Errorf("%s: %s: %v", c.name, kind(err), err)
 		}
@@ -246,7 +255,8 @@ func TestAFailedChangeOnSQLiteIsCalledWhatItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, db, payment(2))
-	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(3).ID); !errors.Is(err, store.ErrNotFound) {
+	_, err = db.Payment(t.Context(), scope.MerchantID, payment(3).ID)
+	if !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("what was refused is there (%v)", err)
 	}
 }

@@ -22,11 +22,11 @@ var scope = pay.Scope{MerchantID: "100001", AppCode: "APP1"}
 // payment returns a valid new payment with its own id and number.
 func payment(n int) pay.Payment {
 	return pay.Payment{
-		Scope: scope, ID: fmt.Sprintf("20261122100001%012d", n), OrderNo: fmt.Sprintf("order-%d", n), Fingerprint: "f",
-		PayType: pay.AlipayHK, AccountID: "main", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Tea",
-		ClientTime: "2026-11-22 18:00:00", DeviceID: "till 1", ReturnURL: "https://shop.test/back",
-		NotifyURL: "https://shop.test/n",
-		Status:    pay.Created, CreatedAt: t0.Add(time.Duration(n) * time.Second), ExpiresAt: t0.Add(time.Hour),
+		Scope: scope, ID: fmt.Sprintf("20261122100001%012d", n),
+		OrderNo: fmt.Sprintf("order-%d", n), Fingerprint: "f", PayType: pay.AlipayHK, AccountID: "main",
+		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, Goods: "Tea", ClientTime: "2026-11-22 18:00:00",
+		DeviceID: "till 1", ReturnURL: "https://shop.test/back", NotifyURL: "https://shop.test/n",
+		Status: pay.Created, CreatedAt: t0.Add(time.Duration(n) * time.Second), ExpiresAt: t0.Add(time.Hour),
 		DueAt: t0.Add(2 * time.Hour),
 	}
 }
@@ -116,11 +116,13 @@ func TestTxIsDurableOrUndone(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := db.Payment(t.Context(), p.MerchantID, p.ID)
-		if err != nil || got.Status != pay.Paid || got.TradeNo != "T1" || !got.DueAt.IsZero() || got.Events != 2 {
+		if err != nil || got.Status != pay.Paid || got.TradeNo != "T1" ||
+			!got.DueAt.IsZero() || got.Events != 2 {
 			t.Errorf("%+v, %v", got, err)
 		}
 		events, err := db.Events(t.Context(), p.MerchantID, p.ID)
-		if err != nil || len(events) != 2 || events[0].Kind != pay.EventPaid || events[1].Kind != pay.EventSurplus {
+		if err != nil || len(events) != 2 || events[0].Kind != pay.EventPaid ||
+			events[1].Kind != pay.EventSurplus {
 			t.Errorf("events %v, %v", events, err)
 		}
 		movements, err := db.Movements(t.Context(), p.MerchantID, p.ID)
@@ -133,8 +135,8 @@ func TestTxIsDurableOrUndone(t *testing.T) {
 func movement(id string) pay.Movement {
 	return pay.Movement{
 		MerchantID: scope.MerchantID, ID: id, PaymentID: payment(1).ID, Kind: pay.MovementPayment,
-		Debit: "wallet:main", Credit: "merchant", Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1",
-		At: t0,
+		Debit: "wallet:main", Credit: "merchant",
+		Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1", At: t0,
 	}
 }
 
@@ -233,7 +235,8 @@ func TestACallerThatGivesUpInTheQueueLeavesNoTrace(t *testing.T) {
 	})
 	cancel()
 	wg.Wait()
-	if _, err := db.Payment(t.Context(), scope.MerchantID, payment(1).ID); !errors.Is(err, store.ErrNotFound) {
+	_, err := db.Payment(t.Context(), scope.MerchantID, payment(1).ID)
+	if !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 }
@@ -258,7 +261,8 @@ func TestOfTwoMovesFromOneStatusOneHappens(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		moves := 0
-		for i, status := range []pay.Status{pay.Paid, pay.Closed, pay.Expired, pay.Paid, pay.Failed, pay.Closed} {
+		for i, status := range []pay.Status{pay.Paid, pay.Closed, pay.Expired, pay.Paid,
+			pay.Failed, pay.Closed} {
 			wg.Go(func() {
 				m := movement(fmt.Sprint("m", i))
 				c := store.Change{Was: p, Payment: p, Movement: &m, Events: []pay.Event{{ID: "e"}}}
@@ -329,7 +333,8 @@ func TestTheSameMoneyIsWrittenOnce(t *testing.T) {
 			{other("m7", func(m *pay.Movement) { m.PaymentID = "another" }), false},
 		} {
 			var added bool
-			err := db.Tx(t.Context(), func(tx *store.Tx) (err error) { added, err = tx.AddMovement(c.m); return err })
+			err := db.Tx(t.Context(),
+				func(tx *store.Tx) (err error) { added, err = tx.AddMovement(c.m); return err })
 			if err != nil || added != c.want {
 				t.Errorf("%s: added %v, %v", c.m.ID, added, err)
 			}
@@ -365,16 +370,18 @@ func TestPaymentsAreListedByWhatIsAskedFor(t *testing.T) {
 			"all of the scope": {store.Filter{}, "54321"},
 			"another scope": {store.Filter{Scope: pay.Scope{MerchantID: "100001", AppCode: "APP1",
 				StoreID: "S1"}}, "6"},
-			"ids":                   {store.Filter{IDs: []string{id(2), id(4), id(6), "x"}}, "42"},
-			"numbers":               {store.Filter{OrderNos: []string{"order-1", "order-%"}}, "1"},
-			"either id or number":   {store.Filter{IDs: []string{id(2)}, OrderNos: []string{"order-5"}}, "52"},
+			"ids":     {store.Filter{IDs: []string{id(2), id(4), id(6), "x"}}, "42"},
+			"numbers": {store.Filter{OrderNos: []string{"order-1", "order-%"}}, "1"},
+			"either id or number": {store.Filter{IDs: []string{id(2)}, OrderNos: []string{"order-5"}},
+				"52"},
 			"pay type":              {store.Filter{PayTypes: []pay.PayType{pay.AlipayHK}}, "531"},
 			"status":                {store.Filter{Statuses: []pay.Status{pay.Paid, pay.Closed}}, ""},
 			"time, both included":   {store.Filter{From: sec(2), To: sec(4)}, "432"},
 			"page":                  {store.Filter{Limit: 2, Offset: 1}, "43"},
 			"no limit, with offset": {store.Filter{Offset: 3}, "21"},
-			"all conditions": {store.Filter{IDs: []string{id(2), id(4)}, PayTypes: []pay.PayType{pay.AlipayCrossBorder},
-				Statuses: []pay.Status{pay.Created}, From: sec(3), To: sec(9), Limit: 5}, "4"},
+			"all conditions": {store.Filter{IDs: []string{id(2), id(4)},
+				PayTypes: []pay.PayType{pay.AlipayCrossBorder}, Statuses: []pay.Status{pay.Created},
+				From: sec(3), To: sec(9), Limit: 5}, "4"},
 		} {
 			if c.f.Scope == (pay.Scope{}) {
 				c.f.Scope = scope

@@ -78,7 +78,8 @@ max_client_conn = 200
 				t.Fatal(err)
 			}
 		}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid),
+			Gid: uint32(gid)}}
 	}
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -113,8 +114,10 @@ func TestAPoolerInTransactionModeIsExplained(t *testing.T) {
 	_, open := store.Open(t.Context(), config)
 	_, look := store.OpenReadOnly(t.Context(), config)
 	_, schema := store.ReadSchema(t.Context(), dsn)
-	for name, err := range map[string]error{"migrate": migrate, "open": open, "look": look, "schema": schema} {
-		if !errors.Is(err, store.ErrPooler) || !strings.Contains(err.Error(), "default_query_exec_mode=exec") {
+	for name, err := range map[string]error{"migrate": migrate, "open": open, "look": look,
+		"schema": schema} {
+		if !errors.Is(err, store.ErrPooler) ||
+			!strings.Contains(err.Error(), "default_query_exec_mode=exec") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -144,7 +147,8 @@ func TestTheStoreWorksThroughAPooler(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v:\n%s", err, out)
 	}
-	if passed := strings.Count(string(out), "--- PASS: ") - strings.Count(string(out), "/sqlite ("); passed < 50 {
+	passed := strings.Count(string(out), "--- PASS: ") - strings.Count(string(out), "/sqlite (")
+	if passed < 50 {
 		t.Errorf("only %d tests were run:\n%s", passed, out)
 	}
 }

@@ -69,7 +69,8 @@ func TestTheMinuteSlides(t *testing.T) {
 			}
 		}
 		if granted, _, err := db.TakeRate(t.Context(),
-			store.RateTake{Key: "B", Now: t0, Want: 5, PerSecond: 100, PerMinute: 400}); err != nil || granted != 5 {
+			store.RateTake{Key: "B", Now: t0, Want: 5, PerSecond: 100, PerMinute: 400}); err != nil ||
+			granted != 5 {
 			t.Errorf("another key: %d, %v", granted, err)
 		}
 	})

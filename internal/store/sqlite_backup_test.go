@@ -148,14 +148,15 @@ func contentsOf(t testing.TB, path string) string {
 func TestABackupOfAClosedDatabaseLeavesNoTrace(t *testing.T) {
 	path := closedWith(t, 10)
 	before := names(t, filepath.Dir(path))
-	if _, err := Backup(t.Context(), "sqlite:"+path, testKey, filepath.Join(t.TempDir(), "b.db")); err != nil {
+	_, err := Backup(t.Context(), "sqlite:"+path, testKey, filepath.Join(t.TempDir(), "b.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if after := names(t, filepath.Dir(path)); !slices.Equal(before, after) {
 		t.Errorf("%v became %v", before, after)
 	}
-	if _, err := Backup(t.Context(), "sqlite:"+path+"x", testKey,
-		filepath.Join(t.TempDir(), "b.db")); !errors.Is(err, os.ErrNotExist) {
+	_, err = Backup(t.Context(), "sqlite:"+path+"x", testKey, filepath.Join(t.TempDir(), "b.db"))
+	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of a database that is not there: %v", err)
 	}
 	if after := names(t, filepath.Dir(path)); !slices.Equal(before, after) {
@@ -174,7 +175,8 @@ func TestRestoreRefuses(t *testing.T) {
 		name, want string
 		prepare    func(t *testing.T, r *Restoring, target string)
 	}{
-		{"a database that is there", "--replace", func(_ *testing.T, r *Restoring, _ string) { r.Replace = false }},
+		{"a database that is there", "--replace",
+			func(_ *testing.T, r *Restoring, _ string) { r.Replace = false }},
 		{"a database that is served", "in use", func(t *testing.T, _ *Restoring, target string) {
 			db, err := openAt(target)
 			if err != nil {
@@ -217,15 +219,19 @@ func TestRestoreRefuses(t *testing.T) {
 					WHERE name = 'payment_newest'`)
 		}},
 		{"no database", "not a database",
-			func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, []byte(strings.Repeat("x", 10_000))) }},
-		{"an empty file", "no schema", func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, nil) }},
+			func(t *testing.T, r *Restoring, _ string) {
+				rewrite(t, r.From, []byte(strings.Repeat("x", 10_000)))
+			}},
+		{"an empty file", "no schema",
+			func(t *testing.T, r *Restoring, _ string) { rewrite(t, r.From, nil) }},
 		{"a newer schema", "newer program", func(t *testing.T, r *Restoring, _ string) {
 			execAt(t, r.From, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 		}},
 		{"no proof of the master key", "no proof", func(t *testing.T, r *Restoring, _ string) {
 			execAt(t, r.From, `DELETE FROM setting`)
 		}},
-		{"the database itself", "itself", func(_ *testing.T, r *Restoring, target string) { r.From = target }},
+		{"the database itself", "itself",
+			func(_ *testing.T, r *Restoring, target string) { r.From = target }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			target := filepath.Join(t.TempDir(), "s.db")
@@ -411,7 +417,8 @@ func TestABackupWithoutRoomLeavesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = Backup(context.Background(), "sqlite:"+work, testKey, filepath.Join(filepath.Dir(work), "b.db"))
+		_, err = Backup(context.Background(), "sqlite:"+work, testKey,
+			filepath.Join(filepath.Dir(work), "b.db"))
 		fmt.Println("BACKUP:", err)
 		fmt.Println("READ:", db.Ping(context.Background()))
 		os.Exit(0)

@@ -25,7 +25,8 @@ func createForTest(t testing.TB, c Config) (*DB, error) {
 // openForCommit opens SQLite so that an event of kind "late" makes COMMIT fail, and
 // one of kind "gone" ends the transaction.
 func openForCommit(t *testing.T) (*DB, *sqliteEngine) {
-	db, err := createForTest(t, Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: testKey})
+	db, err := createForTest(t,
+		Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "s.db"), MasterKey: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,8 @@ var errOwn = errors.New("own")
 // event is a job that adds an event of a kind; "own" fails after that.
 func event(ctx context.Context, db *DB, n int, kind string) *job {
 	return &job{ctx: ctx, done: make(chan struct{}), work: db.work(func(tx *Tx) error {
-		err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n), Kind: pay.EventKind(kind)})
+		err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n),
+			Kind: pay.EventKind(kind)})
 		if kind == "panic" {
 			panic(kind)
 		}
@@ -121,10 +123,11 @@ func TestAFullDiskFailsCleanly(t *testing.T) {
 		t.Fatal(err)
 	}
 	large := func(n int) *job {
-		return &job{ctx: t.Context(), done: make(chan struct{}), single: n%2 == 0, work: db.work(func(tx *Tx) error {
-			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n),
-				Note: strings.Repeat("x", 20_000)})
-		})}
+		return &job{ctx: t.Context(), done: make(chan struct{}), single: n%2 == 0,
+			work: db.work(func(tx *Tx) error {
+				return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: fmt.Sprint(n),
+					Note: strings.Repeat("x", 20_000)})
+			})}
 	}
 	batch := []*job{event(t.Context(), db, 100, "ok"), large(1), event(t.Context(), db, 101, "ok"), large(2),
 		event(t.Context(), db, 102, "ok")}
@@ -158,8 +161,10 @@ func TestWhatIsSealedOpensInItsRowAlone(t *testing.T) {
 	for name, open := range map[string]func() (string, error){
 		"another row":   func() (string, error) { return s.open("credential", "B", sealed) },
 		"another table": func() (string, error) { return s.open("wallet_account", "A", sealed) },
-		"altered":       func() (string, error) { return s.open("credential", "A", sealed[:len(sealed)-4]+"AAAA") },
-		"not ours":      func() (string, error) { return s.open("credential", "A", "secret") },
+		"altered": func() (string, error) {
+			return s.open("credential", "A", sealed[:len(sealed)-4]+"AAAA")
+		},
+		"not ours": func() (string, error) { return s.open("credential", "A", "secret") },
 	} {
 		if plain, err := open(); err == nil {
 			t.Errorf("%s: opened %q", name, plain)

@@ -24,12 +24,13 @@ func orders(t testing.TB, db *DB, from, to int) {
 				// Ids look random, so that they are spread over the indexes.
 				id := fmt.Sprintf("%026d", uint64(i+1)*0x9E3779B97F4A7C15)
 				row := creation{Payment: fromPayment(pay.Payment{
-					Scope: pay.Scope{MerchantID: "m", AppCode: "A"}, ID: id, OrderNo: "order-" + id, Goods: "Tea",
-					PayType: pay.AlipayHK,
-					Amount:  pay.Amount{Minor: 1, Currency: "HKD"}, Status: pay.Created, CreatedAt: now,
+					Scope: pay.Scope{MerchantID: "m", AppCode: "A"}, ID: id,
+					OrderNo: "order-" + id, Goods: "Tea", PayType: pay.AlipayHK,
+					Amount: pay.Amount{Minor: 1, Currency: "HKD"}, Status: pay.Created, CreatedAt: now,
 					ExpiresAt: now, DueAt: now,
 				})}
-				if _, err := tx.db.ExecContext(tx.ctx, insertOneText, creationTable.fields(&row)...); err != nil {
+				_, err := tx.db.ExecContext(tx.ctx, insertOneText, creationTable.fields(&row)...)
+				if err != nil {
 					return err
 				}
 				if err := tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: id, ID: "1", At: now,
@@ -49,7 +50,8 @@ func orders(t testing.TB, db *DB, from, to int) {
 func empty(t testing.TB, e *sqliteEngine) {
 	t.Helper()
 	var busy, pages, done int
-	err := e.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+	err := e.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").
+		Scan(&busy, &pages, &done)
 	if err != nil || busy != 0 {
 		t.Fatal(busy, err)
 	}
@@ -234,8 +236,10 @@ func TestAFileWithoutItsEndIsNotServed(t *testing.T) {
 		spoil func(text []byte) []byte
 	}{
 		{"its second half is missing", func(text []byte) []byte { return text[:len(text)/2/4096*4096] }},
-		{"its last pages are empty", func(text []byte) []byte { clear(text[len(text)-8*4096:]); return text }},
-		{"its first page is of another kind", func(text []byte) []byte { copy(text, "not a database"); return text }},
+		{"its last pages are empty",
+			func(text []byte) []byte { clear(text[len(text)-8*4096:]); return text }},
+		{"its first page is of another kind",
+			func(text []byte) []byte { copy(text, "not a database"); return text }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := closedWith(t, 3000)

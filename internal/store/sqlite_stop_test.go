@@ -84,8 +84,8 @@ func mustBeStopped(t *testing.T, db *DB, log *errorLog, reason string) {
 		"a cached value": func() error { _, err := db.Credential(t.Context(), "A"); return err }(),
 		"a ping":         db.Ping(t.Context()),
 	} {
-		if !errors.Is(err, ErrStopped) || !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOutcomeUnknown) ||
-			!strings.Contains(err.Error(), reason) {
+		if !errors.Is(err, ErrStopped) || !errors.Is(err, ErrUnavailable) ||
+			errors.Is(err, ErrOutcomeUnknown) || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: %v, want ErrStopped and ErrUnavailable with the reason %q", what, err, reason)
 		}
 	}
@@ -107,7 +107,8 @@ func TestADamagedFileStopsTheDatabase(t *testing.T) {
 			fill(t, db, 200)
 			for _, err := range []error{
 				db.CreateMerchant(t.Context(), pay.Merchant{ID: "m"}),
-				db.CreateCredential(t.Context(), pay.Credential{MerchantID: "m", AppCode: "A", ClientKey: "k"}),
+				db.CreateCredential(t.Context(),
+					pay.Credential{MerchantID: "m", AppCode: "A", ClientKey: "k"}),
 				func() error { _, err := db.Credential(t.Context(), "A"); return err }(), // which keeps it
 			} {
 				if err != nil {
@@ -115,8 +116,8 @@ func TestADamagedFileStopsTheDatabase(t *testing.T) {
 				}
 			}
 			var busy, pages, done int
-			if err := e.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages,
-				&done); err != nil || busy != 0 {
+			if err := e.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy,
+				&pages, &done); err != nil || busy != 0 {
 				t.Fatal(busy, err)
 			}
 			// Closed only at the end: closing it ends the process's locks.
@@ -229,15 +230,15 @@ func TestAFileThatStaysStopsNothing(t *testing.T) {
 
 func TestWhatStopsTheDatabase(t *testing.T) {
 	for code, want := range map[int]bool{
-		sqlite3.SQLITE_CORRUPT: true, sqlite3.SQLITE_CORRUPT_INDEX: true, sqlite3.SQLITE_CORRUPT_SEQUENCE: true,
-		sqlite3.SQLITE_NOTADB:      true,
-		sqlite3.SQLITE_IOERR_FSYNC: true, sqlite3.SQLITE_IOERR_DIR_FSYNC: true, sqlite3.SQLITE_IOERR_READ: true,
-		sqlite3.SQLITE_IOERR_SHORT_READ: true, sqlite3.SQLITE_IOERR_CORRUPTFS: true, sqlite3.SQLITE_IOERR_FSTAT: true,
-		sqlite3.SQLITE_FULL: false, sqlite3.SQLITE_IOERR_WRITE: false, sqlite3.SQLITE_IOERR_TRUNCATE: false,
-		sqlite3.SQLITE_IOERR_SHMSIZE: false, sqlite3.SQLITE_IOERR_SHMMAP: false, sqlite3.SQLITE_IOERR_LOCK: false,
-		sqlite3.SQLITE_IOERR_NOMEM: false,
-		sqlite3.SQLITE_BUSY:        false, sqlite3.SQLITE_READONLY: false, sqlite3.SQLITE_CONSTRAINT: false,
-		sqlite3.SQLITE_INTERRUPT: false,
+		sqlite3.SQLITE_CORRUPT: true, sqlite3.SQLITE_CORRUPT_INDEX: true,
+		sqlite3.SQLITE_CORRUPT_SEQUENCE: true, sqlite3.SQLITE_NOTADB: true,
+		sqlite3.SQLITE_IOERR_FSYNC: true, sqlite3.SQLITE_IOERR_DIR_FSYNC: true,
+		sqlite3.SQLITE_IOERR_READ: true, sqlite3.SQLITE_IOERR_SHORT_READ: true,
+		sqlite3.SQLITE_IOERR_CORRUPTFS: true, sqlite3.SQLITE_IOERR_FSTAT: true, sqlite3.SQLITE_FULL: false,
+		sqlite3.SQLITE_IOERR_WRITE: false, sqlite3.SQLITE_IOERR_TRUNCATE: false,
+		sqlite3.SQLITE_IOERR_SHMSIZE: false, sqlite3.SQLITE_IOERR_SHMMAP: false,
+		sqlite3.SQLITE_IOERR_LOCK: false, sqlite3.SQLITE_IOERR_NOMEM: false, sqlite3.SQLITE_BUSY: false,
+		sqlite3.SQLITE_READONLY: false, sqlite3.SQLITE_CONSTRAINT: false, sqlite3.SQLITE_INTERRUPT: false,
 	} {
 		for _, commit := range []bool{false, true} {
 			s := &stopper{log: slog.New(slog.DiscardHandler)}

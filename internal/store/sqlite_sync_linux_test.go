@@ -63,7 +63,8 @@ func TestAFailedSyncStopsTheDatabase(t *testing.T) {
 				}
 			}
 			// Everything acknowledged is stored, and nothing that was refused.
-			db, err := createForTest(t, Config{DSN: "sqlite:" + filepath.Join(dir, "s.db"), MasterKey: testKey})
+			db, err := createForTest(t,
+				Config{DSN: "sqlite:" + filepath.Join(dir, "s.db"), MasterKey: testKey})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +95,8 @@ func failSyncs(t *testing.T, dir, what string) {
 	path := filepath.Join(dir, "s.db")
 	log := &errorLog{}
 	db, err := createForTest(t, Config{
-		DSN: "sqlite:" + path, MasterKey: testKey, Log: slog.New(slog.NewTextHandler(log, nil)), LookEvery: time.Hour,
+		DSN: "sqlite:" + path, MasterKey: testKey, Log: slog.New(slog.NewTextHandler(log, nil)),
+		LookEvery: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +105,8 @@ func failSyncs(t *testing.T, dir, what string) {
 	var f failing
 	change := func(id string, size int) error {
 		return db.Tx(t.Context(), func(tx *Tx) error {
-			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: id, Note: strings.Repeat("x", size)})
+			return tx.AddEvent(pay.Event{MerchantID: "m", PaymentID: "p", ID: id,
+				Note: strings.Repeat("x", size)})
 		})
 	}
 	saw := func(err error) {

@@ -59,8 +59,11 @@ func TestAnotherMasterKeyIsAnErrorAtOpen(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
 		storetest.Open(t, dsn)
 		// the same, as base64
-		storetest.Open(t, dsn, func(c *store.Config) { c.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" })
-		db, err := store.Open(t.Context(), store.Config{DSN: dsn, MasterKey: pay.Secret(strings.Repeat("ab", 32))})
+		storetest.Open(t, dsn, func(c *store.Config) {
+			c.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+		})
+		db, err := store.Open(t.Context(),
+			store.Config{DSN: dsn, MasterKey: pay.Secret(strings.Repeat("ab", 32))})
 		if err == nil {
 			db.Close()
 		}
@@ -78,7 +81,8 @@ func TestFourOpenersAtOnceMigrateOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				db, err := storetest.Create(t.Context(), store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
+				db, err := storetest.Create(t.Context(),
+					store.Config{DSN: dsn, MasterKey: storetest.MasterKey})
 				if err != nil {
 					t.Error(err)
 					return
@@ -212,7 +216,8 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 		operator := storetest.Open(t, dsn)
 		m, c := storetest.Merchant(t, operator)
 		if err := operator.CreateStore(t.Context(),
-			pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "North", CreatedAt: t0}); err != nil {
+			pay.Store{MerchantID: m.ID, AppCode: c.AppCode, ID: "S1", Name: "North",
+				CreatedAt: t0}); err != nil {
 			t.Fatal(err)
 		}
 		state := func(db *store.DB) (out [8]bool) {
@@ -224,13 +229,14 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 			if err := errors.Join(err1, err2, err3, err4); err != nil {
 				t.Fatal(err)
 			}
-			return [8]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled, m1.KeepLinks, s1.StopRefunds,
-				m1.StopRefunds, s1.KeepLinks}
+			return [8]bool{m1.Disabled, s1.Disabled, c1.Disabled, a1[0].Disabled,
+				m1.KeepLinks, s1.StopRefunds, m1.StopRefunds, s1.KeepLinks}
 		}
 		for _, disabled := range []bool{true, false} {
 			state(server)
 			for _, err := range []error{
-				operator.SetMerchantDisabled(t.Context(), m.ID, pay.Disabling{Disabled: disabled, KeepLinks: disabled}),
+				operator.SetMerchantDisabled(t.Context(), m.ID,
+					pay.Disabling{Disabled: disabled, KeepLinks: disabled}),
 				operator.SetStoreDisabled(t.Context(), m.ID, c.AppCode, "S1",
 					pay.Disabling{Disabled: disabled, StopRefunds: disabled}),
 				operator.SetCredentialDisabled(t.Context(), c.AppCode, disabled),
@@ -264,8 +270,9 @@ func TestADisabledCredentialIsNoticedInTwoSeconds(t *testing.T) {
 			"b.example:8443"}, 10*time.Minute, true
 		equal(t, c)(server.Credential(t.Context(), c.AppCode))
 		for what, err := range map[string]error{
-			"merchant":   operator.SetMerchantDisabled(t.Context(), "x", pay.Disabling{Disabled: true}),
-			"store":      operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1", pay.Disabling{Disabled: true}),
+			"merchant": operator.SetMerchantDisabled(t.Context(), "x", pay.Disabling{Disabled: true}),
+			"store": operator.SetStoreDisabled(t.Context(), m.ID, "x", "S1",
+				pay.Disabling{Disabled: true}),
 			"credential": operator.SetCredentialDisabled(t.Context(), "x", true),
 			"account":    operator.SetWalletAccountDisabled(t.Context(), m.ID, "x", true),
 			"key":        operator.SetClientKey(t.Context(), "x", "NEW"),
