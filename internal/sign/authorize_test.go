@@ -41,7 +41,8 @@ func FuzzSignedLinkSurvivesTheWire(f *testing.F) {
 		}
 		sent := Params{n1: v1, n2: v2}
 		query := SignedQuery(sent, key, Authorize)
-		if u, err := url.Parse("https://pay.example/authorize/alipay?" + query); err != nil || u.RawQuery != query {
+		if u, err := url.Parse("https://pay.example/authorize/alipay?" + query); err != nil ||
+			u.RawQuery != query {
 			t.Fatalf("%q is not a query: %v", query, err)
 		}
 		got := decode(t, query)

@@ -92,7 +92,8 @@ func TestNotificationsMatchForeignVectors(t *testing.T) {
 }
 
 func TestParseAlgorithm(t *testing.T) {
-	for in, want := range map[string]Algorithm{"": MD5, "MD5": MD5, "md5": MD5, "SHA256": SHA256, "Sha256": SHA256} {
+	for in, want := range map[string]Algorithm{"": MD5, "MD5": MD5, "md5": MD5, "SHA256": SHA256,
+		"Sha256": SHA256} {
 		if got, err := ParseAlgorithm(in); err != nil || got != want {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
@@ -189,7 +190,8 @@ func TestCommandsInTheManualPrintItsResults(t *testing.T) {
 	for i, line := range lines {
 		if command, ok := strings.CutPrefix(line, "$ "); ok {
 			ran++
-			if got, err := exec.Command("sh", "-c", command).Output(); err != nil || string(got) != lines[i+1]+"\n" {
+			if got, err := exec.Command("sh", "-c", command).Output(); err != nil ||
+				string(got) != lines[i+1]+"\n" {
 				t.Errorf("%s\nprints %s, %v; the document says %s", command, got, err, lines[i+1])
 			}
 		}

@@ -48,8 +48,10 @@ func TestRequestFindsTheMistake(t *testing.T) {
 		{"b=2&a=", "a=&b=2" + key, ""},
 		{"b=2&a=1", "b=2&a=1" + key, "the parameters are not sorted: they are in the order of the body"},
 		{"a=1&B=2&_=3", "_=3&a=1&B=2" + key, "the names are sorted without regard to upper and lower case"},
-		{"g=%E8%8C%B6+1%3A2", "g=%E8%8C%B6+1%3A2" + key, "the values were URL-encoded before they were signed"},
-		{"g=1+1", "g=1+1" + key, "a space was signed as +, or a + was sent as it is, which arrives as a space"},
+		{"g=%E8%8C%B6+1%3A2", "g=%E8%8C%B6+1%3A2" + key,
+			"the values were URL-encoded before they were signed"},
+		{"g=1+1", "g=1+1" + key, "a space was signed as +, or a + was sent as it is, " +
+			"which arrives as a space"},
 		{"g=a%26b", "g=a&amp;b" + key, "the values were escaped for HTML before they were signed"},
 		{"g=%E8%8C%B6", "g=\xb2\xe8" + key, "the text was hashed in GBK"},
 		{"b=2&a=%E8%8C%B6", `{"b": "2", "a": "\u8336"}` + key, "the parameters were signed as JSON"},
@@ -84,15 +86,18 @@ func TestRequestFindsTheWrongHash(t *testing.T) {
 		{hexOf(sha256.New(), "a=1"+key), "", "it is hashed with SHA-256, and without X-QF-SIGNTYPE it is MD5",
 			"a=1" + KeyMark},
 		{md5Hex, "sha256", "it is hashed with MD5, and X-QF-SIGNTYPE is sha256", "a=1" + KeyMark},
-		{hexOf(sha1.New(), "a=1"+key), "MD5", "it is hashed with SHA-1, and X-QF-SIGNTYPE is MD5", "a=1" + KeyMark},
+		{hexOf(sha1.New(), "a=1"+key), "MD5", "it is hashed with SHA-1, and X-QF-SIGNTYPE is MD5",
+			"a=1" + KeyMark},
 		{hexOf(mac, "a=1"), "", "it is an HMAC", "a=1"},
 		{base64.StdEncoding.EncodeToString(raw), "", "the hash is written in base64", "a=1" + KeyMark},
 		{"1234abcd", "", "the signature has 8 digits: MD5 has 32, SHA-256 has 64", ""},
 		{"nonsense!", "", "the signature is neither hex nor base64", ""},
-		{hexOf(md5.New(), "a=1other"), "", "the signature is wrong, and not by one or two of the usual mistakes", ""},
+		{hexOf(md5.New(), "a=1other"), "",
+			"the signature is wrong, and not by one or two of the usual mistakes", ""},
 		{md5Hex, "SHA512", "X-QF-SIGNTYPE names no algorithm that there is", ""},
 	} {
-		e := Request(Sent{Body: "a=1", SignType: tt.signType, Signature: tt.signature, Key: key}, sign.Params{"a": "1"})
+		e := Request(Sent{Body: "a=1", SignType: tt.signType, Signature: tt.signature, Key: key},
+			sign.Params{"a": "1"})
 		if got := causes(e); got != tt.causes || e.ActualText != tt.text {
 			t.Errorf("%s: got %q of %q, want %q of %q", tt.signature, got, e.ActualText, tt.causes, tt.text)
 		}
@@ -110,7 +115,8 @@ func TestNotificationFindsTheMistake(t *testing.T) {
 			"the body was parsed and written again with its members sorted, as PHP can"},
 		{"{\"a\": \"1\"}\n", `{"a": "1"}` + key, "the body has a line feed at its end that was not signed"},
 		{`{"a": "1"}`, key + `{"a": "1"}`, "the client key is in front of the text"},
-		{`{"a": "1"}`, `{"a": "2"}` + key, "the signature is wrong, and not by one or two of the usual mistakes"},
+		{`{"a": "1"}`, `{"a": "2"}` + key,
+			"the signature is wrong, and not by one or two of the usual mistakes"},
 	} {
 		e := Notification(Sent{Body: tt.body, Signature: hexOf(md5.New(), tt.hashed), Key: key})
 		if got := causes(e); got != tt.causes || e.Right != (tt.causes == "") {
@@ -130,7 +136,8 @@ func TestEveryMistakeIsFound(t *testing.T) {
 			m.plant(&wrong)
 			sum := wrong.sum(readMessage(body), key)
 			e := Request(Sent{
-				Body: body, SignType: string(algorithm), AppCode: "CODE", Signature: hex.EncodeToString(sum), Key: key,
+				Body: body, SignType: string(algorithm), AppCode: "CODE",
+				Signature: hex.EncodeToString(sum), Key: key,
 			}, read(t, body))
 			if len(e.Mistakes) != 1 || e.ActualText == "" {
 				t.Errorf("%s, %s: %+v", algorithm, m.cause, e)

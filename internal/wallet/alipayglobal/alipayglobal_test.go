@@ -28,8 +28,8 @@ func TestSettingsAreCheckedByRule(t *testing.T) {
 	}{
 		{"gateway", []string{"https://mapi.alipaydev.com/gateway.do", "http://127.0.0.1:7701/gateway.do",
 			"http://[::1]:1/", "http://localhost:1/"},
-			[]string{"http://mapi.alipay.com/gateway.do", "ftp://a/", "gateway.do", "https://u:p@a/", "https://a/?x=1",
-				"http://127.0.0.1.example/"}},
+			[]string{"http://mapi.alipay.com/gateway.do", "ftp://a/", "gateway.do",
+				"https://u:p@a/", "https://a/?x=1", "http://127.0.0.1.example/"}},
 		{"partner", []string{"2088000000000001"},
 			[]string{"2088", "1088000000000001", "20880000000000011", "208800000000000x"}},
 		{"sign_type", nil, []string{"DSA", "rsa2", "md5"}},
@@ -110,8 +110,9 @@ func signed(t *testing.T, w wire, c *connector, o wallet.Order) mapi.Message {
 func TestBuyerIsSentToASignedOrder(t *testing.T) {
 	w := newWire(mapi.RSA2)
 	plain := map[string]string{
-		"service": "create_forex_trade_wap", "partner": partner, "_input_charset": "UTF-8", "sign_type": "RSA2",
-		"out_trade_no": "20260102100001123456789012", "currency": "USD", "total_fee": "12.34", "subject": "Tea",
+		"service": "create_forex_trade_wap", "partner": partner, "_input_charset": "UTF-8",
+		"sign_type": "RSA2", "out_trade_no": "20260102100001123456789012", "currency": "USD",
+		"total_fee": "12.34", "subject": "Tea",
 		"product_code": "NEW_WAP_OVERSEAS_SELLER",
 		"notify_url":   "https://pay.example/callback/100001/main",
 		"return_url":   "https://pay.example/pay/token/return",
@@ -124,13 +125,15 @@ func TestBuyerIsSentToASignedOrder(t *testing.T) {
 		"with nothing but what is needed": {},
 		"AlipayHK": {nil, func(o *wallet.Order) { o.PayType, o.Amount.Currency = pay.AlipayHK, "HKD" },
 			map[string]string{"payment_inst": "ALIPAYHK", "currency": "HKD"}},
-		"JPY in whole yen": {nil, func(o *wallet.Order) { o.Amount = pay.Amount{Minor: 1200, Currency: "JPY"} },
+		"JPY in whole yen": {nil,
+			func(o *wallet.Order) { o.Amount = pay.Amount{Minor: 1200, Currency: "JPY"} },
 			map[string]string{"currency": "JPY", "total_fee": "1200"}},
-		"one cent": {nil, func(o *wallet.Order) { o.Amount.Minor = 1 }, map[string]string{"total_fee": "0.01"}},
+		"one cent": {nil, func(o *wallet.Order) { o.Amount.Minor = 1 },
+			map[string]string{"total_fee": "0.01"}},
 		"settings": {map[string]string{"timeout_rule": "12h", "supplier": "Tea shop",
 			"refer_url": "https://shop.example/", "app_pay": "Y"}, nil,
-			map[string]string{"timeout_rule": "12h", "supplier": "Tea shop", "refer_url": "https://shop.example/",
-				"app_pay": "Y"}},
+			map[string]string{"timeout_rule": "12h", "supplier": "Tea shop",
+				"refer_url": "https://shop.example/", "app_pay": "Y"}},
 		"payment company": {map[string]string{"secondary_merchant": "yes"},
 			func(o *wallet.Order) { o.SubMerchant.Name = "Tea & Co" },
 			map[string]string{"secondary_merchant_id": "100001", "secondary_merchant_name": "Tea Co",
@@ -254,8 +257,8 @@ func TestAnswerOfAlipaysSandboxIsUnderstood(t *testing.T) {
 
 func TestGatewayErrorsAreSortedByWhatTheyMean(t *testing.T) {
 	w := newWire(mapi.MD5)
-	for _, code := range []string{"ILLEGAL_SIGN", "ILLEGAL_PARTNER", "ILLEGAL_PARTNER_EXTERFACE", "HAS_NO_PRIVILEGE",
-		"SYSTEM_ERROR", "SYSTEM_EXCEPTION", "ILLEGAL_ARGUMENT", "", "SOMETHING"} {
+	for _, code := range []string{"ILLEGAL_SIGN", "ILLEGAL_PARTNER", "ILLEGAL_PARTNER_EXTERFACE",
+		"HAS_NO_PRIVILEGE", "SYSTEM_ERROR", "SYSTEM_EXCEPTION", "ILLEGAL_ARGUMENT", "", "SOMETHING"} {
 		c := w.open(t, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Write([]byte(w.answer("error.xml", map[string]string{"error": code})))
 		}, nil)
@@ -265,7 +268,8 @@ func TestGatewayErrorsAreSortedByWhatTheyMean(t *testing.T) {
 		case st.Outcome != wallet.Unknown || st.Code != code && code != "":
 			t.Errorf("%s: %+v", code, st)
 		case accountErrors[code]:
-			if !errors.As(err, &rejected) || rejected.Code != code || rejected.Kind != wallet.RejectedAccount {
+			if !errors.As(err, &rejected) || rejected.Code != code ||
+				rejected.Kind != wallet.RejectedAccount {
 				t.Errorf("%s: %v", code, err)
 			}
 		case !errors.Is(err, wallet.ErrUnknown):
@@ -279,8 +283,8 @@ func TestNotices(t *testing.T) {
 	c := w.open(t, http.NotFound, map[string]string{"confirm": "no"})
 	o := testOrder()
 	usd := func(minor int64) pay.Amount { return pay.Amount{Minor: minor, Currency: "USD"} }
-	refund := mapi.Message{"notify_type": "refund_status_sync", "notify_id": "1", "notify_time": "2026-01-02 03:04:05",
-		"out_trade_no": o.Number, "out_return_no": "R-1"}
+	refund := mapi.Message{"notify_type": "refund_status_sync", "notify_id": "1",
+		"notify_time": "2026-01-02 03:04:05", "out_trade_no": o.Number, "out_return_no": "R-1"}
 	for name, x := range map[string]struct {
 		base    mapi.Message
 		set     map[string]string // "" deletes
@@ -294,8 +298,8 @@ func TestNotices(t *testing.T) {
 			amount: usd(1230)},
 		"paid in yen with decimals": {set: map[string]string{"total_fee": "1200.00", "currency": "JPY"},
 			outcome: wallet.Paid, amount: pay.Amount{Minor: 1200, Currency: "JPY"}},
-		"with fields that nobody knew": {set: map[string]string{"zzz": "1", "rmb_fee": "80.00"}, outcome: wallet.Paid,
-			amount: usd(1234)},
+		"with fields that nobody knew": {set: map[string]string{"zzz": "1", "rmb_fee": "80.00"},
+			outcome: wallet.Paid, amount: usd(1234)},
 		"of 2013, with a charset": {set: map[string]string{"_input_charset": "utf-8"}, outcome: wallet.Paid,
 			amount: usd(1234)},
 		"closed": {set: map[string]string{"trade_status": "TRADE_CLOSED"}, outcome: wallet.Closed,
@@ -327,7 +331,8 @@ func TestNotices(t *testing.T) {
 		"of a refund": {base: refund, set: map[string]string{"refund_status": "REFUND_SUCCESS"},
 			refund: "R-1", outcome: wallet.Succeeded},
 		"of a refund with its amount": {base: refund,
-			set:    map[string]string{"refund_status": "REFUND_SUCCESS", "return_amount": "2.34", "currency": "USD"},
+			set: map[string]string{"refund_status": "REFUND_SUCCESS", "return_amount": "2.34",
+				"currency": "USD"},
 			refund: "R-1", outcome: wallet.Succeeded, amount: usd(234)},
 		"of a failed refund": {base: refund,
 			set: map[string]string{"refund_status": "REFUND_FAIL", "error_code": "X"}, refund: "R-1",
@@ -380,7 +385,8 @@ func TestASharedKeysNoticeIDConfirmsNothing(t *testing.T) {
 	}{
 		"the order is not paid": {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}),
 			rejected},
-		"another trade paid it":         {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), rejected},
+		"another trade paid it": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}),
+			rejected},
 		"the wallet is silent about it": {"", unknown},
 		"it is paid by this trade": {w.query(o, "TRADE_FINISHED", nil),
 			func(err error) bool { return err == nil }},
@@ -413,9 +419,11 @@ func TestASecondPaymentIsConfirmedByItsOwnNumber(t *testing.T) {
 		own  string // what the wallet answers about the notice's own trade
 		want func(error) bool
 	}{
-		"the wallet has it":      {w.query(o, "TRADE_FINISHED", nil), func(err error) bool { return err == nil }},
-		"the wallet has no such": {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}), rejected},
-		"it is not paid":         {w.query(o, "WAIT_BUYER_PAY", nil), rejected},
+		"the wallet has it": {w.query(o, "TRADE_FINISHED", nil),
+			func(err error) bool { return err == nil }},
+		"the wallet has no such": {w.answer("error.xml", map[string]string{"error": "TRADE_NOT_EXIST"}),
+			rejected},
+		"it is not paid": {w.query(o, "WAIT_BUYER_PAY", nil), rejected},
 		"it is of another order": {w.query(o, "TRADE_FINISHED",
 			map[string]string{"out_trade_no": "20260102100001999999999999"}), unknown},
 		"the wallet is silent then": {"", unknown},
@@ -458,10 +466,12 @@ func TestAClosedTradesNoticeIsConfirmedByTheOrder(t *testing.T) {
 			"it is closed": {w.query(o, "TRADE_CLOSED", nil), func(s wallet.State, err error) bool {
 				return err == nil && s.Outcome == wallet.Closed
 			}},
-			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}), refuted},
+			"another trade is paid": {w.query(o, "TRADE_FINISHED", map[string]string{"trade_no": "9"}),
+				refuted},
 			"another trade was given back": {w.query(o, "TRADE_CLOSED",
 				map[string]string{"trade_no": "9", "gmt_payment": "2026-01-02 03:04:05"}), refuted},
-			"it was given back": {w.query(o, "TRADE_CLOSED", map[string]string{"gmt_payment": "2026-01-02 03:04:05"}),
+			"it was given back": {w.query(o, "TRADE_CLOSED",
+				map[string]string{"gmt_payment": "2026-01-02 03:04:05"}),
 				func(s wallet.State, err error) bool { // which ends no order
 					return err == nil && s.Outcome == wallet.Paid && s.GivenBack
 				}},
@@ -508,8 +518,8 @@ func TestAnOldNoticeIsConfirmedByQuery(t *testing.T) {
 			rejected},
 		"then trouble": {"false", w.answer("error.xml", map[string]string{"error": "SYSTEM_ERROR"}),
 			unknown},
-		"then trouble of the account": {"false", w.answer("error.xml", map[string]string{"error": "ILLEGAL_SIGN"}),
-			unknown},
+		"then trouble of the account": {"false",
+			w.answer("error.xml", map[string]string{"error": "ILLEGAL_SIGN"}), unknown},
 		"then nothing of sense":        {"false", "true", unknown},
 		"notify_verify says true, not": {"<true/>", "", unknown},
 	} {

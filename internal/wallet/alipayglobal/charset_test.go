@@ -38,11 +38,14 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			}
 		}
 		for name, broken := range map[string]mapi.Message{
-			"a charset that is not read":            {"_input_charset": "UTF-7"},
-			"a trade_no that is not ASCII":          {"_input_charset": "GBK", "trade_no": "\xb2\xe8"},
-			"an order's number that is not ASCII":   {"_input_charset": "GBK", "out_trade_no": o.Number + "\xb2\xe8"},
-			"a status that is not ASCII":            {"_input_charset": "GBK", "trade_status": "TRADE_FINISHED\xff"},
-			"an amount in full-width digits":        {"_input_charset": "GBK", "total_fee": "\xa3\xb1\xa3\xb2.34"},
+			"a charset that is not read":   {"_input_charset": "UTF-7"},
+			"a trade_no that is not ASCII": {"_input_charset": "GBK", "trade_no": "\xb2\xe8"},
+			"an order's number that is not ASCII": {"_input_charset": "GBK",
+				"out_trade_no": o.Number + "\xb2\xe8"},
+			"a status that is not ASCII": {"_input_charset": "GBK",
+				"trade_status": "TRADE_FINISHED\xff"},
+			"an amount in full-width digits": {"_input_charset": "GBK",
+				"total_fee": "\xa3\xb1\xa3\xb2.34"},
 			"a currency with a character behind it": {"_input_charset": "GBK", "currency": "USD\x80"},
 			"a line break in the id of the notice":  {"notify_id": "1\n"},
 			"a separator behind a character's lead": {"_input_charset": "GBK", "subject": "\xd5&x=y"},
@@ -104,7 +107,8 @@ func TestAnAnswerInGBKIsTheSameAnswer(t *testing.T) {
 				for _, name := range []string{"out_trade_no", "trade_no", "trade_status", "subject"} {
 					io.WriteString(out, "<"+name+">"+sent[name]+"</"+name+">")
 				}
-				io.WriteString(out, "</trade></response><sign>"+fields["sign"]+"</sign><sign_type>"+string(signType)+
+				io.WriteString(out, "</trade></response><sign>"+fields["sign"]+
+					"</sign><sign_type>"+string(signType)+
 					"</sign_type></alipay>")
 			}, nil)
 			if s, err := c.Query(context.Background(), o); err != nil || s.Outcome != wallet.Paid {

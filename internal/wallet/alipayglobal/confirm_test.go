@@ -45,24 +45,30 @@ func TestTheQueryRefutesOnlyAnotherAmount(t *testing.T) {
 			"the order's amount, and the query's is the same": {nil, "12.34", false},
 			"the order's amount, and the query's is in yuan":  {nil, "88.12", false},
 			"the order's amount, and the query's is missing":  {nil, "", false},
-			"another amount, and the query's is the order's": {map[string]string{"total_fee": "0.01"}, "12.34",
+			"another amount, and the query's is the order's": {
+				map[string]string{"total_fee": "0.01"}, "12.34",
 				true},
 			"the same, and the query writes it otherwise": {map[string]string{"total_fee": "0.01"}, "12.340",
 				true},
-			"another currency, and the query's is the order's": {map[string]string{"currency": "HKD"}, "12.34", true},
-			"another amount, and the query's is the notice's": {map[string]string{"total_fee": "0.01"}, "0.01",
+			"another currency, and the query's is the order's": {map[string]string{"currency": "HKD"},
+				"12.34", true},
+			"another amount, and the query's is the notice's": {
+				map[string]string{"total_fee": "0.01"}, "0.01",
 				false},
 			"another amount, and the query's is neither": {map[string]string{"total_fee": "0.01"}, "88.12",
 				false},
-			"another amount, and the query's cannot be read": {map[string]string{"total_fee": "0.01"}, "12,34",
+			"another amount, and the query's cannot be read": {
+				map[string]string{"total_fee": "0.01"}, "12,34",
 				false},
-			"another amount, and the query's has fewer figures": {map[string]string{"total_fee": "1.00"}, "12.34",
+			"another amount, and the query's has fewer figures": {
+				map[string]string{"total_fee": "1.00"}, "12.34",
 				true},
 		} {
 			t.Run(string(signType)+"/"+name, func(t *testing.T) {
 				m := payment(o)
 				maps.Copy(m, x.notice)
-				n, s, err := w.confirmed(t, m, o, w.query(o, "TRADE_FINISHED", map[string]string{"total_fee": x.query}))
+				n, s, err := w.confirmed(t, m, o,
+					w.query(o, "TRADE_FINISHED", map[string]string{"total_fee": x.query}))
 				if x.refuted != rejected(err) || !x.refuted && (err != nil || s != n.State) {
 					t.Errorf("%+v, %v", s, err)
 				}
@@ -75,8 +81,8 @@ func TestARefundsNoticeIsConfirmedByItsQuery(t *testing.T) {
 	w, o := newWire(mapi.MD5), testOrder()
 	const id = "20260102100001000000000007"
 	answer := func(result string, set map[string]string) string {
-		all := map[string]string{"out_trade_no": o.Number, "out_return_no": id, "trade_no": wallettest.TradeNo,
-			"refund_result_code": result, "refund_error_code": ""}
+		all := map[string]string{"out_trade_no": o.Number, "out_return_no": id,
+			"trade_no": wallettest.TradeNo, "refund_result_code": result, "refund_error_code": ""}
 		maps.Copy(all, set)
 		return w.answer("refund_query.xml", all)
 	}
@@ -86,8 +92,9 @@ func TestARefundsNoticeIsConfirmedByItsQuery(t *testing.T) {
 		answer        string
 		want          func(error) bool
 	}{
-		"done":                               {"REFUND_SUCCESS", "", answer("SUCCESS", nil), stands},
-		"done, under the same trade":         {"REFUND_SUCCESS", wallettest.TradeNo, answer("SUCCESS", nil), stands},
+		"done": {"REFUND_SUCCESS", "", answer("SUCCESS", nil), stands},
+		"done, under the same trade": {"REFUND_SUCCESS", wallettest.TradeNo,
+			answer("SUCCESS", nil), stands},
 		"done, under another trade":          {"REFUND_SUCCESS", "9", answer("SUCCESS", nil), rejected},
 		"done, while it is being worked on":  {"REFUND_SUCCESS", "", answer("PROCESSING", nil), rejected},
 		"done, while it has failed":          {"REFUND_SUCCESS", "", answer("FAILED", nil), rejected},

@@ -60,8 +60,8 @@ func newHarness(t *testing.T, signType mapi.SignType) *harness {
 	}
 	var err error
 	if h.db, err = storetest.Create(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)),
-		Now: clock,
+		DSN:       "sqlite:" + filepath.Join(t.TempDir(), "harness.db"),
+		MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: clock,
 		Log: slog.New(slog.DiscardHandler), NoSync: true,
 	}); err != nil {
 		t.Fatal(err)
@@ -81,9 +81,10 @@ func newHarness(t *testing.T, signType mapi.SignType) *harness {
 		}
 	}
 	if h.Gateway, err = gateway.New(gateway.Config{
-		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(),
-		Zone: time.UTC, Now: clock,
-		Log: slog.New(slog.NewTextHandler(&h.log, nil)), Wallets: map[string]wallet.Driver{Driver.Name: Driver},
+		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)),
+		HTTP: server.Client(), Zone: time.UTC, Now: clock,
+		Log:                slog.New(slog.NewTextHandler(&h.log, nil)),
+		Wallets:            map[string]wallet.Driver{Driver.Name: Driver},
 		Notification:       func(pay.Payment) []byte { return nil },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
 	}); err != nil {
@@ -94,8 +95,8 @@ func newHarness(t *testing.T, signType mapi.SignType) *harness {
 }
 
 func (h *harness) credential() pay.Credential {
-	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234", PerSecond: 100, PerMinute: 100,
-		CreatedAt: h.now}
+	return pay.Credential{MerchantID: "100001", AppCode: "APP1", ClientKey: "abcd1234",
+		PerSecond: 100, PerMinute: 100, CreatedAt: h.now}
 }
 
 // opened makes an order of 12.34 US dollars whose buyer is at the wallet.
@@ -271,7 +272,8 @@ func TestTradeSuccessIsAskedAboutAndFlagged(t *testing.T) {
 		}
 		got := h.stored(o)
 		if got.Status != pay.Pending || !got.Flagged || got.DueAt.After(h.now.Add(3*time.Second)) ||
-			strings.Count(h.log.String(), "level=ERROR") != 1 || !strings.Contains(h.log.String(), "TRADE_SUCCESS") {
+			strings.Count(h.log.String(), "level=ERROR") != 1 ||
+			!strings.Contains(h.log.String(), "TRADE_SUCCESS") {
 			t.Errorf("stored %+v\n%s", got, &h.log)
 		}
 		h.post(m, 20, "success")

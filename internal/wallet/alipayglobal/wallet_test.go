@@ -99,7 +99,8 @@ func testOrder() wallet.Order {
 	return wallet.Order{
 		Number: "20260102100001123456789012", PayType: pay.AlipayCrossBorder,
 		Amount: pay.Amount{Minor: 1234, Currency: "USD"}, Subject: "Tea",
-		CallbackURL: "https://pay.example/callback/100001/main", ReturnURL: "https://pay.example/pay/token/return",
+		CallbackURL: "https://pay.example/callback/100001/main",
+		ReturnURL:   "https://pay.example/pay/token/return",
 		SubMerchant: wallet.SubMerchant{ID: "100001", Name: "Tea shop", MCC: "5499"},
 	}
 }
@@ -109,7 +110,8 @@ func payment(o wallet.Order) mapi.Message {
 	return mapi.Message{
 		"notify_type": "trade_status_sync", "notify_id": "0123456789abcdef0123456789abcdefg1",
 		"notify_time": "2026-01-02 03:04:05", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
-		"trade_status": "TRADE_FINISHED", "total_fee": o.Amount.Decimal(), "currency": string(o.Amount.Currency),
+		"trade_status": "TRADE_FINISHED", "total_fee": o.Amount.Decimal(),
+		"currency": string(o.Amount.Currency),
 	}
 }
 
@@ -140,8 +142,8 @@ func (w wire) answer(file string, set map[string]string) string {
 
 // query returns the answer to single_trade_query about o.
 func (w wire) query(o wallet.Order, status string, set map[string]string) string {
-	all := map[string]string{"out_trade_no": o.Number, "total_fee": o.Amount.Decimal(), "trade_no": wallettest.TradeNo,
-		"trade_status": status, "gmt_payment": ""}
+	all := map[string]string{"out_trade_no": o.Number, "total_fee": o.Amount.Decimal(),
+		"trade_no": wallettest.TradeNo, "trade_status": status, "gmt_payment": ""}
 	if status == "TRADE_FINISHED" {
 		all["gmt_payment"] = "2026-01-02 03:04:05"
 	}
@@ -186,7 +188,9 @@ func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request
 		}
 		return []byte("false")
 	}
-	unsigned := func(code string) []byte { return []byte(w.answer("error.xml", map[string]string{"error": code})) }
+	unsigned := func(code string) []byte {
+		return []byte(w.answer("error.xml", map[string]string{"error": code}))
+	}
 	switch s {
 	case wallettest.Paid, wallettest.PaidLongAgo:
 		return []byte(w.query(o, "TRADE_FINISHED", nil))
@@ -205,7 +209,8 @@ func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request
 	case wallettest.Trouble:
 		return unsigned("SYSTEM_ERROR")
 	case wallettest.BadSignature:
-		return []byte(strings.Replace(w.query(o, "WAIT_BUYER_PAY", nil), "WAIT_BUYER_PAY", "TRADE_FINISHED", 1))
+		return []byte(strings.Replace(w.query(o, "WAIT_BUYER_PAY", nil), "WAIT_BUYER_PAY",
+			"TRADE_FINISHED", 1))
 	case wallettest.Unsigned:
 		doc, _, _ := strings.Cut(w.query(o, "TRADE_FINISHED", nil), "<sign>")
 		return []byte(doc + "</alipay>")
@@ -261,7 +266,8 @@ func (w wire) forgeries(c wallet.Checkout, o wallet.Order) [][]byte {
 	}
 	all := append(recut(m), []byte(u.RawQuery))
 	for _, request := range []mapi.Message{
-		{"service": "single_trade_query", "partner": partner, "_input_charset": "UTF-8", "out_trade_no": o.Number},
+		{"service": "single_trade_query", "partner": partner, "_input_charset": "UTF-8",
+			"out_trade_no": o.Number},
 		{"service": "notify_verify", "partner": partner, "_input_charset": "UTF-8", "notify_id": "1"},
 	} {
 		if err := request.Sign(w.ours); err != nil {

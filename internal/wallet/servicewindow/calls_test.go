@@ -37,10 +37,13 @@ func TestEveryCallSaysWhoAsksForWhat(t *testing.T) {
 			"out_trade_no": o.Number, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer,
 			"time_expire": "2026-01-02 11:34:05",
 		}, map[string]string{"notify_url": o.CallbackURL}},
-		{"alipay.trade.query", func() { c.Query(t.Context(), o) }, map[string]any{"out_trade_no": o.Number}, nil},
-		{"alipay.trade.close", func() { c.Close(t.Context(), o) }, map[string]any{"out_trade_no": o.Number}, nil},
+		{"alipay.trade.query", func() { c.Query(t.Context(), o) },
+			map[string]any{"out_trade_no": o.Number}, nil},
+		{"alipay.trade.close", func() { c.Close(t.Context(), o) },
+			map[string]any{"out_trade_no": o.Number}, nil},
 		{"alipay.trade.refund", func() { c.Refund(t.Context(), r) }, map[string]any{
-			"out_trade_no": o.Number, "out_request_no": r.ID, "refund_amount": "2.34", "refund_reason": "too much late",
+			"out_trade_no": o.Number, "out_request_no": r.ID, "refund_amount": "2.34",
+			"refund_reason": "too much late",
 		}, nil},
 		{"alipay.trade.fastpay.refund.query", func() { c.QueryRefund(t.Context(), r) }, map[string]any{
 			"out_trade_no": o.Number, "out_request_no": r.ID, "query_options": []any{"gmt_refund_pay"},
@@ -89,7 +92,8 @@ func TestTheAppAuthTokenIsASecretOfTheAccount(t *testing.T) {
 func TestOrdersThatCannotBeWrittenAreNotSent(t *testing.T) {
 	w := newWire(t)
 	c, requests := w.open(t, nil,
-		map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().Number}})
+		map[string]map[string]string{"alipay.trade.create": {"code": "10000",
+			"out_trade_no": order().Number}})
 	for what, change := range map[string]func(*wallet.Order){
 		"a notify address with a query": func(o *wallet.Order) { o.CallbackURL += "?x" },
 		"one with a parameter":          func(o *wallet.Order) { o.CallbackURL += "&x" },
@@ -103,7 +107,8 @@ func TestOrdersThatCannotBeWrittenAreNotSent(t *testing.T) {
 		}
 	}
 	// A trade that cannot be opened may still exist.
-	if checkout, err := c.Pay(t.Context(), order()); !errors.Is(err, wallet.ErrUnknown) || checkout.Ref != "" {
+	if checkout, err := c.Pay(t.Context(), order()); !errors.Is(err, wallet.ErrUnknown) ||
+		checkout.Ref != "" {
 		t.Errorf("without a trade_no: %+v, %v", checkout, err)
 	}
 }
@@ -131,7 +136,8 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 1230, Currency: "CNY"}, At: at,
 				BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
 		{"paid less than it was worth, by a voucher",
-			map[string]string{"buyer_pay_amount": "10.00", "receipt_amount": "11.00", "invoice_amount": "9.00"},
+			map[string]string{"buyer_pay_amount": "10.00", "receipt_amount": "11.00",
+				"invoice_amount": "9.00"},
 			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009",
 				Code: "TRADE_SUCCESS"}},
 		{"in yuan, which it says", map[string]string{"trans_currency": "CNY", "settle_currency": "USD",
@@ -139,8 +145,9 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "138****0009",
 				Code: "TRADE_SUCCESS"}},
 		{"the number of another currency", map[string]string{"trans_currency": "HKD"},
-			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: o.Amount.Minor, Currency: "HKD"}, At: at,
-				BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
+			wallet.State{Outcome: wallet.Paid,
+				Amount: pay.Amount{Minor: o.Amount.Minor, Currency: "HKD"}, At: at, BuyerID: "138****0009",
+				Code: "TRADE_SUCCESS"}},
 		{"the amount that floats make one less of", map[string]string{"total_amount": "1.15"},
 			wallet.State{Outcome: wallet.Paid, Amount: pay.Amount{Minor: 115, Currency: "CNY"}, At: at,
 				BuyerID: "138****0009", Code: "TRADE_SUCCESS"}},
@@ -153,7 +160,8 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 				"buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
 			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, At: at, BuyerID: "074a***95b5",
 				Code: "TRADE_SUCCESS"}},
-		{"by nobody, at no time", map[string]string{"buyer_logon_id": "", "buyer_user_id": "", "send_pay_date": ""},
+		{"by nobody, at no time",
+			map[string]string{"buyer_logon_id": "", "buyer_user_id": "", "send_pay_date": ""},
 			wallet.State{Outcome: wallet.Paid, Amount: o.Amount, Code: "TRADE_SUCCESS"}},
 		{"closed unpaid", map[string]string{"trade_status": "TRADE_CLOSED", "send_pay_date": ""},
 			wallet.State{Outcome: wallet.Closed, BuyerID: "138****0009", Code: "TRADE_CLOSED"}},
@@ -175,11 +183,13 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		"of a float":                      {"total_amount": "1234e-2"},
 		"of the sum of another field":     {"total_amount": "", "buyer_pay_amount": "12.34"},
 		"of no status":                    {"trade_status": ""},
-		"of a currency that nobody knows": {"trans_currency": "XXX"}, "of half a yen": {"trans_currency": "JPY"},
+		"of a currency that nobody knows": {"trans_currency": "XXX"},
+		"of half a yen":                   {"trans_currency": "JPY"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			answers["alipay.trade.query"] = with(paid, change)
-			if s, err := c.Query(t.Context(), o); !errors.Is(err, wallet.ErrUnknown) || s.Outcome != wallet.Unknown {
+			if s, err := c.Query(t.Context(), o); !errors.Is(err, wallet.ErrUnknown) ||
+				s.Outcome != wallet.Unknown {
 				t.Errorf("%+v, %v", s, err)
 			}
 		})
@@ -189,8 +199,8 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 		"trade_no": wallettest.TradeNo, "fund_change": "Y",
 		"refund_fee": "7.00", "gmt_refund_pay": "2026-01-02 11:04:05"}
 	s, err := c.Refund(t.Context(), r)
-	is(t, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
-		Code: "fund_change"})
+	is(t, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo,
+		Amount: r.Amount, At: at, Code: "fund_change"})
 	known := map[string]string{"code": "10000", "out_trade_no": o.Number, "trade_no": wallettest.TradeNo,
 		"out_request_no": r.ID,
 		"refund_amount":  "2.34", "total_amount": "12.34", "refund_status": "REFUND_SUCCESS",
@@ -209,8 +219,8 @@ func TestAnswersTellAllThatIsInThem(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s, err := ask()
-			is(t, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo, Amount: r.Amount, At: at,
-				Code: "REFUND_SUCCESS"})
+			is(t, s, err, wallet.State{Outcome: wallet.Succeeded, TradeNo: wallettest.TradeNo,
+				Amount: r.Amount, At: at, Code: "REFUND_SUCCESS"})
 		})
 	}
 	for what, change := range map[string]map[string]string{

@@ -29,14 +29,16 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := with(payment(o), map[string]string{"charset": charset, "subject": gbk, "body": "\U0001F375"}).In(encoding)
+		m := with(payment(o), map[string]string{"charset": charset, "subject": gbk, "body": "\U0001F375"}).
+			In(encoding)
 		if n, err := c.Callback(wallet.Callback{Body: w.notice(m)}); err != nil || n.State != want.State ||
 			n.Number != o.Number {
 			t.Errorf("%s: %+v, %v", charset, n, err)
 		}
 	}
 	n, err := c.Callback(wallet.Callback{
-		Body: w.notice(with(payment(o), map[string]string{"charset": "GBK", "buyer_logon_id": "\xb2\xe8***\xb2"}))})
+		Body: w.notice(with(payment(o),
+			map[string]string{"charset": "GBK", "buyer_logon_id": "\xb2\xe8***\xb2"}))})
 	if err != nil || n.State.BuyerID != "茶***\uFFFD" {
 		t.Errorf("a buyer whose name is cut off: %+v, %v", n, err)
 	}
@@ -57,7 +59,8 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 			t.Errorf("%s: accepted: %+v", name, n)
 		}
 	}
-	body := string(w.notice(with(payment(o), map[string]string{"charset": "GBK", "subject": gbk}).In(alipay.GBK)))
+	body := string(w.notice(with(payment(o),
+		map[string]string{"charset": "GBK", "subject": gbk}).In(alipay.GBK)))
 	for name, altered := range map[string]string{
 		"changed":   strings.Replace(body, "charset=GBK", "charset=UTF-8", 1),
 		"taken out": strings.Replace(body, "charset=GBK&", "", 1),
@@ -73,7 +76,8 @@ func TestANoticeInGBKSettlesAsOneInUTF8(t *testing.T) {
 func (w wire) says(t *testing.T, content string) *connector {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		doc, err := openapi.WriteAnswer(openapi.ContentName(r.PostFormValue("method")), []byte(content), "", w.alipays)
+		doc, err := openapi.WriteAnswer(openapi.ContentName(r.PostFormValue("method")),
+			[]byte(content), "", w.alipays)
 		if err != nil {
 			t.Error(err)
 		}
@@ -104,13 +108,16 @@ func TestAnAnswerInGBKIsTheSameAnswer(t *testing.T) {
 			s.Amount != o.Amount {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
-		missing := `{"code":"40004","msg":"Business Failed","sub_code":"ACQ.TRADE_NOT_EXIST","sub_msg":"` + text +
+		missing := `{"code":"40004","msg":"Business Failed","sub_code":"ACQ.TRADE_NOT_EXIST","sub_msg":"` +
+			text +
 			`","out_trade_no":"` + o.Number + `"}`
-		if s, err := w.says(t, missing).Query(context.Background(), o); err == nil && s.Outcome != wallet.NotFound {
+		if s, err := w.says(t, missing).Query(context.Background(), o); err == nil &&
+			s.Outcome != wallet.NotFound {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
 		odd := strings.Replace(paid, `"trade_no":"2026`, `"trade_no":"`+text, 1)
-		if s, err := w.says(t, odd).Query(context.Background(), o); err == nil || s.Outcome != wallet.Unknown {
+		if s, err := w.says(t, odd).Query(context.Background(), o); err == nil ||
+			s.Outcome != wallet.Unknown {
 			t.Errorf("%s: a trade_no that is not ASCII: %+v, %v", name, s, err)
 		}
 	}

@@ -38,7 +38,8 @@ var said = []struct {
 
 	{"refund", wallet.RejectedFunds, "SELLER_BALANCE_NOT_ENOUGH"},
 	{"refund", wallet.RejectedWindow, "TRADE_HAS_FINISHED"},
-	{"refund", wallet.RejectedAmount, "REFUND_AMT_NOT_EQUAL_TOTAL REFUND_FEE_ERROR REASON_TRADE_REFUND_FEE_ERR"},
+	{"refund", wallet.RejectedAmount,
+		"REFUND_AMT_NOT_EQUAL_TOTAL REFUND_FEE_ERROR REASON_TRADE_REFUND_FEE_ERR"},
 	{"refund", wallet.RejectedOrder,
 		`TRADE_NOT_ALLOW_REFUND NOT_ALLOW_PARTIAL_REFUND ONLINE_TRADE_VOUCHER_NOT_ALLOW_REFUND
 		TRADE_STATUS_ERROR REASON_TRADE_STATUS_INVALID REASON_TRADE_BEEN_FREEZEN TRADE_HAS_CLOSE
@@ -144,9 +145,11 @@ func TestAnUnsignedNoToTheBusinessProvesNothing(t *testing.T) {
 		`"error_response":{"code":"40002","sub_code":"isv.invalid-signature"}`:                     true,
 	} {
 		server := httptest.NewServer(
-			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "{%s}", content) }))
-		c, err := newConnector(wallet.Account{WalletAccount: newWire(t).account(server.URL), HTTP: server.Client(),
-			Now: func() time.Time { return now }})
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, "{%s}", content)
+			}))
+		c, err := newConnector(wallet.Account{WalletAccount: newWire(t).account(server.URL),
+			HTTP: server.Client(), Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,8 +48,8 @@ func newHarness(t *testing.T) *harness {
 	clock := func() time.Time { return now }
 	var err error
 	if h.db, err = storetest.Create(t.Context(), store.Config{
-		DSN: "sqlite:" + filepath.Join(t.TempDir(), "harness.db"), MasterKey: pay.Secret(strings.Repeat("0a", 32)),
-		Now: clock,
+		DSN:       "sqlite:" + filepath.Join(t.TempDir(), "harness.db"),
+		MasterKey: pay.Secret(strings.Repeat("0a", 32)), Now: clock,
 		Log: slog.New(slog.DiscardHandler), NoSync: true,
 	}); err != nil {
 		t.Fatal(err)
@@ -68,8 +68,8 @@ func newHarness(t *testing.T) *harness {
 		}
 	}
 	if h.Gateway, err = gateway.New(gateway.Config{
-		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)), HTTP: server.Client(),
-		Zone: time.UTC, Now: clock,
+		Store: h.db, BaseURL: "https://pay.example", LinkKey: []byte(strings.Repeat("k", 32)),
+		HTTP: server.Client(), Zone: time.UTC, Now: clock,
 		Log: slog.New(slog.DiscardHandler), Wallets: map[string]wallet.Driver{Driver.Name: Driver},
 		Notification:       func(pay.Payment) []byte { return nil },
 		RefundNotification: func(pay.Refund, pay.Payment) []byte { return nil },
@@ -87,7 +87,8 @@ func credential() pay.Credential {
 
 func (h *harness) account(merchant, id, app string, types ...pay.PayType) error {
 	a := h.wire.account(h.url)
-	a.MerchantID, a.ID, a.PayTypes, a.Currencies, a.CreatedAt, a.UpdatedAt = merchant, id, types, []pay.Currency{"CNY"},
+	a.MerchantID, a.ID, a.PayTypes, a.Currencies, a.CreatedAt, a.UpdatedAt = merchant, id, types,
+		[]pay.Currency{"CNY"},
 		now, now
 	a.Settings["app_id"], a.Settings["seller_id"] = app, ourSeller
 	return h.db.PutWalletAccount(h.t.Context(), a)
@@ -130,7 +131,8 @@ func (h *harness) sells(number string) wallet.Order {
 	h.t.Helper()
 	o, err := h.Pay(h.t.Context(), gateway.PayRequest{
 		Credential: credential(), OrderNo: number, Fingerprint: number, PayType: pay.AlipayServiceWindow,
-		Amount: pay.Amount{Minor: 1234, Currency: "CNY"}, Goods: "Tea", OpenID: ourBuyer, Life: 30 * time.Minute,
+		Amount: pay.Amount{Minor: 1234, Currency: "CNY"}, Goods: "Tea", OpenID: ourBuyer,
+		Life: 30 * time.Minute,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -218,14 +220,16 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 			map[string]string{"out_trade_no": "20260102100001000000000000"}),
 		"of the trade that paid another order": signed(map[string]string{"trade_no": tradeOf(other.Number)}),
 		"of an amount that cannot be read":     signed(map[string]string{"total_amount": "12,34"}),
-		"of more than there can be":            signed(map[string]string{"total_amount": "99999999999999999999.00"}),
-		"of less than nothing":                 signed(map[string]string{"total_amount": "-12.34"}),
-		"under no trade number":                signed(map[string]string{"trade_no": ""}),
-		"nothing":                              nil,
-		"noise":                                []byte("%00%ff\x00&&&===%"),
+		"of more than there can be": signed(
+			map[string]string{"total_amount": "99999999999999999999.00"}),
+		"of less than nothing":  signed(map[string]string{"total_amount": "-12.34"}),
+		"under no trade number": signed(map[string]string{"trade_no": ""}),
+		"nothing":               nil,
+		"noise":                 []byte("%00%ff\x00&&&===%"),
 	} {
 		want := pay.BadSignature
-		if what == "of an order that never was" { // it may be one that was lost: the wallet is asked, and does not say
+		// it may be one that was lost: the wallet is asked, and does not say
+		if what == "of an order that never was" {
 			want = pay.OutcomeUnknown
 		}
 		if reply, code := h.posted(body); code != want || reply != "" {
@@ -241,7 +245,8 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 	}
 	for what, to := range map[string][2]string{"another account": {"100001", "unused"},
 		"another merchant": {"100002", "window"}} {
-		if reply, err := h.Callback(t.Context(), to[0], to[1], wallet.Callback{Body: signed(nil)}); err == nil ||
+		reply, err := h.Callback(t.Context(), to[0], to[1], wallet.Callback{Body: signed(nil)})
+		if err == nil ||
 			reply != nil {
 			t.Errorf("to %s: %v", what, err)
 		}
@@ -251,8 +256,8 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 
 	// Another amount, truly reported, is money, but not the order's.
 	for _, amount := range []string{"12.33", "0.01", "1234"} {
-		if reply, code := h.posted(signed(map[string]string{"total_amount": amount,
-			"trade_no": "T" + amount})); reply != "success" || code != "" {
+		reply, code := h.posted(signed(map[string]string{"total_amount": amount, "trade_no": "T" + amount}))
+		if reply != "success" || code != "" {
 			t.Errorf("%s: answered %q, code %q", amount, reply, code)
 		}
 	}
@@ -266,7 +271,8 @@ func TestHostileNoticesChangeNothing(t *testing.T) {
 func TestReplayedNoticesChangeNothing(t *testing.T) {
 	h := newHarness(t)
 	o := h.sells("A1")
-	waiting := h.wire.notice(h.notice(o, map[string]string{"trade_status": "WAIT_BUYER_PAY", "gmt_payment": ""}))
+	waiting := h.wire.notice(
+		h.notice(o, map[string]string{"trade_status": "WAIT_BUYER_PAY", "gmt_payment": ""}))
 	paid, finished := h.wire.notice(h.notice(o, nil)),
 		h.wire.notice(h.notice(o, map[string]string{"trade_status": "TRADE_FINISHED", "notify_id": "2"}))
 	closed := h.wire.notice(h.notice(o, map[string]string{"trade_status": "TRADE_CLOSED", "gmt_payment": ""}))
@@ -283,8 +289,8 @@ func TestReplayedNoticesChangeNothing(t *testing.T) {
 	replay("paid", pay.Paid, []int64{1234}, paid, paid, finished, waiting, closed, paid)
 
 	refund := func(number string, minor int64) []byte {
-		r, _, err := h.Refund(t.Context(), gateway.RefundRequest{Credential: credential(), PaymentID: o.Number,
-			OrderNo: number, Fingerprint: number, Minor: minor})
+		r, _, err := h.Refund(t.Context(), gateway.RefundRequest{Credential: credential(),
+			PaymentID: o.Number, OrderNo: number, Fingerprint: number, Minor: minor})
 		if err != nil || r.Status != pay.RefundSucceeded {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -297,9 +303,10 @@ func TestReplayedNoticesChangeNothing(t *testing.T) {
 	replay("a part given back", pay.Paid, []int64{1234, 234}, one, one, paid, waiting, closed)
 	two := refund("R2", 1000)
 	given := h.wire.notice(h.notice(o,
-		map[string]string{"trade_status": "TRADE_CLOSED", "refund_fee": "12.34", "gmt_refund": "2026-01-02 11:05:04"}))
-	replay("all of it given back", pay.Paid, []int64{1234, 234, 1000}, two, one, two, given, paid, closed, waiting,
-		finished)
+		map[string]string{"trade_status": "TRADE_CLOSED", "refund_fee": "12.34",
+			"gmt_refund": "2026-01-02 11:05:04"}))
+	replay("all of it given back", pay.Paid, []int64{1234, 234, 1000}, two, one, two, given,
+		paid, closed, waiting, finished)
 }
 
 func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
@@ -324,8 +331,9 @@ func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
 	theirs, _ := goes("nonce-2")
 	for what, x := range map[string]struct{ id, proof string }{
 		"a foreign state":          {theirs.ID, mine.Proof},
-		"a state that is nobody's": {"100001" + strings.Repeat("0", 32), mine.Proof}, "no state": {"", mine.Proof},
-		"another browser": {mine.ID, theirs.Proof}, "no browser": {mine.ID, ""},
+		"a state that is nobody's": {"100001" + strings.Repeat("0", 32), mine.Proof},
+		"no state":                 {"", mine.Proof}, "another browser": {mine.ID, theirs.Proof},
+		"no browser": {mine.ID, ""},
 	} {
 		if who, err := h.Authorized(t.Context(), x.id, x.proof, back); pay.CodeOf(err) != pay.NotFound ||
 			who.OpenID != "" {
@@ -337,8 +345,9 @@ func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
 	}
 
 	for what, change := range map[string]url.Values{
-		"another application's code": {"app_id": {"2021000000000002"}}, "a code of no application": {"app_id": nil},
-		"no code": {"auth_code": nil}, "an endless code": {"auth_code": {strings.Repeat("a", 129)}},
+		"another application's code": {"app_id": {"2021000000000002"}},
+		"a code of no application":   {"app_id": nil}, "no code": {"auth_code": nil},
+		"an endless code": {"auth_code": {strings.Repeat("a", 129)}},
 	} {
 		ticket, back := goes("nonce of " + what)
 		maps.Copy(back, change)
@@ -351,17 +360,20 @@ func TestAnAuthCodeServesOnceAndOnlyItsOwnBrowser(t *testing.T) {
 		t.Errorf("for what is no code of ours the wallet was asked %v", asked)
 	}
 
-	if who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back); err != nil || who.OpenID != ourBuyer {
+	if who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back); err != nil ||
+		who.OpenID != ourBuyer {
 		t.Fatalf("%+v, %v", who, err)
 	}
-	if who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back); pay.CodeOf(err) != pay.AlreadyExpired ||
+	who, err := h.Authorized(t.Context(), mine.ID, mine.Proof, back)
+	if pay.CodeOf(err) != pay.AlreadyExpired ||
 		who.OpenID != "" {
 		t.Errorf("the return a second time: %+v, %v", who, err)
 	}
 	if asked := h.requests(); len(asked) != 1 {
 		t.Errorf("the wallet was asked %v", asked)
 	}
-	if who, err := h.Authorized(t.Context(), theirs.ID, theirs.Proof, back); pay.CodeOf(err) != pay.WalletRejected ||
+	who, err = h.Authorized(t.Context(), theirs.ID, theirs.Proof, back)
+	if pay.CodeOf(err) != pay.WalletRejected ||
 		who.OpenID != "" {
 		t.Errorf("the code a second time: %+v, %v", who, err)
 	}

@@ -28,8 +28,8 @@ func order() wallet.Order {
 	return wallet.Order{
 		Number: "20260102100001123456789012", PayType: pay.AlipayServiceWindow,
 		Amount: pay.Amount{Minor: 1234, Currency: "CNY"}, Subject: "Tea & cake",
-		CreatedAt: now, ExpiresAt: now.Add(30 * time.Minute), CallbackURL: "https://pay.example/callback/100001/window",
-		OpenID: ourBuyer,
+		CreatedAt: now, ExpiresAt: now.Add(30 * time.Minute),
+		CallbackURL: "https://pay.example/callback/100001/window", OpenID: ourBuyer,
 	}
 }
 
@@ -47,7 +47,8 @@ type asked struct {
 
 // open returns a connector whose wallet answers each method with what answers has
 // for it, and the requests that it made.
-func (w wire) open(t *testing.T, set map[string]string, answers map[string]map[string]string) (*connector, *[]asked) {
+func (w wire) open(t *testing.T, set map[string]string,
+	answers map[string]map[string]string) (*connector, *[]asked) {
 	t.Helper()
 	var requests []asked
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -87,8 +88,8 @@ func (w wire) open(t *testing.T, set map[string]string, answers map[string]map[s
 
 func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 	w := newWire(t)
-	made := map[string]map[string]string{"alipay.trade.create": {"code": "10000", "out_trade_no": order().Number,
-		"trade_no": wallettest.TradeNo}}
+	made := map[string]map[string]string{"alipay.trade.create": {"code": "10000",
+		"out_trade_no": order().Number, "trade_no": wallettest.TradeNo}}
 	for _, x := range []struct {
 		what   string
 		set    map[string]string
@@ -97,7 +98,8 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 		absent []string
 	}{
 		{"a user id", nil, nil, map[string]string{
-			"out_trade_no": order().Number, "total_amount": "12.34", "subject": "Tea cake", "buyer_id": ourBuyer,
+			"out_trade_no": order().Number, "total_amount": "12.34", "subject": "Tea cake",
+			"buyer_id":    ourBuyer,
 			"time_expire": "2026-01-02 11:34:05",
 		}, []string{"buyer_open_id", "op_buyer_open_id", "product_code", "op_app_id", "seller_id",
 			"disable_pay_channels"}},
@@ -108,7 +110,8 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 			func(o *wallet.Order) { o.OpenID = "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5" },
 			map[string]string{"product_code": "JSAPI_PAY", "op_app_id": "2021000000000009",
 				"seller_id":        "2088000000000001",
-				"op_buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}, []string{"buyer_id", "buyer_open_id"}},
+				"op_buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
+			[]string{"buyer_id", "buyer_open_id"}},
 		{"a mini program that is the application itself",
 			map[string]string{"product_code": "JSAPI_PAY", "op_app_id": ourApp},
 			func(o *wallet.Order) { o.OpenID = "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5" },
@@ -152,7 +155,8 @@ func TestOrderBecomesATradeOfItsBuyer(t *testing.T) {
 func TestMoneyGoesBackOnceAndOnlyOnTheWalletsWord(t *testing.T) {
 	w, r := newWire(t), refund()
 	gave := func(change string) map[string]string {
-		return map[string]string{"code": "10000", "out_trade_no": r.Order.Number, "trade_no": wallettest.TradeNo,
+		return map[string]string{"code": "10000", "out_trade_no": r.Order.Number,
+			"trade_no":    wallettest.TradeNo,
 			"fund_change": change,
 			"refund_fee":  "7.00", "gmt_refund_pay": "2026-01-02 11:05:04"}
 	}
@@ -169,26 +173,29 @@ func TestMoneyGoesBackOnceAndOnlyOnTheWalletsWord(t *testing.T) {
 	}{
 		{"money moved", gave("Y"), nil, wallet.Succeeded, "", nil},
 		{"moved in an earlier call", gave("N"), done, wallet.Succeeded, "", nil},
-		{"did not move, and nobody knows of it", gave("N"), without("refund_status"), wallet.NotFound, "", nil},
-		{"another refund", gave("N"), with(done, map[string]string{"out_request_no": "1"}), wallet.Unknown, "",
-			wallet.ErrUnknown},
+		{"did not move, and nobody knows of it", gave("N"), without("refund_status"),
+			wallet.NotFound, "", nil},
+		{"another refund", gave("N"), with(done, map[string]string{"out_request_no": "1"}),
+			wallet.Unknown, "", wallet.ErrUnknown},
 		{"another order", with(gave("Y"), map[string]string{"out_trade_no": "1"}), nil, wallet.Unknown, "",
 			wallet.ErrUnknown},
-		{"an invented status", gave("N"), with(done, map[string]string{"refund_status": "REFUND_SOON"}), wallet.Unknown,
-			"", wallet.ErrUnknown},
+		{"an invented status", gave("N"), with(done, map[string]string{"refund_status": "REFUND_SOON"}),
+			wallet.Unknown, "", wallet.ErrUnknown},
 		{"too little money", refusedWith("40004", "ACQ.SELLER_BALANCE_NOT_ENOUGH"), nil, wallet.Unknown,
 			wallet.RejectedFunds, nil},
-		{"too late", refusedWith("40004", "ACQ.TRADE_HAS_FINISHED"), nil, wallet.Unknown, wallet.RejectedWindow, nil},
-		{"too much", refusedWith("40004", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"), nil, wallet.Unknown, wallet.RejectedAmount,
-			nil},
-		{"frozen", refusedWith("40004", "ACQ.REASON_TRADE_BEEN_FREEZEN"), nil, wallet.Unknown, wallet.RejectedOrder,
-			nil},
-		{"the number of another", refusedWith("40004", "ACQ.DISCORDANT_REPEAT_REQUEST"), nil, wallet.Unknown, "",
-			wallet.ErrUnknown},
+		{"too late", refusedWith("40004", "ACQ.TRADE_HAS_FINISHED"), nil, wallet.Unknown,
+			wallet.RejectedWindow, nil},
+		{"too much", refusedWith("40004", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"), nil, wallet.Unknown,
+			wallet.RejectedAmount, nil},
+		{"frozen", refusedWith("40004", "ACQ.REASON_TRADE_BEEN_FREEZEN"), nil, wallet.Unknown,
+			wallet.RejectedOrder, nil},
+		{"the number of another", refusedWith("40004", "ACQ.DISCORDANT_REPEAT_REQUEST"), nil,
+			wallet.Unknown, "", wallet.ErrUnknown},
 		{"trouble", refusedWith("40004", "ACQ.SYSTEM_ERROR"), nil, wallet.Unknown, "", wallet.ErrUnknown},
 	} {
 		c, requests := w.open(t, nil,
-			map[string]map[string]string{"alipay.trade.refund": x.refund, "alipay.trade.fastpay.refund.query": x.query})
+			map[string]map[string]string{"alipay.trade.refund": x.refund,
+				"alipay.trade.fastpay.refund.query": x.query})
 		s, err := c.Refund(t.Context(), r)
 		var no *wallet.Rejection
 		if s.Outcome != x.want || x.sentinel != nil && !errors.Is(err, x.sentinel) ||
@@ -198,13 +205,14 @@ func TestMoneyGoesBackOnceAndOnlyOnTheWalletsWord(t *testing.T) {
 		if s.Outcome == wallet.Succeeded && s.Amount != r.Amount {
 			t.Errorf("%s: %s given back", x.what, s.Amount)
 		}
-		if sent := (*requests)[0].content; sent["out_request_no"] != r.ID || sent["refund_amount"] != "2.34" ||
-			sent["out_trade_no"] != r.Order.Number {
+		if sent := (*requests)[0].content; sent["out_request_no"] != r.ID ||
+			sent["refund_amount"] != "2.34" || sent["out_trade_no"] != r.Order.Number {
 			t.Errorf("%s: sent %v", x.what, sent)
 		}
 	}
 
-	c, _ := w.open(t, nil, map[string]map[string]string{"alipay.trade.fastpay.refund.query": without("refund_status")})
+	c, _ := w.open(t, nil,
+		map[string]map[string]string{"alipay.trade.fastpay.refund.query": without("refund_status")})
 	r.At = now.Add(50 * time.Second) // ten seconds ago
 	if s, err := c.QueryRefund(t.Context(), r); err != nil || s.Outcome != wallet.Unknown {
 		t.Errorf("not known of yet, ten seconds after: %+v, %v", s, err)
@@ -222,7 +230,8 @@ func TestClosedIsOnlyWhatTheWalletClosed(t *testing.T) {
 		"paid":      {refusedWith("40004", "ACQ.TRADE_STATUS_ERROR"), trade(o, "TRADE_SUCCESS"), wallet.Paid},
 		"closed now": {refusedWith("40004", "ACQ.REASON_TRADE_STATUS_INVALID"), trade(o, "TRADE_CLOSED"),
 			wallet.Closed},
-		"waiting": {refusedWith("40004", "ACQ.REASON_ILLEGAL_STATUS"), trade(o, "WAIT_BUYER_PAY"), wallet.Unknown},
+		"waiting": {refusedWith("40004", "ACQ.REASON_ILLEGAL_STATUS"),
+			trade(o, "WAIT_BUYER_PAY"), wallet.Unknown},
 		"trouble": {refusedWith("40004", "ACQ.SYSTEM_ERROR"), nil, wallet.Unknown},
 	} {
 		c, _ := w.open(t, nil, map[string]map[string]string{"alipay.trade.close": x.close,
@@ -235,8 +244,8 @@ func TestClosedIsOnlyWhatTheWalletClosed(t *testing.T) {
 
 func TestABuyerIsIdentifiedByOurApplicationsCode(t *testing.T) {
 	w := newWire(t)
-	back := url.Values{"app_id": {ourApp}, "auth_code": {"4b203fe6c11548bcabd8da5bb087a83b"}, "scope": {"auth_base"},
-		"source": {"alipay_wallet"}}
+	back := url.Values{"app_id": {ourApp}, "auth_code": {"4b203fe6c11548bcabd8da5bb087a83b"},
+		"scope": {"auth_base"}, "source": {"alipay_wallet"}}
 	for _, x := range []struct {
 		what   string
 		query  url.Values
@@ -244,12 +253,15 @@ func TestABuyerIsIdentifiedByOurApplicationsCode(t *testing.T) {
 		want   string
 	}{
 		{"a user id", back, map[string]string{"access_token": "t", "user_id": ourBuyer}, ourBuyer},
-		{"an open id", back, map[string]string{"access_token": "t", "open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
+		{"an open id", back, map[string]string{"access_token": "t",
+			"open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
 			"074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"},
 		{"both ids", back, map[string]string{"access_token": "t", "user_id": ourBuyer,
 			"open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}, ourBuyer},
-		{"an id that is out of use", back, map[string]string{"access_token": "t", "alipay_user_id": ourBuyer}, ""},
-		{"an id that no order can have", back, map[string]string{"access_token": "t", "user_id": "1&sig="}, ""},
+		{"an id that is out of use", back,
+			map[string]string{"access_token": "t", "alipay_user_id": ourBuyer}, ""},
+		{"an id that no order can have", back,
+			map[string]string{"access_token": "t", "user_id": "1&sig="}, ""},
 		{"a code of no application", url.Values{"auth_code": {"1"}},
 			map[string]string{"access_token": "t", "user_id": ourBuyer}, ""},
 		{"a code of no end", url.Values{"app_id": {ourApp}, "auth_code": {strings.Repeat("a", 129)}},
@@ -258,7 +270,8 @@ func TestABuyerIsIdentifiedByOurApplicationsCode(t *testing.T) {
 		{"a used code", back, refusedWith("40002", "isv.code-invalid"), ""},
 		{"another application's code", url.Values{"app_id": {"2021000000000002"}, "auth_code": {"1"}},
 			map[string]string{"access_token": "t", "user_id": ourBuyer}, ""},
-		{"no code", url.Values{"app_id": {ourApp}}, map[string]string{"access_token": "t", "user_id": ourBuyer}, ""},
+		{"no code", url.Values{"app_id": {ourApp}},
+			map[string]string{"access_token": "t", "user_id": ourBuyer}, ""},
 	} {
 		c, requests := w.open(t, nil, map[string]map[string]string{"alipay.system.oauth.token": x.answer})
 		id, err := c.Identify(t.Context(), x.query)
@@ -266,8 +279,8 @@ func TestABuyerIsIdentifiedByOurApplicationsCode(t *testing.T) {
 			t.Errorf("%s: %q, %v", x.what, id, err)
 		}
 		for _, r := range *requests {
-			if r.Message["grant_type"] != "authorization_code" || r.Message["code"] != back.Get("auth_code") ||
-				r.content != nil {
+			if r.Message["grant_type"] != "authorization_code" ||
+				r.Message["code"] != back.Get("auth_code") || r.content != nil {
 				t.Errorf("%s: sent %v", x.what, r.Message)
 			}
 		}
@@ -275,8 +288,8 @@ func TestABuyerIsIdentifiedByOurApplicationsCode(t *testing.T) {
 	c, _ := w.open(t, nil, nil)
 	address, err := c.Authorize("https://pay.example/authorize/alipay/return", "s&1")
 	u, _ := url.Parse(address)
-	if q := u.Query(); err != nil || u.Path != "/oauth2/publicAppAuthorize.htm" || q.Get("app_id") != ourApp ||
-		q.Get("scope") != "auth_base" ||
+	if q := u.Query(); err != nil || u.Path != "/oauth2/publicAppAuthorize.htm" ||
+		q.Get("app_id") != ourApp || q.Get("scope") != "auth_base" ||
 		q.Get("state") != "s&1" || q.Get("redirect_uri") != "https://pay.example/authorize/alipay/return" {
 		t.Errorf("%s, %v", address, err)
 	}
@@ -297,7 +310,8 @@ func TestCertificateModeNamesTheCertificates(t *testing.T) {
 		"alipay_public_key": "", "app_cert": cert("app", 1, w.ours.Private),
 		"alipay_cert": cert("alipay", 2, w.alipays.Private), "root_cert": cert("root", 3, w.alipays.Private),
 	}
-	c, requests := w.open(t, set, map[string]map[string]string{"alipay.trade.query": trade(order(), "TRADE_SUCCESS")})
+	c, requests := w.open(t, set,
+		map[string]map[string]string{"alipay.trade.query": trade(order(), "TRADE_SUCCESS")})
 	if s, err := c.Query(t.Context(), order()); err != nil || s.Outcome != wallet.Paid {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -306,18 +320,20 @@ func TestCertificateModeNamesTheCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	root, err := openapi.RootSN(set["root_cert"])
-	if r := (*requests)[0].Message; err != nil || r["app_cert_sn"] != app.SN || r["alipay_root_cert_sn"] != root ||
-		app.SN == root {
+	if r := (*requests)[0].Message; err != nil || r["app_cert_sn"] != app.SN ||
+		r["alipay_root_cert_sn"] != root || app.SN == root {
 		t.Errorf("%v, %v", r, err)
 	}
-	for name, bad := range map[string]string{"app_cert": set["alipay_cert"], "alipay_cert": "none", "root_cert": ""} {
+	for name, bad := range map[string]string{"app_cert": set["alipay_cert"], "alipay_cert": "none",
+		"root_cert": ""} {
 		a := w.account("http://127.0.0.1")
 		for n, value := range set {
 			a.Settings[n] = value
 		}
 		delete(a.Settings, "alipay_public_key")
 		a.Settings[name] = bad
-		if _, err := open(wallet.Account{WalletAccount: a, HTTP: http.DefaultClient, Now: time.Now}); err == nil ||
+		_, err := open(wallet.Account{WalletAccount: a, HTTP: http.DefaultClient, Now: time.Now})
+		if err == nil ||
 			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}

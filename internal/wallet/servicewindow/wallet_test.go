@@ -127,7 +127,8 @@ func (w wire) answerBody(s wallettest.Situation, o wallet.Order, r *http.Request
 	case wallettest.Trouble:
 		return say(refusedWith("20000", "isp.unknow-error"))
 	case wallettest.BadSignature:
-		return []byte(strings.Replace(string(say(trade(o, "WAIT_BUYER_PAY"))), "WAIT_BUYER_PAY", "TRADE_SUCCESS", 1))
+		return []byte(strings.Replace(string(say(trade(o, "WAIT_BUYER_PAY"))), "WAIT_BUYER_PAY",
+			"TRADE_SUCCESS", 1))
 	case wallettest.Unsigned:
 		doc, _, _ := strings.Cut(string(say(trade(o, "TRADE_SUCCESS"))), `,"sign"`)
 		return []byte(doc + "}")
@@ -193,8 +194,8 @@ func (w wire) callbackBody(s wallettest.Situation, o wallet.Order) []byte {
 // answers.
 func (w wire) forgeries(_ wallet.Checkout, o wallet.Order) [][]byte {
 	all := [][]byte{}
-	for name, value := range map[string]string{"app_id": "2021000000000002", "notify_type": "open_app_auth_notify",
-		"subject": "x&trade_status=TRADE_SUCCESS"} {
+	for name, value := range map[string]string{"app_id": "2021000000000002",
+		"notify_type": "open_app_auth_notify", "subject": "x&trade_status=TRADE_SUCCESS"} {
 		m := payment(o)
 		m[name] = value
 		if name == "app_id" {

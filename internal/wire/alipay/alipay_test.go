@@ -35,13 +35,17 @@ func TestKeysParseHoweverTheyWereCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, change := range map[string]func(string) string{
-		"PEM":                               func(s string) string { return s },
-		"PEM with the line ends of Windows": func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
-		"PEM with space around":             func(s string) string { return "\n  " + s + "\n\n" },
-		"base64 in lines":                   body,
-		"base64 in lines of Windows":        func(s string) string { return strings.ReplaceAll(body(s), "\n", "\r\n") },
-		"base64 in words":                   func(s string) string { return strings.ReplaceAll(body(s), "\n", " \t") },
-		"base64 in one line":                func(s string) string { return strings.ReplaceAll(body(s), "\n", "") },
+		"PEM": func(s string) string { return s },
+		"PEM with the line ends of Windows": func(s string) string {
+			return strings.ReplaceAll(s, "\n", "\r\n")
+		},
+		"PEM with space around": func(s string) string { return "\n  " + s + "\n\n" },
+		"base64 in lines":       body,
+		"base64 in lines of Windows": func(s string) string {
+			return strings.ReplaceAll(body(s), "\n", "\r\n")
+		},
+		"base64 in words":    func(s string) string { return strings.ReplaceAll(body(s), "\n", " \t") },
+		"base64 in one line": func(s string) string { return strings.ReplaceAll(body(s), "\n", "") },
 		"base64 with space around": func(s string) string {
 			return " \t" +
 				strings.ReplaceAll(body(s), "\n", "") + "\n"
@@ -120,7 +124,8 @@ func TestFormsAreCutAtTheirSeparators(t *testing.T) {
 			}
 		}
 	}
-	for _, form := range []string{"a=1&a=1", "a=1&%61=2", "=1", "%=1", "a=%", "a=%f", strings.Repeat("&", MaxFields)} {
+	for _, form := range []string{"a=1&a=1", "a=1&%61=2", "=1", "%=1", "a=%", "a=%f",
+		strings.Repeat("&", MaxFields)} {
 		if fields, err := ParseForm(form); err == nil {
 			t.Errorf("%q is read as %v", form, fields)
 		}

@@ -15,8 +15,8 @@ func TestParseCharset(t *testing.T) {
 			t.Errorf("%q: %q, %v", name, c, err)
 		}
 	}
-	for _, name := range []string{"utf8", "UTF-7", "UTF-16", "ISO-8859-1", "latin1", "Big5", "cp936", "HZ-GB-2312",
-		" GBK", "GBK\x00", "ＧＢＫ"} {
+	for _, name := range []string{"utf8", "UTF-7", "UTF-16", "ISO-8859-1", "latin1", "Big5",
+		"cp936", "HZ-GB-2312", " GBK", "GBK\x00", "ＧＢＫ"} {
 		if c, err := ParseCharset(name); err == nil {
 			t.Errorf("%q: read as %s", name, c)
 		}
@@ -58,8 +58,8 @@ func TestDecodeAndEncode(t *testing.T) {
 // Characters and Decode must agree, and no longer character may become an ASCII one: quotes, & and
 // = stand only for themselves.
 func FuzzCharactersAreThoseThatAreDecoded(f *testing.F) {
-	for _, s := range []string{"茶", "\xd5\\\"\xb2", "\x81\x30\x81\x30", "\x81=\x81\x30", "\x80\xff", "\xfe\x39\xfe\x39",
-		"\xe3\x32\x9a\x36"} {
+	for _, s := range []string{"茶", "\xd5\\\"\xb2", "\x81\x30\x81\x30", "\x81=\x81\x30", "\x80\xff",
+		"\xfe\x39\xfe\x39", "\xe3\x32\x9a\x36"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -102,7 +102,8 @@ func FuzzCharactersAreThoseThatAreDecoded(f *testing.F) {
 }
 
 func TestUnambiguous(t *testing.T) {
-	for _, bad := range []map[string]string{{"a&b": ""}, {"a=b": ""}, {"a": "x&y"}, {"\xd5\\&": ""}, {"a": "\xd5&"}} {
+	for _, bad := range []map[string]string{{"a&b": ""}, {"a=b": ""}, {"a": "x&y"},
+		{"\xd5\\&": ""}, {"a": "\xd5&"}} {
 		if Unambiguous(bad) == nil {
 			t.Errorf("%q: accepted", bad)
 		}

@@ -49,7 +49,8 @@ func TestNotificationIsVerifiedBeforeDecoding(t *testing.T) {
 }
 
 func TestTextCutWithinACharacterIsReadable(t *testing.T) {
-	for file, want := range map[string]string{"answer-cut-gbk.xml": "茶\uFFFD", "answer-cut-utf8.xml": "茶\uFFFD"} {
+	for file, want := range map[string]string{"answer-cut-gbk.xml": "茶\uFFFD",
+		"answer-cut-utf8.xml": "茶\uFFFD"} {
 		a, err := ParseAnswer([]byte(read(t, file)))
 		if err == nil {
 			err = a.Verify(Keys{Type: MD5, Shared: "0123456789abcdefghijklmnopqrstuv"})
@@ -64,12 +65,14 @@ func TestAnswersAreParsedByCharacters(t *testing.T) {
 	for doc, want := range map[string]string{
 		`<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` +
 			"\xd5\\\x81|x&#33590;\x81" + `</a></trade></response></alipay>`: "誠亅x茶\uFFFD",
-		"\r\n " + `<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` +
+		"\r\n " +
+			`<?xml version="1.0" encoding="GBK"?><alipay><is_success>T</is_success><response><trade><a>` +
 			"\xb2\xe8" + `</a></trade></response></alipay>`: "茶",
 		`<?xml version='1.0' encoding='gb18030' ?><alipay><is_success>T</is_success><response><trade><a>` +
 			"\x94\x39\xbb\x35" + `</a></trade></response></alipay>`: "🍵",
 		`<alipay><is_success>T</is_success><response><trade><a>茶&#38;</a></trade></response></alipay>`: "茶&",
-		`<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>T</is_success><response><trade><a>` + "茶\xff" +
+		`<?xml version="1.0" encoding="UTF-8"?><alipay><is_success>T</is_success><response><trade><a>` +
+			"茶\xff" +
 			`</a></trade></response></alipay>`: "茶\uFFFD",
 	} {
 		a, err := ParseAnswer([]byte(doc))

@@ -67,7 +67,9 @@ func (r reference) canonical(fields Message) string {
 	slices.Sort(names)
 	switch {
 	case r.foldCase:
-		slices.SortFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+		slices.SortFunc(names, func(a, b string) int {
+			return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+		})
 	case r.reversed:
 		slices.Reverse(names)
 	case r.unsorted: // as they came would do; by length is as wrong and always the same

@@ -25,8 +25,9 @@ type vector struct {
 	xml       string // or an answer
 	canonical string
 	sign      string
-	refused   string // "", or the step that must refuse it: parse, unsigned, sign_type, signature, charset, separator
-	notice    bool   // read as a notification is
+	// "", or the step that must refuse it: parse, unsigned, sign_type, signature, charset, separator
+	refused string
+	notice  bool // read as a notification is
 }
 
 // load reads the vectors of one file.
@@ -51,7 +52,8 @@ func load(t testing.TB, file string) []vector {
 		}
 		if key == "case" {
 			charset = encoding.Nop.NewEncoder()
-			all = append(all, vector{file: file, name: value, notice: strings.HasPrefix(value, "notification")})
+			all = append(all, vector{file: file, name: value,
+				notice: strings.HasPrefix(value, "notification")})
 			continue
 		}
 		v := &all[len(all)-1]

@@ -10,7 +10,8 @@ import (
 
 // gbkAnswers are answers in Chinese charsets (.json), and the part of each that OpenSSL signed
 // (.txt).
-var gbkAnswers = []string{"gbk-answer", "gbk-answer-refusal", "gbk-answer-4", "gbk-answer-slash", "gbk-answer-cut"}
+var gbkAnswers = []string{"gbk-answer", "gbk-answer-refusal", "gbk-answer-4",
+	"gbk-answer-slash", "gbk-answer-cut"}
 
 func TestGBKAnswersAreCutByCharacters(t *testing.T) {
 	for _, x := range []struct {
@@ -63,7 +64,8 @@ func TestOnlySignedBytesChooseTheCharset(t *testing.T) {
 			!strings.HasPrefix(want.Fields["subject"], "茶") {
 			t.Fatalf("%v, %v", want.Fields, err)
 		}
-		for _, more := range []string{`{"x":"` + "\xff" + `",`, "{\"\xb2\xe8\":1,", "{\"\xb2\xe8\":\"\xd5\\\","} {
+		for _, more := range []string{`{"x":"` + "\xff" + `",`, "{\"\xb2\xe8\":1,",
+			"{\"\xb2\xe8\":\"\xd5\\\","} {
 			a, err := ParseAnswer("alipay.trade.query", append([]byte(more), doc[1:]...))
 			if err != nil {
 				continue // cut elsewhere, and so no answer
@@ -110,7 +112,8 @@ func TestNotificationIsVerifiedBeforeDecoding(t *testing.T) {
 		}
 	}
 	// Unimportant texts: invalid in the charset, or under a name that is not ASCII.
-	raw := Message{"charset": "GBK", "trade_status": "TRADE_SUCCESS", "subject": "\xb2\xe8\xb2", "\xb2\xe8": "\xff"}
+	raw := Message{"charset": "GBK", "trade_status": "TRADE_SUCCESS", "subject": "\xb2\xe8\xb2",
+		"\xb2\xe8": "\xff"}
 	if err := raw.SignNotification(made(t)); err != nil {
 		t.Fatal(err)
 	}

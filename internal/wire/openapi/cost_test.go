@@ -49,8 +49,9 @@ func TestImplausibleSignatureCostsNoWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, verify := range map[string]func(Message, Keys) error{"notification": Message.VerifyNotification,
-			"request": Message.Verify} {
+		for name, verify := range map[string]func(Message, Keys) error{
+			"notification": Message.VerifyNotification,
+			"request":      Message.Verify} {
 			if err := verify(m, keys); !errors.Is(err, x.want) {
 				t.Errorf("%s, %s: %v", name, x.what, err)
 			}
@@ -62,7 +63,8 @@ func TestImplausibleSignatureCostsNoWork(t *testing.T) {
 	if _, err := Parse(names()); err == nil {
 		t.Error("thousands of fields are read")
 	}
-	n := testing.AllocsPerRun(10, func() { _, _ = Parse(names()) }) - testing.AllocsPerRun(10, func() { names() })
+	n := testing.AllocsPerRun(10,
+		func() { _, _ = Parse(names()) }) - testing.AllocsPerRun(10, func() { names() })
 	if n > 4 {
 		t.Errorf("thousands of fields: %.0f allocations", n)
 	}

@@ -107,7 +107,8 @@ func FuzzForgedNotificationNeverVerifies(f *testing.F) {
 
 // holds reports whether text is m joined, except for empty values and the fields that say nothing.
 func holds(text string, m Message) bool {
-	for _, more := range []Message{{}, {"sign_type": "RSA2"}, {"alipay_cert_sn": "7513daaaa48aa3ba2e4018d84402479c"}} {
+	for _, more := range []Message{{}, {"sign_type": "RSA2"},
+		{"alipay_cert_sn": "7513daaaa48aa3ba2e4018d84402479c"}} {
 		for _, empty := range []string{"", "passback_params", "app_auth_token"} {
 			whole := maps.Clone(m)
 			maps.Copy(whole, more)
@@ -152,7 +153,8 @@ func FuzzSignedMessageSurvivesTheWire(f *testing.F) {
 			if value == "" {
 				delete(m, name)
 			}
-			if err := way.verify(back, keys); !maps.Equal(back, m) || kind == "request" && err != nil || value != "" &&
+			if err := way.verify(back, keys); !maps.Equal(back, m) ||
+				kind == "request" && err != nil || value != "" &&
 				err != nil {
 				t.Errorf("%s: %v became %v: %v", kind, m, back, err)
 			}

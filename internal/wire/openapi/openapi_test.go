@@ -186,7 +186,8 @@ func TestRefusalMayBeUnsignedButNotForged(t *testing.T) {
 	if err := a.Verify(made(t)); err != nil {
 		t.Error(err)
 	}
-	a, err = ParseAnswer("alipay.trade.query", []byte(`{"alipay_trade_query_response":{"code":"40004"},"sign":"AAAA"}`))
+	a, err = ParseAnswer("alipay.trade.query",
+		[]byte(`{"alipay_trade_query_response":{"code":"40004"},"sign":"AAAA"}`))
 	if err != nil || a.Verify(made(t)) == nil {
 		t.Errorf("a refusal with a wrong signature: %v", err)
 	}
@@ -212,7 +213,8 @@ func TestCertificateNumbersEqualTheSDKs(t *testing.T) {
 	if err != nil || c.SN != "7513daaaa48aa3ba2e4018d84402479c" {
 		t.Errorf("%s, %v", c.SN, err)
 	}
-	if c, err := ParseCertificate(read(t, "made-cert.crt")); err != nil || c.SN != "9c535fc7e0b2b7e3ee116654928d53f3" {
+	if c, err := ParseCertificate(read(t, "made-cert.crt")); err != nil ||
+		c.SN != "9c535fc7e0b2b7e3ee116654928d53f3" {
 		t.Errorf("the parts of the issuer's name in another order: %s, %v", c.SN, err)
 	}
 	sn, err := RootSN(read(t, "made-bundle.crt"))
@@ -220,7 +222,8 @@ func TestCertificateNumbersEqualTheSDKs(t *testing.T) {
 		t.Errorf("%s, %v", sn, err)
 	}
 	for file, want := range map[string]string{
-		"published-roots.crt": "6bc29aa3b4d406c43483ffea81e08d22", // one of three: the others are SM2 and elliptic
+		// one of three: the others are SM2 and elliptic
+		"published-roots.crt": "6bc29aa3b4d406c43483ffea81e08d22",
 		// SHA-1, PSS, an elliptic key signed with RSA, the reverse (skipped), and SHA-224.
 		"made-roots.crt": "68d7339d74c38c0d862df3cf6a70852a_9763d8776bd2d035898627ff737d957c_" +
 			"c67cedd8dd50243fb2e440ff2ca08635_d69e492660b7cf7b36979bdca0f5b68e",
@@ -289,7 +292,8 @@ func TestPlantedBugsFailAVector(t *testing.T) {
 		if !verifies(r, made(t), join(r, n, true), n["sign"]) {
 			return false
 		}
-		a, err := ParseAnswer("alipay.offline.material.image.upload", []byte(read(t, "published-answer.json")))
+		a, err := ParseAnswer("alipay.offline.material.image.upload",
+			[]byte(read(t, "published-answer.json")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,8 +314,10 @@ func TestPlantedBugsFailAVector(t *testing.T) {
 	for what, r := range map[string]rule{
 		"values escaped before signing": {escape: true}, "sorted downwards": {reversed: true},
 		"sign_type left out of a request": {noSignType: true}, "sign itself signed": {withSign: true},
-		"empty values left out of a notice": {dropEmpty: true}, "sign_type signed in a notice": {noticeSignType: true},
-		"answer serialised anew": {reserialised: true}, "whole body verified": {wholeBody: true}, "SHA-1": {sha1: true},
+		"empty values left out of a notice": {dropEmpty: true},
+		"sign_type signed in a notice":      {noticeSignType: true},
+		"answer serialised anew":            {reserialised: true}, "whole body verified": {wholeBody: true},
+		"SHA-1": {sha1: true},
 	} {
 		if agrees(r) {
 			t.Errorf("%s: no vector detects it", what)

@@ -96,8 +96,8 @@ var errNoSuccess = errors.New("signed or not, it is no success")
 // step maps an error of verify to the word in a vector's refused line.
 func step(err error) string {
 	for word, sentinel := range map[string]error{
-		"unsigned": ErrNoSignature, "sign_type": ErrSignType, "signature": ErrBadSignature, "no success": errNoSuccess,
-		"charset": ErrCharset, "separator": ErrSeparator,
+		"unsigned": ErrNoSignature, "sign_type": ErrSignType, "signature": ErrBadSignature,
+		"no success": errNoSuccess, "charset": ErrCharset, "separator": ErrSeparator,
 	} {
 		if errors.Is(err, sentinel) {
 			return word

@@ -21,7 +21,8 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 func account(address string) pay.WalletAccount {
 	return pay.WalletAccount{
 		MerchantID: "100001", ID: "main", Wallet: Driver.Name,
-		Settings: map[string]string{"gateway": address + "/api"}, Secrets: map[string]pay.Secret{"key": testKey},
+		Settings: map[string]string{"gateway": address + "/api"},
+		Secrets:  map[string]pay.Secret{"key": testKey},
 	}
 }
 
@@ -72,7 +73,8 @@ func answer(s wallettest.Situation, o wallet.Order, r *http.Request) wallet.Repl
 	if asked, err := time.Parse(time.RFC3339, r.Header.Get(timeHeader)); err == nil {
 		at = asked
 	}
-	m.URL, m.EndsAt = "http://"+r.Host+"/page/1?order="+o.Number, at.Add(14*time.Minute).Format(time.RFC3339Nano)
+	m.URL, m.EndsAt = "http://"+r.Host+"/page/1?order="+o.Number,
+		at.Add(14*time.Minute).Format(time.RFC3339Nano)
 	header, body := seal(testKey, r.URL.Path, at, m)
 	header, body = spoil(s, header, body)
 	return wallet.Reply{Header: header, Body: body}
@@ -126,7 +128,8 @@ func TestRepliesAreSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	posted := callback(wallettest.Paid, wallet.Order{Number: "1", Amount: pay.Amount{Minor: 1234, Currency: "HKD"}})
+	posted := callback(wallettest.Paid,
+		wallet.Order{Number: "1", Amount: pay.Amount{Minor: 1234, Currency: "HKD"}})
 	n, err := c.Callback(posted)
 	if err != nil {
 		t.Fatal(err)
