@@ -39,7 +39,8 @@ func TestPartialRefundsAddUp(t *testing.T) {
 		{refundOf(path, "R-2", "S3", 1000), 200, "refunded", "HK$48.00"},
 		{refundOf(path, "R-5", "S5", 1), 500, "refunded", "HK$48.00"},
 	} {
-		if status, answer := h.notify(x.body, testKey); status != x.status || status == 200 && answer != "SUCCESS" {
+		if status, answer := h.notify(x.body, testKey); status != x.status ||
+			status == 200 && answer != "SUCCESS" {
 			t.Errorf("%s: answered %d %q, want %d", x.body, status, answer, x.status)
 		}
 		_, page := h.get(path)
@@ -113,7 +114,8 @@ func TestImmediateRefundCountsOnce(t *testing.T) {
 func TestRefundOfAnOrderNeverNotifiedAsPaid(t *testing.T) {
 	h := newHarness(t)
 	path := h.bought()
-	if status, _ := h.notify(refundOf(path, "S2", "S2", 4800), testKey); status != 200 || h.state(path) != "refunded" {
+	if status, _ := h.notify(refundOf(path, "S2", "S2", 4800), testKey); status != 200 ||
+		h.state(path) != "refunded" {
 		t.Errorf("%d, %s", status, h.state(path))
 	}
 	if _, page := h.get(path); strings.Contains(page, "http-equiv") || strings.Contains(page, `id="refund"`) {
@@ -130,7 +132,8 @@ func TestPartialRefundInEveryLanguage(t *testing.T) {
 		r, err := http.NewRequest("GET", h.shop.URL+path, nil)
 		r.Header.Set("Accept-Language", accept)
 		_, page := h.do(r, err)
-		for _, text := range []string{want.Partly, want.PartlyWhy, want.RefundedSum, want.RefundRest, "HK$12.34"} {
+		for _, text := range []string{want.Partly, want.PartlyWhy, want.RefundedSum,
+			want.RefundRest, "HK$12.34"} {
 			if text == "" || !strings.Contains(page, text) {
 				t.Errorf("%s: no %q", accept, text)
 			}

@@ -31,7 +31,8 @@ func TestRefundButtonAndNotification(t *testing.T) {
 	number := strings.TrimPrefix(path, "/orders/")
 	h.answer = `{"respcd": "1145", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`
 	for range 2 {
-		if res, _ := h.press(path); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != path {
+		if res, _ := h.press(path); res.StatusCode != http.StatusSeeOther ||
+			res.Header.Get("Location") != path {
 			t.Errorf("pressed: %d", res.StatusCode)
 		}
 		if h.order.Get("out_trade_no") != number+"-R" || h.order.Get("syssn") != "S1" ||
@@ -78,20 +79,23 @@ func TestRefusedRefundChangesNothing(t *testing.T) {
 
 // authorized returns a buyer's return address, signed by the gateway as the documents say.
 func authorized(state string) string {
-	query := fmt.Sprintf("expires=%d&openid=2088102122524333&state=%s", time.Now().Add(time.Minute).Unix(), state)
+	query := fmt.Sprintf("expires=%d&openid=2088102122524333&state=%s",
+		time.Now().Add(time.Minute).Unix(), state)
 	mac := func(key []byte, text string) []byte {
 		h := hmac.New(sha256.New, key)
 		h.Write([]byte(text))
 		return h.Sum(nil)
 	}
-	return fmt.Sprintf("/alipay?item=milk&%s&sig=%x", query, mac(mac([]byte(testKey), "sampan-authorized-v1"), query))
+	return fmt.Sprintf("/alipay?item=milk&%s&sig=%x", query,
+		mac(mac([]byte(testKey), "sampan-authorized-v1"), query))
 }
 
 func TestPaymentInAppAuthorisesFirst(t *testing.T) {
 	h := newHarness(t)
 	res, _ := h.buy("800107", "milk")
 	link, err := url.Parse(res.Header.Get("Location"))
-	if err != nil || res.StatusCode != http.StatusSeeOther || link.Path != "/authorize/alipay" || h.order != nil {
+	if err != nil || res.StatusCode != http.StatusSeeOther ||
+		link.Path != "/authorize/alipay" || h.order != nil {
 		t.Fatalf("%d to %s", res.StatusCode, link)
 	}
 	state, cookies := link.Query().Get("state"), res.Cookies()
@@ -107,10 +111,11 @@ func TestPaymentInAppAuthorisesFirst(t *testing.T) {
 		return h.do(r, err)
 	}
 	for what, back := range map[string][2]string{
-		"without a visit":    {authorized(state), ""},
-		"another's":          {authorized(state), "TEA-OTHER"},
-		"unsigned":           {"/alipay?item=milk", state},
-		"with another id":    {strings.Replace(authorized(state), "2088102122524333", "2088102122524334", 1), state},
+		"without a visit": {authorized(state), ""},
+		"another's":       {authorized(state), "TEA-OTHER"},
+		"unsigned":        {"/alipay?item=milk", state},
+		"with another id": {strings.Replace(authorized(state), "2088102122524333", "2088102122524334", 1),
+			state},
 		"for an unknown tea": {strings.Replace(authorized(state), "item=milk", "item=coffee", 1), state},
 	} {
 		if res, _ := comeBack(back[0], back[1]); res.StatusCode != http.StatusBadRequest || h.order != nil {
@@ -130,7 +135,8 @@ func TestPaymentInAppAuthorisesFirst(t *testing.T) {
 		}
 	}
 	path := "/orders/" + state
-	if code, _ := h.notify(notification(path, "4800", "2800"), testKey); code != 500 || h.state(path) != "waiting" {
+	if code, _ := h.notify(notification(path, "4800", "2800"), testKey); code != 500 ||
+		h.state(path) != "waiting" {
 		t.Errorf("paid in another currency: %d", code)
 	}
 	if code, _ := h.notify(notification(path, "4800", "2800", "HKD", "CNY"), testKey); code != 200 ||
@@ -155,8 +161,8 @@ func TestUnknownRefundIsNotCalledRefused(t *testing.T) {
 	}
 	number := h.order.Get("out_trade_no")
 	h.answer = `{"respcd": "0000", "syssn": "S2", "orig_syssn": "S1", "txamt": "4800"}`
-	if res, _ := h.press(path); res.StatusCode != http.StatusSeeOther || h.order.Get("out_trade_no") != number ||
-		h.state(path) != "refunded" {
+	if res, _ := h.press(path); res.StatusCode != http.StatusSeeOther ||
+		h.order.Get("out_trade_no") != number || h.state(path) != "refunded" {
 		t.Errorf("pressed again: %d, as %s, %s", res.StatusCode, h.order.Get("out_trade_no"), h.state(path))
 	}
 }
@@ -177,7 +183,8 @@ func TestFailedRefundGetsANewNumber(t *testing.T) {
 		h.press(path)
 		numbers = append(numbers, strings.TrimPrefix(h.order.Get("out_trade_no"), number))
 	}
-	if got, want := strings.Join(numbers, " "), "-R -R-2 -R-2 -R-2 -R-3"; got != want || h.state(path) != "refunded" {
+	if got, want := strings.Join(numbers, " "), "-R -R-2 -R-2 -R-2 -R-3"; got != want ||
+		h.state(path) != "refunded" {
 		t.Errorf("requested as %s, want %s; the order is %s", got, want, h.state(path))
 	}
 }

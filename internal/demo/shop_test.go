@@ -46,8 +46,8 @@ func newHarness(t *testing.T) *harness {
 			io.WriteString(w, h.answer)
 			return
 		}
-		json.NewEncoder(w).Encode(map[string]string{"respcd": "0000", "out_trade_no": r.PostForm.Get("out_trade_no"),
-			"pay_url": payURL})
+		json.NewEncoder(w).Encode(map[string]string{"respcd": "0000",
+			"out_trade_no": r.PostForm.Get("out_trade_no"), "pay_url": payURL})
 	}))
 	t.Cleanup(gateway.Close)
 	var handler http.Handler
@@ -115,8 +115,10 @@ func (h *harness) state(path string) string {
 // notification returns the gateway's notification of an order. changed is pairs of old and new
 // text.
 func notification(path string, changed ...string) string {
-	body := fmt.Sprintf(`{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": %q, "syssn": "S1", `+
-		`"respcd": "0000", "notify_type": "payment", "goods_name": "<b>&"}`, strings.TrimPrefix(path, "/orders/"))
+	body := fmt.Sprintf(
+		`{"status": "1", "txcurrcd": "HKD", "txamt": "4800", "out_trade_no": %q, "syssn": "S1", `+
+			`"respcd": "0000", "notify_type": "payment", "goods_name": "<b>&"}`,
+		strings.TrimPrefix(path, "/orders/"))
 	return strings.NewReplacer(changed...).Replace(body)
 }
 
@@ -151,8 +153,8 @@ func TestOnlyTheNotificationMakesAnOrderPaid(t *testing.T) {
 	h := newHarness(t)
 	path := h.bought()
 	for range 3 {
-		if _, page := h.get(path); !strings.Contains(page, `data-state="waiting"`) || !strings.Contains(page, payURL) ||
-			strings.Contains(page, `id="notification"`) {
+		if _, page := h.get(path); !strings.Contains(page, `data-state="waiting"`) ||
+			!strings.Contains(page, payURL) || strings.Contains(page, `id="notification"`) {
 			t.Fatalf("after a return without a notification: %s", page)
 		}
 	}
@@ -163,7 +165,8 @@ func TestOnlyTheNotificationMakesAnOrderPaid(t *testing.T) {
 		t.Fatalf("notification answered with %d %q", status, answer)
 	}
 	_, page := h.get(path)
-	if h.state(path) != "paid" || !strings.Contains(page, `data-state="paid"`) || strings.Contains(page, payURL) {
+	if h.state(path) != "paid" || !strings.Contains(page, `data-state="paid"`) ||
+		strings.Contains(page, payURL) {
 		t.Errorf("after the notification: %s", page)
 	}
 	if !strings.Contains(page, `id="notification"`) ||
@@ -214,7 +217,8 @@ func TestRepeatedNotificationsChangeNothing(t *testing.T) {
 	var repeats sync.WaitGroup
 	for i := range 8 {
 		repeats.Go(func() {
-			if status, answer := h.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey); status != 200 ||
+			status, answer := h.notify(notification(path, "S1", fmt.Sprint("S", i)), testKey)
+			if status != 200 ||
 				answer != "SUCCESS" {
 				t.Errorf("answered %d %q", status, answer)
 			}
@@ -267,7 +271,8 @@ func TestOldestOrdersAreDropped(t *testing.T) {
 func TestPageLanguage(t *testing.T) {
 	h := newHarness(t)
 	for accept, want := range map[string]string{
-		"": "en", "en-GB,en;q=0.9,zh;q=0.8": "en", "de-DE,de;q=0.9": "en", "fr, zh-HK;q=0.8": "zh-Hant", "*": "en",
+		"": "en", "en-GB,en;q=0.9,zh;q=0.8": "en", "de-DE,de;q=0.9": "en",
+		"fr, zh-HK;q=0.8": "zh-Hant", "*": "en",
 		",;-":                     "en",
 		"zh-HK,zh;q=0.9,en;q=0.8": "zh-Hant", "zh-TW": "zh-Hant", "zh-Hant-HK": "zh-Hant", "zh-MO": "zh-Hant",
 		"zh-CN,zh;q=0.9": "zh-Hans", "zh": "zh-Hans", "ZH-sg": "zh-Hans", "zh-Hans-HK": "zh-Hans",

@@ -110,7 +110,8 @@ func TestSandboxSellsAndKeepsItsData(t *testing.T) {
 	ids := map[sampan.PayType]string{sampan.Alipay: "", sampan.AlipayHK: ""}
 	for payType := range ids {
 		p, err := client.Pay(t.Context(), sampan.PaymentRequest{
-			PayType: payType, Amount: 1200, Currency: "HKD", OrderNo: "TEA-" + string(payType), GoodsName: "Oolong",
+			PayType: payType, Amount: 1200, Currency: "HKD", OrderNo: "TEA-" + string(payType),
+			GoodsName: "Oolong",
 		})
 		if err != nil {
 			t.Fatalf("%s: %v", payType, err)

@@ -28,8 +28,8 @@ func TestAppOpensOwnAndNamedAddresses(t *testing.T) {
 func TestHostPortHasBoth(t *testing.T) {
 	for address, fine := range map[string]bool{
 		"127.0.0.1:3000": true, "shop.test:80": true, "[::1]:3001": true,
-		"": false, "3000": false, ":3000": false, "127.0.0.1": false, "127.0.0.1:": false, "127.0.0.1:x": false,
-		"127.0.0.1:65536": false, "http://127.0.0.1:3000": false, "::1:3000": false,
+		"": false, "3000": false, ":3000": false, "127.0.0.1": false, "127.0.0.1:": false,
+		"127.0.0.1:x": false, "127.0.0.1:65536": false, "http://127.0.0.1:3000": false, "::1:3000": false,
 	} {
 		if err := new(HostPort).UnmarshalText([]byte(address)); (err == nil) != fine {
 			t.Errorf("%q: %v", address, err)

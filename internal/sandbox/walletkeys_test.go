@@ -46,7 +46,8 @@ func TestOldKeysAreKeptAndCertified(t *testing.T) {
 	if !roots.AppendCertsFromPEM([]byte(now.RootCerts)) {
 		t.Fatal("no roots")
 	}
-	for name, key := range map[string]string{appCertFile: now.MerchantPublic, alipayCertFile: now.AlipayPublic} {
+	for name, key := range map[string]string{appCertFile: now.MerchantPublic,
+		alipayCertFile: now.AlipayPublic} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

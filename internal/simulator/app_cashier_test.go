@@ -22,8 +22,10 @@ func TestAppCashierResultCodes(t *testing.T) {
 		{"as the right user", "9000", "mei", nil, "9000", "TRADE_SUCCESS"},
 		{"as another", "9000", "bo", nil, "4000", "WAIT_BUYER_PAY"},
 		{"as somebody", "9000", "", []string{"buyer_id", somebody}, "9000", "TRADE_SUCCESS"},
-		{"without the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.01"}, "4000", "WAIT_BUYER_PAY"},
-		{"with just the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.00"}, "9000", "TRADE_SUCCESS"},
+		{"without the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.01"}, "4000",
+			"WAIT_BUYER_PAY"},
+		{"with just the funds", "9000", "", []string{"buyer_id", bo, "total_amount", "50.00"},
+			"9000", "TRADE_SUCCESS"},
 		{"in a way that is none", "9999", "", nil, "", "WAIT_BUYER_PAY"},
 	} {
 		h := newHarness(t, withApps)
@@ -60,8 +62,8 @@ func TestAppCashierResultCodes(t *testing.T) {
 	if got := shown(); got.Why != "ALI40247: the trade is TRADE_CLOSED" {
 		t.Errorf("of a closed trade it shows %v", got)
 	}
-	for no, code := range map[string]string{made.fields["trade_no"]: "4000", "2026010200000000000000000000": "4000",
-		"": "4000"} {
+	for no, code := range map[string]string{made.fields["trade_no"]: "4000",
+		"2026010200000000000000000000": "4000", "": "4000"} {
 		if got := h.inTheCashier(no, "9000", ""); got["resultCode"] != code || got["memo"] == "" {
 			t.Errorf("%q: %v", no, got)
 		}
@@ -76,7 +78,8 @@ func (h *harness) inTheCashier(tradeNo, outcome, user string) fields {
 	if user != "" {
 		header = []string{"Cookie", userCookie + "=" + user}
 	}
-	rec := post(h.sim.App(), "/~app/trade", url.Values{"tradeNO": {tradeNo}, "outcome": {outcome}}.Encode(), header...)
+	rec := post(h.sim.App(), "/~app/trade", url.Values{"tradeNO": {tradeNo}, "outcome": {outcome}}.Encode(),
+		header...)
 	if rec.Code != http.StatusOK {
 		return nil
 	}
@@ -93,7 +96,8 @@ func TestAppCashierWaitsForNotification(t *testing.T) {
 				}
 				return says(500, "")(r)
 			}
-			made := h.askHere("alipay.trade.create", trade("T1").with("total_amount", "9100.04")) // a fault's amount
+			// a fault's amount
+			made := h.askHere("alipay.trade.create", trade("T1").with("total_amount", "9100.04"))
 			began := time.Now()
 			got := h.inTheCashier(made.fields["trade_no"], "9000", "")
 			took := time.Since(began)

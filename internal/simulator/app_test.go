@@ -61,7 +61,8 @@ func TestAppAddsBridgeAndRewritesLinks(t *testing.T) {
 		return body(t, res, err)
 	}
 	const script = `<script src="/~app/bridge.js"></script>`
-	want := `<!doctype html><html><head lang="en">` + script + `<title>/there?a=1&b=2</title></head><body>` + text +
+	want := `<!doctype html><html><head lang="en">` + script +
+		`<title>/there?a=1&b=2</title></head><body>` + text +
 		`<a href="/~app/go?url=http%3A%2F%2F127.0.0.1%3A9%2Fx%3Fa%3D1%26b%3D2">x</a>` + others
 	for _, path := range []string{"/there?a=1&b=2", "/away"} {
 		if got := open(path); got != want {
@@ -102,8 +103,8 @@ func TestAppOpensOnlyNamedAddresses(t *testing.T) {
 		"http://localhost:" + port + "/",
 		"http://127.0.0.2:" + port + "/", "http://127.1:" + port + "/", "http://2130706433:" + port + "/",
 		"http://[::ffff:127.0.0.1]:" + port + "/",
-		"http://" + shop + ".example/", "http://" + shop + "@" + stranger + "/", "http://" + stranger + "#" + shop,
-		"http://" + stranger + "?" + shop,
+		"http://" + shop + ".example/", "http://" + shop + "@" + stranger + "/",
+		"http://" + stranger + "#" + shop, "http://" + stranger + "?" + shop,
 		"//" + shop + "/", "https://" + shop + "/", "http://10.0.0.1:80/", "http://example.com:80/",
 		"file:///etc/passwd", "http://u:p@" + shop + "/",
 		"http://127.0.0.1:99999/", "http:" + shop, "javascript:alert(1)", "", "%",

@@ -32,7 +32,8 @@ func afternoon(t *testing.T, percent int, seed uint64) (mishaps [][]Mishap) {
 // many gave the trade's true state.
 func (h *harness) answers(number string, times int) (right int) {
 	h.t.Helper()
-	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": number}
+	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+		"out_trade_no": number}
 	for range times {
 		if doc, whole := h.try(m); whole && strings.Contains(doc, "<trade_status>TRADE_FINISHED<") {
 			right++

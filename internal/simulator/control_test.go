@@ -19,19 +19,22 @@ func TestControlActsAsTheBuyer(t *testing.T) {
 		status                       string
 	}{
 		{"pays", "pay", "", "", 200, "TRADE_FINISHED"},
-		{"pays as a form says", "pay", "application/x-www-form-urlencoded", "buyer=mei", 200, "TRADE_FINISHED"},
+		{"pays as a form says", "pay", "application/x-www-form-urlencoded", "buyer=mei", 200,
+			"TRADE_FINISHED"},
 		{"pays as JSON says", "pay", "application/json", `{"buyer":"mei","fault":["late","forged"]}`, 200,
 			"TRADE_FINISHED"},
 		{"cannot pay above the balance", "pay", "application/json", `{"buyer":"bo"}`, 409, "WAIT_BUYER_PAY"},
 		{"fails with insufficient funds", "fail", "", "", 200, "WAIT_BUYER_PAY"},
-		{"fails with a wrong password", "fail", "application/json", `{"reason":"wrong-password"}`, 200, "NONE"},
+		{"fails with a wrong password", "fail", "application/json",
+			`{"reason":"wrong-password"}`, 200, "NONE"},
 		{"cancels", "cancel", "", "", 200, "NONE"},
 		{"is unknown", "pay", "application/json", `{"buyer":"wing"}`, 400, "NONE"},
 		{"fails with an unknown reason", "fail", "application/json", `{"reason":"rain"}`, 400, "NONE"},
 		{"names an unknown fault", "pay", "application/json", `{"fault":"rain"}`, 400, "NONE"},
 		{"does not send an object", "pay", "application/json", `["buyer"]`, 400, "NONE"},
 		{"sends numbers", "pay", "application/json", `{"buyer":1}`, 400, "NONE"},
-		{"sends too much", "pay", "application/json", `{"buyer":"` + strings.Repeat("x", 70<<10) + `"}`, 400, "NONE"},
+		{"sends too much", "pay", "application/json",
+			`{"buyer":"` + strings.Repeat("x", 70<<10) + `"}`, 400, "NONE"},
 		{"dances", "dance", "", "", 404, "NONE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -54,7 +57,8 @@ func TestControlActsAsTheBuyer(t *testing.T) {
 
 func TestControlRefusesActionsByState(t *testing.T) {
 	h := newHarness(t, nil)
-	for _, target := range []string{"/trades/T-1/pay", "/trades/T-1/fail", "/trades/T-1/cancel", "/trades/T-1/resend"} {
+	for _, target := range []string{"/trades/T-1/pay", "/trades/T-1/fail", "/trades/T-1/cancel",
+		"/trades/T-1/resend"} {
 		if code, got := h.control("POST", target, "", ""); code != 404 || got["error"] == nil {
 			t.Errorf("%s of an unknown order: %d %v", target, code, got)
 		}
@@ -89,8 +93,8 @@ func TestControlRefusesActionsByState(t *testing.T) {
 func TestControlSelectsPartner(t *testing.T) {
 	h := newHarness(t, nil)
 	h.open(orderFor("T-1"))
-	h.open(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1", "secondary_merchant_name", "1",
-		"secondary_merchant_industry", "1"))
+	h.open(orderFor("T-1", "partner", "2088000000000003", "secondary_merchant_id", "1",
+		"secondary_merchant_name", "1", "secondary_merchant_industry", "1"))
 	if code, _ := h.control("POST", "/trades/T-1/pay", "", ""); code != 409 {
 		t.Errorf("two orders of one number: %d", code)
 	}
@@ -142,9 +146,11 @@ func TestControlSetsAndClearsFaults(t *testing.T) {
 		{"POST", "/faults?fault=late", 400, "map[all:<nil> next:<nil> orders:<nil>]"},
 		{"POST", "/faults?scope=all", 400, "map[all:<nil> next:<nil> orders:<nil>]"},
 		{"POST", "/faults?scope=some&fault=late", 400, "map[all:<nil> next:<nil> orders:<nil>]"},
-		{"POST", "/faults?scope=all&out_trade_no=1&fault=late", 400, "map[all:<nil> next:<nil> orders:<nil>]"},
+		{"POST", "/faults?scope=all&out_trade_no=1&fault=late", 400,
+			"map[all:<nil> next:<nil> orders:<nil>]"},
 		{"POST", "/faults?scope=all&fault=late", 200, "map[all:[late] next:<nil> orders:<nil>]"},
-		{"POST", "/faults?scope=next&fault=late&fault=early", 200, "map[all:[late] next:[early late] orders:<nil>]"},
+		{"POST", "/faults?scope=next&fault=late&fault=early", 200,
+			"map[all:[late] next:[early late] orders:<nil>]"},
 		{"POST", "/faults?out_trade_no=T-9&fault=drop", 200,
 			"map[all:[late] next:[early late] orders:map[T-9:[drop]]]"},
 		{"DELETE", "/faults?scope=all", 200, "map[all:<nil> next:[early late] orders:map[T-9:[drop]]]"},
@@ -167,13 +173,15 @@ func TestControlHasAPageAndLists(t *testing.T) {
 	h.open(orderFor("T?1&x=%41/<b>"))
 	h.open(orderFor("T-2"))
 	page := h.get(h.sim.Control(), "/").Body.String()
-	for _, want := range []string{"Simulator", "T-2", `action="/trades/T%3F1&amp;x=%2541%2F%3Cb%3E/pay?partner=` +
-		testPartner + `"`, "second-trade", "910017"} {
+	for _, want := range []string{"Simulator", "T-2",
+		`action="/trades/T%3F1&amp;x=%2541%2F%3Cb%3E/pay?partner=` + testPartner + `"`,
+		"second-trade", "910017"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %s:\n%s", want, page)
 		}
 	}
-	rec := post(h.sim.Control(), "/trades/T%3F1&x=%2541%2F%3Cb%3E/pay?partner="+testPartner, "", "Accept", "text/html")
+	rec := post(h.sim.Control(), "/trades/T%3F1&x=%2541%2F%3Cb%3E/pay?partner="+testPartner, "",
+		"Accept", "text/html")
 	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/" ||
 		h.status("T?1&x=%41/<b>") != "TRADE_FINISHED" {
 		t.Errorf("its button: %d %s", rec.Code, rec.Body)
@@ -194,7 +202,8 @@ func TestControlHasAPageAndLists(t *testing.T) {
 	if code, _ := h.control("GET", "/nosuch", "", ""); code != 404 {
 		t.Errorf("unknown page: %d", code)
 	}
-	if rec := post(h.sim.Control(), "/trades/T-2/pay", "", "Origin", "https://evil.example"); rec.Code != 403 {
+	rec = post(h.sim.Control(), "/trades/T-2/pay", "", "Origin", "https://evil.example")
+	if rec.Code != 403 {
 		t.Errorf("a page of another origin may act: %d", rec.Code)
 	}
 }

@@ -79,14 +79,16 @@ func says(status int, text string) func(*http.Request) (*http.Response, error) {
 // newHarness makes a simulator in memory with a stopped clock. change alters its configuration.
 func newHarness(t *testing.T, change func(*Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, beijing), shop: &shop{answer: says(200, "success")}}
+	h := &harness{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, beijing),
+		shop: &shop{answer: says(200, "success")}}
 	h.cfg = Config{
 		Partners: []Partner{
 			{ID: testPartner, Name: "Tea House", SignType: mapi.MD5, MD5Key: testKey,
 				Currencies: []string{"USD", "HKD", "JPY", "EUR"}, TimeoutRules: []string{"5m"}},
 			{ID: "2088000000000002", SignType: mapi.MD5, MD5Key: testKey, Currencies: []string{"USD"},
 				Services: []string{singleQuery, notifyVerify}},
-			{ID: "2088000000000003", SignType: mapi.MD5, MD5Key: testKey, Currencies: []string{"USD"}, Acquirer: true},
+			{ID: "2088000000000003", SignType: mapi.MD5, MD5Key: testKey,
+				Currencies: []string{"USD"}, Acquirer: true},
 		},
 		Now:  func() time.Time { return h.now },
 		HTTP: &http.Client{Transport: h.shop},

@@ -72,7 +72,8 @@ func TestRefundIsIdempotentAndBounded(t *testing.T) {
 		{"its number for another amount", refundOf("T-1", "R-1", "1.00"), "REPEATED_REFUNDMENT_REQUEST"},
 		{"more than is left", refundOf("T-1", "R-2", "10.01"), "RETURN_AMOUNT_EXCEED"},
 		{"another currency", refundOf("T-1", "R-2", "1.00", "currency", "EUR"), "CURRENCY_NOT_SAME"},
-		{"the other form of the time", refundOf("T-1", "R-3", "1.00", "gmt_return", "2026-01-02 03:04:05"), "T"},
+		{"the other form of the time",
+			refundOf("T-1", "R-3", "1.00", "gmt_return", "2026-01-02 03:04:05"), "T"},
 		{"no time", refundOf("T-1", "R-4", "1.00", "gmt_return", ""), "T"},
 		{"in yuan", refundOf("T-1", "R-5", "", "return_rmb_amount", "7.10"), "T"}, // 1.00 USD
 		{"in both", refundOf("T-1", "R-6", "1.00", "return_rmb_amount", "7.10"), "ILLEGAL_ARGUMENT"},
@@ -141,7 +142,8 @@ func TestAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		h := newHarness(t, func(c *Config) { c.Dir = t.TempDir() })
 		h.sold("T-1")
-		if got := h.says(refundOf("T-1", "R-1", "2.34", "is_sync", "", "notify_url", shopNotify)); got != "T" {
+		got := h.says(refundOf("T-1", "R-1", "2.34", "is_sync", "", "notify_url", shopNotify))
+		if got != "T" {
 			t.Error(got)
 		}
 		if got := h.refundState("T-1", "R-1"); got != "SUCCESS PROCESSING" {
@@ -156,14 +158,15 @@ func TestAcceptedRefundIsDoneAndNotifiedLater(t *testing.T) {
 		if got := h.refundState("T-1", "R-1"); got != "SUCCESS SUCCESS" {
 			t.Errorf("then: %s", got)
 		}
-		_, got := h.control("GET", "/trades/T-1", "", "")
-		told := got["notifications"].([]any)
+		_, after := h.control("GET", "/trades/T-1", "", "")
+		told := after["notifications"].([]any)
 		fields := told[len(told)-1].(map[string]any)["fields"].(map[string]any)
-		if len(told) != 2 || fields["out_return_no"] != "R-1" || fields["refund_status"] != "REFUND_SUCCESS" ||
-			fields["return_amount"] != "2.34" || fields["out_trade_no"] != "T-1" {
+		if len(told) != 2 || fields["out_return_no"] != "R-1" ||
+			fields["refund_status"] != "REFUND_SUCCESS" || fields["return_amount"] != "2.34" ||
+			fields["out_trade_no"] != "T-1" {
 			t.Errorf("notified %v", told)
 		}
-		if refunds := got["trade"].(map[string]any)["refunds"].([]any); len(refunds) != 1 {
+		if refunds := after["trade"].(map[string]any)["refunds"].([]any); len(refunds) != 1 {
 			t.Errorf("shown %v", refunds)
 		}
 	}

@@ -20,7 +20,8 @@ func TestGatewayAcceptsForeignVectors(t *testing.T) {
 	wap := "_input_charset=UTF-8&currency=USD&notify_url=https%3A%2F%2Fshop.example%2Fn%3Fx%3D1%26y%3D2" +
 		"&out_trade_no=T-1001&partner=2088000000000001&product_code=NEW_WAP_OVERSEAS_SELLER" +
 		"&return_url=https%3A%2F%2Fshop.example%2Fr" +
-		"&service=create_forex_trade_wap&subject=Tea+%E8%8C%B6+%26+cake&total_fee=12.34&body=&sign_type=MD5&sign="
+		"&service=create_forex_trade_wap&subject=Tea+%E8%8C%B6+%26+cake&total_fee=12.34" +
+		"&body=&sign_type=MD5&sign="
 	jpy := "_input_charset=UTF-8&currency=JPY&out_trade_no=T-1002&partner=2088000000000001" +
 		"&product_code=NEW_WAP_OVERSEAS_SELLER&service=create_forex_trade_wap&subject=Book&total_fee=1200" +
 		"&sign_type=MD5&sign="
@@ -45,7 +46,8 @@ func TestGatewayAcceptsForeignVectors(t *testing.T) {
 			if got := fmt.Sprint(rec.Code) + rec.Body.String(); !strings.Contains(got, c.want) {
 				t.Errorf("got %d %s, want %s", rec.Code, rec.Body, c.want)
 			}
-			post := httptest.NewRequest("POST", "/gateway.do?_input_charset=UTF-8", strings.NewReader(c.form+c.sign))
+			post := httptest.NewRequest("POST", "/gateway.do?_input_charset=UTF-8",
+				strings.NewReader(c.form+c.sign))
 			rec = httptest.NewRecorder()
 			h.sim.Wallet().ServeHTTP(rec, post)
 			if got := fmt.Sprint(rec.Code) + rec.Body.String(); !strings.Contains(got, c.want) {
@@ -113,13 +115,15 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 		{"no product code", "ILLEGAL_ARGUMENT", []string{"product_code", ""}},
 		{"the PC's product code", "ILLEGAL_ARGUMENT", []string{"product_code", "NEW_OVERSEAS_SELLER"}},
 		{"a subject of 256 bytes", "ILLEGAL_ARGUMENT", []string{"subject", long[:256]}},
-		{"a subject of 258 bytes in 86 characters", "ILLEGAL_ARGUMENT", []string{"subject", strings.Repeat("茶", 86)}},
+		{"a subject of 258 bytes in 86 characters", "ILLEGAL_ARGUMENT",
+			[]string{"subject", strings.Repeat("茶", 86)}},
 		{"a subject of two lines", "ILLEGAL_ARGUMENT", []string{"subject", "a\nb"}},
 		{"an order number of 65", "ILLEGAL_ARGUMENT", []string{"out_trade_no", long[:65]}},
 		{"a body of 401", "ILLEGAL_ARGUMENT", []string{"body", long[:401]}},
 		{"a script as return_url", "ILLEGAL_ARGUMENT", []string{"return_url", "javascript:alert(1)"}},
 		{"a path as return_url", "ILLEGAL_ARGUMENT", []string{"return_url", "/r"}},
-		{"a notify_url of 201", "ILLEGAL_ARGUMENT", []string{"notify_url", "https://shop.example/" + long[:180]}},
+		{"a notify_url of 201", "ILLEGAL_ARGUMENT",
+			[]string{"notify_url", "https://shop.example/" + long[:180]}},
 		{"both prices", "ILLEGAL_ARGUMENT", []string{"rmb_fee", "80.00"}},
 		{"no price", "ILLEGAL_ARGUMENT", []string{"total_fee", ""}},
 		{"nothing", "ILLEGAL_ARGUMENT", []string{"total_fee", "0.00"}},
@@ -131,7 +135,8 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 		{"an unknown wallet", "ILLEGAL_ARGUMENT", []string{"payment_inst", "ALIPAYMO"}},
 		{"an unknown currency", "ILLEGAL_CURRENCY", []string{"currency", "XYZ"}},
 		{"yuan as settlement currency", "ILLEGAL_CURRENCY", []string{"currency", "CNY"}},
-		{"a currency outside the contract", "FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY", []string{"currency", "GBP"}},
+		{"a currency outside the contract", "FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY",
+			[]string{"currency", "GBP"}},
 		{"AlipayHK in dollars of the US", "FOREX_MERCHANT_NOT_SUPPORT_THIS_CURRENCY",
 			[]string{"payment_inst", "ALIPAYHK"}},
 		{"AlipayHK priced in yuan", "ILLEGAL_ARGUMENT",
@@ -141,7 +146,8 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 		{"a timeout that is not enabled", "ILLEGAL_TIMEOUT_RULE", []string{"timeout_rule", "1d"}},
 		{"an acquirer without its merchant", "ILLEGAL_ARGUMENT", []string{"partner", "2088000000000003"}},
 		{"PC, validity too short", "ILLEGAL_ARGUMENT",
-			[]string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00", "order_valid_time", "60"}},
+			[]string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00",
+				"order_valid_time", "60"}},
 		{"PC, validity without its beginning", "ILLEGAL_ARGUMENT",
 			[]string{"service", createPC, "order_valid_time", "600"}},
 
@@ -150,14 +156,15 @@ func TestCreateChecksEveryParameter(t *testing.T) {
 		{"fine: the most", "", []string{"total_fee", "1000000.00"}},
 		{"fine: yen", "", []string{"currency", "JPY", "total_fee", "1200"}},
 		{"fine: priced in yuan", "", []string{"total_fee", "", "rmb_fee", "80.00"}},
-		{"fine: AlipayHK", "", []string{"payment_inst", "ALIPAYHK", "currency", "HKD", "total_fee", "50000.00"}},
+		{"fine: AlipayHK", "", []string{"payment_inst", "ALIPAYHK", "currency", "HKD",
+			"total_fee", "50000.00"}},
 		{"fine: the default timeout", "", []string{"timeout_rule", "12h"}},
 		{"fine: an enabled timeout", "", []string{"timeout_rule", "5m"}},
 		{"fine: an acquirer", "", []string{"partner", "2088000000000003", "secondary_merchant_id", "M1",
 			"secondary_merchant_name", "Tea", "secondary_merchant_industry", "5812"}},
 		{"fine: parameters nobody knows", "", []string{"sendFormat", "normal", "x_y", "1"}},
-		{"fine: PC", "", []string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00", "order_valid_time",
-			"600"}},
+		{"fine: PC", "", []string{"service", createPC, "order_gmt_create", "2026-01-02 03:00:00",
+			"order_valid_time", "600"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHarness(t, nil)
@@ -271,7 +278,8 @@ func decode(t *testing.T, doc string) (answer, map[string]string) {
 func TestQueryAnswersLikeTheVendor(t *testing.T) {
 	h := newHarness(t, nil)
 	h.does(h.open(orderFor("T-1", "subject", `Tea <茶> & "cake"`)), Pay, "mei")
-	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8", "out_trade_no": "T-1"}
+	m := mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
+		"out_trade_no": "T-1"}
 	rec := h.call(m)
 	doc := rec.Body.String()
 	if !strings.HasPrefix(doc, `<?xml version="1.0" encoding="utf-8"?>`) ||
@@ -300,7 +308,8 @@ func TestQueryAnswersLikeTheVendor(t *testing.T) {
 		echo = append(echo, p.Name+"="+p.Value)
 	}
 	if got, want := strings.Join(echo, " "),
-		"_input_charset=UTF-8 out_trade_no=T-1 partner="+testPartner+" service=single_trade_query"; got != want {
+		"_input_charset=UTF-8 out_trade_no=T-1 partner="+testPartner+
+			" service=single_trade_query"; got != want {
 		t.Errorf("request echoes %q, want %q", got, want)
 	}
 	// The signature, computed here by the vendor's rule.
@@ -314,8 +323,8 @@ func TestQueryAnswersLikeTheVendor(t *testing.T) {
 		t.Error("trade_no does not take precedence over out_trade_no")
 	}
 	m["partner"] = "2088000000000003" // has the same order number
-	h.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1", "secondary_merchant_name", "1",
-		"secondary_merchant_industry", "1"))
+	h.open(orderFor("T-1", "partner", m["partner"], "secondary_merchant_id", "1",
+		"secondary_merchant_name", "1", "secondary_merchant_industry", "1"))
 	if a, _ := decode(t, h.call(m).Body.String()); a.Error != "TRADE_NOT_EXIST" {
 		t.Errorf("another partner's trade answers %q", a.Error)
 	}
@@ -325,7 +334,8 @@ func TestQueryAnswersLikeTheVendor(t *testing.T) {
 	} {
 		rec := h.call(mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
 			"trade_no": c.tradeNo, "out_trade_no": c.number})
-		want := `<?xml version="1.0" encoding="GBK"?>` + "\n<alipay><is_success>F</is_success><error>" + c.code +
+		want := `<?xml version="1.0" encoding="GBK"?>` +
+			"\n<alipay><is_success>F</is_success><error>" + c.code +
 			"</error></alipay>"
 		if rec.Body.String() != want {
 			t.Errorf("%q %q: got %s, want %s", c.tradeNo, c.number, rec.Body, want)
@@ -353,7 +363,8 @@ func TestReturnURLKeepsQueryAndAddsResult(t *testing.T) {
 		names = append(names, name)
 		m[name], _ = url.QueryUnescape(value)
 	}
-	if got := strings.Join(names, " "); got != "out_trade_no total_fee trade_status sign trade_no currency sign_type" {
+	if got := strings.Join(names, " "); got != "out_trade_no total_fee trade_status sign "+
+		"trade_no currency sign_type" {
 		t.Errorf("the fields' order is %s", got)
 	}
 	if err := m.Verify(testKeys); err != nil {

@@ -48,7 +48,10 @@ func TestNotificationFollowsVendorsSequence(t *testing.T) {
 			says(500, "success"), says(200, "fail"), says(302, "success"), says(200, "successful"),
 			says(200, ""), says(200, "<html>success</html>"),
 			func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
-			func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+			func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			},
 		}
 		n := 0
 		h.shop.answer = func(r *http.Request) (*http.Response, error) {
@@ -132,7 +135,8 @@ func TestOnlyATradesTimeoutIsNotified(t *testing.T) {
 		}
 		settleFor(time.Second)
 		got := h.shop.all()
-		if len(got) != 1 || got[0].body["trade_status"] != "TRADE_CLOSED" || got[0].body["out_trade_no"] != "T-1" {
+		if len(got) != 1 || got[0].body["trade_status"] != "TRADE_CLOSED" ||
+			got[0].body["out_trade_no"] != "T-1" {
 			h.t.Errorf("got %v", got)
 		}
 	})
@@ -146,7 +150,8 @@ func TestNotifyVerifyKnowsAnIDForAMinute(t *testing.T) {
 				m = signed(h.t, m)
 			}
 			rec := h.get(h.sim.Wallet(), "/gateway.do?"+m.Encode())
-			if !strings.HasPrefix(rec.Body.String(), "<?xml") && rec.Header().Get("Content-Type") != "text/plain" {
+			if !strings.HasPrefix(rec.Body.String(), "<?xml") &&
+				rec.Header().Get("Content-Type") != "text/plain" {
 				h.t.Errorf("head %v", rec.Header())
 			}
 			return rec.Body.String()
@@ -208,7 +213,8 @@ func TestNotificationFaults(t *testing.T) {
 		{Early, []sent{plain}},
 		{ReturnFirst, []sent{after(5 * time.Second)}},
 		{Reordered, []sent{plain, {time.Second, "WAIT_BUYER_PAY", "12.34", true}}},
-		{Forged, []sent{{0, "TRADE_FINISHED", "112.34", false}, {0, "TRADE_FINISHED", "12.34", false}, plain}},
+		{Forged, []sent{{0, "TRADE_FINISHED", "112.34", false},
+			{0, "TRADE_FINISHED", "12.34", false}, plain}},
 		{Drop, nil},
 		{UnknownField, []sent{plain}},
 		{Shuffled, []sent{plain}},
@@ -230,7 +236,8 @@ func TestNotificationFaults(t *testing.T) {
 				ids, trades := map[string]bool{}, map[string]bool{}
 				for _, r := range h.shop.all() {
 					valid := r.body.Verify(testKeys) == nil
-					got = append(got, sent{r.at.Sub(began), r.body["trade_status"], r.body["total_fee"], valid})
+					got = append(got, sent{r.at.Sub(began), r.body["trade_status"],
+						r.body["total_fee"], valid})
 					ids[r.body["notify_id"]], trades[r.body["trade_no"]] = true, true
 				}
 				slices.SortStableFunc(got, func(a, b sent) int {
@@ -252,7 +259,8 @@ func TestNotificationFaults(t *testing.T) {
 					h.t.Error("the second payment has the same trade number")
 				}
 				if first := func() mapi.Message { return h.shop.all()[0].body }; c.fault == NoticeGBK &&
-					(first()["_input_charset"] != "GBK" || first()["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}" ||
+					(first()["_input_charset"] != "GBK" ||
+						first()["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}" ||
 						!strings.Contains(first()["subject"], "\xb2\xe8")) {
 					h.t.Errorf("not GBK: %q", first())
 				}
@@ -348,8 +356,8 @@ func TestQueryFaultsEnd(t *testing.T) {
 			server := httptest.NewServer(h.sim.Wallet())
 			defer server.Close()
 			ask := func() (int, string, error) {
-				m := signed(t, mapi.Message{"service": singleQuery, "partner": testPartner, "_input_charset": "UTF-8",
-					"out_trade_no": "T-1"})
+				m := signed(t, mapi.Message{"service": singleQuery, "partner": testPartner,
+					"_input_charset": "UTF-8", "out_trade_no": "T-1"})
 				resp, err := server.Client().Get(server.URL + "/gateway.do?" + m.Encode())
 				if err != nil {
 					return 0, "", err
@@ -367,7 +375,8 @@ func TestQueryFaultsEnd(t *testing.T) {
 					t.Errorf("got %d %q %v", status, body, err)
 				}
 			}
-			if status, body, err := ask(); err != nil || status != 200 || !strings.Contains(body, "TRADE_FINISHED") {
+			if status, body, err := ask(); err != nil || status != 200 ||
+				!strings.Contains(body, "TRADE_FINISHED") {
 				t.Errorf("the fault does not end: %d %q %v", status, body, err)
 			}
 		})

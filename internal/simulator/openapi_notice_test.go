@@ -62,7 +62,8 @@ func (h *harness) notified() (all []fields, genuine int) {
 func TestAppNotificationSequence(t *testing.T) {
 	const m, hour = time.Minute, time.Hour
 	want := []time.Duration{0, 4 * m, 14 * m, 24 * m, 84 * m, 204 * m, 564 * m, 24*hour + 24*m}
-	for answer, sends := range map[string]int{"success": 1, "SUCCESS": 8, "success\n": 8, "fail": 8, `"success"`: 8} {
+	for answer, sends := range map[string]int{"success": 1, "SUCCESS": 8, "success\n": 8,
+		"fail": 8, `"success"`: 8} {
 		liveApps(t, 0, 0, func(h *harness) {
 			h.shop.answer = says(200, answer)
 			h.askHere("alipay.trade.create", trade("T1"))
@@ -94,12 +95,14 @@ func TestEveryChangeOfAnAppTradeIsNotified(t *testing.T) {
 		settleFor(time.Second)
 		h.pays("T1")
 		settleFor(time.Second)
-		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"})
+		h.askHere("alipay.trade.refund",
+			fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "2.34"})
 		settleFor(time.Second)
 		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1",
 			"refund_amount": "2.34"}) // repeats the first
 		settleFor(time.Second)
-		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R2", "refund_amount": "10.00"})
+		h.askHere("alipay.trade.refund",
+			fields{"out_trade_no": "T1", "out_request_no": "R2", "refund_amount": "10.00"})
 		settleFor(time.Second)
 		h.askHere("alipay.trade.create", trade("T2"))
 		h.askHere("alipay.trade.close", fields{"out_trade_no": "T2"})
@@ -131,7 +134,8 @@ func TestEveryChangeOfAnAppTradeIsNotified(t *testing.T) {
 		for name, value := range map[string]string{
 			"app_id": testApp, "auth_app_id": testApp, "seller_id": seller, "buyer_id": mei,
 			"buyer_logon_id": "mei***@mail.example", "subject": "Tea 茶",
-			"body": "two cups", "passback_params": "a%3D1", "charset": "utf-8", "version": "1.0", "sign_type": "RSA2",
+			"body": "two cups", "passback_params": "a%3D1", "charset": "utf-8", "version": "1.0",
+			"sign_type":      "RSA2",
 			"notify_type":    "trade_status_sync",
 			"receipt_amount": "12.34", "buyer_pay_amount": "12.34",
 			"fund_bill_list": `[{"amount":"12.34","fundChannel":"ALIPAYACCOUNT"}]`,
@@ -143,7 +147,8 @@ func TestEveryChangeOfAnAppTradeIsNotified(t *testing.T) {
 		for _, f := range all {
 			for name, value := range f {
 				if value == "" {
-					h.t.Errorf("%s of %s is empty: implementations sign that differently", name, f["out_trade_no"])
+					h.t.Errorf("%s of %s is empty: implementations sign that differently", name,
+						f["out_trade_no"])
 				}
 			}
 		}
@@ -183,10 +188,12 @@ func TestAppNotificationFaults(t *testing.T) {
 				f := fields(r.body)
 				got = append(got, sent{r.at.Sub(began), f["trade_status"], f["total_amount"],
 					isAlipays(f.joined("sign", "sign_type"), f["sign"])})
-				if fault == NoticeGBK && (f["charset"] != "GBK" || f["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}") {
+				if fault == NoticeGBK && (f["charset"] != "GBK" ||
+					f["body"] != "\xb2\xe8, \xd5\\\x81|\x81{\x81}") {
 					h.t.Errorf("not in GBK: %q", f)
 				}
-				if f["trade_status"] == "WAIT_BUYER_PAY" && (f["gmt_payment"] != "" || f["fund_bill_list"] != "") {
+				if f["trade_status"] == "WAIT_BUYER_PAY" &&
+					(f["gmt_payment"] != "" || f["fund_bill_list"] != "") {
 					h.t.Errorf("%s: a waiting trade is shown as paid: %v", fault, f)
 				}
 			}
@@ -212,7 +219,8 @@ func TestStaleRefundNotificationHasNoRefund(t *testing.T) {
 		h.askHere("alipay.trade.create", trade("T1"))
 		h.pays("T1")
 		h.control("POST", "/faults?out_trade_no=T1&fault=reordered", "", "")
-		h.askHere("alipay.trade.refund", fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"})
+		h.askHere("alipay.trade.refund",
+			fields{"out_trade_no": "T1", "out_request_no": "R1", "refund_amount": "12.34"})
 		settleFor(time.Minute)
 		all, _ := h.notified()
 		if last := all[len(all)-1]; len(all) != 3 || last["trade_status"] != "WAIT_BUYER_PAY" ||
@@ -257,7 +265,8 @@ func TestFaultyCallsAreCarriedOut(t *testing.T) {
 				for range badQueryLimit {
 					began := time.Now()
 					if r := h.askHere(step.method, step.biz); !bad(r, time.Since(began)) {
-						h.t.Errorf("%s: %s %v: %q after %s", fault, step.method, step.biz, r.raw, time.Since(began))
+						h.t.Errorf("%s: %s %v: %q after %s", fault, step.method, step.biz, r.raw,
+							time.Since(began))
 					}
 				}
 				if r := h.askHere(step.method, step.biz); step.done != nil && (!r.genuine || !step.done(r)) {
@@ -369,15 +378,17 @@ func TestOpenPlatformDrawsOnlyItsFaults(t *testing.T) {
 	for on, want := range map[Occasion][]Fault{
 		OnCreate: {CallDown, CallError, CallForged, CallLost},
 		OnClose:  {CallDown, CallError, CallForged, CallLost},
-		OnQuery: {CallDown, CallError, CallForged, CallLost, Query500, QueryCut, QueryGBK, QuerySlow, QueryUnknown,
-			Shuffled, UnknownField},
-		OnRefund: {CallDown, CallError, CallForged, CallLost, Refund500, RefundCut, RefundPending, RefundSlow},
+		OnQuery: {CallDown, CallError, CallForged, CallLost, Query500, QueryCut, QueryGBK,
+			QuerySlow, QueryUnknown, Shuffled, UnknownField},
+		OnRefund: {CallDown, CallError, CallForged, CallLost, Refund500, RefundCut,
+			RefundPending, RefundSlow},
 		OnNotice: {Duplicate, Early, Forged, Late, NoticeGBK, Reordered, Shuffled, UnknownField},
 		OnReturn: {NotifyFirst, ReturnFirst},
 	} {
 		var drawn []Fault
 		for place := range 500 {
-			drawn = append(drawn, h.sim.pickFault(&order{key: orderKey{testApp, "T1"}, place: place}, on, 1)...)
+			drawn = append(drawn, h.sim.pickFault(&order{key: orderKey{testApp, "T1"}, place: place},
+				on, 1)...)
 		}
 		slices.Sort(drawn)
 		if got := slices.Compact(drawn); !slices.Equal(got, want) {

@@ -92,8 +92,8 @@ func TestAuthCodeWorksOnce(t *testing.T) {
 	r := h.token(testApp, by(code)...)
 	if r.fields["user_id"] != mei || r.fields["open_id"] != "" || r.fields["code"] != "" ||
 		r.name != "alipay_system_oauth_token_response" ||
-		r.fields["expires_in"] != "3600" || r.fields["access_token"] == "" || r.fields["refresh_token"] == "" ||
-		r.fields["auth_start"] != "2026-01-02 03:04:05" {
+		r.fields["expires_in"] != "3600" || r.fields["access_token"] == "" ||
+		r.fields["refresh_token"] == "" || r.fields["auth_start"] != "2026-01-02 03:04:05" {
 		t.Errorf("%s", r.raw)
 	}
 	for what, x := range map[string]struct {
@@ -126,7 +126,8 @@ func TestTokenLifetimes(t *testing.T) {
 	h := newHarness(t, withApps)
 	first := h.token(testApp, "grant_type", "authorization_code", "code", h.code(testApp, "bo"))
 	use := func(app, token string) string {
-		return h.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", app, "auth_token", token).says()
+		return h.ask("alipay.trade.query", fields{"out_trade_no": "T1"}, "app_id", app,
+			"auth_token", token).says()
 	}
 	for what, x := range map[string]struct{ app, token, want string }{
 		"the token":       {testApp, first.fields["access_token"], "ACQ.TRADE_NOT_EXIST"},
@@ -146,7 +147,8 @@ func TestTokenLifetimes(t *testing.T) {
 		return h.token(testApp, "grant_type", "refresh_token", "refresh_token", token)
 	}
 	second := again(first.fields["refresh_token"])
-	if second.fields["user_id"] != bo || use(testApp, second.fields["access_token"]) != "ACQ.TRADE_NOT_EXIST" {
+	if second.fields["user_id"] != bo ||
+		use(testApp, second.fields["access_token"]) != "ACQ.TRADE_NOT_EXIST" {
 		t.Errorf("%s", second.raw)
 	}
 	if no := again(first.fields["refresh_token"]); no.says() != "isv.refresh-token-invalid" {
@@ -175,16 +177,18 @@ func TestOpenIDBelongsToOneApplication(t *testing.T) {
 		t.Error("another application has the same open_id")
 	}
 	buy := func(app, number string, pairs ...string) string {
-		return h.ask("alipay.trade.create", trade(number).with("buyer_id", "").with(pairs...), "app_id", app).says()
+		return h.ask("alipay.trade.create", trade(number).with("buyer_id", "").with(pairs...),
+			"app_id", app).says()
 	}
 	for what, x := range map[string]struct {
 		got, want string
 	}{
-		"its own":          {buy(withIDs, "T1", "buyer_open_id", id), "10000"},
-		"another's":        {buy(testApp, "T1", "buyer_open_id", id), "ACQ.BUYER_NOT_EXIST"},
-		"of no test buyer": {buy(testApp, "T2", "buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"), "10000"},
-		"a user_id":        {buy(testApp, "T3", "buyer_open_id", mei), "ACQ.INVALID_PARAMETER"},
-		"too short":        {buy(testApp, "T3", "buyer_open_id", "short"), "ACQ.INVALID_PARAMETER"},
+		"its own":   {buy(withIDs, "T1", "buyer_open_id", id), "10000"},
+		"another's": {buy(testApp, "T1", "buyer_open_id", id), "ACQ.BUYER_NOT_EXIST"},
+		"of no test buyer": {buy(testApp, "T2", "buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"),
+			"10000"},
+		"a user_id": {buy(testApp, "T3", "buyer_open_id", mei), "ACQ.INVALID_PARAMETER"},
+		"too short": {buy(testApp, "T3", "buyer_open_id", "short"), "ACQ.INVALID_PARAMETER"},
 		"the mini program's": {buy(testApp, "T3", "op_buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5",
 			"op_app_id", mini, "product_code", "JSAPI_PAY"), "10000"},
 		"without a program": {buy(testApp, "T4", "op_buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"),

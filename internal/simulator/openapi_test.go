@@ -43,10 +43,11 @@ var platformKeys = sync.OnceValues(func() (app, alipays *rsa.PrivateKey) {
 // withApps configures three applications.
 func withApps(c *Config) {
 	ours, alipays := platformKeys()
-	app := App{ID: testApp, Seller: seller, Name: "Tea House", Private: alipays, MerchantPublic: &ours.PublicKey,
-		OpApps: []string{mini}}
+	app := App{ID: testApp, Seller: seller, Name: "Tea House", Private: alipays,
+		MerchantPublic: &ours.PublicKey, OpApps: []string{mini}}
 	cert, ids := app, app
-	cert.ID, cert.Certificates = certified, &Certificates{App: "a1", Alipay: "b2", Root: "c3_d4", AlipayPEM: "PEM"}
+	cert.ID, cert.Certificates = certified,
+		&Certificates{App: "a1", Alipay: "b2", Root: "c3_d4", AlipayPEM: "PEM"}
 	ids.ID, ids.OpenIDs = withIDs, true
 	c.Apps = []App{app, cert, ids}
 }
@@ -208,8 +209,8 @@ func (h *harness) ask(method string, biz any, pairs ...string) reply {
 // Of several mistakes, the answer names the one that is checked first.
 func TestOpenPlatformChecksInOrder(t *testing.T) {
 	h := newHarness(t, withApps)
-	f := fields{"method": "alipay.trade.dance", "biz_content": "[]", "auth_token": "none", "app_auth_token": "none",
-		"encrypt_type": "AES"}
+	f := fields{"method": "alipay.trade.dance", "biz_content": "[]", "auth_token": "none",
+		"app_auth_token": "none", "encrypt_type": "AES"}
 	for _, step := range []struct {
 		says, name, value string // the answer, until this parameter is set
 	}{
@@ -282,7 +283,8 @@ func TestParametersInAddressAndBody(t *testing.T) {
 	f := common("alipay.trade.query").with("biz_content", `{"out_trade_no":"T1"}`).signed(t)
 	body := fields{"biz_content": f["biz_content"]}
 	for what, x := range map[string]struct{ query, body string }{
-		"body": {"", f.form()}, "address": {f.form(), ""}, "both": {f.with("biz_content", "").form(), body.form()},
+		"body": {"", f.form()}, "address": {f.form(), ""},
+		"both":  {f.with("biz_content", "").form(), body.form()},
 		"twice": {fields{"charset": "utf-8"}.form(), f.form()},
 	} {
 		res, err := http.Post(server.URL+"/gateway.do?"+x.query, "application/x-www-form-urlencoded",
@@ -325,7 +327,8 @@ func TestCertificateDownload(t *testing.T) {
 	if r := fetch(certified, "b3"); r.says() != "ACQ.INVALID_PARAMETER" {
 		t.Error(r.raw)
 	}
-	if r := fetch(testApp, "b2"); r.says() != "isv.insufficient-isv-permissions" || r.fields["code"] != "40006" {
+	if r := fetch(testApp, "b2"); r.says() != "isv.insufficient-isv-permissions" ||
+		r.fields["code"] != "40006" {
 		t.Error(r.raw)
 	}
 }

@@ -32,13 +32,14 @@ func (h *harness) pays(number string) {
 
 func (h *harness) refund(number, id, amount string, pairs ...string) reply {
 	h.t.Helper()
-	return h.ask("alipay.trade.refund", fields{"out_trade_no": number, "refund_amount": amount}.with("out_request_no",
-		id).with(pairs...))
+	refund := fields{"out_trade_no": number, "refund_amount": amount}.with("out_request_no", id)
+	return h.ask("alipay.trade.refund", refund.with(pairs...))
 }
 
 func (h *harness) refunded(number, id string) reply {
 	h.t.Helper()
-	return h.ask("alipay.trade.fastpay.refund.query", fields{"out_trade_no": number}.with("out_request_no", id))
+	return h.ask("alipay.trade.fastpay.refund.query",
+		fields{"out_trade_no": number}.with("out_request_no", id))
 }
 
 func (h *harness) closes(number string) reply {
@@ -81,11 +82,13 @@ func TestBadFieldIsAnInvalidParameter(t *testing.T) {
 		{"total_amount", "-1"}, {"total_amount", "01.00"}, {"total_amount", "1,00"},
 		{"total_amount", "99999999999999999999.00"}, {"subject", ""}, {"subject", "a=b"}, {"subject", "a&b"},
 		{"subject", "a/b"}, {"subject", strings.Repeat("茶", 257)},
-		{"buyer_id", ""}, {"buyer_id", "2088"}, {"buyer_id", "2188000000000101"}, {"body", strings.Repeat("x", 129)},
+		{"buyer_id", ""}, {"buyer_id", "2088"}, {"buyer_id", "2188000000000101"},
+		{"body", strings.Repeat("x", 129)},
 		{"passback_params", strings.Repeat("x", 513)},
 		{"product_code", "QUICK"}, {"product_code", "JSAPI_PAY"}, {"timeout_express", "0m"},
 		{"timeout_express", "1.5h"}, {"timeout_express", "16d"}, {"timeout_express", "90"},
-		{"time_expire", "tomorrow"}, {"enable_pay_channels", "balance", "disable_pay_channels", "credit_group"},
+		{"time_expire", "tomorrow"},
+		{"enable_pay_channels", "balance", "disable_pay_channels", "credit_group"},
 	} {
 		if r := h.create("T1", pairs...); r.says() != "ACQ.INVALID_PARAMETER" || r.fields["code"] != "40004" {
 			t.Errorf("%v: %s", pairs, r.raw)
@@ -103,14 +106,16 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 		pairs []string
 		want  string
 	}{
-		"the least":      {[]string{"out_trade_no", "A1", "total_amount", "0.01"}, "10000"},
-		"the most":       {[]string{"out_trade_no", "A2", "total_amount", "100000000"}, "10000"},
-		"more":           {[]string{"out_trade_no", "A3", "total_amount", "100000000.01"}, "ACQ.TOTAL_FEE_EXCEED"},
-		"one decimal":    {[]string{"out_trade_no", "A4", "total_amount", "1.5"}, "10000"},
-		"any user":       {[]string{"out_trade_no", "A5", "buyer_id", somebody}, "10000"},
-		"the seller":     {[]string{"out_trade_no", "A6", "buyer_id", seller}, "ACQ.BUYER_SELLER_EQUAL"},
-		"its seller":     {[]string{"out_trade_no", "A7", "seller_id", seller}, "10000"},
-		"another seller": {[]string{"out_trade_no", "A8", "seller_id", somebody}, "ACQ.INVALID_RECEIVE_ACCOUNT"},
+		"the least": {[]string{"out_trade_no", "A1", "total_amount", "0.01"}, "10000"},
+		"the most":  {[]string{"out_trade_no", "A2", "total_amount", "100000000"}, "10000"},
+		"more": {[]string{"out_trade_no", "A3", "total_amount", "100000000.01"},
+			"ACQ.TOTAL_FEE_EXCEED"},
+		"one decimal": {[]string{"out_trade_no", "A4", "total_amount", "1.5"}, "10000"},
+		"any user":    {[]string{"out_trade_no", "A5", "buyer_id", somebody}, "10000"},
+		"the seller":  {[]string{"out_trade_no", "A6", "buyer_id", seller}, "ACQ.BUYER_SELLER_EQUAL"},
+		"its seller":  {[]string{"out_trade_no", "A7", "seller_id", seller}, "10000"},
+		"another seller": {[]string{"out_trade_no", "A8", "seller_id", somebody},
+			"ACQ.INVALID_RECEIVE_ACCOUNT"},
 		"a bound program": {[]string{"out_trade_no", "A9", "product_code", "JSAPI_PAY", "op_app_id", mini},
 			"10000"},
 		"an unbound program": {[]string{"out_trade_no", "B1", "product_code", "JSAPI_PAY", "op_app_id",
@@ -118,10 +123,12 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 		"a face": {[]string{"out_trade_no", "B2", "product_code", "FACE_TO_FACE_PAYMENT"}, "10000"},
 		"ends before it begins": {[]string{"out_trade_no", "B3", "time_expire", "2026-01-02 03:04:05"},
 			"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR"},
-		"a limited way":       {[]string{"out_trade_no", "B4", "disable_pay_channels", "credit_group"}, "10000"},
+		"a limited way": {[]string{"out_trade_no", "B4", "disable_pay_channels", "credit_group"},
+			"10000"},
 		"the longest subject": {[]string{"out_trade_no", "B5", "subject", strings.Repeat("茶", 256)}, "10000"},
 	} {
-		if r := h.create("", x.pairs...); r.says() != x.want || (r.fields["trade_no"] != "") != (x.want == "10000") {
+		if r := h.create("", x.pairs...); r.says() != x.want ||
+			(r.fields["trade_no"] != "") != (x.want == "10000") {
 			t.Errorf("%s: %s, want %s", what, r.raw, x.want)
 		}
 	}
@@ -135,9 +142,11 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 		t.Errorf("%s", got.raw)
 	}
 	again := func(pairs ...string) string {
-		return h.create("T1", append([]string{"passback_params", "a%3D1", "body", "two cups"}, pairs...)...).says()
+		return h.create("T1", append([]string{"passback_params", "a%3D1", "body", "two cups"}, pairs...)...).
+			says()
 	}
-	if h.create("T1", "passback_params", "a%3D1", "body", "two cups").fields["trade_no"] != first.fields["trade_no"] {
+	repeat := h.create("T1", "passback_params", "a%3D1", "body", "two cups")
+	if repeat.fields["trade_no"] != first.fields["trade_no"] {
 		t.Error("the same again is another trade")
 	}
 	for what, pairs := range map[string][]string{
@@ -162,8 +171,8 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 	}
 	h.pays("T1")
 	got = h.trade("T1")
-	if got.fields["trade_status"] != "TRADE_SUCCESS" || got.fields["send_pay_date"] != "2026-01-02 03:04:05" ||
-		got.fields["buyer_pay_amount"] != "12.34" ||
+	if got.fields["trade_status"] != "TRADE_SUCCESS" ||
+		got.fields["send_pay_date"] != "2026-01-02 03:04:05" || got.fields["buyer_pay_amount"] != "12.34" ||
 		got.fields["fund_bill_list"] != `[{"amount":"12.34","fund_channel":"ALIPAYACCOUNT"}]` {
 		t.Errorf("paid: %s", got.raw)
 	}
@@ -171,14 +180,15 @@ func TestCreatedTradeBelongsToItsBuyer(t *testing.T) {
 		t.Errorf("made again when it is paid: %s", got)
 	}
 	h.create("T2")
-	if r := h.closes("T2"); r.says() != "10000" || r.fields["trade_no"] == "" || r.fields["out_trade_no"] != "T2" {
+	if r := h.closes("T2"); r.says() != "10000" || r.fields["trade_no"] == "" ||
+		r.fields["out_trade_no"] != "T2" {
 		t.Errorf("close: %s", r.raw)
 	}
 	if got := h.create("T2").says(); got != "ACQ.TRADE_HAS_CLOSE" {
 		t.Errorf("made again when it is closed: %s", got)
 	}
-	for number, want := range map[string]string{"T1": "ACQ.TRADE_STATUS_ERROR", "T2": "ACQ.TRADE_STATUS_ERROR",
-		"T3": "ACQ.TRADE_NOT_EXIST"} {
+	for number, want := range map[string]string{"T1": "ACQ.TRADE_STATUS_ERROR",
+		"T2": "ACQ.TRADE_STATUS_ERROR", "T3": "ACQ.TRADE_NOT_EXIST"} {
 		if got := h.closes(number).says(); got != want {
 			t.Errorf("close %s: %s, want %s", number, got, want)
 		}
@@ -190,12 +200,13 @@ func TestTradeEndsByItsTerms(t *testing.T) {
 		pairs []string
 		life  time.Duration // from 03:04:05
 	}{
-		"by itself":    {nil, 3 * time.Hour},
-		"in minutes":   {[]string{"timeout_express", "90m"}, 90 * time.Minute},
-		"in days":      {[]string{"timeout_express", "15d"}, 15 * 24 * time.Hour},
-		"at midnight":  {[]string{"timeout_express", "1c"}, 20*time.Hour + 55*time.Minute + 55*time.Second},
-		"at a time":    {[]string{"time_expire", "2026-01-02 03:05:00"}, 55 * time.Second},
-		"time wins":    {[]string{"time_expire", "2026-01-02 03:05:00", "timeout_express", "1d"}, 55 * time.Second},
+		"by itself":   {nil, 3 * time.Hour},
+		"in minutes":  {[]string{"timeout_express", "90m"}, 90 * time.Minute},
+		"in days":     {[]string{"timeout_express", "15d"}, 15 * 24 * time.Hour},
+		"at midnight": {[]string{"timeout_express", "1c"}, 20*time.Hour + 55*time.Minute + 55*time.Second},
+		"at a time":   {[]string{"time_expire", "2026-01-02 03:05:00"}, 55 * time.Second},
+		"time wins": {[]string{"time_expire", "2026-01-02 03:05:00", "timeout_express", "1d"},
+			55 * time.Second},
 		"closed first": {nil, 0},
 	} {
 		h := newHarness(t, withApps)
@@ -259,7 +270,8 @@ func TestRefundsAddUp(t *testing.T) {
 	}
 	if r := h.refunded("T1", "R2"); r.fields["refund_status"] != "REFUND_SUCCESS" ||
 		r.fields["refund_amount"] != "4.00" || r.fields["total_amount"] != "12.34" ||
-		r.fields["out_request_no"] != "R2" || r.fields["refund_reason"] != "cold" || r.fields["gmt_refund_pay"] == "" {
+		r.fields["out_request_no"] != "R2" || r.fields["refund_reason"] != "cold" ||
+		r.fields["gmt_refund_pay"] == "" {
 		t.Errorf("%s", r.raw)
 	}
 	if r := h.refunded("T1", "R9"); r.says() != "10000" || r.fields["refund_status"] != "" {

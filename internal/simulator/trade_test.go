@@ -20,8 +20,8 @@ func TestWhenATradeIsCreated(t *testing.T) {
 		{"right password, no funds", []Act{InsufficientFunds}, "WAIT_BUYER_PAY", "WAIT_BUYER_PAY"},
 		{"no funds, then cancelled", []Act{InsufficientFunds, Cancel}, "WAIT_BUYER_PAY", "WAIT_BUYER_PAY"},
 		{"paid", []Act{Pay}, "TRADE_FINISHED", "TRADE_FINISHED"},
-		{"paid after a wrong password and no funds", []Act{WrongPassword, InsufficientFunds, Pay}, "TRADE_FINISHED",
-			"TRADE_FINISHED"},
+		{"paid after a wrong password and no funds",
+			[]Act{WrongPassword, InsufficientFunds, Pay}, "TRADE_FINISHED", "TRADE_FINISHED"},
 		{"paid after leaving", []Act{Leave, Pay}, "TRADE_FINISHED", "TRADE_FINISHED"},
 		{"cancelled, then tried to pay", []Act{Cancel, Pay}, "TRADE_NOT_EXIST", "TRADE_NOT_EXIST"},
 	} {
@@ -237,12 +237,13 @@ func TestCashierRefusesForeignForms(t *testing.T) {
 		{path, "pay", "nobody", "ILLEGAL_USER"},
 		{"/cashier/0", "pay", "mei", "SESSION_TIMEOUT"},
 	} {
-		if rec := post(h.sim.Wallet(), c.path, "act="+c.act+"&buyer="+c.buyer); !strings.Contains(rec.Body.String(),
-			c.want) {
+		rec := post(h.sim.Wallet(), c.path, "act="+c.act+"&buyer="+c.buyer)
+		if !strings.Contains(rec.Body.String(), c.want) {
 			t.Errorf("%v: got %d %s", c, rec.Code, rec.Body)
 		}
 	}
-	if rec := post(h.sim.Wallet(), path, "act=pay&buyer=mei", "Sec-Fetch-Site", "cross-site"); rec.Code != 403 {
+	rec := post(h.sim.Wallet(), path, "act=pay&buyer=mei", "Sec-Fetch-Site", "cross-site")
+	if rec.Code != 403 {
 		t.Errorf("another site's page may pay: %d", rec.Code)
 	}
 	if rec := post(h.sim.Wallet(), path, "act="+strings.Repeat("x", 5000)); rec.Code != 200 ||
