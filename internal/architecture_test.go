@@ -55,17 +55,22 @@ var rooms = []room{
 		libs: []string{"modernc.org/sqlite", "github.com/jackc/pgx/v5", "golang.org/x"}},
 
 	// A module of its own, for tests that run the program, and whatever only they need.
-	{dir: "test/*", ours: []string{".", "internal/*", "internal/store/storetest", "test/harness"}, libs: []string{
-		"github.com/chromedp", "github.com/rogpeppe/go-internal", "github.com/jackc/pgx/v5", "modernc.org/sqlite",
-		"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog"}}, // bad networks, and the logger that they want
+	{dir: "test/*", ours: []string{".", "internal/*", "internal/store/storetest", "test/harness"},
+		libs: []string{
+			"github.com/chromedp", "github.com/rogpeppe/go-internal",
+			"github.com/jackc/pgx/v5", "modernc.org/sqlite",
+			// bad networks, and the logger that they want
+			"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog"}},
 
 	{dir: "internal"}, // this test
 	{dir: "internal/pay", libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/sign", libs: []string{"golang.org/x"}, strict: true},
-	{dir: "internal/sign/explain", ours: []string{"internal/sign"}, libs: []string{"golang.org/x"}, strict: true},
+	{dir: "internal/sign/explain", ours: []string{"internal/sign"},
+		libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/terminal", ours: []string{"internal/pay"}, strict: true},
 	{dir: "internal/wire/alipay", libs: []string{"golang.org/x"}, strict: true},
-	{dir: "internal/wire/*", ours: []string{"internal/wire/alipay"}, libs: []string{"golang.org/x"}, strict: true},
+	{dir: "internal/wire/*", ours: []string{"internal/wire/alipay"},
+		libs: []string{"golang.org/x"}, strict: true},
 
 	{dir: "internal/wallet", ours: []string{"internal/pay"}, libs: []string{"golang.org/x"}},
 	{dir: "internal/wallet/*", ours: []string{"internal/wallet", "internal/wire/*", "internal/pay"},
@@ -73,22 +78,26 @@ var rooms = []room{
 	// The tests' own wallets are held to the rule of a wallet's folder.
 	{dir: "internal/wallet/wallettest/*", ours: []string{"internal/wallet", "internal/pay"},
 		libs: []string{"golang.org/x"}},
-	{dir: "internal/store", ours: []string{"internal/pay", "internal/store/queries", "internal/store/migrations"},
+	{dir: "internal/store", ours: []string{"internal/pay", "internal/store/queries",
+		"internal/store/migrations"},
 		libs: []string{
 			"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x"}},
 	{dir: "internal/store/queries"},
 	{dir: "internal/store/migrations"},
-	{dir: "internal/store/storetest", ours: []string{"internal/pay", "internal/store", "internal/store/migrations"},
+	{dir: "internal/store/storetest",
+		ours: []string{"internal/pay", "internal/store", "internal/store/migrations"},
 		libs: []string{"github.com/jackc/pgx/v5"}},
 
-	{dir: "internal/gateway", ours: []string{"internal/store", "internal/wallet", "internal/pay", "internal/work"},
+	{dir: "internal/gateway",
+		ours: []string{"internal/store", "internal/wallet", "internal/pay", "internal/work"},
 		libs: []string{"golang.org/x"}},
-	{dir: "internal/api", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay",
-		"internal/web"}, libs: []string{"golang.org/x"}},
-	{dir: "internal/checkout", ours: []string{"internal/gateway", "internal/store", "internal/sign", "internal/pay",
-		"internal/web"}},
+	{dir: "internal/api", ours: []string{"internal/gateway", "internal/store",
+		"internal/sign", "internal/pay", "internal/web"}, libs: []string{"golang.org/x"}},
+	{dir: "internal/checkout", ours: []string{"internal/gateway", "internal/store",
+		"internal/sign", "internal/pay", "internal/web"}},
 	{dir: "internal/web", libs: []string{"github.com/skip2/go-qrcode", "golang.org/x/text"}},
-	{dir: "internal/delivery", ours: []string{"internal/store", "internal/sign", "internal/pay", "internal/work"}},
+	{dir: "internal/delivery",
+		ours: []string{"internal/store", "internal/sign", "internal/pay", "internal/work"}},
 	{dir: "internal/work"},
 	{dir: "internal/outbound", libs: []string{"code.dny.dev/ssrf"}},
 
@@ -114,18 +123,21 @@ var rooms = []room{
 	}},
 
 	{dir: "internal/bench", ours: []string{".", "internal/outbound"}},
-	{dir: "internal/simulator", ours: []string{"internal/wire/*"}, libs: []string{"golang.org/x"}, strict: true},
+	{dir: "internal/simulator", ours: []string{"internal/wire/*"},
+		libs: []string{"golang.org/x"}, strict: true},
 	{dir: "internal/demo", ours: []string{"."}, strict: true},
 }
 
 // testLibs are the modules that any test may use beside its room's own.
 var testLibs = []string{
-	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/chromedp", "golang.org/x",
+	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp",
+	"github.com/chromedp", "golang.org/x",
 	"modernc.org/sqlite", "github.com/jackc/pgx/v5", // to look at the books from outside
 }
 
 // forTests are the packages that only tests, and each other, may import.
-var forTests = []string{"internal/store/storetest", "internal/wallet/wallettest", "internal/wallet/wallettest/lantern"}
+var forTests = []string{"internal/store/storetest", "internal/wallet/wallettest",
+	"internal/wallet/wallettest/lantern"}
 
 // registry is the one file that may name a concrete wallet.
 const registry = "cmd/sampan/wallets.go"
@@ -137,12 +149,13 @@ var makesClient = regexp.MustCompile(
 // ownClients reports whether the program does not send a folder's requests: it
 // belongs to the public client, the simulator (the wallet's side) or a script.
 func ownClients(dir string) bool {
-	return dir == "." || dir == "internal/outbound" || dir == "internal/simulator" || strings.HasPrefix(dir, "scripts/")
+	return dir == "." || dir == "internal/outbound" || dir == "internal/simulator" ||
+		strings.HasPrefix(dir, "scripts/")
 }
 
 // vague are package names that say nothing about what is inside.
-var vague = []string{"common", "base", "core", "helper", "helpers", "impl", "manager", "misc", "model", "models",
-	"repository", "service", "services", "shared", "types", "util", "utils"}
+var vague = []string{"common", "base", "core", "helper", "helpers", "impl", "manager", "misc",
+	"model", "models", "repository", "service", "services", "shared", "types", "util", "utils"}
 
 func TestTheTreeKeepsItsRules(t *testing.T) {
 	root := os.DirFS("..")
@@ -158,13 +171,14 @@ func TestTheTreeKeepsItsRules(t *testing.T) {
 // The rules themselves can fail: each of these trees breaks exactly one.
 func TestEachBrokenRuleIsFound(t *testing.T) {
 	for _, tt := range []struct{ name, file, source, want string }{
-		{"simulator imports the connector", "internal/simulator/a.go", importing("internal/wallet/alipayglobal"),
-			"may not import internal/wallet/alipayglobal"},
+		{"simulator imports the connector", "internal/simulator/a.go",
+			importing("internal/wallet/alipayglobal"), "may not import internal/wallet/alipayglobal"},
 		{"simulator's test imports the connector", "internal/simulator/a_test.go",
 			importing("internal/wallet/alipayglobal"), "may not import internal/wallet/alipayglobal"},
 		{"simulator imports the nouns", "internal/simulator/a.go", importing("internal/pay"),
 			"may not import internal/pay"},
-		{"nouns import the store", "internal/pay/a.go", importing("internal/store"), "may not import internal/store"},
+		{"nouns import the store", "internal/pay/a.go", importing("internal/store"),
+			"may not import internal/store"},
 		{"store imports the gateway", "internal/store/a.go", importing("internal/gateway"),
 			"may not import internal/gateway"},
 		{"one wallet imports another", "internal/wallet/x/a.go", importing("internal/wallet/y"),
@@ -173,13 +187,14 @@ func TestEachBrokenRuleIsFound(t *testing.T) {
 			"may not import internal/wallet"},
 		{"demo imports an internal room", "internal/demo/a.go", importing("internal/sign"),
 			"may not import internal/sign"},
-		{"client imports the gateway", "client.go", importing("internal/gateway"), "may not import internal/gateway"},
-		{"a wire format imports another module", "internal/wire/mapi/a.go", importing("github.com/jackc/pgx/v5"),
-			"may not import github.com/jackc/pgx/v5"},
+		{"client imports the gateway", "client.go", importing("internal/gateway"),
+			"may not import internal/gateway"},
+		{"a wire format imports another module", "internal/wire/mapi/a.go",
+			importing("github.com/jackc/pgx/v5"), "may not import github.com/jackc/pgx/v5"},
 		{"a prefix is not a module", "internal/outbound/a.go", importing("code.dny.dev/ssrfproof"),
 			"may not import code.dny.dev/ssrfproof"},
-		{"a wallet is named outside the registry", "cmd/sampan/serve.go", importing("internal/wallet/alipayglobal"),
-			"only cmd/sampan/wallets.go"},
+		{"a wallet is named outside the registry", "cmd/sampan/serve.go",
+			importing("internal/wallet/alipayglobal"), "only cmd/sampan/wallets.go"},
 		{"a test's helper in the program", "cmd/sampan/serve.go", importing("internal/store/storetest"),
 			"only for tests"},
 		{"a test's library in the program", "internal/api/a.go", importing("pgregory.net/rapid"),
@@ -198,8 +213,8 @@ func TestEachBrokenRuleIsFound(t *testing.T) {
 		{"a long file", "internal/api/a.go", "package api" + strings.Repeat("\n", maxLines+1), "lines"},
 		{"a long line", "internal/api/a.go", "package api\n\n// " + strings.Repeat("茶", maxColumns-2) + "\n",
 			"internal/api/a.go:3: 121 columns"},
-		{"a long line of tabs in a test", "internal/api/a_test.go", "package api\n" + strings.Repeat("\t", 31) + "\n",
-			"internal/api/a_test.go:2: 124 columns"},
+		{"a long line of tabs in a test", "internal/api/a_test.go",
+			"package api\n" + strings.Repeat("\t", 31) + "\n", "internal/api/a_test.go:2: 124 columns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			broken, _ := violations(t, fstest.MapFS{tt.file: {Data: []byte(tt.source)}})
@@ -278,7 +293,8 @@ func violations(t *testing.T, tree fs.FS) (broken []string, files int) {
 		if err != nil {
 			return err
 		}
-		ast, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly|parser.ParseComments)
+		ast, err := parser.ParseFile(token.NewFileSet(), name, source,
+			parser.ImportsOnly|parser.ParseComments)
 		if err != nil {
 			report(file, "%v", err)
 			return nil
@@ -296,7 +312,8 @@ func violations(t *testing.T, tree fs.FS) (broken []string, files int) {
 		if !test && !ownClients(path.Dir(file)) && makesClient.Match(source) {
 			report(file, "only internal/outbound makes HTTP clients")
 		}
-		at := slices.IndexFunc(rooms, func(r room) bool { ok, _ := path.Match(r.dir, path.Dir(file)); return ok })
+		at := slices.IndexFunc(rooms,
+			func(r room) bool { ok, _ := path.Match(r.dir, path.Dir(file)); return ok })
 		if at < 0 {
 			report(file, "%s is in no room: give it a row in this test's table", path.Dir(file))
 			return nil

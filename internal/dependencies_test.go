@@ -26,13 +26,15 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	}
 	needed := make(map[string]bool)
 	modules := read("../go.mod") + read("../test/go.mod")
-	for _, row := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\S+$`).FindAllStringSubmatch(modules, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\S+$`).
+		FindAllStringSubmatch(modules, -1) {
 		needed[row[1]] = true // a line with a comment is an indirect requirement
 	}
 	delete(needed, module) // the tests in test/ require what they test
 	tools := read("../tools/go.mod") + read("../tools/lint/go.mod")
 	required := regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v`).FindAllStringSubmatch(tools, -1)
-	for _, tool := range regexp.MustCompile(`(?m)^(?:tool )?\t?(\S+\.\S+)$`).FindAllStringSubmatch(tools, -1) {
+	for _, tool := range regexp.MustCompile(`(?m)^(?:tool )?\t?(\S+\.\S+)$`).
+		FindAllStringSubmatch(tools, -1) {
 		for _, module := range required {
 			if strings.HasPrefix(tool[1]+"/", module[1]+"/") {
 				needed[module[1]] = true

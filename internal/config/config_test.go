@@ -31,7 +31,8 @@ func TestExampleShowsEveryKey(t *testing.T) {
 		}
 	}
 	path := filepath.Join(dir, "sampan.toml")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(shown, "/etc/sampan/master.key", key)), 0o600); err != nil {
+	err = os.WriteFile(path, []byte(strings.ReplaceAll(shown, "/etc/sampan/master.key", key)), 0o600)
+	if err != nil {
 		t.Fatal(err)
 	}
 	c, err := Read(path)
@@ -85,7 +86,8 @@ func TestTroubleStatusIs200Or503(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("SAMPAN_MASTER_KEY", strings.Repeat("0f", 32))
 	for line, want := range map[string]int{
-		"": 503, "trouble_status = 503": 503, "trouble_status = 200": 200, "trouble_status = 500": 0, // 0: refused
+		// 0: refused
+		"": 503, "trouble_status = 503": 503, "trouble_status = 200": 200, "trouble_status = 500": 0,
 	} {
 		path := filepath.Join(dir, "sampan.toml")
 		if err := os.WriteFile(path, []byte("database = \"sqlite:x.db\"\n"+line), 0o600); err != nil {
@@ -93,7 +95,8 @@ func TestTroubleStatusIs200Or503(t *testing.T) {
 		}
 		c, err := Read(path)
 		switch {
-		case want == 0 && (err == nil || !strings.Contains(err.Error(), "trouble_status: 500 is neither 200 nor 503")):
+		case want == 0 && (err == nil ||
+			!strings.Contains(err.Error(), "trouble_status: 500 is neither 200 nor 503")):
 			t.Errorf("%q: got %v, want an error", line, err)
 		case want != 0 && (err != nil || c.TroubleStatus != want):
 			t.Errorf("%q: got %d, %v, want %d", line, c.TroubleStatus, err, want)

@@ -22,10 +22,12 @@ func TestKeyFileThatOthersMayChangeOrRead(t *testing.T) {
 		{mode: 0o620, want: "can be changed by its group (-rw--w----); chmod 600 "},
 		{mode: 0o602, want: "can be changed by every user of this machine"},
 		{mode: 0o666, want: "can be changed by every user of this machine"},
-		{mode: 0o666, readable: true, want: "can be changed by every user of this machine (-rw-rw-rw-); chmod go-w "},
+		{mode: 0o666, readable: true,
+			want: "can be changed by every user of this machine (-rw-rw-rw-); chmod go-w "},
 		{mode: 0o664, readable: true, want: "can be changed by its group"},
 		{mode: 0o600, directory: 0o777, want: "can be replaced by every user of this machine"},
-		{mode: 0o600, directory: 0o777, readable: true, want: "can be replaced by every user of this machine"},
+		{mode: 0o600, directory: 0o777, readable: true,
+			want: "can be replaced by every user of this machine"},
 		{mode: 0o600, directory: 0o777 | os.ModeSticky},
 		{mode: 0o600, directory: 0o775},
 	} {
@@ -58,7 +60,8 @@ func TestKeyFileThatOthersMayChangeOrRead(t *testing.T) {
 		err := conf.KeyFile.Check(conf.KeyReadable)
 		switch {
 		case c.want == "" && err != nil,
-			c.want != "" && (err == nil || !strings.Contains(err.Error(), "master_key_file: "+key+" "+c.want)):
+			c.want != "" && (err == nil ||
+				!strings.Contains(err.Error(), "master_key_file: "+key+" "+c.want)):
 			t.Errorf("%v in %v, readable %v: %v, want %q", c.mode, c.directory, c.readable, err, c.want)
 		}
 	}

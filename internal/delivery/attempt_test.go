@@ -124,7 +124,8 @@ func TestOnlySuccessWith200IsAnAcknowledgement(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			a := attempts(t, db, id)[0]
-			if a.Status != tt.status || !strings.Contains(a.Error, tt.why) || (tt.why == "") != (a.Error == "") {
+			if a.Status != tt.status || !strings.Contains(a.Error, tt.why) ||
+				(tt.why == "") != (a.Error == "") {
 				t.Errorf("got %d and %q, want %d and %q", a.Status, a.Error, tt.status, tt.why)
 			}
 			if !strings.HasPrefix(a.Answer, tt.answer) || len(a.Answer) > maxAnswer {
@@ -200,19 +201,20 @@ func TestWhyNothingWasReachedTellsNoSecret(t *testing.T) {
 		"ftp://merchant.example/n?t=secret":    "unsupported protocol",
 		"http://[::1%25lo]:80/n?secret=secret": "prohibited",
 	} {
-		status, _, err := s.post(t.Context(), store.Delivery{AppCode: appCode, URL: address, Body: []byte("{}")})
+		status, _, err := s.post(t.Context(),
+			store.Delivery{AppCode: appCode, URL: address, Body: []byte("{}")})
 		if status != 0 || err == nil || !strings.Contains(err.Error(), want) ||
 			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got %d, %v", address, status, err)
 		}
 	}
-	if _, _, err := s.post(t.Context(), store.Delivery{AppCode: "nobody's",
-		URL: "http://127.0.0.1:1/"}); err == nil || errors.As(err, new(*notSentError)) {
+	_, _, err := s.post(t.Context(), store.Delivery{AppCode: "nobody's", URL: "http://127.0.0.1:1/"})
+	if err == nil || errors.As(err, new(*notSentError)) {
 		t.Errorf("an unknown app code must use up the plan: %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := s.post(ended, store.Delivery{AppCode: "another", URL: "http://127.0.0.1:1/"})
+	_, _, err = s.post(ended, store.Delivery{AppCode: "another", URL: "http://127.0.0.1:1/"})
 	if !errors.As(err, new(*notSentError)) {
 		t.Errorf("trouble of our own is taken for the receiver's: %v", err)
 	}
@@ -242,7 +244,8 @@ func FuzzPrintable(f *testing.F) {
 	f.Add([]byte(strings.Repeat("a", 1022) + "😀"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		got := printable(in)
-		if !utf8.ValidString(got) || strings.Contains(got, "\x00") || utf8.RuneCountInString(got) > maxAnswer {
+		if !utf8.ValidString(got) || strings.Contains(got, "\x00") ||
+			utf8.RuneCountInString(got) > maxAnswer {
 			t.Errorf("%q became %q", in, got)
 		}
 	})

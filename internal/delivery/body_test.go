@@ -17,13 +17,14 @@ var hongKong = time.FixedZone("HKT", 8*3600)
 
 func examplePayment() pay.Payment {
 	return pay.Payment{
-		Scope:   pay.Scope{MerchantID: "100001", AppCode: "0123456789ABCDEF0123456789ABCDEF", StoreID: "ZaMVg12345"},
+		Scope: pay.Scope{MerchantID: "100001", AppCode: "0123456789ABCDEF0123456789ABCDEF",
+			StoreID: "ZaMVg12345"},
 		ID:      "20260102100001123456789012",
 		PayType: pay.AlipayHK, OrderNo: "T-1", Goods: "tea", ClientTime: "2026-01-02 03:04:05",
 		Amount:  pay.Amount{Minor: 1230, Currency: "HKD"},
 		TradeNo: "2026010222001400000000000001", BuyerID: "852-****1234",
-		CreatedAt: time.Date(2026, 1, 1, 19, 4, 6, 0, time.UTC), PaidAt: time.Date(2026, 1, 1, 19, 5, 7, 999e6,
-			time.UTC),
+		CreatedAt: time.Date(2026, 1, 1, 19, 4, 6, 0, time.UTC),
+		PaidAt:    time.Date(2026, 1, 1, 19, 5, 7, 999e6, time.UTC),
 	}
 }
 
@@ -46,7 +47,8 @@ func TestARefundsBodyNamesThePaymentToo(t *testing.T) {
 		ID: "20260103100001999999999999", OrderNo: "R-1", PaymentID: "20260102100001123456789012",
 		ClientTime: "2026-01-03 03:04:05",
 		Amount:     pay.Amount{Minor: 30, Currency: "HKD"}, Status: pay.RefundSucceeded,
-		CreatedAt: time.Date(2026, 1, 2, 19, 4, 6, 0, time.UTC), DoneAt: time.Date(2026, 1, 2, 19, 5, 7, 0, time.UTC),
+		CreatedAt: time.Date(2026, 1, 2, 19, 4, 6, 0, time.UTC),
+		DoneAt:    time.Date(2026, 1, 2, 19, 5, 7, 0, time.UTC),
 	}
 	const want = `{"status": "1", "pay_type": "801512", "sysdtm": "2026-01-03 03:04:06", ` +
 		`"paydtm": "2026-01-03 03:05:07", ` +

@@ -90,7 +90,8 @@ func TestReceiversKnownToHangLeaveRoom(t *testing.T) {
 			s.Wake()
 			time.Sleep(700 * time.Millisecond)
 			synctest.Wait()
-			if d := delivery(t, db, id); d.State != store.DeliveryDone || d.DoneAt.Sub(begin) != 50*time.Millisecond {
+			if d := delivery(t, db, id); d.State != store.DeliveryDone ||
+				d.DoneAt.Sub(begin) != 50*time.Millisecond {
 				t.Fatalf("after %v: %+v", d.DoneAt.Sub(begin), d)
 			}
 		}

@@ -56,7 +56,8 @@ func openStoreToClose(t *testing.T, options ...storetest.Option) (*store.DB, fun
 		}
 	})
 	t.Cleanup(closeIt)
-	if err := db.CreateMerchant(ctx, pay.Merchant{ID: merchantID, Name: "Tea", CreatedAt: time.Now()}); err != nil {
+	if err := db.CreateMerchant(ctx,
+		pay.Merchant{ID: merchantID, Name: "Tea", CreatedAt: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.CreateCredential(ctx, pay.Credential{
@@ -99,7 +100,8 @@ func names(prefix string, n int) (ids []string) {
 
 func delivery(t *testing.T, db *store.DB, id string) store.Delivery {
 	t.Helper()
-	list, err := db.Deliveries(context.Background(), store.DeliveryFilter{MerchantID: merchantID, Limit: 10_000})
+	list, err := db.Deliveries(context.Background(),
+		store.DeliveryFilter{MerchantID: merchantID, Limit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +136,8 @@ func (f receiver) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)),
-		Request: r}, nil
+	return &http.Response{StatusCode: status, Header: http.Header{},
+		Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
 }
 
 // hang is a receiver that takes the request and says nothing.

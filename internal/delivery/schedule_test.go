@@ -309,7 +309,8 @@ func TestWhatASlowDatabaseGaveTooLateIsNotSent(t *testing.T) {
 		slow.Store(true)
 		db, _ := openStoreToClose(t, func(c *store.Config) {
 			c.Before = func(statement string) error {
-				if strings.Contains(statement, "UPDATE delivery SET claimable_at") && slow.CompareAndSwap(true, false) {
+				if strings.Contains(statement, "UPDATE delivery SET claimable_at") &&
+					slow.CompareAndSwap(true, false) {
 					time.Sleep(2500 * time.Millisecond)
 				}
 				return nil

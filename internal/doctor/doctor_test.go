@@ -34,7 +34,8 @@ func examine(t *testing.T, text string, options ...func(*Options)) (said string,
 	}
 	said, healthy = findings(t, file, options...)
 	for _, secret := range []string{
-		storetest.MasterKey.Reveal(), "0F1E2D3C4B5A69788796A5B4C3D2E1F0", "760bdzec6y9goq7ctyx96ezkz78287de", "hidden",
+		storetest.MasterKey.Reveal(), "0F1E2D3C4B5A69788796A5B4C3D2E1F0",
+		"760bdzec6y9goq7ctyx96ezkz78287de", "hidden",
 	} {
 		if strings.Contains(said, secret) {
 			t.Errorf("%.4s… is in %s", secret, said)
@@ -173,10 +174,10 @@ func TestFindsWorkThatWaits(t *testing.T) {
 		m, c := sound(t, db, "")
 		ago := time.Now().Add(-time.Hour)
 		p := pay.Payment{
-			Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode}, ID: "20260102100001000000000001", OrderNo: "T-1",
-			PayType: pay.AlipayHK, AccountID: "main",
-			Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Status: pay.Created, CreatedAt: ago, ExpiresAt: ago,
-			DueAt: ago,
+			Scope: pay.Scope{MerchantID: m.ID, AppCode: c.AppCode},
+			ID:    "20260102100001000000000001", OrderNo: "T-1", PayType: pay.AlipayHK, AccountID: "main",
+			Amount: pay.Amount{Minor: 100, Currency: "HKD"}, Status: pay.Created,
+			CreatedAt: ago, ExpiresAt: ago, DueAt: ago,
 		}
 		surplus := p
 		surplus.ID, surplus.OrderNo = "20260102100001000000000002", "T-2"
@@ -186,9 +187,10 @@ func TestFindsWorkThatWaits(t *testing.T) {
 			}
 		}
 		add := func(tx *store.Tx, id string) error {
-			return tx.AddDelivery(store.Delivery{MerchantID: m.ID, ID: id, PaymentID: p.ID, AppCode: c.AppCode,
-				Kind: "payment",
-				URL:  "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: ago})
+			return tx.AddDelivery(store.Delivery{MerchantID: m.ID, ID: id, PaymentID: p.ID,
+				AppCode: c.AppCode, Kind: "payment",
+				URL: "http://shop.test/", Receiver: "http://shop.test:80",
+				Body: []byte("{}"), CreatedAt: ago})
 		}
 		flagged := store.Change{Was: surplus, Payment: surplus}
 		flagged.Payment.Status, flagged.Payment.Flagged, flagged.Payment.DueAt = pay.Paid, true, time.Time{}
@@ -205,7 +207,8 @@ func TestFindsWorkThatWaits(t *testing.T) {
 			t.Fatal(claimed, err)
 		}
 		claimed[0].State = store.DeliveryDead
-		if err := db.FinishAttempt(t.Context(), claimed[0], store.DeliveryAttempt{StartedAt: ago}); err != nil {
+		err = db.FinishAttempt(t.Context(), claimed[0], store.DeliveryAttempt{StartedAt: ago})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Tx(t.Context(), func(tx *store.Tx) error { return add(tx, "due") }); err != nil {
@@ -296,7 +299,8 @@ func TestLooksAtThePortAndTheWayToIt(t *testing.T) {
 		well    bool
 	}{
 		{"a Sampan", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") },
-			[]string{"✔ listen          a healthy Sampan listens", "✔ callbacks       base_url leads to a Sampan"},
+			[]string{"✔ listen          a healthy Sampan listens",
+				"✔ callbacks       base_url leads to a Sampan"},
 			true},
 		{"one without its database", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/readyz" {
@@ -304,7 +308,8 @@ func TestLooksAtThePortAndTheWayToIt(t *testing.T) {
 				return
 			}
 			fmt.Fprintln(w, "ok")
-		}, []string{"✘ listen          what listens", "is not ready: database does not answer", "✔ callbacks "}, false},
+		}, []string{"✘ listen          what listens", "is not ready: database does not answer",
+			"✔ callbacks "}, false},
 		{"something else", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "<html>") },
 			[]string{"✘ listen          serve cannot listen",
 				"✘ callbacks       what answers at base_url is not Sampan (200"}, false},
@@ -343,7 +348,8 @@ func TestDoesNotWaitForHangingPeers(t *testing.T) {
 		t.Errorf("offline it took %v:\n%s", took, said)
 	}
 	said, _ = examine(t,
-		fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q", deployment(t, server.URL), server.URL))
+		fmt.Sprintf("database = %q\nlisten = \"127.0.0.1:0\"\nbase_url = %q",
+			deployment(t, server.URL), server.URL))
 	wants(t, said, "! callbacks       base_url does not answer: no answer in 3s", "! wallets ")
 }
 

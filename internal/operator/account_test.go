@@ -30,8 +30,8 @@ func TestPutAccountOpensItAsTheGatewayDoes(t *testing.T) {
 		}
 		keyless := good()
 		keyless.Secrets = nil
-		if _, err := d.By(alice).PutAccount(t.Context(), keyless); err == nil || !strings.Contains(err.Error(),
-			"md5_key") {
+		if _, err := d.By(alice).PutAccount(t.Context(), keyless); err == nil ||
+			!strings.Contains(err.Error(), "md5_key") {
 			t.Errorf("without its key: %v", err)
 		}
 		added, err := d.By(alice).PutAccount(t.Context(), good())

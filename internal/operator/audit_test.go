@@ -20,7 +20,8 @@ func TestAuditGoesToFoundAndCounts(t *testing.T) {
 		report, err := d.Audit(t.Context(), "100001", func(f audit.Difference) { found = append(found, f) },
 			func(c audit.Counts) { last = c })
 		check(t, err)
-		if len(found) == 0 || found[0].PaymentID != p.ID || report.Differences != len(found) || last.Payments != 1 {
+		if len(found) == 0 || found[0].PaymentID != p.ID || report.Differences != len(found) ||
+			last.Payments != 1 {
 			t.Errorf("found %+v, report %+v, progress %+v", found, report, last)
 		}
 		records := AuditRecords(report)

@@ -15,7 +15,8 @@ func TestResendSendsOnlyWhatIsNotDue(t *testing.T) {
 		check(t, d.db.Tx(t.Context(), func(tx *store.Tx) error {
 			return tx.AddDelivery(store.Delivery{
 				MerchantID: "100001", ID: "D1", PaymentID: p.ID, AppCode: c.AppCode, Kind: "payment",
-				URL: "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"), CreatedAt: time.Now(),
+				URL: "http://shop.test/", Receiver: "http://shop.test:80", Body: []byte("{}"),
+				CreatedAt: time.Now(),
 			})
 		}))
 		if err := d.By(alice).Resend(t.Context(), "100001", "D1"); err == nil {

@@ -17,7 +17,8 @@ func TestPaymentsFindsAnyNumber(t *testing.T) {
 		check(t, err)
 		p, r := paid(t, d, pay.Scope{MerchantID: "100001", AppCode: c.AppCode}, 1, "TEA-1")
 		same, _ := paid(t, d, pay.Scope{MerchantID: m.ID, AppCode: agent.AppCode, StoreID: "M1"}, 1, "TEA-1")
-		digits, _ := paid(t, d, pay.Scope{MerchantID: "100001", AppCode: c.AppCode}, 3, "20260102100001000000009999")
+		digits, _ := paid(t, d, pay.Scope{MerchantID: "100001", AppCode: c.AppCode}, 3,
+			"20260102100001000000009999")
 
 		for _, tt := range []struct {
 			name, number, merchant string

@@ -31,7 +31,8 @@ func TestAddMerchant(t *testing.T) {
 		m, c, err := d.By(alice).AddMerchant(t.Context(), good)
 		check(t, err)
 		key := regexp.MustCompile(`^[0-9A-F]{32}$`)
-		if !sixDigits.MatchString(m.ID) || !key.MatchString(c.AppCode) || !key.MatchString(c.ClientKey.Reveal()) {
+		if !sixDigits.MatchString(m.ID) || !key.MatchString(c.AppCode) ||
+			!key.MatchString(c.ClientKey.Reveal()) {
 			t.Errorf("drawn: %s, %s", m.ID, c.AppCode)
 		}
 		if !slices.Equal(c.ReturnHosts, []string{"shop.example"}) {
@@ -72,7 +73,8 @@ func TestChangeCredentialChangesWhatIsNamed(t *testing.T) {
 		done, err := d.By(alice).ChangeCredential(t.Context(), c.AppCode,
 			CredentialChange{ReturnHosts: &hosts, MaxAge: &age})
 		check(t, err)
-		if !slices.Equal(*done.ReturnHosts, []string{"b.example"}) || *done.MaxAge != age || done.SHA256Only != nil {
+		if !slices.Equal(*done.ReturnHosts, []string{"b.example"}) || *done.MaxAge != age ||
+			done.SHA256Only != nil {
 			t.Errorf("done: %+v", done)
 		}
 		_, err = d.By(alice).ChangeCredential(t.Context(), c.AppCode, CredentialChange{SHA256Only: &only})
@@ -82,7 +84,8 @@ func TestChangeCredentialChangesWhatIsNamed(t *testing.T) {
 		wantField(t, err, "max-age")
 		now, err := d.db.Credential(t.Context(), c.AppCode)
 		check(t, err)
-		if !slices.Equal(now.ReturnHosts, []string{"b.example"}) || now.MaxAge != 90*time.Second || !now.SHA256Only {
+		if !slices.Equal(now.ReturnHosts, []string{"b.example"}) ||
+			now.MaxAge != 90*time.Second || !now.SHA256Only {
 			t.Errorf("stored: %+v", now)
 		}
 		key, err := d.By(alice).RotateKey(t.Context(), c.AppCode)
@@ -101,7 +104,8 @@ func TestSetDisabledNamesOnePart(t *testing.T) {
 		wantField(t, act.SetDisabled(t.Context(), Part{AppCode: c.AppCode}, all), "refunds")
 		links := pay.Disabling{Disabled: true, KeepLinks: true}
 		wantField(t, act.SetDisabled(t.Context(), Part{AppCode: c.AppCode}, links), "links")
-		if err := act.SetDisabled(t.Context(), Part{Merchant: "999999"}, all); !errors.Is(err, store.ErrNotFound) {
+		err := act.SetDisabled(t.Context(), Part{Merchant: "999999"}, all)
+		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("an unknown merchant: %v", err)
 		}
 		check(t, act.SetDisabled(t.Context(), Part{Merchant: "100001"}, all))

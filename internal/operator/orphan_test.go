@@ -38,7 +38,8 @@ func TestSettleOrphansOfOneTrade(t *testing.T) {
 		if len(settled) != 2 {
 			t.Errorf("settled: %+v", settled)
 		}
-		if _, err := settle("T1", "again"); err == nil || !strings.Contains(err.Error(), "no such orphan is open") {
+		if _, err := settle("T1", "again"); err == nil ||
+			!strings.Contains(err.Error(), "no such orphan is open") {
 			t.Errorf("again: %v", err)
 		}
 		found, err := d.OrphansOf(t.Context(), number)
@@ -48,7 +49,8 @@ func TestSettleOrphansOfOneTrade(t *testing.T) {
 			if o.TradeNo == "T2" {
 				want = pay.OrphanOpen
 			}
-			if o.State != want || want == pay.OrphanSettled && (o.SettledBy != alice || o.Note != "paid out in cash") {
+			if o.State != want || want == pay.OrphanSettled &&
+				(o.SettledBy != alice || o.Note != "paid out in cash") {
 				t.Errorf("trade %s: %s by %v, %q", o.TradeNo, o.State, o.SettledBy, o.Note)
 			}
 		}

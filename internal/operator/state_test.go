@@ -32,8 +32,8 @@ func TestPaymentState(t *testing.T) {
 func TestDescribeKnowsEveryKind(t *testing.T) {
 	for _, kind := range pay.EventKinds {
 		e := pay.Event{
-			Kind: kind, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1", RefundID: "R1", Number: "N1",
-			Code: "C1", Note: "hello",
+			Kind: kind, Amount: pay.Amount{Minor: 1230, Currency: "HKD"}, TradeNo: "T1",
+			RefundID: "R1", Number: "N1", Code: "C1", Note: "hello",
 		}
 		text := Describe(e)
 		mayBeEmpty := kind == pay.EventExpired || kind == pay.EventClosed

@@ -37,8 +37,9 @@ func TestDescribe(t *testing.T) {
 		"trade T is 12.30 HKD by the wallet's word now, and was another amount before": {
 			Kind: pay.EventAmountsDiffer, TradeNo: "T", Amount: hkd,
 		},
-		"trade T was paid, and is closed by the wallet's word": {Kind: pay.EventClosedAfterPaid, TradeNo: "T"},
-		"trade T has paid another order":                       {Kind: pay.EventForeignTrade, TradeNo: "T"},
+		"trade T was paid, and is closed by the wallet's word": {Kind: pay.EventClosedAfterPaid,
+			TradeNo: "T"},
+		"trade T has paid another order": {Kind: pay.EventForeignTrade, TradeNo: "T"},
 		`the order is "O\"D" by the wallet's word, which no document of it lists`: {
 			Kind: pay.EventUnlisted, Code: `O"D`,
 		},
@@ -57,7 +58,8 @@ func TestDescribe(t *testing.T) {
 		"succeeded, now failed: R": {
 			Kind: pay.EventRefundContradicted, RefundID: "R", Reason: pay.ReasonSaidFailed,
 		},
-		"12.30 HKD by the wallet's word: R":     {Kind: pay.EventRefundContradicted, RefundID: "R", Amount: hkd},
+		"12.30 HKD by the wallet's word: R": {Kind: pay.EventRefundContradicted,
+			RefundID: "R", Amount: hkd},
 		"given back at the wallet itself, as R": {Kind: pay.EventRefundForeign, RefundID: "R"},
 		id + " under trade T":                   {Kind: pay.EventOrphan, Number: id, TradeNo: "T"},
 	} {

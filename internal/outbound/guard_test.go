@@ -75,7 +75,8 @@ func TestGuardAllowsPublicAddressesAndExceptions(t *testing.T) {
 		{"10.1.2.3:8081", "10.1.2.0/24:8080", ssrf.ErrProhibitedPort},
 		{"10.1.2.3:443", "10.1.2.0/24:8080", ssrf.ErrProhibitedIP},
 		{"10.1.3.3:8080", "10.1.2.0/24:8080", ssrf.ErrProhibitedPort},
-		{"93.184.216.34:8080", "10.1.2.0/24:8080", ssrf.ErrProhibitedPort}, // a port opened here is not open everywhere
+		// a port opened here is not open everywhere
+		{"93.184.216.34:8080", "10.1.2.0/24:8080", ssrf.ErrProhibitedPort},
 		{"10.1.2.3:443", "10.1.2.0/24:8080,443", nil},
 		{"127.0.0.1:5000", "127.0.0.0/8:*", nil},
 		{"[::ffff:127.0.0.1]:5000", "127.0.0.0/8:*", nil},
@@ -128,7 +129,8 @@ func TestOnlyTCPIsDialled(t *testing.T) {
 }
 
 func TestExceptionsAreReadAndWritten(t *testing.T) {
-	for _, s := range []string{"127.0.0.0/8:*", "10.1.2.0/24:8080", "10.1.2.3/32:80,443", "fd00::/8:443", "::1/128:*"} {
+	for _, s := range []string{"127.0.0.0/8:*", "10.1.2.0/24:8080", "10.1.2.3/32:80,443",
+		"fd00::/8:443", "::1/128:*"} {
 		var a Allow
 		if err := a.UnmarshalText([]byte(s)); err != nil {
 			t.Error(err)
@@ -140,8 +142,8 @@ func TestExceptionsAreReadAndWritten(t *testing.T) {
 	for _, s := range []string{
 		"", "*", "10.1.2.3", "10.1.2.3:80", "10.0.0.0/8", "10.0.0.0/8:", "10.0.0.0/8:0", "10.0.0.0/8:65536",
 		"10.0.0.0/8:-1",
-		"10.0.0.0/8:http", "10.0.0.0/8:80,", "10.0.0.0/8:80 ", "10.0.0.0/33:80", "10.1.2.3/24:80", "localhost/8:80",
-		"::ffff:10.0.0.0/104:80", "fe80::%eth0/10:80", "fd00::1/8:*",
+		"10.0.0.0/8:http", "10.0.0.0/8:80,", "10.0.0.0/8:80 ", "10.0.0.0/33:80",
+		"10.1.2.3/24:80", "localhost/8:80", "::ffff:10.0.0.0/104:80", "fe80::%eth0/10:80", "fd00::1/8:*",
 	} {
 		if a, err := ParseAllow(s); err == nil {
 			t.Errorf("%q was read as %s", s, a)
@@ -163,15 +165,15 @@ func TestAddressesAreCheckedWhenFirstGiven(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "merchant.example", "//merchant.example/", "/notify", "ftp://merchant.example/", "javascript:alert(1)",
-		"file:///etc/passwd", "http:merchant.example",
+		"", "merchant.example", "//merchant.example/", "/notify", "ftp://merchant.example/",
+		"javascript:alert(1)", "file:///etc/passwd", "http:merchant.example",
 		"https://", "https:///x", "https://user@merchant.example/", "https://user:secret@merchant.example/",
 		"https://merchant.example:8443/", "https://merchant.example:0/",
 		"https://merchant.example:65536/", "https://merchant.example:/", "https://merchant example/",
 		"https://merchant.example\n/", "https://%6c.example/", "https://商店.example/",
-		"http://localhost/", "http://LOCALHOST:80/", "http://a.localhost/", "http://localhost./", "http://127.0.0.1/",
-		"http://10.0.0.1/", "http://169.254.169.254/latest/", "http://[::1]/", "http://[::ffff:127.0.0.1]/",
-		"http://[fe80::1%25eth0]/",
+		"http://localhost/", "http://LOCALHOST:80/", "http://a.localhost/", "http://localhost./",
+		"http://127.0.0.1/", "http://10.0.0.1/", "http://169.254.169.254/latest/", "http://[::1]/",
+		"http://[::ffff:127.0.0.1]/", "http://[fe80::1%25eth0]/",
 		"http://2130706433/", "http://0x7f.1/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.1/",
 		"http://127.0.0.1./", "http://merchant.example../", "http://./", "http://0/",
 	} {
@@ -257,11 +259,13 @@ func TestThisMachineIsReachedUnderNoName(t *testing.T) {
 	port, hits := victim(t)
 	n, _ := strconv.ParseUint(port, 10, 16)
 	client := Guarded(Rules{
-		Ports:    []uint16{uint16(n)}, // so that only the address can be why
-		Resolver: resolver(func(string) []netip.Addr { return []netip.Addr{netip.MustParseAddr("127.0.0.1")} }),
+		Ports: []uint16{uint16(n)}, // so that only the address can be why
+		Resolver: resolver(func(string) []netip.Addr {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+		}),
 	})
-	for _, host := range []string{"127.0.0.1", "localhost", "rebound.example", "0x7f.1", "0x7f000001", "0.0.0.0",
-		"[::1]", "[::]", "[::ffff:127.0.0.1]"} {
+	for _, host := range []string{"127.0.0.1", "localhost", "rebound.example", "0x7f.1",
+		"0x7f000001", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"} {
 		if err := get(t, client, "http://"+host+":"+port+"/"); !errors.Is(err, ssrf.ErrProhibitedIP) {
 			t.Errorf("%s: got %v, want %v", host, err, ssrf.ErrProhibitedIP)
 		}
@@ -289,7 +293,8 @@ func TestNameIsCheckedAtEachConnection(t *testing.T) {
 	if err := c.CheckURL(address); err != nil {
 		t.Fatal(err)
 	}
-	if err := get(t, client, address); errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedPort) {
+	if err := get(t, client, address); errors.Is(err, ssrf.ErrProhibitedIP) ||
+		errors.Is(err, ssrf.ErrProhibitedPort) {
 		t.Errorf("the first meaning is allowed, but: %v", err)
 	}
 	addrs = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
@@ -303,7 +308,8 @@ func TestNameIsCheckedAtEachConnection(t *testing.T) {
 
 func TestAllowedReceiverIsReachedWithoutRedirects(t *testing.T) {
 	port, hits := victim(t)
-	redirecting := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:"+port+"/", http.StatusTemporaryRedirect))
+	redirecting := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:"+port+"/",
+		http.StatusTemporaryRedirect))
 	defer redirecting.Close()
 	for name, client := range map[string]*http.Client{
 		"guarded": Guarded(Rules{Allow: mustAllow(t, "127.0.0.0/8:*")}),

@@ -92,7 +92,8 @@ func TestConnectionsOverTheLimit(t *testing.T) {
 		more := dial(t, address)
 		res, body := more.request(c.method, c.path)
 		kind := res.Header.Get("Content-Type")
-		if res.StatusCode != c.status || !strings.HasPrefix(body, c.body) || !strings.HasPrefix(kind, c.kind) {
+		if res.StatusCode != c.status || !strings.HasPrefix(body, c.body) ||
+			!strings.HasPrefix(kind, c.kind) {
 			t.Errorf("%s %s: %d %v %q", c.method, c.path, res.StatusCode, res.Header, body)
 		}
 		if !res.Close || !more.closed() {

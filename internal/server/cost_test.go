@@ -39,15 +39,17 @@ func BenchmarkHostileRequests(b *testing.B) {
 		}
 		return strings.Join(pairs, "&")
 	}
-	notification := "notify_id=1&notify_type=trade_status_sync&trade_no=2026&out_trade_no=20261129100001000000000001" +
-		"&trade_status=TRADE_FINISHED&total_fee=1.00&currency=HKD&sign_type=MD5&sign=" + strings.Repeat("0", 32)
+	notification := "notify_id=1&notify_type=trade_status_sync&trade_no=2026" +
+		"&out_trade_no=20261129100001000000000001&trade_status=TRADE_FINISHED&total_fee=1.00&currency=HKD" +
+		"&sign_type=MD5&sign=" + strings.Repeat("0", 32)
 	for _, r := range []struct{ name, method, path, body, appCode string }{
 		{"a wrong signature", "POST", "/trade/v1/payment", form(10, 10), credential.AppCode},
 		{"an unknown app code", "POST", "/trade/v1/payment", form(10, 10), "NOBODY"},
 		{"a wrong signature over 64 KiB", "POST", "/trade/v1/payment", form(100, 640), credential.AppCode},
 		{"64 KiB of names", "POST", "/trade/v1/payment", form(10_000, 0)[:60_000], credential.AppCode},
 		{"a forged notification", "POST", "/callback/100001/main", notification, ""},
-		{"a forged notification of 64 KiB", "POST", "/callback/100001/main", notification + "&" + form(80, 700), ""},
+		{"a forged notification of 64 KiB", "POST", "/callback/100001/main",
+			notification + "&" + form(80, 700), ""},
 		{"a notification of 64 KiB of names", "POST", "/callback/100001/main", form(10_000, 0)[:60_000], ""},
 		{"a notification for an unknown merchant", "POST", "/callback/999999/main", notification, ""},
 		{"a forged pay link", "GET", "/pay/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "", ""},

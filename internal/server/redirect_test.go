@@ -84,14 +84,16 @@ func newMarket(t *testing.T, dsn string) *market {
 func (m *market) seed(c config.Config) {
 	merchant, credential := storetest.Merchant(m, m.server.Store)
 	m.client = &sampan.Client{
-		BaseURL: c.BaseURL, AppCode: credential.AppCode, ClientKey: credential.ClientKey.Reveal(), Attempts: 1,
+		BaseURL: c.BaseURL, AppCode: credential.AppCode,
+		ClientKey: credential.ClientKey.Reveal(), Attempts: 1,
 	}
-	shop := httptest.NewServer(m.client.NotificationHandler(func(_ context.Context, n *sampan.Notification) error {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.told = append(m.told, n.OrderNo)
-		return nil
-	}))
+	shop := httptest.NewServer(m.client.NotificationHandler(
+		func(_ context.Context, n *sampan.Notification) error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.told = append(m.told, n.OrderNo)
+			return nil
+		}))
 	m.Cleanup(shop.Close)
 	m.shop = shop.URL
 	wallets := httptest.NewServer(m.wallet)
@@ -99,8 +101,9 @@ func (m *market) seed(c config.Config) {
 	if err := m.server.Store.PutWalletAccount(m.Context(), pay.WalletAccount{
 		MerchantID: merchant.ID, ID: "lantern", Wallet: lantern.Driver.Name,
 		PayTypes: []pay.PayType{pay.AlipayHK}, Currencies: []pay.Currency{"HKD"},
-		Settings: map[string]string{"gateway": wallets.URL + "/api"}, Secrets: map[string]pay.Secret{"key": walletKey},
-		CreatedAt: merchant.CreatedAt, UpdatedAt: merchant.CreatedAt,
+		Settings: map[string]string{"gateway": wallets.URL + "/api"},
+		Secrets:  map[string]pay.Secret{"key": walletKey}, CreatedAt: merchant.CreatedAt,
+		UpdatedAt: merchant.CreatedAt,
 	}); err != nil {
 		m.Fatal(err)
 	}

@@ -19,7 +19,8 @@ func obeyed(text string) (found []string) {
 		}
 		switch {
 		case r == '\n':
-		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e,
+		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x202a && r <= 0x202e,
+			r >= 0x2066 && r <= 0x2069, r == 0x200e,
 			r == 0x200f, r == 0x61c,
 			r >= 0x200b && r <= 0x200d, r == 0xfeff, r == 0x2028, r == 0x2029, r == 0xad, r == 0x2060,
 			unicode.Is(unicode.Cf, r):
@@ -57,7 +58,8 @@ func TestOnlyWhatShowsComesThrough(t *testing.T) {
 		}
 	}
 	var people bytes.Buffer
-	if n, err := ForPeople(&people).Write([]byte("a\xffb")); n != 3 || err != nil || people.String() != "a‹FF›b" {
+	if n, err := ForPeople(&people).Write([]byte("a\xffb")); n != 3 || err != nil ||
+		people.String() != "a‹FF›b" {
 		t.Errorf("%d, %v, %q", n, err, people.String())
 	}
 }
