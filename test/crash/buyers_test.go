@@ -41,7 +41,8 @@ type scenario func(*deployment, *testing.T, *order)
 
 var scenarios = []scenario{
 	(*deployment).paid, (*deployment).cancelled, (*deployment).paid, (*deployment).closed, (*deployment).paid,
-	(*deployment).refunded, (*deployment).closedTooLate, (*deployment).refundedInParts, (*deployment).refundedTwice,
+	(*deployment).refunded, (*deployment).closedTooLate, (*deployment).refundedInParts,
+	(*deployment).refundedTwice,
 }
 
 // shop is one order, from the merchant's request to the end of its scenario. Everybody tries again

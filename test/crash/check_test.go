@@ -96,7 +96,8 @@ func (l *ledger) check(t *testing.T) counts {
 			l.wrong("%s was never acknowledged", number)
 			continue
 		}
-		c := &comparison{order: o, ledger: l, number: number, wallet: l.at.trade(t, o.id), answers: answers, db: db}
+		c := &comparison{order: o, ledger: l, number: number, wallet: l.at.trade(t, o.id),
+			answers: answers, db: db}
 		var err error
 		if c.payment, err = db.Payment(t.Context(), "100002", o.id); err != nil {
 			l.wrong("%s: %v", number, err)
@@ -160,7 +161,8 @@ func (c *comparison) checkState() {
 		want.Code, want.Cancel = sampan.CodeOrderClosed, "2"
 	}
 	x := c.answers[c.number]
-	got := sampan.Transaction{ID: x.ID, Amount: x.Amount, Code: x.Code, WalletNo: x.WalletNo, Cancel: x.Cancel}
+	got := sampan.Transaction{ID: x.ID, Amount: x.Amount, Code: x.Code,
+		WalletNo: x.WalletNo, Cancel: x.Cancel}
 	if diff := cmp.Diff(want, got); diff != "" {
 		c.wrong("the gateway's answer about %s (-want +got):\n%s", c.number, diff)
 	}
@@ -245,7 +247,8 @@ func (c *comparison) checkRefund(r pay.Refund, known *refund) {
 		c.wrong("%s: a refund that was not asked for: %+v", c.number, r)
 	case r.Status == pay.RefundSucceeded:
 		c.done[r.ID] = r
-		want := sampan.Transaction{ID: r.ID, OriginalID: c.id, Amount: r.Amount.Minor, Code: sampan.CodeSuccess}
+		want := sampan.Transaction{ID: r.ID, OriginalID: c.id, Amount: r.Amount.Minor,
+			Code: sampan.CodeSuccess}
 		x := c.answers[r.OrderNo]
 		got := sampan.Transaction{ID: x.ID, OriginalID: x.OriginalID, Amount: x.Amount, Code: x.Code}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -279,7 +282,8 @@ func (c *comparison) checkMoney(t *testing.T) {
 	in, out := 0, map[string]bool{}
 	for _, m := range movements {
 		switch r := c.done[m.RefundID]; {
-		case m.Kind == pay.MovementPayment && m.Amount == c.payment.Amount && m.TradeNo == c.wallet.Trade.TradeNo:
+		case m.Kind == pay.MovementPayment && m.Amount == c.payment.Amount &&
+			m.TradeNo == c.wallet.Trade.TradeNo:
 			in++
 		case m.Kind == pay.MovementRefund && m.Amount == r.Amount && !out[r.ID]:
 			out[r.ID] = true
@@ -292,7 +296,8 @@ func (c *comparison) checkMoney(t *testing.T) {
 		want = 1
 	}
 	if in != want || paidEvents != want || len(out) != len(c.done) {
-		c.wrong("%s: the wallet was paid %d times and refunded %d times; the movements are %+v and the events are %+v",
+		c.wrong("%s: the wallet was paid %d times and refunded %d times; the movements are "+
+			"%+v and the events are %+v",
 			c.number, want, len(c.done), movements, events)
 	}
 	if p, back := c.payment, c.refundedSum(); p.Refunded != back || p.Reserved != back {
@@ -318,7 +323,8 @@ func (c *comparison) expectedReceipts() map[string]receipts {
 
 func (c *comparison) checkNotifications(t *testing.T) {
 	t.Helper()
-	deliveries, err := c.db.Deliveries(t.Context(), store.DeliveryFilter{MerchantID: "100002", PaymentID: c.id})
+	deliveries, err := c.db.Deliveries(t.Context(),
+		store.DeliveryFilter{MerchantID: "100002", PaymentID: c.id})
 	if err != nil {
 		t.Fatal(err)
 	}

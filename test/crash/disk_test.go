@@ -130,7 +130,8 @@ func (d *deployment) runOutOfSpace(t *testing.T, fill, empty func() error) {
 			if err := fill(); err != nil {
 				t.Error(err)
 			}
-			harness.Eventually(t, "the gateway to run out of space", func() bool { return refused.Load() > before+10 })
+			harness.Eventually(t, "the gateway to run out of space",
+				func() bool { return refused.Load() > before+10 })
 			time.Sleep(rand.N(time.Second))
 			if err := empty(); err != nil {
 				t.Error(err)

@@ -90,7 +90,8 @@ func (pg cluster) follow(t *testing.T, primary cluster) {
 func (pg cluster) setSynchronous(t *testing.T, on bool) {
 	t.Helper()
 	names := map[bool]string{true: "*"}[on]
-	harness.ExecSQL(t, pg.DSN, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'", "SELECT pg_reload_conf()")
+	harness.ExecSQL(t, pg.DSN, "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'",
+		"SELECT pg_reload_conf()")
 	if !on {
 		return
 	}

@@ -30,10 +30,13 @@ func TestAKilledProcessLosesNothing(t *testing.T) {
 		// In a short run PostgreSQL's own test kills both at random too.
 		inOtherTest := strings.HasPrefix(dsn, "postgres")
 		newDeployment(t, dsn).survive(t,
-			fault{"gateway: while the wallet is asked to confirm its notice", longGaps, killAtTheInquiry, false},
-			fault{"gateway: in the middle of the transaction that settles", longGaps, killInTheTransaction, false},
+			fault{"gateway: while the wallet is asked to confirm its notice", longGaps,
+				killAtTheInquiry, false},
+			fault{"gateway: in the middle of the transaction that settles", longGaps,
+				killInTheTransaction, false},
 			fault{"gateway: when the answer to the wallet is on its way", longGaps, killAtTheAnswer, false},
-			fault{"gateway: before a group of orders is committed", longGaps, killBeforeAGroupIsCommitted, false},
+			fault{"gateway: before a group of orders is committed", longGaps,
+				killBeforeAGroupIsCommitted, false},
 			fault{"gateway: among group commits", longGaps, killAmongGroupCommits, false},
 			fault{"gateway: while a receiver handles a notification", longGaps, killDuringADelivery, false},
 			fault{"gateway, at random, its start included", shortGaps, killAtRandom, true},
@@ -214,7 +217,8 @@ func killAmongGroupCommits(t *testing.T, d *deployment) {
 			d.placeAgain(t, o)
 		}
 	}
-	t.Logf("%d orders were not answered at first, and %d of them were written nevertheless", unanswered, written)
+	t.Logf("%d orders were not answered at first, and %d of them were written nevertheless",
+		unanswered, written)
 }
 
 // orderAndKill lets all connections order as fast as they can, and kills the gateway after so many

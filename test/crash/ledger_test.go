@@ -80,7 +80,8 @@ func newLedger(t *testing.T, d *deployment) *ledger {
 	}
 	l.Client = &sampan.Client{
 		BaseURL: d.Gateway, AppCode: d.AppCode, ClientKey: d.ClientKey, Attempts: 1,
-		HTTPClient: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+		HTTPClient: &http.Client{Timeout: 15 * time.Second,
+			Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
 	}
 	l.server = httptest.NewServer(l)
 	t.Cleanup(l.server.Close)
@@ -150,7 +151,8 @@ func (l *ledger) sendClose(o *order) error {
 func (l *ledger) newRefund(o *order, number string, amount int64) *refund {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := &refund{request: sampan.RefundRequest{PaymentID: o.id, OrderNo: number, Amount: amount, Time: time.Now()}}
+	r := &refund{request: sampan.RefundRequest{PaymentID: o.id, OrderNo: number, Amount: amount,
+		Time: time.Now()}}
 	l.refunds[number] = r
 	o.refunds = append(o.refunds, r)
 	return r
@@ -161,7 +163,8 @@ func (l *ledger) sendRefund(r *refund) error {
 	got, err := l.Refund(l.t.Context(), r.request)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tooMuch := harness.IsCode(err, sampan.CodeRefundTooLarge) || harness.IsCode(err, sampan.CodeAlreadyRefunded)
+	tooMuch := harness.IsCode(err, sampan.CodeRefundTooLarge) ||
+		harness.IsCode(err, sampan.CodeAlreadyRefunded)
 	// Because of the network, the wallet could not read the refund, and refused it.
 	unread := l.noisy && (harness.IsCode(err, "1203") || harness.IsCode(err, sampan.CodeRefundDenied))
 	switch {
@@ -189,7 +192,8 @@ func unreachable(err error) bool {
 func unavailable(err error) bool {
 	var e *sampan.Error
 	return unreachable(err) || errors.As(err, &e) &&
-		(e.HTTPStatus == http.StatusServiceUnavailable && sampan.Repeat(err) || e.Code == sampan.CodeOutcomeUnknown)
+		(e.HTTPStatus == http.StatusServiceUnavailable && sampan.Repeat(err) ||
+			e.Code == sampan.CodeOutcomeUnknown)
 }
 
 // startPaying records that the buyer begins to pay. From now on a notification can be true.
@@ -239,11 +243,13 @@ func (l *ledger) receiptsFor(n *sampan.Notification) *receipts {
 	}
 	r := l.refunds[n.OrderNo]
 	if r == nil && o.closing && n.OrderNo == n.ID {
-		r = &refund{id: n.ID, request: sampan.RefundRequest{PaymentID: o.id, OrderNo: n.ID, Amount: o.request.Amount}}
+		r = &refund{id: n.ID, request: sampan.RefundRequest{PaymentID: o.id, OrderNo: n.ID,
+			Amount: o.request.Amount}}
 		l.refunds[n.OrderNo] = r
 		o.refunds = append(o.refunds, r)
 	}
-	if r == nil || r.refused || n.OriginalID != o.id || r.request.PaymentID != o.id || n.Amount != r.request.Amount {
+	if r == nil || r.refused || n.OriginalID != o.id || r.request.PaymentID != o.id ||
+		n.Amount != r.request.Amount {
 		return nil
 	}
 	return &r.received
@@ -263,5 +269,6 @@ func (l *ledger) open(o *order) bool {
 	}
 	defer res.Body.Close()
 	io.Copy(io.Discard, res.Body)
-	return res.StatusCode == http.StatusOK && strings.HasPrefix(res.Request.URL.String(), l.at.Wallet+"/cashier/")
+	return res.StatusCode == http.StatusOK &&
+		strings.HasPrefix(res.Request.URL.String(), l.at.Wallet+"/cashier/")
 }

@@ -43,8 +43,8 @@ func TestABadNetworkLosesNothing(t *testing.T) {
 		n.fault("network: resets connections", resets).onlyInLongRuns(),
 		n.fault("network: changes bytes", changes),
 		n.fault("network: delivers twice", repeats),
-		n.fault("network: all of it", slow.rarely(), pieces.rarely(), drops.rarely(), halves.rarely(), resets.rarely(),
-			changes, repeats),
+		n.fault("network: all of it", slow.rarely(), pieces.rarely(), drops.rarely(),
+			halves.rarely(), resets.rarely(), changes, repeats),
 	)
 }
 

@@ -46,9 +46,11 @@ func newProxy(t *testing.T, address string) *proxy {
 			r.Out.Host = r.In.Host
 		},
 		ModifyResponse: p.pass,
-		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		ErrorLog:       log.New(io.Discard, "", 0),
-		Transport:      &http.Transport{MaxIdleConnsPerHost: 100},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
+		ErrorLog:  log.New(io.Discard, "", 0),
+		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
 	}
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.target.Load() == nil {

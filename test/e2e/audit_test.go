@@ -29,7 +29,8 @@ func TestAuditFindsARowThatWasChangedByHand(t *testing.T) {
 		}
 		const counts = "looked at 2 payments of 1 merchant: 1 refund, 2 movements, 3 events, "
 		printed, inOrder := harness.Audit(t, d.Config)
-		if !inOrder || !strings.Contains(printed, counts) || !strings.Contains(printed, "✔ the books are in order\n") {
+		if !inOrder || !strings.Contains(printed, counts) ||
+			!strings.Contains(printed, "✔ the books are in order\n") {
 			t.Errorf("before anything was changed:\n%s", printed)
 		}
 
@@ -115,7 +116,8 @@ func checkJSON(t *testing.T, config, syssn string) {
 			balances++
 		}
 	}
-	if inOrder || named == 0 || balances != 2 || last.Audited.Payments != 2 || last.Audited.Differences != differences {
+	if inOrder || named == 0 || balances != 2 || last.Audited.Payments != 2 ||
+		last.Audited.Differences != differences {
 		t.Errorf("in order: %v\n%s", inOrder, printed)
 	}
 }

@@ -148,7 +148,8 @@ func (b *bookkeeper) sellInTheApp(t *testing.T, prefix string, orders int) {
 		return len(waiting) == 0
 	})
 	for _, sold := range placed {
-		if found := b.find(t, sampan.QueryRequest{IDs: []string{sold.ID}}); found.Code != sampan.CodeNotPaidYet {
+		found := b.find(t, sampan.QueryRequest{IDs: []string{sold.ID}})
+		if found.Code != sampan.CodeNotPaidYet {
 			t.Errorf("before its buyer has paid, an order is %+v", found)
 		}
 		b.sandbox.Act(t, sold.ID, "pay")

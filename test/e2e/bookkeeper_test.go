@@ -60,15 +60,16 @@ func (b *bookkeeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // essence is what a merchant compares.
 func essence(x sampan.Transaction) sampan.Transaction {
 	return sampan.Transaction{
-		ID: x.ID, OrderNo: x.OrderNo, Amount: x.Amount, Currency: x.Currency, PayType: x.PayType, Code: x.Code,
+		ID: x.ID, OrderNo: x.OrderNo, Amount: x.Amount, Currency: x.Currency,
+		PayType: x.PayType, Code: x.Code,
 	}
 }
 
 // record notes that an order was placed, and returns what must be said of it once it is paid.
 func (b *bookkeeper) record(id string, order sampan.PaymentRequest) sampan.Transaction {
 	x := sampan.Transaction{
-		ID: id, OrderNo: order.OrderNo, Amount: order.Amount, Currency: order.Currency, PayType: order.PayType,
-		Code: sampan.CodeSuccess,
+		ID: id, OrderNo: order.OrderNo, Amount: order.Amount, Currency: order.Currency,
+		PayType: order.PayType, Code: sampan.CodeSuccess,
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,7 +179,8 @@ func (b *bookkeeper) audit(t *testing.T, orders int) {
 		FROM movement m JOIN payment p ON p.merchant_id = m.merchant_id AND p.id = m.payment_id`).
 		Scan(&movements, &payments, &right)
 	if err != nil || movements != orders || payments != orders || right != orders {
-		t.Errorf("%d movements of %d payments, %d of them right (%v), want %d", movements, payments, right, err, orders)
+		t.Errorf("%d movements of %d payments, %d of them right (%v), want %d", movements, payments,
+			right, err, orders)
 	}
 }
 
@@ -188,18 +190,21 @@ func (b *bookkeeper) refundAll(t *testing.T) {
 	t.Helper()
 	for _, sold := range b.sold {
 		refund := sampan.RefundRequest{PaymentID: sold.ID, OrderNo: sold.OrderNo + "-R", Amount: sold.Amount}
-		if r, err := b.Refund(t.Context(), refund); err != nil || r.Code != sampan.CodeSuccess && !r.Code.Pending() {
+		if r, err := b.Refund(t.Context(), refund); err != nil ||
+			r.Code != sampan.CodeSuccess && !r.Code.Pending() {
 			t.Errorf("refund of %s: %+v, %v", sold.ID, r, err)
 		}
 	}
 	for _, sold := range b.sold {
 		harness.Eventually(t, "a refund", func() bool {
 			found, err := b.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{sold.OrderNo + "-R"}})
-			return err == nil && len(found.Transactions) == 1 && found.Transactions[0].Code == sampan.CodeSuccess
+			return err == nil && len(found.Transactions) == 1 &&
+				found.Transactions[0].Code == sampan.CodeSuccess
 		})
 		_, text := harness.Fetch(t, b.sandbox.Control+"/trades/"+sold.ID)
 		// The number stands there once in the trade and once among the events.
-		if !strings.Contains(text, `"status": "TRADE_CLOSED"`) || strings.Count(text, `"out_return_no"`) != 2 {
+		if !strings.Contains(text, `"status": "TRADE_CLOSED"`) ||
+			strings.Count(text, `"out_return_no"`) != 2 {
 			t.Errorf("the wallet has it as %s", text)
 		}
 	}

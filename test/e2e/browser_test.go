@@ -35,7 +35,8 @@ func TestABuyerPaysInTheBrowser(t *testing.T) {
 			p.look("order-paid")
 
 			p.visit(s.Wallet + "/cashier/")
-			if _, result := harness.Fetch(t, p.visit(s.Gateway+"/return/")); !strings.Contains(result, `class="paid"`) {
+			if _, result := harness.Fetch(t,
+				p.visit(s.Gateway+"/return/")); !strings.Contains(result, `class="paid"`) {
 				t.Errorf("the result page does not say paid:\n%s", result)
 			}
 			p.visit(s.Shop + "/orders/")
@@ -96,7 +97,8 @@ func TestWeChatShowsGuidanceInsteadOfTheCashier(t *testing.T) {
 			}
 		})
 	}
-	if cashier := harness.OpenLink(t, payment.PayURL); !strings.HasPrefix(cashier.String(), s.Wallet+"/cashier/") {
+	if cashier := harness.OpenLink(t, payment.PayURL); !strings.HasPrefix(cashier.String(),
+		s.Wallet+"/cashier/") {
 		t.Errorf("in Safari the link leads to %s, want the cashier", cashier)
 	}
 }

@@ -38,8 +38,8 @@ func TestAMerchantIsNotifiedOfAPayment(t *testing.T) {
 			harness.OpenLink(t, payment.PayURL)
 			s.Act(t, payment.ID, "pay")
 			want := sampan.Transaction{
-				ID: payment.ID, OrderNo: order.OrderNo, Amount: order.Amount, Currency: order.Currency, PayType: wallet,
-				Code: sampan.CodeSuccess,
+				ID: payment.ID, OrderNo: order.OrderNo, Amount: order.Amount,
+				Currency: order.Currency, PayType: wallet, Code: sampan.CodeSuccess,
 			}
 			if diff := cmp.Diff(want, essence(shop.Notification(t).Transaction)); diff != "" {
 				t.Errorf("notification (-want +got):\n%s", diff)

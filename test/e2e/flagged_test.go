@@ -56,7 +56,8 @@ func TestAnUnlistedStatusPaysNothingAndIsShown(t *testing.T) {
 		order := shop.Order("UNLISTED-"+string(payType), payType)
 		order.Amount = 910028 // the simulator answers TRADE_SUCCESS
 		_, shown := payAndShow(t, s, shop, order)
-		if !strings.Contains(shown, "TRADE_SUCCESS") || !strings.Contains(shown, "state     pending, needs a look\n") ||
+		if !strings.Contains(shown, "TRADE_SUCCESS") ||
+			!strings.Contains(shown, "state     pending, needs a look\n") ||
 			strings.Count(shown, " unlisted ") != 1 {
 			t.Errorf("the operator is shown\n%s", shown)
 		}

@@ -24,7 +24,9 @@ func ask(t *testing.T, method, address, host string, header map[string]string) (
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +80,8 @@ func TestASandboxServesOnlyThisMachine(t *testing.T) {
 			}
 		}
 	}
-	if status, text := ask(t, "POST", s.Control+"/faults?scope=all&fault=late", "", nil); status != http.StatusOK {
+	status, text := ask(t, "POST", s.Control+"/faults?scope=all&fault=late", "", nil)
+	if status != http.StatusOK {
 		t.Errorf("a script's request: %d %s", status, text)
 	}
 }

@@ -25,11 +25,13 @@ import (
 
 // The user agents of other browsers on a phone than harness.Safari.
 const (
-	wechat = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
-		"Mobile/15E148 MicroMessenger/8.0.59(0x18003b2a) NetType/WIFI Language/zh_CN"
+	wechat = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) " +
+		"AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.59(0x18003b2a) " +
+		"NetType/WIFI Language/zh_CN"
 
-	alipayApp = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
-		"Mobile/15E148 AliApp(AP/10.7.30.6000) AlipayClient/10.7.30.6000 Language/zh-Hans"
+	alipayApp = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) " +
+		"AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 AliApp(AP/10.7.30.6000) " +
+		"AlipayClient/10.7.30.6000 Language/zh-Hans"
 )
 
 // phone is a real Chromium with the screen of a phone. It keeps pictures of what it shows in
@@ -49,7 +51,8 @@ type phone struct {
 // newPhone starts a browser with an empty profile.
 func newPhone(t *testing.T, agent, languages string) *phone {
 	t.Helper()
-	p := &phone{t: t, dir: filepath.Join("..", "..", "artifacts", "e2e", strings.ReplaceAll(t.Name(), "/", "-"))}
+	p := &phone{t: t, dir: filepath.Join("..", "..", "artifacts", "e2e",
+		strings.ReplaceAll(t.Name(), "/", "-"))}
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +110,13 @@ func (p *phone) observe(event any) {
 	case *runtime.EventExceptionThrown:
 		fault = fmt.Sprintf("script: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
 	case *log.EventEntryAdded:
-		if e.Entry.Source == log.EntrySourceSecurity || strings.Contains(e.Entry.Text, "Content Security Policy") {
+		if e.Entry.Source == log.EntrySourceSecurity ||
+			strings.Contains(e.Entry.Text, "Content Security Policy") {
 			fault = "browser: " + e.Entry.Text
 		}
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err != nil || (u.Scheme != "data" && u.Hostname() != "127.0.0.1") {
+		if u, err := url.Parse(e.Request.URL); err != nil ||
+			(u.Scheme != "data" && u.Hostname() != "127.0.0.1") {
 			fault = "asked for " + e.Request.URL
 		}
 	}

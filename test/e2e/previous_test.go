@@ -20,8 +20,10 @@ import (
 // printed today with these replaced.
 var newWords = []struct{ old, now string }{
 	// What was one kind with several sentences is several kinds.
-	{`  surplus  (\w+)  (trade .* was paid, and given back in full at the wallet itself)$`, `  given_back  $1  $2`},
-	{`  surplus  (\w+)  (trade .* was paid, and is closed by the wallet's word)$`, `  closed_after_paid  $1  $2`},
+	{`  surplus  (\w+)  (trade .* was paid, and given back in full at the wallet itself)$`,
+		`  given_back  $1  $2`},
+	{`  surplus  (\w+)  (trade .* was paid, and is closed by the wallet's word)$`,
+		`  closed_after_paid  $1  $2`},
 	{`  surplus  (\w+)  (trade .* has paid another order)$`, `  foreign_trade  $1  $2`},
 	// The amount before is in the money record, which is printed below.
 	{
@@ -47,13 +49,15 @@ func TestPreviousReleasesDatabase(t *testing.T) {
 	storetest.EachPrevious(t, func(t *testing.T, dsn, printed string) {
 		dir := t.TempDir()
 		key, config := filepath.Join(dir, "master.key"), filepath.Join(dir, "sampan.toml")
-		text := fmt.Sprintf("base_url = \"http://127.0.0.1:7700\"\ndatabase = %q\nmaster_key_file = %q\n", dsn, key)
+		text := fmt.Sprintf("base_url = \"http://127.0.0.1:7700\"\ndatabase = %q\nmaster_key_file = %q\n",
+			dsn, key)
 		for path, text := range map[string]string{key: storetest.MasterKey.Reveal(), config: text} {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if out := harness.Program(t, "migrate", "--config", config); !strings.Contains(out, "it had schema 8") {
+		out := harness.Program(t, "migrate", "--config", config)
+		if !strings.Contains(out, "it had schema 8") {
 			t.Errorf("migrate says %q", out)
 		}
 		if out, inOrder := harness.Audit(t, config); !inOrder {

@@ -53,7 +53,8 @@ func TestTheDocumentedProgramPlacesAnOrder(t *testing.T) {
 		t.Fatalf("respcd %s, want 0000: %s", respcd, first)
 	}
 	cashier := harness.OpenLink(t, field(first, "pay_url"))
-	if want, _ := url.Parse(s.Wallet); cashier.Host != want.Host || !strings.HasPrefix(cashier.Path, "/cashier/") {
+	if want, _ := url.Parse(s.Wallet); cashier.Host != want.Host ||
+		!strings.HasPrefix(cashier.Path, "/cashier/") {
 		t.Errorf("pay_url leads to %s, want the cashier at %s", cashier, s.Wallet)
 	}
 

@@ -81,7 +81,8 @@ func TestReadingCommandsOnPostgreSQL(t *testing.T) {
 			harness.ExecSQL(t, dsn, "DELETE FROM goose_db_version WHERE version_id > 3",
 				"INSERT INTO goose_db_version (version_id, is_applied) VALUES ("+version+", true)")
 			b.refuseAll(t, dsn, nil, "has schema "+version, "this program knows schema ")
-			harness.ExecSQL(t, dsn, fmt.Sprintf("DO 'BEGIN IF (SELECT max(version_id) FROM goose_db_version) <> %s "+
+			harness.ExecSQL(t, dsn, fmt.Sprintf("DO 'BEGIN "+
+				"IF (SELECT max(version_id) FROM goose_db_version) <> %s "+
 				"THEN RAISE ''raised''; END IF; END'", version))
 		})
 	}

@@ -29,7 +29,9 @@ func TestReadingCommandsOnSQLite(t *testing.T) {
 		if err := os.Symlink(filepath.Join(dir, "sampan.db"), link); err != nil {
 			t.Fatal(err)
 		}
-		unchanged(t, dir, func() { unchanged(t, filepath.Dir(link), func() { b.readAll(t, "sqlite:"+link, nil) }) })
+		unchanged(t, dir, func() {
+			unchanged(t, filepath.Dir(link), func() { b.readAll(t, "sqlite:"+link, nil) })
+		})
 	})
 	t.Run("without the right to write", func(t *testing.T) {
 		dir, dsn := copyOf(t, path, "")
@@ -56,7 +58,8 @@ func TestReadingCommandsOnSQLite(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := errors.Join(os.Mkdir(dir+"/folder.db", 0o755), syscall.Mkfifo(dir+"/pipe.db", 0o600)); err != nil {
+		err := errors.Join(os.Mkdir(dir+"/folder.db", 0o755), syscall.Mkfifo(dir+"/pipe.db", 0o600))
+		if err != nil {
 			t.Fatal(err)
 		}
 		unchanged(t, dir, func() {
@@ -72,7 +75,8 @@ func TestReadingCommandsOnSQLite(t *testing.T) {
 		journal := filepath.Join(dir, "sampan.db-journal")
 		for begin, then := range map[string]func(){
 			"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7": func() { b.refuseAll(t, dsn, nil, "holds half of a change") },
-			"\x00":                             func() { b.readAll(t, dsn, nil) }, // a tool has emptied and kept it
+			// a tool has emptied and kept it
+			"\x00": func() { b.readAll(t, dsn, nil) },
 		} {
 			if err := os.WriteFile(journal, []byte(begin+strings.Repeat("\x00", 504)), 0o644); err != nil {
 				t.Fatal(err)
@@ -97,7 +101,9 @@ func TestReadingCommandsOnSQLite(t *testing.T) {
 			dir, dsn := copyOf(t, path, "")
 			harness.ExecSQL(t, dsn, "DELETE FROM goose_db_version WHERE version_id > 3",
 				"INSERT INTO goose_db_version (version_id, is_applied) VALUES ("+version+", 1)")
-			unchanged(t, dir, func() { b.refuseAll(t, dsn, nil, "has schema "+version, "this program knows schema ") })
+			unchanged(t, dir, func() {
+				b.refuseAll(t, dsn, nil, "has schema "+version, "this program knows schema ")
+			})
 			if name == "older" {
 				return
 			}

@@ -29,11 +29,12 @@ var (
 	}
 	changingCommands = []string{
 		"delivery resend", "merchant add", "merchant add-store", "merchant disable", "merchant enable",
-		"merchant rotate-key", "merchant set", "orphan settle", "wallet add", "wallet disable", "wallet enable",
+		"merchant rotate-key", "merchant set", "orphan settle", "wallet add",
+		"wallet disable", "wallet enable",
 	}
 	otherCommands = []string{ // they open no database, migrate it, or copy files
-		"backup", "bench", "close", "licences", "migrate", "note", "pay", "query", "refund", "restore", "sandbox",
-		"serve", "sign", "simulator", "version", "wallet kinds",
+		"backup", "bench", "close", "licences", "migrate", "note", "pay", "query", "refund",
+		"restore", "sandbox", "serve", "sign", "simulator", "version", "wallet kinds",
 	}
 )
 
@@ -76,7 +77,8 @@ func newBooks(t *testing.T, dsn string, kill bool) *books {
 	payment := d.Pay(t, shop, "LOOKED-AT")
 	shop.Notification(t)
 	b := &books{
-		key: storetest.MasterKey.Reveal(), syssn: payment.ID, config: filepath.Join(sharedDir(t), "sampan.toml"),
+		key: storetest.MasterKey.Reveal(), syssn: payment.ID,
+		config: filepath.Join(sharedDir(t), "sampan.toml"),
 	}
 	harness.Eventually(t, "the acknowledgement to be stored", func() bool {
 		listed := harness.Program(t, "delivery", "list", "--config", d.Config)
@@ -185,7 +187,8 @@ type outcome struct {
 }
 
 // try runs the program on another database than the configuration names.
-func (b *books) try(t *testing.T, dsn string, as *syscall.Credential, wrapper []string, args ...string) outcome {
+func (b *books) try(t *testing.T, dsn string, as *syscall.Credential, wrapper []string,
+	args ...string) outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
@@ -328,7 +331,8 @@ func TestAReaderDoesNotWaitForAWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.HasPrefix(dsn, "postgres") { // as while a replica migrates
-			if _, err := tx.ExecContext(t.Context(), "SELECT pg_advisory_xact_lock(5887940537704921958)"); err != nil {
+			_, err := tx.ExecContext(t.Context(), "SELECT pg_advisory_xact_lock(5887940537704921958)")
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -336,7 +340,8 @@ func TestAReaderDoesNotWaitForAWriter(t *testing.T) {
 		if err := tx.Commit(); err != nil {
 			t.Error(err)
 		}
-		if got := b.try(t, dsn, nil, nil, "merchant", "list"); !strings.Contains(got.printed, "Coffee House") {
+		got := b.try(t, dsn, nil, nil, "merchant", "list")
+		if !strings.Contains(got.printed, "Coffee House") {
 			t.Errorf("after the commit:\n%s", got.printed)
 		}
 	})

@@ -32,10 +32,12 @@ func manualReceivers(t *testing.T) receivers {
 		t.Fatal(err)
 	}
 	blocks := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$").FindAllStringSubmatch(string(manual), -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$").
+		FindAllStringSubmatch(string(manual), -1) {
 		blocks[m[1]] = append(blocks[m[1]], m[2])
 	}
-	if len(blocks["sql"]) != 1 || len(blocks["go"]) != 3 || len(blocks["python"]) != 1 || len(blocks["php"]) != 1 {
+	if len(blocks["sql"]) != 1 || len(blocks["go"]) != 3 || len(blocks["python"]) != 1 ||
+		len(blocks["php"]) != 1 {
 		t.Fatalf("the manual has other examples: %d in SQL, %d in Go, %d in Python, %d in PHP",
 			len(blocks["sql"]), len(blocks["go"]), len(blocks["python"]), len(blocks["php"]))
 	}
@@ -207,12 +209,14 @@ func (s *receiverShop) exercise(order string) {
 	want := orderState{1, 800, 2}
 
 	payment := func(more ...string) string {
-		return strings.NewReplacer(more...).Replace(`{"status": "1", "pay_type": "801512", "txcurrcd": "HKD", ` +
-			`"txamt": "1230", "out_trade_no": "` + order + `", "syssn": "` + p.ID + `", ` +
-			`"goods_name": "\u70cf\u9f8d\u8336", "notify_type": "payment", "respcd": "0000", "cancel": "0"}`)
+		return strings.NewReplacer(more...).Replace(
+			`{"status": "1", "pay_type": "801512", "txcurrcd": "HKD", ` +
+				`"txamt": "1230", "out_trade_no": "` + order + `", "syssn": "` + p.ID + `", ` +
+				`"goods_name": "\u70cf\u9f8d\u8336", "notify_type": "payment", "respcd": "0000", "cancel": "0"}`)
 	}
 	refund := func(number, amount, of, currency string) string {
-		return `{"status": "1", "pay_type": "801512", "txcurrcd": "` + currency + `", "txamt": "` + amount + `", ` +
+		return `{"status": "1", "pay_type": "801512", "txcurrcd": "` + currency +
+			`", "txamt": "` + amount + `", ` +
 			`"out_trade_no": "` + number + `", "syssn": "1", "notify_type": "refund", "respcd": "0000", ` +
 			`"orig_syssn": "` + p.ID + `", "orig_out_trade_no": "` + of + `"}`
 	}
@@ -249,8 +253,9 @@ func (s *receiverShop) exercise(order string) {
 	}
 	forged := refund(order+"-R9", "100", order, "HKD")
 	for what, sign := range map[string]string{
-		"no signature": "", "another key's": signature(forged, "guessed"), "an empty key's": signature(forged, ""),
-		"another body's": signature(payment(), s.ClientKey), "one that is not ASCII": "é", "a short one": "5D0D",
+		"no signature": "", "another key's": signature(forged, "guessed"),
+		"an empty key's": signature(forged, ""), "another body's": signature(payment(), s.ClientKey),
+		"one that is not ASCII": "é", "a short one": "5D0D",
 	} {
 		check(what, s.post(forged, sign), false)
 	}
@@ -309,7 +314,8 @@ func TestTheReceiversOfTheManualKeepTheBooks(t *testing.T) {
 		}).exercise("PYTHON")
 	})
 	t.Run("PHP", func(t *testing.T) {
-		if out, err := exec.Command("php", "-m").Output(); err != nil || !strings.Contains(string(out), "pdo_sqlite") {
+		if out, err := exec.Command("php", "-m").Output(); err != nil ||
+			!strings.Contains(string(out), "pdo_sqlite") {
 			harness.Missing(t, "PHP with SQLite")
 		}
 		path := write(t, "notify.php", r.php)

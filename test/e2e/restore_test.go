@@ -75,7 +75,8 @@ func TestARestoreLosesNoPayment(t *testing.T) {
 					if !inOrder || !strings.Contains(printed, "not in the books: 100001/") {
 						t.Errorf("with an orphan:\n%s", printed)
 					}
-					if again, err := shop.Pay(t.Context(), order); !harness.IsCode(err, sampan.CodeAlreadyPaid) {
+					if again, err := shop.Pay(t.Context(), order); !harness.IsCode(err,
+						sampan.CodeAlreadyPaid) {
 						t.Errorf("placed again after the callback: %+v, %v", again, err)
 					}
 				}
@@ -95,7 +96,8 @@ func TestARestoreLosesNoPayment(t *testing.T) {
 						return tradeStatus(t, d, paid.ID) == "TRADE_CLOSED"
 					})
 				}
-				if n := shop.Notification(t); n.ID != back.ID || n.Code != sampan.CodeSuccess || n.Amount != 230 {
+				if n := shop.Notification(t); n.ID != back.ID ||
+					n.Code != sampan.CodeSuccess || n.Amount != 230 {
 					t.Errorf("the notification is %+v, want refund %s", n, back.ID)
 				}
 				shown := harness.Program(t, "orphan", "show", payment.ID, "--config", d.Config)
@@ -121,7 +123,8 @@ func payUntilTaken(t *testing.T, d *harness.Deployment, trade string) {
 	t.Helper()
 	d.Act(t, trade, "pay")
 	harness.Eventually(t, "the callback to be taken", func() bool {
-		if strings.Contains(harness.Program(t, "orphan", "list", "--state", "all", "--config", d.Config), trade) {
+		if strings.Contains(harness.Program(t, "orphan", "list", "--state", "all", "--config", d.Config),
+			trade) {
 			return true
 		}
 		d.Act(t, trade, "resend")
@@ -153,9 +156,10 @@ func addWallets(t *testing.T, d *harness.Deployment) {
 		t.Fatal(err)
 	}
 	add := func(id, kind, payType, currency string, settings ...string) {
-		args := []string{"wallet", "add", "--config", d.Config, "--merchant", "100001", "--id", id, "--kind", kind,
-			"--pay-types", payType, "--currencies", currency, "--secret", "private_key=@" + private,
-			"--set", "gateway=" + d.Wallet + "/gateway.do", "--set", "alipay_public_key=" + keys["alipay_public_key"]}
+		args := []string{"wallet", "add", "--config", d.Config, "--merchant", "100001", "--id",
+			id, "--kind", kind, "--pay-types", payType, "--currencies", currency, "--secret",
+			"private_key=@" + private, "--set", "gateway=" + d.Wallet + "/gateway.do", "--set",
+			"alipay_public_key=" + keys["alipay_public_key"]}
 		for _, s := range settings {
 			args = append(args, "--set", s)
 		}

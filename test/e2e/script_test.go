@@ -46,7 +46,8 @@ func TestScripts(t *testing.T) {
 				ts.Setenv(args[0], regexp.MustCompile(`\b[0-9]{26}\b`).FindString(ts.ReadFile("stdout")))
 			},
 			"appcode": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Setenv("APP_CODE", regexp.MustCompile(`\b[0-9A-F]{32}\b`).FindString(ts.ReadFile("stdout")))
+				ts.Setenv("APP_CODE", regexp.MustCompile(`\b[0-9A-F]{32}\b`).
+					FindString(ts.ReadFile("stdout")))
 			},
 		},
 	})

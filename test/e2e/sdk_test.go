@@ -40,7 +40,8 @@ func TestAlipaysOwnSDKWorksAgainstTheSimulator(t *testing.T) {
 	}
 	dir := t.TempDir()
 	try := filepath.Join(dir, "try.mjs")
-	err = errors.Join(os.WriteFile(try, program[1], 0o600), os.Symlink(modules, filepath.Join(dir, "node_modules")))
+	err = errors.Join(os.WriteFile(try, program[1], 0o600),
+		os.Symlink(modules, filepath.Join(dir, "node_modules")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,8 @@ func TestReplicasShareOneDatabase(t *testing.T) {
 	}
 	again, err := shop.Pay(t.Context(), shop.Order("AT-ONE", sampan.Alipay))
 	if !harness.IsCode(err, sampan.CodeAlreadyPaid) {
-		t.Errorf("placed once more at the other replica: %+v %v, want code %s", again, err, sampan.CodeAlreadyPaid)
+		t.Errorf("placed once more at the other replica: %+v %v, want code %s", again, err,
+			sampan.CodeAlreadyPaid)
 	}
 	select {
 	case n := <-shop.Notifications:

@@ -31,11 +31,12 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"its log is cut", "the database is stopped until sampan is restarted", func(t *testing.T, path string) {
-			if err := os.Truncate(path+"-wal", 0); err != nil {
-				t.Fatal(err)
-			}
-		}},
+		{"its log is cut", "the database is stopped until sampan is restarted",
+			func(t *testing.T, path string) {
+				if err := os.Truncate(path+"-wal", 0); err != nil {
+					t.Fatal(err)
+				}
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -72,14 +73,16 @@ func TestAStoppedGatewaySaysSoToEverybody(t *testing.T) {
 					t.Errorf("%s: %d %s, want 503 and 1297", call, status, body)
 				}
 			}
-			if _, err := shop.Pay(t.Context(), shop.Order("AFTER", sampan.Alipay)); !harness.IsCode(err, "1297") {
+			_, err = shop.Pay(t.Context(), shop.Order("AFTER", sampan.Alipay))
+			if !harness.IsCode(err, "1297") {
 				t.Errorf("an order: %v, want 1297", err)
 			}
 			refund := sampan.RefundRequest{PaymentID: paid.ID, OrderNo: "R", Amount: 1}
 			if _, err := shop.Refund(t.Context(), refund); !harness.IsCode(err, "1297") {
 				t.Errorf("a refund: %v, want 1297", err)
 			}
-			status, body := post(t, d.Gateway+"/callback/100001/alipay", url.Values{"out_trade_no": {open.ID}})
+			status, body := post(t, d.Gateway+"/callback/100001/alipay",
+				url.Values{"out_trade_no": {open.ID}})
 			if status != http.StatusServiceUnavailable || body != "fail" {
 				t.Errorf("callback: %d %q, want 503 and fail", status, body)
 			}
@@ -132,7 +135,8 @@ func state(t *testing.T, dir string) string {
 			continue
 		}
 		s := info.Sys().(*syscall.Stat_t)
-		all = append(all, fmt.Sprintf("inode %d of %d bytes, written at %v", s.Ino, info.Size(), info.ModTime()))
+		all = append(all, fmt.Sprintf("inode %d of %d bytes, written at %v", s.Ino,
+			info.Size(), info.ModTime()))
 	}
 	return strings.Join(all, "; ")
 }

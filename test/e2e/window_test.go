@@ -33,7 +33,8 @@ func TestABuyerPaysInsideTheAlipayApp(t *testing.T) {
 			number := strings.TrimPrefix(p.location(), strings.SplitAfter(s.App, "/~app")[0])
 			number = number[strings.LastIndex(number, "/")+1:]
 			client := sampan.Client{BaseURL: s.Gateway, AppCode: s.AppCode, ClientKey: s.ClientKey}
-			found, err := client.Query(t.Context(), sampan.QueryRequest{OrderNos: []string{number, number + "-R"}})
+			found, err := client.Query(t.Context(),
+				sampan.QueryRequest{OrderNos: []string{number, number + "-R"}})
 			if err != nil || len(found.Transactions) != 2 {
 				t.Fatalf("the query's answer is %+v (%v)", found, err)
 			}
@@ -50,7 +51,8 @@ func TestABuyerPaysInsideTheAlipayApp(t *testing.T) {
 func TestTheCashiersAnswerInsideTheAppIsOnlyAHint(t *testing.T) {
 	s := harness.NewSandbox(t)
 	for outcome, want := range map[string]string{
-		"8000": "#state[data-state=paid]", "6002": "#state[data-state=paid]", // the wallet says that it is paid
+		// the wallet says that it is paid
+		"8000": "#state[data-state=paid]", "6002": "#state[data-state=paid]",
 		"6001": "body.cancelled #pay", "4000": "body.refused #pay",
 	} {
 		t.Run(outcome, func(t *testing.T) {
