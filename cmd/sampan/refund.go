@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sampanpay/sampan"
 	"github.com/sampanpay/sampan/internal/pay"
@@ -42,16 +39,7 @@ func (cmd onOrder) agreed(e *env, t sampan.Transaction, amount pay.Amount, quest
 	if cmd.Yes {
 		return nil
 	}
-	if !terminal.IsTerminal(e.stdin) {
-		return errors.New("this cannot be taken back: say --yes, or run it at a terminal")
-	}
-	e.printf("\n%s [y/N] ", question)
-	answer, err := bufio.NewReader(e.stdin).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return err
-	}
-	return errors.New("left as it is")
+	return terminal.Confirm(question, e.stdin, e.stdout)
 }
 
 type refundCmd struct {

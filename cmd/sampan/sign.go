@@ -52,33 +52,13 @@ func (cmd signCmd) Run(e *env) error {
 
 // printExplanation prints an explanation. It is an error if there is a mistake.
 func printExplanation(e *env, x explain.Explanation) error {
-	line := func(what, text string) { e.printf("%-8s%s\n", what, terminal.Visible(text)) }
-	if x.Text != "" {
-		line("signed", x.Text)
+	for _, l := range x.Lines() {
+		e.printf("%-8s%s\n", l.Mark, terminal.Visible(l.Text))
 	}
-	for _, s := range x.Signatures {
-		line(string(s.Algorithm), s.Hex)
+	if len(x.Mistakes) > 0 {
+		return errReported
 	}
-	for _, name := range x.Leaks {
-		line("!", name+" holds the client key: it must never be sent; have a new one made")
-	}
-	if x.Right {
-		line("✔", "the signature is right")
-	}
-	if len(x.Mistakes) == 0 {
-		return nil
-	}
-	why := "✘"
-	if x.ActualText != "" {
-		line("✘", "the signature is wrong; what was signed is")
-		line("", x.ActualText)
-		why = "why"
-	}
-	for _, m := range x.Mistakes {
-		line(why, m.Cause)
-		line("→", m.Fix)
-	}
-	return errReported
+	return nil
 }
 
 // key returns the client key that is named, or else the sandbox's.

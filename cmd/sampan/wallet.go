@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -35,9 +34,13 @@ type walletAddCmd struct {
 
 // Run checks the account as the gateway does and stores it.
 func (cmd walletAddCmd) Run(e *env) error {
-	account, err := cmd.account(e)
+	settings, secrets, err := terminal.ReadSettings(cmd.Set, cmd.Secret, e.stdin)
 	if err != nil {
 		return err
+	}
+	account := pay.WalletAccount{
+		MerchantID: cmd.Merchant, ID: cmd.ID, Wallet: cmd.Kind,
+		PayTypes: cmd.PayTypes, Currencies: cmd.Currencies, Settings: settings, Secrets: secrets,
 	}
 	return cmd.change(e.ctx, func(o operator.Acts) error {
 		a, err := o.PutAccount(e.ctx, account)
@@ -54,33 +57,6 @@ func (cmd walletAddCmd) Run(e *env) error {
 		}
 		return nil
 	})
-}
-
-// account reads the account's settings and secrets.
-func (cmd walletAddCmd) account(e *env) (pay.WalletAccount, error) {
-	a := pay.WalletAccount{
-		MerchantID: cmd.Merchant, ID: cmd.ID, Wallet: cmd.Kind,
-		PayTypes: cmd.PayTypes, Currencies: cmd.Currencies,
-		Settings: map[string]string{}, Secrets: map[string]pay.Secret{},
-	}
-	for name, value := range cmd.Set {
-		if path, ok := strings.CutPrefix(value, "@"); ok {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return a, fmt.Errorf("--set %s: %w", name, err)
-			}
-			value = strings.TrimSpace(string(text))
-		}
-		a.Settings[name] = value // "-" is a value, and not standard input as in a secret
-	}
-	for name, source := range cmd.Secret {
-		secret, err := terminal.ReadSecret(source, e.stdin)
-		if err != nil {
-			return a, fmt.Errorf("--secret %s: %w", name, err)
-		}
-		a.Secrets[name] = secret
-	}
-	return a, nil
 }
 
 // walletPart names one account of a merchant.

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -58,4 +59,45 @@ func ReadText(source string, stdin io.Reader) (string, error) {
 		err = errors.New("it is over 64 KiB, more than a server takes")
 	}
 	return string(text), err
+}
+
+// ReadSettings reads a wallet account's settings, each given as itself or as "@FILE",
+// and its secrets, each as ReadSecret takes it. The error names the flag and the name.
+func ReadSettings(settings, secrets map[string]string, stdin io.Reader) (
+	map[string]string, map[string]pay.Secret, error,
+) {
+	values, keys := make(map[string]string, len(settings)), make(map[string]pay.Secret, len(secrets))
+	for name, value := range settings {
+		if path, ok := strings.CutPrefix(value, "@"); ok {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, nil, fmt.Errorf("--set %s: %w", name, err)
+			}
+			value = strings.TrimSpace(string(text))
+		}
+		values[name] = value // "-" is a value, and not standard input as in a secret
+	}
+	for name, source := range secrets {
+		secret, err := ReadSecret(source, stdin)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--secret %s: %w", name, err)
+		}
+		keys[name] = secret
+	}
+	return values, keys, nil
+}
+
+// Confirm asks a question that "y" or "yes" confirms. Any other answer is an error, and
+// so is an input that is not a terminal.
+func Confirm(question string, stdin io.Reader, stdout io.Writer) error {
+	if !IsTerminal(stdin) {
+		return errors.New("this cannot be taken back: say --yes, or run it at a terminal")
+	}
+	fmt.Fprintf(stdout, "\n%s [y/N] ", question)
+	answer, err := bufio.NewReader(stdin).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return err
+	}
+	return errors.New("left as it is")
 }

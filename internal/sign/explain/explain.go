@@ -152,3 +152,35 @@ func (sent Sent) hidden(e Explanation) Explanation {
 func (sent Sent) hide(text string) string {
 	return strings.NewReplacer(sent.Key, KeyMark, url.QueryEscape(sent.Key), KeyMark).Replace(text)
 }
+
+// Line is one line of an explanation for people: a word or a mark, and a text. The
+// text may hold what a stranger sent.
+type Line struct{ Mark, Text string }
+
+// Lines returns the explanation for people.
+func (x Explanation) Lines() (all []Line) {
+	line := func(mark, text string) { all = append(all, Line{mark, text}) }
+	if x.Text != "" {
+		line("signed", x.Text)
+	}
+	for _, s := range x.Signatures {
+		line(string(s.Algorithm), s.Hex)
+	}
+	for _, name := range x.Leaks {
+		line("!", name+" holds the client key: it must never be sent; have a new one made")
+	}
+	if x.Right {
+		line("✔", "the signature is right")
+	}
+	why := "✘"
+	if x.ActualText != "" {
+		line("✘", "the signature is wrong; what was signed is")
+		line("", x.ActualText)
+		why = "why"
+	}
+	for _, m := range x.Mistakes {
+		line(why, m.Cause)
+		line("→", m.Fix)
+	}
+	return all
+}
