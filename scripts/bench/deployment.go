@@ -34,7 +34,8 @@ type deployment struct {
 	kind           string // sqlite or postgres
 	binary, config string
 	dsn, base      string
-	appCode, key   string
+	merchants      []merchant
+	appCode, key   string // of the first merchant
 }
 
 // deploy sets up a deployment of the kind in an empty database, with a wallet account whose gateway
@@ -71,30 +72,49 @@ func deploy(ctx context.Context, r run, kind, name, walletURL string) (*deployme
 	if _, err := d.operate(ctx, "migrate"); err != nil {
 		return nil, err
 	}
-	printed, err := d.operate(ctx, "merchant", "add", "--id", "100001", "--name", "Tea House",
+	secret := filepath.Join(dir, "md5.key")
+	if err := os.WriteFile(secret, []byte(md5Key), 0o600); err != nil {
+		return nil, err
+	}
+	for i := range merchants {
+		m, err := d.addMerchant(ctx, strconv.Itoa(100001+i), walletURL, secret)
+		if err != nil {
+			return nil, err
+		}
+		d.merchants = append(d.merchants, m)
+	}
+	d.appCode, d.key = d.merchants[0].appCode, d.merchants[0].key
+	return d, nil
+}
+
+// merchants is how many merchants a deployment has, each with a wallet account of its own: the
+// gateway confirms a few callbacks at once for each account.
+const merchants = 8
+
+type merchant struct{ id, appCode, key string }
+
+func (d *deployment) addMerchant(ctx context.Context, id, walletURL, secret string) (merchant, error) {
+	m := merchant{id: id}
+	printed, err := d.operate(ctx, "merchant", "add", "--id", id, "--name", "Tea House",
 		"--per-second", "1000000", "--per-minute", "60000000")
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	words := strings.Fields(printed)
 	for i, w := range words[:len(words)-1] {
 		switch w {
 		case "app_code":
-			d.appCode = words[i+1]
+			m.appCode = words[i+1]
 		case "client_key":
-			d.key = words[i+1]
+			m.key = words[i+1]
 		}
 	}
-	secret := filepath.Join(dir, "md5.key")
-	if err := os.WriteFile(secret, []byte(md5Key), 0o600); err != nil {
-		return nil, err
-	}
-	_, err = d.operate(ctx, "wallet", "add", "--merchant", "100001",
+	_, err = d.operate(ctx, "wallet", "add", "--merchant", id,
 		"--id", "alipay", "--kind", "alipayglobal",
 		"--pay-types", "801107", "--currencies", "HKD",
 		"--set", "gateway="+walletURL, "--set", "partner="+partner,
 		"--set", "sign_type=MD5", "--secret", "md5_key=@"+secret)
-	return d, err
+	return m, err
 }
 
 // operate runs an operator's command.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ type way struct {
 	mu       sync.Mutex
 	notified map[string]chan struct{} // by order number
 
-	posting chan struct{} // holds one element for each callback in flight
+	posting [merchants]chan struct{} // a place for each callback in flight, by merchant
 }
 
 // callbacksAtOnce limits the callbacks in flight to the number that the gateway confirms at once
@@ -95,7 +96,7 @@ func (w *way) measure(ctx context.Context, r run, workers int, pause time.Durati
 		working.Go(func() {
 			for time.Since(start) < r.duration && ctx.Err() == nil {
 				n := begun.Add(1)
-				if err := w.one(ctx, fmt.Sprint(prefix, n), w.notify[n%shops]); err != nil {
+				if err := w.one(ctx, fmt.Sprint(prefix, n), int(n)); err != nil {
 					cancel(err)
 					return
 				}
@@ -109,22 +110,23 @@ func (w *way) measure(ctx context.Context, r run, workers int, pause time.Durati
 }
 
 // one drives an order the whole way.
-func (w *way) one(ctx context.Context, number, notify string) error {
+func (w *way) one(ctx context.Context, number string, n int) error {
+	m := w.merchants[n%merchants]
 	notified := make(chan struct{})
 	w.mu.Lock()
 	w.notified[number] = notified
 	w.mu.Unlock()
 
 	p := order(number)
-	p["notify_url"] = notify
+	p["notify_url"] = w.notify[n%shops]
 	var placed struct {
 		Code string `json:"respcd"`
 		ID   string `json:"syssn"`
 		URL  string `json:"pay_url"`
 	}
 	status, body, err := w.post(ctx, "/trade/v1/payment", form(p), map[string]string{
-		"X-QF-APPCODE": w.appCode, "X-QF-SIGNTYPE": "SHA256",
-		"X-QF-SIGN": sign.Request(p, w.key, sign.SHA256),
+		"X-QF-APPCODE": m.appCode, "X-QF-SIGNTYPE": "SHA256",
+		"X-QF-SIGN": sign.Request(p, m.key, sign.SHA256),
 	})
 	if err != nil {
 		return err
@@ -152,9 +154,9 @@ func (w *way) one(ctx context.Context, number, notify string) error {
 	if err := notice.Sign(mapi.Keys{Type: mapi.MD5, Shared: md5Key}); err != nil {
 		return err
 	}
-	w.posting <- struct{}{}
-	status, body, err = w.post(ctx, "/callback/100001/alipay", notice.Encode(), nil)
-	<-w.posting
+	w.posting[n%merchants] <- struct{}{}
+	status, body, err = w.post(ctx, "/callback/"+m.id+"/alipay", notice.Encode(), nil)
+	<-w.posting[n%merchants]
 	if err != nil || string(body) != "success" {
 		return fmt.Errorf("callback: %d %s: %w", status, body, err)
 	}
@@ -207,11 +209,13 @@ func (d *deployment) firstAttempt(ctx context.Context, since time.Time) (time.Du
 // newWay makes a driver for a gateway. Its shops run until end is called.
 func newWay(d *deployment) (w *way, end func(), err error) {
 	w = &way{deployment: d, notified: map[string]chan struct{}{},
-		posting: make(chan struct{}, callbacksAtOnce),
 		client: &http.Client{
 			Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}}
+	for i := range w.posting {
+		w.posting[i] = make(chan struct{}, callbacksAtOnce)
+	}
 	var ends []func() error
 	end = func() {
 		for _, e := range ends {
@@ -255,7 +259,8 @@ func measureWay(ctx context.Context, r run, out *report) error {
 	if err != nil {
 		return err
 	}
-	bare, endBare, err := newWay(&deployment{base: bareURL, appCode: bareAppCode, key: bareKey})
+	bare, endBare, err := newWay(&deployment{base: bareURL, merchants: slices.Repeat([]merchant{
+		{"100001", bareAppCode, bareKey}}, merchants)})
 	if err != nil {
 		return err
 	}
