@@ -83,6 +83,13 @@ func ended(s pay.Status) *payments {
 	return f
 }
 
+// unreached is a payment whose wallet gives no address.
+func unreached(code pay.Code) *payments {
+	f := pending()
+	f.err = &pay.Error{Code: code, Message: "secret of the wallet's"}
+	return f
+}
+
 // get asks for a page. Headers are name, value, name, value …
 func get(t *testing.T, f *payments, target string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
@@ -314,9 +321,7 @@ func TestNoAddressFromTheWallet(t *testing.T) {
 		pay.WalletBusy:     {"silent", "AlipayHK isn’t answering", http.StatusServiceUnavailable},
 		pay.OutcomeUnknown: {"silent", "AlipayHK isn’t answering", http.StatusServiceUnavailable},
 	} {
-		f := pending()
-		f.err = &pay.Error{Code: code, Message: "secret of the wallet's"}
-		w := get(t, f, "/pay/tok?lang=en", "User-Agent", agent(t, "ios -"))
+		w := get(t, unreached(code), "/pay/tok?lang=en", "User-Agent", agent(t, "ios -"))
 		if w.Code != want.status {
 			t.Errorf("%s: got %d", code, w.Code)
 		}
