@@ -139,7 +139,7 @@ func TestTheStoreWorksThroughAPooler(t *testing.T) {
 	}
 	// Skipped are those about the connections themselves, those about opening, and
 	// those whose databases are elsewhere.
-	const skip = "Pooler|Stopped|OnlyRead|NoConnection|GivesNoMore|Readiness|Schema|Look|Migrat|Opener|Role|" +
+	const skip = "Pooler|Stopped|ReadOnly|NoConnection|WithoutConnections|Readiness|Schema|Look|Migrat|Opener|" +
 		"Standby|SQLite|sqlite"
 	cmd := exec.Command(os.Args[0], "-test.v", "-test.skip="+skip)
 	cmd.Env = append(os.Environ(), storetest.Pooler+"="+u.Host)
