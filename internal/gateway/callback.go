@@ -134,7 +134,8 @@ func (g *Gateway) readNotice(
 // nothing, whether it is true or not, so the wallet is not asked about it. Another
 // amount, trade or state than the recorded one is never known.
 func (g *Gateway) isKnown(m recordedNotice) bool {
-	w, v := m.word(), pay.Judge(m.Recorded, m.word(), pay.ByWallet, g.Now())
+	w := m.word()
+	v := pay.Judge(m.Recorded, w, pay.ByWallet, g.Now())
 	switch {
 	case w.Outcome == pay.WordClosed && w.RefundID == "":
 		// what a wallet also says of money that it has given back

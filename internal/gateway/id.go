@@ -5,11 +5,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/sampanpay/sampan/internal/pay"
+	"github.com/sampanpay/sampan/internal/store"
 )
 
 // Our numbers have 26 digits (trade API, syssn): eight of a date in the
@@ -76,4 +78,16 @@ func (g *Gateway) newRowID(now time.Time) (string, error) {
 		return "", fmt.Errorf("gateway: draw an id: %w", err)
 	}
 	return fmt.Sprintf("%012x%08x%x", now.UnixMilli(), g.rows.Add(1), b), nil
+}
+
+// tryNumbers calls write until the number of a new refund is free, at most numberTries
+// times. try counts the calls before. Each call needs its own transaction, since a
+// change that fails ends its transaction.
+func tryNumbers(write func(try int) error) (err error) {
+	for try := range numberTries {
+		if err = write(try); !errors.Is(err, store.ErrIDClash) {
+			break
+		}
+	}
+	return err
 }

@@ -54,12 +54,6 @@ func latePolicies(configured map[pay.Status]LatePolicy) (map[pay.Status]LatePoli
 func (g *Gateway) addLateRefund(c *store.Change, try int) {
 	p, now := &c.Payment, g.Now()
 	id := g.numberUnder(*p, "late money", p.OrderNo, p.Fingerprint, try)
-	c.Refund = &pay.Refund{
-		Scope: p.Scope, ID: id, OrderNo: id, PaymentID: p.ID, AccountID: p.AccountID, Amount: p.Amount,
-		Status: pay.RefundPending, CreatedAt: now, DueAt: now,
-	}
-	p.Reserved = p.Amount.Minor
-	c.Events = append(c.Events, pay.Event{
-		Kind: pay.EventRefundAsked, By: pay.ByPolicy, At: now, Amount: p.Amount, RefundID: id,
-	})
+	refund := reserve(c, pay.Refund{ID: id, OrderNo: id, Amount: p.Amount, CreatedAt: now}, now, pay.ByPolicy)
+	c.Refund = &refund
 }

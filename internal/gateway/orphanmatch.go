@@ -107,7 +107,7 @@ func (g *Gateway) numberFits(p pay.Payment, o pay.Orphan) bool {
 func (g *Gateway) settleOrphan(
 	ctx context.Context, o pay.Orphan, p pay.Payment, by pay.Actor,
 ) (pay.Payment, error) {
-	w := pay.Word{TradeNo: o.TradeNo, RefundID: o.RefundID}
+	w := orphanWord(o)
 	v, err := g.judgeLocked(ctx, p, w, func(tx *store.Tx, r pay.Recorded) (pay.Verdict, error) {
 		current, err := tx.Orphan(o.MerchantID, o.AccountID, o.TradeNo, o.RefundID)
 		switch {
@@ -118,7 +118,7 @@ func (g *Gateway) settleOrphan(
 		}
 		note := "the number is that of order " + p.OrderNo
 		err = moveOrphan(tx, current, pay.OrphanMatched, g.Now(), p.ID, by, note)
-		return g.judgeOrphan(r, o, by), err
+		return g.judgeOrphan(r, o, w, by), err
 	})
 	switch {
 	case errors.Is(err, errNotOpen):
@@ -135,23 +135,27 @@ func (g *Gateway) settleOrphan(
 	return settled, nil
 }
 
-// judgeOrphan returns the verdict on an orphan that belongs to a payment. For money
-// that went back under the number of one of the payment's own refunds it is Nothing:
-// the inquiries of that refund find it.
-func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, by pay.Actor) pay.Verdict {
+// orphanWord is what a wallet has said of an orphan, for pay.Judge.
+func orphanWord(o pay.Orphan) pay.Word {
 	w := pay.Word{
 		Outcome: pay.WordPaid, TradeNo: o.TradeNo, Amount: o.Amount,
 		BuyerID: o.BuyerID, At: o.At, RefundID: o.RefundID,
 	}
 	if o.IsRefund() {
-		if r.Refund.PaymentID == r.Payment.ID {
-			return pay.Nothing(r)
-		}
 		w.Outcome = pay.WordSucceeded
-		return pay.Judge(r, w, by, g.Now())
+	}
+	return w
+}
+
+// judgeOrphan returns the verdict on an orphan, and its word, that belongs to a payment. For money
+// that went back under the number of one of the payment's own refunds it is Nothing:
+// the inquiries of that refund find it.
+func (g *Gateway) judgeOrphan(r pay.Recorded, o pay.Orphan, w pay.Word, by pay.Actor) pay.Verdict {
+	if o.IsRefund() && r.Refund.PaymentID == r.Payment.ID {
+		return pay.Nothing(r)
 	}
 	v := pay.Judge(r, w, by, g.Now())
-	if v.Kind == pay.VerdictForeignTrade {
+	if o.IsRefund() || v.Kind == pay.VerdictForeignTrade {
 		return v
 	}
 	orphan := pay.Event{Kind: pay.EventOrphan, Number: o.Number, TradeNo: o.TradeNo}

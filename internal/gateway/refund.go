@@ -96,8 +96,8 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 		Amount:     pay.Amount{Minor: r.Minor, Currency: p.Amount.Currency},
 		ClientTime: r.ClientTime, DeviceID: r.DeviceID, CreatedAt: g.Now(),
 	}
-	for try := range numberTries {
-		err = g.Store.Tx(ctx, func(tx *store.Tx) error {
+	err = tryNumbers(func(try int) error {
+		return g.Store.Tx(ctx, func(tx *store.Tx) error {
 			if err := tx.LockNumbers(p.MerchantID); err != nil {
 				return err
 			}
@@ -121,10 +121,7 @@ func (g *Gateway) findOrCreateRefund(ctx context.Context, p pay.Payment, r Refun
 				refund.CreatedAt.Add(g.Lease), pay.ByMerchant(p.AppCode))
 			return err
 		})
-		if !errors.Is(err, store.ErrIDClash) {
-			break
-		}
-	}
+	})
 	return claim, maybeStored("refund", err)
 }
 
@@ -190,12 +187,8 @@ func refundable(p pay.Payment, r pay.Refund, window time.Duration) error {
 // until the given time.
 func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until time.Time, by pay.Actor) (
 	store.RefundClaim, error) {
-	r.Scope, r.PaymentID, r.AccountID = p.Scope, p.ID, p.AccountID
-	r.Status, r.DueAt = pay.RefundPending, r.CreatedAt
-	c := store.Change{Was: p, Payment: p, Events: []pay.Event{
-		{Kind: pay.EventRefundAsked, By: by, At: g.Now(), Amount: r.Amount, RefundID: r.ID},
-	}}
-	c.Payment.Reserved += r.Amount.Minor
+	c := store.Change{Was: p, Payment: p}
+	r = reserve(&c, r, g.Now(), by)
 	if err := g.assignIDs(&c); err != nil {
 		return store.RefundClaim{}, err
 	}
@@ -203,4 +196,17 @@ func (g *Gateway) addRefund(tx *store.Tx, p pay.Payment, r pay.Refund, until tim
 		return store.RefundClaim{}, err
 	}
 	return tx.AddRefund(r, until)
+}
+
+// reserve adds to a change of a payment that r is asked for: its amount is reserved. It
+// returns the refund as it is stored.
+func reserve(c *store.Change, r pay.Refund, now time.Time, by pay.Actor) pay.Refund {
+	p := &c.Payment
+	r.Scope, r.PaymentID, r.AccountID = p.Scope, p.ID, p.AccountID
+	r.Status, r.DueAt = pay.RefundPending, r.CreatedAt
+	p.Reserved += r.Amount.Minor
+	c.Events = append(c.Events, pay.Event{
+		Kind: pay.EventRefundAsked, By: by, At: now, Amount: r.Amount, RefundID: r.ID,
+	})
+	return r
 }

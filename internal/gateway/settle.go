@@ -131,18 +131,6 @@ func (g *Gateway) apply(ctx context.Context, r pay.Recorded, v pay.Verdict) (app
 	return applied, err
 }
 
-// tryNumbers calls apply until the number of the refund of late money is free, at most
-// numberTries times. try counts the calls before. Each call needs its own transaction,
-// since a change that fails ends its transaction.
-func tryNumbers(apply func(try int) error) (err error) {
-	for try := range numberTries {
-		if err = apply(try); !errors.Is(err, store.ErrIDClash) {
-			break
-		}
-	}
-	return err
-}
-
 // applyWith is one try of apply, by means of a function. The caller calls afterCommit.
 func (g *Gateway) applyWith(r pay.Recorded, v pay.Verdict, try int, apply func(store.Change) error) (
 	_ pay.Verdict, c store.Change, err error) {
