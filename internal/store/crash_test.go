@@ -5,8 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -16,16 +14,7 @@ import (
 
 func TestWhatWasAcknowledgedOutlivesAKilledProcess(t *testing.T) {
 	storetest.EachDSN(t, func(t *testing.T, dsn string) {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), "STORE_TEST_CREATE="+dsn)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
+		child, out := store.StartChild(t, "STORE_TEST_CREATE="+dsn)
 		var acked []string
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			acked = append(acked, lines.Text())

@@ -2,6 +2,10 @@ package store
 
 import (
 	"database/sql"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
 
 	"github.com/sampanpay/sampan/internal/pay"
 	"github.com/sampanpay/sampan/internal/store/queries"
@@ -42,3 +46,20 @@ func Grouped() map[string]int {
 
 // PaymentColumns are the columns of the table payment.
 func PaymentColumns() []string { return paymentTable.columns }
+
+// StartChild starts this test's program again, told by a setting of the environment
+// what to do, and returns what it prints. The caller kills it.
+func StartChild(t *testing.T, setting string, args ...string) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0], args...)
+	child.Env = append(os.Environ(), setting)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return child, out
+}

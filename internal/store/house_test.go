@@ -5,8 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -152,16 +150,7 @@ func TestHouseKilledInTheMiddle(t *testing.T) {
 		before := allRows(t, shell)
 		closeShell(t, shell)
 
-		child := exec.CommandContext(t.Context(), os.Args[0])
-		child.Env = append(os.Environ(), "STORE_TEST_MIGRATE="+dsn)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
+		child, out := store.StartChild(t, "STORE_TEST_MIGRATE="+dsn)
 		line, err := bufio.NewReader(out).ReadString('\n')
 		if err != nil {
 			t.Fatal(err)

@@ -349,16 +349,8 @@ func TestAKilledBackupLeavesTheOldOrTheNewFile(t *testing.T) {
 	copyFile(t, filepath.Join(dir, "a"), filepath.Join(dir, "s.db"))
 	old, renewed := 0, 0
 	for range 12 {
-		child := exec.Command(os.Args[0], "-test.run=^TestAKilledBackupLeavesTheOldOrTheNewFile$")
-		child.Env = append(os.Environ(), "STORE_TEST_COPY="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
+		child, out := StartChild(t, "STORE_TEST_COPY="+dir,
+			"-test.run=^TestAKilledBackupLeavesTheOldOrTheNewFile$")
 		if _, err := out.Read(make([]byte, 1)); err != nil { // it has begun
 			t.Fatal(err)
 		}
